@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who watches whom: the directed graph of remote secrets."""
+
+from __future__ import annotations
+
+from .fleet import ROLE_PRIMARY, Fleet
+
+__all__ = ["edges", "may_call"]
+
+
+def edges(fleet: Fleet) -> list[tuple[str, str]]:
+    """Directed pairs ``(watcher, watched)``, each of which is one key of a remote secret.
+
+    Only primaries watch. A primary always watches the remotes it serves; what a remote "peers with"
+    is what its primary watches, because the primary configures its proxies.
+    """
+    found = []
+    for watcher in fleet.clusters.values():
+        if watcher.role != ROLE_PRIMARY:
+            continue
+        for watched in fleet.clusters.values():
+            if watched.name == watcher.name:
+                continue
+            served = watched.primary == watcher.name
+            if served or watcher.peers is None or watched.name in watcher.peers:
+                found.append((watcher.name, watched.name))
+    return found
+
+
+def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
+    """Whether the mesh lets pods of ``caller`` find pods of ``callee``."""
+    if caller == callee:
+        return True
+    serving = fleet.clusters[caller].primary
+    return serving == callee or (serving, callee) in set(edges(fleet))

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The one exception family of the collection.
+
+A message names the cluster, the object, what was seen, what it means and the next step, so that
+whoever is woken by it can act without reading code.
+"""
+
+from __future__ import annotations
+
+__all__ = ["FleetError"]
+
+
+class FleetError(Exception):
+    """Something that a user has to know about, said completely.
+
+    Args:
+        what: what failed, in one line, without the cluster's name.
+        cluster: the cluster it concerns, or "" for the whole fleet.
+        obj: the object it concerns, as ``Kind namespace/name``, or "".
+        seen: what was last observed (an answer, a state, a value), or "".
+        means: the likely cause, or "".
+        next_step: what to do now, or "".
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        cluster: str = "",
+        obj: str = "",
+        seen: str = "",
+        means: str = "",
+        next_step: str = "",
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.cluster = cluster
+        self.obj = obj
+        self.seen = seen
+        self.means = means
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        subject = " ".join(part for part in (self.cluster, self.obj) if part)
+        lines = [f"{subject}: {self.what}" if subject else self.what]
+        for label, text in (("seen", self.seen), ("means", self.means), ("next", self.next_step)):
+            if text:
+                lines.append(f"  {label:<6} {text}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, str]:
+        """The same, for machines: one key per argument, empty strings left out."""
+        pairs = {
+            "what": self.what,
+            "cluster": self.cluster,
+            "object": self.obj,
+            "seen": self.seen,
+            "means": self.means,
+            "next": self.next_step,
+        }
+        return {key: value for key, value in pairs.items() if value}

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The base of every action plugin here: plain arguments in, one return shape out, no traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["FleetAction", "plain"]
+
+_DISPLAY = Display()
+_PREFIXES = ("mesh_", "cluster_", "fleet_")
+
+
+def plain(value: t.Any) -> t.Any:
+    """Untag Ansible's tagged strings and containers, once, at the boundary."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, str):
+        return str.__str__(value) if type(value) is str else "".join(value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return value
+
+
+class FleetAction(ActionBase):
+    """Validate arguments, run :meth:`execute`, turn a FleetError into a failed result.
+
+    A subclass sets ``ARGUMENT_SPEC`` (Ansible's argument_spec) and writes ``execute``, which returns
+    a result made by :func:`..module_utils.results.result`.
+    """
+
+    ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {}
+    _supports_check_mode = True
+    _supports_async = False
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
+            outcome = self.execute(plain(args), task_vars or {})
+            if asyncio.iscoroutine(outcome):
+                outcome = asyncio.run(outcome)
+            result.update(outcome)
+        except FleetError as error:
+            result.update(failed=True, msg=str(error), problem=error.as_dict())
+        except AnsibleActionFail as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
+        """Do the work (may be ``async``); raise FleetError for anything a user must know."""
+        raise NotImplementedError
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    @property
+    def diff_mode(self) -> bool:
+        return bool(self._task.diff)
+
+    def say(self, text: str) -> None:
+        """One line of live progress."""
+        _DISPLAY.display(text)
+
+    def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
+        """The fleet as the whole inventory describes it, whatever ``--limit`` says."""
+        hostvars = task_vars["hostvars"]
+        hosts: dict[str, dict[str, t.Any]] = {}
+        for host in task_vars["groups"].get(group, []):
+            variables = hostvars[host]
+            hosts[str(host)] = {
+                str(key): plain(variables[key]) for key in variables if str(key).startswith(_PREFIXES)
+            }
+        return Fleet.from_inventory(hosts)
