@@ -87,16 +87,12 @@ class Fleet:
         name = str(first.get("fleet_name") or "local")
         directory = os.path.join(os.path.expanduser(str(first.get("fleet_dir") or default_fleet_dir())), name)
         ranges = allocate_ranges(
-            {
-                host: (str(v.get("cluster_pod_cidr") or ""), str(v.get("cluster_service_cidr") or ""))
-                for host, v in hosts.items()
-                if (v.get("cluster_provider") or "kind") == "kind"
-            },
+            {host: wanted_ranges(v) for host, v in hosts.items()},
             str(first.get("fleet_pod_range") or "10.16.0.0/12"),
             str(first.get("fleet_service_range") or "10.112.0.0/12"),
         )
         mesh_id = str(first.get("mesh_id") or name)
-        clusters = {host: _cluster(host, v, directory, mesh_id, ranges.get(host)) for host, v in hosts.items()}
+        clusters = {host: _cluster(host, v, directory, mesh_id, ranges[host]) for host, v in hosts.items()}
         return cls(
             name=name,
             directory=directory,
@@ -120,6 +116,12 @@ class Fleet:
         return found
 
 
+def wanted_ranges(v: t.Mapping[str, t.Any]) -> tuple[str | None, str | None]:
+    """Pod and service range as a cluster's variables ask for them: only a cluster that we make is given one."""
+    nothing = "" if (v.get("cluster_provider") or "kind") == "kind" else None
+    return str(v.get("cluster_pod_cidr") or "") or nothing, str(v.get("cluster_service_cidr") or "") or nothing
+
+
 def default_fleet_dir() -> str:
     """``$XDG_STATE_HOME/mesh.fleet``, or ``~/.local/state/mesh.fleet`` (XDG base directories)."""
     return os.path.join(os.environ.get("XDG_STATE_HOME") or "~/.local/state", "mesh.fleet")
@@ -130,7 +132,7 @@ def _cluster(
     v: t.Mapping[str, t.Any],
     directory: str,
     mesh_id: str,
-    allocated: tuple[str, str] | None,
+    ranges: tuple[str, str],
 ) -> Cluster:
     provider = str(v.get("cluster_provider") or "kind")
     network = str(v.get("mesh_network") or "flat")
@@ -139,10 +141,7 @@ def _cluster(
     elif network == "per_cluster":
         network = host
     role = str(v.get("mesh_role") or ROLE_PRIMARY)
-    pod_cidr, service_cidr = allocated or (
-        str(v.get("cluster_pod_cidr") or ""),
-        str(v.get("cluster_service_cidr") or ""),
-    )
+    pod_cidr, service_cidr = ranges
     peers = v.get("mesh_peers")
     if provider == "kind":
         connection = Connection(kubeconfig=os.path.join(directory, "kubeconfigs", f"{host}.yaml"), context=host)
