@@ -12,7 +12,7 @@ import heapq
 import ipaddress
 import typing as t
 
-__all__ = ["Interval", "allocate_ranges", "assign_ranges", "free_range", "interval", "overlaps"]
+__all__ = ["FreeRanges", "Interval", "allocate_ranges", "assign_ranges", "free_range", "interval", "overlaps"]
 
 Interval = tuple[int, int]
 """First and last address, both belonging to the range."""
@@ -63,13 +63,12 @@ def allocate_ranges(
             f"fleet_{kind}_range {pool} has no free /{prefix} left for {host}: "
             f"widen it, or set cluster_{kind}_cidr of {host}"
         )
-    flat = [((host, kind), interval(cidr)) for host, pair in given.items() for kind, cidr in enumerate(pair) if cidr]
-    for (host, kind), (other, other_kind) in overlaps(flat):
-        if wanted[host][kind] and wanted[other][other_kind]:
+    flat = [((host, i), interval(cidr)) for host, pair in given.items() for i, cidr in enumerate(pair) if cidr]
+    for (host, i), (other, j) in overlaps(flat):
+        if wanted[host][i] and wanted[other][j]:
             continue
         raise ValueError(
-            f"{host}'s {_KINDS[kind]} range {given[host][kind]} overlaps "
-            f"{other}'s {_KINDS[other_kind]} range {given[other][other_kind]}"
+            f"{host}'s {_KINDS[i]} range {given[host][i]} overlaps {other}'s {_KINDS[j]} range {given[other][j]}"
         )
     return given
 
@@ -144,47 +143,74 @@ class _Pool:
             self.cursor = (self.taken[0][1] // self.size + 1) * self.size
 
 
-def free_range(near: str, taken: t.Iterable[Interval], within: t.Sequence[str] = ()) -> str:
-    """A range of the size of ``near`` that overlaps nothing in ``taken``: for hints.
+class FreeRanges:
+    """Ranges that overlap nothing in ``taken``, each given once: for the hints of many problems.
 
-    Looks after ``near`` first, then from the start, in the parts of ``within`` (default: the private
-    range that holds ``near``, then the other private ranges). Returns "" when there is none.
+    N hints over N ranges cost O(N log N) in all.
     """
-    wanted = ipaddress.IPv4Network(near, strict=False)
-    first = int(wanted.network_address)
-    busy = list(taken)
-    pools = sorted(within or _PRIVATE, key=lambda text: not interval(text)[0] <= first <= interval(text)[1])
-    for cidr in pools:
-        low, high = interval(cidr)
-        for start in (first, low) if low <= first <= high else (low,):
-            pool = _Pool(cidr, wanted.prefixlen)
-            pool.cursor = -(-start // pool.size) * pool.size
-            for one in busy:
-                pool.take(one)
+
+    def __init__(self, taken: t.Iterable[Interval]) -> None:
+        self.taken = list(taken)
+        self.pools: dict[tuple[int, str], list[_Pool]] = {}
+
+    def next(self, near: str) -> str:
+        """A free range of the size of ``near``, after it if possible, else "".
+
+        Looks in the private range that holds ``near``, then in the other private ranges.
+        """
+        wanted = ipaddress.IPv4Network(near, strict=False)
+        first, size = int(wanted.network_address), wanted.prefixlen
+        order = sorted(_PRIVATE, key=lambda text: not interval(text)[0] <= first <= interval(text)[1])
+        pools = self.pools.get((size, order[0]))
+        if pools is None:
+            after = _Pool(order[0], size, self.taken)
+            after.cursor = max(after.cursor, first)
+            pools = self.pools[(size, order[0])] = [after, *(_Pool(text, size, self.taken) for text in order)]
+        for pool in pools:
             got = pool.next_free()
             if got is not None:
-                return _text(got[0], wanted.prefixlen)
-    return ""
+                self.taken.append(got)
+                for others in self.pools.values():
+                    for other in others:
+                        other.take(got)
+                return _text(got[0], size)
+        return ""
+
+
+def free_range(near: str, taken: t.Iterable[Interval]) -> str:
+    """One range of the size of ``near`` that overlaps nothing in ``taken``, after ``near`` if possible, else ""."""
+    return FreeRanges(taken).next(near)
 
 
 _Label = t.TypeVar("_Label")
 
 
-def overlaps(ranges: t.Iterable[tuple[_Label, Interval]]) -> list[tuple[_Label, _Label]]:
+def overlaps(
+    ranges: t.Iterable[tuple[_Label, Interval]],
+    clash: t.Callable[[_Label], tuple[str, t.Collection[str]]] | None = None,
+) -> list[tuple[_Label, _Label]]:
     """For each range that overlaps another, one pair: the later one in the given order first.
 
     Not every pair, which could be quadratic: each range is named with the widest-reaching range that
-    starts before it, so a reader sees every range involved.
+    starts before it.
+
+    Args:
+        ranges: labels and their ranges.
+        clash: a label's class, and the classes that it must not overlap. Default: everything clashes.
     """
     listed = list(ranges)
     by_start = sorted(range(len(listed)), key=lambda i: (listed[i][1][0], -listed[i][1][1], i))
-    found: list[tuple[int, int]] = []
-    widest = -1
+    found: set[tuple[int, int]] = set()
+    widest: dict[str, int] = {}
     for i in by_start:
-        if widest >= 0 and listed[i][1][0] <= listed[widest][1][1]:
-            found.append((max(i, widest), min(i, widest)))
-        if widest < 0 or listed[i][1][1] > listed[widest][1][1]:
-            widest = i
+        label, (first, last) = listed[i]
+        mine, enemies = clash(label) if clash else ("", ("",))
+        for enemy in enemies:
+            other = widest.get(enemy, -1)
+            if other >= 0 and first <= listed[other][1][1]:
+                found.add((max(i, other), min(i, other)))
+        if mine not in widest or last > listed[widest[mine]][1][1]:
+            widest[mine] = i
     return [(listed[later][0], listed[earlier][0]) for later, earlier in sorted(found)]
 
 
