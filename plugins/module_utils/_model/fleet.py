@@ -13,8 +13,18 @@ import os
 import typing as t
 
 from .addresses import allocate_ranges
+from .variables import text
 
-__all__ = ["Cluster", "Connection", "Fleet", "ROLE_PRIMARY", "ROLE_REMOTE"]
+__all__ = [
+    "ROLE_PRIMARY",
+    "ROLE_REMOTE",
+    "Cluster",
+    "Connection",
+    "Fleet",
+    "default_fleet_dir",
+    "network_of",
+    "wanted_ranges",
+]
 
 ROLE_PRIMARY = "primary"
 ROLE_REMOTE = "remote"
@@ -59,6 +69,7 @@ class Cluster:
     connection: Connection
     peer_endpoint: str
     """API address for the other clusters' istiods; "" when it is the connection's own."""
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
 
 
@@ -75,6 +86,12 @@ class Fleet:
     revision: str
     namespace: str
     clusters: t.Mapping[str, Cluster]
+    hub: str = ""
+    """Where Istio's images are; "" for where the artifacts come from."""
+    tag: str = ""
+    """Tag of Istio's images; "" for the Istio version."""
+    engine_network: str = ""
+    """Range of the container network of local clusters; "" when the engine chooses."""
 
     @classmethod
     def from_inventory(cls, hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> Fleet:
@@ -84,24 +101,29 @@ class Fleet:
         ``variables.py`` documents.
         """
         first: t.Mapping[str, t.Any] = next(iter(hosts.values()), {})
-        name = str(first.get("fleet_name") or "local")
-        directory = os.path.join(os.path.expanduser(str(first.get("fleet_dir") or default_fleet_dir())), name)
+        name = text(first, "fleet_name")
+        directory = os.path.join(os.path.expanduser(text(first, "fleet_dir") or default_fleet_dir()), name)
+        engine_network = text(first, "fleet_engine_network")
         ranges = allocate_ranges(
             {host: wanted_ranges(v) for host, v in hosts.items()},
-            str(first.get("fleet_pod_range") or "10.16.0.0/12"),
-            str(first.get("fleet_service_range") or "10.112.0.0/12"),
+            text(first, "fleet_pod_range"),
+            text(first, "fleet_service_range"),
+            avoid=[engine_network] if engine_network else [],
         )
-        mesh_id = str(first.get("mesh_id") or name)
+        mesh_id = text(first, "mesh_id") or name
         clusters = {host: _cluster(host, v, directory, mesh_id, ranges[host]) for host, v in hosts.items()}
         return cls(
             name=name,
             directory=directory,
             mesh_id=mesh_id,
-            trust_domain=str(first.get("mesh_trust_domain") or "cluster.local"),
-            istio_version=str(first.get("mesh_istio_version") or "1.31.1"),
-            revision=str(first.get("mesh_revision") or "default"),
-            namespace=str(first.get("mesh_namespace") or "istio-system"),
+            trust_domain=text(first, "mesh_trust_domain"),
+            istio_version=text(first, "mesh_istio_version"),
+            revision=text(first, "mesh_revision"),
+            namespace=text(first, "mesh_namespace"),
             clusters=clusters,
+            hub=text(first, "mesh_hub"),
+            tag=text(first, "mesh_tag"),
+            engine_network=engine_network,
         )
 
     def primaries(self) -> list[Cluster]:
@@ -116,15 +138,21 @@ class Fleet:
         return found
 
 
-def wanted_ranges(v: t.Mapping[str, t.Any]) -> tuple[str | None, str | None]:
-    """Pod and service range as a cluster's variables ask for them: only a cluster that we make is given one."""
-    nothing = "" if (v.get("cluster_provider") or "kind") == "kind" else None
-    return str(v.get("cluster_pod_cidr") or "") or nothing, str(v.get("cluster_service_cidr") or "") or nothing
-
-
 def default_fleet_dir() -> str:
     """``$XDG_STATE_HOME/mesh.fleet``, or ``~/.local/state/mesh.fleet`` (XDG base directories)."""
     return os.path.join(os.environ.get("XDG_STATE_HOME") or "~/.local/state", "mesh.fleet")
+
+
+def wanted_ranges(v: t.Mapping[str, t.Any]) -> tuple[str | None, str | None]:
+    """Pod and service range as a cluster's variables ask for them: only a cluster that we make is given one."""
+    nothing = "" if text(v, "cluster_provider") == "kind" else None
+    return text(v, "cluster_pod_cidr") or nothing, text(v, "cluster_service_cidr") or nothing
+
+
+def network_of(host: str, v: t.Mapping[str, t.Any], mesh_id: str) -> str:
+    """The name of a cluster's network."""
+    network = text(v, "mesh_network")
+    return {"flat": f"{mesh_id}-flat", "per_cluster": host}.get(network, network)
 
 
 def _cluster(
@@ -134,38 +162,33 @@ def _cluster(
     mesh_id: str,
     ranges: tuple[str, str],
 ) -> Cluster:
-    provider = str(v.get("cluster_provider") or "kind")
-    network = str(v.get("mesh_network") or "flat")
-    if network == "flat":
-        network = f"{mesh_id}-flat"
-    elif network == "per_cluster":
-        network = host
-    role = str(v.get("mesh_role") or ROLE_PRIMARY)
-    pod_cidr, service_cidr = ranges
+    provider = text(v, "cluster_provider")
+    role = text(v, "mesh_role")
     peers = v.get("mesh_peers")
     if provider == "kind":
         connection = Connection(kubeconfig=os.path.join(directory, "kubeconfigs", f"{host}.yaml"), context=host)
     else:
         connection = Connection(
-            kubeconfig=os.path.expanduser(str(v.get("cluster_kubeconfig") or "")),
-            context=str(v.get("cluster_context") or ""),
-            server=str(v.get("cluster_api_url") or ""),
-            token=str(v.get("cluster_api_token") or ""),
-            ca_pem=str(v.get("cluster_api_ca") or ""),
+            kubeconfig=os.path.expanduser(text(v, "cluster_kubeconfig")),
+            context=text(v, "cluster_context"),
+            server=text(v, "cluster_api_url"),
+            token=text(v, "cluster_api_token"),
+            ca_pem=text(v, "cluster_api_ca"),
         )
     return Cluster(
         name=host,
         provider=provider,
-        region=str(v.get("cluster_region") or ""),
-        zone=str(v.get("cluster_zone") or ""),
-        network=network,
+        region=text(v, "cluster_region"),
+        zone=text(v, "cluster_zone"),
+        network=network_of(host, v, mesh_id),
         role=role,
-        primary=str(v.get("mesh_primary") or "") if role == ROLE_REMOTE else host,
-        control_plane=str(v.get("mesh_control_plane") or "istiod"),
+        primary=text(v, "mesh_primary") if role == ROLE_REMOTE else host,
+        control_plane=text(v, "mesh_control_plane"),
         peers=None if peers is None else tuple(str(p) for p in peers),
-        pod_cidr=pod_cidr,
-        service_cidr=service_cidr,
+        pod_cidr=ranges[0],
+        service_cidr=ranges[1],
         connection=connection,
-        peer_endpoint=str(v.get("cluster_peer_endpoint") or ""),
+        peer_endpoint=text(v, "cluster_peer_endpoint"),
+        labels={str(k): str(label) for k, label in (v.get("cluster_labels") or {}).items()},
         variables=v,
     )

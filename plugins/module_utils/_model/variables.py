@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every ``mesh_*``, ``cluster_*`` and ``fleet_*`` variable that an inventory may hold.
+
+The one place for their names, types and defaults: ``fleet.py`` takes its defaults from here,
+``checks.py`` its rules, and ``docs/variables.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+__all__ = ["CLUSTER", "FLEET", "PREFIXES", "PROVIDERS", "UNCHECKED_PREFIXES", "VARIABLES", "Variable", "text", "value"]
+
+FLEET = "fleet"
+"""Scope of a variable that must be equal on every cluster of the fleet."""
+CLUSTER = "cluster"
+"""Scope of a variable that each cluster may set for itself."""
+
+PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
+"""Variables that belong to this collection's model."""
+UNCHECKED_PREFIXES = ("gke_",)
+"""Of those, the ones whose names are not checked yet."""
+
+PROVIDERS = ("kind", "gke", "kubeconfig")
+_OWN = ("kubeconfig", "gke")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """What is known of one variable.
+
+    Args:
+        name: its name.
+        scope: FLEET or CLUSTER.
+        description: what it means, for a person.
+        type: str, list or dict, as Ansible names them.
+        default: what a missing, null or empty value means; None where there is no default.
+        default_text: the default in words, where it is computed.
+        choices: the only values allowed; empty for any.
+        form: the rule of checks.py that a value must keep; "" for none.
+        providers: the providers whose clusters may set it; empty for all.
+        secret: its value must never be shown.
+    """
+
+    name: str
+    scope: str
+    description: str
+    type: str = "str"
+    default: t.Any = None
+    default_text: str = ""
+    choices: tuple[str, ...] = ()
+    form: str = ""
+    providers: tuple[str, ...] = ()
+    secret: bool = False
+
+
+_ALL = (
+    Variable(
+        "fleet_name",
+        FLEET,
+        "Name of the fleet. State, containers and networks carry it, so two fleets stand side by side.",
+        default="local",
+        form="label",
+    ),
+    Variable(
+        "fleet_dir",
+        FLEET,
+        "Folder on the controller under which each fleet keeps its kubeconfigs and state.",
+        default_text="`$XDG_STATE_HOME/mesh.fleet`, or `~/.local/state/mesh.fleet`",
+        form="path",
+    ),
+    Variable(
+        "fleet_pod_range",
+        FLEET,
+        "IPv4 range from which each cluster that we make is given a /16 for its pods.",
+        default="10.16.0.0/12",
+        form="cidr",
+    ),
+    Variable(
+        "fleet_service_range",
+        FLEET,
+        "IPv4 range from which each cluster that we make is given a /16 for its services.",
+        default="10.112.0.0/12",
+        form="cidr",
+    ),
+    Variable(
+        "fleet_engine_network",
+        FLEET,
+        "IPv4 range of the container network that the nodes of local clusters share. "
+        "Pod and service ranges are kept out of it.",
+        default_text="the container engine chooses one",
+        form="cidr",
+    ),
+    Variable("mesh_id", FLEET, "Istio's mesh ID.", default_text="the value of `fleet_name`", form="label"),
+    Variable(
+        "mesh_trust_domain",
+        FLEET,
+        "SPIFFE trust domain: the first part of every workload's identity.",
+        default="cluster.local",
+        form="dns",
+    ),
+    Variable(
+        "mesh_istio_version",
+        FLEET,
+        "Istio version of the control planes and gateways, x.y.z.",
+        default="1.31.1",
+        form="version",
+    ),
+    Variable("mesh_revision", FLEET, "Istio revision of the control planes.", default="default", form="label"),
+    Variable("mesh_namespace", FLEET, "Namespace of the control planes.", default="istio-system", form="label"),
+    Variable(
+        "mesh_hub",
+        FLEET,
+        "Registry and path of Istio's images, without scheme.",
+        default_text="where the artifacts come from",
+        form="hub",
+    ),
+    Variable("mesh_tag", FLEET, "Tag of Istio's images.", default_text="the value of `mesh_istio_version`", form="tag"),
+    Variable(
+        "mesh_network",
+        CLUSTER,
+        "Clusters whose pods reach each other directly share a network. `flat`: all of them; "
+        "`per_cluster`: each has its own; any other word names one. Between networks traffic crosses gateways.",
+        default="flat",
+        form="network",
+    ),
+    Variable(
+        "mesh_role",
+        CLUSTER,
+        "A `primary` runs its own istiod; a `remote` is served by that of its `mesh_primary`.",
+        default="primary",
+        choices=("primary", "remote"),
+    ),
+    Variable(
+        "mesh_primary",
+        CLUSTER,
+        "The primary that serves a remote.",
+        default_text="none; a remote needs one",
+    ),
+    Variable(
+        "mesh_control_plane",
+        CLUSTER,
+        "`istiod`: we install it; `managed`: Google runs it (Cloud Service Mesh, on GKE).",
+        default="istiod",
+        choices=("istiod", "managed"),
+    ),
+    Variable(
+        "mesh_peers",
+        CLUSTER,
+        "Names of the clusters that a primary watches (and calls).",
+        type="list",
+        default_text="every other cluster",
+    ),
+    Variable(
+        "mesh_exports",
+        FLEET,
+        "Services that other clusters may call: `{service: name.namespace, to: all}`. "
+        "Known, and reserved for the services stage.",
+        type="list",
+        default=(),
+    ),
+    Variable(
+        "mesh_traffic",
+        FLEET,
+        "How services are reached across clusters: one policy per service. Known, and reserved for the traffic stage.",
+        type="list",
+        default=(),
+    ),
+    Variable(
+        "cluster_provider",
+        CLUSTER,
+        "Where the cluster comes from: `kind` (made on this machine), `gke` (made in Google Cloud), "
+        "`kubeconfig` (it exists already).",
+        default="kind",
+        choices=PROVIDERS,
+    ),
+    Variable(
+        "cluster_region",
+        CLUSTER,
+        "Region, for locality: `us-west1`. Needed for every cluster.",
+        form="locality",
+    ),
+    Variable(
+        "cluster_zone",
+        CLUSTER,
+        "Zone within the region: `us-west1-a`. On GKE, a cluster without one is regional.",
+        form="locality",
+    ),
+    Variable(
+        "cluster_pod_cidr",
+        CLUSTER,
+        "IPv4 range of the pods. Tell it for existing clusters too, so that overlaps are found.",
+        default_text="kind: a /16 of `fleet_pod_range`; else unknown",
+        form="cidr",
+    ),
+    Variable(
+        "cluster_service_cidr",
+        CLUSTER,
+        "IPv4 range of the services. Tell it for existing clusters too.",
+        default_text="kind: a /16 of `fleet_service_range`; else unknown",
+        form="cidr",
+    ),
+    Variable(
+        "cluster_kubeconfig",
+        CLUSTER,
+        "Kubeconfig file on the controller that leads to the cluster.",
+        form="path",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_context",
+        CLUSTER,
+        "Context of that kubeconfig.",
+        default_text="its current context",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_api_url",
+        CLUSTER,
+        "Address of the API server, `https://host[:port]`, instead of a kubeconfig; "
+        "needs `cluster_api_token` and `cluster_api_ca`.",
+        form="https",
+        providers=_OWN,
+    ),
+    Variable("cluster_api_token", CLUSTER, "Bearer token for `cluster_api_url`.", providers=_OWN, secret=True),
+    Variable(
+        "cluster_api_ca",
+        CLUSTER,
+        "CA certificate (PEM text) of `cluster_api_url`.",
+        form="pem",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_peer_endpoint",
+        CLUSTER,
+        "Address of the API server for the other clusters' istiods, `https://host[:port]`; never loopback.",
+        default_text="that of the cluster's own connection",
+        form="https",
+    ),
+    Variable(
+        "cluster_labels",
+        CLUSTER,
+        "Labels that select clusters in policies.",
+        type="dict",
+        default={},
+        form="labels",
+    ),
+)
+
+VARIABLES: t.Mapping[str, Variable] = {variable.name: variable for variable in _ALL}
+
+
+def value(variables: t.Mapping[str, t.Any], name: str) -> t.Any:
+    """A host's value of the variable, or its default when it is missing, null or empty.
+
+    Raises KeyError for a name that is not registered.
+    """
+    known = VARIABLES[name]
+    given = variables.get(name)
+    return known.default if given is None or given == "" else given
+
+
+def text(variables: t.Mapping[str, t.Any], name: str) -> str:
+    """:func:`value` as text; "" where there is neither value nor default."""
+    found = value(variables, name)
+    return "" if found is None else str(found)
