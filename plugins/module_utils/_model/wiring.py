@@ -1,0 +1,295 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a cluster has to hold to be part of the mesh: Helm releases and objects, as plain data.
+
+Everything is derived from the :class:`Fleet`; a user's own Helm values are merged last, so they win.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+import typing as t
+
+from .fleet import ROLE_PRIMARY, Cluster, Fleet
+
+__all__ = [
+    "EASTWEST",
+    "INGRESS",
+    "Release",
+    "base_release",
+    "cross_network_gateway",
+    "eastwest_wanted",
+    "expose_istiod",
+    "gateway_release",
+    "istiod_name",
+    "istiod_release",
+    "merged",
+    "minor_version",
+    "remotes_of",
+    "skew",
+    "system_namespace",
+]
+
+Values = dict[str, t.Any]
+
+EASTWEST = "istio-eastwestgateway"
+INGRESS = "istio-ingressgateway"
+CREATED = "mesh.fleet/created"
+"""Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """One Helm release as it should be."""
+
+    name: str
+    namespace: str
+    chart: str
+    """Folder, archive, or name within a repository, as Helm's own CHART argument."""
+    values: Values = dataclasses.field(default_factory=dict)
+    version: str = ""
+    """Chart version for a chart from a repository; "" takes what the folder holds."""
+    repo: str = ""
+
+
+def merged(*layers: t.Mapping[str, t.Any]) -> Values:
+    """Merge Helm values: later wins, mappings are merged deeply, everything else (lists too) is replaced."""
+    out: Values = {}
+    for layer in layers:
+        for key, value in layer.items():
+            mine = out.get(key)
+            if isinstance(mine, dict) and isinstance(value, t.Mapping):
+                out[key] = merged(mine, value)
+            else:
+                out[key] = copy.deepcopy(dict(value) if isinstance(value, t.Mapping) else value)
+    return out
+
+
+def labels(part: str) -> dict[str, str]:
+    """What everything that we apply carries."""
+    return {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": part}
+
+
+def helm_revision(fleet: Fleet) -> str:
+    """The charts write the default revision as ""."""
+    return "" if fleet.revision == "default" else fleet.revision
+
+
+def istiod_name(fleet: Fleet) -> str:
+    """Name of istiod's release, Deployment and Service of the fleet's revision."""
+    revision = helm_revision(fleet)
+    return f"istiod-{revision}" if revision else "istiod"
+
+
+def remotes_of(fleet: Fleet, primary: str) -> list[Cluster]:
+    """The clusters without an istiod of their own that ``primary`` serves."""
+    return [c for c in fleet.clusters.values() if c.role != ROLE_PRIMARY and c.primary == primary]
+
+
+def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values:
+    """The namespace of the control plane.
+
+    ``created``: whether it is ours, that is, it did not exist before. Every stage that needs the
+    namespace applies this same object: with one field manager, two different ones would undo each
+    other at every run.
+
+    A remote's annotation names the primary that may lead there; istiod reads it only when it learns
+    of the cluster, so it has to be there before the remote secret is.
+    """
+    metadata: Values = {
+        "name": fleet.namespace,
+        "labels": {**labels("control_plane"), "topology.istio.io/network": cluster.network},
+    }
+    annotations: dict[str, str] = {}
+    if created:
+        annotations[CREATED] = "true"
+    if cluster.role != ROLE_PRIMARY:
+        annotations["topology.istio.io/controlPlaneClusters"] = cluster.primary
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _common(fleet: Fleet, cluster: Cluster) -> Values:
+    """Values that every chart takes."""
+    out: Values = {}
+    if fleet.namespace != "istio-system":
+        out["global"] = {"istioNamespace": fleet.namespace}
+    if cluster.provider == "gke":
+        out = merged(out, {"global": {"platform": "gke"}})
+    return out
+
+
+def base_release(fleet: Fleet, cluster: Cluster, chart: str, user: t.Mapping[str, t.Any] | None = None) -> Release:
+    """CRDs, the reader account, and the validation webhook of the fleet's revision."""
+    values = merged(_common(fleet, cluster), {"defaultRevision": fleet.revision})
+    if cluster.role != ROLE_PRIMARY:
+        values["profile"] = "remote"
+    return Release("istio-base", fleet.namespace, chart, merged(values, user or {}))
+
+
+def istiod_release(
+    fleet: Fleet,
+    cluster: Cluster,
+    chart: str,
+    *,
+    hub: str = "",
+    tag: str = "",
+    replicas: int = 0,
+    dns_capture: bool = True,
+    primary_address: str = "",
+    user: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> Release:
+    """istiod of a primary, or what stands for it in a remote.
+
+    Args:
+        hub, tag: where Istio's images are; "" leaves the chart's own.
+        replicas: fixed number of istiods, which also turns autoscaling off; 0 leaves the chart's own.
+        dns_capture: let sidecars answer names that no cluster DNS knows.
+        primary_address: address of the primary's east-west gateway, for a remote.
+        user: the user's values, in the order in which they are merged.
+    """
+    values = merged(
+        _common(fleet, cluster),
+        {"global": {"network": cluster.network, "multiCluster": {"clusterName": cluster.name}}},
+    )
+    if helm_revision(fleet):
+        values["revision"] = helm_revision(fleet)
+    if cluster.role != ROLE_PRIMARY:
+        values = merged(
+            values,
+            {
+                "profile": "remote",
+                "global": {"remotePilotAddress": primary_address},
+                "istiodRemote": {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"},
+            },
+        )
+    else:
+        values = merged(
+            values,
+            {"global": {"meshID": fleet.mesh_id}, "meshConfig": {"trustDomain": fleet.trust_domain}},
+        )
+        if hub:
+            values["global"]["hub"] = hub
+        if tag:
+            values["global"]["tag"] = tag
+        if dns_capture:
+            values["meshConfig"]["defaultConfig"] = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
+        if remotes_of(fleet, cluster.name):
+            values["global"]["externalIstiod"] = True
+        if replicas:
+            values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})
+    return Release(istiod_name(fleet), fleet.namespace, chart, merged(values, *user))
+
+
+def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> bool:
+    """Whether a cluster gets an east-west gateway.
+
+    Args:
+        choice: ``auto``: when the fleet has more than one network, or the cluster serves remotes;
+            ``always``; or ``never``, which still keeps the one that remotes are served through.
+    """
+    if choice == "always" or remotes_of(fleet, cluster.name):
+        return True
+    return choice != "never" and len(fleet.networks()) > 1
+
+
+def gateway_release(
+    fleet: Fleet,
+    cluster: Cluster,
+    chart: str,
+    name: str,
+    *,
+    namespace: str = "",
+    replicas: int = 0,
+    user: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> Release:
+    """A gateway of the fleet's revision; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
+    values = _common(fleet, cluster)
+    if helm_revision(fleet):
+        values["revision"] = helm_revision(fleet)
+    if name == EASTWEST:
+        values["networkGateway"] = cluster.network
+    if replicas:
+        values = merged(values, {"autoscaling": {"enabled": False}, "replicaCount": replicas})
+    return Release(name, namespace or fleet.namespace, chart, merged(values, *user))
+
+
+def _gateway(fleet: Fleet, name: str, servers: list[Values]) -> Values:
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": name, "namespace": fleet.namespace, "labels": labels("gateways")},
+        "spec": {"selector": {"istio": EASTWEST.removeprefix("istio-")}, "servers": servers},
+    }
+
+
+def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Values]:
+    """Port 15443 of the east-west gateways: passes mesh TLS through to services, by its SNI.
+
+    Only primaries hold configuration: a remote's gateway is configured by its primary.
+    """
+    if cluster.role != ROLE_PRIMARY or len(fleet.networks()) < 2:
+        return []
+    return [
+        _gateway(
+            fleet,
+            "cross-network-gateway",
+            [
+                {
+                    "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
+                    "tls": {"mode": "AUTO_PASSTHROUGH"},
+                    "hosts": ["*.local"],
+                }
+            ],
+        )
+    ]
+
+
+def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Values]:
+    """What lets a primary's istiod be reached by the remotes it serves: 15012 (xDS) and 15017 (injection)."""
+    if not remotes_of(fleet, cluster.name):
+        return []
+    ports = (("tls-istiod", 15012, 15012), ("tls-istiodwebhook", 15017, 443))
+    host = f"{istiod_name(fleet)}.{fleet.namespace}.svc.cluster.local"
+    servers = [
+        {
+            "port": {"name": name, "number": port, "protocol": "TLS"},
+            "tls": {"mode": "PASSTHROUGH"},
+            "hosts": ["*"],
+        }
+        for name, port, _target in ports
+    ]
+    routes = [
+        {
+            "match": [{"port": port, "sniHosts": ["*"]}],
+            "route": [{"destination": {"host": host, "port": {"number": target}}}],
+        }
+        for _name, port, target in ports
+    ]
+    return [
+        _gateway(fleet, "istiod-gateway", servers),
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "istiod-vs", "namespace": fleet.namespace, "labels": labels("gateways")},
+            "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
+        },
+    ]
+
+
+def minor_version(text: str) -> tuple[int, int] | None:
+    """``(1, 31)`` from a version or an image reference such as ``registry/pilot:1.31.1-distroless``."""
+    name = text.split("@", 1)[0].rsplit("/", 1)[-1]
+    found = re.search(r"(?:^|:)v?(\d+)\.(\d+)(?:\D|$)", name)
+    return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+def skew(wanted: str, running: str) -> int:
+    """Minor versions between what is wanted and what runs; 0 when one of them does not say."""
+    a, b = minor_version(wanted), minor_version(running)
+    if a is None or b is None:
+        return 0
+    return 1000 if a[0] != b[0] else abs(a[1] - b[1])
