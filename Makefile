@@ -1,0 +1,46 @@
+# Targets set up whatever they need by themselves. ARGS reaches ansible-playbook: make site ARGS="--check --diff"
+
+PYTHON ?= python3
+INVENTORY ?= inventories/local
+ARGS ?=
+
+export XDG_CACHE_HOME ?= $(HOME)/.cache
+ARTIFACTS := $(XDG_CACHE_HOME)/mesh.fleet/artifacts
+OUTER_PATH := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(ARTIFACTS)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+STAGES := lint unit sanity api molecule e2e
+
+.DEFAULT_GOAL := help
+.PHONY: help setup site test bench clean distclean $(STAGES)
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z$$()A-Z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '  make %-10s %s\n' \
+	  lint 'ruff, mypy, ansible-lint, changelog, playbook syntax' \
+	  unit 'tests that need neither cluster nor API server' \
+	  sanity 'ansible-test sanity' \
+	  api 'tests against a real kube-apiserver and etcd' \
+	  molecule 'every role on a fleet of its own' \
+	  e2e 'site.yml on a fleet of its own, then real calls'
+
+setup: ## make .venv from the pinned requirements
+	@PATH="$(OUTER_PATH)" $(PYTHON) tests/venv.py
+
+site: setup ## create the fleet of INVENTORY and join it to one mesh (ARGS="--check --diff")
+	@ansible-playbook -i $(INVENTORY) playbooks/site.yml $(ARGS)
+
+test: setup ## run every test, cheap ones first, on a fleet of its own
+	@python tests/run.py
+
+$(STAGES): setup
+	@python tests/run.py $@
+
+bench: setup ## print the figures, as JSON
+	@python tests/bench/run.py $(ARGS)
+
+clean: setup ## take the fleet away, keep the caches
+	@ansible-playbook -i $(INVENTORY) playbooks/teardown.yml $(ARGS)
+
+distclean: clean ## take the fleet, the caches and .venv away
+	@rm -rf "$(XDG_CACHE_HOME)/mesh.fleet" build .cache .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a person sees of a run: one line a stage, errors complete, a recap that says what to do next."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: stages
+type: stdout
+short_description: One line a stage
+version_added: 0.1.0
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - Prints one line for each play (a stage) as it ends, its name, what each host or the fleet has to say, and its time.
+  - What a host says is C(stage_line) of the last result that had one; a task that ran once speaks for the fleet.
+  - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
+  - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
+    and the stage lines with them.
+requirements:
+  - set as C(stdout_callback) in the configuration
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+"""
+
+import time
+import typing as t
+
+from ansible import constants as C
+from ansible import context
+from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+
+from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import (
+    failure_text,
+    human_time,
+    recap_lines,
+    stage_lines,
+)
+
+NAME_WIDTH = 14
+"""Column of what a stage has to say."""
+NARROW = 96
+WIDE = 140
+"""The time ends at the terminal's right edge, within these two; what is no terminal counts as narrow."""
+# Traceback and origin of an error belong to whoever asks for them.
+DEBUG_VERBOSITY = 3
+
+
+class CallbackModule(DefaultCallback):
+    """Quiet below ``-v``; above it the default callback speaks, and this one adds the stage lines."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "mesh.fleet.stages"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+        self._stage = ""
+        self._stage_began = 0.0
+        self._fleet_said = ""
+        self._said: dict[str, str] = {}
+        self._hosts: list[str] = []
+        self._ran = False
+        self._stage_changed = 0
+        self._stage_failed = False
+        self._shown: dict[str, str] = {}
+        self._items_shown: set[tuple[str, str]] = set()
+        self._failed: dict[str, tuple[str, str]] = {}
+
+    # The stages.
+
+    def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        if self._loud:
+            super().v2_playbook_on_start(playbook)
+        elif context.CLIARGS.get("check"):
+            self._say("check mode: nothing will be touched", C.COLOR_HIGHLIGHT)
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        self._end_stage()
+        if self._loud:
+            super().v2_playbook_on_play_start(play)
+        self._play = play
+        self._stage = play.get_name().strip() or "play"
+        self._stage_began = time.monotonic()
+        self._fleet_said = ""
+        self._said = {}
+        self._hosts = []
+        self._ran = False
+        self._stage_changed = 0
+        self._stage_failed = False
+        self._shown = {}
+        self._items_shown = set()
+
+    def _end_stage(self) -> None:
+        """Print the line of the stage that is over; a stage in which nothing ran leaves none."""
+        if not self._ran:
+            return
+        self._ran = False
+        said = [self._fleet_said] if self._fleet_said else []
+        said += [self._said[host] for host in self._hosts if host in self._said]
+        if not said:
+            done = f"{self._stage_changed} changed" if self._stage_changed else "ok"
+            said = ["failed" if self._stage_failed else done]
+        width = min(max(NARROW, self._display.columns), WIDE)
+        took = human_time(time.monotonic() - self._stage_began)
+        color = C.COLOR_ERROR if self._stage_failed else C.COLOR_CHANGED if self._stage_changed else C.COLOR_OK
+        for line in stage_lines(self._stage, said, took, name_width=NAME_WIDTH, width=width):
+            self._say(line, color)
+
+    def _remember(self, result: t.Any) -> None:
+        """Keep what this result has to say for its stage."""
+        self._ran = True
+        host = result.host.get_name()
+        if host not in self._hosts:
+            self._hosts.append(host)
+        if result.is_changed():
+            self._stage_changed += 1
+        said = str(result.result.get("stage_line") or "").strip()
+        if not said:
+            return
+        if result.task.run_once or host in C.LOCALHOST:
+            self._fleet_said = said
+        else:
+            self._said[host] = said if said.split()[0].rstrip(":") == host else f"{host} {said}"
+
+    # The tasks.
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._remember(result)
+        if self._loud:
+            super().v2_runner_on_ok(result)
+            return
+        self._handle_warnings(result.result)
+        # `debug` and the like exist to be read.
+        if self._run_is_verbose(result) and not result.task.loop:
+            self._clean_results(result.result, result.task.action)
+            self._say(self._plain(result.result))
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._ran = True
+        handled = ignore_errors or _is_rescued(result.task)
+        if not handled:
+            self._fail(result)
+        if self._loud:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        self._handle_warnings(result.result)
+        if (result.host.get_name(), result.task._uuid) not in self._items_shown:
+            self._show_failure(result, result.result, handled)
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._ran = True
+        if not result.task.ignore_unreachable:
+            self._fail(result)
+        if self._loud:
+            super().v2_runner_on_unreachable(result)
+            return
+        self._handle_warnings(result.result)
+        self._show_failure(result, result.result, bool(result.task.ignore_unreachable), "cannot be reached: ")
+
+    def v2_runner_item_on_ok(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_item_on_ok(result)
+            return
+        self._handle_warnings(result.result)
+        if self._run_is_verbose(result):
+            self._clean_results(result.result, result.task.action)
+            self._say(self._plain(result.result))
+
+    def v2_runner_item_on_failed(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_item_on_failed(result)
+            return
+        self._handle_warnings(result.result)
+        self._items_shown.add((result.host.get_name(), result.task._uuid))
+        handled = bool(result.task.ignore_errors) or _is_rescued(result.task)
+        self._show_failure(result, result.result, handled, f"(item={self._get_item_label(result.result)}) ")
+
+    def v2_runner_on_skipped(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_on_skipped(result)
+        else:
+            self._handle_warnings(result.result)
+
+    def v2_runner_item_on_skipped(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_item_on_skipped(result)
+
+    def v2_runner_retry(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_retry(result)
+            return
+        tries = result.result["attempts"], result.result["retries"]
+        name = f"{self.host_label(result)}: {result.task_name}"
+        self._say(f"  {name}: not yet, try {tries[0]} of {tries[1]}", C.COLOR_DEBUG)
+
+    def v2_on_file_diff(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_on_file_diff(result)
+            return
+        found = result.result.get("results") if result.task.loop else None
+        for part in found if isinstance(found, list) else [result.result]:
+            if isinstance(part, dict) and part.get("diff") and part.get("changed"):
+                text = self._get_diff(part["diff"])
+                if text:
+                    self._say(text.rstrip("\n") + "\n")
+
+    # Told only to those who ask with -v.
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        if self._loud:
+            super().v2_playbook_on_task_start(task, is_conditional)
+
+    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
+        if self._loud:
+            super().v2_playbook_on_handler_task_start(task)
+
+    def v2_playbook_on_include(self, included_file: t.Any) -> None:
+        if self._loud:
+            super().v2_playbook_on_include(included_file)
+
+    def v2_runner_on_async_poll(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_on_async_poll(result)
+
+    def v2_runner_on_async_ok(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_on_async_ok(result)
+
+    def v2_runner_on_async_failed(self, result: t.Any) -> None:
+        if self._loud:
+            super().v2_runner_on_async_failed(result)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        if self._loud:
+            super().v2_playbook_on_no_hosts_matched()
+        else:
+            self._say(f"{self._stage:<{NAME_WIDTH}} no hosts matched", C.COLOR_SKIP)
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        if self._loud:
+            super().v2_playbook_on_no_hosts_remaining()
+
+    # The end.
+
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        self._end_stage()
+        if self._loud:
+            super().v2_playbook_on_stats(stats)
+        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        check = bool(context.CLIARGS.get("check"))
+        self._say("")
+        for line, state in recap_lines(counts, self._failed, check=check):
+            self._say(line, {"ok": C.COLOR_OK, "changed": C.COLOR_CHANGED, "failed": C.COLOR_ERROR}[state])
+        if not self._loud and stats.custom and self.get_option("show_custom_stats"):
+            for name, values in sorted(stats.custom.items()):
+                self._say(f"{'custom stats' if name == '_run' else name}: {self._dump_results(values)}")
+        note = "check mode: nothing was touched · " if check else ""
+        self._say(f"{note}{human_time(time.monotonic() - self._began)} in all", C.COLOR_HIGHLIGHT if check else None)
+
+    # Helpers.
+
+    @property
+    def _loud(self) -> bool:
+        return bool(self._display.verbosity > 0)
+
+    def _say(self, text: str, color: str | None = None) -> None:
+        self._display.display(text, color=color)
+
+    def _plain(self, result: dict[str, t.Any]) -> str:
+        message = result.get("msg")
+        return message if isinstance(message, str) else self._dump_results(result, indent=2)
+
+    def _fail(self, result: t.Any) -> None:
+        self._stage_failed = True
+        self._failed[result.host.get_name()] = (self._stage, str(result.task_name))
+
+    def _show_failure(self, result: t.Any, data: dict[str, t.Any], handled: bool, prefix: str = "") -> None:
+        """The whole message, at once; the same words for another host only once in a stage."""
+        host = self.host_label(result)
+        text = failure_text(
+            data,
+            host=result.host.get_name(),
+            prefix=prefix,
+            task=str(result.task_name),
+            path=str(result.task.get_path() or ""),
+        )
+        color = C.COLOR_WARN if handled else C.COLOR_ERROR
+        tail = "  and goes on: the playbook handles this" if handled else ""
+        first = self._shown.setdefault(text, host)
+        if first != host:
+            self._say(f"{self._stage}: {host}: as on {first}", color)
+            return
+        for number, line in enumerate(text.splitlines()):
+            self._say(f"{self._stage}: {line}" if number == 0 else line, color)
+        if tail:
+            self._say(tail, color)
+        if self._display.verbosity >= DEBUG_VERBOSITY:
+            self._handle_exception(data)
+
+
+def _is_rescued(task: t.Any) -> bool:
+    """Whether a ``rescue`` stands above the task, that is, whether its failure is somebody's plan."""
+    child, parent = task, getattr(task, "_parent", None)
+    while parent is not None:
+        in_body = any(getattr(entry, "_uuid", None) == child._uuid for entry in getattr(parent, "block", None) or [])
+        if getattr(parent, "rescue", None) and in_body:
+            return True
+        child, parent = parent, getattr(parent, "_parent", None)
+    return False

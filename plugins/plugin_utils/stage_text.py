@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The words of the ``stages`` callback: pure functions from results to lines."""
+
+from __future__ import annotations
+
+import typing as t
+
+__all__ = ["failure_text", "human_time", "recap_lines", "stage_lines"]
+
+SEPARATOR = " · "
+_OUTPUT_LINES = 20
+"""Lines of a command's output that a failure shows; the end of it names the cause more often than the start."""
+
+
+def human_time(seconds: float) -> str:
+    """A time that a person reads at a glance: ``0.4 s``, ``34 s``, ``6 min``, ``1 h 5 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def stage_lines(name: str, said: t.Sequence[str], took: str, *, name_width: int = 14, width: int = 96) -> list[str]:
+    """The lines of one stage: its name, what was said, and on the last line the time, at the right.
+
+    Args:
+        name: the stage.
+        said: what the fleet or each host has to say; joined by a dot in the middle, wrapped between two.
+        took: the time it took.
+        name_width: column where ``said`` starts; a longer name moves its own line only.
+        width: column where the time ends.
+    """
+    room = width - name_width - 1 - len(took) - 2
+    rows: list[str] = []
+    for part in (line for text in said for line in text.splitlines()):
+        if rows and len(rows[-1]) + len(SEPARATOR) + len(part) <= room:
+            rows[-1] += SEPARATOR + part
+        else:
+            rows.append(part)
+    rows = rows or [""]
+    lines = [f"{name if number == 0 else '':<{name_width}} {row}".rstrip() for number, row in enumerate(rows)]
+    lines[-1] = f"{lines[-1]:<{width - len(took) - 2}}  {took}"
+    return lines
+
+
+def failure_text(data: t.Mapping[str, t.Any], *, host: str, prefix: str = "", task: str = "", path: str = "") -> str:
+    """What a failed result says, for a person.
+
+    A result of ours carries ``problem`` and a complete message; of any other the message is followed by
+    the end of its output and by the task it came from.
+    """
+    if "censored" in data and not data.get("msg"):
+        message = "failed; its result is hidden because no_log is set"
+    else:
+        message = str(data.get("msg") or data.get("reason") or "failed without a message").strip()
+    lines = message.splitlines() or ["failed"]
+    # A message of ours names its cluster already.
+    named = lines[0].split(":")[0].split()[:1] == [host] or "problem" in data
+    lines[0] = prefix + lines[0] if named else f"{host}: {prefix}{lines[0]}"
+    if "problem" in data:
+        return "\n".join(lines)
+    for key in ("module_stderr", "stderr", "module_stdout", "stdout"):
+        label = key.removeprefix("module_")
+        output = str(data.get(key) or "").strip()
+        if output and output not in message:
+            shown = output.splitlines()[-_OUTPUT_LINES:]
+            lines += [f"  {label if number == 0 else '':<6} {line}" for number, line in enumerate(shown)]
+    if task:
+        lines.append(f"  task   {task}" + (f" ({path})" if path else ""))
+    return "\n".join(lines)
+
+
+def recap_lines(
+    counts: t.Mapping[str, t.Mapping[str, int]], failed: t.Mapping[str, tuple[str, str]], *, check: bool = False
+) -> list[tuple[str, str]]:
+    """One line a host and, where some failed, how to go on.
+
+    Args:
+        counts: Ansible's summary per host (``changed``, ``failures``, ``unreachable``, ``rescued``).
+        failed: per failed host ``(stage, task)``.
+        check: whether this was a check run.
+
+    Returns:
+        Pairs ``(line, state)``; a state is ``ok``, ``changed`` or ``failed``.
+    """
+    width = max((len(host) for host in counts), default=0)
+    lines: list[tuple[str, str]] = []
+    again = []
+    for host, count in counts.items():
+        changed = count.get("changed", 0)
+        notes = [f"{changed} would change" if check else f"{changed} changed"] if changed else []
+        if count.get("rescued"):
+            notes.append(f"{count['rescued']} rescued")
+        if count.get("ignored"):
+            notes.append(f"{count['ignored']} failed and ignored")
+        tail = f" ({', '.join(notes)})" if notes else ""
+        if count.get("failures") or count.get("unreachable"):
+            stage, task = failed.get(host, ("", ""))
+            verdict = "failed" if count.get("failures") else "unreachable"
+            where = f" in {stage}: {task}" if stage else ""
+            lines.append((f"{host:<{width}}  {verdict}{where}{tail}", "failed"))
+            again.append(host)
+        else:
+            lines.append((f"{host:<{width}}  ok{tail}", "changed" if changed else "ok"))
+    if again:
+        lines.append((f"run again with --limit {','.join(again)}", "failed"))
+    return lines

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each test stage consists of. tests/run.py runs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import typing as t
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("lint", "unit", "sanity", "artifacts", "api", "molecule", "e2e")
+TEST_FLEET = "test"
+"""`make test` makes and removes a fleet of this name; the one of `make site` is called `local`."""
+NO_TESTS_COLLECTED = 5
+COLLECTION = "collections/ansible_collections/mesh/fleet"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One program of a stage."""
+
+    name: str
+    argv: list[str]
+    env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    cwd: Path | None = None
+    junit: Path | None = None
+    good_codes: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Commands that run one after the other.
+
+    ``exclusive`` stages use clusters or all cores and run alone; ``live`` ones show their output as it comes.
+    """
+
+    name: str
+    commands: tuple[Command, ...]
+    exclusive: bool = False
+    live: bool = False
+    env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def pytest(name: str, where: str, out: Path) -> Command:
+    junit = out / f"{name}.xml"
+    argv = [sys.executable, "-m", "pytest", where, f"--junit-xml={junit}", "-o", f"junit_suite_name={name}"]
+    return Command(f"pytest {where}", argv, junit=junit)
+
+
+def playbooks() -> list[str]:
+    return sorted(str(p.relative_to(ROOT)) for p in (ROOT / "playbooks").glob("*.yml"))
+
+
+def lint() -> tuple[Command, ...]:
+    commands = [
+        Command("ruff check", ["ruff", "check", "."]),
+        Command("ruff format", ["ruff", "format", "--check", "."]),
+        # By the collection's own names, so that a module is not seen under two of them.
+        Command("mypy", ["mypy", f"{COLLECTION}/plugins/module_utils"]),
+        Command("changelog", ["antsibull-changelog", "lint"]),
+        Command("ansible-lint", ["ansible-lint", "--offline", "--strict"]),
+    ]
+    if playbooks():
+        syntax = ["ansible-playbook", "-i", "inventories/local", "--syntax-check", *playbooks()]
+        commands.append(Command("syntax", syntax))
+    return tuple(commands)
+
+
+def artifacts() -> tuple[Command, ...]:
+    return (
+        Command("playbooks/artifacts.yml", ["ansible-playbook", "-i", "inventories/local", "playbooks/artifacts.yml"]),
+    )
+
+
+def molecule() -> tuple[Command, ...]:
+    return (Command("molecule", ["molecule", "test", "--all", "--report"]),)
+
+
+def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
+    """The stages asked for, in the order in which they run."""
+    wanted = set(names)
+    if wanted & {"api", "molecule", "e2e"}:
+        # What they need is built first; with everything there this takes a moment.
+        wanted.add("artifacts")
+    fleet = {"MESH_FLEET_NAME": TEST_FLEET}
+    known = {
+        "lint": lambda: Stage("lint", lint()),
+        "unit": lambda: Stage("unit", (pytest("unit", "tests/unit", out),)),
+        "sanity": lambda: Stage("sanity", (Command("ansible-test", [sys.executable, "tests/sanity/run.py"]),)),
+        "artifacts": lambda: Stage("artifacts", artifacts(), exclusive=True, live=True),
+        "api": lambda: Stage("api", (pytest("api", "tests/api", out),), exclusive=True),
+        "molecule": lambda: Stage("molecule", molecule(), exclusive=True, live=True, env=fleet),
+        "e2e": lambda: Stage("e2e", (pytest("e2e", "tests/e2e", out),), exclusive=True, live=True, env=fleet),
+    }
+    return [known[name]() for name in NAMES if name in wanted]
+
+
+def remove_test_fleet(out: Path) -> None:
+    """Take the fleet of the tests away, whatever became of them."""
+    argv = ["ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml"]
+    env = {**os.environ, "MESH_FLEET_NAME": TEST_FLEET}
+    with (out / "teardown.log").open("wb") as log:
+        done = subprocess.run(
+            argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        print(f"the fleet {TEST_FLEET!r} may not be gone: see {log.name}", flush=True)
+
+
+def closing_lines(text: str) -> list[str]:
+    """pytest's own last lines, which say how many tests passed, and what was skipped and why."""
+    closing = re.compile(r"^=+ .*\b(passed|failed|error|errors|skipped|no tests ran)\b.* =+$")
+    return [line for line in text.splitlines() if closing.match(line) or line.startswith("SKIPPED [")]
+
+
+def junit_counts(path: Path) -> tuple[int, int]:
+    """``(passed, failed)`` of a JUnit file; skipped tests count as neither."""
+    passed = failed = 0
+    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        failed += bad
+        passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+    return passed, failed

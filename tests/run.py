@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run every test, cheap ones first: ``tests/run.py``, or some stages of it: ``tests/run.py lint unit``.
+
+Stages that need no cluster run side by side as far as the cores allow; those that make a fleet run one
+after the other. The first stage that fails ends the run. Each stage's whole output lies in build/test/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import checks
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "test"
+POLL_SECONDS = 0.1
+"""How long to wait for any of several child processes at a time."""
+
+
+class Running:
+    """A stage whose commands run one after the other, all output in one file."""
+
+    def __init__(self, stage: checks.Stage) -> None:
+        self.stage = stage
+        self.began = time.monotonic()
+        self.log = OUT / f"{stage.name}.log"
+        self._file = self.log.open("wb")
+        self._commands = list(stage.commands)
+        self.done: list[str] = []
+        self.failed = ""
+        self._current: checks.Command | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._read = 0
+        say(stage.name, "starts", " · ".join(c.name for c in stage.commands))
+        self._next()
+
+    def _next(self) -> None:
+        self._current = self._commands.pop(0) if self._commands else None
+        if self._current is None:
+            self._file.close()
+            return
+        self._file.write(f"\n== {self._current.name}: {' '.join(self._current.argv)}\n".encode())
+        self._file.flush()
+        # A process group of its own, so that whatever a stage started can be ended with it.
+        self._process = subprocess.Popen(
+            self._current.argv,
+            cwd=self._current.cwd or ROOT,
+            env={**os.environ, **self.stage.env, **self._current.env},
+            stdin=subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def poll(self) -> bool:
+        """Go on as far as can be done without waiting; True when the stage is over."""
+        if self.stage.live:
+            self._follow()
+        if self._process is None or self._current is None:
+            return True
+        code = self._process.poll()
+        if code is None:
+            return False
+        if code not in self._current.good_codes:
+            self.failed = self._current.name
+            self._file.close()
+            return True
+        self.done.append(self._current.name)
+        self._next()
+        return self._current is None
+
+    def _follow(self) -> None:
+        """Show what a long stage has written since the last look."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        self._read += len(new)
+        sys.stdout.write(new.decode(errors="replace"))
+        sys.stdout.flush()
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+    def finish(self) -> None:
+        if self.stage.live:
+            self._follow()
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        took = f"{time.monotonic() - self.began:.0f} s"
+        if self.failed:
+            if not self.stage.live:
+                print(text[text.rfind(f"\n== {self.failed}:") :].rstrip(), flush=True)
+            say(self.stage.name, "FAILED", f"{self.failed} after {took}; all output: {self.log.relative_to(ROOT)}")
+            return
+        if not self.stage.live:
+            for line in checks.closing_lines(text):
+                print(line, flush=True)
+        say(self.stage.name, "passed", took)
+
+
+def say(stage: str, state: str, text: str) -> None:
+    print(f"{stage:<9} {state:<7} {text}", flush=True)
+
+
+def run_together(stages: list[checks.Stage], at_once: int) -> tuple[list[Running], bool]:
+    """Run stages, at most ``at_once`` at a time, in order; stop all at the first failure."""
+    waiting, running, over = list(stages), [], []
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                running.append(Running(waiting.pop(0)))
+            for entry in [e for e in running if e.poll()]:
+                running.remove(entry)
+                entry.finish()
+                over.append(entry)
+                if entry.failed:
+                    for other in running:
+                        say(other.stage.name, "stopped", f"because {entry.stage.name} failed")
+                    left = [s.name for s in waiting]
+                    if left:
+                        say("", "", f"not run because {entry.stage.name} failed: {', '.join(left)}")
+                    return over, False
+            if running:
+                time.sleep(POLL_SECONDS)
+    finally:
+        for entry in running:
+            entry.stop()
+    return over, True
+
+
+def count(over: t.Iterable[Running]) -> tuple[int, int]:
+    """Tests that passed and failed: pytest's as its reports say, any other command counts as one."""
+    passed = failed = 0
+    for entry in over:
+        for command in entry.stage.commands:
+            if command.junit is not None and command.junit.exists():
+                good, bad = checks.junit_counts(command.junit)
+                passed, failed = passed + good, failed + bad
+            elif command.name == entry.failed:
+                failed += 1
+            elif command.name in entry.done:
+                passed += 1
+    return passed, failed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(checks.NAMES)
+    parser.add_argument("stages", nargs="*", choices=[*names, []], metavar="stage", help=f"of {', '.join(names)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages side by side (default: cores)")
+    arguments = parser.parse_args()
+    OUT.mkdir(parents=True, exist_ok=True)
+    for old in OUT.glob("*.xml"):
+        old.unlink()
+    began = time.monotonic()
+    wanted = checks.stages(arguments.stages or names, OUT)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    over: list[Running] = []
+    good = True
+    for group in ([s for s in wanted if not s.exclusive], [s for s in wanted if s.exclusive]):
+        if good and group:
+            done, good = run_together(group, 1 if group[0].exclusive else max(1, arguments.jobs))
+            over += done
+    if any(s.exclusive for s in wanted) and any(e.stage.exclusive for e in over):
+        checks.remove_test_fleet(OUT)
+    passed, failed = count(over)
+    summary = {"passed": passed, "failed": failed, "seconds": round(time.monotonic() - began)}
+    (OUT / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    say("all", "passed" if good else "FAILED", f"{summary['seconds']} s")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what the stages had started is stopped")
