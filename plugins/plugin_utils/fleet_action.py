@@ -13,28 +13,11 @@ from ansible.utils.display import Display
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import Unreadable, plain, read_variables
 
 __all__ = ["FleetAction", "plain"]
 
 _DISPLAY = Display()
-_PREFIXES = ("mesh_", "cluster_", "fleet_")
-
-
-def plain(value: t.Any) -> t.Any:
-    """Untag Ansible's tagged strings and containers, once, at the boundary."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, str):
-        return str.__str__(value) if type(value) is str else "".join(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    return value
 
 
 class FleetAction(ActionBase):
@@ -79,13 +62,22 @@ class FleetAction(ActionBase):
         """One line of live progress."""
         _DISPLAY.display(text)
 
+    def read_fleet(
+        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters"
+    ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
+        """The variables of every cluster of the inventory, whatever ``--limit`` says, and what could not be read."""
+        return read_variables(task_vars["hostvars"], task_vars["groups"].get(group, []), self._templar)
+
     def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
         """The fleet as the whole inventory describes it, whatever ``--limit`` says."""
-        hostvars = task_vars["hostvars"]
-        hosts: dict[str, dict[str, t.Any]] = {}
-        for host in task_vars["groups"].get(group, []):
-            variables = hostvars[host]
-            hosts[str(host)] = {
-                str(key): plain(variables[key]) for key in variables if str(key).startswith(_PREFIXES)
-            }
-        return Fleet.from_inventory(hosts)
+        hosts, unreadable = self.read_fleet(task_vars, group)
+        advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
+        if unreadable:
+            first = unreadable[0]
+            raise FleetError(
+                f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
+            )
+        try:
+            return Fleet.from_inventory(hosts)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error
