@@ -10,8 +10,8 @@ import re
 import subprocess
 import sys
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("lint", "unit", "sanity", "artifacts", "api", "molecule", "e2e")

@@ -6,7 +6,9 @@ ansible-test wants to lie at …/ansible_collections/mesh/fleet and refuses syml
 knows or would add are copied to build/. Each of its tests runs in a small virtual environment that
 ansible-test makes and keeps; they are kept in the project's cache, not in the user's home. To put pip into
 such an environment it downloads a script from a host of its own; we lay ready a script that does the same with
-the pip that comes with Python, so nothing but a package index is needed.
+the pip that comes with Python, so nothing but a package index is needed. Its `import` test knows no package
+beside PyYAML and Jinja2; we give its environments our pinned requirements, so that our imports are really
+tried instead of being ignored.
 """
 
 from __future__ import annotations
@@ -77,14 +79,44 @@ def lay_pip_ready() -> None:
     script.write_text(GET_PIP, encoding="utf-8")
 
 
+def give_requirements(run: list[str], env: dict[str, str]) -> None:
+    """Install requirements.txt, without Ansible itself, where the import test runs."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in lines if line and not line.startswith(("#", "ansible=="))]
+    stamp = "\n".join(wanted)
+    venvs = CACHE / ".ansible" / "test" / "venv"
+    subprocess.run(
+        [*run, "--test", "import", "--prime-venvs"], cwd=TARGET, env=env, stdin=subprocess.DEVNULL, check=True
+    )
+    # `sanity` without a name is the empty one, in which modules and module_utils are imported.
+    found = [*venvs.glob(f"sanity/{PYTHON}/*/bin/python"), *venvs.glob(f"sanity.import*/{PYTHON}/*/bin/python")]
+    for python in sorted(found):
+        done = python.parent.parent / "mesh-fleet-requirements.txt"
+        if done.exists() and done.read_text(encoding="utf-8") == stamp:
+            continue
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(python),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        subprocess.run([*pip, *wanted], env=env, stdin=subprocess.DEVNULL, check=True)
+        done.write_text(stamp, encoding="utf-8")
+
+
 def main() -> int:
     export()
     lay_pip_ready()
     env = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")}
     pip_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pip"
     env |= {"HOME": str(CACHE), "PIP_CACHE_DIR": str(pip_cache)}
-    command = ["ansible-test", "sanity", "--python", PYTHON, "--color", "no", *sys.argv[1:]]
-    return subprocess.run(command, cwd=TARGET, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    run = ["ansible-test", "sanity", "--python", PYTHON, "--color", "no"]
+    give_requirements(run, env)
+    return subprocess.run([*run, *sys.argv[1:]], cwd=TARGET, env=env, stdin=subprocess.DEVNULL, check=False).returncode
 
 
 if __name__ == "__main__":
