@@ -11,16 +11,33 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-__all__ = ["CLUSTER", "FLEET", "PREFIXES", "PROVIDERS", "UNCHECKED_PREFIXES", "VARIABLES", "Variable", "text", "value"]
+__all__ = [
+    "CLUSTER",
+    "FAULTY",
+    "FLEET",
+    "PREFIXES",
+    "PROVIDERS",
+    "UNCHECKED_PREFIXES",
+    "VARIABLES",
+    "Variable",
+    "text",
+    "value",
+]
 
 FLEET = "fleet"
 """Scope of a variable that must be equal on every cluster of the fleet."""
 CLUSTER = "cluster"
 """Scope of a variable that each cluster may set for itself."""
 
+FAULTY = "?"
+"""Stands, within the checks, for a value that was given and is wrong."""
+
 PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 """Variables that belong to this collection's model."""
-UNCHECKED_PREFIXES = ("gke_",)
+UNCHECKED_FAULTY = "?"
+"""Stands, within the checks, for a value that was given and is wrong."""
+
+PREFIXES = ("gke_",)
 """Of those, the ones whose names are not checked yet."""
 
 PROVIDERS = ("kind", "gke", "kubeconfig")
