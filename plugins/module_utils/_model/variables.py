@@ -34,10 +34,7 @@ FAULTY = "?"
 
 PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 """Variables that belong to this collection's model."""
-UNCHECKED_FAULTY = "?"
-"""Stands, within the checks, for a value that was given and is wrong."""
-
-PREFIXES = ("gke_",)
+UNCHECKED_PREFIXES = ("gke_",)
 """Of those, the ones whose names are not checked yet."""
 
 PROVIDERS = ("kind", "gke", "kubeconfig")
