@@ -1,0 +1,236 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is written twice is written the same twice: specs and defaults, actions and their documentation."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ROLES = sorted(p.name for p in (ROOT / "roles").iterdir() if (p / "tasks").is_dir())
+MODULES = sorted(p.stem for p in (ROOT / "plugins" / "modules").glob("*.py"))
+ACTIONS = sorted(p.stem for p in (ROOT / "plugins" / "action").glob("*.py"))
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+SHARED_PREFIXES = ("mesh_", "cluster_", "fleet_")
+# Keywords of a task; whatever else is a key of one names an action.
+# fmt: off
+KEYWORDS = frozenset({
+    "name", "vars", "when", "loop", "loop_control", "register", "tags", "become", "delegate_to", "run_once",
+    "notify", "check_mode", "diff", "no_log", "until", "retries", "delay", "changed_when", "failed_when",
+    "environment", "module_defaults", "args", "async", "poll", "any_errors_fatal", "throttle", "delegate_facts",
+    "ignore_unreachable", "ignore_errors", "listen", "connection",
+})
+# fmt: on
+
+
+def load(path: Path) -> t.Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def documented(path: Path, name: str) -> t.Any:
+    """The string that a plugin's file assigns to ``name``, parsed; None when it assigns none."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(x, ast.Name) and x.id == name for x in node.targets):
+            return yaml.safe_load(ast.literal_eval(node.value))
+    return None
+
+
+def blocks(tasks: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
+    """Every task, those inside blocks too."""
+    for task in tasks:
+        inner = [entry for key in ("block", "rescue", "always") for entry in task.get(key) or []]
+        if inner:
+            yield from blocks(inner)
+        else:
+            yield task
+
+
+def spec_defaults(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {name: option["default"] for name, option in options.items() if "default" in option}
+
+
+# Roles.
+
+
+def test_there_are_roles_modules_and_playbooks() -> None:
+    assert ROLES
+    assert MODULES
+    assert PLAYBOOKS
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "part",
+    [
+        "roles/{}/README.md",
+        "roles/{}/defaults/main.yml",
+        "roles/{}/meta/argument_specs.yml",
+        "roles/{}/meta/main.yml",
+        "roles/{}/tasks/main.yml",
+        "roles/{}/tasks/absent.yml",
+        "molecule/{}/molecule.yml",
+        "molecule/{}/converge.yml",
+        "molecule/{}/verify.yml",
+    ],
+)
+def test_role_is_complete(role: str, part: str) -> None:
+    assert (ROOT / part.format(role)).is_file()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_defaults_are_those_of_its_spec(role: str) -> None:
+    specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    defaults = load(ROOT / "roles" / role / "defaults" / "main.yml") or {}
+    own = {
+        name: value for name, value in spec_defaults(specs["main"]["options"]).items() if name.startswith(f"{role}_")
+    }
+    assert own == defaults
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_documents_every_entry_point(role: str) -> None:
+    specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    entry_points = {"main", "absent"} | {
+        p.stem for p in (ROOT / "roles" / role / "tasks").glob("*.yml") if p.stem in specs
+    }
+    assert entry_points <= set(specs)
+    for name, spec in specs.items():
+        assert spec.get("short_description"), name
+        for option, details in (spec.get("options") or {}).items():
+            assert details.get("description"), f"{name}: {option}"
+            assert details.get("type"), f"{name}: {option}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_variables_are_prefixed(role: str) -> None:
+    specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    named = set(load(ROOT / "roles" / role / "defaults" / "main.yml") or {})
+    for spec in specs.values():
+        named |= {name for name in spec.get("options") or {} if not name.startswith(SHARED_PREFIXES)}
+    for path in (ROOT / "roles" / role / "tasks").rglob("*.yml"):
+        for task in blocks(load(path) or []):
+            named |= {task["register"]} if "register" in task else set()
+            named |= set(task.get("ansible.builtin.set_fact") or {}) - {"cacheable"}
+    wrong = sorted(n for n in named if not n.startswith((f"{role}_", f"__{role}_")))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_metadata(role: str) -> None:
+    meta = load(ROOT / "roles" / role / "meta" / "main.yml")
+    assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
+    assert meta["galaxy_info"]["min_ansible_version"] == "2.19"
+    assert meta["dependencies"] == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "roles").glob("*/tasks/*.yml")), ids=lambda p: f"{p.parts[-3]}/{p.stem}"
+)
+def test_role_hides_no_failure(path: Path) -> None:
+    for task in blocks(load(path) or []):
+        assert not task.get("ignore_errors"), task.get("name")
+        assert task.get("failed_when") is not False, task.get("name")
+
+
+# Actions and modules.
+
+
+def test_every_action_has_a_module_and_every_module_an_action() -> None:
+    assert ACTIONS == MODULES
+
+
+def test_action_group_lists_every_module() -> None:
+    assert load(ROOT / "meta" / "runtime.yml")["action_groups"]["fleet"] == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_documentation_is_complete(module: str) -> None:
+    path = ROOT / "plugins" / "modules" / f"{module}.py"
+    doc = documented(path, "DOCUMENTATION")
+    assert doc["module"] == module
+    assert doc["short_description"]
+    fragments = doc.get("extends_documentation_fragment") or []
+    fragments = [fragments] if isinstance(fragments, str) else fragments
+    assert any(f.startswith("mesh.fleet.fleet_action") for f in fragments)
+    assert documented(path, "RETURN")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_examples_are_tasks_with_full_names(module: str) -> None:
+    examples = documented(ROOT / "plugins" / "modules" / f"{module}.py", "EXAMPLES")
+    assert isinstance(examples, list)
+    tasks = [task for entry in examples for task in (entry.get("tasks", [entry]) if "hosts" in entry else [entry])]
+    used = set()
+    for task in blocks(tasks):
+        actions = [k for k in task if k not in KEYWORDS and not k.startswith("with_")]
+        assert len(actions) == 1, task
+        assert re.fullmatch(r"\w+\.\w+\.\w+", actions[0]), actions[0]
+        used.add(actions[0])
+    assert f"mesh.fleet.{module}" in used
+
+
+def shape(option: t.Mapping[str, t.Any], inner: str) -> dict[str, t.Any]:
+    """What an argument_spec entry and a documented option have in common."""
+    out = {
+        "type": option.get("type", "str"),
+        "required": bool(option.get("required", False)),
+        "default": option.get("default"),
+        "elements": option.get("elements"),
+        "choices": sorted(option.get("choices") or [], key=str),
+        "no_log": None,
+    }
+    if option.get(inner):
+        out["inner"] = {name: shape(value, inner) for name, value in option[inner].items()}
+    return out
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_documents_the_arguments_that_its_action_takes(module: str) -> None:
+    action = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{module}").ActionModule
+    doc = documented(ROOT / "plugins" / "modules" / f"{module}.py", "DOCUMENTATION")
+    taken = {name: shape(option, "options") for name, option in action.ARGUMENT_SPEC.items()}
+    told = {name: shape(option, "suboptions") for name, option in (doc.get("options") or {}).items()}
+    assert taken == told
+
+
+# Playbooks and packaging.
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda p: p.stem)
+def test_playbook_uses_full_names(path: Path) -> None:
+    for play in load(path):
+        if "import_playbook" in play or "ansible.builtin.import_playbook" in play:
+            continue
+        assert play.get("name")
+        tasks = [task for key in ("pre_tasks", "tasks", "post_tasks", "handlers") for task in play.get(key) or []]
+        for task in blocks(tasks):
+            actions = [k for k in task if k not in KEYWORDS and not k.startswith("with_")]
+            assert all(re.fullmatch(r"\w+\.\w+\.\w+", action) for action in actions), actions
+        for role in play.get("roles") or []:
+            assert (role if isinstance(role, str) else role["role"]).startswith("mesh.fleet.")
+
+
+def test_python_files_name_their_licence_and_packages_stay_namespaces() -> None:
+    for path in [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+        first = path.read_text(encoding="utf-8").splitlines()[:3]
+        assert any("Copyright" in line for line in first), path
+        assert any("GNU General Public License v3.0+" in line for line in first), path
+    assert list((ROOT / "plugins").rglob("__init__.py")) == []
+
+
+def test_execution_environment_lists_what_exists() -> None:
+    files = load(ROOT / "meta" / "execution-environment.yml")["dependencies"]
+    whole = load(ROOT / "execution-environment.yml")["dependencies"]
+    for kind in ("python", "system", "galaxy"):
+        assert files[kind] == whole[kind]
+        assert (ROOT / files[kind]).is_file()
+    wanted = {c["name"]: c["version"] for c in load(ROOT / "requirements.yml")["collections"]}
+    for name, version in load(ROOT / "galaxy.yml")["dependencies"].items():
+        assert wanted[name] == version
