@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a person sees of a run, seen by running ansible-playbook on small plays."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+
+INVENTORY = "\n".join(
+    f'{host} ansible_connection=local ansible_python_interpreter="{sys.executable}"' for host in ("west", "east")
+)
+# An action that answers as ours do: what it is given is its result.
+ANSWER = """
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        return {**super().run(tmp, task_vars), **self._task.args["result"]}
+"""
+RunPlays = t.Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(root: Path, tmp_path: Path) -> RunPlays:
+    (tmp_path / "hosts").write_text(INVENTORY, encoding="utf-8")
+    (tmp_path / "action_plugins").mkdir()
+    (tmp_path / "action_plugins" / "answer.py").write_text(ANSWER, encoding="utf-8")
+
+    def run_plays(plays: str, *arguments: str) -> tuple[int, str]:
+        """Exit code and output, with times made equal and trailing blanks left out."""
+        (tmp_path / "plays.yml").write_text(plays, encoding="utf-8")
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(tmp_path / "hosts"), str(tmp_path / "plays.yml"), *arguments],
+            cwd=root,
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "COLUMNS": "80"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        text = re.sub(r"\d+\.\d s\b", "0.1 s", done.stdout).replace(str(tmp_path), "<here>")
+        return done.returncode, "\n".join(line.rstrip() for line in text.splitlines())
+
+    return run_plays
+
+
+def play(name: str, *tasks: str) -> str:
+    body = "".join(f"    - {task}\n" for task in tasks)
+    return f"- name: {name}\n  hosts: all\n  gather_facts: false\n  tasks:\n{body}"
+
+
+def stage(name: str, said: str) -> str:
+    """A stage line as it stands at a width of 96."""
+    return f"{f'{name:<14} {said}':<89}  0.1 s"
+
+
+def test_one_line_a_stage_with_what_each_host_says(run: RunPlays) -> None:
+    code, text = run(
+        play(
+            "clusters",
+            "answer: {result: {changed: false, stage_line: '{{ inventory_hostname }} starting'}}",
+            "answer: {result: {changed: true, stage_line: '{{ inventory_hostname }} ready'}}",
+            "answer: {result: {changed: false}}",
+        )
+        + play("control_plane", "answer: {result: {changed: false, stage_line: 1.31.1}}")
+    )
+    assert code == 0
+    assert text.splitlines() == [
+        stage("clusters", "west ready · east ready"),
+        stage("control_plane", "west 1.31.1 · east 1.31.1"),
+        "",
+        "east  ok (1 changed)",
+        "west  ok (1 changed)",
+        "0.1 s in all",
+    ]
+
+
+def test_a_task_that_runs_once_speaks_for_the_fleet(run: RunPlays) -> None:
+    _code, text = run(
+        play("peering", "{answer: {result: {changed: false, stage_line: '2 edges · all synced'}}, run_once: true}")
+    )
+    assert text.splitlines()[0] == stage("peering", "2 edges · all synced")
+
+
+def test_a_stage_that_says_nothing_says_whether_it_changed_anything(run: RunPlays) -> None:
+    _code, text = run(
+        play("quiet", "answer: {result: {changed: false}}") + play("busy", "answer: {result: {changed: true}}")
+    )
+    assert text.splitlines()[:2] == [stage("quiet", "ok"), stage("busy", "2 changed")]
+
+
+def test_a_failure_is_shown_whole_at_once_and_the_recap_says_how_to_go_on(run: RunPlays) -> None:
+    message = r"west Pod a/b: not ready\n  seen   CrashLoopBackOff\n  next   read its log"
+    result = f'{{failed: true, msg: "{message}", problem: {{what: x}}}}'
+    code, text = run(
+        play("apps", f"{{name: Wait, answer: {{result: {result}}}, when: inventory_hostname == 'west'}}")
+        + play("verify", "answer: {result: {changed: false, stage_line: fine}}")
+    )
+    assert code == 2
+    assert text.splitlines() == [
+        "apps: west Pod a/b: not ready",
+        "  seen   CrashLoopBackOff",
+        "  next   read its log",
+        stage("apps", "failed"),
+        stage("verify", "east fine"),
+        "",
+        "east  ok",
+        "west  failed in apps: Wait",
+        "run again with --limit west",
+        "0.1 s in all",
+    ]
+
+
+def test_the_same_words_of_two_hosts_are_printed_once(run: RunPlays) -> None:
+    result = "{failed: true, msg: 'preflight: 1 problem', problem: {what: x}}"
+    _code, text = run(play("preflight", f"answer: {{result: {result}}}"))
+    shown = text.splitlines()
+    assert sum("1 problem" in line for line in shown) == 1
+    assert any(re.fullmatch(r"preflight: (west|east): as on (west|east)", line) for line in shown)
+
+
+def test_a_failed_module_shows_its_output_and_where_it_stands_but_no_traceback(run: RunPlays) -> None:
+    code, text = run(
+        play(
+            "ask",
+            "{name: Ask, ansible.builtin.command: {cmd: ls /nothing/here}, changed_when: false, run_once: true}",
+        )
+    )
+    assert code == 2
+    assert "ask: west: non-zero return code" in text
+    assert "  stderr ls: cannot access '/nothing/here': No such file or directory" in text
+    assert "  task   Ask (<here>/plays.yml:5)" in text
+    assert "Traceback" not in text
+    assert '"cmd"' not in text
+
+
+def test_a_failed_item_of_a_loop_is_named_once(run: RunPlays) -> None:
+    _code, text = run(
+        play(
+            "loop",
+            "{name: Each, answer: {result: {failed: '{{ item == 2 }}', msg: 'no {{ item }}'}},"
+            " loop: [1, 2], run_once: true}",
+        )
+    )
+    assert sum("no 2" in line for line in text.splitlines()) == 1
+    assert "loop: west: (item=2) no 2" in text
+    assert "One or more items failed" not in text
+
+
+def test_a_rescued_failure_says_so_and_leaves_the_host_well(run: RunPlays) -> None:
+    code, text = run(
+        play(
+            "try",
+            "{block: [{ansible.builtin.fail: {msg: it broke}}],"
+            " rescue: [{answer: {result: {changed: false, stage_line: mended}}}]}",
+        )
+    )
+    assert code == 0
+    assert "  and goes on: the playbook handles this" in text
+    assert stage("try", "west mended · east mended") in text
+    assert "west  ok (1 rescued)" in text
+    assert "run again" not in text
+
+
+def test_an_unreachable_host_is_named(run: RunPlays) -> None:
+    code, text = run(play("reach", "answer: {result: {unreachable: true, msg: no route}}"))
+    assert code == 4
+    assert "reach: west: cannot be reached: no route" in text
+    assert "west  unreachable in reach: answer" in text
+
+
+def test_what_no_log_hides_stays_hidden_when_it_fails(run: RunPlays) -> None:
+    _code, text = run(play("hide", "{answer: {result: {failed: true, msg: hunter2}}, no_log: true}"))
+    assert "hunter2" not in text
+    assert "no_log" in text
+
+
+def test_warnings_and_debug_messages_are_kept(run: RunPlays) -> None:
+    _code, text = run(
+        play(
+            "tell",
+            "{ansible.builtin.debug: {msg: read me}, run_once: true}",
+            "{answer: {result: {changed: false, warnings: [mind the gap]}}, run_once: true}",
+        )
+    )
+    assert "read me" in text
+    assert "mind the gap" in text
+
+
+def test_check_mode_is_said_and_diff_is_readable(run: RunPlays) -> None:
+    headers = "before_header: west ConfigMap x, after_header: west ConfigMap x (changed)"
+    diff = f'[{{before: "a: 1\\n", after: "a: 2\\n", {headers}}}]'
+    _code, text = run(
+        play("mesh", f"{{answer: {{result: {{changed: true, diff: {diff}}}}}, when: inventory_hostname == 'west'}}"),
+        "--check",
+        "--diff",
+    )
+    assert text.splitlines()[0] == "check mode: nothing will be touched"
+    assert "--- before: west ConfigMap x\n+++ after: west ConfigMap x (changed)\n@@ -1 +1 @@\n-a: 1\n+a: 2" in text
+    assert "west  ok (1 would change)" in text
+    assert "check mode: nothing was touched · 0.1 s in all" in text
+
+
+def test_verbose_shows_tasks_and_results_and_the_stage_line(run: RunPlays) -> None:
+    _code, text = run(play("loud", "{name: Say, answer: {result: {changed: false, stage_line: here}}}"), "-v")
+    assert "TASK [Say]" in text
+    assert "ok: [west] => " in text
+    assert stage("loud", "west here · east here") in text
+    assert "PLAY RECAP" in text
+
+
+def test_a_fleet_of_fifty_is_wrapped_between_two_clusters() -> None:
+    from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import stage_lines
+
+    said = [f"cluster-{number:02d} ready" for number in range(50)]
+    lines = stage_lines("clusters", said, "6 min")
+    assert all(len(line) <= 96 for line in lines)
+    assert lines[-1].endswith("6 min")
+    assert " · ".join(line[15:].removesuffix("6 min").strip() for line in lines) == " · ".join(said)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (119.0, "119 s"),
+        (119.6, "2 min"),
+        (372, "6 min"),
+        (3900, "1 h 5 min"),
+    ],
+)
+def test_times_are_human(seconds: float, said: str) -> None:
+    from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import human_time
+
+    assert human_time(seconds) == said
