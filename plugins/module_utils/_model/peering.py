@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .fleet import ROLE_PRIMARY, Fleet
 
-__all__ = ["edges", "may_call"]
+__all__ = ["count_edges", "edges", "may_call", "summary"]
 
 
 def edges(fleet: Fleet) -> list[tuple[str, str]]:
@@ -34,3 +34,27 @@ def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
         return True
     serving = fleet.clusters[caller].primary
     return serving == callee or (serving, callee) in set(edges(fleet))
+
+
+def count_edges(fleet: Fleet) -> int:
+    """How many :func:`edges` there are, without making them: a fleet of thousands has millions."""
+    total = 0
+    served: dict[str, list[str]] = {}
+    for cluster in fleet.clusters.values():
+        if cluster.role != ROLE_PRIMARY:
+            served.setdefault(cluster.primary, []).append(cluster.name)
+    for watcher in fleet.primaries():
+        if watcher.peers is None:
+            total += len(fleet.clusters) - 1
+        else:
+            named = {peer for peer in watcher.peers if peer in fleet.clusters} | set(served.get(watcher.name, ()))
+            total += len(named - {watcher.name})
+    return total
+
+
+def summary(fleet: Fleet) -> str:
+    """The fleet in one line: ``4 clusters, 12 directed peers, 2 networks joined by gateways``."""
+    networks = len(fleet.networks())
+    joined = " joined by gateways" if networks > 1 else ""
+    parts = ((len(fleet.clusters), "cluster"), (count_edges(fleet), "directed peer"), (networks, "network"))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in parts) + joined

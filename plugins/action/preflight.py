@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The checks that come before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._local.capacity import capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import Needs, check_capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import Problem, table
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain, read_variables
+
+_GIB = 2**30
+
+
+class ActionModule(FleetAction):
+    """See ``plugins/modules/preflight.py`` for the documentation."""
+
+    ARGUMENT_SPEC = {
+        "part": {"type": "str", "choices": ["data", "machine", "cluster"], "default": "data"},
+        "group": {"type": "str", "default": "mesh_clusters"},
+        "memory_per_cluster": {"type": "float", "default": 1.2},
+        "disk": {"type": "dict", "default": {}},
+        "disk_per_cluster": {"type": "dict", "default": {}},
+        "open_files": {"type": "int", "default": 0},
+        "inotify_per_cluster": {"type": "int", "default": 0},
+        "timeout": {"type": "float", "default": 10.0},
+    }
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
+        if args["part"] == "cluster":
+            return self._cluster(args, task_vars)
+        return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
+
+    def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        hosts, unreadable = self.read_fleet(task_vars, args["group"])
+        problems = check(hosts, plain(task_vars["groups"]))
+        if unreadable:
+            # A value that cannot be read is not a missing one.
+            bad = {(one.host, one.variable) for one in unreadable}
+            problems = [p for p in problems if (p.host, p.variable) not in bad]
+            problems += [Problem(u.host, u.variable, "", "cannot be read", u.message) for u in unreadable]
+        if problems:
+            return _failed(problems)
+        try:
+            fleet = Fleet.from_inventory(hosts)
+        except ValueError as error:
+            return _failed([Problem("", "", "", str(error), "change one of them")])
+        return result(summary=summary(fleet), problems=[])
+
+    def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A local cluster whose kubeconfig is there has its share of the machine already."""
+        fleet = self.fleet(task_vars, args["group"])
+        play = {str(host) for host in task_vars["ansible_play_hosts"]}
+        local = [c for c in fleet.clusters.values() if c.provider == "kind"]
+        standing = [c for c in local if os.path.exists(c.connection.kubeconfig)]
+        planned = [c for c in local if c.name in play and c not in standing]
+        if not planned:
+            return result(problems=[])
+        disks: dict[str, int] = {}
+        for folder, gib in args["disk"].items():
+            disks[folder] = int(float(gib) * _GIB)
+        for folder, gib in args["disk_per_cluster"].items():
+            disks[folder] = disks.get(folder, 0) + int(float(gib) * _GIB * len(planned))
+        needs = Needs(
+            memory=int(args["memory_per_cluster"] * _GIB),
+            disks=disks,
+            nofile=args["open_files"],
+            inotify=args["inotify_per_cluster"],
+        )
+        problems = check_capacity(capacity(disks), needs, len(planned), len(standing))
+        return _failed(problems) if problems else result(problems=[])
+
+    async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """One existing cluster: reached, by credentials that it takes, and which one it is."""
+        host = str(task_vars["inventory_hostname"])
+        # Its own variables only: reading all of them on each of them would cost the square of the fleet.
+        hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
+        if unreadable:
+            raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
+        cluster = Fleet.from_inventory(hosts).clusters[host]
+        if cluster.provider != "kubeconfig":
+            return result(version="", uid="")
+        async with Kube.connect(cluster.connection, cluster=host, timeout=args["timeout"]) as kube:
+            version = await kube.get_path("/version") or {}
+            # Anonymous callers may read /version; this takes credentials.
+            system = await kube.get("v1", "Namespace", "kube-system") or {}
+        return result(
+            version=str(version.get("gitVersion", "")), uid=str((system.get("metadata") or {}).get("uid", ""))
+        )
+
+
+def _failed(problems: list[Problem]) -> dict[str, t.Any]:
+    listed = [
+        {"host": p.host, "variable": p.variable, "value": p.value, "message": p.message, "hint": p.hint}
+        for p in problems
+    ]
+    headline = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}, nothing was touched"
+    return {
+        "failed": True,
+        "changed": False,
+        "msg": table(problems),
+        "stage_line": headline,
+        "problem": {"what": headline},
+        "problems": listed,
+    }

@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check a fleet before anything is touched
+version_added: 0.1.0
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - O(part=data) checks the variables of every cluster of the inventory and reports all problems together, each with
+    host, variable, value, what is wrong with it and what would be right. It reads data only, and the whole inventory
+    whatever C(--limit) says. Run it once. Ten thousand clusters take seconds.
+  - O(part=machine) checks that this machine has memory, disk and limits for the local clusters of the play that are
+    not there yet. Run it once.
+  - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) is reached and takes
+    the credentials. Run it on every cluster.
+options:
+  part:
+    description: What to check.
+    type: str
+    choices: [data, machine, cluster]
+    default: data
+  group:
+    description: The inventory group whose hosts are the clusters of the fleet.
+    type: str
+    default: mesh_clusters
+  memory_per_cluster:
+    description: With O(part=machine), GiB of memory that a local cluster takes.
+    type: float
+    default: 1.2
+  disk:
+    description: With O(part=machine), GiB that have to be free, by folder.
+    type: dict
+    default: {}
+  disk_per_cluster:
+    description: With O(part=machine), GiB that each local cluster takes, by folder; added to O(disk).
+    type: dict
+    default: {}
+  open_files:
+    description: With O(part=machine), open files that a process of a container must be allowed; V(0) for any.
+    type: int
+    default: 0
+  inotify_per_cluster:
+    description: With O(part=machine), inotify instances that a local cluster takes; V(0) for any.
+    type: int
+    default: 0
+  timeout:
+    description: With O(part=cluster), seconds to connect.
+    type: float
+    default: 10.0
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action.reads
+"""
+
+EXAMPLES = r"""
+- name: Check the data of the whole fleet
+  mesh.fleet.preflight:
+  run_once: true
+
+- name: Check that this machine can hold the clusters
+  mesh.fleet.preflight:
+    part: machine
+    disk_per_cluster:
+      /var/lib/containers: 3
+  run_once: true
+
+- name: Check that existing clusters answer
+  mesh.fleet.preflight:
+    part: cluster
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong, by host in inventory order; empty when nothing is. Secrets are not in it.
+  returned: with O(part=data) and O(part=machine)
+  type: list
+  elements: dict
+  contains:
+    host:
+      description: The cluster, or an empty string for the whole fleet.
+      type: str
+    variable:
+      description: The variable, or an empty string when it is about the cluster itself.
+      type: str
+    value:
+      description: The value as it is shown.
+      type: str
+    message:
+      description: What is wrong with it.
+      type: str
+    hint:
+      description: What would be right.
+      type: str
+msg:
+  description: The fleet in one line, or all problems as a table.
+  returned: always
+  type: str
+  sample: 4 clusters, 12 directed peers, 2 networks joined by gateways
+version:
+  description: Version of the API server; empty for a cluster that we make.
+  returned: with O(part=cluster)
+  type: str
+  sample: v1.35.4
+uid:
+  description: UID of the namespace C(kube-system), by which two names of one cluster are told.
+  returned: with O(part=cluster)
+  type: str
+"""
