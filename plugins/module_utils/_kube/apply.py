@@ -1,0 +1,339 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Server-side apply and removal of many objects at once."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ..errors import FleetError
+from ..results import CREATED, REMOVED, UNCHANGED, Change
+from .conditions import crd_established, gone
+from .diffs import Object, change_of, described, normalized, shown
+from .discovery import from_crd
+from .errors import ApiError, conflicts
+
+if t.TYPE_CHECKING:
+    from .client import Kube
+
+__all__ = ["FIELD_MANAGER", "MANAGED_BY", "PART_OF", "apply", "owner_labels", "prune", "remove"]
+
+FIELD_MANAGER = "mesh.fleet"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+PART_OF = "mesh.fleet/part-of"
+
+_FIRST = ("Namespace", "CustomResourceDefinition")
+_LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
+_CRD_TIMEOUT = 30.0
+_SERVED_TIMEOUT = 10.0
+
+
+def owner_labels(part_of: str) -> dict[str, str]:
+    """The labels that say an object is ours, and which role's."""
+    return {MANAGED_BY: "mesh.fleet", PART_OF: part_of}
+
+
+def _phase(obj: t.Mapping[str, t.Any]) -> int:
+    """What others need comes first; what starts pods comes last, so that a pod finds its account and
+    configuration at its first try."""
+    kind = obj.get("kind")
+    return 0 if kind in _FIRST else 2 if kind in _LAST else 1
+
+
+def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.Mapping[str, str]) -> list[Object]:
+    """Normalized copies with ``labels`` added; all that are no manifests are named together."""
+    out: list[Object] = []
+    problems: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for index, obj in enumerate(objects):
+        meta = obj.get("metadata") if isinstance(obj, dict) else None
+        named = bool(isinstance(meta, dict) and meta.get("name"))
+        missing = [key for key in ("apiVersion", "kind") if not isinstance(obj, dict) or not obj.get(key)]
+        missing += [] if named else ["metadata.name"]
+        if missing:
+            what = described(obj) if isinstance(obj, dict) and isinstance(meta, dict) else "not a manifest"
+            problems.append(f"object {index + 1} ({what}): no {', '.join(missing)}")
+            continue
+        copy = normalized(obj)
+        if labels:
+            copy["metadata"]["labels"] = {**(copy["metadata"].get("labels") or {}), **labels}
+        key = identity(copy)
+        if key in seen:
+            problems.append(f"object {index + 1}: {described(copy)} is there twice")
+        seen.add(key)
+        out.append(copy)
+    if problems:
+        raise FleetError("these are not manifests", cluster=cluster, seen="; ".join(problems), next_step="correct them")
+    return out
+
+
+def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
+    """Group, kind, namespace, name: the same object in any version."""
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    meta = obj.get("metadata") or {}
+    return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
+
+
+async def _all(kube: Kube, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
+    """Run ``work`` with the client's bound; raise one error for all that failed."""
+    gate = asyncio.Semaphore(kube.concurrency)
+
+    async def bounded(job: t.Awaitable[Change]) -> Change:
+        async with gate:
+            return await job
+
+    outcomes = await asyncio.gather(*(bounded(job) for job in work), return_exceptions=True)
+    errors = [o for o in outcomes if isinstance(o, FleetError)]
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, FleetError):
+            raise outcome
+    done = [o for o in outcomes if isinstance(o, Change)]
+    if not errors:
+        return done
+    first = errors[0]
+    same_for_all = isinstance(first, ApiError) and first.status in (0, 401)
+    if len(errors) == 1 or same_for_all:
+        raise first
+    lines = [f"{e.obj}: {e.what}: {e.seen}" for e in errors]
+    raise FleetError(
+        f"{len(errors)} of {len(outcomes)} objects could not be {verb}",
+        cluster=kube.cluster,
+        seen="\n         ".join(lines),
+        means="; ".join(dict.fromkeys(e.means for e in errors if e.means)),
+        next_step="; ".join(dict.fromkeys(e.next_step for e in errors if e.next_step)),
+    )
+
+
+async def apply(
+    kube: Kube,
+    objects: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    labels: t.Mapping[str, str],
+    take_over: t.Sequence[str],
+    manager: str,
+) -> list[Change]:
+    """See :meth:`Kube.apply`."""
+    wanted = checked(objects, kube.cluster, labels)
+    if kube.absent:
+        return [_created(kube, obj, obj, mask, diff) for obj in wanted]
+    changes: list[Change] = []
+    for phase in range(3):
+        batch = [obj for obj in wanted if _phase(obj) == phase]
+        jobs = [_apply_one(kube, obj, dry_run, mask, diff, take_over, manager) for obj in batch]
+        changes += await _all(kube, jobs, "applied")
+        crds = [obj for obj in batch if obj["kind"] == "CustomResourceDefinition"]
+        if crds and not dry_run:
+            await asyncio.gather(*(_established(kube, crd) for crd in crds))
+    return changes
+
+
+def _created(kube: Kube, desired: Object, after: Object, mask: bool, diff: bool) -> Change:
+    meta = desired["metadata"]
+    return Change(
+        cluster=kube.cluster,
+        kind=str(desired["kind"]),
+        name=str(meta["name"]),
+        namespace=str(meta.get("namespace") or ""),
+        action=CREATED,
+        after=shown(after, mask=mask) if diff else "",
+    )
+
+
+async def _established(kube: Kube, crd: Object) -> None:
+    name = crd["metadata"]["name"]
+    await kube.wait(crd["apiVersion"], crd["kind"], name, until=crd_established, timeout=_CRD_TIMEOUT)
+    kube.learn(from_crd(crd))
+
+
+async def _apply_one(
+    kube: Kube, desired: Object, dry_run: bool, mask: bool, diff: bool, take_over: t.Sequence[str], manager: str
+) -> Change:
+    meta = desired["metadata"]
+    try:
+        resource = await kube.resource(desired["apiVersion"], desired["kind"], obj=described(desired))
+    except ApiError as error:
+        if dry_run and error.status == 404:  # its CRD comes in this very run
+            return _created(kube, desired, desired, mask, diff)
+        raise
+    if resource.namespaced and not meta.get("namespace"):
+        raise FleetError(
+            "no namespace is given", cluster=kube.cluster, obj=described(desired), next_step="set metadata.namespace"
+        )
+    path = resource.path(meta.get("namespace") or "", meta["name"])
+    secret = desired["kind"] == "Secret"
+    before = await kube.get_path(path, obj=described(desired))
+    params = {"fieldManager": manager, "fieldValidation": "Strict"}
+    if dry_run:
+        params["dryRun"] = "All"
+    try:
+        after = await _patch(kube, path, params, desired, secret)
+    except ApiError as error:
+        if dry_run and error.status == 404:
+            return _created(kube, desired, desired, mask, diff)
+        owners = conflicts(error)
+        if not owners:
+            raise _applying(error) from None
+        strangers = [(owner, field) for owner, field in owners if owner not in take_over]
+        if strangers:
+            raise _conflict(error, strangers) from None
+        after = await _patch(kube, path, {**params, "force": "true"}, desired, secret)
+    return change_of(kube.cluster, before, after, desired, manager=manager, mask=mask, diff=diff)
+
+
+async def _patch(kube: Kube, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
+    """The apply itself. A kind whose CRD was established a moment ago may be unknown to the server for
+    some milliseconds: that is asked again, up to a limit."""
+    deadline = asyncio.get_running_loop().time() + _SERVED_TIMEOUT
+    while True:
+        try:
+            answer: Object = await kube.transport.request(
+                "PATCH",
+                path,
+                params=params,
+                body=desired,
+                content_type="application/apply-patch+yaml",
+                obj=described(desired),
+                action="apply",
+                secret=secret,
+            )
+            return answer
+        except ApiError as error:
+            fresh = error.status == 404 and error.reason == "" and kube.is_fresh(desired["apiVersion"], desired["kind"])
+            if not fresh or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+
+
+def _applying(error: ApiError) -> ApiError:
+    if error.status == 404 and error.reason == "NotFound":
+        error.means = "its namespace does not exist"
+        error.next_step = "apply the namespace with it, or before"
+    return error
+
+
+def _conflict(error: ApiError, owners: t.Sequence[tuple[str, str]]) -> FleetError:
+    fields: dict[str, list[str]] = {}
+    for owner, field in owners:
+        fields.setdefault(owner, []).append(field)
+    return FleetError(
+        "fields of it belong to somebody else",
+        cluster=error.cluster,
+        obj=error.obj,
+        seen="; ".join(f"{owner} owns {', '.join(names)}" for owner, names in fields.items()),
+        means="another tool or person manages these fields; nothing of this object was changed",
+        next_step=f"take the fields out of what {' and '.join(fields)} applies or out of ours, "
+        f"or allow to take over from {' and '.join(fields)}",
+    )
+
+
+async def delete(
+    kube: Kube, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
+) -> Change:
+    """Delete one object; ``live`` when it was read already (then exactly that one is deleted)."""
+    meta = obj["metadata"]
+    name, namespace = str(meta["name"]), str(meta.get("namespace") or "")
+    unchanged = Change(kube.cluster, str(obj["kind"]), name, UNCHANGED, namespace=namespace)
+    if kube.absent:
+        return unchanged
+    try:
+        resource = await kube.resource(str(obj["apiVersion"]), str(obj["kind"]), obj=described(obj))
+    except ApiError as error:
+        if error.status == 404:  # no such kind, so no such object
+            return unchanged
+        raise
+    if resource.namespaced and not namespace:
+        raise FleetError(
+            "no namespace is given", cluster=kube.cluster, obj=described(obj), next_step="set metadata.namespace"
+        )
+    path = resource.path(namespace, name)
+    before = live or await kube.get_path(path, obj=described(obj))
+    if before is None:
+        return unchanged
+    if not before["metadata"].get("deletionTimestamp"):
+        options: dict[str, t.Any] = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": before["metadata"]["uid"]},
+        }
+        if dry_run:
+            options["dryRun"] = ["All"]
+        try:
+            await kube.transport.request("DELETE", path, body=options, obj=described(obj), action="delete")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+    return Change(
+        kube.cluster,
+        str(obj["kind"]),
+        name,
+        REMOVED,
+        namespace=namespace,
+        before=shown({"apiVersion": obj["apiVersion"], "kind": obj["kind"], **before}, mask=mask) if diff else "",
+    )
+
+
+async def remove(
+    kube: Kube,
+    objects: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    wait: float,
+    lives: t.Mapping[tuple[str, ...], Object] | None = None,
+) -> list[Change]:
+    """Delete objects, those that others need last; with ``wait`` (seconds) until they are gone."""
+    wanted = checked(objects, kube.cluster, {})
+    changes: list[Change] = []
+    for phase in (2, 1, 0):
+        batch = [obj for obj in wanted if _phase(obj) == phase]
+        jobs = [
+            delete(kube, obj, dry_run=dry_run, mask=mask, diff=diff, live=(lives or {}).get(identity(obj)))
+            for obj in batch
+        ]
+        done = await _all(kube, jobs, "deleted")
+        changes += done
+        if wait and not dry_run:
+            removed = {(c.kind, c.namespace, c.name) for c in done if c.action == REMOVED}
+            await asyncio.gather(
+                *(
+                    kube.wait(obj["apiVersion"], obj["kind"], ident[3], ident[2], until=gone, timeout=wait)
+                    for obj in batch
+                    for ident in (identity(obj),)
+                    if ident[1:] in removed
+                )
+            )
+    return changes
+
+
+async def prune(
+    kube: Kube,
+    keep: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    labels: t.Mapping[str, str],
+    kinds: t.Iterable[tuple[str, str]],
+    namespace: str,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    wait: float,
+) -> list[Change]:
+    """See :meth:`Kube.prune`."""
+    if not labels:
+        raise ValueError("prune without labels would delete what is not ours")
+    if kube.absent:
+        return []
+    kept = {identity(obj) for obj in keep}
+    lives: dict[tuple[str, ...], Object] = {}
+    for found in await asyncio.gather(*(kube.list(*kind, namespace=namespace, labels=labels) for kind in kinds)):
+        for obj in found:
+            # What a controller made from an object of ours (with our labels copied) is the controller's.
+            owned = any(ref.get("controller") for ref in obj["metadata"].get("ownerReferences") or [])
+            if identity(obj) not in kept and not owned:
+                lives[identity(obj)] = obj
+    return await remove(kube, lives.values(), dry_run=dry_run, mask=mask, diff=diff, wait=wait, lives=lives)

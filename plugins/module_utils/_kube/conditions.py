@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Conditions to wait for: pure functions from an object (or None) to ``(done, what was seen)``."""
+
+from __future__ import annotations
+
+import typing as t
+
+__all__ = [
+    "Condition",
+    "crd_established",
+    "daemonset_ready",
+    "deployment_ready",
+    "exists",
+    "gone",
+    "job_complete",
+    "load_balancer_address",
+    "namespace_gone",
+    "node_ready",
+    "pod_ready",
+    "ready_condition",
+    "secret_has_keys",
+    "statefulset_ready",
+    "webhook_has_ca_bundle",
+]
+
+Seen = tuple[bool, str]
+Live = t.Mapping[str, t.Any] | None
+Condition = t.Callable[[t.Any], Seen]
+_ABSENT = "it does not exist"
+
+
+def _condition(obj: t.Mapping[str, t.Any], kind: str) -> t.Mapping[str, t.Any]:
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == kind:
+            return t.cast("t.Mapping[str, t.Any]", condition)
+    return {}
+
+
+def _stale(obj: t.Mapping[str, t.Any]) -> bool:
+    seen = (obj.get("status") or {}).get("observedGeneration")
+    return seen is None or int(seen) < int((obj.get("metadata") or {}).get("generation") or 0)
+
+
+def _why(obj: t.Mapping[str, t.Any]) -> str:
+    """What a controller says against an object: ``ReplicaFailure``, a passed deadline."""
+    failure = _condition(obj, "ReplicaFailure")
+    if failure.get("status") == "True":
+        return f": {failure.get('reason')}: {failure.get('message')}"
+    progress = _condition(obj, "Progressing")
+    if progress.get("status") == "False":
+        return f": {progress.get('reason')}: {progress.get('message')}"
+    return ""
+
+
+def exists(obj: Live) -> Seen:
+    return (True, "it exists") if obj is not None else (False, _ABSENT)
+
+
+def gone(obj: Live) -> Seen:
+    """It was deleted, finalizers included."""
+    if obj is None:
+        return True, "gone"
+    meta = obj.get("metadata") or {}
+    if not meta.get("deletionTimestamp"):
+        return False, "it exists and is not being deleted"
+    holders = list(meta.get("finalizers") or []) + list((obj.get("spec") or {}).get("finalizers") or [])
+    text = "being deleted" + (f", held by finalizers {', '.join(holders)}" if holders else "")
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if str(condition.get("type", "")).startswith("Namespace") and condition.get("status") == "True":
+            text += f"; {condition.get('message')}"
+    return False, text
+
+
+def namespace_gone(obj: Live) -> Seen:
+    """The namespace was deleted with all it held."""
+    return gone(obj)
+
+
+def deployment_ready(obj: Live) -> Seen:
+    """Every replica is of the current template and available, and none of an older one is left."""
+    if obj is None:
+        return False, _ABSENT
+    if _stale(obj):
+        return False, "its controller has not looked at it yet"
+    status = obj.get("status") or {}
+    wanted = (obj.get("spec") or {}).get("replicas")
+    wanted = 1 if wanted is None else int(wanted)
+    updated, ready = int(status.get("updatedReplicas") or 0), int(status.get("availableReplicas") or 0)
+    total = int(status.get("replicas") or 0)
+    seen = f"{min(updated, ready)}/{wanted} ready"
+    if updated < wanted or ready < wanted:
+        return False, seen + _why(obj)
+    if total > updated:
+        return False, f"{seen}, {total - updated} of the old version still there"
+    return True, seen
+
+
+def statefulset_ready(obj: Live) -> Seen:
+    if obj is None:
+        return False, _ABSENT
+    if _stale(obj):
+        return False, "its controller has not looked at it yet"
+    status = obj.get("status") or {}
+    wanted = (obj.get("spec") or {}).get("replicas")
+    wanted = 1 if wanted is None else int(wanted)
+    ready = min(int(status.get("updatedReplicas") or 0), int(status.get("readyReplicas") or 0))
+    return ready >= wanted, f"{ready}/{wanted} ready"
+
+
+def daemonset_ready(obj: Live) -> Seen:
+    """A pod of the current template is available on every node it should run on."""
+    if obj is None:
+        return False, _ABSENT
+    if _stale(obj):
+        return False, "its controller has not looked at it yet"
+    status = obj.get("status") or {}
+    wanted = int(status.get("desiredNumberScheduled") or 0)
+    ready = min(int(status.get("updatedNumberScheduled") or 0), int(status.get("numberAvailable") or 0))
+    return ready >= wanted, f"{ready}/{wanted} ready"
+
+
+def pod_ready(obj: Live) -> Seen:
+    if obj is None:
+        return False, _ABSENT
+    ready = _condition(obj, "Ready")
+    if ready.get("status") == "True":
+        return True, "ready"
+    phase = (obj.get("status") or {}).get("phase") or "Pending"
+    scheduled = _condition(obj, "PodScheduled")
+    why = str(ready.get("message") or "")
+    if scheduled.get("status") == "False":
+        why = str(scheduled.get("message") or "")
+    return False, f"{phase}: {why}" if why else str(phase)
+
+
+def job_complete(obj: Live) -> Seen:
+    if obj is None:
+        return False, _ABSENT
+    if _condition(obj, "Complete").get("status") == "True":
+        return True, "complete"
+    failed = _condition(obj, "Failed")
+    if failed.get("status") == "True":
+        return False, f"failed: {failed.get('message')}"
+    return False, f"{(obj.get('status') or {}).get('active') or 0} pods active"
+
+
+def addresses_of(obj: Live) -> list[str]:
+    """A Service's load balancer addresses (IPs before hostnames)."""
+    entries = (((obj or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    ips = [str(e["ip"]) for e in entries if e.get("ip")]
+    return ips + [str(e["hostname"]) for e in entries if e.get("hostname")]
+
+
+def load_balancer_address(obj: Live) -> Seen:
+    """The Service has an address, which is what is seen: an IP, or a hostname."""
+    if obj is None:
+        return False, _ABSENT
+    found = addresses_of(obj)
+    if found:
+        return True, found[0]
+    kind = (obj.get("spec") or {}).get("type")
+    if kind != "LoadBalancer":
+        return False, f"it is of type {kind}, which gets no address"
+    return False, "no address yet (does this cluster have a load balancer controller?)"
+
+
+def crd_established(obj: Live) -> Seen:
+    if obj is None:
+        return False, _ABSENT
+    accepted = _condition(obj, "NamesAccepted")
+    if accepted.get("status") == "False":
+        return False, f"its names are not accepted: {accepted.get('message')}"
+    if _condition(obj, "Established").get("status") == "True":
+        return True, "established"
+    return False, "not established yet"
+
+
+def node_ready(obj: Live) -> Seen:
+    if obj is None:
+        return False, _ABSENT
+    ready = _condition(obj, "Ready")
+    if ready.get("status") == "True":
+        return True, "ready"
+    return False, f"not ready: {ready.get('message') or 'its kubelet has not reported'}"
+
+
+def secret_has_keys(*keys: str) -> Condition:
+    """The Secret holds all of ``keys`` with a value."""
+
+    def check(obj: Live) -> Seen:
+        if obj is None:
+            return False, _ABSENT
+        data = obj.get("data") or {}
+        missing = [key for key in keys if not data.get(key)]
+        return (False, f"no {', '.join(missing)} in it") if missing else (True, f"has {', '.join(keys)}")
+
+    return check
+
+
+def webhook_has_ca_bundle(obj: Live) -> Seen:
+    """Every webhook of the configuration can be called: whoever serves it wrote its CA."""
+    if obj is None:
+        return False, _ABSENT
+    hooks = obj.get("webhooks") or []
+    missing = [str(hook.get("name")) for hook in hooks if not (hook.get("clientConfig") or {}).get("caBundle")]
+    if missing:
+        return False, f"no caBundle in {', '.join(missing)}"
+    return bool(hooks), f"{len(hooks)} webhooks with a caBundle"
+
+
+_READY: dict[str, Condition] = {
+    "CustomResourceDefinition": crd_established,
+    "DaemonSet": daemonset_ready,
+    "Deployment": deployment_ready,
+    "Job": job_complete,
+    "Node": node_ready,
+    "Pod": pod_ready,
+    "StatefulSet": statefulset_ready,
+}
+
+
+def ready_condition(obj: t.Mapping[str, t.Any]) -> Condition | None:
+    """What "ready" means for an object of this kind, or None where it means nothing more than to exist."""
+    if obj.get("kind") == "Service" and (obj.get("spec") or {}).get("type") == "LoadBalancer":
+        return load_balancer_address
+    return _READY.get(str(obj.get("kind")))

@@ -1,0 +1,313 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From a Connection to an address, a TLS context and credentials.
+
+A kubeconfig is read here and not by kubernetes_asyncio's loader: that one puts client keys into
+files which live until the process exits (Ansible's workers exit without cleaning up), and costs half
+a second to import in every worker. Its loader still serves the old ``auth-provider`` section.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import dataclasses
+import json
+import os
+import ssl
+import tempfile
+import typing as t
+
+import yaml
+
+from .._model.fleet import Connection
+from ..errors import FleetError
+from .discovery import nearest
+from .masking import scrub
+
+__all__ = ["AbsentCluster", "Endpoint", "resolve"]
+
+_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_EXEC_TIMEOUT = 60.0
+
+
+class AbsentCluster(FleetError):
+    """The kubeconfig or its context does not exist (yet)."""
+
+
+@dataclasses.dataclass
+class Endpoint:
+    """Everything a request needs. ``headers`` hold a credential: left out of ``repr``."""
+
+    server: str
+    tls: ssl.SSLContext | None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    server_name: str | None = None
+    proxy: str | None = None
+
+
+async def resolve(connection: Connection, cluster: str) -> Endpoint:
+    """Read the kubeconfig (or take the address), run a credential plugin, build the TLS context.
+
+    Raises:
+        AbsentCluster: no such kubeconfig or context.
+        FleetError: it is there and cannot be used.
+    """
+    if connection.server:
+        headers = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
+        tls = _tls(cluster, connection.server, {"ca": connection.ca_pem.encode()}, "cluster_api_ca")
+        return Endpoint(connection.server.rstrip("/"), tls, headers)
+    if not connection.kubeconfig:
+        raise FleetError(
+            "no way to reach this cluster is given",
+            cluster=cluster,
+            next_step="set cluster_kubeconfig (and cluster_context), or cluster_api_url with cluster_api_token",
+        )
+    path = os.path.abspath(os.path.expanduser(connection.kubeconfig))  # noqa: ASYNC240 - no file is touched
+    return await _endpoint(_read(path, cluster), path, connection, cluster)
+
+
+def _read(path: str, cluster: str) -> dict[str, t.Any]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            config = yaml.load(stream, Loader=_LOADER)
+    except FileNotFoundError:
+        raise AbsentCluster(
+            "its kubeconfig does not exist",
+            cluster=cluster,
+            seen=path,
+            means="the cluster was not made yet, or the path is wrong",
+            next_step="run the stage that makes the cluster, or correct cluster_kubeconfig",
+        ) from None
+    except OSError as error:
+        raise FleetError(
+            "its kubeconfig cannot be read",
+            cluster=cluster,
+            seen=f"{path}: {error.strerror}",
+            next_step="correct the path, or the file's owner and mode",
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise FleetError(
+            "its kubeconfig is not YAML",
+            cluster=cluster,
+            seen=f"{path}: line {mark.line + 1}" if mark else path,
+            next_step="get a fresh kubeconfig of this cluster",
+        ) from None
+    if not isinstance(config, dict) or not isinstance(config.get("contexts") or [], list):
+        raise FleetError(
+            "its kubeconfig is not a kubeconfig",
+            cluster=cluster,
+            seen=f"{path}: no list of contexts in it",
+            next_step="get a fresh kubeconfig of this cluster",
+        )
+    return config
+
+
+def _named(config: t.Mapping[str, t.Any], section: str, name: str) -> dict[str, t.Any] | None:
+    for entry in config.get(section) or []:
+        if isinstance(entry, dict) and entry.get("name") == name:
+            inner = entry.get(section[:-1])
+            return inner if isinstance(inner, dict) else {}
+    return None
+
+
+async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection, cluster: str) -> Endpoint:
+    wanted = connection.context or str(config.get("current-context") or "")
+    context = _named(config, "contexts", wanted)
+    if context is None:
+        names = [str(c.get("name")) for c in config.get("contexts") or [] if isinstance(c, dict)]
+        raise AbsentCluster(
+            f'context "{wanted}" is not in its kubeconfig' if wanted else "its kubeconfig has no current context",
+            cluster=cluster,
+            seen=f"{path} has {', '.join(names) or 'no contexts'}",
+            means=nearest(wanted, names),
+            next_step="correct cluster_context",
+        )
+    found = _named(config, "clusters", str(context.get("cluster")))
+    server = str((found or {}).get("server") or "").rstrip("/")
+    if found is None or not server:
+        raise FleetError(
+            f'context "{wanted}" names no cluster with a server address',
+            cluster=cluster,
+            seen=f"{path}: cluster {context.get('cluster')!r}",
+            next_step="get a fresh kubeconfig of this cluster",
+        )
+    user = _named(config, "users", str(context.get("user"))) or {}
+    base, _file = os.path.split(path)
+    pem = {
+        "ca": _bytes(found, "certificate-authority", base, cluster, path),
+        "cert": _bytes(user, "client-certificate", base, cluster, path),
+        "key": _bytes(user, "client-key", base, cluster, path),
+    }
+    headers = await _credentials(user, pem, path, wanted, cluster, found)
+    insecure = bool(found.get("insecure-skip-tls-verify"))
+    return Endpoint(
+        server=server,
+        tls=_tls(cluster, server, pem, path, insecure=insecure),
+        headers=headers,
+        server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,
+        proxy=str(found["proxy-url"]) if found.get("proxy-url") else None,
+    )
+
+
+def _bytes(section: t.Mapping[str, t.Any], key: str, base: str, cluster: str, path: str) -> bytes:
+    """``<key>-data`` (base64), or the file that ``<key>`` names, or b""."""
+    try:
+        if section.get(f"{key}-data"):
+            return base64.b64decode(str(section[f"{key}-data"]), validate=False)
+        if section.get(key):
+            with open(os.path.join(base, os.path.expanduser(str(section[key]))), "rb") as stream:
+                return stream.read()
+    except (OSError, binascii.Error) as error:
+        raise FleetError(
+            f"{key} of its kubeconfig cannot be read",
+            cluster=cluster,
+            seen=f"{path}: {error}",
+            next_step="get a fresh kubeconfig of this cluster",
+        ) from None
+    return b""
+
+
+async def _credentials(
+    user: dict[str, t.Any],
+    pem: dict[str, bytes],
+    path: str,
+    context: str,
+    cluster: str,
+    found: t.Mapping[str, t.Any],
+) -> dict[str, str]:
+    """The Authorization header; a plugin's client certificate goes into ``pem``."""
+    base, _file = os.path.split(path)
+    token = str(user.get("token") or "")
+    if user.get("tokenFile"):
+        token = _bytes({"token": user["tokenFile"]}, "token", base, cluster, path).decode().strip()
+    if not token and user.get("exec"):
+        status = await _plugin(user["exec"], base, cluster, found)
+        token = str(status.get("token") or "")
+        if status.get("clientCertificateData"):
+            pem["cert"] = str(status["clientCertificateData"]).encode()
+            pem["key"] = str(status.get("clientKeyData") or "").encode()
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if user.get("username") and user.get("password"):
+        pair = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    if user.get("auth-provider"):
+        return await _auth_provider(path, context, cluster)
+    return {}
+
+
+async def _plugin(spec: dict[str, t.Any], base: str, cluster: str, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Run a credential plugin (client.authentication.k8s.io) and return its status."""
+    command = str(spec.get("command") or "")
+    version = str(spec.get("apiVersion") or "client.authentication.k8s.io/v1")
+    if os.sep in command and not os.path.isabs(command):
+        command = os.path.join(base, command)
+    info: dict[str, t.Any] = {"interactive": False}
+    if spec.get("provideClusterInfo"):
+        info["cluster"] = {
+            "server": found.get("server"),
+            "certificate-authority-data": found.get("certificate-authority-data"),
+        }
+    env = dict(os.environ)
+    env.update({str(item["name"]): str(item["value"]) for item in spec.get("env") or []})
+    env["KUBERNETES_EXEC_INFO"] = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": info})
+
+    def failed(seen: str, next_step: str) -> FleetError:
+        return FleetError(
+            f"its credential plugin {os.path.basename(command)} failed",
+            cluster=cluster,
+            seen=scrub(seen)[-400:],
+            next_step=next_step,
+        )
+
+    try:
+        process = await asyncio.create_subprocess_exec(
+            command,
+            *[str(arg) for arg in spec.get("args") or []],
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        hint = str(spec.get("installHint") or "").strip().splitlines()
+        raise failed(f"{command}: {error.strerror}", hint[0] if hint else f"install {command}") from None
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), _EXEC_TIMEOUT)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise failed(f"no answer in {_EXEC_TIMEOUT:g} s", "run it by hand: it may ask something") from None
+    if process.returncode:
+        raise failed(f"exit {process.returncode}: {err.decode(errors='replace').strip()}", "log in again")
+    try:
+        status = json.loads(out)["status"]
+    except (ValueError, KeyError, TypeError):
+        raise failed("its output is not an ExecCredential", "run it by hand and look at its output") from None
+    return status if isinstance(status, dict) else {}
+
+
+async def _auth_provider(path: str, context: str, cluster: str) -> dict[str, str]:
+    # Imported here: only kubeconfigs of old need it, and it takes half a second.
+    from kubernetes_asyncio.client import Configuration
+    from kubernetes_asyncio.config import load_kube_config
+
+    configuration = Configuration()
+    try:
+        await load_kube_config(
+            path,
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except Exception as error:  # noqa: BLE001 - whatever an identity provider's library raises must reach the user as one message
+        raise FleetError(
+            "its auth-provider gives no credential", cluster=cluster, seen=scrub(str(error)), next_step="log in again"
+        ) from None
+    token = (configuration.api_key or {}).get("BearerToken", "")
+    return {"Authorization": token} if token else {}
+
+
+def _tls(
+    cluster: str, server: str, pem: t.Mapping[str, bytes], source: str, *, insecure: bool = False
+) -> ssl.SSLContext | None:
+    if not server.startswith("https://"):
+        return None
+    try:
+        context = ssl.create_default_context(cadata=pem["ca"].decode() if pem.get("ca") else None)
+        # Python 3.13 asks for extensions that the CAs of many clusters do not carry; kubectl does not.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if pem.get("cert"):
+            _load_chain(context, pem["cert"] + b"\n" + pem.get("key", b""))
+    except (ssl.SSLError, ValueError) as error:
+        raise FleetError(
+            "the certificates to reach it are not usable",
+            cluster=cluster,
+            seen=f"{source}: {error}",
+            means="a CA or client certificate is not PEM, or the client key does not match",
+            next_step="get a fresh kubeconfig of this cluster",
+        ) from None
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
+    """OpenSSL reads a key only from a file: one in memory where the system has that, else a private
+    one that is gone as soon as it is read."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("client")
+        try:
+            os.write(number, pem)
+            context.load_cert_chain(f"/proc/self/fd/{number}")
+        finally:
+            os.close(number)
+        return
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(pem)
+        stream.flush()
+        context.load_cert_chain(stream.name)

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an API server (or the way to it) answers, turned into messages that a person can act on."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import typing as t
+
+import aiohttp
+
+from ..errors import FleetError
+from .masking import scrub
+
+__all__ = ["ApiError", "conflicts", "from_response", "from_transport"]
+
+_MANAGER = re.compile(r'conflict with "([^"]+)"')
+
+
+class ApiError(FleetError):
+    """A FleetError that remembers the HTTP status (0: no answer came) and the server's reason and causes."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        causes: t.Sequence[t.Mapping[str, str]] = (),
+        retry_after: float | None = None,
+        cluster: str = "",
+        obj: str = "",
+        seen: str = "",
+        means: str = "",
+        next_step: str = "",
+    ) -> None:
+        super().__init__(what, cluster=cluster, obj=obj, seen=seen, means=means, next_step=next_step)
+        self.status = status
+        self.reason = reason
+        self.causes = tuple(causes)
+        self.retry_after = retry_after
+
+
+def conflicts(error: ApiError) -> list[tuple[str, str]]:
+    """``(manager, field)`` of a server-side apply conflict; empty for anything else."""
+    found = []
+    for cause in error.causes:
+        match = _MANAGER.search(str(cause.get("message", "")))
+        if cause.get("reason") == "FieldManagerConflict" and match:
+            found.append((match.group(1), str(cause.get("field", ""))))
+    return found
+
+
+def _hints(status: int, reason: str, message: str, action: str) -> tuple[str, str]:
+    """``(means, next step)`` for an answer that is not a success."""
+    if status == 401:
+        return (
+            "the token or client certificate has expired, or is not known to this API server",
+            "get fresh credentials for this cluster and run again",
+        )
+    if status == 403 and "being terminated" in message:
+        return ("the namespace is being deleted", "wait until it is gone, then run again")
+    if status == 403:
+        return (
+            "the account of this connection may not do this",
+            f"grant it the right to {action}, or connect with another account",
+        )
+    if status == 404 and reason == "":
+        return ("this API server does not serve that kind", "install its CRD first, or correct apiVersion and kind")
+    if status == 409 and reason == "AlreadyExists":
+        return ("somebody created it in the same moment", "run again")
+    if status == 409:
+        return ("somebody else changed it in the same moment", "run again")
+    if status == 413:
+        return ("the object is larger than the API server takes", "split it")
+    if status in (400, 415, 422):
+        return ("the API server does not accept this object", "correct the field that it names")
+    if status == 429:
+        return ("the API server is overloaded, or a disruption budget forbids it", "run again in a minute")
+    if status >= 500 and "failed calling webhook" in message:
+        return (
+            "an admission webhook did not answer: what serves it is down or not reachable from the API server",
+            "look at the webhook's service and its pods, then run again",
+        )
+    if status >= 500:
+        return ("the API server has a problem of its own", "look at its log, then run again")
+    return ("", "")
+
+
+def from_response(
+    status: int,
+    body: t.Any,
+    *,
+    cluster: str,
+    obj: str,
+    action: str,
+    secret: bool = False,
+    retry_after: str | None = None,
+) -> ApiError:
+    """An ApiError from a status code and the (decoded) body of an answer.
+
+    Args:
+        action: what was tried, as ``apply``, ``read``, ``delete`` ...
+        secret: the object is a Secret: values that the server repeats are cut out.
+    """
+    details: dict[str, t.Any] = {}
+    if isinstance(body, dict) and body.get("kind") == "Status":
+        message = str(body.get("message") or body.get("reason") or "")
+        reason = str(body.get("reason") or "Unknown")
+        details = body.get("details") or {}
+    else:
+        message, reason = str(body).strip()[:300], ""
+    means, next_step = _hints(status, reason, message, action)
+    try:
+        wait = float(retry_after or details.get("retryAfterSeconds") or "nan")
+    except ValueError:
+        wait = float("nan")
+    return ApiError(
+        f"{action} failed",
+        status=status,
+        reason=reason,
+        causes=details.get("causes") or (),
+        retry_after=wait if wait == wait else None,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{status} {scrub(message, secret=secret)}".strip(),
+        means=means,
+        next_step=next_step,
+    )
+
+
+def from_transport(
+    error: BaseException, *, server: str, cluster: str, obj: str, action: str, timeout: float
+) -> ApiError:
+    """An ApiError for a failure on the way: name, network, TLS, time-out."""
+
+    def told(what: str, seen: str, means: str, next_step: str) -> ApiError:
+        return ApiError(
+            what, cluster=cluster, obj=obj, seen=f"{server}: {scrub(seen)}", means=means, next_step=next_step
+        )
+
+    where = "the kubeconfig's server address (or cluster_api_url)"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _certificate(error.certificate_error, told)
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return told(
+            "no TLS connection to the API server",
+            str(error),
+            "what listens there does not speak TLS as an API server does, or it refused the client's certificate",
+            f"check {where} and the client certificate",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return told("the API server's name does not resolve", error.strerror or str(error), "", f"check {where}")
+    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+        return told("the proxy to the API server does not answer", str(error), "", "check proxy-url, HTTPS_PROXY")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        refused = isinstance(cause, ConnectionRefusedError)
+        return told(
+            "the API server is not reachable",
+            "connection refused" if refused else (cause.strerror or str(cause)),
+            "nothing listens there: the cluster is down, or its address changed" if refused else "no route to it",
+            f"start the cluster, or correct {where}",
+        )
+    if isinstance(error, TimeoutError):
+        return told(
+            "the API server does not answer",
+            f"no answer in {timeout:g} s",
+            "a firewall drops the packets (authorized networks?), or the server is overloaded",
+            f"check that this machine may reach it, and {where}",
+        )
+    return told(
+        "the connection to the API server broke",
+        f"{type(error).__name__} {error}".strip(),
+        "it restarted, or something between closed the connection",
+        "run again",
+    )
+
+
+def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiError]) -> ApiError:
+    code = getattr(error, "verify_code", 0)
+    seen = str(getattr(error, "verify_message", "") or error)
+    if code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+        return told(
+            "the API server's certificate is for another name",
+            seen,
+            "the address used is not among the names in its certificate",
+            "use an address that is, or set tls-server-name in the kubeconfig",
+        )
+    if code in (9, 10):  # not yet valid, has expired
+        return told(
+            "the API server's certificate is not valid now",
+            seen,
+            "it has expired, or a clock is wrong",
+            "renew the API server's certificate, or set the clock",
+        )
+    return told(
+        "the API server's certificate is not signed by the expected CA",
+        seen,
+        "the cluster was made anew, or this is another cluster",
+        "get a fresh kubeconfig (or cluster_api_ca) of this cluster",
+    )

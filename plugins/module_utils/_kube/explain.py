@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Why a workload is not ready, from its pods: for the text of an error."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..errors import FleetError
+from .masking import scrub
+
+if t.TYPE_CHECKING:
+    from .client import Kube
+
+__all__ = ["explain_not_ready"]
+
+_QUIET = ("ContainerCreating", "PodInitializing")
+
+
+async def explain_not_ready(kube: Kube, workload: t.Mapping[str, t.Any] | None) -> str:
+    """What the pods of a Deployment, DaemonSet, StatefulSet (or a Pod itself) wait for, in one line; "" for nothing.
+
+    Reads pods and, of one that crashes, the last line of its log.
+    """
+    if workload is None or kube.absent:
+        return ""
+    namespace = str(workload["metadata"].get("namespace") or "")
+    try:
+        if workload.get("kind") == "Pod":
+            pods = [dict(workload)]
+        else:
+            labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+            pods = await kube.pods(namespace, labels) if labels else []
+        texts: list[str] = []
+        for pod in pods:
+            text = await _of_pod(kube, pod)
+            if text and text not in texts:
+                texts.append(text)
+    except FleetError as error:  # the explanation must not hide what is explained
+        return f"its pods could not be read ({error.what})"
+    return "; ".join(texts[:3])
+
+
+async def _of_pod(kube: Kube, pod: t.Mapping[str, t.Any]) -> str:
+    name = pod["metadata"]["name"]
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"pod {name} finds no node: {condition.get('message')}"
+    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        ended = (container.get("state") or {}).get("terminated") or (container.get("lastState") or {}).get("terminated")
+        reason = str(waiting.get("reason") or "")
+        where = f"pod {name}, container {container.get('name')}"
+        if ended and ended.get("exitCode") and not container.get("ready"):
+            last = await _last_line(kube, pod, str(container["name"]), previous=bool(waiting))
+            text = f"{where}: {reason or ended.get('reason')} (exit {ended['exitCode']})"
+            return f"{text}, its log ends: {last}" if last else text
+        if reason and reason not in _QUIET:
+            return f"{where}: {reason}: {scrub(str(waiting.get('message') or ''))}".rstrip(": ")
+        if waiting:
+            return f"{where}: {reason}"
+        if not container.get("ready") and (container.get("state") or {}).get("running"):
+            return f"{where}: runs, its readiness probe does not succeed"
+    return ""
+
+
+async def _last_line(kube: Kube, pod: t.Mapping[str, t.Any], container: str, *, previous: bool) -> str:
+    meta = pod["metadata"]
+    try:
+        text = await kube.logs(meta.get("namespace") or "", meta["name"], container, tail=3, previous=previous)
+    except FleetError:
+        return ""
+    lines = text.strip().splitlines()
+    return scrub(lines[-1])[:300] if lines else ""

@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One real API server for all tests here."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+
+from . import control_plane
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
+    """etcd and kube-apiserver, without nodes and controllers."""
+    running = control_plane.start(tmp_path_factory.mktemp("control-plane"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def connect(plane: control_plane.ControlPlane) -> t.Callable[..., Kube]:
+    """A client by context of the test kubeconfig; to be entered with ``async with``."""
+
+    def make(context: str = "admin", **kwargs: t.Any) -> Kube:
+        return Kube.connect(Connection(kubeconfig=str(plane.kubeconfig), context=context), cluster="west", **kwargs)
+
+    return make
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A name that no other test uses; the test makes the namespace."""
+    return f"test-{next(_NUMBERS)}"

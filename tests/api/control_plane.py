@@ -1,0 +1,267 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A real etcd and kube-apiserver (and, when asked, kube-controller-manager) without nodes, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import ipaddress
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import typing as t
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+ADMIN_TOKEN = "admin-of-the-test-control-plane"
+LIMITED_TOKEN = "somebody-without-any-right-here"
+_START_SECONDS = 90
+
+
+class Missing(Exception):
+    """A program that the control plane needs is not there."""
+
+
+def bin_dir() -> Path:
+    """Where the built programs are: ``MESH_FLEET_BIN``, else the artifacts' folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("MESH_FLEET_BIN") or os.path.join(cache, "mesh.fleet", "artifacts", "bin"))
+
+
+def program(*names: str) -> Path:
+    for name in names:
+        path = bin_dir() / name
+        if path.exists():
+            return path
+    raise Missing(f"{names[0]} is not in {bin_dir()}: build the artifacts first, or set MESH_FLEET_BIN")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write(path: Path, data: bytes) -> Path:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(data)
+    return path
+
+
+def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+class Authority:
+    """A certificate authority of its own for one test control plane."""
+
+    def __init__(self, name: str = "test-ca") -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.cert = self._sign(self.name, self.key.public_key(), ca=True)
+
+    @property
+    def pem(self) -> bytes:
+        return self.cert.public_bytes(serialization.Encoding.PEM)
+
+    def _sign(
+        self, subject: x509.Name, key: t.Any, *, ca: bool = False, sans: t.Sequence[x509.GeneralName] = ()
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if sans:
+            builder = builder.add_extension(x509.SubjectAlternativeName(list(sans)), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, common_name: str, groups: t.Sequence[str] = (), *, server: bool = False) -> tuple[bytes, bytes]:
+        """``(certificate, key)`` in PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group) for group in groups]
+        names.append(x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name))
+        sans: list[x509.GeneralName] = []
+        if server:
+            sans = [x509.DNSName("kubernetes"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        cert = self._sign(x509.Name(names), key.public_key(), sans=sans)
+        return cert.public_bytes(serialization.Encoding.PEM), _pem_key(key)
+
+
+@dataclasses.dataclass
+class ControlPlane:
+    """A running API server and what it takes to reach it."""
+
+    directory: Path
+    server: str
+    ca_pem: str
+    kubeconfig: Path
+    """Contexts ``admin`` (client certificate), ``token``, ``limited``, ``expired``, ``wrong-ca``, ``wrong-name``."""
+    authority: Authority = dataclasses.field(repr=False)
+    processes: list[subprocess.Popen[bytes]] = dataclasses.field(default_factory=list, repr=False)
+
+    def start_controllers(self) -> None:
+        """Start kube-controller-manager: namespaces get deleted, workloads get their pods."""
+        if any("kube-controller-manager" in str(p.args) for p in self.processes):
+            return
+        self._run(
+            program("kube-controller-manager"),
+            f"--kubeconfig={self.kubeconfig}",
+            "--leader-elect=false",
+            f"--service-account-private-key-file={self.directory / 'sa.key'}",
+            f"--root-ca-file={self.directory / 'ca.crt'}",
+            "--controllers=namespace-controller,serviceaccount-controller,deployment-controller,"
+            "replicaset-controller,garbage-collector-controller,root-ca-certificate-publisher-controller",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={free_port()}",
+            "--use-service-account-credentials=false",
+        )
+
+    def _run(self, path: Path, *args: str) -> subprocess.Popen[bytes]:
+        log = (self.directory / f"{path.name}.log").open("wb")
+        with log:
+            process = subprocess.Popen(
+                [str(path), *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory
+            )
+        self.processes.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.kill()  # their data goes with them: an API server's calm end takes ten seconds
+        for process in self.processes:
+            process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
+    directory = plane.directory
+    _write(directory / "admin.crt", admin[0])
+    _write(directory / "admin.key", admin[1])
+    _write(directory / "other.crt", Authority("test-ca").pem)
+    port = plane.server.rpartition(":")[2]
+    clusters = {
+        "test": {"server": plane.server, "certificate-authority": "ca.crt"},
+        "wrong-ca": {"server": plane.server, "certificate-authority": "other.crt"},
+        "wrong-name": {"server": f"https://127.0.0.2:{port}", "certificate-authority": "ca.crt"},
+    }
+    users = {
+        "admin": {"client-certificate": "admin.crt", "client-key": "admin.key"},
+        "token": {"token": ADMIN_TOKEN},
+        "limited": {"token": LIMITED_TOKEN},
+        "expired": {"token": "a-token-that-is-no-longer-known"},
+    }
+    contexts = {name: ("test", name) for name in users}
+    contexts.update({"wrong-ca": ("wrong-ca", "token"), "wrong-name": ("wrong-name", "token")})
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "admin",
+        "clusters": [{"name": name, "cluster": value} for name, value in clusters.items()],
+        "users": [{"name": name, "user": value} for name, value in users.items()],
+        "contexts": [{"name": n, "context": {"cluster": c, "user": u}} for n, (c, u) in contexts.items()],
+    }
+    _write(plane.kubeconfig, yaml.safe_dump(config).encode())
+
+
+def start(directory: Path) -> ControlPlane:
+    """Start etcd and the API server in ``directory`` and wait until ``/readyz`` says so."""
+    directory.mkdir(parents=True, exist_ok=True)
+    authority = Authority()
+    _write(directory / "ca.crt", authority.pem)
+    for name, pair in {
+        "server": authority.issue("kube-apiserver", server=True),
+        "kubelet-client": authority.issue("kube-apiserver", ["system:masters"]),
+    }.items():
+        _write(directory / f"{name}.crt", pair[0])
+        _write(directory / f"{name}.key", pair[1])
+    _write(directory / "sa.key", _pem_key(ec.generate_private_key(ec.SECP256R1())))
+    _write(
+        directory / "tokens.csv",
+        f'{ADMIN_TOKEN},admin,admin,"system:masters"\n{LIMITED_TOKEN},limited,limited\n'.encode(),
+    )
+    port, etcd_port, peer_port = free_port(), free_port(), free_port()
+    plane = ControlPlane(
+        directory, f"https://127.0.0.1:{port}", authority.pem.decode(), directory / "kubeconfig", authority
+    )
+    _kubeconfig(plane, authority.issue("admin", ["system:masters"]))
+    etcd, server = program("etcd", "server"), program("kube-apiserver")
+    try:
+        plane._run(
+            etcd,
+            f"--data-dir={directory / 'etcd'}",
+            f"--listen-client-urls=http://127.0.0.1:{etcd_port}",
+            f"--advertise-client-urls=http://127.0.0.1:{etcd_port}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+            "--unsafe-no-fsync=true",
+            "--logger=zap",
+            "--log-level=error",
+        )
+        plane._run(
+            server,
+            f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",
+            f"--secure-port={port}",
+            f"--tls-cert-file={directory / 'server.crt'}",
+            f"--tls-private-key-file={directory / 'server.key'}",
+            f"--client-ca-file={directory / 'ca.crt'}",
+            f"--kubelet-client-certificate={directory / 'kubelet-client.crt'}",
+            f"--kubelet-client-key={directory / 'kubelet-client.key'}",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--token-auth-file={directory / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--anonymous-auth=false",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={directory / 'sa.key'}",
+            f"--service-account-signing-key-file={directory / 'sa.key'}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--disable-admission-plugins=ServiceAccount",
+            "--max-requests-inflight=400",
+            f"--cert-dir={directory / 'certs'}",
+        )
+        _await_ready(plane)
+    except BaseException:
+        plane.stop()
+        raise
+    return plane
+
+
+def _await_ready(plane: ControlPlane) -> None:
+    context = ssl.create_default_context(cadata=plane.ca_pem)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    request = urllib.request.Request(f"{plane.server}/readyz", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    deadline, seen = time.monotonic() + _START_SECONDS, "nothing"
+    while time.monotonic() < deadline:
+        for process in plane.processes:
+            if process.poll() is not None:
+                name = Path(str(process.args[0] if isinstance(process.args, list) else process.args)).name
+                log = (plane.directory / f"{name}.log").read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} ended with {process.returncode}:\n{log}")
+        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(request, timeout=2) as answer:
+            seen = answer.read().decode()
+            if answer.status == 200:
+                return
+        time.sleep(0.1)  # between two looks at /readyz, until the deadline
+    raise RuntimeError(f"the API server was not ready after {_START_SECONDS} s, last seen: {seen}")

@@ -1,0 +1,347 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Server-side apply, pruning and removal on a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+Connect = t.Callable[..., Kube]
+
+
+def namespace_of(name: str) -> dict[str, t.Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def config_map(namespace: str, name: str = "settings", **data: str) -> dict[str, t.Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": data,
+    }
+
+
+def secret(namespace: str, value: str) -> dict[str, t.Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "credentials", "namespace": namespace},
+        "stringData": {"password": value},
+    }
+
+
+def crd(group: str) -> dict[str, t.Any]:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"widgets.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "properties": {
+                                "spec": {"type": "object", "properties": {"size": {"type": "integer"}}},
+                            },
+                        }
+                    },
+                }
+            ],
+        },
+    }
+
+
+def actions(changes: t.Iterable[t.Any]) -> list[str]:
+    return [f"{c.described} {c.action}" for c in changes]
+
+
+def test_create_then_nothing_then_change(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            objects = [config_map(namespace, size="1"), namespace_of(namespace)]
+            first = await kube.apply(objects)
+            assert actions(first) == [f"Namespace {namespace} created", f"ConfigMap {namespace}/settings created"]
+            assert first[1].before == ""
+            assert "size: '1'" in first[1].after
+            assert "managedFields" not in first[1].after
+            again = await kube.apply(objects)
+            assert {c.action for c in again} == {"unchanged"}
+            assert again[0].after == ""
+            (change,) = await kube.apply([config_map(namespace, size="2")])
+            assert change.action == "changed"
+            assert "size: '1'" in change.before
+            assert "size: '2'" in change.after
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert live is not None
+            assert live["data"] == {"size": "2"}
+            assert live["metadata"]["managedFields"][0]["manager"] == "mesh.fleet"
+
+    asyncio.run(run())
+
+
+def test_a_field_left_out_is_removed_and_counts_as_a_change(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), config_map(namespace, a="1", b="2")])
+            (change,) = await kube.apply([config_map(namespace, a="1")])
+            assert change.action == "changed"
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert live is not None
+            assert live["data"] == {"a": "1"}
+
+    asyncio.run(run())
+
+
+def test_what_others_write_is_no_change_of_ours(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), config_map(namespace, a="1")])
+            await kube.apply([config_map(namespace, other="x")], manager="somebody")
+            (change,) = await kube.apply([config_map(namespace, a="1")])
+            assert change.action == "unchanged"
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert live is not None
+            assert live["data"] == {"a": "1", "other": "x"}
+
+    asyncio.run(run())
+
+
+def test_dry_run_keeps_nothing_and_tells_what_would_change(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            objects = [namespace_of(namespace), config_map(namespace, a="1")]
+            planned = await kube.apply(objects, dry_run=True)
+            assert [c.action for c in planned] == ["created", "created"]
+            assert "a: '1'" in planned[1].after
+            assert await kube.get("v1", "Namespace", namespace) is None
+            await kube.apply(objects)
+            assert {c.action for c in await kube.apply(objects, dry_run=True)} == {"unchanged"}
+            (change,) = await kube.apply([config_map(namespace, a="2")], dry_run=True)
+            assert change.action == "changed"
+            assert "a: '2'" in change.after
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert live is not None
+            assert live["data"] == {"a": "1"}
+
+    asyncio.run(run())
+
+
+def test_a_conflict_names_the_owner_and_take_over_takes(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            await kube.apply([config_map(namespace, a="theirs", b="theirs")], manager="kubectl-client-side-apply")
+            wanted = [config_map(namespace, a="ours")]
+            for dry_run in (True, False):
+                with pytest.raises(FleetError) as caught:
+                    await kube.apply(wanted, dry_run=dry_run)
+                error = caught.value
+                assert error.cluster == "west"
+                assert error.obj == f"ConfigMap {namespace}/settings"
+                assert error.seen == "kubectl-client-side-apply owns .data.a"
+                assert "take over" in error.next_step
+            with pytest.raises(FleetError, match="belong to somebody else"):
+                await kube.apply(wanted, take_over=["istioctl"])
+            (change,) = await kube.apply(wanted, take_over=["kubectl-client-side-apply"])
+            assert change.action == "changed"
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert live is not None
+            assert live["data"] == {"a": "ours", "b": "theirs"}
+
+    asyncio.run(run())
+
+
+def test_secret_values_are_masked_but_their_change_is_seen(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            (_, created) = await kube.apply([namespace_of(namespace), secret(namespace, "first-value")])
+            assert created.kind == "Secret"
+            (unchanged,) = await kube.apply([secret(namespace, "first-value")])
+            assert unchanged.action == "unchanged"
+            (change,) = await kube.apply([secret(namespace, "other-value")])
+            assert change.action == "changed"
+            assert change.before != change.after
+            shown = created.after + change.before + change.after
+            for value in ("first-value", "other-value", "Zmlyc3Qt", "b3RoZXIt"):
+                assert value not in shown
+            (clear,) = await kube.apply([secret(namespace, "third-value")], mask=False)
+            assert "dGhpcmQtdmFsdWU=" in clear.after
+
+    asyncio.run(run())
+
+
+def test_a_refused_secret_does_not_show_its_value(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            bad = secret(namespace, "x")
+            bad["data"] = {"key": 12345678}
+            with pytest.raises(FleetError) as caught:
+                await kube.apply([bad])
+            assert "12345678" not in str(caught.value)
+            bad["data"] = {"key": "not base64 hunter2"}
+            with pytest.raises(FleetError) as caught:
+                await kube.apply([bad])
+            assert "hunter2" not in str(caught.value)
+
+    asyncio.run(run())
+
+
+def test_crd_and_its_object_in_one_go(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        group = f"{namespace}.example.com"
+        widget = {
+            "apiVersion": f"{group}/v1",
+            "kind": "Widget",
+            "metadata": {"name": "one", "namespace": namespace},
+            "spec": {"size": 3},
+        }
+        async with connect() as kube:
+            objects = [widget, crd(group), namespace_of(namespace)]
+            assert {c.action for c in await kube.apply(objects, dry_run=True)} == {"created"}
+            assert await kube.list(f"{group}/v1", "Widget") == []
+            assert await kube.get(f"{group}/v1", "Widget", "one", namespace) is None
+            assert {c.action for c in await kube.apply(objects)} == {"created"}
+        async with connect() as kube:
+            assert {c.action for c in await kube.apply(objects)} == {"unchanged"}
+            (found,) = await kube.list(f"{group}/v1", "Widget")
+            assert found["spec"] == {"size": 3}
+            with pytest.raises(FleetError) as caught:
+                await kube.apply([{**widget, "kind": "Wigdet"}])
+            assert 'did you mean "Widget"?' in caught.value.means
+            with pytest.raises(FleetError) as caught:
+                await kube.apply([{**widget, "spec": {"sise": 3}}])
+            assert "sise" in caught.value.seen
+
+    asyncio.run(run())
+
+
+def test_all_failures_come_in_one_error_and_the_rest_is_applied(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            broken = config_map(namespace, "Not_A_Name")
+            homeless = config_map(f"{namespace}-missing", a="1")
+            with pytest.raises(FleetError) as caught:
+                await kube.apply([namespace_of(namespace), broken, homeless, config_map(namespace, a="1")])
+            assert caught.value.what == "2 of 3 objects could not be applied"
+            assert f"ConfigMap {namespace}/Not_A_Name" in caught.value.seen
+            assert f"ConfigMap {namespace}-missing/settings" in caught.value.seen
+            assert "namespace does not exist" in caught.value.means
+            assert await kube.get("v1", "ConfigMap", "settings", namespace) is not None
+
+    asyncio.run(run())
+
+
+def test_what_is_no_manifest_is_refused_before_anything_is_sent(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            objects = [namespace_of(namespace), {"kind": "ConfigMap", "metadata": {}}, namespace_of(namespace)]
+            with pytest.raises(FleetError) as caught:
+                await kube.apply(objects)
+            assert "object 2" in caught.value.seen
+            assert "no apiVersion, metadata.name" in caught.value.seen
+            assert "there twice" in caught.value.seen
+            assert await kube.get("v1", "Namespace", namespace) is None
+
+    asyncio.run(run())
+
+
+def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            labels = owner_labels(namespace)
+            kept, gone = config_map(namespace, "kept", a="1"), config_map(namespace, "gone", a="1")
+            await kube.apply([namespace_of(namespace)])
+            await kube.apply([kept, gone, secret(namespace, "x")], labels=labels)
+            await kube.apply([config_map(namespace, "foreign", a="1")])
+            await kube.apply([config_map(namespace, "other-role", a="1")], labels=owner_labels("another"))
+            kinds = [("v1", "ConfigMap"), ("v1", "Secret"), ("nowhere.example.com/v1", "Thing")]
+            planned = await kube.prune([kept], labels=labels, kinds=kinds, dry_run=True)
+            assert sorted(actions(planned)) == [
+                f"ConfigMap {namespace}/gone removed",
+                f"Secret {namespace}/credentials removed",
+            ]
+            assert await kube.get("v1", "ConfigMap", "gone", namespace) is not None
+            done = await kube.prune([kept], labels=labels, kinds=kinds, wait=10)
+            assert sorted(actions(done)) == sorted(actions(planned))
+            assert "password: '(masked" in next(c.before for c in done if c.kind == "Secret")
+            left = [o["metadata"]["name"] for o in await kube.list("v1", "ConfigMap", namespace)]
+            assert sorted(left) == ["foreign", "kept", "other-role"]
+            assert await kube.prune([kept], labels=labels, kinds=kinds) == []
+            with pytest.raises(ValueError, match="without labels"):
+                await kube.prune([], labels={}, kinds=kinds)
+
+    asyncio.run(run())
+
+
+def test_delete(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), config_map(namespace, a="1")])
+            planned = await kube.delete("v1", "ConfigMap", "settings", namespace, dry_run=True)
+            assert planned.action == "removed"
+            assert await kube.get("v1", "ConfigMap", "settings", namespace) is not None
+            done = await kube.delete("v1", "ConfigMap", "settings", namespace, wait=10)
+            assert "a: '1'" in done.before
+            assert (await kube.delete("v1", "ConfigMap", "settings", namespace)).action == "unchanged"
+            assert (await kube.delete("nowhere.example.com/v1", "Thing", "x", "y")).action == "unchanged"
+
+    asyncio.run(run())
+
+
+def test_two_hundred_objects_at_once(connect: Connect, namespace: str) -> None:
+    async def run() -> None:
+        objects = [config_map(namespace, f"number-{i}", a=str(i)) for i in range(200)]
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            assert {c.action for c in await kube.apply(objects)} == {"created"}
+            assert {c.action for c in await kube.apply(objects)} == {"unchanged"}
+            assert len(await kube.list("v1", "ConfigMap", namespace)) == 200
+            removed = await kube.remove(objects)
+            assert {c.action for c in removed} == {"removed"}
+            assert await kube.list("v1", "ConfigMap", namespace) == []
+
+    asyncio.run(run())
+
+
+def test_a_long_list_comes_in_pages(connect: Connect, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), *(config_map(namespace, f"n-{i}") for i in range(7))])
+            assert len(await kube.list("v1", "ConfigMap", namespace)) == 7
+
+    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.client._PAGE", "3")
+    asyncio.run(run())
+
+
+def test_a_cluster_that_does_not_exist_yet_is_empty(tmp_path: t.Any) -> None:
+    async def run() -> None:
+        missing = Connection(kubeconfig=str(tmp_path / "none.yaml"), context="west")
+        async with Kube.connect(missing, cluster="west", absent_ok=True) as kube:
+            assert kube.absent
+            assert await kube.get("v1", "Secret", "x", "y") is None
+            assert await kube.list("v1", "Pod") == []
+            planned = await kube.apply([namespace_of("new"), secret("new", "hidden-value")], dry_run=True)
+            assert [c.action for c in planned] == ["created", "created"]
+            assert "hidden-value" not in planned[1].after
+            assert "aGlkZGVuLXZhbHVl" not in planned[1].after
+            assert await kube.prune([], labels={"a": "b"}, kinds=[("v1", "Secret")]) == []
+            assert (await kube.delete("v1", "Secret", "x", "y", wait=5)).action == "unchanged"
+            assert await kube.wait("v1", "Pod", "x", "y", until=lambda _o: (False, "no")) is None
+
+    asyncio.run(run())
