@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import Problem, table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import Problem, headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
@@ -49,6 +49,8 @@ class ActionModule(FleetAction):
             bad = {(one.host, one.variable) for one in unreadable}
             problems = [p for p in problems if (p.host, p.variable) not in bad]
             problems += [Problem(u.host, u.variable, "", "cannot be read", u.message) for u in unreadable]
+            place = {host: i for i, host in enumerate(hosts)}
+            problems.sort(key=lambda problem: place.get(problem.host, -1))
         if problems:
             return _failed(problems)
         try:
@@ -104,12 +106,11 @@ def _failed(problems: list[Problem]) -> dict[str, t.Any]:
         {"host": p.host, "variable": p.variable, "value": p.value, "message": p.message, "hint": p.hint}
         for p in problems
     ]
-    headline = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}, nothing was touched"
     return {
         "failed": True,
         "changed": False,
         "msg": table(problems),
-        "stage_line": headline,
-        "problem": {"what": headline},
+        "stage_line": headline(problems),
+        "problem": {"what": headline(problems)},
         "problems": listed,
     }

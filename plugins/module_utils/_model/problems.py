@@ -9,7 +9,7 @@ import json
 import re
 import typing as t
 
-__all__ = ["Problem", "quoted", "shown", "table"]
+__all__ = ["Problem", "headline", "quoted", "shown", "table"]
 
 _BARE = re.compile(r"([0-9]+\.)+[0-9]+(/[0-9]+)?|[0-9a-fA-F]*:[0-9a-fA-F:.]+(/[0-9]+)?")
 _LONGEST_VALUE = 60
@@ -58,10 +58,15 @@ def quoted(text: str) -> str:
     return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 2] + '…"'
 
 
-def table(problems: t.Sequence[Problem]) -> str:
-    """The problems as ``preflight`` prints them: a headline, then a line each, in columns."""
+def headline(problems: t.Sized) -> str:
+    """``3 problems, nothing was touched``."""
     count = len(problems)
-    lines = [f"preflight: {count} problem{'' if count == 1 else 's'}, nothing was touched"]
+    return f"{count} problem{'' if count == 1 else 's'}, nothing was touched"
+
+
+def table(problems: t.Sequence[Problem]) -> str:
+    """The problems as a person reads them: a headline, then a line each, in columns."""
+    lines = [headline(problems)]
     hosts = [problem.host or "(fleet)" for problem in problems]
     statements = [problem.statement for problem in problems]
     # One very long name or statement must not push every hint off the screen.
