@@ -15,6 +15,7 @@ import typing as t
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
 
 __all__ = [
+    "CREATED",
     "EASTWEST",
     "INGRESS",
     "Release",
@@ -23,13 +24,16 @@ __all__ = [
     "eastwest_wanted",
     "expose_istiod",
     "gateway_release",
+    "is_ours",
     "istiod_name",
     "istiod_release",
+    "labels",
     "merged",
     "minor_version",
     "remotes_of",
     "skew",
     "system_namespace",
+    "webhook_name",
 ]
 
 Values = dict[str, t.Any]
@@ -38,6 +42,9 @@ EASTWEST = "istio-eastwestgateway"
 INGRESS = "istio-ingressgateway"
 CREATED = "mesh.fleet/created"
 """Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
+
+
+OWNER = "mesh.fleet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +90,13 @@ def istiod_name(fleet: Fleet) -> str:
     return f"istiod-{revision}" if revision else "istiod"
 
 
+def webhook_name(fleet: Fleet) -> str:
+    """Name of the injection webhook's configuration, as istiod's chart makes it."""
+    revision = helm_revision(fleet)
+    parts = ["istio-sidecar-injector", revision, "" if fleet.namespace == "istio-system" else fleet.namespace]
+    return "-".join(part for part in parts if part)
+
+
 def remotes_of(fleet: Fleet, primary: str) -> list[Cluster]:
     """The clusters without an istiod of their own that ``primary`` serves."""
     return [c for c in fleet.clusters.values() if c.role != ROLE_PRIMARY and c.primary == primary]
@@ -112,9 +126,17 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def _common(fleet: Fleet, cluster: Cluster) -> Values:
-    """Values that every chart takes."""
-    out: Values = {}
+def is_ours(values: t.Mapping[str, t.Any]) -> bool:
+    """Whether a release's recorded values carry our mark."""
+    return values.get("ownerName") == OWNER or (values.get("labels") or {}).get("mesh.fleet/part-of") == "gateways"
+
+
+def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
+    """Values that every chart takes.
+
+    ``ownerName`` is the charts' own label for who installed them; by it we know our releases again.
+    """
+    out: Values = {"ownerName": OWNER} if owned else {}
     if fleet.namespace != "istio-system":
         out["global"] = {"istioNamespace": fleet.namespace}
     if cluster.provider == "gke":
@@ -207,7 +229,7 @@ def gateway_release(
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
     """A gateway of the fleet's revision; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
-    values = _common(fleet, cluster)
+    values = merged(_common(fleet, cluster, owned=False), {"labels": {"mesh.fleet/part-of": "gateways"}})
     if helm_revision(fleet):
         values["revision"] = helm_revision(fleet)
     if name == EASTWEST:

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One cluster's control plane: istiod of a primary, or what stands for it in a remote."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
+    EASTWEST,
+    Release,
+    base_release,
+    is_ours,
+    istiod_name,
+    istiod_release,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction, chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, check_skew, clean_up
+from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import ensure_namespace, leave_namespace
+
+CACERTS = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
+NOT_YET = "known-when-the-gateway-has-one"
+"""Stands for a primary's address in check mode, while its gateway is only planned."""
+
+
+class ActionModule(HelmAction):
+    """See ``plugins/modules/control_plane.py`` for the documentation."""
+
+    ARGUMENT_SPEC = {
+        "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
+        "clusters": {"type": "str", "choices": ["all", "primaries", "remotes"], "default": "all"},
+        "charts": {"type": "str", "default": ""},
+        "helm": {"type": "str", "default": ""},
+        "hub": {"type": "str", "default": ""},
+        "tag": {"type": "str", "default": ""},
+        "replicas": {"type": "int", "default": 0},
+        "dns_capture": {"type": "bool", "default": True},
+        "base_values": {"type": "dict", "default": {}},
+        "values": {"type": "dict", "default": {}},
+        "istiod_values": {"type": "dict", "default": {}},
+        "require_cacerts": {"type": "bool", "default": True},
+        "take_over": {"type": "bool", "default": False},
+        "remove_crds": {"type": "bool", "default": True},
+        "timeout": {"type": "int", "default": 180},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        if args["state"] == "checked":
+            found, silent = await check_skew(fleet, args["tag"])
+            return result(summary="", running=found, silent=silent)
+        cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        primary = cluster.role == ROLE_PRIMARY
+        if args["clusters"] == ("remotes" if primary else "primaries"):
+            return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+            if args["state"] == "absent":
+                return await self._absent(kube, fleet, cluster, args, task_vars)
+            return await self._present(kube, fleet, cluster, args, task_vars)
+
+    async def _present(
+        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        primary = cluster.role == ROLE_PRIMARY
+        where = "" if primary else await self._primary_address(fleet, cluster)
+        changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
+        if primary and args["require_cacerts"]:
+            await self._check_cacerts(kube, fleet, cluster)
+        changes += await self.releases(
+            kube,
+            cluster,
+            self._wanted(fleet, cluster, args, where),
+            task_vars,
+            helm=args["helm"],
+            seconds=args["timeout"],
+            may_take=lambda record: args["take_over"] or is_ours(record.values),
+        )
+        if primary and not self.check_mode:
+            await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
+        version = args["tag"] or fleet.istio_version
+        said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
+        return result(changes, summary=said, version=version, primary=cluster.primary)
+
+    def _wanted(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str) -> list[Release]:
+        chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
+        base, base_version, repo = chart("base")
+        istiod, version, _repo = chart("istio-control/istio-discovery", "istio-discovery", "istiod")
+        first = base_release(fleet, cluster, base, args["base_values"])
+        second = istiod_release(
+            fleet,
+            cluster,
+            istiod,
+            hub=args["hub"],
+            tag=args["tag"],
+            replicas=args["replicas"],
+            dns_capture=args["dns_capture"],
+            primary_address=where,
+            user=(args["values"], args["istiod_values"]),
+        )
+        return [
+            Release(first.name, first.namespace, base, first.values, base_version, repo),
+            Release(second.name, second.namespace, istiod, second.values, version, repo),
+        ]
+
+    async def _wait_for_istiod(self, kube: t.Any, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
+        name = istiod_name(fleet)
+        try:
+            await kube.wait("apps/v1", "Deployment", name, fleet.namespace, until=deployment_ready, timeout=seconds)
+        except FleetError as error:
+            raise FleetError(
+                f"istiod is not ready after {seconds:.0f} s",
+                cluster=cluster.name,
+                obj=f"Deployment {fleet.namespace}/{name}",
+                seen=error.seen,
+                means=error.means,
+                next_step=f"kubectl -n {fleet.namespace} describe deployment {name}; then run again: "
+                "what is in place already stays",
+            ) from error
+
+    async def _check_cacerts(self, kube: t.Any, fleet: Fleet, cluster: Cluster) -> None:
+        """istiod looks for its intermediate once, as it starts; without one it makes a root of its own."""
+        secret = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
+        if secret is None and self.check_mode:
+            return
+        missing = [key for key in CACERTS if not ((secret or {}).get("data") or {}).get(key)]
+        if missing:
+            raise FleetError(
+                "istiod has no certificate to sign with",
+                cluster=cluster.name,
+                obj=f"Secret {fleet.namespace}/cacerts",
+                seen="it does not exist" if secret is None else f"no {', '.join(missing)} in it",
+                means="istiod would start with a root of its own, which no other cluster believes",
+                next_step="run the trust stage first",
+            )
+
+    async def _primary_address(self, fleet: Fleet, cluster: Cluster) -> str:
+        """Where the remote finds its istiod: read from the primary's cluster, whatever --limit says."""
+        serving = fleet.clusters[cluster.primary]
+        async with Kube.connect(serving.connection, cluster=serving.name, absent_ok=self.check_mode) as kube:
+            found = await address(kube, fleet, fleet.namespace, EASTWEST)
+        if found:
+            return found
+        if self.check_mode:
+            return NOT_YET
+        raise FleetError(
+            "its primary cannot be reached by it",
+            cluster=cluster.name,
+            obj=f"Service {fleet.namespace}/{EASTWEST} of {serving.name}",
+            seen="it has no load balancer address",
+            means=f"{serving.name} has not been rolled out since {cluster.name} joined, or its gateway is not ready",
+            next_step=f"run again with --limit {serving.name},{cluster.name}",
+        )
+
+    async def _absent(
+        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        wanted = [
+            Release("istio-base", fleet.namespace, "base"),
+            Release(istiod_name(fleet), fleet.namespace, "istiod"),
+        ]
+        changes = await self.releases(
+            kube,
+            cluster,
+            wanted,
+            task_vars,
+            present=False,
+            helm=args["helm"],
+            seconds=args["timeout"],
+            may_take=lambda record: args["take_over"] or is_ours(record.values),
+        )
+        kept: list[str] = []
+        if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
+            more, kept = await clean_up(kube, fleet, cluster, crds=args["remove_crds"], dry_run=self.check_mode)
+            changes += more
+            removed, why = await leave_namespace(kube, fleet, dry_run=self.check_mode, seconds=args["timeout"])
+            changes += removed
+            if why:
+                kept.append(f"{cluster.name}: namespace {why}")
+        gone = sum(change.action == "removed" for change in changes)
+        said = f"{cluster.name} {gone} objects removed" if gone else f"{cluster.name} nothing there"
+        return result(changes, summary=said, kept=kept)
+
+    @staticmethod
+    async def _is_ours_still(kube: t.Any, fleet: Fleet) -> bool:
+        """An earlier teardown was cut off after Helm's part."""
+        namespace = await kube.get("v1", "Namespace", fleet.namespace)
+        labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+        return labels.get("app.kubernetes.io/managed-by") == "mesh.fleet"

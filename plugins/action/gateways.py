@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One cluster's gateways: between networks, for remotes, and for the world."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import (
+    deployment_ready,
+    webhook_has_ca_bundle,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
+    EASTWEST,
+    INGRESS,
+    Release,
+    cross_network_gateway,
+    eastwest_wanted,
+    expose_istiod,
+    gateway_release,
+    is_ours,
+    labels,
+    remotes_of,
+    webhook_name,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction, chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, service_address
+
+KINDS = (("networking.istio.io/v1", "Gateway"), ("networking.istio.io/v1", "VirtualService"))
+
+
+class ActionModule(HelmAction):
+    """See ``plugins/modules/gateways.py`` for the documentation."""
+
+    ARGUMENT_SPEC = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "gateways": {"type": "str", "choices": ["all", "for_remotes"], "default": "all"},
+        "eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+        "ingress": {"type": "raw", "default": True},
+        "namespace": {"type": "str", "default": ""},
+        "charts": {"type": "str", "default": ""},
+        "helm": {"type": "str", "default": ""},
+        "replicas": {"type": "int", "default": 0},
+        "values": {"type": "dict", "default": {}},
+        "eastwest_values": {"type": "dict", "default": {}},
+        "ingress_values": {"type": "dict", "default": {}},
+        "timeout": {"type": "int", "default": 180},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
+            return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+            if args["state"] == "absent":
+                return await self._absent(kube, fleet, cluster, args, task_vars)
+            return await self._present(kube, fleet, cluster, args, task_vars)
+
+    async def _present(
+        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        for_remotes = args["gateways"] == "for_remotes"
+        names = []
+        if for_remotes or eastwest_wanted(fleet, cluster, args["eastwest"]):
+            names.append(EASTWEST)
+        if not for_remotes and _ingress_wanted(args["ingress"], cluster, fleet):
+            names.append(INGRESS)
+        namespace = args["namespace"] or fleet.namespace
+        if names and cluster.role != ROLE_PRIMARY and not self.check_mode:
+            await self._wait_for_injection(kube, fleet, cluster, args["timeout"])
+        changes: list[Change] = []
+        if names and namespace != fleet.namespace:
+            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            changes += await kube.apply([space], labels=labels("gateways"), dry_run=self.check_mode)
+        changes += await self.releases(
+            kube,
+            cluster,
+            [self._release(fleet, cluster, args, name, namespace) for name in names],
+            task_vars,
+            helm=args["helm"],
+            seconds=args["timeout"],
+            may_take=lambda record: is_ours(record.values),
+        )
+        if not for_remotes:
+            changes += await self._remove(
+                kube, fleet, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
+            )
+        objects = [*cross_network_gateway(fleet, cluster), *expose_istiod(fleet, cluster)]
+        changes += await kube.apply(objects, dry_run=self.check_mode)
+        changes += await kube.prune(
+            objects,
+            labels=labels("gateways"),
+            kinds=KINDS,
+            namespace=fleet.namespace,
+            dry_run=self.check_mode,
+        )
+        found = await self._addresses(kube, fleet, cluster, namespace, names, args["timeout"])
+        shown = [f"{cluster.name} {where or 'planned'}" for where in dict.fromkeys(found.values())]
+        said = " · ".join(shown) if names else f"{cluster.name} needs none"
+        return result(changes, summary=said, addresses=found)
+
+    def _release(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], name: str, namespace: str) -> Release:
+        chart, version, repo = chart_of(args["charts"], "gateway", version=fleet.istio_version)
+        own = args["eastwest_values"] if name == EASTWEST else args["ingress_values"]
+        made = gateway_release(
+            fleet,
+            cluster,
+            chart,
+            name,
+            namespace=namespace,
+            replicas=args["replicas"],
+            user=(args["values"], own),
+        )
+        return Release(made.name, made.namespace, chart, made.values, version, repo)
+
+    async def _wait_for_injection(self, kube: t.Any, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
+        """A gateway's pod is completed by the primary's istiod, which first writes its CA into the webhook."""
+        name = webhook_name(fleet)
+        try:
+            await kube.wait(
+                "admissionregistration.k8s.io/v1",
+                "MutatingWebhookConfiguration",
+                name,
+                until=webhook_has_ca_bundle,
+                timeout=seconds,
+            )
+        except FleetError as error:
+            raise FleetError(
+                f"{cluster.primary} has not taken it into its mesh",
+                cluster=cluster.name,
+                obj=f"MutatingWebhookConfiguration {name}",
+                seen=error.seen,
+                means=f"{cluster.primary} has no remote secret of it, cannot reach its API server, or learned of it "
+                "before its namespace named its primary",
+                next_step=f"run the peering stage with --limit {cluster.primary},{cluster.name}",
+            ) from error
+
+    async def _addresses(
+        self, kube: t.Any, fleet: Fleet, cluster: Cluster, namespace: str, names: list[str], seconds: float
+    ) -> dict[str, str]:
+        """Each gateway's address, once it has one and its pods are ready, all waited for side by side."""
+        if self.check_mode:
+            return {name: await address(kube, fleet, namespace, name) for name in names}
+
+        async def one(name: str) -> str:
+            where, _ready = await asyncio.gather(
+                service_address(kube, cluster.name, name, namespace, seconds),
+                kube.wait("apps/v1", "Deployment", name, namespace, until=deployment_ready, timeout=seconds),
+            )
+            return where
+
+        return dict(zip(names, await asyncio.gather(*(one(name) for name in names)), strict=True))
+
+    async def _remove(
+        self,
+        kube: t.Any,
+        fleet: Fleet,
+        cluster: Cluster,
+        args: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+        names: list[str],
+    ) -> list[Change]:
+        """Uninstall gateways of ours that are not wanted; one that somebody else installed stays."""
+        namespace = args["namespace"] or fleet.namespace
+        changes = await self.releases(
+            kube,
+            cluster,
+            [Release(name, namespace, "gateway") for name in names],
+            task_vars,
+            present=False,
+            helm=args["helm"],
+            seconds=args["timeout"],
+            may_take=lambda record: is_ours(record.values),
+        )
+        return [change for change in changes if change.action != UNCHANGED]
+
+    async def _absent(
+        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        changes = await kube.prune([], labels=labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
+        changes += await self._remove(kube, fleet, cluster, args, task_vars, [EASTWEST, INGRESS])
+        if (args["namespace"] or fleet.namespace) != fleet.namespace:
+            changes += await kube.prune(
+                [],
+                labels=labels("gateways"),
+                kinds=[("v1", "Namespace")],
+                dry_run=self.check_mode,
+                wait=args["timeout"],
+            )
+        said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
+        return result(changes, summary=said)
+
+
+def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:
+    """``choice`` is true, false, or the list of clusters that get an ingress gateway."""
+    if isinstance(choice, list):
+        strangers = [str(name) for name in choice if name not in fleet.clusters]
+        if strangers:
+            raise FleetError(
+                "gateways_ingress names no cluster of this fleet",
+                seen=", ".join(strangers),
+                next_step=f"choose from {', '.join(fleet.clusters)}",
+            )
+        return cluster.name in choice
+    if isinstance(choice, str):
+        lowered = choice.lower()
+        if lowered not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            raise FleetError(
+                "gateways_ingress is neither a truth value nor a list of clusters",
+                seen=choice,
+                next_step="set it to true, false or a list of cluster names",
+            )
+        return lowered in ("true", "yes", "on", "1")
+    return bool(choice)
