@@ -115,7 +115,7 @@ class ControlPlane:
     server: str
     ca_pem: str
     kubeconfig: Path
-    """Contexts ``admin`` (client certificate), ``token``, ``limited``, ``expired``, ``wrong-ca``, ``wrong-name``."""
+    """Contexts ``admin`` (client certificate), ``token``, ``limited``, ``expired``, ``wrong-ca``."""
     authority: Authority = dataclasses.field(repr=False)
     processes: list[subprocess.Popen[bytes]] = dataclasses.field(default_factory=list, repr=False)
 
@@ -158,11 +158,9 @@ def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
     _write(directory / "admin.crt", admin[0])
     _write(directory / "admin.key", admin[1])
     _write(directory / "other.crt", Authority("test-ca").pem)
-    port = plane.server.rpartition(":")[2]
     clusters = {
         "test": {"server": plane.server, "certificate-authority": "ca.crt"},
         "wrong-ca": {"server": plane.server, "certificate-authority": "other.crt"},
-        "wrong-name": {"server": f"https://127.0.0.2:{port}", "certificate-authority": "ca.crt"},
     }
     users = {
         "admin": {"client-certificate": "admin.crt", "client-key": "admin.key"},
@@ -171,7 +169,7 @@ def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
         "expired": {"token": "a-token-that-is-no-longer-known"},
     }
     contexts = {name: ("test", name) for name in users}
-    contexts.update({"wrong-ca": ("wrong-ca", "token"), "wrong-name": ("wrong-name", "token")})
+    contexts["wrong-ca"] = ("wrong-ca", "token")
     config = {
         "apiVersion": "v1",
         "kind": "Config",

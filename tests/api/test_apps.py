@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The apps role against a real API server: what is applied, pruned, waited for and taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+
+from . import control_plane
+
+ROOT = Path(__file__).resolve().parents[2]
+CRDS = "manifests/charts/base/files/crd-all.gen.yaml"
+PLAYBOOK = """
+- name: apps
+  hosts: west
+  gather_facts: false
+  connection: local
+  tasks:
+    - name: Apps
+      ansible.builtin.include_role:
+        name: mesh.fleet.apps
+        tasks_from: "{{ tasks_from | default('main') }}"
+"""
+
+Connect = t.Callable[..., Kube]
+
+
+class Outcome(t.NamedTuple):
+    code: int
+    result: dict[str, t.Any]
+    output: str
+
+    def actions(self) -> dict[str, str]:
+        return {f"{o['kind']} {o['name']}": o["action"] for o in self.result["objects"]}
+
+    def touched(self) -> dict[str, str]:
+        return {name: action for name, action in self.actions().items() if action != "unchanged"}
+
+
+class Role:
+    """Runs the role on cluster ``west``; ``east`` is in the inventory and never asked."""
+
+    def __init__(self, folder: Path, plane: control_plane.ControlPlane) -> None:
+        self.folder = folder
+        self.plane = plane
+
+    def __call__(self, *arguments: str, **variables: t.Any) -> Outcome:
+        common = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(self.plane.kubeconfig)}
+        inventory = {
+            "mesh_clusters": {
+                "vars": {**common, "apps_sample": {}, **variables},
+                "hosts": {
+                    "west": {"cluster_context": "admin", "cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
+                    "east": {"cluster_context": "nowhere", "cluster_region": "europe-north1"},
+                },
+            }
+        }
+        (self.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+        (self.folder / "play.yml").write_text(PLAYBOOK)
+        done = subprocess.run(
+            ["ansible-playbook", "-i", "inventory.yml", "play.yml", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORCE_COLOR": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        try:
+            data = json.loads(done.stdout[done.stdout.index("{") :])
+        except ValueError:
+            raise AssertionError(done.stdout + done.stderr) from None
+        return Outcome(done.returncode, data["plays"][0]["tasks"][-1]["hosts"]["west"], done.stdout + done.stderr)
+
+
+@pytest.fixture
+def role(tmp_path: Path, plane: control_plane.ControlPlane) -> t.Iterator[Role]:
+    """The role; what a test left is taken away after it."""
+    running = Role(tmp_path, plane)
+    plane.start_controllers()
+    yield running
+    gone = running("-e", "tasks_from=absent")
+    assert gone.code == 0, gone.output
+
+
+def in_cluster(connect: Connect, ask: t.Callable[[Kube], t.Awaitable[t.Any]]) -> t.Any:
+    async def inside() -> t.Any:
+        async with connect() as kube:
+            return await ask(kube)
+
+    return asyncio.run(inside())
+
+
+def config(name: str, **data: str) -> dict[str, t.Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def service(name: str) -> dict[str, t.Any]:
+    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
+def deployment(name: str, image: str = "nowhere.invalid/app:1") -> dict[str, t.Any]:
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": image}]}},
+        },
+    }
+
+
+def app(name: str, *manifests: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "clusters": ["west"], "manifests": list(manifests), **more}
+
+
+def test_apply_again_change_and_prune(role: Role, connect: Connect) -> None:
+    two = [app("shop", config("settings", a="1"), service("shop")), app("bank", config("rates", b="2"))]
+    planned = role("--check", "--diff", apps_list=two)
+    assert planned.code == 0, planned.output
+    assert planned.result["changed"]
+    assert set(planned.touched().values()) == {"created"}
+    assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "shop")) is None
+
+    first = role(apps_list=two)
+    assert first.code == 0, first.output
+    assert first.touched() == planned.touched()
+    assert first.result["stage_line"] == "west shop, bank"
+    namespace = in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "shop"))
+    assert namespace["metadata"]["labels"]["istio-injection"] == "enabled"
+    assert namespace["metadata"]["annotations"]["mesh.fleet/created"] == "true"
+
+    again = role(apps_list=two)
+    assert (again.result["changed"], again.touched()) == (False, {})
+
+    one = [app("shop", config("settings", a="3"), service("shop"))]
+    expected = {"ConfigMap settings": "changed", "ConfigMap rates": "removed", "Namespace bank": "removed"}
+    looked = role("--check", "--diff", apps_list=one)
+    assert looked.touched() == expected
+    assert "a: '3'" in json.dumps(looked.result["diff"])
+    assert role(apps_list=one).touched() == expected
+    assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "bank")) is None
+
+
+def test_a_stub_where_the_pods_are_elsewhere(role: Role, connect: Connect) -> None:
+    elsewhere = {**app("shop", service("shop"), config("settings")), "clusters": ["east"]}
+    done = role(apps_list=[elsewhere])
+    assert done.result["stage_line"] == "west no apps, 1 stub"
+    assert done.touched() == {"Namespace shop": "created", "Service shop": "created"}
+    live = in_cluster(connect, lambda kube: kube.get("v1", "Service", "shop", "shop"))
+    assert live["metadata"]["labels"]["mesh.fleet/stub"] == "true"
+    # The same Service becomes the real one when the app comes here too.
+    here = role(apps_list=[{**elsewhere, "clusters": "all"}])
+    assert here.touched() == {"Service shop": "changed", "ConfigMap settings": "created"}
+    live = in_cluster(connect, lambda kube: kube.get("v1", "Service", "shop", "shop"))
+    assert "mesh.fleet/stub" not in live["metadata"]["labels"]
+
+
+def test_files_and_templates(role: Role) -> None:
+    (role.folder / "apps").mkdir()
+    (role.folder / "apps" / "one.yml").write_text(yaml.safe_dump_all([config("one"), config("two")]))
+    (role.folder / "where.yml.j2").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: where}\ndata: {zone: '{{ cluster_zone }}'}\n"
+    )
+    files = {"name": "files", "clusters": ["west"], "files": ["apps/*.yml"]}
+    template = {"name": "template", "clusters": ["west"], "template": "where.yml.j2"}
+    done = role("--diff", apps_list=[files, template])
+    assert done.code == 0, done.output
+    assert {"ConfigMap one", "ConfigMap two", "ConfigMap where"} <= set(done.touched())
+    assert "zone: us-west1-a" in json.dumps(done.result["diff"])
+
+    (role.folder / "where.yml.j2").write_text("a: {{ no_such_variable }}")
+    failed = role(apps_list=[template])
+    assert failed.code != 0
+    assert failed.result["problem"]["what"] == 'the template of app "template" cannot be rendered'
+    assert "no_such_variable" in failed.result["problem"]["seen"]
+
+    (role.folder / "apps" / "one.yml").write_text("a: [")
+    assert role(apps_list=[files]).result["problem"]["what"] == 'a file of app "files" is not YAML'
+    assert "line 1" in role(apps_list=[files]).result["problem"]["seen"]
+    missing = role(apps_list=[{**files, "files": "nothing*.yml"}])
+    assert missing.result["problem"]["object"] == "nothing*.yml"
+
+
+def test_bad_lists_touch_nothing(role: Role, connect: Connect) -> None:
+    failed = role(apps_list=[app("good", config("c")), app("Bad", config("c")), {**app("x"), "clusters": ["wst"]}])
+    assert failed.code != 0
+    assert failed.result["problem"]["what"] == "3 problems in the apps of the inventory, nothing was touched"
+    assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "good")) is None
+
+
+def test_a_namespace_of_others_is_given_back_not_deleted(role: Role, connect: Connect, namespace: str) -> None:
+    theirs = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"team": "x"}}}
+    in_cluster(connect, lambda kube: kube.apply([theirs], manager="somebody"))
+    assert role(apps_list=[app("guest", config("c"), namespace=namespace)]).code == 0
+    live = in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace))
+    assert live["metadata"]["labels"]["istio-injection"] == "enabled"
+    assert role("-e", "tasks_from=absent").code == 0
+    live = in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace))
+    assert live["metadata"]["labels"] == {"team": "x", "kubernetes.io/metadata.name": namespace}
+    assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "c", namespace)) is None
+
+
+def test_objects_of_others_in_our_namespace_keep_it(role: Role, connect: Connect, namespace: str) -> None:
+    assert role(apps_list=[app("host", config("c"), namespace=namespace)]).code == 0
+    stranger = {**config("stranger"), "metadata": {"name": "stranger", "namespace": namespace}}
+    in_cluster(connect, lambda kube: kube.apply([stranger], manager="somebody"))
+    gone = role("-e", "tasks_from=absent")
+    assert gone.code == 0, gone.output
+    assert gone.result["kept"] == [f"west: namespace {namespace} holds ConfigMap stranger"]
+    assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "stranger", namespace)) is not None
+
+
+async def _patch_status(kube: Kube, path: str, status: dict[str, t.Any]) -> None:
+    await kube.transport.request(
+        "PATCH", f"{path}/status", body={"status": status}, content_type="application/merge-patch+json", obj=path
+    )
+
+
+async def _a_pod(kube: Kube, namespace: str) -> dict[str, t.Any]:
+    """The pod that the controllers make."""
+
+    def one(pods: t.Sequence[dict[str, t.Any]]) -> tuple[bool, str]:
+        return bool(pods), f"{len(pods)} pods"
+
+    return (await kube.wait_list("v1", "Pod", namespace, until=one, timeout=30))[0]
+
+
+def test_an_app_that_never_becomes_ready_is_named_with_its_cause(role: Role, connect: Connect) -> None:
+    assert role(apps_list=[app("slow", deployment("slow"), wait=False)]).code == 0
+
+    async def cannot_pull(kube: Kube) -> None:
+        name = (await _a_pod(kube, "slow"))["metadata"]["name"]
+        waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "nowhere.invalid/app:1"'}
+        container = {"name": "app", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+        status = {"phase": "Pending", "containerStatuses": [{**container, "state": {"waiting": waiting}}]}
+        await _patch_status(kube, f"/api/v1/namespaces/slow/pods/{name}", status)
+
+    in_cluster(connect, cannot_pull)
+    failed = role(apps_list=[app("slow", deployment("slow"), wait_timeout=2)])
+    problem = failed.result["problem"]
+    assert problem["what"] == 'app "slow" did not become ready within 2 s'
+    assert (problem["cluster"], problem["object"]) == ("west", "Deployment slow/slow")
+    assert "container app: ImagePullBackOff" in problem["means"]
+    assert problem["next"].startswith("correct the image's name")
+
+
+def test_pods_without_a_sidecar_are_reported(role: Role, connect: Connect) -> None:
+    apps = [app("bare", deployment("bare"))]
+    assert role(apps_list=[{**apps[0], "wait": False}]).code == 0
+
+    async def ready(kube: Kube) -> None:
+        pod = await _a_pod(kube, "bare")
+        conditions = [{"type": "Ready", "status": "True"}]
+        status = {"phase": "Running", "conditions": conditions}
+        await _patch_status(kube, f"/api/v1/namespaces/bare/pods/{pod['metadata']['name']}", status)
+
+    in_cluster(connect, ready)
+    failed = role(apps_list=apps)
+    problem = failed.result["problem"]
+    assert problem["what"] == 'pods of app "bare" have no sidecar, though inject is true'
+    assert problem["means"] == "no sidecar injector is installed in this cluster"
+    assert role(apps_list=[{**apps[0], "inject": False}]).code == 0
+
+
+def test_the_sample_pair(role: Role, connect: Connect) -> None:
+    where = {"caller": ["west"], "producer": ["east"]}
+    arguments = {"apps_sample": where, "apps_sample_image": "example.test/base:1", "apps_sample_expose": "never"}
+    planned = role("--check", **arguments)
+    assert planned.code == 0, planned.output
+    assert planned.result["stage_line"] == "west sample-caller, 1 stub"
+    # No node runs here, so that the pods cannot become ready; what is applied is the server's to judge.
+    failed = role(**arguments, apps_sample_wait_timeout=1)
+    assert failed.result["problem"]["what"] == 'app "sample-caller" did not become ready within 1 s'
+    live = in_cluster(connect, lambda kube: kube.list("v1", "Service", "istio-apps"))
+    assert sorted(s["metadata"]["name"] for s in live) == ["sample-caller", "sample-producer"]
+    again = role("--check", **arguments)
+    assert again.touched() == {}

@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ways to a cluster, and what is said when one does not lead there."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import socket
+import stat
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from . import control_plane
+
+Connect = t.Callable[..., Kube]
+
+
+async def version(kube: Kube) -> str:
+    async with kube:
+        return str((await kube.raw_get("/version"))["gitVersion"])
+
+
+def refused(kube: Kube) -> FleetError:
+    with pytest.raises(FleetError) as caught:
+        asyncio.run(version(kube))
+    assert caught.value.cluster == "west"
+    assert caught.value.next_step
+    return caught.value
+
+
+def to(connection: Connection, **kwargs: t.Any) -> Kube:
+    return Kube.connect(connection, cluster="west", **kwargs)
+
+
+def variant(plane: control_plane.ControlPlane, where: Path, user: dict[str, t.Any], **cluster: t.Any) -> Connection:
+    """A kubeconfig of its own in ``where`` with this ``user``."""
+    config = {
+        "current-context": "only",
+        "clusters": [
+            {
+                "name": "c",
+                "cluster": {
+                    "server": plane.server,
+                    "certificate-authority-data": base64.b64encode(plane.ca_pem.encode()).decode(),
+                    **cluster,
+                },
+            }
+        ],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "only", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path = where / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return Connection(kubeconfig=str(path))
+
+
+def test_client_certificate_and_token(connect: Connect) -> None:
+    assert asyncio.run(version(connect("admin"))).startswith("v1.")
+    assert asyncio.run(version(connect("token"))).startswith("v1.")
+
+
+def test_address_token_and_ca(plane: control_plane.ControlPlane) -> None:
+    connection = Connection(server=plane.server, token=control_plane.ADMIN_TOKEN, ca_pem=plane.ca_pem)
+    assert asyncio.run(version(to(connection))).startswith("v1.")
+
+
+def test_readyz_is_text(connect: Connect) -> None:
+    async def run() -> None:
+        async with connect() as kube:
+            assert await kube.raw_get("/readyz") == "ok"
+
+    asyncio.run(run())
+
+
+def test_certificates_as_data_leave_no_file(
+    plane: control_plane.ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = {
+        f"{name}-data": base64.b64encode((plane.directory / file).read_bytes()).decode()
+        for name, file in {"client-certificate": "admin.crt", "client-key": "admin.key"}.items()
+    }
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temp))
+    assert asyncio.run(version(to(variant(plane, tmp_path, data)))).startswith("v1.")
+    assert list(temp.iterdir()) == []
+
+
+def test_token_file(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(control_plane.ADMIN_TOKEN + "\n")
+    assert asyncio.run(version(to(variant(plane, tmp_path, {"tokenFile": "token"})))).startswith("v1.")
+
+
+def test_the_name_in_the_certificate(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    user = {"token": control_plane.ADMIN_TOKEN}
+    good = variant(plane, tmp_path, user, **{"tls-server-name": "kubernetes"})
+    assert asyncio.run(version(to(good))).startswith("v1.")
+    bad = variant(plane, tmp_path, user, **{"tls-server-name": "elsewhere"})
+    assert "another name" in refused(to(bad)).what
+
+
+def plugin(where: Path, text: str) -> dict[str, t.Any]:
+    path = where / "plugin"
+    path.write_text(f"#!{sys.executable}\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "args": ["get"]}}
+
+
+def test_credential_plugin(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    answer = json.dumps({"kind": "ExecCredential", "status": {"token": control_plane.ADMIN_TOKEN}})
+    user = plugin(
+        tmp_path, f"import os; assert 'interactive' in os.environ['KUBERNETES_EXEC_INFO']; print('''{answer}''')"
+    )
+    assert asyncio.run(version(to(variant(plane, tmp_path, user)))).startswith("v1.")
+
+
+def test_credential_plugin_with_a_certificate(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    cert, key = ((plane.directory / f"admin.{end}").read_text() for end in ("crt", "key"))
+    status = {"clientCertificateData": cert, "clientKeyData": key}
+    (tmp_path / "answer").write_text(json.dumps({"status": status}))
+    user = plugin(tmp_path, f"print(open({str(tmp_path / 'answer')!r}).read())")
+    assert asyncio.run(version(to(variant(plane, tmp_path, user)))).startswith("v1.")
+
+
+def test_credential_plugin_that_fails(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    failing = plugin(tmp_path, "import sys; sys.exit('please log in: eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.abcdef')")
+    error = refused(to(variant(plane, tmp_path, failing)))
+    assert "please log in" in error.seen
+    assert "eyJzdWIi" not in str(error)
+    garbage = plugin(tmp_path, "print('hello')")
+    assert "not an ExecCredential" in refused(to(variant(plane, tmp_path, garbage))).seen
+    missing = {"exec": {"command": "no-such-plugin", "installHint": "install the cloud's plugin"}}
+    assert refused(to(variant(plane, tmp_path, missing))).next_step == "install the cloud's plugin"
+
+
+def test_no_such_kubeconfig(tmp_path: Path) -> None:
+    error = refused(to(Connection(kubeconfig=str(tmp_path / "none"), context="west")))
+    assert str(tmp_path / "none") in error.seen
+
+
+def test_a_kubeconfig_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("a: [1,\nb: }")
+    assert "not YAML" in refused(to(Connection(kubeconfig=str(path)))).what
+    path.write_bytes(b"\xff\xfe\x00")
+    assert "not YAML" in refused(to(Connection(kubeconfig=str(path)))).what
+    path.write_text("just text")
+    assert "not a kubeconfig" in refused(to(Connection(kubeconfig=str(path)))).what
+    assert "cannot be read" in refused(to(Connection(kubeconfig=str(tmp_path)))).what
+    assert "no way to reach" in refused(to(Connection())).what
+
+
+def test_a_context_that_is_not_there(plane: control_plane.ControlPlane) -> None:
+    error = refused(to(Connection(kubeconfig=str(plane.kubeconfig), context="admni")))
+    assert 'context "admni" is not in its kubeconfig' in error.what
+    assert "admin, token, limited" in error.seen
+    assert error.means == 'did you mean "admin"?'
+
+
+def test_certificates_that_are_none(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    bad = {"client-certificate-data": "bm90IGEgY2VydA==", "client-key-data": "bm90IGEga2V5"}
+    assert "not usable" in refused(to(variant(plane, tmp_path, bad))).what
+    gone = {"client-certificate": "nowhere.crt", "client-key": "nowhere.key"}
+    assert "nowhere.crt" in refused(to(variant(plane, tmp_path, gone))).seen
+    assert "not usable" in refused(to(Connection(server=plane.server, ca_pem="no pem"))).what
+
+
+def test_expired_token(connect: Connect) -> None:
+    error = refused(connect("expired"))
+    assert isinstance(error, ApiError)
+    assert error.status == 401
+    assert "expired" in error.means
+
+
+def test_no_right(connect: Connect) -> None:
+    async def run() -> None:
+        async with connect("limited") as kube:
+            await kube.list("v1", "Secret", "kube-system")
+
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(run())
+    assert caught.value.status == 403
+    assert "secrets" in caught.value.seen
+    assert caught.value.obj == "Secret kube-system"
+
+
+def test_wrong_ca(connect: Connect) -> None:
+    assert "not signed by the expected CA" in refused(connect("wrong-ca")).what
+
+
+def test_refused_and_silent() -> None:
+    port = control_plane.free_port()
+    error = refused(to(Connection(server=f"https://127.0.0.1:{port}", token="x")))
+    assert "not reachable" in error.what
+    assert "connection refused" in error.seen
+    assert str(port) in error.seen
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        silent = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        error = refused(to(Connection(server=silent, token="x"), timeout=0.3))
+        assert "no answer in 0.3 s" in error.seen
+
+
+def test_plain_text_where_tls_is_expected() -> None:
+    async def run() -> FleetError:
+        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(FleetError) as caught:
+                await version(to(Connection(server=f"https://127.0.0.1:{port}")))
+        return caught.value
+
+    assert "no TLS connection" in asyncio.run(run()).what
+
+
+def test_name_that_does_not_resolve() -> None:
+    error = refused(to(Connection(server="https://no-such-host.invalid:6443", token="x"), timeout=5))
+    assert "does not resolve" in error.what
+
+
+def test_one_error_for_all_objects_when_the_server_is_away() -> None:
+    async def run() -> None:
+        port = control_plane.free_port()
+        async with to(Connection(server=f"https://127.0.0.1:{port}", token="x")) as kube:
+            maps = [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{i}", "namespace": "x"}}
+                for i in range(5)
+            ]
+            await kube.apply(maps)
+
+    with pytest.raises(FleetError, match="not reachable"):
+        asyncio.run(run())
+
+
+def test_credentials_are_not_in_any_repr(plane: control_plane.ControlPlane) -> None:
+    async def run() -> str:
+        async with to(Connection(server=plane.server, token="hidden-token", ca_pem=plane.ca_pem)) as kube:
+            return repr(kube) + repr(kube.transport.endpoint) + repr(kube.transport)
+
+    assert "hidden-token" not in asyncio.run(run())
+    assert os.environ.get("KUBERNETES_EXEC_INFO") is None
