@@ -125,7 +125,7 @@ def in_words(error: BaseException, host: str, port: int, timeout_ms: int) -> Fai
         return Failure(
             502,
             f"{host} refused the connection on port {port}",
-            "the name resolves, but nothing listens there: the Service has no ready pods and no sidecar routes elsewhere",
+            "the name resolves, but nothing listens there: no ready pods here, and no sidecar that routes elsewhere",
             "check that this pod has a sidecar and that the mesh knows pods of the Service in another cluster",
         )
     if isinstance(error, (ConnectionError, http.client.HTTPException)):

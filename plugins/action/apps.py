@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The apps of one cluster: namespaces, objects, stubs, charts; then wait until they are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import (
+    App,
+    ClusterPlan,
+    SampleOptions,
+    namespace_object,
+    our_labels,
+    plan_cluster,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.apps_reading import parse_apps, sample_apps
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import INGRESS, Release
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import (
+    PRUNED,
+    is_created,
+    leave_namespaces,
+    release_record,
+    stale_releases,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.app_ready import all_ready, of_release
+from ansible_collections.mesh.fleet.plugins.plugin_utils.app_sources import read_program, with_sources
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
+
+
+class ActionModule(HelmAction):
+    """See ``plugins/modules/apps.py`` for the documentation."""
+
+    ARGUMENT_SPEC = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "apps": {"type": "list", "elements": "raw", "default": []},
+        "sample": {"type": "dict", "default": {}},
+        "sample_program": {"type": "path", "default": ""},
+        "sample_image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},
+        "sample_namespace": {"type": "str", "default": "istio-apps"},
+        "sample_replicas": {"type": "int", "default": 1},
+        "sample_expose": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+        "sample_hosts": {"type": "list", "elements": "str", "default": ["*"]},
+        "sample_wait_timeout": {"type": "int", "default": 180},
+        "restart_unsidecared": {"type": "bool", "default": False},
+        "remove_timeout": {"type": "int", "default": 120},
+        "helm": {"type": "str", "default": ""},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        present = args["state"] == "present"
+        apps: list[App] = []
+        sample: SampleOptions | None = None
+        if present:
+            apps = [with_sources(app, self._templar, task_vars) for app in parse_apps(fleet, args["apps"])]
+            sample = _sample(fleet, args)
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+            if sample is not None and sample.expose and args["sample_expose"] == "auto":
+                sample = await self._exposed(kube, fleet, sample)
+            plan = plan_cluster(fleet, cluster.name, apps, sample)
+            charts = [app for app in apps if app.chart and cluster.name in app.clusters]
+            changes = await self._apply(kube, fleet, cluster, plan, charts, args, task_vars)
+            gone, kept = await self._prune(kube, fleet, cluster, plan, charts, args, task_vars)
+            changes += gone
+            if not self.check_mode:
+                workloads = list(plan.workloads)
+                for app in charts:
+                    workloads += await of_release(kube, app) if app.wait else []
+                await all_ready(kube, workloads, restart=args["restart_unsidecared"])
+        said = _summary(cluster.name, plan, present)
+        more: dict[str, t.Any] = {"apps": plan.running, "stubs": plan.stubs, "kept": kept}
+        if kept:
+            more["warnings"] = kept
+        return result(changes, summary=said, with_diff=self.diff_mode, **more)
+
+    async def _exposed(self, kube: t.Any, fleet: Fleet, sample: SampleOptions) -> SampleOptions:
+        """Expose the page where there is an ingress gateway; one that this run is yet to make counts in check mode."""
+        gateway = await kube.get("v1", "Service", INGRESS, fleet.namespace)
+        unborn = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", fleet.namespace) is None)
+        return sample if gateway is not None or unborn else dataclasses.replace(sample, expose=False)
+
+    async def _apply(
+        self,
+        kube: t.Any,
+        fleet: Fleet,
+        cluster: Cluster,
+        plan: ClusterPlan,
+        charts: list[App],
+        args: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+    ) -> list[Change]:
+        names = list(plan.namespaces)
+        lives = await asyncio.gather(*(kube.get("v1", "Namespace", name) for name in names))
+        namespaces = [
+            namespace_object(fleet, name, inject=plan.namespaces[name], created=is_created(live))
+            for name, live in zip(names, lives, strict=True)
+        ]
+        records = [release_record(app.name, app.namespace) for app in charts]
+        changes: list[Change] = await kube.apply(
+            [*namespaces, *records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode
+        )
+        if charts:
+            releases = [_release(app) for app in charts]
+            changes += await self.releases(kube, cluster, releases, task_vars, helm=args["helm"])
+        return changes
+
+    async def _prune(
+        self,
+        kube: t.Any,
+        fleet: Fleet,
+        cluster: Cluster,
+        plan: ClusterPlan,
+        charts: list[App],
+        args: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+    ) -> tuple[list[Change], list[str]]:
+        """Take away what the inventory no longer asks for: releases, objects with our label, then namespaces."""
+        wait = 0 if self.check_mode else args["remove_timeout"]
+        keep = {(app.namespace, app.name) for app in charts}
+        stale = [Release(name, space, "") for space, name in await stale_releases(kube, keep)]
+        changes: list[Change] = []
+        if stale:
+            changes += await self.releases(kube, cluster, stale, task_vars, present=False, helm=args["helm"])
+        records = [release_record(app.name, app.namespace) for app in charts]
+        changes += await kube.prune(
+            [*records, *plan.objects],
+            labels=our_labels(),
+            kinds=PRUNED,
+            dry_run=self.check_mode,
+            diff=self.diff_mode,
+            wait=wait,
+        )
+        left, kept = await leave_namespaces(kube, plan.namespaces, dry_run=self.check_mode, timeout=wait)
+        return changes + left, kept
+
+
+def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
+    where = sample_apps(fleet, args["sample"])
+    if not any(where.values()):
+        return None
+    if not args["sample_program"]:
+        raise FleetError("sample_program is needed with sample", next_step="name the folder of the sample program")
+    return SampleOptions(
+        where=where,
+        image=args["sample_image"],
+        program=read_program(args["sample_program"]),
+        namespace=args["sample_namespace"],
+        replicas=args["sample_replicas"],
+        expose=args["sample_expose"] != "never",
+        hosts=tuple(args["sample_hosts"]),
+        wait_timeout=args["sample_wait_timeout"],
+    )
+
+
+def _release(app: App) -> Release:
+    chart = app.chart
+    return Release(
+        name=app.name,
+        namespace=app.namespace,
+        chart=str(chart["ref"]),
+        values=dict(chart.get("values") or {}),
+        version=str(chart.get("version") or ""),
+        repo=str(chart.get("repo") or ""),
+    )
+
+
+def _summary(cluster: str, plan: ClusterPlan, present: bool) -> str:
+    if not present:
+        return f"{cluster} no apps"
+    count = len(plan.stubs)
+    said = ", ".join(plan.running) or "no apps"
+    return f"{cluster} {said}" + (f", {count} stub{'s' if count > 1 else ''}" if count else "")
