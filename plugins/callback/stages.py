@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Prints one line for each play (a stage) as it ends, its name, what each host or the fleet has to say, and its time.
+  - A stage is called as its play, the first letter small.
   - What a host says is C(stage_line) of the last result that had one; a task that ran once speaks for the fleet.
   - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
   - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
@@ -35,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import (
     human_time,
     recap_lines,
     stage_lines,
+    stage_name,
 )
 
 NAME_WIDTH = 14
@@ -81,7 +83,7 @@ class CallbackModule(DefaultCallback):
         if self._loud:
             super().v2_playbook_on_play_start(play)
         self._play = play
-        self._stage = play.get_name().strip() or "play"
+        self._stage = stage_name(play.get_name())
         self._stage_began = time.monotonic()
         self._fleet_said = ""
         self._said = {}

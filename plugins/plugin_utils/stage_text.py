@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["failure_text", "human_time", "recap_lines", "stage_lines"]
+__all__ = ["failure_text", "human_time", "recap_lines", "stage_lines", "stage_name"]
 
 SEPARATOR = " · "
 _OUTPUT_LINES = 20
@@ -21,6 +21,13 @@ def human_time(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def stage_name(play: str) -> str:
+    """A stage is called as its play, the first letter small: ansible-lint wants plays to start with a capital."""
+    name = play.strip() or "play"
+    # An acronym stays one.
+    return name if name[1:2].isupper() else name[0].lower() + name[1:]
 
 
 def stage_lines(name: str, said: t.Sequence[str], took: str, *, name_width: int = 14, width: int = 96) -> list[str]:
