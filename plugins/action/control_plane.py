@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     EASTWEST,
@@ -176,15 +177,28 @@ class ActionModule(HelmAction):
         )
         kept: list[str] = []
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
-            more, kept = await clean_up(kube, fleet, cluster, crds=args["remove_crds"], dry_run=self.check_mode)
+            if not self.check_mode:
+                await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
+            more, kept = await clean_up(kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode)
             changes += more
             removed, why = await leave_namespace(kube, fleet, dry_run=self.check_mode, seconds=args["timeout"])
             changes += removed
             if why:
-                kept.append(f"{cluster.name}: namespace {why}")
-        gone = sum(change.action == "removed" for change in changes)
-        said = f"{cluster.name} {gone} objects removed" if gone else f"{cluster.name} nothing there"
+                kept.append(f"namespace {why}")
+        removed_count = sum(change.action == "removed" for change in changes)
+        said = f"{cluster.name} {removed_count} objects removed" if removed_count else f"{cluster.name} nothing there"
+        if kept:
+            said += f" (kept: {'; '.join(kept)})"
         return result(changes, summary=said, kept=kept)
+
+    @staticmethod
+    async def _wait_for_istiod_gone(kube: t.Any, fleet: Fleet, seconds: float) -> None:
+        """As long as it runs, istiod writes its root certificate into every namespace again."""
+        pods = await kube.list("v1", "Pod", namespace=fleet.namespace, labels={"app": "istiod"})
+        mine = [p for p in pods if (p["metadata"]["labels"].get("istio.io/rev") or "default") == fleet.revision]
+        await asyncio.gather(
+            *(kube.wait("v1", "Pod", p["metadata"]["name"], fleet.namespace, until=gone, timeout=seconds) for p in mine)
+        )
 
     @staticmethod
     async def _is_ours_still(kube: t.Any, fleet: Fleet) -> bool:

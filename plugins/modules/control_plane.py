@@ -19,7 +19,7 @@ options:
     description:
       - V(present) installs or changes; V(absent) uninstalls what this collection installed, removes what istiod left
         behind, and the namespace if this collection made it and nothing of others is in it.
-      - V(checked) changes nothing. It looks at the istiods of the whole fleet and fails when one of them is more than one
+      - V(checked) changes nothing. It looks at the istiods of the whole fleet and fails when one is more than one
         minor version away from what the inventory asks for. It is meant to run once.
     type: str
     choices: [present, absent, checked]
@@ -60,7 +60,7 @@ options:
     type: dict
     default: {}
   values:
-    description: Values for istiod's chart, merged over what the inventory says. Mappings are merged deeply, lists replaced.
+    description: Values for istiod's chart, merged over what the inventory says; deeply, but lists are replaced.
     type: dict
     default: {}
   istiod_values:

@@ -20,7 +20,7 @@ options:
     choices: [present, absent]
     default: present
   gateways:
-    description: V(for_remotes) cares only for the gateway that a primary serves remotes through, and skips other clusters.
+    description: V(for_remotes) is only the gateway that a primary serves remotes through, other clusters are skipped.
     type: str
     choices: [all, for_remotes]
     default: all

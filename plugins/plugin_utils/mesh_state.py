@@ -97,9 +97,7 @@ async def service_address(kube: t.Any, cluster: str, name: str, namespace: str, 
     return load_balancer_address(service)[1]
 
 
-async def clean_up(
-    kube: t.Any, fleet: Fleet, cluster: Cluster, *, crds: bool, dry_run: bool
-) -> tuple[list[Change], list[str]]:
+async def clean_up(kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool) -> tuple[list[Change], list[str]]:
     """Remove what Helm does not: the root certificates istiod spread, its leases, its CRDs.
 
     CRDs of the base release go only while they hold no object.
@@ -138,7 +136,7 @@ async def clean_up(
     for crd, objects in zip(installed, await asyncio.gather(*(holds(c) for c in installed)), strict=True):
         name = crd["metadata"]["name"]
         if objects:
-            kept.append(f"{cluster.name}: CRD {name} holds {', '.join(objects[:3])}")
+            kept.append(f"CRD {name} holds {', '.join(objects[:3])}")
         else:
             changes.append(
                 await kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, dry_run=dry_run)

@@ -15,7 +15,7 @@ _VALUES = "correct the values of this release, see --check --diff, and run again
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"don't meet the specifications of the schema", "the chart refuses a value", _VALUES),
     (
-        r"execution error at|nil pointer evaluating|wrong type for value|cannot overwrite table",
+        r"execution error at|can't evaluate field|nil pointer evaluating|wrong type for value|cannot overwrite table",
         "the chart refuses a value",
         _VALUES,
     ),
@@ -93,5 +93,5 @@ def _said(output: str) -> str:
         if line.startswith("Error:"):
             lines = [line.removeprefix("Error:").strip(), *lines[number + 1 :]]
             break
-    said = "; ".join(line for line in lines if not line.startswith("WARNING:"))
+    said = "; ".join(line for line in lines if not line.startswith("WARNING:")).replace(":;", ":")
     return said if len(said) <= 600 else said[:600] + " …"
