@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Action ``kind_cluster``; its documentation is in plugins/modules/kind_cluster.py."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pathlib
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, KindFleet, Spec
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+
+
+class ActionModule(FleetAction):
+    """Make, revive or remove the kind cluster of this host."""
+
+    ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
+        "bin": {"type": "path", "required": True},
+        "image": {"type": "str", "default": ""},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        directory = pathlib.Path(fleet.directory)
+        kind = os.path.join(args["bin"], "kind")
+        engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
+        local = KindFleet(fleet.name, directory, engine, kind)
+        node = KindCluster(local, cluster.name)
+        if args["state"] == "absent":
+            action = await node.absent(dry_run=self.check_mode)
+            return result([_change(cluster.name, action)], summary=f"{cluster.name} {_said(action, self.check_mode)}")
+        made_network = False
+        if not self.check_mode:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The hosts of a play run side by side; one of them makes the network they share.
+            with open(directory / "network.lock", "w", encoding="utf-8") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                made_network = await local.ensure_network(fleet.engine_network)
+        labels = {
+            "topology.kubernetes.io/region": cluster.region,
+            "topology.kubernetes.io/zone": cluster.zone,
+            **cluster.labels,
+        }
+        spec = Spec(
+            cluster.name,
+            cluster.pod_cidr,
+            cluster.service_cidr,
+            {k: v for k, v in labels.items() if v},
+            args["image"],
+        )
+        action = await node.present(spec, dry_run=self.check_mode, say=self.say)
+        changes = [_change(cluster.name, action)]
+        if made_network:
+            changes.append(Change(cluster.name, "Network", local.network_name, "created"))
+        return result(changes, summary=f"{cluster.name} {_said(action, self.check_mode)}")
+
+
+def _change(cluster: str, action: str) -> Change:
+    return Change(cluster, "Cluster", cluster, action, after=f"kind cluster {cluster}\n" if action == "created" else "")
+
+
+def _said(action: str, check_mode: bool) -> str:
+    planned = {"created": "to be created", "changed": "to be started again", "removed": "to be removed"}
+    done = {"created": "created and ready", "changed": "started again", "removed": "removed", "unchanged": "ready"}
+    return planned.get(action, "ready") if check_mode else done[action]

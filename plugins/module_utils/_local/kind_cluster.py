@@ -1,0 +1,310 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One kind cluster of a fleet: make it, revive it, take it away. Touches nothing that this fleet did not make."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import typing as t
+
+import yaml
+
+from ..errors import FleetError
+from .command import run
+from .engine import FLEET_LABEL, Engine, address_of, network_labels, network_subnets
+from .kind_addresses import choose_subnet, container_range
+from .machine import kind_patches
+from .revive import revive
+
+__all__ = ["KindCluster", "KindFleet", "Spec"]
+
+DEFAULT_ENGINE_NETWORK = "10.90.0.0/16"
+_BIRTH = "/kind/mesh-fleet.json"
+"""Written into a node when kind is done: a node without it is one whose creation was cut off."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a cluster shall be."""
+
+    name: str
+    pod_cidr: str
+    service_cidr: str
+    labels: t.Mapping[str, str]
+    """Node labels: region and zone, and the user's own."""
+    image: str
+
+
+class KindFleet:
+    """What the clusters of one fleet share: an engine network, a folder of kubeconfigs.
+
+    Args:
+        name: the fleet's name.
+        directory: its state on the controller.
+        engine: the container engine.
+        kind: path of the kind program.
+    """
+
+    def __init__(self, name: str, directory: pathlib.Path, engine: Engine, kind: str) -> None:
+        self.name = name
+        self.directory = directory
+        self.engine = engine
+        self.kind = kind
+        self.network_name = f"mesh-fleet-{name}"
+
+    def container_name(self, cluster: str) -> str:
+        return f"{self.name}-{cluster}-control-plane"
+
+    def kubeconfig(self, cluster: str) -> pathlib.Path:
+        return self.directory / "kubeconfigs" / f"{cluster}.yaml"
+
+    @property
+    def kind_env(self) -> dict[str, str]:
+        return {**self.engine.env, f"KIND_EXPERIMENTAL_{self.engine.name.upper()}_NETWORK": self.network_name}
+
+    async def subnet(self) -> str:
+        """The IPv4 subnet of the fleet's network; "" while there is none."""
+        network = await self.engine.network(self.network_name)
+        if network is None:
+            return ""
+        if network_labels(network).get(FLEET_LABEL) != self.name:
+            raise FleetError(
+                f"the {self.engine.name} network {self.network_name} was not made by this project",
+                next_step="rename it, or give the fleet another fleet_name",
+            )
+        return next((s for s in network_subnets(network) if ":" not in s), "")
+
+    async def ensure_network(self, within: str) -> bool:
+        """Make the fleet's network if it is missing; whether it was."""
+        if await self.subnet():
+            return False
+        subnet = choose_subnet(within or DEFAULT_ENGINE_NETWORK, [*await self.engine.subnets(), *await _routes()])
+        await self.engine.run(
+            "network",
+            "create",
+            "--subnet",
+            subnet,
+            "--ip-range",
+            container_range(subnet),
+            "--label",
+            f"{FLEET_LABEL}={self.name}",
+            self.network_name,
+            what=f"creating network {self.network_name}",
+        )
+        return True
+
+    async def remove_network(self) -> bool:
+        """Take the network away if no container is on it any more; whether it was."""
+        if not await self.subnet():
+            return False
+        left = (await self.engine.run("ps", "--all", "--quiet", "--filter", f"network={self.network_name}")).out.split()
+        if left:
+            return False
+        await self.engine.run("network", "rm", self.network_name, what=f"removing network {self.network_name}")
+        return True
+
+
+class KindCluster:
+    """One cluster of a :class:`KindFleet`."""
+
+    def __init__(self, fleet: KindFleet, name: str) -> None:
+        self.fleet = fleet
+        self.name = name
+        self.container = fleet.container_name(name)
+        self.kind_name = f"{fleet.name}-{name}"
+
+    async def inspect(self) -> dict[str, t.Any] | None:
+        """The node's container, or None.
+
+        Raises:
+            FleetError: a container of that name is not of this fleet.
+        """
+        found = (await self.fleet.engine.containers([self.container])).get(self.container)
+        if found is None:
+            return None
+        networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+        if self.fleet.network_name not in networks:
+            raise FleetError(
+                f"a container {self.container} is there that this project did not make",
+                cluster=self.name,
+                seen=f"it is on network {', '.join(networks) or '(none)'}, not on {self.fleet.network_name}",
+                next_step=f"remove or rename it, or give the fleet another fleet_name than {self.fleet.name}",
+            )
+        return found
+
+    async def present(self, spec: Spec, *, dry_run: bool, say: t.Callable[[str], None]) -> str:
+        """Make the cluster, or mend it; returns ``created``, ``changed`` (revived) or ``unchanged``."""
+        container = await self.inspect()
+        state = "unchanged"
+        if container is not None:
+            birth = await self._birth()
+            if birth is None:
+                say(f"  {self.name}: its creation was cut off; making it anew")
+                if not dry_run:
+                    await self._delete()
+                container = None
+            else:
+                self._refuse_changes(spec, birth)
+        if container is None:
+            if not dry_run:
+                await self._create(spec)
+            return "created"
+        if not self.fleet.engine.alive(container):
+            state = "changed"
+            if not dry_run:
+                say(f"  {self.name}: its node is not running; starting it")
+                await revive(self.fleet.engine, container, self.fleet.network_name, self.name)
+                container = await self.inspect() or container
+        if not dry_run and await self._write_kubeconfig(container):
+            state = "changed"
+        return state
+
+    async def absent(self, *, dry_run: bool) -> str:
+        """Remove the node and the kubeconfig; returns ``removed`` or ``unchanged``."""
+        container = await self.inspect()
+        path = self.fleet.kubeconfig(self.name)
+        if container is None and not path.exists():
+            return "unchanged"
+        if not dry_run:
+            if container is not None:
+                await self._delete()
+            path.unlink(missing_ok=True)
+        return "removed"
+
+    async def _create(self, spec: Spec) -> None:
+        config = {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "name": self.kind_name,
+            "networking": {"disableDefaultCNI": True, "podSubnet": spec.pod_cidr, "serviceSubnet": spec.service_cidr},
+            "nodes": [{"role": "control-plane", "image": spec.image, "labels": dict(spec.labels)}],
+            **kind_patches(self.fleet.engine.machine),
+        }
+        unused = self.fleet.directory / f".{self.name}.kubeconfig"
+        try:
+            await run(
+                [self.fleet.kind, "create", "cluster", "--quiet", "--config", "-", "--kubeconfig", str(unused)],
+                what="creating the kind cluster",
+                cluster=self.name,
+                env=self.fleet.kind_env,
+                stdin=yaml.safe_dump(config),
+                timeout=300,
+            )
+        finally:
+            # kind merges into a kubeconfig; ours are written whole, one a cluster.
+            for leftover in (unused, unused.with_name(f"{unused.name}.lock")):
+                leftover.unlink(missing_ok=True)
+        container = await self.inspect()
+        if container is None:
+            raise FleetError("kind made no node", cluster=self.name, next_step="run again")
+        await self._write_kubeconfig(container)
+        birth = {"pod_cidr": spec.pod_cidr, "service_cidr": spec.service_cidr, "fleet": self.fleet.name}
+        await self.fleet.engine.run(
+            "exec",
+            "--interactive",
+            self.container,
+            "sh",
+            "-c",
+            f"cat > {_BIRTH}",
+            what="marking the node as finished",
+            cluster=self.name,
+            stdin=json.dumps(birth),
+        )
+
+    async def _delete(self) -> None:
+        if self.fleet.engine.name == "podman":
+            # kind's own delete waits for a stop signal that a dead or half-made node never answers.
+            await self.fleet.engine.run(
+                "rm",
+                "--force",
+                "--time",
+                "0",
+                "--volumes",
+                self.container,
+                what="removing the node",
+                cluster=self.name,
+                timeout=120,
+            )
+        else:
+            await run(
+                [self.fleet.kind, "delete", "cluster", "--quiet", "--name", self.kind_name],
+                what="removing the kind cluster",
+                cluster=self.name,
+                env=self.fleet.kind_env,
+                timeout=120,
+            )
+
+    async def _birth(self) -> dict[str, t.Any] | None:
+        # `cp` reads a stopped container too, which `exec` cannot.
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        start, end = done.out.find("{"), done.out.rfind("}")
+        if done.code != 0 or start < 0:
+            return None
+        found: dict[str, t.Any] = json.loads(done.out[start : end + 1])
+        return found
+
+    def _refuse_changes(self, spec: Spec, birth: t.Mapping[str, t.Any]) -> None:
+        for key, wanted in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):
+            if birth.get(key) != wanted:
+                raise FleetError(
+                    f"cluster_{key} cannot change while the cluster lives",
+                    cluster=self.name,
+                    seen=f"the cluster was made with {birth.get(key)}, the inventory says {wanted}",
+                    next_step=f"put it back, or remove the cluster first: teardown.yml --limit {self.name}",
+                )
+
+    async def _write_kubeconfig(self, container: t.Mapping[str, t.Any]) -> bool:
+        """Write the kubeconfig from kind's if it differs; whether it did."""
+        address = address_of(container, self.fleet.network_name)
+        path = self.fleet.kubeconfig(self.name)
+        server = f"https://127.0.0.1:{_host_port(container)}"
+        peer = f"https://{address}:6443"
+        if path.exists():
+            known = yaml.safe_load(path.read_text()) or {}
+            servers = [c["cluster"]["server"] for c in known.get("clusters", [])]
+            if servers == [server, peer]:
+                return False
+        done = await run(
+            [self.fleet.kind, "get", "kubeconfig", "--name", self.kind_name],
+            what="reading the kubeconfig",
+            cluster=self.name,
+            env=self.fleet.kind_env,
+        )
+        from_kind = yaml.safe_load(done.out)
+        ca = from_kind["clusters"][0]["cluster"]["certificate-authority-data"]
+        names = (self.name, f"{self.name}-peer")
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {"name": name, "cluster": {"certificate-authority-data": ca, "server": where}}
+                for name, where in zip(names, (server, peer), strict=True)
+            ],
+            "users": [{"name": self.name, "user": from_kind["users"][0]["user"]}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": self.name}} for name in names],
+            "current-context": self.name,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f".{path.name}.new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
+            yaml.safe_dump(config, handle, sort_keys=False)
+        os.replace(fresh, path)
+        return True
+
+
+def _host_port(container: t.Mapping[str, t.Any]) -> str:
+    bindings = (container.get("HostConfig") or {}).get("PortBindings") or {}
+    live = (
+        ((container.get("NetworkSettings") or {}).get("Ports") or {}).get("6443/tcp") or bindings.get("6443/tcp") or []
+    )
+    return str(live[0]["HostPort"]) if live else "6443"
+
+
+async def _routes() -> list[str]:
+    """IPv4 networks that this machine has routes to."""
+    done = await run(["ip", "-json", "-4", "route", "show"], check=False)
+    found = json.loads(done.out or "[]") if done.code == 0 else []
+    return [r["dst"] for r in found if r.get("dst", "default") != "default"]

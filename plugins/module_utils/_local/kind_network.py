@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The pod networks of a fleet's kind clusters: who reaches whom, and the addresses of LoadBalancer Services."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import ipaddress
+import pathlib
+import typing as t
+
+import yaml
+
+from ..errors import FleetError
+from .engine import address_of
+from .kind_addresses import load_balancer_block
+from .kind_cluster import KindFleet
+
+__all__ = ["Node", "join"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One cluster of the fleet as the network sees it; ``number`` is its place in the inventory."""
+
+    name: str
+    number: int
+    network: str
+    pod_cidr: str
+
+
+async def join(
+    fleet: KindFleet, nodes: t.Sequence[Node], *, files: pathlib.Path, image: str, timeout: float, dry_run: bool
+) -> list[str]:
+    """Bring every node that is up to the state that the inventory describes, side by side.
+
+    Args:
+        fleet: their fleet.
+        nodes: all kind clusters of the inventory; those that do not exist yet are left out.
+        files: folder ``files`` of role kind_cluster.
+        image: an image with Python, for the load balancer.
+        timeout: seconds to wait for a node to be Ready.
+        dry_run: only find out which nodes would change.
+
+    Returns:
+        The names of the clusters that changed.
+
+    Raises:
+        FleetError: a node did not become Ready, with what was last seen.
+    """
+    containers = await fleet.engine.containers([fleet.container_name(n.name) for n in nodes])
+    addresses = {}
+    for node in nodes:
+        container = containers.get(fleet.container_name(node.name))
+        if container is not None and fleet.engine.alive(container):
+            addresses[node.name] = address_of(container, fleet.network_name)
+    up = [n for n in nodes if n.name in addresses]
+    subnet = await fleet.subnet()
+    script = (files / "prepare_node.sh").read_text()
+    balancer = (files / "load_balancer.py").read_text()
+
+    async def one(node: Node) -> str:
+        env = _environment(node, up, addresses, load_balancer_block(subnet, node.number))
+        manifest = yaml.safe_dump_all(_balancer_objects(balancer, image, env["BLOCK"]))
+        stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
+        container = fleet.container_name(node.name)
+        seen = await fleet.engine.run("exec", container, "cat", "/run/mesh-fleet-stamp", check=False, timeout=30)
+        if seen.out == stamp:
+            return ""
+        if dry_run:
+            return node.name
+        options = [part for key, value in env.items() for part in ("--env", f"{key}={value}")]
+        await _wait_for_api(fleet, container, node.name, timeout)
+        await fleet.engine.run(
+            "exec",
+            "--interactive",
+            *options,
+            container,
+            "kubectl",
+            "--kubeconfig",
+            "/etc/kubernetes/admin.conf",
+            "apply",
+            "--server-side",
+            "--field-manager",
+            "mesh.fleet",
+            "--force-conflicts",
+            "--filename",
+            "-",
+            what="installing the load balancer",
+            cluster=node.name,
+            stdin=manifest,
+            timeout=60,
+        )
+        # The stamp is written by the script at its very end, so what is cut off before is done again.
+        await fleet.engine.run(
+            "exec",
+            "--interactive",
+            *options,
+            "--env",
+            f"STAMP={stamp}",
+            container,
+            "sh",
+            "-s",
+            what="preparing the node's network",
+            cluster=node.name,
+            stdin=script,
+            timeout=60,
+        )
+        await _wait_for_ready(fleet, container, node.name, timeout)
+        return node.name
+
+    results = await asyncio.gather(*(one(node) for node in up), return_exceptions=True)
+    errors = [r for r in results if isinstance(r, BaseException)]
+    if errors:
+        raise errors[0]
+    return [r for r in results if isinstance(r, str) and r]
+
+
+def _environment(node: Node, up: t.Sequence[Node], addresses: t.Mapping[str, str], block: str) -> dict[str, str]:
+    friends = [n for n in up if n.name != node.name and n.network == node.network]
+    strangers = [n for n in up if n.network != node.network]
+    # kubeadm gives a cluster's first node the first /24 of its pods.
+    own = next(
+        ipaddress.IPv4Network(node.pod_cidr).subnets(new_prefix=max(24, ipaddress.IPv4Network(node.pod_cidr).prefixlen))
+    )
+    return {
+        "POD_CIDR": node.pod_cidr,
+        "NODE_CIDR": str(own),
+        "BLOCK": block,
+        "PEERS": " ".join(f"{n.pod_cidr}={addresses[n.name]}" for n in friends),
+        "STRANGERS": " ".join(n.pod_cidr for n in strangers),
+    }
+
+
+async def _wait_for_api(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
+    await _until(fleet, container, cluster, timeout, "the API server did not answer", ["get", "--raw", "/readyz"])
+
+
+async def _wait_for_ready(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
+    wait = ["wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={timeout:.0f}s"]
+    await _until(fleet, container, cluster, timeout, "the node did not become Ready", wait)
+
+
+async def _until(
+    fleet: KindFleet, container: str, cluster: str, timeout: float, what: str, words: t.Sequence[str]
+) -> None:
+    """Ask kubectl in the node until it succeeds; a try is a request that the API server answers or refuses."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while True:
+        done = await fleet.engine.run(
+            "exec",
+            container,
+            "kubectl",
+            "--kubeconfig",
+            "/etc/kubernetes/admin.conf",
+            "--request-timeout",
+            f"{timeout:.0f}s",
+            *words,
+            check=False,
+            timeout=timeout + 10,
+        )
+        if done.code == 0:
+            return
+        if loop.time() > deadline:
+            raise FleetError(
+                f"{what} in {timeout:.0f} s",
+                cluster=cluster,
+                seen=(done.err.strip() or done.out.strip()).splitlines()[-1],
+                next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
+            )
+        await asyncio.sleep(0.2)
+
+
+def _balancer_objects(program: str, image: str, block: str) -> list[dict[str, t.Any]]:
+    name, namespace = "mesh-fleet-load-balancer", "kube-system"
+    labels = {"app.kubernetes.io/managed-by": "mesh.fleet", "app.kubernetes.io/name": name}
+    digest = hashlib.sha256(program.encode()).hexdigest()[:12]
+
+    def meta(scoped: bool = True) -> dict[str, t.Any]:
+        return {"name": name, "labels": labels, **({"namespace": namespace} if scoped else {})}
+
+    container = {
+        "name": "load-balancer",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "/program/load_balancer.py"],
+        "env": [{"name": "BLOCK", "value": block}, {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "program", "mountPath": "/program", "readOnly": True}],
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta()},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": meta(False),
+            "rules": [
+                {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
+                {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
+            ],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta(False),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta(), "data": {"load_balancer.py": program}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": meta(),
+            "spec": {
+                "replicas": 1,
+                "strategy": {"type": "Recreate"},
+                "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": {"mesh.fleet/program": digest}},
+                    "spec": {
+                        "serviceAccountName": name,
+                        "containers": [container],
+                        "volumes": [{"name": "program", "configMap": {"name": name}}],
+                    },
+                },
+            },
+        },
+    ]

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Start a node again whose processes are gone, with the address that its certificates and its peers know."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import typing as t
+
+from ..errors import FleetError
+from .engine import Engine, address_of
+
+__all__ = ["revive"]
+
+
+async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str) -> None:
+    """Start a stopped or killed node.
+
+    Raises:
+        FleetError: the engine cannot start it, for example because its port is taken by now.
+    """
+    name = str(container["Name"]).lstrip("/")
+    status = str((container.get("State") or {}).get("Status"))
+    if engine.name == "podman" and status in ("running", "stopping", "paused"):
+        _tell_podman_it_exited(container)
+    address = address_of(container, network) or _reserved_address(container, network)
+    if address:
+        # Engines give a stopped container another address when it starts. Joined by hand with its own, it keeps it.
+        await engine.run("network", "disconnect", network, name, check=False)
+        await engine.run(
+            "network",
+            "connect",
+            "--ip",
+            address,
+            network,
+            name,
+            what=f"giving the node its address {address} back",
+            cluster=cluster,
+        )
+    done = await engine.run("start", name, check=False, timeout=120)
+    if done.code != 0:
+        seen = (done.err.strip() or done.out.strip()).splitlines()[-1]
+        raise FleetError(
+            "the node cannot be started",
+            cluster=cluster,
+            seen=seen,
+            means="another program took its port meanwhile" if "address already in use" in seen else "",
+            next_step=f"mend that and run again, or remove the cluster (teardown.yml --limit {cluster}) and run again",
+        )
+
+
+def _reserved_address(container: t.Mapping[str, t.Any], network: str) -> str:
+    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    config = (networks.get(network) or {}).get("IPAMConfig") or {}
+    return str(config.get("IPv4Address") or "")
+
+
+def _tell_podman_it_exited(container: t.Mapping[str, t.Any]) -> None:
+    """Leave the exit file that conmon would have left.
+
+    podman learns of a container's end from a file that its monitor (conmon) writes. When the monitor was killed
+    too, podman waits for that file for ever: it says "running" or "stopping", and start, stop and rm refuse. The file
+    holds the exit status and is named after the container (libpod, oci_conmon: <tmp dir>/exits/<id>).
+    """
+    if os.geteuid() == 0:
+        root = pathlib.Path("/run/libpod")
+    else:
+        root = pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp"
+    exits = root / "exits"
+    if exits.is_dir():
+        (exits / str(container["Id"])).write_text("137")
