@@ -176,10 +176,13 @@ class HelmAction(FleetAction):
                 # kubernetes.core.helm compares versions and values only, and would skip a chart that changed
                 # under the same version. It compares the content of values files instead where there are any.
                 arguments["values_files"] = [os.devnull]
-        with _kubeconfig(cluster.connection) as access:
+        with _kubeconfig(cluster.connection) as (path, context):
+            # Not by its argument kubeconfig: kubernetes.core copies that file, and paths within it are relative to it.
+            ours = {"KUBECONFIG": path, "K8S_AUTH_KUBECONFIG": "", "K8S_AUTH_CONTEXT": ""}
+            self._task.environment = [*(self._task.environment or []), ours]
             done = self._execute_module(
                 module_name="kubernetes.core.helm",
-                module_args={**arguments, **access},
+                module_args={**arguments, **({"context": context} if context else {})},
                 # Interpreter discovery would find a Python without the libraries that this one has.
                 task_vars={**task_vars, "ansible_python_interpreter": sys.executable},
             )
@@ -223,13 +226,10 @@ def _settled(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
 
 
 @contextlib.contextmanager
-def _kubeconfig(connection: Connection) -> t.Iterator[dict[str, t.Any]]:
-    """Arguments by which Helm reaches the cluster; a token goes through a file of mode 0600, removed at once."""
+def _kubeconfig(connection: Connection) -> t.Iterator[tuple[str, str]]:
+    """Kubeconfig and context for Helm; a token goes through a file of mode 0600, removed at once."""
     if not connection.server:
-        access: dict[str, t.Any] = {"kubeconfig": os.path.expanduser(connection.kubeconfig)}
-        if connection.context:
-            access["context"] = connection.context
-        yield access
+        yield os.path.abspath(os.path.expanduser(connection.kubeconfig)), connection.context
         return
     config = {
         "apiVersion": "v1",
@@ -243,7 +243,7 @@ def _kubeconfig(connection: Connection) -> t.Iterator[dict[str, t.Any]]:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump(config, stream)
-        yield {"kubeconfig": path, "context": "fleet"}
+        yield path, "fleet"
     finally:
         os.unlink(path)
 
