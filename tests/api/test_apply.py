@@ -169,7 +169,7 @@ def test_a_conflict_names_the_owner_and_take_over_takes(connect: Connect, namesp
 def test_secret_values_are_masked_but_their_change_is_seen(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
-            (_, created) = await kube.apply([namespace_of(namespace), secret(namespace, "first-value")])
+            (_namespace, created) = await kube.apply([namespace_of(namespace), secret(namespace, "first-value")])
             assert created.kind == "Secret"
             (unchanged,) = await kube.apply([secret(namespace, "first-value")])
             assert unchanged.action == "unchanged"

@@ -276,6 +276,49 @@ def test_pods_without_a_sidecar_are_reported(role: Role, connect: Connect) -> No
     assert role(apps_list=[{**apps[0], "inject": False}]).code == 0
 
 
+def test_pods_without_a_sidecar_are_made_anew_when_asked(role: Role, connect: Connect) -> None:
+    apps = [app("again", deployment("again"), wait_timeout=2)]
+    assert role(apps_list=[{**apps[0], "wait": False}]).code == 0
+
+    async def available(kube: Kube) -> str:
+        pod = await _a_pod(kube, "again")
+        ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        await _patch_status(kube, f"/api/v1/namespaces/again/pods/{pod['metadata']['name']}", ready)
+        return str(pod["metadata"]["name"])
+
+    first = in_cluster(connect, available)
+    # The new pod has no node to run on here: it is waited for in vain, but it is there.
+    assert role(apps_list=apps, apps_restart_unsidecared=True).result["problem"]["what"].startswith('app "again"')
+    pods = in_cluster(connect, lambda kube: kube.pods("again"))
+    assert {p["metadata"]["name"] for p in pods} - {first}
+    assert role("--check", apps_list=apps).touched() == {}
+
+
+def test_a_chart_comes_and_goes(role: Role, connect: Connect) -> None:
+    chart = role.folder / "ledger"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: ledger\nversion: 1.0.0\n")
+    (chart / "values.yaml").write_text("rate: 1\n")
+    (chart / "templates" / "config.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ledger}\ndata: {rate: '{{ .Values.rate }}'}\n"
+    )
+    helm = str(control_plane.program("helm"))
+    entry = {"name": "ledger", "clusters": ["west"], "chart": {"ref": str(chart), "values": {"rate": 2}}}
+    planned = role("--check", apps_list=[entry], apps_helm=helm)
+    assert planned.code == 0, planned.output
+    first = role(apps_list=[entry], apps_helm=helm)
+    assert first.code == 0, first.output
+    assert first.touched() == planned.touched()
+    assert first.touched()["Release ledger"] == "created"
+    live = in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "ledger", "ledger"))
+    assert live["data"] == {"rate": "2"}
+    assert role(apps_list=[entry], apps_helm=helm).touched() == {}
+    left = role(apps_list=[], apps_helm=helm)
+    assert left.code == 0, left.output
+    assert left.touched()["Release ledger"] == "removed"
+    assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "ledger")) is None
+
+
 def test_the_sample_pair(role: Role, connect: Connect) -> None:
     where = {"caller": ["west"], "producer": ["east"]}
     arguments = {"apps_sample": where, "apps_sample_image": "example.test/base:1", "apps_sample_expose": "never"}

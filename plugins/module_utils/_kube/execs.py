@@ -17,7 +17,8 @@ from .transport import Transport
 
 __all__ = ["ExecResult", "run"]
 
-_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+_WITH_END_OF_INPUT = "v5.channel.k8s.io"
+_PROTOCOLS = (_WITH_END_OF_INPUT, "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
 
 
@@ -84,7 +85,7 @@ async def _converse(
             await socket.send_bytes(bytes([_STDIN]) + data[start : start + 32768])
         await socket.send_bytes(bytes([_CLOSE, _STDIN]))
 
-    if stdin is not None and socket.protocol != _PROTOCOLS[0]:
+    if stdin is not None and socket.protocol != _WITH_END_OF_INPUT:
         raise FleetError(
             "this API server cannot end a command's input",
             cluster=cluster,

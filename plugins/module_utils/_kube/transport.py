@@ -155,6 +155,6 @@ class Transport:
             params=params,
             protocols=protocols,
             max_msg_size=0,
-            timeout=aiohttp.ClientWSTimeout(ws_close=self.timeout),
+            timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             **self._extra(),
         )
