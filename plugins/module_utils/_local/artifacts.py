@@ -108,10 +108,7 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
     outcome = await make(
         steps, Store(wanted.directory), say=announce, at_once=max(2, os.cpu_count() or 2), dry_run=dry_run
     )
-    if not dry_run:
-        _publish(wanted.directory, outcome)
-        (wanted.directory / "source.json").write_text(json.dumps({"source": source, "why": why}))
-    return Artifacts(
+    found = Artifacts(
         source=source,
         why=why,
         bin=str(wanted.directory / "bin"),
@@ -124,11 +121,14 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
         built=tuple(outcome.built),
         installed=tuple(installed),
     )
+    if not dry_run:
+        _publish(wanted.directory, outcome, found)
+    return found
 
 
 def _remembered(wanted: Wanted) -> tuple[str, str] | None:
     # A fleet must not change its images because a registry was out of reach for a moment.
-    path = wanted.directory / "source.json"
+    path = wanted.directory / "artifacts.json"
     try:
         seen = json.loads(path.read_text())
         return str(seen["source"]), str(seen["why"])
@@ -141,8 +141,11 @@ def _node_image(outcome: Outcome) -> str:
     return name.read_text().strip() if name.exists() else ""
 
 
-def _publish(directory: pathlib.Path, outcome: Outcome) -> None:
-    """Links ``bin/<program>`` and ``charts`` to what is current; replaced whole, so a reader always finds one."""
+def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> None:
+    """Links ``bin/<program>`` and ``charts`` to what is current, and ``artifacts.json``, which says what that is.
+
+    Each is replaced whole, so a reader always finds one.
+    """
     (directory / "bin").mkdir(parents=True, exist_ok=True)
     for name, folder in outcome.folders.items():
         if name.startswith(("go-", "get-")):
@@ -150,6 +153,15 @@ def _publish(directory: pathlib.Path, outcome: Outcome) -> None:
                 _link(directory / "bin" / program.name, program)
         if (folder / "charts").is_dir():
             _link(directory / "charts", folder / "charts")
+    facts = {key: getattr(found, key) for key in ("source", "why", "hub", "tag", "sample_image", "node_image")}
+    if not facts["node_image"]:
+        del facts["node_image"]
+    text = json.dumps(facts, indent=1) + "\n"
+    path = directory / "artifacts.json"
+    if not path.exists() or path.read_text() != text:
+        fresh = path.with_name(".artifacts.json.new")
+        fresh.write_text(text)
+        os.replace(fresh, path)
 
 
 def _link(link: pathlib.Path, target: pathlib.Path) -> None:
