@@ -47,6 +47,7 @@ class ActionModule(HelmAction):
         "sample_replicas": {"type": "int", "default": 1},
         "sample_expose": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
         "sample_hosts": {"type": "list", "elements": "str", "default": ["*"]},
+        "ingress_namespace": {"type": "str", "default": ""},
         "sample_wait_timeout": {"type": "int", "default": 180},
         "restart_unsidecared": {"type": "bool", "default": False},
         "remove_timeout": {"type": "int", "default": 120},
@@ -64,7 +65,7 @@ class ActionModule(HelmAction):
             sample = _sample(fleet, args)
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             if sample is not None and sample.expose and args["sample_expose"] == "auto":
-                sample = await self._exposed(kube, fleet, sample)
+                sample = await self._exposed(kube, args["ingress_namespace"] or fleet.namespace, sample)
             plan = plan_cluster(fleet, cluster.name, apps, sample)
             charts = [app for app in apps if app.chart and cluster.name in app.clusters]
             changes = await self._apply(kube, fleet, cluster, plan, charts, args, task_vars)
@@ -81,10 +82,10 @@ class ActionModule(HelmAction):
             more["warnings"] = kept
         return result(changes, summary=said, with_diff=self.diff_mode, **more)
 
-    async def _exposed(self, kube: t.Any, fleet: Fleet, sample: SampleOptions) -> SampleOptions:
+    async def _exposed(self, kube: t.Any, namespace: str, sample: SampleOptions) -> SampleOptions:
         """Expose the page where there is an ingress gateway; one that this run is yet to make counts in check mode."""
-        gateway = await kube.get("v1", "Service", INGRESS, fleet.namespace)
-        unborn = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", fleet.namespace) is None)
+        gateway = await kube.get("v1", "Service", INGRESS, namespace)
+        unborn = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", namespace) is None)
         return sample if gateway is not None or unborn else dataclasses.replace(sample, expose=False)
 
     async def _apply(

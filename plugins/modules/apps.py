@@ -57,6 +57,10 @@ options:
     type: list
     elements: str
     default: ["*"]
+  ingress_namespace:
+    description: Namespace of the ingress gateway. Empty means that of the control plane.
+    type: str
+    default: ""
   sample_wait_timeout:
     description: Seconds to wait for the sample's pods.
     type: int

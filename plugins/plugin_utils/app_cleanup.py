@@ -8,7 +8,8 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
-from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import CREATED, our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import CREATED
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["PRUNED", "RELEASE", "is_created", "leave_namespaces", "release_record", "stale_releases"]

@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import artifacts_dir
 
 from . import control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
+CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts"))
 PLAYBOOK = """
 - name: apps
   hosts: west
@@ -317,6 +319,30 @@ def test_a_chart_comes_and_goes(role: Role, connect: Connect) -> None:
     assert left.code == 0, left.output
     assert left.touched()["Release ledger"] == "removed"
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "ledger")) is None
+
+
+def test_the_page_is_exposed_by_objects_that_istio_takes(role: Role, connect: Connect) -> None:
+    text = (CHARTS / "base" / "files" / "crd-all.gen.yaml").read_text()
+    crds = [c for c in yaml.safe_load_all(text) if c and c["spec"]["group"] == "networking.istio.io"]
+    in_cluster(connect, lambda kube: kube.apply(crds, manager="istio"))
+    where = {"apps_sample": {"caller": ["west"]}, "apps_sample_wait_timeout": 1}
+    try:
+        # "auto" finds no gateway in this cluster.
+        assert role(**where).result["problem"]["what"].startswith('app "sample-caller"')
+        find = [
+            ("networking.istio.io/v1", kind, "sample-caller", "istio-apps") for kind in ("Gateway", "VirtualService")
+        ]
+        for what in find:
+            assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is None
+        assert role(**where, apps_sample_expose="always").result["problem"]["what"].startswith('app "sample-caller"')
+        for what in find:
+            assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is not None
+        assert role("--check", **where).touched() == {
+            "Gateway sample-caller": "removed",
+            "VirtualService sample-caller": "removed",
+        }
+    finally:
+        in_cluster(connect, lambda kube: kube.remove(crds, wait=60))
 
 
 def test_the_sample_pair(role: Role, connect: Connect) -> None:

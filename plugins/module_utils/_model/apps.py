@@ -12,10 +12,10 @@ from ..errors import FleetError
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
 from .peering import may_call
 from .sample import NAMESPACE, PROGRAM, exposure, name_of, sample_objects
+from .wiring import CREATED, labels
 
 __all__ = [
     "APP",
-    "CREATED",
     "PART",
     "WORKLOADS",
     "App",
@@ -32,8 +32,6 @@ __all__ = [
 Manifest = dict[str, t.Any]
 
 PART = "apps"
-CREATED = "mesh.fleet/created"
-"""Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
 APP = "mesh.fleet/app"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
@@ -134,7 +132,7 @@ class ClusterPlan:
 
 
 def our_labels(app: str = "") -> dict[str, str]:
-    found = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": PART}
+    found = labels(PART)
     return {**found, APP: app} if app else found
 
 

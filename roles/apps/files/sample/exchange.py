@@ -233,7 +233,7 @@ def call_command(arguments: list[str]) -> int:
         url = target_url(given.url, ["*"])
     except BadInput as error:
         parser.error(str(error))
-    outcomes = [call("GET", url, None, int(given.timeout * 1000)) for _ in range(given.count)]
+    outcomes = [call("GET", url, None, int(given.timeout * 1000)) for _number in range(given.count)]
     shares: dict[str, int] = {}
     for outcome in outcomes:
         outcome.pop("code")

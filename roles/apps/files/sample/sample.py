@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
                     others = [verb for verb, known in routes if known == path]
                     if others:
                         raise BadInput("method", f"{path} answers {', '.join(others)} only", 405)
-                    raise BadInput("path", "known are " + ", ".join(sorted({known for _, known in routes})), 404)
+                    raise BadInput("path", "known are " + ", ".join(sorted({known for _method, known in routes})), 404)
                 route(self)
             except BadInput as error:
                 # What remains of a body nobody read must not be taken for the next request.
