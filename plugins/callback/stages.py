@@ -114,8 +114,6 @@ class CallbackModule(DefaultCallback):
         """Keep what this result has to say for its stage."""
         self._ran = True
         host = result.host.get_name()
-        if host not in self._hosts:
-            self._hosts.append(host)
         if result.is_changed():
             self._stage_changed += 1
         said = str(result.result.get("stage_line") or "").strip()
@@ -127,6 +125,13 @@ class CallbackModule(DefaultCallback):
             self._said[host] = said if said.split()[0].rstrip(":") == host else f"{host} {said}"
 
     # The tasks.
+
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        # Hosts are started in the inventory's order; they answer in any.
+        if host.get_name() not in self._hosts:
+            self._hosts.append(host.get_name())
+        if self._loud:
+            super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         self._remember(result)

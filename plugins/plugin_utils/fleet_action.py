@@ -46,9 +46,9 @@ class FleetAction(ActionBase):
             result.update(failed=True, msg=str(error))
         return result
 
-    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
-        """Do the work (may be ``async``); raise FleetError for anything a user must know."""
-        raise NotImplementedError
+    # Named, not defined: a subclass makes it plain or ``async``, whichever it needs.
+    execute: t.Callable[[dict[str, t.Any], dict[str, t.Any]], t.Any]
+    """Do the work with ``(args, task_vars)``; raise FleetError for anything a user must know."""
 
     @property
     def check_mode(self) -> bool:

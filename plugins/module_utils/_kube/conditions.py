@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Seen = tuple[bool, str]
-Live = t.Mapping[str, t.Any] | None
+Live: t.TypeAlias = "t.Mapping[str, t.Any] | None"
 Condition = t.Callable[[t.Any], Seen]
 _ABSENT = "it does not exist"
 

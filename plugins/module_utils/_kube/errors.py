@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 import typing as t
@@ -121,7 +122,7 @@ def from_response(
         status=status,
         reason=reason,
         causes=details.get("causes") or (),
-        retry_after=wait if wait == wait else None,
+        retry_after=None if math.isnan(wait) else wait,
         cluster=cluster,
         obj=obj,
         seen=f"{status} {scrub(message, secret=secret)}".strip(),

@@ -79,7 +79,7 @@ def _values(
             if value is None or value == "":
                 continue
             # By identity where there is no hash: hosts of a group share its lists, and they outlive this loop.
-            key = (name, value) if type(value) is str else (name, (type(value), id(value)))
+            key = (name, value) if isinstance(value, str) else (name, (type(value), id(value)))
             if key not in memo:
                 memo[key] = _problem(known, value)
             wrong = memo[key]
