@@ -337,7 +337,7 @@ def test_the_page_is_exposed_by_objects_that_istio_takes(role: Role, connect: Co
         assert role(**where, apps_sample_expose="always").result["problem"]["what"].startswith('app "sample-caller"')
         for what in find:
             assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is not None
-        assert role("--check", **where).touched() == {
+        assert role("--check", **where, apps_sample_expose="never").touched() == {
             "Gateway sample-caller": "removed",
             "VirtualService sample-caller": "removed",
         }

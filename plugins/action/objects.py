@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Any objects, applied to the cluster that the host is."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+
+_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ActionModule(FleetAction):
+    """See ``plugins/modules/objects.py`` for the documentation."""
+
+    ARGUMENT_SPEC = {
+        "objects": {"type": "raw", "default": []},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "labels": {"type": "dict", "default": {}},
+        "prune": {"type": "dict", "default": {}},
+        "prune_kinds": {"type": "list", "elements": "str", "default": []},
+        "take_over": {"type": "list", "elements": "str", "default": []},
+        "wait": {"type": "bool", "default": False},
+        "wait_timeout": {"type": "int", "default": 120},
+        "kubeconfig": {"type": "path", "default": ""},
+        "context": {"type": "str", "default": ""},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        host = str(task_vars["inventory_hostname"])
+        objects = manifests(args["objects"], host)
+        kinds = [kind_of(text, host) for text in args["prune_kinds"]]
+        if bool(args["prune"]) != bool(kinds):
+            raise FleetError("prune and prune_kinds go together", cluster=host, next_step="give both, or none")
+        show: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
+        gone_in = args["wait_timeout"] if args["wait"] else 0
+        async with Kube.connect(
+            self._destination(args, task_vars, host), cluster=host, absent_ok=self.check_mode
+        ) as kube:
+            changes: list[Change] = []
+            if args["state"] == "absent":
+                changes += await kube.remove(objects, wait=gone_in, **show)
+                keep: list[dict[str, t.Any]] = []
+            else:
+                labels = {MANAGED_BY: "mesh.fleet", **{k: str(v) for k, v in args["labels"].items()}}
+                changes += await kube.apply(objects, labels=labels, take_over=args["take_over"], **show)
+                keep = objects
+            if kinds:
+                selector = {str(k): str(v) for k, v in args["prune"].items()}
+                changes += await kube.prune(keep, labels=selector, kinds=kinds, wait=gone_in, **show)
+            if args["wait"] and args["state"] == "present" and not self.check_mode:
+                await ready(kube, objects, args["wait_timeout"])
+        return result(changes, summary=summary(host, changes), with_diff=self.diff_mode)
+
+    def _destination(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], host: str) -> Connection:
+        if args["kubeconfig"]:
+            return Connection(kubeconfig=args["kubeconfig"], context=args["context"])
+        cluster = self.fleet(task_vars).clusters.get(host)
+        if cluster is None:
+            raise FleetError(
+                "it is no cluster of the fleet",
+                cluster=host,
+                next_step="run it on hosts of the group mesh_clusters, or set kubeconfig",
+            )
+        return cluster.connection
+
+
+def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:
+    """Manifests from a list of dicts and YAML texts, or one such text; a ``List`` is taken apart."""
+    if isinstance(given, dict):
+        given = [given]
+    found: list[dict[str, t.Any]] = []
+    for entry in [given] if isinstance(given, str) else given or []:
+        documents = [entry]
+        if isinstance(entry, str):
+            try:
+                documents = list(yaml.load_all(entry, Loader=_LOADER))
+            except yaml.YAMLError as error:
+                mark = getattr(error, "problem_mark", None)
+                raise FleetError(
+                    "objects is not YAML",
+                    cluster=host,
+                    seen=f"line {mark.line + 1}: {getattr(error, 'problem', '')}" if mark else "",
+                    next_step="correct the text",
+                ) from None
+        for document in documents:
+            if isinstance(document, dict) and str(document.get("kind", "")).endswith("List") and "items" in document:
+                found += document["items"] or []
+            elif document is not None:
+                found.append(document)
+    return found
+
+
+def kind_of(text: str, host: str) -> tuple[str, str]:
+    """``v1/Secret`` or ``apps/v1/Deployment`` as ``(apiVersion, kind)``."""
+    api_version, _slash, kind = text.rpartition("/")
+    if not api_version or not kind:
+        raise FleetError(
+            "prune_kinds holds what is no kind",
+            cluster=host,
+            seen=text,
+            next_step="write v1/Secret, apps/v1/Deployment",
+        )
+    return api_version, kind
+
+
+async def ready(kube: Kube, objects: t.Sequence[t.Mapping[str, t.Any]], seconds: float) -> None:
+    """Wait for all objects that can be ready; name all that are not."""
+
+    async def one(obj: t.Mapping[str, t.Any]) -> None:
+        until = ready_condition(obj)
+        meta = obj["metadata"]
+        if until is not None:
+            await kube.wait(
+                obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace") or "", until=until, timeout=seconds
+            )
+
+    outcomes = await asyncio.gather(*(one(obj) for obj in objects), return_exceptions=True)
+    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    told = [error for error in errors if isinstance(error, FleetError)]
+    if len(told) != len(errors) or len(errors) == 1:
+        raise next(error for error in errors if not isinstance(error, FleetError) or len(errors) == 1)
+    if told:
+        raise FleetError(
+            f"{len(told)} objects are not ready after {seconds:g} s",
+            cluster=kube.cluster,
+            seen="\n         ".join(f"{e.obj}: {e.seen}" + (f" ({e.means})" if e.means else "") for e in told),
+            next_step=told[0].next_step,
+        )
+
+
+def summary(host: str, changes: t.Sequence[Change]) -> str:
+    """``west 12 objects: 3 created, 1 changed``."""
+    counts: dict[str, int] = {}
+    for change in changes:
+        counts[change.action] = counts.get(change.action, 0) + 1
+    parts = [f"{count} {action}" for action, count in counts.items() if action != UNCHANGED]
+    return f"{host} {len(changes)} object{'' if len(changes) == 1 else 's'}: {', '.join(parts) or 'nothing changed'}"

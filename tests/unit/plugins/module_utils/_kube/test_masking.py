@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Nothing secret in what is shown; what is not secret stays readable."""
+
+from __future__ import annotations
+
+import base64
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked, scrub
+
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHsecretsecret\n-----END EC PRIVATE KEY-----\n"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl"
+
+
+def test_secret_values_go_and_keys_stay() -> None:
+    secret = {"kind": "Secret", "data": {"password": "c2VjcmV0"}, "stringData": {"user": "tom"}}
+    shown = masked(secret)
+    assert set(shown["data"]) == {"password"}
+    assert "c2VjcmV0" not in str(shown)
+    assert "tom" not in str(shown)
+    assert secret["data"] == {"password": "c2VjcmV0"}
+
+
+def test_a_change_is_visible_and_equality_too() -> None:
+    one, same, other = (masked({"kind": "Secret", "data": {"k": v}})["data"]["k"] for v in ("YQ==", "YQ==", "Yg=="))
+    assert one == same
+    assert one != other
+
+
+@given(st.text(min_size=6, alphabet=st.characters(codec="ascii", categories=["L", "N"])))
+def test_no_value_of_any_secret_is_shown(value: str) -> None:
+    encoded = base64.b64encode(f"~{value}~".encode()).decode()
+    shown = str(masked({"kind": "Secret", "metadata": {"name": "n"}, "data": {"k": encoded}}))
+    assert encoded not in shown
+
+
+def test_kubectls_copy_of_a_secret_is_masked() -> None:
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"k":"c2VjcmV0"}}', "a": "b"}
+    shown = masked({"kind": "Secret", "metadata": {"name": "n", "annotations": notes}})
+    assert "c2VjcmV0" not in str(shown)
+    assert shown["metadata"]["annotations"]["a"] == "b"
+
+
+def test_keys_and_tokens_anywhere() -> None:
+    shown = str(masked({"kind": "ConfigMap", "data": {"key": PEM, "nested": f"x {JWT} y"}, "list": [[PEM]]}))
+    assert "secretsecret" not in shown
+    assert "eyJzdWIi" not in shown
+    assert "x (token, masked) y" in shown
+
+
+def test_scrub_cuts_credentials_out_of_text() -> None:
+    assert scrub(f"Authorization: Bearer {JWT}") == "Authorization: Bearer (token, masked)"
+    assert scrub("bearer abcdefghijkl") == "bearer (masked)"
+    assert scrub("users:\n- user:\n    token: abc\n    client-key-data: Zm9v") == (
+        "users:\n- user:\n    token: (masked)\n    client-key-data: (masked)"
+    )
+    assert scrub(PEM[:50]) == "(EC PRIVATE KEY, masked)"
+
+
+def test_scrub_leaves_ordinary_text() -> None:
+    text = 'deployments.apps "istiod" not found; -----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----'
+    assert scrub(text) == text
+    assert scrub('spec.replicas: Invalid value: "x"') == 'spec.replicas: Invalid value: "x"'
+    assert "hunter2" not in scrub('data[k]: Invalid value: "hunter2": no', secret=True)
+    assert "123" not in scrub("expected string, got &value.valueUnstructured{Value:123}", secret=True)
