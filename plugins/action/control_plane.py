@@ -98,7 +98,7 @@ class ActionModule(HelmAction):
             cluster,
             istiod,
             hub=args["hub"],
-            tag=args["tag"],
+            tag=args["tag"] or fleet.istio_version,
             replicas=args["replicas"],
             dns_capture=args["dns_capture"],
             primary_address=where,

@@ -101,8 +101,9 @@ class ActionModule(HelmAction):
             dry_run=self.check_mode,
         )
         found = await self._addresses(kube, fleet, cluster, namespace, names, args["timeout"])
-        shown = [f"{cluster.name} {where or 'planned'}" for where in dict.fromkeys(found.values())]
-        said = " · ".join(shown) if names else f"{cluster.name} needs none"
+        said = f"{cluster.name} {_summary(found)}"
+        if for_remotes:  # a step of the control plane's stage, which has its own line
+            said = ""
         return result(changes, summary=said, addresses=found)
 
     def _release(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], name: str, namespace: str) -> Release:
@@ -195,6 +196,14 @@ class ActionModule(HelmAction):
             )
         said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
         return result(changes, summary=said)
+
+
+def _summary(found: dict[str, str]) -> str:
+    """One address as it is; of two, which is which."""
+    if len(found) < 2:
+        return next(iter(found.values()), "needs none") or "planned"
+    words = {EASTWEST: "east-west", INGRESS: "ingress"}
+    return ", ".join(f"{words[name]} {where or 'planned'}" for name, where in found.items())
 
 
 def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:

@@ -44,7 +44,7 @@ options:
     type: str
     default: ""
   tag:
-    description: Tag of Istio's images. Empty leaves the chart's own.
+    description: Tag of Istio's images. Empty is the fleet's C(mesh_istio_version).
     type: str
     default: ""
   replicas:
