@@ -176,7 +176,12 @@ def request(
         sock = connection.sock
         sock.settimeout(max(0.001, ends - time.monotonic()))
         body = None if data is None else json.dumps(data)
-        sent = {"content-type": "application/json", "connection": "close", **(headers or {})}
+        sent = {
+            "content-type": "application/json",
+            "accept": "application/json",
+            "connection": "close",
+            **(headers or {}),
+        }
         connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, sent)
         answer = connection.getresponse()
         sock.settimeout(max(0.001, ends - time.monotonic()))

@@ -175,6 +175,10 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(503 if draining else 200, {"status": "OUT_OF_SERVICE" if draining else "UP"})
 
     def page(self) -> None:
+        accepted = self.headers.get("accept", "")
+        if "application/json" in accepted and "text/html" not in accepted:
+            self.whoami()
+            return
         self.reply(200, self.server.settings.page, "text/html")
 
     def whoami(self) -> None:

@@ -266,7 +266,9 @@ def test_answers_of_something_else(caller: Running, raw: bytes, status: int, wha
         def once() -> None:
             connection, _peer = listener.accept()
             with connection:
-                connection.recv(65536)
+                received = b""
+                while not received.endswith(b"}"):  # closing with something unread would reset the connection
+                    received += connection.recv(65536)
                 connection.sendall(raw)
 
         thread = threading.Thread(target=once)
@@ -306,6 +308,13 @@ def test_page_stands_alone(caller: Running) -> None:
     assert '"cluster": "west"' in page
     assert "{/*start*/}" not in page
     assert "src=" not in page and "@import" not in page and "url(" not in page
+
+
+def test_programs_get_the_document_where_people_get_the_page(caller: Running) -> None:
+    status, answer = caller.ask("GET", "/", headers={"accept": "application/json"})
+    assert (status, answer["role"], answer["cluster"]) == (200, "caller", "west")
+    status, page = caller.ask("GET", "/", headers={"accept": "text/html,application/json;q=0.9"})
+    assert page.startswith("<!doctype html>")
 
 
 def test_page_cannot_be_broken_by_a_name() -> None:
