@@ -21,6 +21,8 @@ TEST_FLEET = "test"
 MOLECULE = ".config/molecule/config.yml"
 # ansible-lint puts things, even a copy of this collection, below ANSIBLE_HOME: not in the user's.
 LINT_ENV = {"ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections")}
+EXPORTED = ROOT / "build" / "ansible_collections" / "mesh" / "fleet"
+"""Where the sanity stage copies the collection to."""
 COLLECTION = "collections/ansible_collections/mesh/fleet"
 
 
@@ -75,6 +77,15 @@ def lint() -> tuple[Command, ...]:
     return tuple(commands)
 
 
+def sanity() -> tuple[Command, ...]:
+    docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
+    return (
+        Command("ansible-test", [sys.executable, "tests/sanity/run.py"]),
+        # Every reference in the documentation of plugins and roles leads somewhere.
+        Command("antsibull-docs", [*docs, "--validate-collection-refs", "self", "."], cwd=EXPORTED),
+    )
+
+
 def artifacts() -> tuple[Command, ...]:
     return (
         Command("playbooks/artifacts.yml", ["ansible-playbook", "-i", "inventories/local", "playbooks/artifacts.yml"]),
@@ -95,7 +106,7 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
     known = {
         "lint": lambda: Stage("lint", lint()),
         "unit": lambda: Stage("unit", (pytest("unit", "tests/unit", out),)),
-        "sanity": lambda: Stage("sanity", (Command("ansible-test", [sys.executable, "tests/sanity/run.py"]),)),
+        "sanity": lambda: Stage("sanity", sanity()),
         "artifacts": lambda: Stage("artifacts", artifacts(), exclusive=True, live=True),
         "api": lambda: Stage("api", (pytest("api", "tests/api", out),), exclusive=True),
         "molecule": lambda: Stage("molecule", molecule(), exclusive=True, live=True, env=fleet),

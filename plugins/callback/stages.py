@@ -300,7 +300,8 @@ class CallbackModule(DefaultCallback):
             self._say(f"{self._stage}: {host}: as on {first}", color)
             return
         for number, line in enumerate(text.splitlines()):
-            self._say(f"{self._stage}: {line}" if number == 0 else line, color)
+            first_of_all = number == 0 and not line.startswith(f"{self._stage}:")
+            self._say(f"{self._stage}: {line}" if first_of_all else line, color)
         if tail:
             self._say(tail, color)
         if self._display.verbosity >= DEBUG_VERBOSITY:
