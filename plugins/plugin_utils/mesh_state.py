@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Clu
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import skew
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import is_election
 
 __all__ = ["address", "check_skew", "clean_up", "running_versions", "service_address"]
 
@@ -111,14 +112,11 @@ async def clean_up(kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool) -> t
         meta = config["metadata"]
         if meta["name"] in ("istio-ca-root-cert", "istio-ca-crl"):
             changes.append(await kube.delete("v1", "ConfigMap", meta["name"], meta["namespace"], dry_run=dry_run))
-    for config in await kube.list("v1", "ConfigMap", namespace=fleet.namespace):
-        name = config["metadata"]["name"]
-        if name == "istio-leader" or (name.startswith("istio-") and name.endswith("-election")):
-            changes.append(await kube.delete("v1", "ConfigMap", name, fleet.namespace, dry_run=dry_run))
-    for lease in await kube.list("coordination.k8s.io/v1", "Lease", namespace=fleet.namespace):
-        name = lease["metadata"]["name"]
-        if name.startswith("istio-"):
-            changes.append(await kube.delete("coordination.k8s.io/v1", "Lease", name, fleet.namespace, dry_run=dry_run))
+    for api, kind in (("v1", "ConfigMap"), ("coordination.k8s.io/v1", "Lease")):
+        for election in await kube.list(api, kind, namespace=fleet.namespace):
+            if is_election(election):
+                name = election["metadata"]["name"]
+                changes.append(await kube.delete(api, kind, name, fleet.namespace, dry_run=dry_run))
     if not crds:
         return changes, kept
     installed = [

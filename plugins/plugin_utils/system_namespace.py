@@ -11,10 +11,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Clu
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import CREATED, system_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["ensure_namespace", "leave_namespace"]
+__all__ = ["ensure_namespace", "is_election", "leave_namespace"]
 
 _OURS = "mesh.fleet"
-_LEFT_BY_ISTIO = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt", "istio-leader", "istio-ca-secret")
+_LEFT_BY_ISTIO = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt", "istio-ca-secret")
+_ELECTION = "control-plane.alpha.kubernetes.io/leader"
 _LOOKED_AT = (
     ("v1", "ConfigMap"),
     ("v1", "Secret"),
@@ -65,6 +66,14 @@ async def _give_back(kube: t.Any, fleet: Fleet, *, dry_run: bool) -> list[Change
     return changes
 
 
+def is_election(obj: t.Mapping[str, t.Any]) -> bool:
+    """Whether istiods agree by this ConfigMap or Lease who of them leads in something."""
+    meta = obj["metadata"]
+    if not str(meta["name"]).startswith("istio-"):
+        return False
+    return obj.get("kind") == "Lease" or _ELECTION in (meta.get("annotations") or {})
+
+
 async def _foreign(kube: t.Any, namespace: str) -> list[str]:
     """Objects that neither this project, nor Istio, nor Kubernetes put there."""
     found = []
@@ -78,10 +87,7 @@ async def _foreign(kube: t.Any, namespace: str) -> list[str]:
                 or meta.get("deletionTimestamp")
                 or marks.get("app.kubernetes.io/managed-by") == _OURS
                 or marks.get("istio.io/config") == "true"
-                or (
-                    kind == "ConfigMap"
-                    and (meta["name"].endswith("-election") or meta["name"].startswith("istio-gateway-"))
-                )
+                or is_election(obj)
                 or (kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")
             ):
                 continue
