@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Let clusters watch each other. See plugins/modules/peering.py for the documentation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_run import Options, PeeringRun
+
+
+class ActionModule(FleetAction):
+    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+
+    ARGUMENT_SPEC = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "token": {"type": "str", "choices": ["bound", "static"], "default": "bound", "no_log": False},
+        "token_lifetime": {"type": "int", "default": 2592000, "no_log": False},
+        "token_renew_before": {"type": "int", "default": 864000, "no_log": False},
+        "timeout": {"type": "int", "default": 30},
+        "wait": {"type": "bool", "default": True},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        options = Options(
+            absent=args["state"] == "absent",
+            static=args["token"] == "static",
+            lifetime=args["token_lifetime"],
+            renew_before=args["token_renew_before"],
+            timeout=args["timeout"],
+            dry_run=self.check_mode,
+            sync=args["wait"],
+        )
+        fleet = self.fleet(task_vars)
+        play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
+        outcome = await PeeringRun(fleet, play, options).run()
+        return result(
+            outcome.changes,
+            summary=outcome.summary,
+            edges=outcome.edges,
+            failures={host: "\n".join(str(e) for e in errors) for host, errors in outcome.failures.items()},
+            problems={host: [e.as_dict() for e in errors] for host, errors in outcome.failures.items()},
+            warnings=outcome.warnings,
+        )

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What istiod says of other clusters: its debug pages, and the lines of its log that tell why one does not sync."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing as t
+import urllib.parse
+
+__all__ = ["RemoteCluster", "diagnose", "parse_clusterz", "parse_networkz", "parse_shards", "sync_seen"]
+
+SYNCED = "synced"
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoteCluster:
+    """One line of ``/debug/clusterz``. ``secret`` is ``namespace/name``, "" for istiod's own cluster."""
+
+    name: str
+    status: str
+    secret: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Gateway:
+    """One line of ``/debug/networkz``: a way into a network."""
+
+    network: str
+    cluster: str
+    address: str
+    port: int
+
+
+def _decoded(text: str) -> t.Any:
+    """The pages are JSON; a proxy or an old istiod may answer with a sentence instead."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def parse_clusterz(text: str) -> dict[str, RemoteCluster]:
+    """``/debug/clusterz`` by cluster; empty when it is not that page."""
+    found = {}
+    for entry in _decoded(text) or []:
+        if isinstance(entry, dict) and entry.get("id"):
+            name = str(entry["id"])
+            found[name] = RemoteCluster(name, str(entry.get("syncStatus") or ""), str(entry.get("secretName") or ""))
+    return found
+
+
+def parse_networkz(text: str) -> list[Gateway]:
+    """``/debug/networkz``: the gateways that istiod sends other networks' traffic through."""
+    return [
+        Gateway(
+            str(entry.get("Network") or ""),
+            str(entry.get("Cluster") or ""),
+            str(entry.get("Addr") or ""),
+            int(entry.get("Port") or 0),
+        )
+        for entry in _decoded(text) or []
+        if isinstance(entry, dict)
+    ]
+
+
+def parse_shards(text: str) -> dict[str, dict[str, list[str]]]:
+    """``/debug/endpointShardz`` as ``{hostname: {cluster: [address, ...]}}``."""
+    found: dict[str, dict[str, list[str]]] = {}
+    document = _decoded(text)
+    for host, namespaces in (document if isinstance(document, dict) else {}).items():
+        by_cluster = found.setdefault(str(host), {})
+        for shards in (namespaces or {}).values():
+            for key, endpoints in ((shards or {}).get("Shards") or {}).items():
+                # The key is "<registry>/<cluster>", as "Kubernetes/west".
+                addresses = by_cluster.setdefault(str(key).partition("/")[2], [])
+                for endpoint in endpoints or []:
+                    addresses += [str(a) for a in endpoint.get("Addresses") or []]
+    return found
+
+
+def sync_seen(
+    view: t.Mapping[str, RemoteCluster], wanted: t.Iterable[str], gone: t.Iterable[str] = ()
+) -> tuple[bool, dict[str, str]]:
+    """Whether all ``wanted`` are synced and none of ``gone`` is there; and what is not as it should be."""
+    wrong = {}
+    for name in wanted:
+        status = view[name].status if name in view else "istiod does not know it"
+        if status != SYNCED:
+            wrong[name] = status
+    for name in gone:
+        if name in view:
+            wrong[name] = f"still there ({view[name].status})"
+    return not wrong, wrong
+
+
+_CAUSES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"connection refused",
+        "nothing listens there, or a firewall or the API's authorized networks turn istiod away",
+        "let {watcher}'s pods reach it, or set cluster_peer_endpoint of {watched}",
+    ),
+    (
+        r"i/o timeout|context deadline exceeded|TLS handshake timeout|Client\.Timeout|no route to host|"
+        r"network is unreachable",
+        "packets from {watcher}'s pods do not come back: no route, a firewall, or a private endpoint",
+        "allow {watcher}'s egress to it, or set cluster_peer_endpoint of {watched}",
+    ),
+    (
+        r"x509|tls: |certificate",
+        "the API server's certificate is not of the CA in the remote secret, or does not cover this address",
+        "set cluster_peer_endpoint of {watched} to a name or address that its certificate covers",
+    ),
+    (
+        r"Unauthorized|the server has asked for the client to provide credentials",
+        "the token is not accepted: it has expired, or its service account was made anew",
+        "run the peering stage with --limit {watcher},{watched}",
+    ),
+    (
+        r"forbidden",
+        "the reader account lacks its role in {watched}",
+        "run the control_plane stage with --limit {watched}",
+    ),
+    (
+        r"no such host|server misbehaving",
+        "the name is not known to {watcher}'s DNS",
+        "set cluster_peer_endpoint of {watched} to a name or address that {watcher} can resolve",
+    ),
+)
+
+
+def diagnose(log: str, watcher: str, watched: str, server: str, status: str) -> tuple[str, str, str]:
+    """``(seen, means, next)`` for an edge that does not sync, from the newest telling line of istiod's log.
+
+    Args:
+        log: tail of istiod's log.
+        server: the API address in the remote secret.
+        status: what clusterz says.
+    """
+    where = urllib.parse.urlsplit(server).netloc
+    about = [line for line in log.splitlines() if where in line or re.search(rf"\b{re.escape(watched)}\b", line)]
+    for line in reversed(about):
+        for pattern, means, advice in _CAUSES:
+            found = re.search(pattern, line)
+            if found:
+                names = {"watcher": watcher, "watched": watched}
+                return (
+                    f"{watched}'s API at {server}: {_phrase(line, found)}, from istiod of {watcher}",
+                    means.format(**names),
+                    advice.format(**names),
+                )
+    if "does not know" in status:
+        return (
+            f"istiod of {watcher} does not list {watched}",
+            "another Secret holds this cluster, the Secret is not in istiod's namespace, or the names differ",
+            f"compare istioctl remote-clusters with global.multiCluster.clusterName of {watched}",
+        )
+    return (
+        f"istiod of {watcher} says {status} for {watched} at {server}",
+        "istiod has not read that cluster yet; its log names no reason",
+        f"look at the log of istiod in {watcher}, then run again with --limit {watcher},{watched}",
+    )
+
+
+def _phrase(line: str, found: re.Match[str]) -> str:
+    """The words around the cause, without what may be a credential."""
+    start = max(line.rfind(": ", 0, found.start()) + 2, found.start() - 60, 0)
+    end = line.find('"', found.end())
+    return line[start : end if 0 < end < found.end() + 120 else found.end() + 60].strip()

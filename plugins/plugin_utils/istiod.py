@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Questions to a running istiod. Its image may hold nothing but its own binary, so that is what asks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istiod_view import (
+    RemoteCluster,
+    parse_clusterz,
+    sync_seen,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["await_sync", "debug_page", "istiod_pods"]
+
+CONTAINER = "discovery"
+_BETWEEN_LOOKS = 0.3
+"""Seconds between two looks at a page that cannot be watched."""
+
+
+async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
+    """Names of the running istiod pods of a revision. Raises FleetError when there is none."""
+    pods = await kube.pods(namespace, {"app": "istiod"})
+    of_revision = [p for p in pods if (p["metadata"].get("labels") or {}).get("istio.io/rev") == revision]
+    running = [
+        str(pod["metadata"]["name"])
+        for pod in of_revision
+        if any(
+            c.get("name") == CONTAINER and c.get("ready")
+            for c in (pod.get("status") or {}).get("containerStatuses") or []
+        )
+    ]
+    if not running:
+        raise FleetError(
+            f"no istiod of revision {revision} is ready",
+            cluster=kube.cluster,
+            obj=f"Namespace {namespace}",
+            seen=f"{len(pods)} istiod pods, {len(of_revision)} of this revision, 0 ready",
+            means="the control plane was not installed, or does not run",
+            next_step=f"run the control_plane stage with --limit {kube.cluster}",
+        )
+    return running
+
+
+async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: float = 30) -> str:
+    """The text of one of istiod's debug pages, such as ``clusterz``."""
+    done = await kube.exec(
+        namespace, pod, CONTAINER, ["pilot-discovery", "request", "GET", f"/debug/{page}"], timeout=timeout
+    )
+    if done.code != 0:
+        raise FleetError(
+            f"istiod does not show /debug/{page}",
+            cluster=kube.cluster,
+            obj=f"Pod {namespace}/{pod}",
+            seen=(done.stderr or done.stdout).strip()[-200:],
+            next_step="look at istiod's log",
+        )
+    return str(done.stdout)
+
+
+async def await_sync(
+    kube: t.Any, namespace: str, pods: t.Iterable[str], wanted: t.Sequence[str], gone: t.Sequence[str], timeout: float
+) -> dict[str, tuple[str, str]]:
+    """Wait until every istiod pod has synced ``wanted`` and forgotten ``gone``.
+
+    Returns:
+        What was still wrong after ``timeout`` seconds, as ``{cluster: (pod, status)}``; empty: all is well.
+    """
+    deadline = time.monotonic() + timeout
+
+    async def one(pod: str) -> dict[str, tuple[str, str]]:
+        while True:
+            view: dict[str, RemoteCluster] = parse_clusterz(await debug_page(kube, namespace, pod, "clusterz"))
+            done, wrong = sync_seen(view, wanted, gone)
+            if done or time.monotonic() >= deadline:
+                return {name: (pod, status) for name, status in wrong.items()}
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+    left: dict[str, tuple[str, str]] = {}
+    for found in await asyncio.gather(*(one(pod) for pod in pods)):
+        left.update(found)
+    return left
