@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.host import adapt_host, host_record
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, KindFleet, Spec
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
@@ -42,6 +43,8 @@ class ActionModule(FleetAction):
             # The hosts of a play run side by side; one of them makes the network they share.
             with open(directory / "network.lock", "w", encoding="utf-8") as handle:
                 fcntl.flock(handle, fcntl.LOCK_EX)
+                for line in adapt_host(host_record(args["bin"])):
+                    self.say(f"  this machine: {line}")
                 made_network = await local.ensure_network(fleet.engine_network)
         labels = {
             "topology.kubernetes.io/region": cluster.region,

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.host import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_network import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
@@ -31,7 +33,7 @@ class ActionModule(FleetAction):
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, pathlib.Path(fleet.directory), engine, str(pathlib.Path(args["bin"]) / "kind"))
         if args["state"] == "absent":
-            return await self._absent(local)
+            return await self._absent(local, args["bin"], all(c.provider == "kind" for c in fleet.clusters.values()))
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
             for number, cluster in enumerate(fleet.clusters.values())
@@ -47,8 +49,12 @@ class ActionModule(FleetAction):
         )
         return result([Change(name, "PodNetwork", name, CHANGED) for name in changed], with_diff=False)
 
-    async def _absent(self, local: KindFleet) -> dict[str, t.Any]:
+    async def _absent(self, local: KindFleet, programs: str, only_local: bool) -> dict[str, t.Any]:
         if self.check_mode or not await local.remove_network():
             return result([])
-        (local.directory / "network.lock").unlink(missing_ok=True)
+        if only_local:
+            # No cluster is left that its kubeconfigs, certificates and reports could be of use to.
+            shutil.rmtree(local.directory, ignore_errors=True)
+        if not await local.other_fleets():
+            restore_host(host_record(programs))
         return result([Change("", "Network", local.network_name, REMOVED)], with_diff=False)

@@ -13,11 +13,11 @@ import typing as t
 import yaml
 
 from ..errors import FleetError
-from .command import run
+from .command import failed, run
 from .engine import FLEET_LABEL, Engine, address_of, network_labels, network_subnets
 from .kind_addresses import choose_subnet, container_range
 from .machine import kind_patches
-from .revive import revive
+from .revive import revive, settle
 
 __all__ = ["KindCluster", "KindFleet", "Spec"]
 
@@ -96,6 +96,11 @@ class KindFleet:
         )
         return True
 
+    async def other_fleets(self) -> bool:
+        """Whether a network of any fleet of this project is left."""
+        done = await self.engine.run("network", "ls", "--quiet", "--filter", f"label={FLEET_LABEL}")
+        return bool(done.out.split())
+
     async def remove_network(self) -> bool:
         """Take the network away if no container is on it any more; whether it was."""
         if not await self.subnet():
@@ -140,6 +145,8 @@ class KindCluster:
         container = await self.inspect()
         state = "unchanged"
         if container is not None:
+            if not dry_run and settle(self.fleet.engine, container):
+                container = await self.inspect() or container
             birth = await self._birth()
             if birth is None:
                 say(f"  {self.name}: its creation was cut off; making it anew")
@@ -170,6 +177,7 @@ class KindCluster:
             return "unchanged"
         if not dry_run:
             if container is not None:
+                settle(self.fleet.engine, container)
                 await self._delete()
             path.unlink(missing_ok=True)
         return "removed"
@@ -240,10 +248,13 @@ class KindCluster:
     async def _birth(self) -> dict[str, t.Any] | None:
         # `cp` reads a stopped container too, which `exec` cannot.
         done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
-        start, end = done.out.find("{"), done.out.rfind("}")
-        if done.code != 0 or start < 0:
-            return None
-        found: dict[str, t.Any] = json.loads(done.out[start : end + 1])
+        if done.code != 0:
+            said = done.err.lower()
+            if "no such file" in said or "could not find the file" in said:
+                return None
+            # Taking "cannot be read" for "is not there" would delete a cluster that only looks ill.
+            raise failed("looking into the node", done, cluster=self.name)
+        found: dict[str, t.Any] = json.loads(done.out[done.out.index("{") : done.out.rindex("}") + 1])
         return found
 
     def _refuse_changes(self, spec: Spec, birth: t.Mapping[str, t.Any]) -> None:

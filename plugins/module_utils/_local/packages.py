@@ -50,7 +50,9 @@ async def ensure_programs(programs: t.Mapping[str, str], say: t.Callable[[str], 
 
 
 def _which(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/lib/podman:/usr/libexec/podman")
+    return shutil.which(
+        program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/lib/podman:/usr/libexec/podman"
+    )
 
 
 def _is_debian(release: pathlib.Path = pathlib.Path("/etc/os-release")) -> bool:

@@ -11,7 +11,31 @@ import typing as t
 from ..errors import FleetError
 from .engine import Engine, address_of
 
-__all__ = ["revive"]
+__all__ = ["revive", "settle"]
+
+
+def settle(engine: Engine, container: t.Mapping[str, t.Any]) -> bool:
+    """Make podman see that a container's processes are gone; whether there was anything to see.
+
+    podman learns of a container's end from a file that its monitor (conmon) writes: <tmp dir>/exits/<id>, holding
+    the exit status (libpod, oci_conmon). When the monitor was killed too, podman waits for that file for ever: it goes
+    on saying "running" or "stopping", and start, stop, cp and rm refuse.
+    """
+    status = str((container.get("State") or {}).get("Status"))
+    if engine.name != "podman" or status not in ("running", "stopping", "paused") or engine.alive(container):
+        return False
+    monitor = int((container.get("State") or {}).get("ConmonPid") or 0)
+    if status == "stopping" and monitor and os.path.exists(f"/proc/{monitor}"):
+        return False
+    if os.geteuid() == 0:
+        root = pathlib.Path("/run/libpod")
+    else:
+        root = pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp"
+    exits = root / "exits"
+    if not exits.is_dir():
+        return False
+    (exits / str(container["Id"])).write_text("137")
+    return True
 
 
 async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str) -> None:
@@ -21,9 +45,6 @@ async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str,
         FleetError: the engine cannot start it, for example because its port is taken by now.
     """
     name = str(container["Name"]).lstrip("/")
-    status = str((container.get("State") or {}).get("Status"))
-    if engine.name == "podman" and status in ("running", "stopping", "paused"):
-        _tell_podman_it_exited(container)
     address = address_of(container, network) or _reserved_address(container, network)
     if address:
         # Engines give a stopped container another address when it starts. Joined by hand with its own, it keeps it.
@@ -54,19 +75,3 @@ def _reserved_address(container: t.Mapping[str, t.Any], network: str) -> str:
     networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
     config = (networks.get(network) or {}).get("IPAMConfig") or {}
     return str(config.get("IPv4Address") or "")
-
-
-def _tell_podman_it_exited(container: t.Mapping[str, t.Any]) -> None:
-    """Leave the exit file that conmon would have left.
-
-    podman learns of a container's end from a file that its monitor (conmon) writes. When the monitor was killed
-    too, podman waits for that file for ever: it says "running" or "stopping", and start, stop and rm refuse. The file
-    holds the exit status and is named after the container (libpod, oci_conmon: <tmp dir>/exits/<id>).
-    """
-    if os.geteuid() == 0:
-        root = pathlib.Path("/run/libpod")
-    else:
-        root = pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp"
-    exits = root / "exits"
-    if exits.is_dir():
-        (exits / str(container["Id"])).write_text("137")
