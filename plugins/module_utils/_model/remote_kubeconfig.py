@@ -67,7 +67,6 @@ def render(access: RemoteAccess) -> str:
         f"  name: {name}",
         f"current-context: {name}",
         "kind: Config",
-        "preferences: {}",
         "users:",
         f"- name: {name}",
         "  user:",

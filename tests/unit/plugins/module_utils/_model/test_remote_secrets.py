@@ -127,7 +127,6 @@ def test_the_kubeconfig_says_what_istioctls_says() -> None:
     assert document == {
         "apiVersion": "v1",
         "kind": "Config",
-        "preferences": {},
         "current-context": "on",
         "clusters": [
             {"name": "on", "cluster": {"certificate-authority-data": CA, "server": "https://on.example:6443"}}

@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Peering against two real API servers (istiod's part is proven on the local fleet)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_kubeconfig as rk
+from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.plugin_utils import peering_reads
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_run import Options, Outcome, PeeringRun
+
+from . import control_plane
+
+SYSTEM = "istio-system"
+ACCOUNT = peering_reads.ACCOUNT
+
+
+def in_loop(test: t.Callable[..., t.Coroutine[t.Any, t.Any, None]]) -> t.Callable[..., None]:
+    @functools.wraps(test)
+    def run(*args: t.Any, **kwargs: t.Any) -> None:
+        asyncio.run(test(*args, **kwargs))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def planes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, control_plane.ControlPlane]]:
+    started = {name: control_plane.start(tmp_path_factory.mktemp(name)) for name in ("west", "east")}
+    yield started
+    for plane in started.values():
+        plane.stop()
+
+
+@pytest.fixture(autouse=True)
+def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test's API servers listen on loopback only, which the product refuses for good reasons."""
+    monkeypatch.setattr(
+        "ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address._refuse_unreachable", lambda *_: None
+    )
+
+
+def fleet(planes: dict[str, control_plane.ControlPlane], **more: dict[str, t.Any]) -> Fleet:
+    """west by kubeconfig and context, east by address, token and CA: both kinds of connection."""
+    west, east = planes["west"], planes["east"]
+    hosts: dict[str, dict[str, t.Any]] = {
+        "west": {"cluster_kubeconfig": str(west.kubeconfig), "cluster_context": "admin"},
+        "east": {
+            "cluster_api_url": east.server,
+            "cluster_api_token": control_plane.ADMIN_TOKEN,
+            "cluster_api_ca": east.ca_pem,
+        },
+    }
+    for name, variables in more.items():
+        hosts.setdefault(name, {}).update(variables)
+    for variables in hosts.values():
+        variables.setdefault("cluster_provider", "kubeconfig")
+        variables.setdefault("fleet_name", "test")
+    return Fleet.from_inventory(hosts)
+
+
+async def prepared(planes: dict[str, control_plane.ControlPlane]) -> Fleet:
+    """Both clusters as the base chart leaves them, without any remote secret."""
+    made = fleet(planes)
+    for name, cluster in made.clusters.items():
+        async with Kube.connect(cluster.connection, cluster=name) as kube:
+            about = {"namespace": SYSTEM}
+            await kube.apply(
+                [
+                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}},
+                    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, **about}},
+                    {
+                        "apiVersion": "v1",
+                        "kind": "ConfigMap",
+                        "metadata": {"name": "kube-root-ca.crt", **about},
+                        "data": {"ca.crt": planes[name].ca_pem},
+                    },
+                ]
+            )
+            for secret in await kube.list("v1", "Secret", SYSTEM):
+                await kube.delete("v1", "Secret", secret["metadata"]["name"], SYSTEM)
+    return made
+
+
+async def peer(made: Fleet, play: t.Sequence[str] = (), **options: t.Any) -> Outcome:
+    return await PeeringRun(made, play or list(made.clusters), Options(sync=False, **options)).run()
+
+
+async def secrets(made: Fleet, name: str) -> dict[str, dict[str, t.Any]]:
+    async with Kube.connect(made.clusters[name].connection, cluster=name) as kube:
+        found = await kube.list("v1", "Secret", SYSTEM, {rs.LABEL: "true"})
+        return {s["metadata"]["name"]: s for s in found}
+
+
+def access(secret: dict[str, t.Any], key: str) -> rk.RemoteAccess:
+    found = rk.parse(base64.b64decode(secret["data"][key]).decode(), key)
+    assert found is not None
+    return found
+
+
+def actions(outcome: Outcome) -> dict[str, str]:
+    return {f"{e['watcher']}>{e['watched']}": e["action"] for e in outcome.edges}
+
+
+@in_loop
+async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
+    planes: dict[str, control_plane.ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await prepared(planes)
+    planned = await peer(made, dry_run=True)
+    assert actions(planned) == {"west>east": "add", "east>west": "add"}
+    assert [c.action for c in planned.changes] == ["created", "created"]
+    assert await secrets(made, "west") == {}
+
+    first = await peer(made)
+    assert first.failures == {}
+    assert first.summary == "2 edges: 2 added, 0 renewed, 0 removed · all synced"
+    held = access((await secrets(made, "west"))[rs.BUNDLE], "east")
+    assert held.server == planes["east"].server
+    connection = Connection(server=held.server, token=held.token, ca_pem=base64.b64decode(held.ca).decode())
+    async with Kube.connect(connection, cluster="east") as kube:
+        review = await kube.transport.request(
+            "POST",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
+        )
+    assert review["status"]["userInfo"]["username"] == f"system:serviceaccount:{SYSTEM}:{ACCOUNT}"
+
+    async def forbidden(*_: t.Any, **__: t.Any) -> None:
+        raise AssertionError("a run with nothing to do asked for a token")
+
+    monkeypatch.setattr(Kube, "token", forbidden)
+    before = {n: (await secrets(made, n))[rs.BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
+    again = await peer(made)
+    assert set(actions(again).values()) == {"keep"}
+    assert again.changes == []
+    assert before == {n: (await secrets(made, n))[rs.BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
+    for outcome in (planned, first):
+        shown = "".join(c.before + c.after for c in outcome.changes) + repr(outcome)
+        assert held.token not in shown
+        assert "eyJ" not in shown
+
+
+@in_loop
+async def test_due_tokens_are_renewed(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made, lifetime=3600, renew_before=600)
+    before = access((await secrets(made, "west"))[rs.BUNDLE], "east").token
+    outcome = await peer(made, ["east"], lifetime=7200, renew_before=3700)
+    assert set(actions(outcome).values()) == {"renew"}
+    assert access((await secrets(made, "west"))[rs.BUNDLE], "east").token != before
+    assert set(actions(await peer(made, renew_before=3700)).values()) == {"keep"}
+
+
+@in_loop
+async def test_an_account_made_anew_ends_its_tokens(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    async with Kube.connect(made.clusters["east"].connection, cluster="east") as kube:
+        await kube.delete("v1", "ServiceAccount", ACCOUNT, SYSTEM)
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": SYSTEM}}
+        await kube.apply([account])
+    assert actions(await peer(made)) == {"west>east": "renew", "east>west": "keep"}
+
+
+@in_loop
+async def test_an_edge_that_the_graph_no_longer_has_goes(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    partial = fleet(planes, west={"mesh_peers": []})
+    outcome = await peer(partial)
+    assert actions(outcome) == {"west>east": "remove", "east>west": "keep"}
+    assert await secrets(made, "west") == {}
+    assert actions(await peer(made, ["east"])) == {"west>east": "add", "east>west": "keep"}
+
+
+@in_loop
+async def test_absent_takes_both_directions(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    outcome = await peer(made, ["east"], absent=True)
+    assert actions(outcome) == {"west>east": "remove", "east>west": "remove"}
+    assert await secrets(made, "west") == {}
+    assert await secrets(made, "east") == {}
+
+
+@in_loop
+async def test_a_dead_cluster_fails_alone(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    dead = {
+        "cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}",
+        "cluster_api_token": "x",
+        "cluster_api_ca": planes["west"].ca_pem,
+    }
+    outcome = await peer(fleet(planes, south=dead))
+    assert set(outcome.failures) == {"south"}
+    assert "refused" in str(outcome.failures["south"][0]).lower()
+    in_place = {f"{e['watcher']}>{e['watched']}" for e in outcome.edges if e["in_place"]}
+    assert in_place == {"west>east", "east>west"}
+    assert set((await secrets(made, "west"))[rs.BUNDLE]["data"]) == {"east"}
+    # A cluster of nobody's concern that does not answer is not asked for.
+    assert (
+        await peer(fleet(planes, south={**dead, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
+    ).failures == {}
+
+
+@in_loop
+async def test_a_certificate_that_does_not_cover_the_address(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    other = planes["east"].server.replace("127.0.0.1", "127.0.0.2")
+    bad = fleet(planes, east={"cluster_peer_endpoint": other})
+    outcome = await peer(bad)
+    text = str(outcome.failures.get("east", [""])[0])
+    # The server binds 127.0.0.1 alone, so a refused connection on 127.0.0.2 is left for istiod to prove.
+    assert text == "" and (await secrets(made, "west"))[rs.BUNDLE]
+    named = fleet(planes, east={"cluster_peer_endpoint": planes["east"].server.replace("127.0.0.1", "localhost")})
+    outcome = await peer(named)
+    assert "certificate does not hold" in str(outcome.failures["east"][0])
+
+
+def _istioctl(plane: control_plane.ControlPlane, *args: str) -> str:
+    program = control_plane.program("istioctl")
+    done = subprocess.run(
+        [str(program), f"--kubeconfig={plane.kubeconfig}", *args], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _kubectl_apply(plane: control_plane.ControlPlane, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "secret.yaml"
+    path.write_text(text)
+    program = control_plane.program("kubectl")
+    subprocess.run(
+        [str(program), f"--kubeconfig={plane.kubeconfig}", "apply", "-f", str(path)], check=True, capture_output=True
+    )
+
+
+async def _static_token_of(made: Fleet, name: str, planes: dict[str, control_plane.ControlPlane]) -> None:
+    """What the token controller does, which these control planes run without: a token in the token Secret."""
+    async with Kube.connect(made.clusters[name].connection, cluster=name) as kube:
+        token, _expires = await kube.token(SYSTEM, ACCOUNT, seconds=86400 * 300)
+        await kube.apply(
+            [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {
+                        "name": peering_reads.TOKEN_SECRET,
+                        "namespace": SYSTEM,
+                        "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
+                    },
+                    "type": "kubernetes.io/service-account-token",
+                    "data": {
+                        "token": base64.b64encode(token.encode()).decode(),
+                        "ca.crt": base64.b64encode(planes[name].ca_pem.encode()).decode(),
+                    },
+                }
+            ]
+        )
+
+
+@in_loop
+async def test_equal_to_istioctls_and_taken_over_from_it(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    made = await prepared(planes)
+    await _static_token_of(made, "east", planes)
+    await _static_token_of(made, "west", planes)
+    theirs_text = _istioctl(
+        planes["east"], "create-remote-secret", "--name=east", f"--server={planes['east'].server}", "--context=token"
+    )
+    await peer(made, static=True)
+    ours = (await secrets(made, "west"))[rs.BUNDLE]
+    (theirs,) = [document for document in yaml.safe_load_all(theirs_text) if document]
+    assert yaml.safe_load(base64.b64decode(ours["data"]["east"])) == yaml.safe_load(theirs["stringData"]["east"])
+    assert ours["metadata"]["labels"][rs.LABEL] == theirs["metadata"]["labels"][rs.LABEL] == "true"
+    assert ours["metadata"]["annotations"][rs.ANNOTATION] == theirs["metadata"]["annotations"][rs.ANNOTATION]
+
+    # Taken over: in place, the same bytes, once.
+    await peer(made, absent=True)
+    _kubectl_apply(planes["west"], theirs_text, tmp_path)
+    before = (await secrets(made, "west"))["istio-remote-secret-east"]
+    outcome = await peer(made, static=True)
+    assert actions(outcome)["west>east"] == "adopt"
+    after = await secrets(made, "west")
+    assert set(after) == {"istio-remote-secret-east"}
+    assert after["istio-remote-secret-east"]["data"] == before["data"]
+    assert actions(await peer(made, static=True))["west>east"] == "keep"
+    # Then renewed as ours, though kubectl wrote it first, and removed.
+    renewed = await peer(made)
+    assert actions(renewed)["west>east"] in ("keep", "renew") and renewed.failures == {}
+    await peer(made, absent=True)
+    assert await secrets(made, "west") == {}
+
+
+@in_loop
+async def test_a_secret_of_somebody_else_is_left_alone(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "istio-remote-secret-east",
+            "namespace": SYSTEM,
+            "labels": {rs.LABEL: "true", "istio.io/owned-by": "mesh.googleapis.com"},
+            "annotations": {rs.ANNOTATION: "east"},
+        },
+        "stringData": {"east": "not ours to read"},
+    }
+    async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
+        await kube.apply([foreign], manager="somebody")
+    before = await secrets(made, "west")
+    outcome = await peer(made)
+    assert actions(outcome) == {"west>east": "provided", "east>west": "add"}
+    assert "left alone" in outcome.warnings[0]
+    assert await secrets(made, "west") == before
+    await peer(made, absent=True)
+    assert await secrets(made, "west") == before
