@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, ensure
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, default_directory, ensure
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
 
@@ -39,7 +38,7 @@ class ActionModule(FleetAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         wanted = Wanted(
             source=args["source"],
-            directory=pathlib.Path(args["directory"] or default_directory()),
+            directory=pathlib.Path(args["directory"]) if args["directory"] else default_directory(),
             engine=args["engine"],
             files=pathlib.Path(args["files"]),
             versions={k: str(v) for k, v in args["versions"].items()},
@@ -68,8 +67,3 @@ class ActionModule(FleetAction):
             "artifacts_source_found": found.source,
         }
         return result(changes, summary=summary, with_diff=False, ansible_facts=facts)
-
-
-def default_directory() -> str:
-    """``$XDG_CACHE_HOME/mesh.fleet/artifacts``, or ``~/.cache/mesh.fleet/artifacts``."""
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "mesh.fleet", "artifacts")

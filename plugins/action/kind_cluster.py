@@ -9,6 +9,7 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import adapt_host, host_record
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, KindFleet, Spec
@@ -22,11 +23,12 @@ class ActionModule(FleetAction):
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
-        "bin": {"type": "path", "required": True},
+        "bin": {"type": "path", "default": ""},
         "image": {"type": "str", "default": ""},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        args["bin"] = args["bin"] or str(default_directory() / "bin")
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         directory = pathlib.Path(fleet.directory)

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindFleet
@@ -22,13 +23,14 @@ class ActionModule(FleetAction):
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
-        "bin": {"type": "path", "required": True},
+        "bin": {"type": "path", "default": ""},
         "files": {"type": "path", "required": True},
         "image": {"type": "str", "default": ""},
         "timeout": {"type": "int", "default": 180},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        args["bin"] = args["bin"] or str(default_directory() / "bin")
         fleet = self.fleet(task_vars)
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, pathlib.Path(fleet.directory), engine, str(pathlib.Path(args["bin"]) / "kind"))

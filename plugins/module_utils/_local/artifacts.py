@@ -17,7 +17,7 @@ from .registry_build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
 from .registry_build import RegistryBuild
 from .upstream_build import UpstreamBuild, choose_source
 
-__all__ = ["Artifacts", "Wanted", "ensure"]
+__all__ = ["Artifacts", "Wanted", "default_directory", "ensure"]
 
 _NODE_PROGRAMS = {
     "podman": "podman",
@@ -62,6 +62,11 @@ class Artifacts:
     engine: str
     built: tuple[str, ...]
     installed: tuple[str, ...]
+
+
+def default_directory() -> pathlib.Path:
+    """``$XDG_CACHE_HOME/mesh.fleet/artifacts``, or ``~/.cache/mesh.fleet/artifacts`` (XDG base directories)."""
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "mesh.fleet" / "artifacts"
 
 
 async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = False) -> Artifacts:
