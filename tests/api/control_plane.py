@@ -130,7 +130,7 @@ class ControlPlane:
             f"--service-account-private-key-file={self.directory / 'sa.key'}",
             f"--root-ca-file={self.directory / 'ca.crt'}",
             "--controllers=namespace-controller,serviceaccount-controller,deployment-controller,"
-            "replicaset-controller,garbage-collector-controller,root-ca-certificate-publisher-controller",
+            "replicaset-controller,garbage-collector-controller",
             "--bind-address=127.0.0.1",
             f"--secure-port={free_port()}",
             "--use-service-account-credentials=false",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Server-side apply and removal of many objects at once."""
+"""Server-side apply of many objects at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import asyncio
 import typing as t
 
 from ..errors import FleetError
-from ..results import CREATED, REMOVED, UNCHANGED, Change
-from .conditions import crd_established, gone
+from ..results import CREATED, Change
+from .conditions import crd_established
 from .diffs import Object, change_of, described, normalized, shown
 from .discovery import from_crd
 from .errors import ApiError, conflicts
@@ -17,7 +17,17 @@ from .errors import ApiError, conflicts
 if t.TYPE_CHECKING:
     from .client import Kube
 
-__all__ = ["FIELD_MANAGER", "MANAGED_BY", "PART_OF", "apply", "owner_labels", "prune", "remove"]
+__all__ = [
+    "FIELD_MANAGER",
+    "MANAGED_BY",
+    "PART_OF",
+    "all_of",
+    "apply",
+    "checked",
+    "identity",
+    "owner_labels",
+    "phase_of",
+]
 
 FIELD_MANAGER = "mesh.fleet"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -27,6 +37,7 @@ _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
 _CRD_TIMEOUT = 30.0
 _SERVED_TIMEOUT = 10.0
+_WEBHOOK_STARTS = ("connect: connection refused", "no endpoints available for service")
 
 
 def owner_labels(part_of: str) -> dict[str, str]:
@@ -34,7 +45,7 @@ def owner_labels(part_of: str) -> dict[str, str]:
     return {MANAGED_BY: "mesh.fleet", PART_OF: part_of}
 
 
-def _phase(obj: t.Mapping[str, t.Any]) -> int:
+def phase_of(obj: t.Mapping[str, t.Any]) -> int:
     """What others need comes first; what starts pods comes last, so that a pod finds its account and
     configuration at its first try."""
     kind = obj.get("kind")
@@ -75,7 +86,7 @@ def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
     return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
 
 
-async def _all(kube: Kube, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
+async def all_of(kube: Kube, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
     """Run ``work`` with the client's bound; raise one error for all that failed."""
     gate = asyncio.Semaphore(kube.concurrency)
 
@@ -122,9 +133,9 @@ async def apply(
         return [_created(kube, obj, obj, mask, diff) for obj in wanted]
     changes: list[Change] = []
     for phase in range(3):
-        batch = [obj for obj in wanted if _phase(obj) == phase]
+        batch = [obj for obj in wanted if phase_of(obj) == phase]
         jobs = [_apply_one(kube, obj, dry_run, mask, diff, take_over, manager) for obj in batch]
-        changes += await _all(kube, jobs, "applied")
+        changes += await all_of(kube, jobs, "applied")
         crds = [obj for obj in batch if obj["kind"] == "CustomResourceDefinition"]
         if crds and not dry_run:
             await asyncio.gather(*(_established(kube, crd) for crd in crds))
@@ -146,7 +157,7 @@ def _created(kube: Kube, desired: Object, after: Object, mask: bool, diff: bool)
 async def _established(kube: Kube, crd: Object) -> None:
     name = crd["metadata"]["name"]
     await kube.wait(crd["apiVersion"], crd["kind"], name, until=crd_established, timeout=_CRD_TIMEOUT)
-    kube.learn(from_crd(crd))
+    kube.kinds.learn(from_crd(crd))
 
 
 async def _apply_one(
@@ -185,8 +196,8 @@ async def _apply_one(
 
 
 async def _patch(kube: Kube, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
-    """The apply itself. A kind whose CRD was established a moment ago may be unknown to the server for
-    some milliseconds: that is asked again, up to a limit."""
+    """The apply itself, asked again for some seconds when only a moment is missing: a kind whose CRD was
+    just established, or a webhook whose pod is ready while the way to it is not yet."""
     deadline = asyncio.get_running_loop().time() + _SERVED_TIMEOUT
     while True:
         try:
@@ -202,10 +213,15 @@ async def _patch(kube: Kube, path: str, params: dict[str, str], desired: Object,
             )
             return answer
         except ApiError as error:
-            fresh = error.status == 404 and error.reason == "" and kube.is_fresh(desired["apiVersion"], desired["kind"])
-            if not fresh or asyncio.get_running_loop().time() > deadline:
+            fresh = (
+                error.status == 404
+                and error.reason == ""
+                and kube.kinds.is_fresh(desired["apiVersion"], desired["kind"])
+            )
+            starting = error.status == 500 and any(text in error.seen for text in _WEBHOOK_STARTS)
+            if not (fresh or starting) or asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05 if fresh else 0.5)
 
 
 def _applying(error: ApiError) -> ApiError:
@@ -228,112 +244,3 @@ def _conflict(error: ApiError, owners: t.Sequence[tuple[str, str]]) -> FleetErro
         next_step=f"take the fields out of what {' and '.join(fields)} applies or out of ours, "
         f"or allow to take over from {' and '.join(fields)}",
     )
-
-
-async def delete(
-    kube: Kube, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
-) -> Change:
-    """Delete one object; ``live`` when it was read already (then exactly that one is deleted)."""
-    meta = obj["metadata"]
-    name, namespace = str(meta["name"]), str(meta.get("namespace") or "")
-    unchanged = Change(kube.cluster, str(obj["kind"]), name, UNCHANGED, namespace=namespace)
-    if kube.absent:
-        return unchanged
-    try:
-        resource = await kube.resource(str(obj["apiVersion"]), str(obj["kind"]), obj=described(obj))
-    except ApiError as error:
-        if error.status == 404:  # no such kind, so no such object
-            return unchanged
-        raise
-    if resource.namespaced and not namespace:
-        raise FleetError(
-            "no namespace is given", cluster=kube.cluster, obj=described(obj), next_step="set metadata.namespace"
-        )
-    path = resource.path(namespace, name)
-    before = live or await kube.get_path(path, obj=described(obj))
-    if before is None:
-        return unchanged
-    if not before["metadata"].get("deletionTimestamp"):
-        options: dict[str, t.Any] = {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "propagationPolicy": "Background",
-            "preconditions": {"uid": before["metadata"]["uid"]},
-        }
-        if dry_run:
-            options["dryRun"] = ["All"]
-        try:
-            await kube.transport.request("DELETE", path, body=options, obj=described(obj), action="delete")
-        except ApiError as error:
-            if error.status != 404:
-                raise
-    return Change(
-        kube.cluster,
-        str(obj["kind"]),
-        name,
-        REMOVED,
-        namespace=namespace,
-        before=shown({"apiVersion": obj["apiVersion"], "kind": obj["kind"], **before}, mask=mask) if diff else "",
-    )
-
-
-async def remove(
-    kube: Kube,
-    objects: t.Iterable[t.Mapping[str, t.Any]],
-    *,
-    dry_run: bool,
-    mask: bool,
-    diff: bool,
-    wait: float,
-    lives: t.Mapping[tuple[str, ...], Object] | None = None,
-) -> list[Change]:
-    """Delete objects, those that others need last; with ``wait`` (seconds) until they are gone."""
-    wanted = checked(objects, kube.cluster, {})
-    changes: list[Change] = []
-    for phase in (2, 1, 0):
-        batch = [obj for obj in wanted if _phase(obj) == phase]
-        jobs = [
-            delete(kube, obj, dry_run=dry_run, mask=mask, diff=diff, live=(lives or {}).get(identity(obj)))
-            for obj in batch
-        ]
-        done = await _all(kube, jobs, "deleted")
-        changes += done
-        if wait and not dry_run:
-            removed = {(c.kind, c.namespace, c.name) for c in done if c.action == REMOVED}
-            await asyncio.gather(
-                *(
-                    kube.wait(obj["apiVersion"], obj["kind"], ident[3], ident[2], until=gone, timeout=wait)
-                    for obj in batch
-                    for ident in (identity(obj),)
-                    if ident[1:] in removed
-                )
-            )
-    return changes
-
-
-async def prune(
-    kube: Kube,
-    keep: t.Iterable[t.Mapping[str, t.Any]],
-    *,
-    labels: t.Mapping[str, str],
-    kinds: t.Iterable[tuple[str, str]],
-    namespace: str,
-    dry_run: bool,
-    mask: bool,
-    diff: bool,
-    wait: float,
-) -> list[Change]:
-    """See :meth:`Kube.prune`."""
-    if not labels:
-        raise ValueError("prune without labels would delete what is not ours")
-    if kube.absent:
-        return []
-    kept = {identity(obj) for obj in keep}
-    lives: dict[tuple[str, ...], Object] = {}
-    for found in await asyncio.gather(*(kube.list(*kind, namespace=namespace, labels=labels) for kind in kinds)):
-        for obj in found:
-            # What a controller made from an object of ours (with our labels copied) is the controller's.
-            owned = any(ref.get("controller") for ref in obj["metadata"].get("ownerReferences") or [])
-            if identity(obj) not in kept and not owned:
-                lives[identity(obj)] = obj
-    return await remove(kube, lives.values(), dry_run=dry_run, mask=mask, diff=diff, wait=wait, lives=lives)

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import datetime
 import types
 import typing as t
@@ -14,17 +12,18 @@ from .._model.fleet import Connection
 from ..errors import FleetError
 from ..results import Change
 from . import apply as applying
-from . import execs
+from . import execs, removal
 from .apply import FIELD_MANAGER, MANAGED_BY, PART_OF, owner_labels
 from .conditions import Condition
 from .connect import AbsentCluster, resolve
 from .diffs import Object
-from .discovery import KNOWN, Resource, nearest, prefix
+from .discovery import KNOWN, Resource
 from .errors import ApiError
 from .execs import ExecResult
 from .explain import explain_not_ready
-from .follow import follow
+from .kinds import Kinds
 from .transport import Transport
+from .waiting import selector_of, until_done, where_of
 
 __all__ = ["FIELD_MANAGER", "MANAGED_BY", "PART_OF", "ApiError", "ExecResult", "Kube", "owner_labels"]
 
@@ -59,9 +58,7 @@ class Kube:
         self._timeout = float(timeout)
         self._absent_ok = absent_ok
         self._transport: Transport | None = None
-        self._resources: dict[tuple[str, str], Resource] = dict(KNOWN)
-        self._fresh: set[tuple[str, str]] = set()
-        self._groups: dict[str, asyncio.Task[None]] = {}
+        self.kinds = Kinds()
 
     @classmethod
     def connect(
@@ -120,57 +117,8 @@ class Kube:
     # -- kinds ---------------------------------------------------------------------------------
 
     async def resource(self, api_version: str, kind: str, *, obj: str = "") -> Resource:
-        """How the server addresses a kind: from the table of common ones, else one GET per group version.
-
-        Raises:
-            ApiError: with status 404 when the server does not serve it (its CRD is not installed).
-        """
-        found = self._resources.get((api_version, kind))
-        if found:
-            return found
-        if api_version not in self._groups:
-            self._groups[api_version] = asyncio.ensure_future(self._discover(api_version))
-        try:
-            await self._groups[api_version]
-        except ApiError as error:
-            self._groups.pop(api_version, None)
-            if error.status != 404:
-                raise
-        found = self._resources.get((api_version, kind))
-        if found:
-            return found
-        self._groups.pop(api_version, None)  # a CRD may come later: ask again then
-        kinds = [name for group, name in self._resources if group == api_version]
-        raise ApiError(
-            f"this API server has no kind {kind} in {api_version}",
-            status=404,
-            cluster=self.cluster,
-            obj=obj or kind,
-            seen=f"{api_version} has {', '.join(sorted(kinds))}" if kinds else f"it has no {api_version}",
-            means=nearest(kind, kinds) or "its CRD is not installed",
-            next_step="install the CRD first, or correct apiVersion and kind",
-        )
-
-    async def _discover(self, api_version: str) -> None:
-        answer = await self.transport.request("GET", prefix(api_version), obj=api_version, action="discover")
-        self._keep(
-            Resource(api_version, str(entry["kind"]), str(entry["name"]), bool(entry["namespaced"]))
-            for entry in answer.get("resources") or []
-            if "/" not in entry["name"]
-        )
-
-    def _keep(self, resources: t.Iterable[Resource]) -> None:
-        for resource in resources:
-            self._resources[resource.api_version, resource.kind] = resource
-
-    def learn(self, resources: t.Iterable[Resource]) -> None:
-        """Take kinds for served whose CRD was just established."""
-        for resource in resources:
-            self._keep([resource])
-            self._fresh.add((resource.api_version, resource.kind))
-
-    def is_fresh(self, api_version: str, kind: str) -> bool:
-        return (api_version, kind) in self._fresh
+        """How the server addresses a kind, see :meth:`Kinds.find`."""
+        return await self.kinds.find(self.transport, api_version, kind, obj=obj)
 
     # -- read ----------------------------------------------------------------------------------
 
@@ -187,7 +135,7 @@ class Kube:
         """One object, or None when it (or its kind, or its namespace) does not exist."""
         if self.absent:
             return None
-        where = _where(kind, name, namespace)
+        where = where_of(kind, name, namespace)
         try:
             resource = await self.resource(api_version, kind, obj=where)
         except ApiError as error:
@@ -213,7 +161,7 @@ class Kube:
         """
         if self.absent:
             return []
-        where = _where(kind, "", namespace)
+        where = where_of(kind, "", namespace)
         try:
             resource = await self.resource(api_version, kind, obj=where)
         except ApiError as error:
@@ -222,7 +170,7 @@ class Kube:
             raise
         while True:
             try:
-                return await self._pages(resource, namespace, _selector(labels, fields), where)
+                return await self._pages(resource, namespace, selector_of(labels, fields), where)
             except ApiError as error:
                 if error.status == 404:
                     return []
@@ -263,7 +211,7 @@ class Kube:
             params["previous"] = "true"
         path = KNOWN["v1", "Pod"].path(namespace, pod, "log")
         return str(
-            await self.transport.request("GET", path, params=params, obj=_where("Pod", pod, namespace), action="log")
+            await self.transport.request("GET", path, params=params, obj=where_of("Pod", pod, namespace), action="log")
         )
 
     async def raw_get(self, path: str) -> t.Any:
@@ -329,7 +277,7 @@ class Kube:
             namespace: "" for every namespace.
             wait: seconds to wait until they are gone; 0 does not wait.
         """
-        return await applying.prune(
+        return await removal.prune(
             self,
             keep,
             labels=labels,
@@ -367,7 +315,7 @@ class Kube:
         wait: float = 0,
     ) -> Changes:
         """Delete many objects (by apiVersion, kind, name), namespaces and CRDs last."""
-        return await applying.remove(self, objects, dry_run=dry_run, mask=mask, diff=diff, wait=wait)
+        return await removal.remove(self, objects, dry_run=dry_run, mask=mask, diff=diff, wait=wait)
 
     async def token(
         self, namespace: str, account: str, *, seconds: int = 3600, audiences: t.Sequence[str] = ()
@@ -381,7 +329,7 @@ class Kube:
             "POST",
             path,
             body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec},
-            obj=_where("ServiceAccount", account, namespace),
+            obj=where_of("ServiceAccount", account, namespace),
             action="create token",
         )
         status = answer["status"]
@@ -403,7 +351,7 @@ class Kube:
         A non-zero exit code is a result, not an error. ``timeout`` in seconds for the whole command.
         """
         path = KNOWN["v1", "Pod"].path(namespace, pod, "exec")
-        where = _where("Pod", pod, namespace)
+        where = where_of("Pod", pod, namespace)
         return await execs.run(self.transport, path, container, command, stdin=stdin, timeout=timeout, obj=where)
 
     # -- wait ----------------------------------------------------------------------------------
@@ -426,7 +374,7 @@ class Kube:
         """
         if self.absent:
             return None
-        where = _where(kind, name, namespace)
+        where = where_of(kind, name, namespace)
         last: dict[str, Object | None] = {"": None}
 
         def one(items: t.Sequence[Object]) -> tuple[bool, str]:
@@ -434,9 +382,9 @@ class Kube:
             return until(last[""])
 
         try:
-            await self._wait(
-                api_version, kind, namespace, {"fieldSelector": f"metadata.name={name}"}, one, timeout, where
-            )
+            resource = await self.resource(api_version, kind, obj=where)
+            selector = {"fieldSelector": f"metadata.name={name}"}
+            await until_done(self.transport, resource, namespace, selector, one, timeout, where)
         except FleetError as error:
             if kind in _EXPLAINED and last[""] is not None and not isinstance(error, ApiError):
                 error.means = await explain_not_ready(self, last[""]) or error.means
@@ -456,62 +404,6 @@ class Kube:
         """As :meth:`wait`, for all objects that match: ``until`` takes the list of them."""
         if self.absent:
             return []
-        return await self._wait(
-            api_version, kind, namespace, _selector(labels, None), until, timeout, _where(kind, "", namespace)
-        )
-
-    async def _wait(
-        self,
-        api_version: str,
-        kind: str,
-        namespace: str,
-        selector: dict[str, str],
-        until: t.Callable[[t.Sequence[Object]], tuple[bool, str]],
-        timeout: float,
-        where: str,
-    ) -> Objects:
+        where = where_of(kind, "", namespace)
         resource = await self.resource(api_version, kind, obj=where)
-        state = {"seen": "the API server gave no answer"}
-
-        def trouble(error: ApiError) -> None:
-            state["seen"] = f"{error.what} ({error.seen})"
-
-        try:
-            async with (
-                asyncio.timeout(timeout),
-                contextlib.aclosing(
-                    t.cast(
-                        "t.AsyncGenerator[dict[str, Object], None]",
-                        follow(self.transport, resource, namespace, selector, where, trouble),
-                    )
-                ) as states,
-            ):
-                async for items in states:
-                    found = [*items.values()]
-                    done, state["seen"] = until(found)
-                    if done:
-                        return found
-        except TimeoutError:
-            pass
-        raise FleetError(
-            f"not as expected after {timeout:g} s",
-            cluster=self.cluster,
-            obj=where,
-            seen=state["seen"],
-            next_step="look at the object and its events, then run again",
-        )
-
-
-def _where(kind: str, name: str, namespace: str) -> str:
-    return " ".join(part for part in (kind, "/".join(p for p in (namespace, name) if p)) if part)
-
-
-def _selector(labels: t.Mapping[str, str] | str | None, fields: t.Mapping[str, str] | None) -> dict[str, str]:
-    params = {}
-    if labels:
-        params["labelSelector"] = (
-            labels if isinstance(labels, str) else ",".join(f"{key}={value}" for key, value in labels.items())
-        )
-    if fields:
-        params["fieldSelector"] = ",".join(f"{key}={value}" for key, value in fields.items())
-    return params
+        return await until_done(self.transport, resource, namespace, selector_of(labels, None), until, timeout, where)

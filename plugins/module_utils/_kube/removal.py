@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Deleting objects: named ones, and ours that are no longer wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ..errors import FleetError
+from ..results import REMOVED, UNCHANGED, Change
+from .apply import all_of, checked, identity, phase_of
+from .conditions import gone
+from .diffs import Object, described, shown
+from .errors import ApiError
+
+if t.TYPE_CHECKING:
+    from .client import Kube
+
+__all__ = ["prune", "remove"]
+
+
+async def delete(
+    kube: Kube, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
+) -> Change:
+    """Delete one object; ``live`` when it was read already (then exactly that one is deleted)."""
+    meta = obj["metadata"]
+    name, namespace = str(meta["name"]), str(meta.get("namespace") or "")
+    unchanged = Change(kube.cluster, str(obj["kind"]), name, UNCHANGED, namespace=namespace)
+    if kube.absent:
+        return unchanged
+    try:
+        resource = await kube.resource(str(obj["apiVersion"]), str(obj["kind"]), obj=described(obj))
+    except ApiError as error:
+        if error.status == 404:  # no such kind, so no such object
+            return unchanged
+        raise
+    if resource.namespaced and not namespace:
+        raise FleetError(
+            "no namespace is given", cluster=kube.cluster, obj=described(obj), next_step="set metadata.namespace"
+        )
+    path = resource.path(namespace, name)
+    before = live or await kube.get_path(path, obj=described(obj))
+    if before is None:
+        return unchanged
+    if not before["metadata"].get("deletionTimestamp"):
+        options: dict[str, t.Any] = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": before["metadata"]["uid"]},
+        }
+        if dry_run:
+            options["dryRun"] = ["All"]
+        try:
+            await kube.transport.request("DELETE", path, body=options, obj=described(obj), action="delete")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+    return Change(
+        kube.cluster,
+        str(obj["kind"]),
+        name,
+        REMOVED,
+        namespace=namespace,
+        before=shown({"apiVersion": obj["apiVersion"], "kind": obj["kind"], **before}, mask=mask) if diff else "",
+    )
+
+
+async def remove(
+    kube: Kube,
+    objects: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    wait: float,
+    lives: t.Mapping[tuple[str, ...], Object] | None = None,
+) -> list[Change]:
+    """Delete objects, those that others need last; with ``wait`` (seconds) until they are gone."""
+    wanted = checked(objects, kube.cluster, {})
+    changes: list[Change] = []
+    for phase in (2, 1, 0):
+        batch = [obj for obj in wanted if phase_of(obj) == phase]
+        jobs = [
+            delete(kube, obj, dry_run=dry_run, mask=mask, diff=diff, live=(lives or {}).get(identity(obj)))
+            for obj in batch
+        ]
+        done = await all_of(kube, jobs, "deleted")
+        changes += done
+        if wait and not dry_run:
+            removed = {(c.kind, c.namespace, c.name) for c in done if c.action == REMOVED}
+            await asyncio.gather(
+                *(
+                    kube.wait(obj["apiVersion"], obj["kind"], ident[3], ident[2], until=gone, timeout=wait)
+                    for obj in batch
+                    for ident in (identity(obj),)
+                    if ident[1:] in removed
+                )
+            )
+    return changes
+
+
+async def prune(
+    kube: Kube,
+    keep: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    labels: t.Mapping[str, str],
+    kinds: t.Iterable[tuple[str, str]],
+    namespace: str,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    wait: float,
+) -> list[Change]:
+    """See :meth:`Kube.prune`."""
+    if not labels:
+        raise ValueError("prune without labels would delete what is not ours")
+    if kube.absent:
+        return []
+    kept = {identity(obj) for obj in keep}
+    lives: dict[tuple[str, ...], Object] = {}
+    for found in await asyncio.gather(*(kube.list(*kind, namespace=namespace, labels=labels) for kind in kinds)):
+        for obj in found:
+            # What a controller made from an object of ours (with our labels copied) is the controller's.
+            owned = any(ref.get("controller") for ref in obj["metadata"].get("ownerReferences") or [])
+            if identity(obj) not in kept and not owned:
+                lives[identity(obj)] = obj
+    return await remove(kube, lives.values(), dry_run=dry_run, mask=mask, diff=diff, wait=wait, lives=lives)
