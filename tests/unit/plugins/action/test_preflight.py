@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action as a user meets it: a real ansible-playbook over small inventories."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+BAD = """
+mesh_clusters:
+  vars: {ansible_connection: local}
+  hosts:
+    west: {cluster_region: us-west1, cluster_pod_cidr: 10.42.0.0/16}
+    north: {cluster_region: us-west1, cluster_pod_cidr: 10.40.0.0/14, mesh_hub: "{{ nonesuch }}"}
+    edge: {cluster_region: eu-de, mesh_role: remote, mesh_primary: wst, cluster_api_tokn: sesame}
+"""
+GOOD = """
+mesh_clusters:
+  vars: {ansible_connection: local, mesh_network: per_cluster, fleet_dir: "{{ lookup('env', 'FLEET_DIR') }}"}
+  hosts:
+    west: {cluster_region: us-west1, cluster_zone: us-west1-a}
+    east: {cluster_region: europe-north1, cluster_zone: europe-north1-a}
+"""
+ONE = """
+mesh_clusters:
+  vars: {ansible_connection: local, cluster_region: eu-de, cluster_provider: kubeconfig}
+  hosts:
+    fra: {cluster_kubeconfig: "{{ inventory_dir }}/none.yaml"}
+    own:
+      cluster_api_url: https://127.0.0.1:1
+      cluster_peer_endpoint: https://192.0.2.1
+      cluster_api_token: sesame
+      cluster_api_ca: "{{ lookup('ansible.builtin.file', inventory_dir ~ '/ca.pem') }}"
+"""
+
+
+class Runner:
+    def __init__(self, root: Path, folder: Path) -> None:
+        self.root = root
+        self.folder = folder
+
+    def __call__(self, inventory: str, *more: str, part: str = "data", once: bool = True) -> tuple[int, str]:
+        (self.folder / "hosts.yml").write_text(inventory)
+        arguments = f"{{part: {part}, memory_per_cluster: {'100000' if part == 'machine' else '1.2'}}}"
+        (self.folder / "play.yml").write_text(
+            "- name: Preflight\n  hosts: mesh_clusters\n  gather_facts: false\n  tasks:\n"
+            f"    - name: Check\n      mesh.fleet.preflight: {arguments}\n      run_once: {str(once).lower()}\n"
+        )
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), *more],
+            cwd=self.root,
+            env={**os.environ, "FLEET_DIR": str(self.folder), "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        return done.returncode, done.stdout
+
+
+@pytest.fixture
+def play(root: Path, tmp_path: Path) -> Runner:
+    return Runner(root, tmp_path)
+
+
+def test_a_sound_fleet_is_told_in_one_line(play: Runner) -> None:
+    code, text = play(GOOD)
+    assert code == 0, text
+    assert "2 clusters, 2 directed peers, 2 networks joined by gateways" in text
+
+
+def test_all_problems_come_at_once_without_secrets_or_traceback(play: Runner) -> None:
+    code, text = play(BAD, "-vvv")
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "4 problems, nothing was touched" in flat
+    assert "north cluster_pod_cidr 10.40.0.0/14 overlaps west's 10.42.0.0/16" in flat
+    assert "north mesh_hub cannot be read" in flat
+    assert 'edge mesh_primary "wst" is not a cluster of this fleet did you mean "west"?' in flat
+    assert "edge cluster_api_tokn is not a variable of this collection did you mean cluster_api_token?" in flat
+    assert "sesame" not in text
+    assert "Traceback" not in text
+
+
+def test_a_limit_does_not_hide_the_rest_of_the_fleet(play: Runner) -> None:
+    code, text = play(BAD, "--limit", "west")
+    assert code != 0
+    assert "4 problems" in text
+
+
+def test_extra_variables_count(play: Runner) -> None:
+    assert play(GOOD, "-e", "mesh_istio_version=1.32.0")[0] == 0
+    code, text = play(GOOD, "-e", "mesh_istio_version=latest")
+    assert code != 0
+    assert 'mesh_istio_version "latest" is not a version x.y.z' in text
+
+
+def test_a_machine_too_small_is_told(play: Runner) -> None:
+    code, text = play(GOOD, part="machine")
+    assert code != 0
+    assert "2 more clusters take 200000.0 GiB" in text
+
+
+def test_clusters_that_stand_have_their_share(play: Runner) -> None:
+    kubeconfigs = play.folder / "local" / "kubeconfigs"
+    kubeconfigs.mkdir(parents=True)
+    for name in ("west", "east"):
+        (kubeconfigs / f"{name}.yaml").write_text("")
+    code, text = play(GOOD, part="machine")
+    assert code == 0, text
+
+
+def test_vaulted_values_are_read_and_stay_secret(play: Runner) -> None:
+    (play.folder / "password").write_text("open")
+    secret = [("default", VaultSecret(b"open"))]
+    token, version = (VaultLib(secret).encrypt(text).decode() for text in ("sesame", "latest"))
+    vaulted = "".join(
+        f"    {name}: !vault |\n" + "".join(f"      {line}\n" for line in text.splitlines())
+        for name, text in (("cluster_api_token", token), ("mesh_istio_version", version))
+    )
+    code, text = play(
+        BAD.replace("  vars: {ansible_connection: local}\n", "  vars:\n    ansible_connection: local\n" + vaulted),
+        "--vault-password-file",
+        str(play.folder / "password"),
+    )
+    assert code != 0
+    assert "is not a version x.y.z" in text
+    assert 'cluster_api_token does not go with provider "kind"' in text
+    assert "sesame" not in text
+    code, text = play(
+        BAD.replace("  vars: {ansible_connection: local}\n", "  vars:\n    ansible_connection: local\n" + vaulted)
+    )
+    assert "cluster_api_token cannot be read" in " ".join(text.split())
+
+
+def test_existing_clusters_that_do_not_answer_are_told_apart(play: Runner) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    ca = builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
+    (play.folder / "ca.pem").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    code, text = play(ONE, part="cluster", once=False)
+    assert code != 0
+    assert "none.yaml" in text
+    assert "127.0.0.1:1" in text
+    assert "sesame" not in text
+    assert "Traceback" not in text
