@@ -104,9 +104,7 @@ def key_from_pem(pem: str, *, what: str = "the private key") -> PrivateKey:
 
 def public_bytes(owner: x509.Certificate | x509.CertificateSigningRequest | PrivateKey) -> bytes:
     """The public key in one comparable form: equal exactly when the keys are a pair."""
-    return owner.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    return owner.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def certificate_pem(*certificates: x509.Certificate) -> str:

@@ -214,14 +214,14 @@ def _one(certificate: x509.Certificate, depth: int, now: datetime.datetime) -> N
         )
     extended = _extension(extensions, x509.ExtendedKeyUsage)
     needed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
-    if extended is not None and ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE not in extended:
-        if not needed <= set(extended):
-            raise FleetError(
-                "a certificate of the chain does not allow mutual TLS",
-                seen=f"{seen}: extendedKeyUsage without serverAuth and clientAuth",
-                means="a restriction on a CA holds for all it signs",
-                next_step="have it signed without extendedKeyUsage, or with both",
-            )
+    allowed = needed if extended is None or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in extended else set(extended)
+    if not needed <= allowed:
+        raise FleetError(
+            "a certificate of the chain does not allow mutual TLS",
+            seen=f"{seen}: extendedKeyUsage without serverAuth and clientAuth",
+            means="a restriction on a CA holds for all it signs",
+            next_step="have it signed without extendedKeyUsage, or with both",
+        )
     _strong(certificate, seen)
 
 

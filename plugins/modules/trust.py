@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trust
+short_description: One root for a mesh, and a signing intermediate for each of its control planes
+version_added: 0.1.0
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - Reads what every primary of the play holds, decides for all, and writes the Secret C(cacerts) where a signer is
+    missing or about to end. Run it once; it works on all clusters of the play side by side.
+  - Nothing is written to a cluster unless all checks pass for it. One that is refused, or does not answer, is told in
+    RV(failures); the others finish. Fail that host in a task of its own.
+  - A running istiod is made to load a renewed signer at once, and is waited for.
+options:
+  state:
+    description:
+      - With V(absent), remove the Secret of this host if this action wrote it. Run it on every cluster then.
+    type: str
+    choices: [present, absent]
+    default: present
+  root:
+    description:
+      - V(generated) makes a root whose critical name constraint permits the mesh's trust domain only; its key is kept in
+        O(directory), encrypted by Ansible Vault.
+      - V(provided) takes O(root_cert) and O(root_key).
+      - V(external) writes signing requests to C(external) in O(directory) and fails with their list until the signed
+        chains are beside them. A renewal that waits for a signature is a warning.
+    type: str
+    choices: [generated, provided, external]
+    default: generated
+  root_cert:
+    description:
+      - Path or PEM of the self-signed root, with O(root=provided) and O(root=external). With O(root=external), empty
+        means C(external/root-cert.pem) in O(directory).
+    type: str
+    default: ""
+  root_key:
+    description: Path, PEM or vault text of the root's key, with O(root=provided). It is decrypted in memory only.
+    type: str
+    default: ""
+  directory:
+    description: Folder of the root and of signing requests; empty means C(trust) in the fleet's folder.
+    type: str
+    default: ""
+  key_type:
+    description: Kind of the keys that are made.
+    type: str
+    choices: [ecdsa-p256, rsa-2048, rsa-3072, rsa-4096]
+    default: ecdsa-p256
+  organization:
+    description: The organization (O) in the certificates.
+    type: str
+    default: Istio
+  root_lifetime:
+    description: How long a generated root is valid, as V(3650d) or V(12h).
+    type: str
+    default: 3650d
+  lifetime:
+    description: How long an intermediate is valid; it never outlives the root. Longer than O(renew_before).
+    type: str
+    default: 730d
+  renew_before:
+    description: An intermediate that ends within this time is renewed.
+    type: str
+    default: 30d
+  vault_password_file:
+    description:
+      - A file (0600) with the password for private keys on the controller. It writes where Ansible has loaded no vault
+        password, and is tried beside those for reading.
+    type: str
+    default: ""
+  vault_password_create:
+    description:
+      - Make O(vault_password_file) with a random password where it is missing; empty means C(vault-password) in the
+        fleet's folder. For test fleets, since who reads the folder reads the keys.
+    type: bool
+    default: false
+  remove_root:
+    description: With O(state=absent), remove the generated root and its key too.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that a running istiod may take to load a renewed signer.
+    type: float
+    default: 90.0
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+"""
+
+EXAMPLES = r"""
+- name: A root of ours, its key protected by the vault password of this run
+  mesh.fleet.trust:
+  run_once: true
+  register: trust_outcome
+
+- name: A cluster that was refused drops out alone
+  ansible.builtin.fail:
+    msg: "{{ trust_outcome.failures[inventory_hostname] }}"
+  when: inventory_hostname in trust_outcome.failures
+
+- name: A root that exists
+  mesh.fleet.trust:
+    root: provided
+    root_cert: /etc/mesh/root-cert.pem
+    root_key: /etc/mesh/root-key.vault
+  run_once: true
+
+- name: Take the signer away
+  mesh.fleet.trust:
+    state: absent
+"""
+
+RETURN = r"""
+root:
+  description: SHA-256 fingerprint of the fleet's root; empty while check mode only plans it.
+  returned: with O(state=present)
+  type: str
+  sample: "9f:3c:5a:…"
+root_days_left:
+  description: Whole days until the root ends.
+  returned: with O(state=present)
+  type: int
+clusters:
+  description: By cluster, what was done with its signer. Neither keys nor certificates are in it.
+  returned: always
+  type: dict
+  sample: {west: {action: renew, days_left: 11, sha256: "1d:77:…"}}
+failures:
+  description: By cluster, why it was refused, as text.
+  returned: always
+  type: dict
+problems:
+  description: The same for machines; keys are C(what), C(cluster), C(object), C(seen), C(means), C(next).
+  returned: always
+  type: dict
+objects:
+  description: What was written, removed or left, Secrets and files of the controller.
+  returned: always
+  type: list
+  elements: dict
+msg:
+  description: The fleet's trust in one line.
+  returned: always
+  type: str
+  sample: root SHA256 9f:3c:5a:01…  west renewed (11 days left) · 3 unchanged
+"""
