@@ -87,9 +87,8 @@ def sanity() -> tuple[Command, ...]:
 
 
 def artifacts() -> tuple[Command, ...]:
-    return (
-        Command("playbooks/artifacts.yml", ["ansible-playbook", "-i", "inventories/local", "playbooks/artifacts.yml"]),
-    )
+    argv = ["ansible-playbook", "-i", "inventories/local", "playbooks/clusters.yml", "--tags", "artifacts"]
+    return (Command("artifacts", argv),)
 
 
 def molecule() -> tuple[Command, ...]:

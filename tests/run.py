@@ -38,6 +38,8 @@ class Running:
         self._commands = list(stage.commands)
         self.done: list[str] = []
         self.failed = ""
+        self.stopped: list[str] = []
+        """Stages that ran beside this one and were ended because it failed."""
         self._current: checks.Command | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
@@ -132,9 +134,7 @@ def run_together(stages: list[checks.Stage], at_once: int) -> tuple[list[Running
                 if entry.failed:
                     for other in running:
                         say(other.stage.name, "stopped", f"because {entry.stage.name} failed")
-                    left = [s.name for s in waiting]
-                    if left:
-                        say("", "", f"not run because {entry.stage.name} failed: {', '.join(left)}")
+                        entry.stopped.append(other.stage.name)
                     return over, False
             if running:
                 time.sleep(POLL_SECONDS)
@@ -177,7 +177,11 @@ def main() -> int:
         if good and group:
             done, good = run_together(group, 1 if group[0].exclusive else max(1, arguments.jobs))
             over += done
-    if any(s.exclusive for s in wanted) and any(e.stage.exclusive for e in over):
+    seen = {name for entry in over for name in (entry.stage.name, *entry.stopped)}
+    left = [s.name for s in wanted if s.name not in seen]
+    if left:
+        say("", "", f"not run because of that: {', '.join(left)}")
+    if any(e.stage.env.get("MESH_FLEET_NAME") == checks.TEST_FLEET for e in over):
         checks.remove_test_fleet(OUT)
     passed, failed = count(over)
     summary = {"passed": passed, "failed": failed, "seconds": round(time.monotonic() - began)}
@@ -190,4 +194,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("interrupted; what the stages had started is stopped")
+        sys.exit(
+            "interrupted: what the stages had started is stopped; MESH_FLEET_NAME=test make clean removes their fleet"
+        )
