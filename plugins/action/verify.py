@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Prove that the fleet is one mesh. See plugins/modules/verify.py for the documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import FAILED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_report import (
+    as_document,
+    failure_text,
+    junit,
+    summary,
+    table,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.app_sources import read_program
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify_run import Options, VerifyRun, now, write_private
+
+
+class ActionModule(FleetAction):
+    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+
+    ARGUMENT_SPEC = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},
+        "program": {"type": "path", "required": True},
+        "sample_namespace": {"type": "str", "default": "istio-apps"},
+        "directory": {"type": "path", "default": ""},
+        "timeout": {"type": "int", "default": 90},
+        "call_timeout": {"type": "float", "default": 3.0},
+        "signer_days": {"type": "int", "default": 7},
+        "leaf_hours": {"type": "int", "default": 1},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
+        options = Options(
+            program=read_program(args["program"]),
+            image=args["image"],
+            sample_namespace=args["sample_namespace"],
+            timeout=args["timeout"],
+            call_timeout_ms=int(args["call_timeout"] * 1000),
+            leaf_hours=args["leaf_hours"],
+            signer_days=args["signer_days"],
+            dry_run=self.check_mode,
+        )
+        run, started, began = VerifyRun(fleet, play, options), now(), time.monotonic()
+        if args["state"] == "absent":
+            await run.remove()
+            said = f"probes removed from {len(play)} clusters"
+        else:
+            await run.run()
+            said = summary(run.calls, run.checks)
+        seconds = time.monotonic() - began
+        failures = {
+            host: failure_text(failed)
+            for host in play
+            if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
+        }
+        lines = table(run.calls, run.pages) if run.calls else []
+        directory = args["directory"] or os.path.join(fleet.directory, "verify")
+        document = as_document(fleet.name, started, seconds, run.calls, run.checks, run.pages)
+        if args["state"] == "present" and not self.check_mode:
+            write_private(
+                directory,
+                {
+                    "verify.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
+                    "junit.xml": junit(fleet.name, seconds, run.checks),
+                    "table.txt": "\n".join(lines) + "\n",
+                },
+            )
+            for line in lines:
+                self.say(f"  {line}")
+        return result(run.changes, summary=said, failures=failures, table=lines, verify=document, directory=directory)

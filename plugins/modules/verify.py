@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify
+short_description: Prove that the fleet is one mesh
+version_added: "0.1.0"
+description:
+  - Puts a probe into every cluster of the play and calls, from each, every other one by a plain service name.
+  - Checks that the answer comes from that cluster and names the caller's identity, and that pairs which the peering graph
+    keeps apart cannot talk.
+  - Compares what istiods, proxies and objects say; clusters synced, endpoints, gateways, roots, certificates, labels, names.
+  - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
+    the hosts it concerns. Writes C(verify.json), C(junit.xml) and C(table.txt).
+options:
+  state:
+    description: V(absent) takes the probes away.
+    type: str
+    choices: [present, absent]
+    default: present
+  program:
+    description: Folder of the sample program on the controller.
+    type: path
+    required: true
+  image:
+    description: An image with C(python3), 3.11 or newer, on its PATH.
+    type: str
+    default: docker.io/library/python:3.14-slim
+  sample_namespace:
+    description: Namespace of the sample pair, which is called too where it runs.
+    type: str
+    default: istio-apps
+  directory:
+    description: Where the results go. Empty is C(verify) below the fleet's folder.
+    type: path
+    default: ""
+  timeout:
+    description: Seconds in which every call and every view must come right.
+    type: int
+    default: 90
+  call_timeout:
+    description: Seconds for one call.
+    type: float
+    default: 3.0
+  signer_days:
+    description: Days that each cluster's signing certificate must have left.
+    type: int
+    default: 7
+  leaf_hours:
+    description: Hours that each proxy's own certificate must have left.
+    type: int
+    default: 1
+author: The mesh.fleet authors (@mesh-fleet)
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+requirements:
+  - kubernetes-asyncio
+  - cryptography
+"""
+
+EXAMPLES = r"""
+- name: Prove the mesh
+  mesh.fleet.verify:
+    program: "{{ role_path }}/../apps/files/sample"
+  run_once: true
+  register: proof
+"""
+
+RETURN = r"""
+changed:
+  description: Whether a probe was changed, or would be in check mode.
+  returned: always
+  type: bool
+stage_line:
+  description: One line that says what came of it, as the C(stages) callback shows it.
+  returned: success
+  type: str
+  sample: "2/2 calls · identities as expected · 21 checks"
+objects:
+  description: What became of each object of the probes.
+  returned: success
+  type: list
+  elements: dict
+table:
+  description: The table as lines; the call, the service, the answer, the identity seen, the path.
+  returned: success
+  type: list
+  elements: str
+verify:
+  description: The document that C(verify.json) holds.
+  returned: success
+  type: dict
+directory:
+  description: Where the results lie.
+  returned: success
+  type: str
+failures:
+  description: By cluster, the failed checks that concern it, as text.
+  returned: success
+  type: dict
+problem:
+  description: What failed for the whole fleet, with C(what), C(cluster), C(object), C(seen), C(means) and C(next).
+  returned: failure
+  type: dict
+"""
