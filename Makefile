@@ -43,5 +43,6 @@ clean: setup ## take the fleet away, keep the caches
 	@ansible-playbook -i $(INVENTORY) playbooks/teardown.yml $(ARGS)
 
 distclean: clean ## take the fleet, the caches and .venv away
+	@ansible-playbook -i $(INVENTORY) playbooks/artifacts_removal.yml
 	@chmod -R u+w "$(XDG_CACHE_HOME)/mesh.fleet" 2>/dev/null || true # Go's module cache is read-only
 	@rm -rf "$(XDG_CACHE_HOME)/mesh.fleet" build .cache .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis

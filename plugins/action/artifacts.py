@@ -8,25 +8,30 @@ import pathlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, default_directory, ensure
-from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, Change, result
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts_removal import remove
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+
+_NEEDED = ("files", "versions", "charts", "hub", "node_image", "sample_image")
 
 
 class ActionModule(FleetAction):
     """Bring the programs, charts and images that a fleet is made of."""
 
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "source": {"type": "str", "choices": ["auto", "upstream", "registries"], "default": "auto"},
         "directory": {"type": "path", "default": ""},
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
-        "files": {"type": "path", "required": True},
-        "versions": {"type": "dict", "required": True},
+        "files": {"type": "path", "default": ""},
+        "versions": {"type": "dict", "default": {}},
         "checksums": {"type": "dict", "default": {}},
         "downloads": {"type": "str", "default": ""},
-        "charts": {"type": "str", "required": True},
-        "hub": {"type": "str", "required": True},
-        "node_image": {"type": "str", "required": True},
-        "sample_image": {"type": "str", "required": True},
+        "charts": {"type": "str", "default": ""},
+        "hub": {"type": "str", "default": ""},
+        "node_image": {"type": "str", "default": ""},
+        "sample_image": {"type": "str", "default": ""},
         "parts": {
             "type": "list",
             "elements": "str",
@@ -36,9 +41,21 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        directory = pathlib.Path(args["directory"]) if args["directory"] else default_directory()
+        if args["state"] == "absent":
+            images, files = await remove(directory, args["engine"], dry_run=self.check_mode)
+            gone = [Change("", "Image", name, REMOVED) for name in images]
+            gone += [Change("", "File", str(directory / name), REMOVED) for name in files]
+            said = "artifacts to be removed" if self.check_mode else "artifacts removed"
+            return result(gone, summary=said if gone else "no artifacts are there")
+        lacking = [name for name in _NEEDED if not args[name]]
+        if lacking:
+            raise FleetError(
+                f"{', '.join(lacking)} must be given where state is present", next_step="role artifacts gives them all"
+            )
         wanted = Wanted(
             source=args["source"],
-            directory=pathlib.Path(args["directory"]) if args["directory"] else default_directory(),
+            directory=directory,
             engine=args["engine"],
             files=pathlib.Path(args["files"]),
             versions={k: str(v) for k, v in args["versions"].items()},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -13,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import adapt_host, host_record
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, KindFleet, Spec
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
 
@@ -39,12 +41,18 @@ class ActionModule(FleetAction):
         if args["state"] == "absent":
             action = await node.absent(dry_run=self.check_mode)
             return result([_change(cluster.name, action)], summary=f"{cluster.name} {_said(action, self.check_mode)}")
+        if engine.name == "podman" and not engine.machine.root:
+            raise FleetError(
+                "clusters on podman need root here",
+                cluster=cluster.name,
+                means="pod routes and LoadBalancer addresses live in the machine's own network",
+                next_step="run as root, or use docker (kind_cluster_engine: docker)",
+            )
         made_network = False
         if not self.check_mode:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # The hosts of a play run side by side; one of them makes the network they share.
-            with open(directory / "network.lock", "w", encoding="utf-8") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
+            # The hosts of a play run side by side, and so may fleets: one at a time looks for a free range.
+            with locked(host_record(args["bin"]).with_name("network.lock")):
                 for line in adapt_host(host_record(args["bin"])):
                     self.say(f"  this machine: {line}")
                 made_network = await local.ensure_network(fleet.engine_network)
@@ -60,11 +68,33 @@ class ActionModule(FleetAction):
             {k: v for k, v in labels.items() if v},
             args["image"],
         )
-        action = await node.present(spec, dry_run=self.check_mode, say=self.say)
+        if self.check_mode:
+            action = await node.present(spec, dry_run=True, say=self.say)
+        else:
+            # Tasks of a run that was killed may still be at work; taking their node for a ruin would make one of it.
+            with locked(directory / f".{cluster.name}.lock", lambda: self.say(f"  {cluster.name}: {_BUSY}")):
+                action = await node.present(spec, dry_run=False, say=self.say)
         changes = [_change(cluster.name, action)]
         if made_network:
             changes.append(Change(cluster.name, "Network", local.network_name, "created"))
         return result(changes, summary=f"{cluster.name} {_said(action, self.check_mode)}")
+
+
+_BUSY = "another run is at work on it; waiting for it"
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path, waiting: t.Callable[[], None] | None = None) -> t.Iterator[None]:
+    """Hold a lock that goes with its holder, however that ends; ``waiting`` is called if another has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if waiting:
+                waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _change(cluster: str, action: str) -> Change:

@@ -52,11 +52,15 @@ class ActionModule(FleetAction):
         return result([Change(name, "PodNetwork", name, CHANGED) for name in changed], with_diff=False)
 
     async def _absent(self, local: KindFleet, programs: str, only_local: bool) -> dict[str, t.Any]:
-        if self.check_mode or not await local.remove_network():
+        there = bool(await local.subnet())
+        if self.check_mode or (there and not await local.remove_network()):
             return result([])
+        left = local.directory.is_dir()
         if only_local:
             # No cluster is left that its kubeconfigs, certificates and reports could be of use to.
             shutil.rmtree(local.directory, ignore_errors=True)
+        if not there and not (left and only_local):
+            return result([])
         if not await local.other_fleets():
             restore_host(host_record(programs))
         return result([Change("", "Network", local.network_name, REMOVED)], with_diff=False)

@@ -8,8 +8,10 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import typing as t
 
+from ..errors import FleetError
 from .build_graph import Outcome, Store, make
 from .engine import Engine
 from .packages import ensure_programs
@@ -81,7 +83,14 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
     needs_node = "node" in wanted.parts
     programs = dict(REGISTRY_PROGRAMS) if source == "registries" else dict(_NODE_PROGRAMS)
     installed: list[str] = []
-    if needs_node and not dry_run and (source == "registries" or wanted.engine == "podman"):
+    if needs_node and source == "registries" and not dry_run and os.geteuid() != 0:
+        raise FleetError(
+            "building the node image from package registries needs root",
+            means="a root file system is made, with its owners and devices",
+            next_step="run as root, or set artifacts_source: upstream with mirrors this machine can reach",
+        )
+    bare = wanted.engine == "auto" and not (shutil.which("podman") or shutil.which("docker"))
+    if needs_node and not dry_run and (source == "registries" or wanted.engine == "podman" or bare):
         installed = await ensure_programs(programs, say)
     engine = await Engine.detect(wanted.engine, wanted.directory) if needs_node else None
     build: RegistryBuild | UpstreamBuild

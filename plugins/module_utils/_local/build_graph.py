@@ -17,6 +17,7 @@ import time
 import typing as t
 
 from ..errors import FleetError
+from .command import explain
 
 __all__ = ["Outcome", "Step", "Store", "digest_of_files", "make"]
 
@@ -78,6 +79,8 @@ class Store:
         try:
             yield work
             work.chmod(0o755)
+            # A folder whose name outlives a power cut, but not its contents, would be half an artifact.
+            _flush(work)
             if target.exists():
                 shutil.rmtree(target)
             os.rename(work, target)
@@ -149,23 +152,25 @@ async def _build_all(
     failed: list[str] = []
 
     async def one(step: Step) -> None:
-        for need in step.needs:
-            if need in done:
-                await done[need].wait()
-        async with free:
-            if failed:
-                return
-            say(f"  {step.name} …")
-            start = time.monotonic()
-            try:
-                with store.unfinished(folders[step.name]) as work:
-                    await step.build(work, {need: folders[need] for need in step.needs}, keys[step.name])
-            except BaseException:
-                failed.append(step.name)
-                raise
-            finally:
-                done[step.name].set()
-            say(f"  {step.name} done in {time.monotonic() - start:.0f} s")
+        try:
+            for need in step.needs:
+                if need in done:
+                    await done[need].wait()
+            async with free:
+                if failed:
+                    return
+                say(f"  {step.name} …")
+                start = time.monotonic()
+                try:
+                    with store.unfinished(folders[step.name]) as work:
+                        await step.build(work, {need: folders[need] for need in step.needs}, keys[step.name])
+                except BaseException:
+                    failed.append(step.name)
+                    raise
+                say(f"  {step.name} done in {time.monotonic() - start:.0f} s")
+        finally:
+            # Also of a step that was never begun: those that need it wait for it.
+            done[step.name].set()
 
     results = await asyncio.gather(*(one(step) for step in missing), return_exceptions=True)
     errors = [r for r in results if isinstance(r, BaseException)]
@@ -177,6 +182,20 @@ async def _build_all(
     first = errors[0]
     if isinstance(first, FleetError):
         raise first
+    means, next_step = explain(str(first))
     raise FleetError(
-        f"building {failed[0]} failed", seen=str(first), next_step="mend that and run again; what is finished is kept"
+        f"building {failed[0]} failed",
+        seen=str(first),
+        means=means,
+        next_step=next_step or "mend that and run again; what is finished is kept",
     )
+
+
+def _flush(folder: pathlib.Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)

@@ -27,6 +27,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "the disk is full",
         "free some space (docs/local-fleet.md says how much) and run again",
     ),
+    ("errno 28", "the disk is full", "free some space (docs/local-fleet.md says how much) and run again"),
     ("disk quota exceeded", "the disk quota is used up", "free some space and run again"),
     (
         "403 forbidden",
@@ -44,6 +45,9 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ("temporary failure in name resolution", "no name server answers", "check this machine's network"),
     ("no such host", "a host name does not resolve from here", "check this machine's network, or set a mirror"),
     ("cannot connect to the docker daemon", "the docker daemon does not run", "start it, or install podman"),
+    ("port is already allocated", "another program holds that port", "stop it, then run again"),
+    ("is already used on the host", "another network of this machine has that range", "set fleet_engine_network"),
+    ("operation not permitted", "this user may not do that", "run as root, or let this user use the container engine"),
     ("permission denied", "this user may not do that", "run as root, or let this user use the container engine"),
 )
 
@@ -54,6 +58,12 @@ class Done(t.NamedTuple):
     code: int
     out: str
     err: str
+
+    @property
+    def last_line(self) -> str:
+        """What it said last, preferably as an error."""
+        lines = (self.err.strip() or self.out.strip()).splitlines()
+        return lines[-1] if lines else f"exit status {self.code}, no output"
 
 
 def explain(text: str) -> tuple[str, str]:

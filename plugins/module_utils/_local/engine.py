@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -20,12 +21,18 @@ FLEET_LABEL = "mesh.fleet/fleet"
 
 
 class Engine:
-    """One container engine, with the environment that this machine needs for it."""
+    """One container engine, with the environment that this machine needs for it.
 
-    def __init__(self, name: str, machine: Machine, env: t.Mapping[str, str] | None = None) -> None:
+    ``store`` names the artifacts folder that images are built for.
+    """
+
+    def __init__(
+        self, name: str, machine: Machine, env: t.Mapping[str, str] | None = None, settings: pathlib.Path | None = None
+    ) -> None:
         self.name = name
         self.machine = machine
         self.env = dict(env or {})
+        self.store = hashlib.sha256(str(settings).encode()).hexdigest()[:12] if settings else ""
 
     @classmethod
     async def detect(cls, wanted: str, settings: pathlib.Path) -> Engine:
@@ -44,13 +51,13 @@ class Engine:
             if shutil.which(name) is None:
                 seen.append(f"{name}: not installed")
                 continue
-            engine = cls(name, machine, cls._environment(name, machine, settings))
+            engine = cls(name, machine, cls._environment(name, machine, settings), settings)
             done = await engine.run(
                 "version", "--format", "{{.Server.Version}}" if name == "docker" else "{{.Client.Version}}", check=False
             )
             if done.code == 0:
                 return engine
-            seen.append(f"{name}: {(done.err.strip() or done.out.strip()).splitlines()[-1]}")
+            seen.append(f"{name}: {done.last_line}")
         raise FleetError(
             "no container engine works here",
             seen="; ".join(seen),

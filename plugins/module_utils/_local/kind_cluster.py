@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import typing as t
 
 import yaml
 
 from ..errors import FleetError
+from . import kubeconfig
 from .command import failed, run
 from .engine import FLEET_LABEL, Engine, address_of, network_labels, network_subnets
 from .kind_addresses import choose_subnet, container_range
@@ -131,7 +131,7 @@ class KindCluster:
         if found is None:
             return None
         networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-        if self.fleet.network_name not in networks:
+        if self.fleet.network_name not in networks and (networks or not await self._born_here()):
             raise FleetError(
                 f"a container {self.container} is there that this project did not make",
                 cluster=self.name,
@@ -140,11 +140,19 @@ class KindCluster:
             )
         return found
 
+    async def _born_here(self) -> bool:
+        # A run that was killed between taking a node off its network and joining it again leaves it on none.
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        return done.code == 0 and f'"fleet": "{self.fleet.name}"' in done.out
+
     async def present(self, spec: Spec, *, dry_run: bool, say: t.Callable[[str], None]) -> str:
         """Make the cluster, or mend it; returns ``created``, ``changed`` (revived) or ``unchanged``."""
+        kubeconfig.refuse_foreign(self.fleet.kubeconfig(self.name), self.name)
         container = await self.inspect()
         state = "unchanged"
         if container is not None:
+            if dry_run and not self.fleet.engine.alive(container):
+                return "changed"
             if not dry_run and settle(self.fleet.engine, container):
                 container = await self.inspect() or container
             birth = await self._birth()
@@ -163,7 +171,8 @@ class KindCluster:
             state = "changed"
             if not dry_run:
                 say(f"  {self.name}: its node is not running; starting it")
-                await revive(self.fleet.engine, container, self.fleet.network_name, self.name)
+                address = kubeconfig.known_address(self.fleet.kubeconfig(self.name))
+                await revive(self.fleet.engine, container, self.fleet.network_name, self.name, address)
                 container = await self.inspect() or container
         if not dry_run and await self._write_kubeconfig(container):
             state = "changed"
@@ -173,6 +182,7 @@ class KindCluster:
         """Remove the node and the kubeconfig; returns ``removed`` or ``unchanged``."""
         container = await self.inspect()
         path = self.fleet.kubeconfig(self.name)
+        kubeconfig.refuse_foreign(path, self.name)
         if container is None and not path.exists():
             return "unchanged"
         if not dry_run:
@@ -183,6 +193,12 @@ class KindCluster:
         return "removed"
 
     async def _create(self, spec: Spec) -> None:
+        if not spec.image:
+            raise FleetError(
+                "no node image is known",
+                cluster=self.name,
+                next_step="run role artifacts first (playbooks/clusters.yml does), or set kind_cluster_image",
+            )
         config = {
             "kind": "Cluster",
             "apiVersion": "kind.x-k8s.io/v1alpha4",
@@ -208,7 +224,7 @@ class KindCluster:
         container = await self.inspect()
         if container is None:
             raise FleetError("kind made no node", cluster=self.name, next_step="run again")
-        await self._write_kubeconfig(container)
+        await self._write_kubeconfig(container, fresh=True)
         birth = {"pod_cidr": spec.pod_cidr, "service_cidr": spec.service_cidr, "fleet": self.fleet.name}
         await self.fleet.engine.run(
             "exec",
@@ -267,42 +283,21 @@ class KindCluster:
                     next_step=f"put it back, or remove the cluster first: teardown.yml --limit {self.name}",
                 )
 
-    async def _write_kubeconfig(self, container: t.Mapping[str, t.Any]) -> bool:
-        """Write the kubeconfig from kind's if it differs; whether it did."""
+    async def _write_kubeconfig(self, container: t.Mapping[str, t.Any], *, fresh: bool = False) -> bool:
+        """Write the kubeconfig from kind's if it differs or the cluster is ``fresh``; whether it did."""
         address = address_of(container, self.fleet.network_name)
         path = self.fleet.kubeconfig(self.name)
         server = f"https://127.0.0.1:{_host_port(container)}"
         peer = f"https://{address}:6443"
-        if path.exists():
-            known = yaml.safe_load(path.read_text()) or {}
-            servers = [c["cluster"]["server"] for c in known.get("clusters", [])]
-            if servers == [server, peer]:
-                return False
+        if not fresh and kubeconfig.same_servers(path, server, peer):
+            return False
         done = await run(
             [self.fleet.kind, "get", "kubeconfig", "--name", self.kind_name],
             what="reading the kubeconfig",
             cluster=self.name,
             env=self.fleet.kind_env,
         )
-        from_kind = yaml.safe_load(done.out)
-        ca = from_kind["clusters"][0]["cluster"]["certificate-authority-data"]
-        names = (self.name, f"{self.name}-peer")
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {"name": name, "cluster": {"certificate-authority-data": ca, "server": where}}
-                for name, where in zip(names, (server, peer), strict=True)
-            ],
-            "users": [{"name": self.name, "user": from_kind["users"][0]["user"]}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": self.name}} for name in names],
-            "current-context": self.name,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f".{path.name}.new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
-            yaml.safe_dump(config, handle, sort_keys=False)
-        os.replace(fresh, path)
+        kubeconfig.write(path, self.name, yaml.safe_load(done.out), server, peer)
         return True
 
 

@@ -168,7 +168,7 @@ async def _until(
             raise FleetError(
                 f"{what} in {timeout:.0f} s",
                 cluster=cluster,
-                seen=(done.err.strip() or done.out.strip()).splitlines()[-1],
+                seen=done.last_line,
                 next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
             )
         await asyncio.sleep(0.2)

@@ -12,15 +12,17 @@ import typing as t
 
 from .engine import Engine
 
-__all__ = ["Image", "bake", "build_image", "prefix", "remove_leftovers"]
+__all__ = ["ARTIFACT_LABEL", "STORE_LABEL", "Image", "bake", "build_image", "prefix", "remove_leftovers"]
 
 prefix = "localhost/mesh.fleet"
-_LABEL = "mesh.fleet/artifact"
+ARTIFACT_LABEL = "mesh.fleet/artifact"
+STORE_LABEL = "mesh.fleet/store"
+"""Says which artifacts folder an image belongs to: several may share an engine."""
 _BAKED = (
     'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
     "STOPSIGNAL SIGRTMIN+3",
     "ENV container=docker",
-    f"LABEL {_LABEL}=node",
+    f"LABEL {ARTIFACT_LABEL}=node",
 )
 
 
@@ -37,13 +39,13 @@ class Image:
     settings: tuple[str, ...] = ()
     """Further lines of the Containerfile."""
 
-    def containerfile(self) -> str:
+    def containerfile(self, store: str = "") -> str:
         lines = [f"FROM {self.base}"]
         if self.rootfs is not None:
             lines.append(f"ADD {self.rootfs.name} /")
         for folder, files in self.files.items():
             lines.append(f"COPY {' '.join(f.name for f in files)} {folder.rstrip('/')}/")
-        return "\n".join([*lines, *self.settings, f"LABEL {_LABEL}=image"]) + "\n"
+        return "\n".join([*lines, *self.settings, f"LABEL {ARTIFACT_LABEL}=image {STORE_LABEL}={store}"]) + "\n"
 
 
 async def build_image(engine: Engine, image: Image, work: pathlib.Path) -> None:
@@ -56,7 +58,7 @@ async def build_image(engine: Engine, image: Image, work: pathlib.Path) -> None:
             os.link(source, context / source.name)
         except OSError:
             shutil.copy2(source, context / source.name)
-    (context / "Containerfile").write_text(image.containerfile())
+    (context / "Containerfile").write_text(image.containerfile(engine.store))
     await engine.run(
         "build",
         "--quiet",
@@ -72,8 +74,9 @@ async def build_image(engine: Engine, image: Image, work: pathlib.Path) -> None:
 
 
 async def remove_leftovers(engine: Engine) -> None:
-    """Take away build containers of a run that was killed; only called under the store's lock."""
-    done = await engine.run("ps", "--all", "--quiet", "--filter", f"label={_LABEL}=bake")
+    """Take away build containers of this store's run that was killed; only called under the store's lock."""
+    ours = ("--filter", f"label={ARTIFACT_LABEL}=bake", "--filter", f"label={STORE_LABEL}={engine.store}")
+    done = await engine.run("ps", "--all", "--quiet", *ours)
     if done.out.split():
         await engine.run("rm", "--force", "--volumes", *done.out.split())
 
@@ -104,7 +107,9 @@ async def bake(
         "--network",
         "none",
         "--label",
-        f"{_LABEL}=bake",
+        f"{ARTIFACT_LABEL}=bake",
+        "--label",
+        f"{STORE_LABEL}={engine.store}",
         "--volume",
         "/bake",
         "--entrypoint",
@@ -124,7 +129,7 @@ async def bake(
             "exec", container, "sh", "/kind/bake.sh", what="unpacking the images into the node image", timeout=900
         )
         listed = await engine.run("exec", container, "cat", "/kind/images.txt")
-        changes = [part for line in _BAKED for part in ("--change", line)]
+        changes = [part for line in (*_BAKED, f"LABEL {STORE_LABEL}={engine.store}") for part in ("--change", line)]
         await engine.run("commit", *changes, container, tag, what=f"committing {tag}", timeout=900)
     finally:
         await engine.run(

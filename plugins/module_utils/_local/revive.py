@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 from ..errors import FleetError
+from .command import explain
 from .engine import Engine, address_of
 
 __all__ = ["revive", "settle"]
@@ -38,14 +39,17 @@ def settle(engine: Engine, container: t.Mapping[str, t.Any]) -> bool:
     return True
 
 
-async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str) -> None:
+async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str, known: str = "") -> None:
     """Start a stopped or killed node.
+
+    Args:
+        known: the address it had, for when the engine has forgotten it.
 
     Raises:
         FleetError: the engine cannot start it, for example because its port is taken by now.
     """
     name = str(container["Name"]).lstrip("/")
-    address = address_of(container, network) or _reserved_address(container, network)
+    address = address_of(container, network) or _reserved_address(container, network) or known
     if address:
         # Engines give a stopped container another address when it starts. Joined by hand with its own, it keeps it.
         await engine.run("network", "disconnect", network, name, check=False)
@@ -61,12 +65,12 @@ async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str,
         )
     done = await engine.run("start", name, check=False, timeout=120)
     if done.code != 0:
-        seen = (done.err.strip() or done.out.strip()).splitlines()[-1]
+        taken = "address already in use" in done.err or "port is already allocated" in done.err
         raise FleetError(
             "the node cannot be started",
             cluster=cluster,
-            seen=seen,
-            means="another program took its port meanwhile" if "address already in use" in seen else "",
+            seen=done.last_line,
+            means="another program took its port meanwhile" if taken else explain(done.err)[0],
             next_step=f"mend that and run again, or remove the cluster (teardown.yml --limit {cluster}) and run again",
         )
 

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
+import http.client
 import pathlib
-import re
-import shutil
-import tarfile
+import platform
+import threading
 import typing as t
 import urllib.error
 import urllib.request
@@ -18,13 +17,13 @@ import urllib.request
 from ..errors import FleetError
 from .build_graph import Step, digest_of_files
 from .command import run
+from .downloads import fetch, published_sum, take
 from .engine import Engine
 from .node_image import bake, prefix
 
 __all__ = ["NEEDED_PROGRAMS", "Download", "UpstreamBuild", "choose_source"]
 
 NEEDED_PROGRAMS: dict[str, str] = {}
-_TIMEOUT = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,23 +40,23 @@ class Download:
         return self.url.rsplit("/", 1)[1]
 
 
-def _downloads(v: t.Mapping[str, str]) -> list[Download]:
-    kubernetes = f"https://dl.k8s.io/release/{v['kubernetes']}/bin/linux/amd64"
-    helm = f"https://get.helm.sh/helm-{v['helm']}-linux-amd64.tar.gz"
-    istio = f"https://github.com/istio/istio/releases/download/{v['istio']}/istioctl-{v['istio']}-linux-amd64.tar.gz"
+def _downloads(v: t.Mapping[str, str], arch: str) -> list[Download]:
+    kubernetes = f"https://dl.k8s.io/release/{v['kubernetes']}/bin/linux/{arch}"
+    helm = f"https://get.helm.sh/helm-{v['helm']}-linux-{arch}.tar.gz"
+    istio = f"https://github.com/istio/istio/releases/download/{v['istio']}/istioctl-{v['istio']}-linux-{arch}.tar.gz"
     etcd = f"https://github.com/etcd-io/etcd/releases/download/{v['etcd']}"
-    kind = f"https://github.com/kubernetes-sigs/kind/releases/download/{v['kind']}/kind-linux-amd64"
+    kind = f"https://github.com/kubernetes-sigs/kind/releases/download/{v['kind']}/kind-linux-{arch}"
     return [
         Download("kind", kind, f"{kind}.sha256sum"),
         Download("kubectl", f"{kubernetes}/kubectl", f"{kubernetes}/kubectl.sha256"),
         Download("kube-apiserver", f"{kubernetes}/kube-apiserver", f"{kubernetes}/kube-apiserver.sha256"),
-        Download("helm", helm, f"{helm}.sha256sum", "linux-amd64/helm"),
+        Download("helm", helm, f"{helm}.sha256sum", f"linux-{arch}/helm"),
         Download("istioctl", istio, f"{istio}.sha256", "istioctl"),
         Download(
             "etcd",
-            f"{etcd}/etcd-{v['etcd']}-linux-amd64.tar.gz",
+            f"{etcd}/etcd-{v['etcd']}-linux-{arch}.tar.gz",
             f"{etcd}/SHA256SUMS",
-            f"etcd-{v['etcd']}-linux-amd64/etcd",
+            f"etcd-{v['etcd']}-linux-{arch}/etcd",
         ),
     ]
 
@@ -104,7 +103,9 @@ class UpstreamBuild:
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
         """The steps for ``wanted``, out of ``tools``, ``charts`` and ``node``, needs first."""
         always = ("helm", "istioctl", "kubectl")
-        steps = [self._download_step(d) for d in _downloads(self.versions) if "node" in wanted or d.name in always]
+        steps = [
+            self._download_step(d) for d in _downloads(self.versions, _arch()) if "node" in wanted or d.name in always
+        ]
         steps.append(Step("charts", (self.charts, self.versions["istio"]), self._charts, ("get-helm",)))
         if "node" in wanted:
             images = (self.node_base, self.hub, self.tag, self.sample_image)
@@ -123,9 +124,11 @@ class UpstreamBuild:
         sum_url = f"{self.downloads}/{download.file}.sha256" if self.downloads else download.sum_url
 
         async def build(work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
-            expected = self.checksums.get(download.file) or await self._published_sum(sum_url, download.file)
+            expected = self.checksums.get(download.file) or await asyncio.to_thread(
+                published_sum, sum_url, download.file
+            )
             target = work / download.file
-            actual = await asyncio.to_thread(_fetch, url, target)
+            actual = await asyncio.to_thread(fetch, url, target)
             if actual != expected:
                 raise FleetError(
                     f"checksum of {download.file} does not match",
@@ -134,28 +137,13 @@ class UpstreamBuild:
                     next_step="do not use it: look who changed the file, then run again",
                 )
             if download.member:
-                with tarfile.open(target) as archive:
-                    source = archive.extractfile(download.member)
-                    if source is None:
-                        raise FleetError(f"{download.file} holds no {download.member}")
-                    with source, open(work / download.name, "wb") as out:
-                        shutil.copyfileobj(source, out)
+                take(target, download.member, work / download.name)
                 target.unlink()
             elif download.file != download.name:
                 target.rename(work / download.name)
             (work / download.name).chmod(0o755)
 
         return Step(f"get-{download.name}", (url, self.checksums.get(download.file, "")), build)
-
-    async def _published_sum(self, url: str, file: str) -> str:
-        text = (await asyncio.to_thread(_read, url)).decode(errors="replace")
-        lines = [line for line in text.splitlines() if file in line] or text.splitlines()
-        found = re.search(r"\b[0-9a-f]{64}\b", lines[0] if lines else "")
-        if found is None:
-            raise FleetError(
-                f"no checksum for {file}", seen=f"{url} holds none", next_step="give it in artifacts_checksums"
-            )
-        return found.group()
 
     async def _charts(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         (work / "charts").mkdir()
@@ -181,10 +169,14 @@ class UpstreamBuild:
         name = folder / "image"
         return name.exists() and await self._engine.image_exists(name.read_text().strip())
 
+    def _plain(self, image: str) -> list[str]:
+        # Docker speaks plain HTTP to registries on loopback; podman has to be told.
+        return ["--tls-verify=false"] if self._engine.name == "podman" and _on_loopback(image) else []
+
     async def _node_image(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         images = [f"{self.hub}/pilot:{self.tag}", f"{self.hub}/proxyv2:{self.tag}", self.sample_image]
         for image in [self.node_base, *images]:
-            await self._engine.run("pull", "--quiet", image, what=f"pulling {image}", timeout=900)
+            await self._engine.run("pull", "--quiet", *self._plain(image), image, what=f"pulling {image}", timeout=900)
         tag = f"{prefix}/node:{key}"
         script = self.files / "node" / "bake.sh"
         await bake(self._engine, base=self.node_base, images=images, script=script, work=work, tag=tag)
@@ -194,50 +186,34 @@ class UpstreamBuild:
 def choose_source(node_image: str, timeout: float = 5.0) -> tuple[str, str]:
     """``(source, why)``: ``upstream`` if the node image's registry answers within ``timeout`` seconds."""
     first = node_image.split("/", 1)[0]
-    host = first if "." in first or ":" in first else "docker.io"
+    host = first if "." in first or ":" in first or first == "localhost" else "docker.io"
     if host == "docker.io":
         host = "registry-1.docker.io"
-    scheme = "http" if host.startswith(("127.", "localhost")) else "https"
+    found: list[tuple[str, str]] = []
+    # Neither a name server that does not answer nor a server that dribbles may hold the run up.
+    asking = threading.Thread(target=lambda: found.append(_ask(host, timeout)), daemon=True)
+    asking.start()
+    asking.join(timeout + 1)
+    return found[0] if found else ("registries", f"{host} did not answer in {timeout:.0f} s")
+
+
+def _ask(host: str, timeout: float) -> tuple[str, str]:
+    scheme = "http" if _on_loopback(host) else "https"
     try:
-        with urllib.request.urlopen(
-            f"{scheme}://{host}/v2/", timeout=timeout
-        ) as answer:  # an address of ours, not a user's input
+        with urllib.request.urlopen(f"{scheme}://{host}/v2/", timeout=timeout) as answer:
             return "upstream", f"{host} answers ({answer.status})"
     except urllib.error.HTTPError as error:
         if error.code == 401:
             return "upstream", f"{host} answers"
         return "registries", f"{host} answers {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         return "registries", f"{host} cannot be reached ({reason})"
 
 
-def _fetch(url: str, target: pathlib.Path) -> str:
-    total = hashlib.sha256()
-    with _open(url) as answer, open(target, "wb") as out:
-        while chunk := answer.read(1 << 20):
-            total.update(chunk)
-            out.write(chunk)
-    return total.hexdigest()
+def _on_loopback(address: str) -> bool:
+    return address.startswith(("127.", "localhost:"))
 
 
-def _read(url: str) -> bytes:
-    with _open(url) as answer:
-        return bytes(answer.read())
-
-
-def _open(url: str) -> t.Any:
-    try:
-        return urllib.request.urlopen(url, timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        raise FleetError(
-            f"downloading {url.rsplit('/', 1)[1]} failed",
-            seen=f"{url} answers {error.code} {error.reason}",
-            next_step="set artifacts_downloads to a mirror that has it, or artifacts_source: registries",
-        ) from error
-    except OSError as error:
-        raise FleetError(
-            f"downloading {url.rsplit('/', 1)[1]} failed",
-            seen=f"{url}: {getattr(error, 'reason', error)}",
-            next_step="check the network, set artifacts_downloads to a mirror, or artifacts_source: registries",
-        ) from error
+def _arch() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

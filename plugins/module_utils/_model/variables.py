@@ -104,7 +104,7 @@ _ALL = (
         FLEET,
         "IPv4 range of the container network that the nodes of local clusters share. "
         "Pod and service ranges are kept out of it.",
-        default_text="the container engine chooses one",
+        default_text="a free /22 of 10.90.0.0/16",
         form="cidr",
     ),
     Variable("mesh_id", FLEET, "Istio's mesh ID.", default_text="the value of `fleet_name`", form="label"),
