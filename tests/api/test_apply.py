@@ -13,6 +13,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
+from .control_plane import free_port
+
 Connect = t.Callable[..., Kube]
 
 
@@ -344,4 +346,52 @@ def test_a_cluster_that_does_not_exist_yet_is_empty(tmp_path: t.Any) -> None:
             assert (await kube.delete("v1", "Secret", "x", "y", wait=5)).action == "unchanged"
             assert await kube.wait("v1", "Pod", "x", "y", until=lambda _o: (False, "no")) is None
 
+    asyncio.run(run())
+
+
+def test_a_webhook_that_does_not_answer_is_named(
+    connect: Connect, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def webhook(port: int) -> dict[str, t.Any]:
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}
+        return {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": namespace},
+            "webhooks": [
+                {
+                    "name": "check.example.com",
+                    "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
+                    "rules": [rule],
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                    "sideEffects": "None",
+                    "admissionReviewVersions": ["v1"],
+                    "failurePolicy": "Fail",
+                }
+            ],
+        }
+
+    async def create_until_refused(kube: Kube) -> None:
+        """The API server takes a moment to know of the webhook."""
+        for number in range(200):
+            await kube.apply([config_map(namespace, f"n-{number}", a="1")])
+
+    async def run() -> None:
+        async with connect() as kube:
+            hook = webhook(free_port())
+            await kube.apply([namespace_of(namespace), hook])
+            try:
+                with pytest.raises(FleetError) as caught:
+                    await create_until_refused(kube)
+                assert "check.example.com" in caught.value.seen
+                assert "admission webhook did not answer" in caught.value.means
+                # It starts while we ask: what was refused goes through.
+                waiting = asyncio.ensure_future(kube.apply([config_map(namespace, "patient", a="1")]))
+                await asyncio.sleep(0.2)
+                await kube.remove([hook])
+                assert (await waiting)[0].action == "created"
+            finally:
+                await kube.remove([hook])
+
+    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.apply._SERVED_TIMEOUT", 3.0)
     asyncio.run(run())

@@ -1,0 +1,358 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The trust stage as users run it, against a real API server."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import re
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model import trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import SigningChain, verify_chain
+
+from . import control_plane
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECRET = re.compile(r"PRIVATE KEY|BEGIN (EC|RSA)|sesame|TUlJ|LS0tLS1CRUdJTi")
+"""What must not be said: keys as PEM or base64, and the vault password."""
+
+
+class Stage:
+    """Runs ``playbooks/trust.yml`` for one namespace and keeps everything that it said."""
+
+    def __init__(self, plane: control_plane.ControlPlane, tmp: Path, namespace: str) -> None:
+        self.plane, self.tmp, self.namespace = plane, tmp, namespace
+        self.dir = tmp / "state" / "api" / "trust"
+        self.password = tmp / "password"
+        self.password.write_text("sesame-open\n")
+        self.password.chmod(0o600)
+        self.hosts: dict[str, dict[str, t.Any]] = {"west": {}}
+
+    def __call__(self, *args: str, ok: bool = True, absent: bool = False, **variables: t.Any) -> str:
+        inventory = {
+            "mesh_clusters": {
+                "vars": {
+                    "fleet_name": "api",
+                    "fleet_dir": str(self.tmp / "state"),
+                    "mesh_id": "shop",
+                    "mesh_trust_domain": "shop.example",
+                    "mesh_namespace": self.namespace,
+                    "cluster_provider": "kubeconfig",
+                    "cluster_kubeconfig": str(self.plane.kubeconfig),
+                    "cluster_context": "admin",
+                    "cluster_region": "here",
+                    "ansible_connection": "local",
+                    "trust_vault_password_file": str(self.password),
+                    **variables,
+                },
+                "hosts": self.hosts,
+            }
+        }
+        (self.tmp / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        play = ROOT / "playbooks" / "trust.yml"
+        if absent:
+            role = {"name": "mesh.fleet.trust", "tasks_from": "absent"}
+            tasks = [{"name": "Remove", "ansible.builtin.import_role": role}]
+            play = self.tmp / "absent.yml"
+            play.write_text(
+                yaml.safe_dump([{"name": "trust", "hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}])
+            )
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.tmp / "hosts.yml"), str(play), *args],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "COLUMNS": "300"},
+        )
+        out = done.stdout + done.stderr
+        assert "Traceback" not in out
+        assert not SECRET.search(out), SECRET.search(out)
+        assert (done.returncode == 0) is ok, out
+        return out
+
+    def kubectl(self, *args: str, ok: bool = True, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [str(control_plane.program("kubectl")), f"--kubeconfig={self.plane.kubeconfig}", *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or not ok, done.stderr
+        return done.stdout
+
+    def secret(self) -> dict[str, str]:
+        out = self.kubectl("-n", self.namespace, "get", "secret", "cacerts", "-o", "json", "--ignore-not-found")
+        return {k: base64.b64decode(v).decode() for k, v in json.loads(out or '{"data": {}}')["data"].items()}
+
+    def put(self, data: dict[str, str], *, labels: dict[str, str] | None = None) -> None:
+        self.kubectl("create", "namespace", self.namespace, ok=False)
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "cacerts", "namespace": self.namespace, "labels": labels or {}},
+            "stringData": data,
+        }
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
+
+    def policy(self, **changes: t.Any) -> trust.Policy:
+        base = {"trust_domain": "shop.example", "namespace": self.namespace, "revision": "default"}
+        return trust.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
+
+
+@pytest.fixture
+def stage(plane: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> Stage:
+    return Stage(plane, tmp_path, namespace)
+
+
+def pair(policy: trust.Policy) -> certs.Authority:
+    key = certs.new_key()
+    root = certs.make_root(
+        key,
+        trust_domain=policy.trust_domain,
+        namespace=policy.namespace,
+        lifetime=policy.root_lifetime,
+        now=policy.now,
+    )
+    return certs.Authority(root, key)
+
+
+def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> None:
+    planned = stage("--check", "--diff")
+    assert "root would be made  west would be signed" in planned
+    assert not stage.dir.exists()
+    assert stage.secret() == {}
+
+    first = stage("-vvv", "--diff")
+    assert "west signed" in first
+    data = stage.secret()
+    root = certs.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
+    chain = SigningChain.from_data(data)
+    policy = stage.policy()
+    verify_chain(
+        chain,
+        root=root,
+        trust_domain="shop.example",
+        namespace=stage.namespace,
+        revision="default",
+        now=policy.now,
+    )
+    key = stage.dir / "root-key.vault"
+    assert key.read_text().startswith("$ANSIBLE_VAULT;1.1;AES256")
+    assert {p.name: oct(p.stat().st_mode & 0o777) for p in stage.dir.iterdir()} == {
+        "root-cert.pem": "0o600",
+        "root-key.vault": "0o600",
+        ".lock": "0o600",
+    }
+
+    again = stage()
+    assert f"root SHA256 {certs.short(root)}  1 unchanged" in again
+    assert "changed)" not in again
+    assert stage.secret() == data
+
+    renewed = stage("--diff", trust_lifetime="700d", trust_renew_before="699d")
+    assert "1 unchanged" in renewed
+    assert "west would be renewed (729 days left)" in stage("--check", trust_lifetime="800d", trust_renew_before="740d")
+    assert stage.secret() == data
+    assert "west renewed (729 days left)" in stage("-vvv", "--diff", trust_lifetime="800d", trust_renew_before="740d")
+    after = stage.secret()
+    assert after["root-cert.pem"] == data["root-cert.pem"]
+    assert after["ca-cert.pem"] != data["ca-cert.pem"]
+    assert after["ca-key.pem"] != data["ca-key.pem"]
+
+    stage(absent=True)
+    assert stage.secret() == {}
+    assert stage.namespace not in stage.kubectl("get", "namespaces", "-o", "name").split("/")[-1:]
+    assert key.exists()
+    stage(absent=True, trust_remove_root=True)
+    assert not key.exists()
+
+
+def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
+    nothing = {"cluster_kubeconfig": "", "cluster_context": ""}
+    stage.hosts["gone"] = {
+        **nothing,
+        "cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}",
+        "cluster_api_token": "sesame",
+        "cluster_api_ca": stage.plane.ca_pem,
+    }
+    out = stage(ok=False)
+    assert "west signed · 1 failed" in out
+    assert "gone" in out
+    assert stage.secret()
+
+
+def test_a_foreign_signer_is_refused_with_both_fingerprints(stage: Stage) -> None:
+    policy = stage.policy()
+    other = pair(policy)
+    foreign = trust.sign("west", other, policy).data
+    stage.put(foreign)
+    out = stage("-vvv", ok=False)
+    assert "its root differs from the fleet's" in out
+    ours = certs.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
+    assert certs.fingerprint(other.certificate) in out
+    assert certs.fingerprint(ours) in out
+    assert stage.secret() == foreign
+    stage(absent=True)
+    assert stage.secret() == foreign
+
+
+def test_a_key_that_does_not_match_and_a_missing_part_are_refused(stage: Stage) -> None:
+    stage()
+    data = stage.secret()
+    broken = {**data, "ca-key.pem": certs.key_pem(certs.new_key())}
+    stage.put(broken)
+    out = stage("-vvv", ok=False)
+    assert "ca-key.pem is not the key of ca-cert.pem" in out
+    assert stage.secret() == broken
+    stage.kubectl("-n", stage.namespace, "delete", "secret", "cacerts")
+    del broken["root-cert.pem"]
+    stage.put(broken)
+    assert "missing root-cert.pem" in stage(ok=False)
+
+
+def test_a_self_signed_istiod_is_refused(stage: Stage) -> None:
+    policy = stage.policy()
+    other = certs.certificate_pem(pair(policy).certificate)
+    stage.kubectl("create", "namespace", stage.namespace)
+    labels = {"app": "istiod"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "discovery", "image": "none"}]}}
+    meta = {"namespace": stage.namespace}
+    for obj in (
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {**meta, "name": "istio-ca-root-cert"},
+            "data": {"root-cert.pem": other},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {**meta, "name": "istiod", "labels": labels},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        },
+    ):
+        stage.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+    assert "a live istiod uses another root" in stage(ok=False)
+    assert stage.secret() == {}
+
+
+def test_a_lost_root_is_not_replaced(stage: Stage) -> None:
+    stage()
+    data = stage.secret()
+    (stage.dir / "root-cert.pem").rename(stage.tmp / "kept.pem")
+    assert "the fleet's root is not on this controller" in stage(ok=False)
+    assert not (stage.dir / "root-cert.pem").exists()
+    assert stage.secret() == data
+
+
+def test_the_vault_password(stage: Stage) -> None:
+    stage()
+    stage.password.write_text("another\n")
+    assert "cannot be decrypted" in stage(ok=False)
+    stage.password.chmod(0o644)
+    assert "can be read by others" in stage(ok=False)
+    stage.password.unlink()
+    assert "trust_vault_password_file does not exist" in stage(ok=False)
+
+
+def test_no_password_no_root_and_one_is_made_for_test_fleets(stage: Stage) -> None:
+    out = stage(ok=False, trust_vault_password_file="")
+    assert "there is no vault password to protect private keys with" in out
+    assert stage.secret() == {}
+    assert not (stage.dir / "root-key.vault").exists()
+    stage(trust_vault_password_file="", trust_vault_password_create=True)
+    made = stage.tmp / "state" / "api" / "vault-password"
+    assert oct(made.stat().st_mode & 0o777) == "0o600"
+    assert "1 unchanged" in stage(trust_vault_password_file="", trust_vault_password_create=True)
+
+
+def test_ansibles_own_vault_password_protects_the_root(stage: Stage) -> None:
+    secret = f"--vault-password-file={stage.password}"
+    stage(secret, trust_vault_password_file="")
+    assert "1 unchanged" in stage(secret, trust_vault_password_file="")
+    assert "cannot be decrypted" in stage(ok=False, trust_vault_password_file="")
+    done = subprocess.run(
+        ["ansible-vault", "view", secret, str(stage.dir / "root-key.vault")], capture_output=True, text=True, check=True
+    )
+    assert "EC PRIVATE KEY" in done.stdout
+
+
+def test_a_root_that_the_user_brings(stage: Stage) -> None:
+    mine = pair(stage.policy())
+    cert, key = stage.tmp / "mine.pem", stage.tmp / "mine.key"
+    cert.write_text(certs.certificate_pem(mine.certificate))
+    key.write_text(certs.key_pem(certs.new_key()))
+    given = {"trust_root": "provided", "trust_root_cert": str(cert), "trust_root_key": str(key)}
+    assert "the root's key does not belong to its certificate" in stage(ok=False, **given)
+    key.write_text(certs.key_pem(mine.key))
+    subprocess.run(["ansible-vault", "encrypt", f"--vault-password-file={stage.password}", str(key)], check=True)
+    out = stage("-vvv", "--diff", **given)
+    assert f"root SHA256 {certs.short(mine.certificate)}  west signed" in out
+    # The same as content, in the clear: still never said.
+    content = {**given, "trust_root_key": certs.key_pem(mine.key)}
+    assert "1 unchanged" in stage("-vvv", "--diff", **content)
+    assert "trust_root_key is missing" in stage(ok=False, trust_root="provided", trust_root_cert=str(cert))
+
+
+def test_a_corporate_ca_signs(stage: Stage) -> None:
+    policy = stage.policy()
+    corporate = pair(policy)
+    answers = stage.dir / "external"
+    out = stage("--diff", "-vvv", ok=False, trust_root="external")
+    assert "1 signing request waits for your CA" in out
+    assert str(answers / "west.csr.pem") in out
+    request = (answers / "west.csr.pem").read_text()
+    assert (answers / "west.key.vault").read_text().startswith("$ANSIBLE_VAULT")
+    stage(ok=False, trust_root="external")
+    assert (answers / "west.csr.pem").read_text() == request
+    assert stage.secret() == {}
+
+    # The CA signs with its own tool.
+    (stage.tmp / "ca.pem").write_text(certs.certificate_pem(corporate.certificate))
+    (stage.tmp / "ca.key").write_text(certs.key_pem(corporate.key))
+    signing = ["-CA", str(stage.tmp / "ca.pem"), "-CAkey", str(stage.tmp / "ca.key"), "-copy_extensions", "copyall"]
+    subprocess.run(
+        ["openssl", "x509", "-req", "-in", str(answers / "west.csr.pem"), "-days", "365", *signing]
+        + ["-out", str(answers / "west.chain.pem")],
+        check=True,
+        capture_output=True,
+    )
+    (answers / "root-cert.pem").write_text(certs.certificate_pem(corporate.certificate))
+    assert "west signed" in stage("--diff", "-vvv", trust_root="external")
+    data = stage.secret()
+    assert "1 unchanged" in stage(trust_root="external")
+
+    # A renewal waits for a signature without stopping the fleet.
+    due = stage(trust_root="external", trust_renew_before="400d", trust_lifetime="500d")
+    assert "1 unchanged" in due
+    assert (answers / "west.csr.pem").read_text() != request
+    assert stage.secret() == data
+    # An answer to the old request does not fit the new key.
+    (answers / "west.chain.old.pem").rename(answers / "west.chain.pem")
+    (answers / "west.chain.pem").write_text(
+        certs.certificate_pem(
+            certs.make_intermediate(
+                corporate,
+                certs.new_key(),
+                cluster="west",
+                namespace=stage.namespace,
+                lifetime=policy.lifetime,
+                now=policy.now,
+            )
+        )
+    )
+    wrong = stage(ok=False, trust_root="external", trust_renew_before="400d", trust_lifetime="500d")
+    assert "ca-key.pem is not the key of ca-cert.pem" in wrong
+    assert stage.secret() == data
