@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import datetime
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -45,6 +47,15 @@ def program(*names: str) -> Path:
         if path.exists():
             return path
     raise Missing(f"{names[0]} is not in {bin_dir()}: build the artifacts first, or set MESH_FLEET_BIN")
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """A test run that is killed leaves no server behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -140,7 +151,12 @@ class ControlPlane:
         log = (self.directory / f"{path.name}.log").open("wb")
         with log:
             process = subprocess.Popen(
-                [str(path), *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory
+                [str(path), *args],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                preexec_fn=_end_with_parent,
             )
         self.processes.append(process)
         return process
