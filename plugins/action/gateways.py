@@ -31,6 +31,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction, chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, service_address
 
+PLACEHOLDER_IMAGE = "auto"
+"""What Istio's gateway chart writes as the image, for the injector to replace."""
 KINDS = (("networking.istio.io/v1", "Gateway"), ("networking.istio.io/v1", "VirtualService"))
 
 
@@ -100,6 +102,8 @@ class ActionModule(HelmAction):
             namespace=fleet.namespace,
             dry_run=self.check_mode,
         )
+        for name in names:
+            changes += await self._replace_uninjected(kube, namespace, name)
         found = await self._addresses(kube, fleet, cluster, namespace, names, args["timeout"])
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has its own line
@@ -141,6 +145,20 @@ class ActionModule(HelmAction):
                 "before its namespace named its primary",
                 next_step=f"run the peering stage with --limit {cluster.primary},{cluster.name}",
             ) from error
+
+    async def _replace_uninjected(self, kube: t.Any, namespace: str, name: str) -> list[Change]:
+        """Pods made while no istiod could complete them hold the chart's placeholder image and never start."""
+        deployment = await kube.get("apps/v1", "Deployment", name, namespace)
+        if deployment is None:
+            return []
+        pods = await kube.pods(namespace, deployment["spec"]["selector"]["matchLabels"])
+        stuck = [
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": p["metadata"]["name"], "namespace": namespace}}
+            for p in pods
+            if any(c["image"] == PLACEHOLDER_IMAGE for c in p["spec"]["containers"])
+        ]
+        changes: list[Change] = await kube.remove(stuck, dry_run=self.check_mode, diff=False)
+        return changes
 
     async def _addresses(
         self, kube: t.Any, fleet: Fleet, cluster: Cluster, namespace: str, names: list[str], seconds: float
