@@ -24,8 +24,8 @@ options:
     default: present
   root:
     description:
-      - V(generated) makes a root whose critical name constraint permits the mesh's trust domain only; its key is kept in
-        O(directory), encrypted by Ansible Vault.
+      - V(generated) makes a root whose critical name constraint permits the mesh's trust domain only.
+        Its key is kept in O(directory), encrypted by Ansible Vault.
       - V(provided) takes O(root_cert) and O(root_key).
       - V(external) writes signing requests to C(external) in O(directory) and fails with their list until the signed
         chains are beside them. A renewal that waits for a signature is a warning.

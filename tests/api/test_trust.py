@@ -111,6 +111,15 @@ class Stage:
         return trust.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
 
 
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
+    """An API server with controllers: they end a namespace that is removed."""
+    running = control_plane.start(tmp_path_factory.mktemp("trust"))
+    running.start_controllers()
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def stage(plane: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> Stage:
     return Stage(plane, tmp_path, namespace)
@@ -173,7 +182,7 @@ def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> 
 
     stage(absent=True)
     assert stage.secret() == {}
-    assert stage.namespace not in stage.kubectl("get", "namespaces", "-o", "name").split("/")[-1:]
+    assert f"namespace/{stage.namespace}" not in stage.kubectl("get", "namespaces", "-o", "name").split()
     assert key.exists()
     stage(absent=True, trust_remove_root=True)
     assert not key.exists()
@@ -323,9 +332,9 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
     (stage.tmp / "ca.pem").write_text(certs.certificate_pem(corporate.certificate))
     (stage.tmp / "ca.key").write_text(certs.key_pem(corporate.key))
     signing = ["-CA", str(stage.tmp / "ca.pem"), "-CAkey", str(stage.tmp / "ca.key"), "-copy_extensions", "copyall"]
+    files = ["-in", str(answers / "west.csr.pem"), "-out", str(answers / "west.chain.pem")]
     subprocess.run(
-        ["openssl", "x509", "-req", "-in", str(answers / "west.csr.pem"), "-days", "365", *signing]
-        + ["-out", str(answers / "west.chain.pem")],
+        ["openssl", "x509", "-req", "-days", "365", *signing, *files],
         check=True,
         capture_output=True,
     )
