@@ -14,13 +14,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / "collections"
 
-# The committed symlink collections/ansible_collections/mesh/fleet leads back here; namespace packages do the rest.
-if str(COLLECTIONS) not in sys.path:
-    sys.path.insert(0, str(COLLECTIONS))
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 # Programs that a test starts find `ansible_collections.mesh.fleet` too.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+# Ansible's own importer, so that a test sees the collection as a run does: the committed symlink
+# collections/ansible_collections/mesh/fleet leads back here. It reads the environment above when it is imported.
+from ansible.plugins.loader import init_plugin_loader
+
+init_plugin_loader([str(COLLECTIONS)])
 
 # Machines that run tests side by side are slow at times; a wall clock limit per example only makes tests flicker.
 hypothesis.settings.register_profile("project", deadline=None)

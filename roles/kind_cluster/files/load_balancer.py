@@ -26,7 +26,10 @@ def request(method: str, path: str, body: t.Any = None, timeout: float | None = 
         token = handle.read()
     context = ssl.create_default_context(cafile=f"{ACCOUNT}/ca.crt")
     connection = http.client.HTTPSConnection(
-        os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"]), context=context, timeout=timeout
+        os.environ["KUBERNETES_SERVICE_HOST"],
+        int(os.environ["KUBERNETES_SERVICE_PORT"]),
+        context=context,
+        timeout=timeout,
     )
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
@@ -32,7 +31,6 @@ mesh_clusters:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., t.Any]:
-    init_plugin_loader([])
     folder: Path = tmp_path_factory.mktemp("inventory")
     (folder / "hosts.yml").write_text(INVENTORY)
     loader = DataLoader()
