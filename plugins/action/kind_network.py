@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import host_record, restore_host
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_network import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
@@ -52,7 +52,10 @@ class ActionModule(FleetAction):
         return result([Change(name, "PodNetwork", name, CHANGED) for name in changed], with_diff=False)
 
     async def _absent(self, local: KindFleet, programs: str, only_local: bool) -> dict[str, t.Any]:
-        there = bool(await local.subnet())
+        try:
+            there = bool(await local.subnet())
+        except Foreign:
+            there = False
         if self.check_mode or (there and not await local.remove_network()):
             return result([])
         left = local.directory.is_dir()

@@ -40,11 +40,16 @@ def take(archive: pathlib.Path, member: str, target: pathlib.Path) -> None:
 
 def fetch(url: str, target: pathlib.Path) -> str:
     """Write what ``url`` holds to ``target``; its SHA-256."""
-    total = hashlib.sha256()
+    total, size = hashlib.sha256(), 0
     with _open(url) as answer, open(target, "wb") as out:
         while chunk := _part(answer, url):
             total.update(chunk)
+            size += len(chunk)
             out.write(chunk)
+        promised = int(answer.headers.get("Content-Length") or size)
+    # The library takes a connection that breaks off for the end of the file.
+    if size < promised:
+        raise _unreachable(url, OSError(f"it broke off after {size} of {promised} bytes"))
     return total.hexdigest()
 
 

@@ -19,11 +19,15 @@ from .kind_addresses import choose_subnet, container_range
 from .machine import kind_patches
 from .revive import revive, settle
 
-__all__ = ["KindCluster", "KindFleet", "Spec"]
+__all__ = ["Foreign", "KindCluster", "KindFleet", "Spec"]
 
 DEFAULT_ENGINE_NETWORK = "10.90.0.0/16"
 _BIRTH = "/kind/mesh-fleet.json"
 """Written into a node when kind is done: a node without it is one whose creation was cut off."""
+
+
+class Foreign(FleetError):
+    """Something bears a name of ours that this project did not make."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +70,16 @@ class KindFleet:
         return {**self.engine.env, f"KIND_EXPERIMENTAL_{self.engine.name.upper()}_NETWORK": self.network_name}
 
     async def subnet(self) -> str:
-        """The IPv4 subnet of the fleet's network; "" while there is none."""
+        """The IPv4 subnet of the fleet's network; "" while there is none.
+
+        Raises:
+            FleetError: a network of that name is not of this fleet.
+        """
         network = await self.engine.network(self.network_name)
         if network is None:
             return ""
         if network_labels(network).get(FLEET_LABEL) != self.name:
-            raise FleetError(
+            raise Foreign(
                 f"the {self.engine.name} network {self.network_name} was not made by this project",
                 next_step="rename it, or give the fleet another fleet_name",
             )
@@ -103,7 +111,10 @@ class KindFleet:
 
     async def remove_network(self) -> bool:
         """Take the network away if no container is on it any more; whether it was."""
-        if not await self.subnet():
+        try:
+            if not await self.subnet():
+                return False
+        except Foreign:
             return False
         left = (await self.engine.run("ps", "--all", "--quiet", "--filter", f"network={self.network_name}")).out.split()
         if left:
@@ -132,7 +143,7 @@ class KindCluster:
             return None
         networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
         if self.fleet.network_name not in networks and (networks or not await self._born_here()):
-            raise FleetError(
+            raise Foreign(
                 f"a container {self.container} is there that this project did not make",
                 cluster=self.name,
                 seen=f"it is on network {', '.join(networks) or '(none)'}, not on {self.fleet.network_name}",
@@ -180,9 +191,13 @@ class KindCluster:
 
     async def absent(self, *, dry_run: bool) -> str:
         """Remove the node and the kubeconfig; returns ``removed`` or ``unchanged``."""
-        container = await self.inspect()
         path = self.fleet.kubeconfig(self.name)
         kubeconfig.refuse_foreign(path, self.name)
+        try:
+            container = await self.inspect()
+        except Foreign:
+            # What is not ours is not there, for a removal.
+            container = None
         if container is None and not path.exists():
             return "unchanged"
         if not dry_run:

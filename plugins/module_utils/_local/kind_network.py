@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 import hashlib
 import ipaddress
+import json
 import pathlib
 import typing as t
 
 import yaml
 
 from ..errors import FleetError
+from .command import Done
 from .engine import address_of
 from .kind_addresses import load_balancer_block
 from .kind_cluster import KindFleet
+from .node_state import settled, started_at
 
 __all__ = ["Node", "join"]
 
@@ -108,7 +112,7 @@ async def join(
             stdin=script,
             timeout=60,
         )
-        await _wait_for_ready(fleet, container, node.name, timeout)
+        await _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container]))
         return node.name
 
     results = await asyncio.gather(*(one(node) for node in up), return_exceptions=True)
@@ -135,40 +139,44 @@ def _environment(node: Node, up: t.Sequence[Node], addresses: t.Mapping[str, str
 
 
 async def _wait_for_api(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
-    await _until(fleet, container, cluster, timeout, "the API server did not answer", ["get", "--raw", "/readyz"])
+    def answered(done: Done) -> tuple[bool, str]:
+        return done.code == 0, done.last_line
+
+    await _until(fleet, container, cluster, timeout, ["get", "--raw", "/readyz"], answered, "the API server answers")
 
 
-async def _wait_for_ready(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
-    wait = ["wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={timeout:.0f}s"]
-    await _until(fleet, container, cluster, timeout, "the node did not become Ready", wait)
+async def _wait_for_node(
+    fleet: KindFleet, container: str, cluster: str, timeout: float, since: datetime.datetime
+) -> None:
+    def seen(done: Done) -> tuple[bool, str]:
+        return settled(json.loads(done.out)["items"], since) if done.code == 0 else (False, done.last_line)
+
+    words = ["get", "nodes,pods", "--all-namespaces", "--output", "json"]
+    await _until(fleet, container, cluster, timeout, words, seen, "the node is Ready")
 
 
 async def _until(
-    fleet: KindFleet, container: str, cluster: str, timeout: float, what: str, words: t.Sequence[str]
+    fleet: KindFleet,
+    container: str,
+    cluster: str,
+    timeout: float,
+    words: t.Sequence[str],
+    judge: t.Callable[[Done], tuple[bool, str]],
+    what: str,
 ) -> None:
-    """Ask kubectl in the node until it succeeds; a try is a request that the API server answers or refuses."""
+    """Ask kubectl in the node until ``judge`` says that it is done."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
+    kubectl = ["exec", container, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout", "10s"]
     while True:
-        done = await fleet.engine.run(
-            "exec",
-            container,
-            "kubectl",
-            "--kubeconfig",
-            "/etc/kubernetes/admin.conf",
-            "--request-timeout",
-            f"{timeout:.0f}s",
-            *words,
-            check=False,
-            timeout=timeout + 10,
-        )
-        if done.code == 0:
+        done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=30))
+        if done:
             return
         if loop.time() > deadline:
             raise FleetError(
-                f"{what} in {timeout:.0f} s",
+                f"waited {timeout:.0f} s until {what}",
                 cluster=cluster,
-                seen=done.last_line,
+                seen=seen,
                 next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
             )
         await asyncio.sleep(0.2)

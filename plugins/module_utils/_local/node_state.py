@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether what an API server says of its node is about the node as it runs now."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+
+__all__ = ["settled", "started_at"]
+
+
+def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
+    """When an inspected container was started, in whole seconds, as Kubernetes counts them."""
+    text = str((container.get("State") or {}).get("StartedAt") or "")
+    found = re.match(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)? ?(Z|[+-]\d\d:?\d\d)?", text)
+    if found is None:
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
+    zone = (found[3] or "Z").replace("Z", "+00:00")
+    return datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}")
+
+
+def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime) -> tuple[bool, str]:
+    """Whether the node is Ready and no pod is taken for running that ran before ``since`` only.
+
+    After a crash the API server goes on showing what was true before it; who acts on that meets pods which are
+    gone, or others that have got their addresses.
+
+    Args:
+        objects: the cluster's Nodes and Pods.
+        since: when the node was started.
+
+    Returns:
+        ``(done, seen)``; ``seen`` says what is still awaited.
+    """
+    waiting = []
+    nodes = 0
+    for found in objects:
+        name = str(found["metadata"]["name"])
+        status = found.get("status") or {}
+        if found["kind"] == "Node":
+            nodes += 1
+            ready: dict[str, t.Any] = next((c for c in status.get("conditions") or [] if c["type"] == "Ready"), {})
+            if ready.get("status") != "True":
+                waiting.append(f"node {name} is not Ready: {ready.get('message') or 'it has not reported yet'}")
+            elif _time(ready.get("lastHeartbeatTime")) < since:
+                waiting.append(f"node {name} has not reported since it was started")
+        elif status.get("phase") == "Running":
+            began = [(c.get("state") or {}).get("running") for c in status.get("containerStatuses") or []]
+            if any(_time(b.get("startedAt")) < since for b in began if b):
+                waiting.append(f"pod {found['metadata'].get('namespace')}/{name} has not started again")
+    if not nodes:
+        waiting.append("no node is registered")
+    return not waiting, waiting[0] if waiting else "settled"
+
+
+def _time(text: t.Any) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(str(text or "1970-01-01T00:00:00Z").replace("Z", "+00:00"))
