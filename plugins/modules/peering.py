@@ -35,7 +35,9 @@ options:
     type: int
     default: 2592000
   token_renew_before:
-    description: Seconds of validity below which a bound token is renewed. Read from the live token, without a request.
+    description:
+      - Seconds of validity below which a bound token is renewed, at most a third of its whole life.
+      - Read from the live token, without a request.
     type: int
     default: 864000
   timeout:

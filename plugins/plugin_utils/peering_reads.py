@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.remote_secrets i
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["ACCOUNT", "PLANNED", "TOKEN_SECRET", "check_certificate", "read_peer"]
+__all__ = ["ACCOUNT", "PLANNED", "TOKEN_SECRET", "check_certificate", "read_peer", "seen_from_here"]
 
 ACCOUNT = "istio-reader-service-account"
 TOKEN_SECRET = f"{ACCOUNT}-istio-remote-secret-token"
@@ -112,16 +112,8 @@ async def check_certificate(peer: Peer) -> None:
 
     Only where the controller reaches it: an address for pods alone is istiod's to prove. Raises FleetError.
     """
-    server = PeerServer(peer.server, "", peer.tls_server_name)
-    host, port = server.host_port
-    context = ssl.create_default_context(cadata=base64.b64decode(peer.ca).decode())
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # kubeadm's CA has no key identifier of its issuer
     try:
-        async with asyncio.timeout(3):
-            _reader, writer = await asyncio.open_connection(
-                host, port, ssl=context, server_hostname=peer.tls_server_name or host
-            )
-        writer.close()
+        await _shake_hands(peer)
     except ssl.SSLCertVerificationError as error:
         raise FleetError(
             "its certificate does not hold for the address that other clusters would use",
@@ -132,3 +124,27 @@ async def check_certificate(peer: Peer) -> None:
         ) from None
     except (OSError, TimeoutError):
         return
+
+
+async def seen_from_here(peer: Peer) -> str:
+    """What keeps the controller from a peer's address; "" when nothing does."""
+    try:
+        await _shake_hands(peer)
+    except TimeoutError:
+        return "i/o timeout"
+    except ConnectionRefusedError:
+        return "connection refused"
+    except OSError as error:
+        return str(error.strerror or error)
+    return ""
+
+
+async def _shake_hands(peer: Peer) -> None:
+    host, port = PeerServer(peer.server, "", peer.tls_server_name).host_port
+    context = ssl.create_default_context(cadata=base64.b64decode(peer.ca).decode())
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # kubeadm's CA has no key identifier of its issuer
+    async with asyncio.timeout(3):
+        _reader, writer = await asyncio.open_connection(
+            host, port, ssl=context, server_hostname=peer.tls_server_name or host
+        )
+    writer.close()

@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_reads import (
     TOKEN_SECRET,
     check_certificate,
     read_peer,
+    seen_from_here,
 )
 
 __all__ = ["Options", "Outcome", "PeeringRun"]
@@ -157,14 +158,10 @@ class PeeringRun:
             self.plans[watcher] = [p for p in plans if p.cluster not in self.dead or p.cluster not in written]
 
     async def _mint(self, name: str) -> None:
-        token, expires = await self.kubes[name].token(self.fleet.namespace, ACCOUNT, seconds=self.options.lifetime)
-        self.tokens[name] = token
-        left = expires.timestamp() - time.time()
-        if left <= self.options.renew_before:
-            self.outcome.warnings.append(
-                f"{name} gives tokens for {left / 3600:.0f} h only, less than peering_token_renew_before: "
-                "every run renews them. Lower it, or raise the API server's limit"
-            )
+        # The server may shorten the lifetime; what the token itself says counts from now on.
+        self.tokens[name], _expires = await self.kubes[name].token(
+            self.fleet.namespace, ACCOUNT, seconds=self.options.lifetime
+        )
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -226,7 +223,8 @@ class PeeringRun:
             for name, (pod, status) in left.items():
                 log = await kube.logs(fleet.namespace, pod, CONTAINER, tail=1500)
                 server = self.peers[name].server if name in self.peers else ""
-                seen, means, advice = diagnose(log, watcher, name, server, status)
+                outside = await seen_from_here(self.peers[name]) if name in self.peers else ""
+                seen, means, advice = diagnose(log, watcher, name, server, status, outside)
                 self.bad_edges[watcher, name] = FleetError(
                     f"{watcher} → {name} failed after {self.options.timeout:g} s",
                     seen=seen,

@@ -131,26 +131,31 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def diagnose(log: str, watcher: str, watched: str, server: str, status: str) -> tuple[str, str, str]:
+def diagnose(log: str, watcher: str, watched: str, server: str, status: str, outside: str = "") -> tuple[str, str, str]:
     """``(seen, means, next)`` for an edge that does not sync, from the newest telling line of istiod's log.
 
     Args:
         log: tail of istiod's log.
         server: the API address in the remote secret.
         status: what clusterz says.
+        outside: what the controller saw when it tried the same address, "" when it got through; used where
+            istiod's log is silent, as it is about refused connections.
     """
     where = urllib.parse.urlsplit(server).netloc
-    about = [line for line in log.splitlines() if where in line or re.search(rf"\b{re.escape(watched)}\b", line)]
-    for line in reversed(about):
+    marks = (f"cluster {watched}:", f"cluster[{watched}]")
+    about = [
+        line
+        for line in log.splitlines()
+        # An address may be another cluster's too, so it counts only where no cluster is named.
+        if any(mark in line for mark in marks) or (where and where in line and "in cluster " not in line)
+    ]
+    names = {"watcher": watcher, "watched": watched}
+    for line, origin in [*((line, f"istiod of {watcher}") for line in reversed(about)), (outside, "the controller")]:
         for pattern, means, advice in _CAUSES:
             found = re.search(pattern, line)
             if found:
-                names = {"watcher": watcher, "watched": watched}
-                return (
-                    f"{watched}'s API at {server}: {_phrase(line, found)}, from istiod of {watcher}",
-                    means.format(**names),
-                    advice.format(**names),
-                )
+                seen = f"{watched}'s API at {server}: {_phrase(line, found)}, from {origin}"
+                return seen, means.format(**names), advice.format(**names)
     if "does not know" in status:
         return (
             f"istiod of {watcher} does not list {watched}",
@@ -158,14 +163,15 @@ def diagnose(log: str, watcher: str, watched: str, server: str, status: str) -> 
             f"compare istioctl remote-clusters with global.multiCluster.clusterName of {watched}",
         )
     return (
-        f"istiod of {watcher} says {status} for {watched} at {server}",
-        "istiod has not read that cluster yet; its log names no reason",
-        f"look at the log of istiod in {watcher}, then run again with --limit {watcher},{watched}",
+        f"istiod of {watcher} says {status} for {watched} at {server}; the controller reaches that address",
+        f"a firewall, a route or a name that holds for {watcher}'s pods alone; istiod's log is silent about such",
+        f"allow {watcher}'s egress to it, or set cluster_peer_endpoint of {watched}",
     )
 
 
 def _phrase(line: str, found: re.Match[str]) -> str:
     """The words around the cause, without what may be a credential."""
-    start = max(line.rfind(": ", 0, found.start()) + 2, found.start() - 60, 0)
-    end = line.find('"', found.end())
-    return line[start : end if 0 < end < found.end() + 120 else found.end() + 60].strip()
+    after_url = line.rfind('": ', 0, found.start())
+    colon = line.rfind(": ", 0, found.start())
+    start = after_url + 3 if after_url >= 0 else colon + 2 if colon >= 0 else 0
+    return line[start : found.end() + 120].partition(" (possibly")[0].strip()

@@ -36,6 +36,8 @@ class Token:
 
     expires: float | None
     """Seconds since the epoch; None: it never expires (a token Secret's)."""
+    issued: float | None
+    """Seconds since the epoch."""
     account: str
     """``namespace/name`` of the service account."""
     account_uid: str
@@ -115,7 +117,7 @@ def read_token(token: str) -> Token | None:
         return None
     if not isinstance(claims, dict):
         return None
-    expires = claims.get("exp")
+    expires, issued = claims.get("exp"), claims.get("iat")
     bound = claims.get("kubernetes.io")
     if isinstance(bound, dict):
         account = bound.get("serviceaccount") or {}
@@ -127,6 +129,7 @@ def read_token(token: str) -> Token | None:
         uid = str(claims.get(prefix + "service-account.uid", ""))
     return Token(
         expires=float(expires) if isinstance(expires, (int, float)) else None,
+        issued=float(issued) if isinstance(issued, (int, float)) else None,
         account=name,
         account_uid=uid,
         secret=str(claims.get("kubernetes.io/serviceaccount/secret.name", "")),

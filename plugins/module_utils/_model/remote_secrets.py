@@ -224,12 +224,19 @@ def _stale(
             return "its token is not that of the token Secret", True
     elif token.expires is None:
         return "its token never expires, a bound one is wanted", True
-    elif token.expires - now < renew_before:
+    elif token.expires - now < _due(token, renew_before):
         left = token.expires - now
         return ("its token has expired" if left <= 0 else f"its token ends in {left / 3600:.0f} h"), True
     if access.server != peer.server or access.tls_server_name != peer.tls_server_name:
         return f"the API address was {access.server}", False
     return "", False
+
+
+def _due(token: rk.Token, renew_before: float) -> float:
+    """Seconds left at which a token is due: a server that shortens tokens must not make every run renew them."""
+    if token.issued is None or token.expires is None:
+        return renew_before
+    return min(renew_before, (token.expires - token.issued) / 3)
 
 
 def _same_pem(one: str, other: str) -> bool:
