@@ -18,7 +18,7 @@ ROLES = sorted(p.name for p in (ROOT / "roles").iterdir() if (p / "tasks").is_di
 MODULES = sorted(p.stem for p in (ROOT / "plugins" / "modules").glob("*.py"))
 ACTIONS = sorted(p.stem for p in (ROOT / "plugins" / "action").glob("*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
-SHARED_PREFIXES = ("mesh_", "cluster_", "fleet_")
+SHARED_PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 # Keywords of a task; whatever else is a key of one names an action.
 # fmt: off
 KEYWORDS = frozenset({
@@ -191,12 +191,25 @@ def shape(option: t.Mapping[str, t.Any], inner: str) -> dict[str, t.Any]:
     return out
 
 
+def shared_options(doc: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Options that a module's documentation takes from our fragments."""
+    found: dict[str, t.Any] = {}
+    fragments = doc.get("extends_documentation_fragment") or []
+    for name in [fragments] if isinstance(fragments, str) else fragments:
+        _namespace, _collection, file, *part = name.split(".")
+        fragment = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.doc_fragments.{file}")
+        text = getattr(fragment.ModuleDocFragment, part[0].upper() if part else "DOCUMENTATION")
+        found.update(yaml.safe_load(text).get("options") or {})
+    return found
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_module_documents_the_arguments_that_its_action_takes(module: str) -> None:
     action = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{module}").ActionModule
     doc = documented(ROOT / "plugins" / "modules" / f"{module}.py", "DOCUMENTATION")
     taken = {name: shape(option, "options") for name, option in action.ARGUMENT_SPEC.items()}
-    told = {name: shape(option, "suboptions") for name, option in (doc.get("options") or {}).items()}
+    options = {**(doc.get("options") or {}), **shared_options(doc)}
+    told = {name: shape(option, "suboptions") for name, option in options.items()}
     assert taken == told
 
 

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Google's refusals mean, and what to do: one place for all services."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import typing as t
+import urllib.parse
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["GoogleError", "LibraryMissing", "explain", "library_missing", "login_failed", "no_answer"]
+
+_PERMISSION = re.compile(r"[\"'](?P<name>[a-z]+(?:\.[A-Za-z]+){2,})[\"']|\b(?P<bare>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)\b")
+_API = re.compile(r"\b(?P<name>[a-z]+\.googleapis\.com)\b")
+
+
+class GoogleError(FleetError):
+    """What Google answered. ``status`` is the HTTP status (0: a failed operation), ``reason`` Google's word for it."""
+
+    def __init__(self, what: str, *, status: int, reason: str = "", **more: str) -> None:
+        super().__init__(what, **more)
+        self.status = status
+        self.reason = reason
+
+
+class LibraryMissing(FleetError):
+    """A Python package that Google Cloud needs is not installed."""
+
+
+def library_missing(error: ImportError) -> LibraryMissing:
+    """For an import that failed."""
+    return LibraryMissing(
+        "Python packages for Google Cloud are missing",
+        seen=str(error),
+        next_step="pip install google-api-python-client google-auth requests",
+    )
+
+
+def explain(status: int, content: bytes, method: str, project: str, *, cluster: str = "", obj: str = "") -> GoogleError:
+    """An answer that is no success, with its meaning and the next step."""
+    error: dict[str, t.Any] = {}
+    with contextlib.suppress(ValueError, AttributeError, UnicodeDecodeError):
+        error = json.loads(content).get("error") or {}
+    message = " ".join(str(error.get("message") or content[:200].decode("utf-8", "replace")).split())
+    infos = [d for d in error.get("details") or [] if isinstance(d, dict)]
+    legacy = [e for e in error.get("errors") or [] if isinstance(e, dict)]
+    reasons = [str(d["reason"]) for d in (*infos, *legacy) if d.get("reason")]
+    reason = reasons[0] if reasons else str(error.get("status") or "")
+    metadata: dict[str, str] = {}
+    for info in infos:
+        metadata.update(info.get("metadata") or {})
+    what, means, next_step = _verdict(status, message, reasons, metadata, method, project)
+    return GoogleError(
+        what,
+        status=status,
+        reason=reason,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{status} {message} ({method})",
+        means=means,
+        next_step=next_step,
+    )
+
+
+def _verdict(
+    status: int, message: str, reasons: list[str], metadata: dict[str, str], method: str, project: str
+) -> tuple[str, str, str]:
+    """What failed, what it means, what to do."""
+    if status == 401:
+        return (
+            "Google does not accept the credentials",
+            "the token has expired or is of another place",
+            "get a new one (gcloud auth application-default login, or a service account key); then run again",
+        )
+    disabled = {"SERVICE_DISABLED", "accessNotConfigured"} & set(reasons) or "has not been used in project" in message
+    if status == 403 and disabled:
+        named = _API.search(message)
+        api = metadata.get("service") or (named["name"] if named else f"{method.partition('.')[0]}.googleapis.com")
+        return (
+            f"API {api} is disabled in project {project}",
+            "nobody has switched it on",
+            f"set gke_enable_apis: true, or run `gcloud services enable {api} --project {project}`; then run again",
+        )
+    if "quota" in message.lower() and status in (403, 429) and "rateLimitExceeded" not in reasons:
+        return (
+            "a quota of the project is used up",
+            "",
+            "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again",
+        )
+    if status == 403:
+        found = _PERMISSION.search(message)
+        permission = metadata.get("permission") or (found["name"] or found["bare"] if found else "")
+        return (
+            f"permission {permission} is missing" if permission else "Google does not allow it",
+            f"the account has no role in project {project} that allows {method}",
+            f"grant a role with {permission or 'that permission'} (roles/gke_cluster/README.md lists them)",
+        )
+    if status == 404:
+        return "Google does not know it", "", f"check the names, and that the account may see project {project}"
+    if status == 409:
+        return "it exists already, or something else is being done to it", "", "run again when that is over"
+    if status == 429:
+        return "Google asks for fewer requests", "a rate quota of the project", "run again in a minute"
+    if status >= 500:
+        return "Google has trouble of its own", "", "run again; status.cloud.google.com tells about outages"
+    return "Google refuses the request", "", "mend what the answer names; then run again"
+
+
+def login_failed(error: Exception, settings: Settings, cluster: str) -> FleetError:
+    """google-auth could not get or renew a token."""
+    expired = settings.auth_kind == "accesstoken"
+    return FleetError(
+        "the access token has expired or is not accepted" if expired else "Google gave no token",
+        cluster=cluster,
+        seen="" if expired else " ".join(str(error.args[0] if error.args else error).split())[:200],
+        means="" if expired else f"the credentials of kind {settings.auth_kind} are wrong, revoked or out of reach",
+        next_step="set a new GCP_ACCESS_TOKEN (gcloud auth print-access-token); then run again"
+        if expired
+        else "check them (gcloud auth application-default login, or a new service account key); then run again",
+    )
+
+
+def no_answer(error: Exception, url: str, cluster: str, obj: str) -> FleetError:
+    """No connection, no name, no answer in time, for as long as we were ready to try."""
+    host = urllib.parse.urlsplit(url).netloc
+    return FleetError(
+        f"{host} does not answer",
+        cluster=cluster,
+        obj=obj,
+        seen=" ".join(str(error).split())[:200],
+        means="no way to Google from this machine",
+        next_step="check network, proxy (HTTPS_PROXY) and DNS; then run again",
+    )
