@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kind_network
+short_description: Join the pod networks of a fleet's kind clusters
+version_added: 0.1.0
+description:
+  - Gives every node of the fleet its pod network. Pods of clusters whose C(mesh_network) is the same reach each other
+    directly; pods of different networks do not, and are refused at once.
+  - Installs a small load balancer in each cluster, which gives Services of type LoadBalancer an address that every
+    cluster and the controller reach.
+  - Waits until every node is Ready and, after a crash, until its pods have really started again.
+  - Runs once for the fleet (C(run_once)), after M(mesh.fleet.kind_cluster).
+options:
+  state:
+    description:
+      - V(absent) removes the fleet's network, its folder of state when all its clusters are of provider C(kind), and
+        puts back settings of the machine when no fleet is left. It does nothing while a cluster of the fleet is there.
+    type: str
+    choices: [present, absent]
+    default: present
+  engine:
+    description: Container engine; V(auto) takes the first that answers.
+    type: str
+    choices: [auto, podman, docker]
+    default: auto
+  bin:
+    description: Folder with the program C(kind); that of the artifacts when empty.
+    type: path
+    default: ""
+  files:
+    description: Folder C(files) of role kind_cluster.
+    type: path
+    required: true
+  image:
+    description: An image with Python that the node image holds, for the load balancer.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds to wait for a node to be Ready.
+    type: int
+    default: 180
+author: The mesh.fleet authors (@mesh-fleet)
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+"""
+
+EXAMPLES = r"""
+- name: Join the pod networks
+  mesh.fleet.kind_network:
+    files: "{{ role_path }}/files"
+    image: "{{ artifacts_python_image }}"
+  run_once: true
+"""
+
+RETURN = r"""
+changed:
+  description: Whether anything was changed, or would be in check mode.
+  returned: always
+  type: bool
+stage_line:
+  description: One line that says what came of it, as the C(stages) callback shows it.
+  returned: success
+  type: str
+  sample: ""
+objects:
+  description: What became of each thing, with C(cluster), C(kind), C(name) and C(action).
+  returned: success
+  type: list
+  elements: dict
+problem:
+  description: What failed, with C(what), C(cluster), C(object), C(seen), C(means) and C(next).
+  returned: failure
+  type: dict
+"""

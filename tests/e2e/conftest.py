@@ -1,0 +1,29 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Fleets for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+
+from .local_fleet import Fleet
+
+
+@pytest.fixture(scope="module")
+def new_fleet() -> t.Iterator[t.Callable[[str], Fleet]]:
+    """Makes fleets by name, and takes away whatever is left of them at the end."""
+    if os.geteuid() != 0:
+        pytest.skip("clusters of this machine need root")
+    made: list[Fleet] = []
+
+    def new(name: str) -> Fleet:
+        made.append(Fleet(name))
+        return made[-1]
+
+    yield new
+    for fleet in made:
+        if fleet.names() or fleet.state.exists():
+            fleet.remove()

@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Clusters of this machine: who reaches whom, what heals, what is left alone, what is left behind (nothing).
+
+The tests stand on each other, in their order: one fleet is made, used, broken, mended, changed and removed.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import stat
+import subprocess
+import typing as t
+import urllib.request
+
+import pytest
+import yaml
+
+from .local_fleet import Fleet, changed, until
+
+
+@pytest.fixture(scope="module")
+def fleet(new_fleet: t.Callable[[str], Fleet]) -> Fleet:
+    return new_fleet("e2e")
+
+
+def nodes(fleet: Fleet, cluster: str) -> list[dict[str, t.Any]]:
+    return list(json.loads(fleet.kubectl(cluster, "get", "nodes", "-o", "json"))["items"])
+
+
+def routes() -> str:
+    return subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True).stdout
+
+
+def test_check_mode_touches_nothing(fleet: Fleet) -> None:
+    assert changed(fleet.play("clusters", "--check")) == 2
+    assert fleet.names() == []
+    assert not fleet.state.exists()
+
+
+def test_a_run_that_was_killed_is_completed_by_the_next(fleet: Fleet) -> None:
+    process = fleet.start("clusters")
+    until(lambda: len(fleet.names()) == 3, "both nodes to be on their way")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    fleet.play("clusters")
+    for cluster in ("west", "east"):
+        (node,) = nodes(fleet, cluster)
+        assert {c["type"]: c["status"] for c in node["status"]["conditions"]}["Ready"] == "True"
+    assert changed(fleet.play("clusters")) == 0
+
+
+def test_labels_and_kubeconfigs(fleet: Fleet) -> None:
+    (node,) = nodes(fleet, "east")
+    assert node["metadata"]["labels"]["topology.kubernetes.io/region"] == "europe-north1"
+    assert node["metadata"]["labels"]["topology.kubernetes.io/zone"] == "europe-north1-a"
+    for cluster in ("west", "east"):
+        path = fleet.state / "kubeconfigs" / f"{cluster}.yaml"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        config = yaml.safe_load(path.read_text())
+        assert [c["name"] for c in config["contexts"]] == [cluster, f"{cluster}-peer"]
+        assert config["clusters"][1]["cluster"]["server"] == f"https://{fleet.address(cluster)}:6443"
+        assert fleet.kubectl(cluster, "--context", f"{cluster}-peer", "get", "--raw", "/readyz") == "ok"
+
+
+def test_pods_of_a_flat_network_reach_each_other(fleet: Fleet) -> None:
+    fleet.serve()
+    assert fleet.call("west", fleet.pod_address("east"))[0] == "east"
+    assert fleet.call("east", fleet.pod_address("west"))[0] == "west"
+
+
+def test_a_load_balancer_answers_from_everywhere(fleet: Fleet) -> None:
+    assert fleet.call("west", fleet.balancer_address("east"))[0] == "east"
+    assert fleet.call("east", fleet.balancer_address("west"))[0] == "west"
+    with urllib.request.urlopen(f"http://{fleet.balancer_address('west')}", timeout=10) as answer:
+        assert answer.read() == b"west"
+
+
+def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
+    fleet.kubectl("west", "create", "configmap", "kept", "--from-literal=by=user")
+    before = {cluster: (fleet.address(cluster), fleet.inspect(cluster)["Id"]) for cluster in ("west", "east")}
+    port = int(fleet.inspect("west")["NetworkSettings"]["Ports"]["6443/tcp"][0]["HostPort"])
+    fleet.kill("west")
+    fleet.ask_engine("stop", "--time", "0", fleet.container("east"))
+    with socket.create_server(("127.0.0.1", port)):
+        said = fleet.play("clusters", good=False)
+        assert "another program took its port" in said
+    fleet.play("clusters")
+    after = {cluster: (fleet.address(cluster), fleet.inspect(cluster)["Id"]) for cluster in ("west", "east")}
+    assert after == before
+    assert fleet.kubectl("west", "get", "configmap", "kept", "-o", "jsonpath={.data.by}") == "user"
+    assert changed(fleet.play("clusters")) == 0
+    for cluster in ("west", "east"):
+        fleet.kubectl(cluster, "wait", "--for=condition=Ready", "pod/web", "--timeout=120s")
+    assert fleet.call("west", fleet.pod_address("east"))[0] == "east"
+    # The pod has another address now; kube-proxy follows within moments.
+    balancer = fleet.balancer_address("west")
+    until(lambda: fleet.call("east", balancer)[0] == "west", "west's load balancer to answer", 30)
+
+
+def test_separate_networks_refuse_pods_at_once_and_serve_load_balancers(fleet: Fleet) -> None:
+    fleet.network = "per_cluster"
+    assert changed(fleet.play("clusters")) > 0
+    assert changed(fleet.play("clusters")) == 0
+    for here, there in (("west", "east"), ("east", "west")):
+        answer, seconds = fleet.call(here, fleet.pod_address(there))
+        assert answer.startswith("no: ")
+        assert "timed out" not in answer
+        assert seconds < 5
+        assert fleet.call(here, fleet.balancer_address(there))[0] == there
+
+
+def test_a_range_cannot_change_under_a_cluster(fleet: Fleet) -> None:
+    said = fleet.play("clusters", "--limit", "west", "-e", "cluster_pod_cidr=10.77.0.0/16", good=False)
+    assert "cluster_pod_cidr cannot change while the cluster lives" in said
+    assert "teardown.yml --limit west" in said
+
+
+def test_two_fleets_stand_side_by_side(fleet: Fleet, new_fleet: t.Callable[[str], Fleet]) -> None:
+    other = new_fleet("e2e-other")
+    other.play("clusters", "--limit", "west")
+    assert len(nodes(other, "west")) == 1
+    assert other.address("west").rsplit(".", 2)[0] != fleet.address("west").rsplit(".", 2)[0] or (
+        other.address("west") != fleet.address("west")
+    )
+    other.play("teardown")
+    assert other.names() == []
+    assert changed(fleet.play("clusters")) == 0
+
+
+def test_what_others_made_is_left_alone(new_fleet: t.Callable[[str], Fleet]) -> None:
+    foreign = new_fleet("e2e-foreign")
+    name, network = foreign.container("west"), "mesh-fleet-e2e-foreign"
+    identity = foreign.ask_engine("create", "--name", name, foreign.facts["node_image"]).splitlines()[-1]
+    try:
+        said = foreign.play("clusters", "--limit", "west", good=False)
+        assert f"a container {name} is there that this project did not make" in said
+        assert "another fleet_name" in said
+        foreign.play("teardown")
+        assert foreign.names() == [name]
+        assert foreign.inspect("west")["Id"] == identity
+    finally:
+        foreign.ask_engine("rm", "--force", "--volumes", identity)
+    foreign.ask_engine("network", "create", network)
+    try:
+        said = foreign.play("clusters", "--limit", "west", good=False)
+        assert f"network {network} was not made by this project" in said
+        foreign.play("teardown")
+        assert foreign.names() == [network]
+    finally:
+        foreign.ask_engine("network", "rm", network)
+
+
+def test_a_kubeconfig_of_another_cluster_is_left_alone(new_fleet: t.Callable[[str], Fleet]) -> None:
+    foreign = new_fleet("e2e-config")
+    path = foreign.state / "kubeconfigs" / "west.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("contexts: [{name: production}]\n")
+    said = foreign.play("clusters", "--limit", "west", good=False)
+    assert "is a kubeconfig of another cluster" in said
+    assert path.read_text() == "contexts: [{name: production}]\n"
+    path.unlink()
+    foreign.play("teardown")
+
+
+def test_teardown_leaves_nothing(fleet: Fleet) -> None:
+    subnet = fleet.address("west").rsplit(".", 2)[0]
+    assert subnet in routes()
+    assert changed(fleet.play("teardown")) > 0
+    assert fleet.names() == []
+    assert not fleet.state.exists()
+    assert "mesh-fleet-e2e" not in fleet.ask_engine("volume", "ls", "--format", "{{.Name}} {{.Labels}}")
+    assert changed(fleet.play("teardown")) == 0
