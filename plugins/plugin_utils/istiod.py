@@ -11,11 +11,12 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istiod_view import (
     RemoteCluster,
     parse_clusterz,
+    parse_secret_events,
     sync_seen,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["await_sync", "debug_page", "istiod_pods"]
+__all__ = ["await_sync", "debug_page", "istiod_pods", "secret_events"]
 
 CONTAINER = "discovery"
 _BETWEEN_LOOKS = 0.3
@@ -48,12 +49,20 @@ async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
 
 async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: float = 30) -> str:
     """The text of one of istiod's debug pages, such as ``clusterz``."""
-    done = await kube.exec(
-        namespace, pod, CONTAINER, ["pilot-discovery", "request", "GET", f"/debug/{page}"], timeout=timeout
-    )
+    return await _page(kube, namespace, pod, f"/debug/{page}", timeout)
+
+
+async def secret_events(kube: t.Any, namespace: str, pod: str) -> int:
+    """How many events of remote secrets this istiod has taken in so far."""
+    return parse_secret_events(await _page(kube, namespace, pod, "/metrics", 30))
+
+
+async def _page(kube: t.Any, namespace: str, pod: str, path: str, timeout: float) -> str:
+    command = ["pilot-discovery", "request", "GET", path]
+    done = await kube.exec(namespace, pod, CONTAINER, command, timeout=timeout)
     if done.code != 0:
         raise FleetError(
-            f"istiod does not show /debug/{page}",
+            f"istiod does not show {path}",
             cluster=kube.cluster,
             obj=f"Pod {namespace}/{pod}",
             seen=(done.stderr or done.stdout).strip()[-200:],
@@ -63,24 +72,40 @@ async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: 
 
 
 async def await_sync(
-    kube: t.Any, namespace: str, pods: t.Iterable[str], wanted: t.Sequence[str], gone: t.Sequence[str], timeout: float
+    kube: t.Any,
+    namespace: str,
+    pods: t.Mapping[str, int],
+    wanted: t.Sequence[str],
+    held: t.Container[str],
+    timeout: float,
 ) -> dict[str, tuple[str, str]]:
-    """Wait until every istiod pod has synced ``wanted`` and forgotten ``gone``.
+    """Wait until every istiod pod has synced ``wanted`` and lists none that is not in ``held``.
+
+    Args:
+        pods: by pod, the count of :func:`secret_events` from which on its view is of what was written; before
+            that it may show an old connection as synced. 0 where nothing was written.
 
     Returns:
         What was still wrong after ``timeout`` seconds, as ``{cluster: (pod, status)}``; empty: all is well.
     """
     deadline = time.monotonic() + timeout
 
-    async def one(pod: str) -> dict[str, tuple[str, str]]:
+    async def heard(pod: str, events: int) -> None:
+        while events and time.monotonic() < deadline:
+            if await secret_events(kube, namespace, pod) >= events:
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+    async def one(pod: str, events: int) -> dict[str, tuple[str, str]]:
+        await heard(pod, events)
         while True:
             view: dict[str, RemoteCluster] = parse_clusterz(await debug_page(kube, namespace, pod, "clusterz"))
-            done, wrong = sync_seen(view, wanted, gone)
+            done, wrong = sync_seen(view, wanted, held)
             if done or time.monotonic() >= deadline:
                 return {name: (pod, status) for name, status in wrong.items()}
             await asyncio.sleep(_BETWEEN_LOOKS)
 
     left: dict[str, tuple[str, str]] = {}
-    for found in await asyncio.gather(*(one(pod) for pod in pods)):
+    for found in await asyncio.gather(*(one(pod, events) for pod, events in pods.items())):
         left.update(found)
     return left

@@ -18,8 +18,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fle
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istiod_view import diagnose
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering_scope import WatcherScope, blame, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod import CONTAINER, await_sync, istiod_pods
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod import CONTAINER, await_sync, istiod_pods, secret_events
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_reads import (
     ACCOUNT,
     PLANNED,
@@ -72,6 +72,8 @@ class PeeringRun:
         self.plans: dict[str, list[rs.KeyPlan]] = {}
         self.live: dict[str, list[dict[str, t.Any]]] = {}
         self.tokens: dict[str, str] = {}
+        self.heard: dict[str, dict[str, int]] = {}
+        """By watcher and istiod pod: events of remote secrets it has taken in once it knows what was written."""
 
     async def run(self) -> Outcome:
         parts = scopes(self.fleet, self.play, absent=self.options.absent)
@@ -176,15 +178,33 @@ class PeeringRun:
             now=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         await self._namespace(kube, writes)
+        before = await self._events(watcher) if writes != rs.Writes([], [], [], []) else {}
         managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply})
-        if writes.first:
-            self.outcome.changes += await kube.apply(writes.first, dry_run=dry)
-        for name in writes.delete_first:
-            self.outcome.changes.append(await kube.delete("v1", "Secret", name, self.fleet.namespace, dry_run=dry))
-        if writes.apply:
-            self.outcome.changes += await kube.apply(writes.apply, dry_run=dry, take_over=managers)
-        for name in writes.delete:
-            self.outcome.changes.append(await kube.delete("v1", "Secret", name, self.fleet.namespace, dry_run=dry))
+        changes: list[Change] = []
+        try:
+            if writes.first:
+                changes += await kube.apply(writes.first, dry_run=dry)
+            for name in writes.delete_first:
+                changes.append(await kube.delete("v1", "Secret", name, self.fleet.namespace, dry_run=dry))
+            if writes.apply:
+                changes += await kube.apply(writes.apply, dry_run=dry, take_over=managers)
+            for name in writes.delete:
+                changes.append(await kube.delete("v1", "Secret", name, self.fleet.namespace, dry_run=dry))
+        finally:
+            self.outcome.changes += changes
+        written = sum(change.action != UNCHANGED for change in changes)
+        self.heard[watcher] = {pod: count + written for pod, count in before.items()}
+
+    async def _events(self, watcher: str) -> dict[str, int]:
+        """Counts before the write; none where no istiod can be asked, which the proof will say."""
+        fleet, kube = self.fleet, self.kubes[watcher]
+        if self.options.dry_run or not self.options.sync or fleet.clusters[watcher].control_plane != "istiod":
+            return {}
+        try:
+            pods = await istiod_pods(kube, fleet.namespace, fleet.revision)
+            return {pod: await secret_events(kube, fleet.namespace, pod) for pod in pods}
+        except FleetError:
+            return {}
 
     async def _namespace(self, kube: Kube, writes: rs.Writes) -> None:
         if self.options.dry_run or not writes.apply or await kube.get("v1", "Namespace", self.fleet.namespace):
@@ -219,7 +239,9 @@ class PeeringRun:
             return  # its istiod goes next: what it still shows is of no use to anybody
         try:
             pods = await istiod_pods(kube, fleet.namespace, fleet.revision)
-            left = await await_sync(kube, fleet.namespace, pods, wanted, gone, self.options.timeout)
+            heard = {pod: self.heard.get(watcher, {}).get(pod, 0) for pod in pods}
+            held = {*(e.cluster for e in rs.read_entries(self.live[watcher])), *part.wanted} - set(gone)
+            left = await await_sync(kube, fleet.namespace, heard, wanted, held, self.options.timeout)
             for name, (pod, status) in left.items():
                 log = await kube.logs(fleet.namespace, pod, CONTAINER, tail=1500)
                 server = self.peers[name].server if name in self.peers else ""
@@ -229,7 +251,8 @@ class PeeringRun:
                     f"{watcher} → {name} failed after {self.options.timeout:g} s",
                     seen=seen,
                     means=means,
-                    next_step=f"{advice}; then run again with --limit {watcher},{name}",
+                    next_step=f"{advice}; then run again with --limit "
+                    + ",".join(n for n in (watcher, name) if n in fleet.clusters),
                 )
         except FleetError as error:
             self.dead[watcher] = error
@@ -263,13 +286,14 @@ class PeeringRun:
             )
             if plan and plan.action == rs.PROVIDED:
                 out.warnings.append(f"{edge[0]} → {edge[1]}: {plan.reason}; it was left alone")
+        failed = len(bad | set(self.bad_edges))
         counts = collections.Counter(plan.action for edge, plan in plans.items() if edge not in bad)
-        state = f"{len(bad)} failed" if bad else "planned" if self.options.dry_run else "all synced"
+        state = f"{failed} failed" if failed else "planned" if self.options.dry_run else "all synced"
         total = len(tried)
         adopted = f", {counts[rs.ADOPT]} taken over" if counts[rs.ADOPT] else ""
         out.summary = (
             f"{total} edge{'s' if total != 1 else ''}: {counts[rs.ADD]} added, {counts[rs.RENEW]} renewed{adopted}, "
-            f"{counts[rs.REMOVE]} removed" + (f" · {state}" if total or bad else "")
+            f"{counts[rs.REMOVE]} removed" + (f" · {state}" if total or failed else "")
         )
 
     def _fail(self, name: str, error: FleetError) -> None:

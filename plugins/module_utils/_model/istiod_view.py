@@ -10,9 +10,18 @@ import re
 import typing as t
 import urllib.parse
 
-__all__ = ["RemoteCluster", "diagnose", "parse_clusterz", "parse_networkz", "parse_shards", "sync_seen"]
+__all__ = [
+    "RemoteCluster",
+    "diagnose",
+    "parse_clusterz",
+    "parse_networkz",
+    "parse_secret_events",
+    "parse_shards",
+    "sync_seen",
+]
 
 SYNCED = "synced"
+STUCK = "still listed, though no Secret holds it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,18 +90,28 @@ def parse_shards(text: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def parse_secret_events(text: str) -> int:
+    """How many events of remote secrets istiod has taken in, from its metrics page."""
+    found = re.findall(r"^remote_cluster_secret_events_total\{[^}]*\} (\d+)", text, re.MULTILINE)
+    return sum(int(count) for count in found)
+
+
 def sync_seen(
-    view: t.Mapping[str, RemoteCluster], wanted: t.Iterable[str], gone: t.Iterable[str] = ()
+    view: t.Mapping[str, RemoteCluster], wanted: t.Iterable[str], held: t.Container[str]
 ) -> tuple[bool, dict[str, str]]:
-    """Whether all ``wanted`` are synced and none of ``gone`` is there; and what is not as it should be."""
+    """Whether all ``wanted`` are synced and nothing is there that no Secret holds; and what is not as it should be.
+
+    A cluster that stays without its Secret is the sign of an istiod that is stuck on removing it: it takes in
+    no other change of remote secrets either, and goes on to call old connections synced.
+    """
     wrong = {}
     for name in wanted:
         status = view[name].status if name in view else "istiod does not know it"
         if status != SYNCED:
             wrong[name] = status
-    for name in gone:
-        if name in view:
-            wrong[name] = f"still there ({view[name].status})"
+    for name, cluster in view.items():
+        if cluster.secret and name not in held:
+            wrong[name] = f"{STUCK} ({cluster.status})"
     return not wrong, wrong
 
 
@@ -141,6 +160,12 @@ def diagnose(log: str, watcher: str, watched: str, server: str, status: str, out
         outside: what the controller saw when it tried the same address, "" when it got through; used where
             istiod's log is silent, as it is about refused connections.
     """
+    if status.startswith(STUCK):
+        return (
+            f"istiod of {watcher} lists {watched}: {status}",
+            "istiod is stuck on removing a cluster that never answered, and takes in no other remote secret meanwhile",
+            f"restart istiod in {watcher}",
+        )
     where = urllib.parse.urlsplit(server).netloc
     marks = (f"cluster {watched}:", f"cluster[{watched}]")
     about = [

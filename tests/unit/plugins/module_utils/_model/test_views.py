@@ -23,14 +23,29 @@ def test_clusterz() -> None:
     view = iv.parse_clusterz(sample("clusterz.json"))
     assert view["west"] == iv.RemoteCluster("west", "synced", "")
     assert view["east"].secret == "istio-system/istio-remote-secrets"
-    assert iv.sync_seen(view, ["east"]) == (True, {})
-    done, wrong = iv.sync_seen(view, ["east", "denied", "south"], gone=["east"])
+    assert iv.sync_seen(view, ["east"], {"east", "denied"}) == (True, {})
+    done, wrong = iv.sync_seen(view, ["denied", "south"], {"denied"})
     assert not done
     assert wrong == {
         "denied": "timeout",
         "south": "istiod does not know it",
-        "east": "still there (synced)",
+        "east": "still listed, though no Secret holds it (synced)",
     }
+
+
+def test_an_istiod_that_is_stuck_on_a_removal() -> None:
+    found = iv.diagnose("", "west", "gone", "", f"{iv.STUCK} (timeout)")
+    assert "takes in no other remote secret" in found[1]
+    assert found[2] == "restart istiod in west"
+
+
+def test_events_of_secrets_are_counted() -> None:
+    text = (
+        'remote_cluster_secret_events_total{event="add"} 2\n'
+        'remote_cluster_secret_events_total{event="update"} 3\n'
+        'remote_cluster_sync_timeouts_total{cluster="denied"} 1\n'
+    )
+    assert iv.parse_secret_events(text) == 5
 
 
 def test_shards() -> None:
