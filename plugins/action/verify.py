@@ -61,7 +61,7 @@ class ActionModule(FleetAction):
         seconds = time.monotonic() - began
         failures = {
             host: failure_text(failed)
-            for host in play
+            for host in ([] if self.check_mode else play)  # the stages before it have changed nothing yet
             if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
         }
         lines = table(run.calls, run.pages) if run.calls else []
