@@ -306,7 +306,7 @@ class RegistryBuild:
             rootfs=needs["node-rootfs"] / "node.tar",
             settings=("ENV container=docker",),
         )
-        images = self._images(needs)
+        images = self.images(needs)
         for image in [*images, node_base]:
             await build_image(self._engine, image, work)
         tag = f"{prefix}/node:{key}"
@@ -318,7 +318,8 @@ class RegistryBuild:
         await self._engine.run("rmi", "--force", *names, node_base.name, check=False)
         (work / "image").write_text(tag + "\n")
 
-    def _images(self, needs: t.Mapping[str, pathlib.Path]) -> list[Image]:
+    def images(self, needs: t.Mapping[str, pathlib.Path]) -> list[Image]:
+        """What goes into the node image, bases first, from the folders of the finished steps."""
         kubernetes, version = needs["go-kubernetes"], self.versions["kubernetes"]
         istio = needs["go-istio"]
         registry = "registry.k8s.io"
