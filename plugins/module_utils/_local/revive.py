@@ -15,7 +15,7 @@ from .engine import Engine, address_of
 __all__ = ["revive", "settle"]
 
 
-def settle(engine: Engine, container: t.Mapping[str, t.Any]) -> bool:
+def settle(engine: Engine, container: t.Mapping[str, t.Any], exits: pathlib.Path | None = None) -> bool:
     """Make podman see that a container's processes are gone; whether there was anything to see.
 
     podman learns of a container's end from a file that its monitor (conmon) writes: <tmp dir>/exits/<id>, holding
@@ -28,15 +28,17 @@ def settle(engine: Engine, container: t.Mapping[str, t.Any]) -> bool:
     monitor = int((container.get("State") or {}).get("ConmonPid") or 0)
     if status == "stopping" and monitor and os.path.exists(f"/proc/{monitor}"):
         return False
-    if os.geteuid() == 0:
-        root = pathlib.Path("/run/libpod")
-    else:
-        root = pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp"
-    exits = root / "exits"
+    exits = exits or _exits()
     if not exits.is_dir():
         return False
     (exits / str(container["Id"])).write_text("137")
     return True
+
+
+def _exits() -> pathlib.Path:
+    if os.geteuid() == 0:
+        return pathlib.Path("/run/libpod/exits")
+    return pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp" / "exits"
 
 
 async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str, known: str = "") -> None:
