@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected, login
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import Needs, check_capacity
@@ -83,14 +85,19 @@ class ActionModule(FleetAction):
         return _failed(problems) if problems else result(problems=[])
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """One existing cluster: reached, by credentials that it takes, and which one it is."""
+        """One existing cluster: reached, by credentials that it takes, and which one it is. For one that Google
+        runs: that Google takes ours; the cluster may not have been made yet."""
         host = str(task_vars["inventory_hostname"])
         # Its own variables only: reading all of them on each of them would cost the square of the fleet.
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
-        cluster = Fleet.from_inventory(hosts).clusters[host]
-        if cluster.provider != "kubeconfig":
+        fleet = Fleet.from_inventory(hosts)
+        cluster = fleet.clusters[host]
+        if cluster.provider == "gke" and connected(fleet).clusters[host] is not cluster:
+            await asyncio.to_thread(login, cluster)
+            return result(version="", uid="")
+        if cluster.provider == "kind":
             return result(version="", uid="")
         async with Kube.connect(cluster.connection, cluster=host, timeout=args["timeout"]) as kube:
             version = await kube.get_path("/version") or {}

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import Unreadable, plain, read_variables
@@ -78,6 +79,6 @@ class FleetAction(ActionBase):
                 f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
             )
         try:
-            return Fleet.from_inventory(hosts)
+            return connected(Fleet.from_inventory(hosts))
         except (ValueError, TypeError, AttributeError) as error:
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

@@ -228,6 +228,7 @@ def _settled(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
 @contextlib.contextmanager
 def _kubeconfig(connection: Connection) -> t.Iterator[tuple[str, str]]:
     """Kubeconfig and context for Helm; a token goes through a file of mode 0600, removed at once."""
+    connection = connection.resolved()
     if not connection.server:
         yield os.path.abspath(os.path.expanduser(connection.kubeconfig)), connection.context
         return

@@ -9,10 +9,12 @@ a second to import in every worker. Its loader still serves the old ``auth-provi
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import ssl
 import tempfile
+import time
 import typing as t
 
 import yaml
@@ -40,6 +42,23 @@ class Endpoint:
     headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     server_name: str | None = None
     proxy: str | None = None
+    expires: float = 0.0
+    """When the credential should be renewed, in seconds since the epoch; 0 for never."""
+    lookup: t.Callable[[], Connection] | None = None
+    """Who gives a new one."""
+
+    async def renew(self) -> bool:
+        """Take a new credential when the time has come; whether it did."""
+        if self.lookup is None or not self.expires or time.time() < self.expires:
+            return False
+        found = await asyncio.to_thread(self.lookup)
+        self.expires = found.expires
+        self.headers = _bearer(found.token)
+        return True
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 async def resolve(connection: Connection, cluster: str) -> Endpoint:
@@ -49,8 +68,13 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
         AbsentCluster: no such kubeconfig or context.
         FleetError: it is there and cannot be used.
     """
+    if connection.lookup:
+        found = await asyncio.to_thread(connection.lookup)
+        endpoint = await resolve(found, cluster)
+        endpoint.expires, endpoint.lookup = found.expires, connection.lookup
+        return endpoint
     if connection.server:
-        headers = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
+        headers = _bearer(connection.token)
         tls = _tls(cluster, connection.server, {"ca": connection.ca_pem.encode()}, "cluster_api_ca")
         return Endpoint(connection.server.rstrip("/"), tls, headers)
     if not connection.kubeconfig:

@@ -44,6 +44,11 @@ class Transport:
     async def close(self) -> None:
         await self._session.close()
 
+    async def _fresh(self) -> None:
+        """Before a request: a run may last longer than a cloud's token."""
+        if await self.endpoint.renew():
+            self._session.headers.update(self.endpoint.headers)
+
     def _extra(self) -> dict[str, t.Any]:
         extra: dict[str, t.Any] = {}
         if self.endpoint.server_name:
@@ -77,6 +82,7 @@ class Transport:
         Raises:
             ApiError: anything but a success.
         """
+        await self._fresh()
         for attempt in range(_RETRIES):
             last = attempt == _RETRIES - 1
             try:
@@ -131,6 +137,7 @@ class Transport:
 
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
         """Events of a watch, one JSON document a line, until the server ends it."""
+        await self._fresh()
         try:
             async with self._session.get(
                 self.endpoint.server + path,
@@ -150,6 +157,7 @@ class Transport:
 
     async def socket(self, path: str, params: t.Sequence[tuple[str, str]], protocols: t.Sequence[str]) -> t.Any:
         """Open a websocket (aiohttp's ClientWebSocketResponse); a refusal is its WSServerHandshakeError."""
+        await self._fresh()
         return await self._session.ws_connect(
             self.endpoint.server + path,
             params=params,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from .check_values import is_loopback
@@ -107,6 +108,8 @@ def _access(host: str, variables: t.Mapping[str, t.Any], alone: bool) -> list[Pr
                 problems.append(Problem(host, name, "", "belongs to cluster_api_url", "the kubeconfig holds its own"))
         if url and not kubeconfig and "cluster_context" in variables:
             problems.append(Problem(host, "cluster_context", "", "belongs to cluster_kubeconfig", "leave it out"))
+    if provider == "gke" and not kubeconfig and not url:
+        problems += _google(host, variables)
     endpoint = text(variables, "cluster_peer_endpoint")
     if endpoint and is_loopback(endpoint):
         hint = "an address at which the other clusters' pods reach this API server"
@@ -114,6 +117,28 @@ def _access(host: str, variables: t.Mapping[str, t.Any], alone: bool) -> list[Pr
     if url and not endpoint and not alone and is_loopback(url):
         hint = "set cluster_peer_endpoint to an address that they reach"
         problems.append(Problem(host, "cluster_api_url", quoted(url), "is loopback: no peer can use it", hint))
+    return problems
+
+
+def _google(host: str, variables: t.Mapping[str, t.Any]) -> list[Problem]:
+    """What must be told of a cluster that Google is asked for."""
+    problems = []
+    if not text(variables, "gke_project") and not os.environ.get("GCP_PROJECT"):
+        hint = "set gke_project to the ID of your project, or the environment variable GCP_PROJECT"
+        problems.append(Problem(host, "gke_project", "", "is missing", hint))
+    needs = {
+        "serviceaccount": (("gke_service_account_file", "gke_service_account_contents"), "GCP_SERVICE_ACCOUNT_"),
+        "accesstoken": (("gke_access_token",), "GCP_ACCESS_TOKEN"),
+    }
+    names, fallback = needs.get(text(variables, "gke_auth_kind"), ((), ""))
+    if (
+        names
+        and not any(text(variables, name) for name in names)
+        and not any(value for name, value in os.environ.items() if name.startswith(fallback))
+    ):
+        kind = quoted(text(variables, "gke_auth_kind"))
+        hint = f"set {' or '.join(names)}, or leave gke_auth_kind out"
+        problems.append(Problem(host, "gke_auth_kind", kind, "is given without a credential", hint))
     return problems
 
 

@@ -22,6 +22,7 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HUB = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*")
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _TYPES: t.Mapping[str, type] = {"str": str, "list": list, "dict": dict}
 _WORDS: t.Mapping[str, str] = {"str": "text", "list": "a list", "dict": "a dictionary"}
 
@@ -137,6 +138,14 @@ def _https(value: str) -> Fault | None:
     return None
 
 
+def _project(value: str) -> Fault | None:
+    if _PROJECT.fullmatch(value):
+        return None
+    if value.isdigit():
+        return Fault("is a project number", "give the project's ID: gcloud projects list shows both")
+    return Fault("is not a project ID", "6 to 30 lower-case letters, digits and -, for example shop-prod")
+
+
 def _pem(value: str) -> Fault | None:
     if "-----BEGIN CERTIFICATE-----" in value and "-----END CERTIFICATE-----" in value:
         return None
@@ -167,6 +176,7 @@ _FORMS: t.Mapping[str, t.Callable[[t.Any], Fault | None]] = {
     "cidr": _cidr,
     "https": _https,
     "pem": _pem,
+    "project": _project,
     "labels": _labels,
 }
 

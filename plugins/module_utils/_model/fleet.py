@@ -32,7 +32,7 @@ ROLE_REMOTE = "remote"
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """How to reach one API server: a kubeconfig and context, or an address with credentials.
+    """How to reach one API server: a kubeconfig and context, or an address with credentials, or who knows it.
 
     ``token`` is secret: never log or return this object; ``repr`` leaves it out.
     """
@@ -42,6 +42,16 @@ class Connection:
     server: str = ""
     token: str = dataclasses.field(default="", repr=False)
     ca_pem: str = ""
+    peer_server: str = ""
+    """Address for the other clusters' istiods; "" when it is ``server``."""
+    expires: float = 0.0
+    """When ``token`` should be renewed, in seconds since the epoch; 0 for never."""
+    lookup: t.Callable[[], Connection] | None = dataclasses.field(default=None, repr=False, compare=False)
+    """Asks a provider, which may take a second; everything else is empty then. It may be asked again."""
+
+    def resolved(self) -> Connection:
+        """This connection, or what ``lookup`` finds."""
+        return self.lookup() if self.lookup else self
 
     @property
     def described(self) -> str:

@@ -43,6 +43,9 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
         found = PeerServer(cluster.peer_endpoint, "cluster_peer_endpoint")
     elif kubeconfig is not None:
         found = _from_kubeconfig(cluster, kubeconfig)
+    elif cluster.connection.lookup:
+        known = cluster.connection.resolved()
+        found = PeerServer(known.peer_server or known.server, "its provider")
     elif cluster.connection.server:
         found = PeerServer(cluster.connection.server, "cluster_api_url")
     else:

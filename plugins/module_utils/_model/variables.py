@@ -39,6 +39,7 @@ UNCHECKED_PREFIXES = ("gke_",)
 
 PROVIDERS = ("kind", "gke", "kubeconfig")
 _OWN = ("kubeconfig", "gke")
+_GKE = ("gke",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,6 +261,79 @@ _ALL = (
         type="dict",
         default={},
         form="labels",
+    ),
+    Variable(
+        "gke_project",
+        CLUSTER,
+        "Google Cloud project of the cluster: its ID.",
+        default_text="the environment variable `GCP_PROJECT`",
+        form="project",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_name",
+        CLUSTER,
+        "The cluster's name in Google Cloud.",
+        default_text="its name in the inventory",
+        form="label",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_endpoint",
+        CLUSTER,
+        "Which address of the API server the controller uses: `public`, `private` (the controller is in the VPC, or "
+        "reaches it), or `dns` (from anywhere, by IAM; it must be switched on).",
+        default="public",
+        choices=("public", "private", "dns"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_peer_endpoint",
+        CLUSTER,
+        "Which address of the API server the other clusters' istiods use. `cluster_peer_endpoint` wins.",
+        default_text="that of `gke_endpoint`; for `dns`, `private` where nodes are private, else `public`",
+        choices=("public", "private"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_auth_kind",
+        CLUSTER,
+        "Who we are to Google, as in google.cloud: `application` (default credentials), `serviceaccount`, "
+        "`machineaccount`, `accesstoken`.",
+        default_text="`GCP_AUTH_KIND`; else what is given decides, and without anything `application`",
+        choices=("application", "serviceaccount", "machineaccount", "accesstoken"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_service_account_file",
+        CLUSTER,
+        "Key file (JSON) of a service account.",
+        default_text="`GCP_SERVICE_ACCOUNT_FILE`",
+        form="path",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_service_account_contents",
+        CLUSTER,
+        "The text of such a key.",
+        default_text="`GCP_SERVICE_ACCOUNT_CONTENTS`",
+        providers=_GKE,
+        secret=True,
+    ),
+    Variable(
+        "gke_service_account_email",
+        CLUSTER,
+        "Service account of the machine, for `machineaccount`.",
+        default_text="`GCP_SERVICE_ACCOUNT_EMAIL`, or the machine's default",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_access_token",
+        CLUSTER,
+        "OAuth access token. Good for an hour at most, so for short runs only.",
+        default_text="`GCP_ACCESS_TOKEN`",
+        providers=_GKE,
+        secret=True,
     ),
 )
 

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -44,9 +45,34 @@ def test_a_sound_fleet_has_no_problem() -> None:
         "own": {**OWN, "cluster_pod_cidr": "10.0.0.0/16"},
         "far": BY_URL,
         "edge": {**OWN, "mesh_role": "remote", "mesh_primary": "own", "cluster_labels": {"tier": "edge"}},
-        "goo": {**PLACE, "cluster_provider": "gke", "gke_anything": 1, "mesh_control_plane": "managed"},
+        "goo": {**PLACE, "cluster_provider": "gke", "gke_project": "shop-prod", "mesh_control_plane": "managed"},
     }
     assert said(hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({}, "west gke_project is missing | set gke_project to the ID of your project, or the environment"),
+        ({"gke_project": "Shop"}, 'west gke_project "Shop" is not a project ID'),
+        ({"gke_project": "123456789012"}, 'west gke_project "123456789012" is a project number'),
+        ({"gke_project": "shop-prod", "gke_endpoint": "vpn"}, 'west gke_endpoint "vpn" is unknown'),
+        (
+            {"gke_project": "shop-prod", "gke_auth_kind": "serviceaccount"},
+            'west gke_auth_kind "serviceaccount" is given without a credential | set gke_service_account_file or',
+        ),
+    ],
+)
+def test_what_google_needs(variables: dict[str, t.Any], problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("GCP_")]:
+        monkeypatch.delenv(name)
+    found = one(cluster_provider="gke", **variables)
+    assert found.startswith(problem)
+
+
+def test_environment_tells_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCP_PROJECT", "shop-prod")
+    assert said({"west": {**PLACE, "cluster_provider": "gke"}}) == []
 
 
 def test_no_clusters() -> None:
