@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Real clusters behind the stand-in's: their endpoint and CA, and tokens that they accept.
+
+Kubernetes authenticates bearer tokens of the form ``<id>.<secret>`` from Secrets ``bootstrap-token-<id>``,
+which kubeadm's clusters (so kind's) have switched on. Unlike a service account's token, one such token can be
+valid in any number of clusters at once, as Google's are.
+"""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+import urllib.parse
+
+import kubernetes
+import yaml
+
+from .cloud import Cloud
+
+__all__ = ["back_with", "seal"]
+
+Json = dict[str, t.Any]
+
+
+def back_with(cloud: Cloud) -> None:
+    """Give each cluster that has a kubeconfig in ``cloud.kubeconfigs`` that cluster's endpoint and CA."""
+
+    def on_cluster(cluster: Json) -> None:
+        path = cloud.kubeconfigs.get(cluster["name"])
+        if not path:
+            return
+        with open(path, encoding="utf-8") as handle:
+            config = yaml.safe_load(handle)
+        entry = config["clusters"][0]["cluster"]
+        address = urllib.parse.urlsplit(entry["server"]).netloc
+        cluster["endpoint"] = address
+        cluster["masterAuth"] = {"clusterCaCertificate": entry["certificate-authority-data"]}
+        ends = cluster.setdefault("controlPlaneEndpointsConfig", {})
+        ends.setdefault("ipEndpointsConfig", {}).update(publicEndpoint=address, privateEndpoint=address)
+        ends.setdefault("dnsEndpointConfig", {})["endpoint"] = address
+        for token in sorted(cloud.tokens):
+            if is_bootstrap(token):
+                seal(path, token)
+
+    def on_token(token: str) -> None:
+        for key, cluster in cloud.resources.items():
+            path = cloud.kubeconfigs.get(cluster.get("name", ""))
+            if path and key.startswith("container/") and cluster["status"] != "PROVISIONING":
+                seal(path, token)
+
+    cloud.on_cluster.append(on_cluster)
+    cloud.on_token.append(on_token)
+
+
+def is_bootstrap(token: str) -> bool:
+    """Whether a cluster can be told to accept this token."""
+    name, _, secret = token.partition(".")
+    return len(name) == 6 and len(secret) == 16
+
+
+def seal(kubeconfig: str, token: str) -> None:
+    """Make the cluster of ``kubeconfig`` accept ``token``, as its administrator."""
+    name, _, secret = token.partition(".")
+    with kubernetes.config.new_client_from_config(kubeconfig) as api:
+        core, rbac = kubernetes.client.CoreV1Api(api), kubernetes.client.RbacAuthorizationV1Api(api)
+        data = {"token-id": name, "token-secret": secret, "usage-bootstrap-authentication": "true"}
+        _apply(
+            core.create_namespaced_secret,
+            "kube-system",
+            {
+                "metadata": {"name": f"bootstrap-token-{name}"},
+                "type": "bootstrap.kubernetes.io/token",
+                "data": {k: base64.b64encode(v.encode()).decode() for k, v in data.items()},
+            },
+        )
+        _apply(
+            rbac.create_cluster_role_binding,
+            {
+                "metadata": {"name": f"stand-in-{name}"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [
+                    {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": f"system:bootstrap:{name}"}
+                ],
+            },
+        )
+
+
+def _apply(create: t.Callable[..., t.Any], *args: t.Any) -> None:
+    try:
+        create(*args)
+    except kubernetes.client.ApiException as error:
+        if error.status != 409:
+            raise

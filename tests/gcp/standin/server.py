@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stand-in's face: an HTTP server that is Google under ``/<host>/``, and an HTTPS proxy before Google's hosts.
+
+Our own client reaches it by endpoint (``MESH_FLEET_GOOGLE_ENDPOINT``), google.cloud's modules through
+``HTTPS_PROXY`` and ``REQUESTS_CA_BUNDLE``: a CONNECT to a Google host is answered here, under a test CA.
+A CONNECT to any other host is refused.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import secrets
+import socket
+import ssl
+import threading
+import time
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+from . import compute, container, fleet
+from .cloud import DEFAULT_TOKEN, Cloud
+from .discovery import Method, Refused, services
+from .tls import make_authority
+
+__all__ = ["StandIn"]
+
+Json = dict[str, t.Any]
+
+HANDLERS: dict[str, t.Callable[..., Json]] = {**container.HANDLERS, **compute.HANDLERS, **fleet.HANDLERS}
+V3 = {"cloudresourcemanager.projects.get": fleet.project_get_v3}
+HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com", "oauth2.googleapis.com"})
+# Switching APIs on, and looking at the project, work while the rest is off.
+_ALWAYS_ON = ("serviceusage.googleapis.com", "cloudresourcemanager.googleapis.com")
+
+
+class StandIn:
+    """A running stand-in. Use as a context manager; ``cloud`` is its world.
+
+    Args:
+        directory: where the test CA's files go.
+        port: 0 takes a free one.
+        cloud_options: arguments of :class:`Cloud`.
+    """
+
+    def __init__(self, directory: Path, *, port: int = 0, **cloud_options: t.Any) -> None:
+        self.cloud = Cloud(**cloud_options)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.ca_file = directory / "ca.pem"
+        self.tls = make_authority(directory, sorted(HOSTS))
+        outer = self
+
+        class Handler(_Handler):
+            standin = outer
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to take the stand-in for Google."""
+        return {
+            "MESH_FLEET_GOOGLE_ENDPOINT": self.endpoint,
+            "HTTPS_PROXY": self.endpoint,
+            "REQUESTS_CA_BUNDLE": str(self.ca_file),
+            "GCP_AUTH_KIND": "accesstoken",
+            "GCP_ACCESS_TOKEN": DEFAULT_TOKEN,
+            "NO_PROXY": "127.0.0.1,localhost",
+        }
+
+    def __enter__(self) -> StandIn:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    # -- one request ---------------------------------------------------------------------------
+
+    def answer(
+        self, host: str, verb: str, target: str, headers: t.Mapping[str, str], raw: bytes
+    ) -> tuple[int, Json, dict[str, str]]:
+        """Status, body and headers for one request to one of Google's hosts."""
+        parts = urllib.parse.urlsplit(target)
+        entry: Json = {"verb": verb, "host": host, "path": parts.path, "method": "", "time": time.monotonic()}
+        with self.cloud.lock:
+            self.cloud.log.append(entry)
+            self.cloud.settle()
+            try:
+                if host == "oauth2.googleapis.com":
+                    return 200, self._login(raw), {}
+                found = self._dispatch(entry, host, verb, parts, headers, raw)
+                entry["status"] = 200
+                return 200, found, {}
+            except Refused as refused:
+                entry |= {"status": refused.status, "said": refused.message}
+                more = {} if refused.retry_after is None else {"Retry-After": f"{refused.retry_after:g}"}
+                return refused.status, refused.body(), more
+
+    def _dispatch(
+        self,
+        entry: Json,
+        host: str,
+        verb: str,
+        parts: urllib.parse.SplitResult,
+        headers: t.Mapping[str, str],
+        raw: bytes,
+    ) -> Json:
+        method, path = self._route(host, verb, parts.path)
+        entry["method"] = method.id
+        kind, _, token = headers.get("Authorization", "").partition(" ")
+        if kind != "Bearer" or token not in self.cloud.tokens:
+            raise Refused(401, "Request had invalid authentication credentials.", reason="ACCESS_TOKEN_EXPIRED")
+        if host in self.cloud.disabled and host not in _ALWAYS_ON:
+            project = path.get("projectsId") or path.get("project") or ""
+            raise Refused(
+                403,
+                f"{host} has not been used in project {project} before or it is disabled.",
+                reason="SERVICE_DISABLED",
+                metadata={"service": host, "consumer": f"projects/{project}"},
+            )
+        try:
+            body = json.loads(raw) if raw else None
+        except ValueError:
+            raise Refused(400, "Invalid JSON payload received.") from None
+        entry["body"] = body
+        params = method.check(urllib.parse.parse_qs(parts.query, keep_blank_values=True), body)
+        handler = HANDLERS.get(method.id)
+        if method.service.version == "v3":
+            handler = V3.get(method.id, handler)
+        fault = self.cloud.hit(method.id, parts.path, raw.decode("utf-8", "replace"))
+        if handler is None:
+            raise Refused(501, f"{method.id} is a method of Google's, but the stand-in does not have it")
+        return handler(self.cloud, path, params, body or {}, fault)
+
+    def _route(self, host: str, verb: str, path: str) -> tuple[Method, dict[str, str]]:
+        for service in services():
+            if host == service.host or (host == "www.googleapis.com" and path.startswith("/compute/")):
+                found = service.find(verb, path)
+                if found:
+                    return found
+        raise Refused(404, f"The requested URL {path} was not found on this server.")
+
+    def _login(self, raw: bytes) -> Json:
+        form = urllib.parse.parse_qs(raw.decode("ascii", "replace"))
+        if not form.get("assertion") and not form.get("refresh_token"):
+            raise Refused(400, "invalid_grant")
+        return {"access_token": self.issue_token(), "expires_in": 3600, "token_type": "Bearer"}
+
+    def issue_token(self) -> str:
+        """A new bearer token, in the form of a bootstrap token: kubeadm's clusters can be told to accept it."""
+        token = f"{secrets.token_hex(3)}.{secrets.token_hex(8)}"
+        with self.cloud.lock:
+            self.cloud.tokens.add(token)
+            for hook in self.cloud.on_token:
+                hook(token)
+        return token
+
+    # -- control, for tests in other processes -------------------------------------------------
+
+    def control(self, verb: str, path: str, raw: bytes) -> tuple[int, t.Any]:
+        """``GET /standin/log``, ``GET /standin/resources``, ``POST /standin/fail`` (a Fault's fields)."""
+        with self.cloud.lock:
+            self.cloud.settle()
+            if (verb, path) == ("GET", "/standin/log"):
+                return 200, self.cloud.log
+            if (verb, path) == ("DELETE", "/standin/log"):
+                self.cloud.log.clear()
+                return 200, {}
+            if (verb, path) == ("GET", "/standin/resources"):
+                return 200, self.cloud.resources
+            if (verb, path) == ("POST", "/standin/fail"):
+                self.cloud.fail(**json.loads(raw))
+                return 200, {}
+        return 404, {}
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    standin: StandIn
+    protocol_version = "HTTP/1.1"
+    host = ""
+
+    def setup(self) -> None:
+        super().setup()
+        # Head and body leave in two writes; without this each answer waits for an acknowledgement.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The cloud has a log of its own."""
+
+    def do_CONNECT(self) -> None:
+        host = self.path.partition(":")[0]
+        if host not in HOSTS:
+            self.send_error(403, f"{host} is not Google")
+            return
+        self.send_response(200, "Connection established")
+        self.end_headers()
+        try:
+            self.connection = self.standin.tls.wrap_socket(self.connection, server_side=True)
+        except (ssl.SSLError, OSError):
+            self.close_connection = True
+            return
+        self.request = self.connection
+        self.rfile = self.connection.makefile("rb", self.rbufsize)
+        self.wfile = self.connection.makefile("wb", 0)
+        self.host = host
+        self.close_connection = False
+
+    def _serve(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        host, target = self.host, self.path
+        if not host:
+            first, _, rest = self.path.lstrip("/").partition("/")
+            if first == "standin":
+                self._send(*self.standin.control(self.command, self.path, raw), {})
+                return
+            host, target = first, "/" + rest
+        self._send(*self.standin.answer(host, self.command, target, self.headers, raw))
+
+    def _send(self, status: int, body: t.Any, headers: dict[str, str]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
