@@ -142,12 +142,16 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
 
 def _remembered(wanted: Wanted) -> tuple[str, str] | None:
     # A fleet must not change its images because a registry was out of reach for a moment.
-    path = wanted.directory / "artifacts.json"
+    seen = _published(wanted.directory)
+    return (seen["source"], seen["why"]) if "source" in seen and "why" in seen else None
+
+
+def _published(directory: pathlib.Path) -> dict[str, str]:
+    """What the last run said of itself; empty if there was none."""
     try:
-        seen = json.loads(path.read_text())
-        return str(seen["source"]), str(seen["why"])
-    except (OSError, ValueError, KeyError):
-        return None
+        return {str(k): str(v) for k, v in json.loads((directory / "artifacts.json").read_text()).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _node_image(outcome: Outcome) -> str:
@@ -169,7 +173,11 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
             _link(directory / "charts", folder / "charts")
     facts = {key: getattr(found, key) for key in ("source", "why", "hub", "tag", "sample_image", "node_image")}
     if not facts["node_image"]:
+        # A run that was about programs only says nothing about the image of an earlier one.
         del facts["node_image"]
+        known = _published(directory)
+        if known.get("source") == found.source and "node_image" in known:
+            facts["node_image"] = known["node_image"]
     text = json.dumps(facts, indent=1) + "\n"
     path = directory / "artifacts.json"
     if not path.exists() or path.read_text() != text:
