@@ -34,8 +34,9 @@ def fleet(new_fleet: t.Callable[[str], Fleet]) -> Fleet:
 
 
 @pytest.fixture(scope="module")
-def existing(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """An inventory in which the fleet's clusters are somebody's own."""
+def existing(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[pathlib.Path]:
+    """An inventory in which the fleet's clusters are somebody's own; its certificates go with the tests."""
+    shutil.rmtree(STATE / OWN, ignore_errors=True)
     folder = tmp_path_factory.mktemp("existing")
     shutil.copytree(ROOT / "inventories" / "local" / "group_vars", folder / "group_vars")
     hosts = {
@@ -56,7 +57,8 @@ def existing(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> pathlib.
         "artifacts_parts": ["tools", "charts"],
     }
     (folder / "fleet.yml").write_text(yaml.safe_dump({"mesh_clusters": {"vars": common, "hosts": hosts}}))
-    return folder
+    yield folder
+    shutil.rmtree(STATE / OWN, ignore_errors=True)
 
 
 def play(inventory: pathlib.Path, playbook: str, *arguments: str) -> str:
@@ -186,4 +188,3 @@ def test_the_clusters_go(fleet: Fleet) -> None:
     fleet.play("teardown")
     assert fleet.names() == []
     assert not fleet.state.exists()
-    shutil.rmtree(STATE / OWN, ignore_errors=True)
