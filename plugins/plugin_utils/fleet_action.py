@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected
+from ansible_collections.mesh.fleet.plugins.module_utils._local.command import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import Unreadable, plain, read_variables
@@ -43,6 +44,11 @@ class FleetAction(ActionBase):
             result.update(outcome)
         except FleetError as error:
             result.update(failed=True, msg=str(error), problem=error.as_dict())
+        except OSError as error:
+            # A full disk or a folder that may not be written can strike anywhere.
+            means, next_step = explain(str(error))
+            told = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
+            result.update(failed=True, msg=str(told), problem=told.as_dict())
         except AnsibleActionFail as error:
             result.update(failed=True, msg=str(error))
         return result

@@ -35,6 +35,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "set a mirror (artifacts_hub, artifacts_charts, artifacts_downloads)",
     ),
     (
+        "403 (forbidden)",
+        "the registry refuses this machine",
+        "set a mirror (artifacts_hub, artifacts_kind_image, artifacts_sample_image), or artifacts_source: registries",
+    ),
+    (
         "status code 403",
         "the registry refuses this machine",
         "set a mirror (artifacts_hub, artifacts_charts, artifacts_downloads)",

@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
         ("write /var/x: no space left on device", "the disk is full"),
         ("[Errno 28] No space left on device", "the disk is full"),
         ("unexpected status from GET request to https://r/v2/x: 403 Forbidden", "the registry refuses this machine"),
+        ("pinging container registry r: invalid status code from registry 403 (Forbidden)", "the registry refuses"),
         ("received unexpected HTTP status code 403", "the registry refuses this machine"),
         ("pinging container registry r: 401 Unauthorized", "the registry wants a login"),
         ("verifying module: checksum mismatch", "what was downloaded is not what the project pins"),
