@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""APIs and IAM bindings that the Google fleet's features need, as plain data."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH, Member
+
+__all__ = [
+    "Binding",
+    "apis_for",
+    "bindings_for",
+    "missing_bindings",
+    "needs_number",
+    "with_bindings",
+    "without_bindings",
+]
+
+Json = dict[str, t.Any]
+
+_BASE = ("container.googleapis.com", "gkehub.googleapis.com")
+_APIS: t.Mapping[str, tuple[str, ...]] = {
+    SERVICEMESH: ("mesh.googleapis.com",),
+    DISCOVERY: (
+        "multiclusterservicediscovery.googleapis.com",
+        "trafficdirector.googleapis.com",
+        "dns.googleapis.com",
+        "cloudresourcemanager.googleapis.com",
+    ),
+    INGRESS: ("multiclusteringress.googleapis.com", "multiclusterservicediscovery.googleapis.com"),
+}
+_AGENTS: t.Mapping[str, tuple[str, str]] = {
+    SERVICEMESH: ("gcp-sa-servicemesh", "roles/anthosservicemesh.serviceAgent"),
+    DISCOVERY: ("gcp-sa-mcsd", "roles/multiclusterservicediscovery.serviceAgent"),
+}
+"""Google's own accounts, which have their role in their own project by themselves, but in no other."""
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Binding:
+    """One member of one role in one project."""
+
+    project: str
+    role: str
+    member: str
+
+
+def apis_for(features: t.Iterable[str]) -> list[str]:
+    """APIs of the fleet project, without repetition."""
+    wanted = list(_BASE)
+    for feature in features:
+        wanted += [api for api in _APIS[feature] if api not in wanted]
+    return wanted
+
+
+def needs_number(features: t.Iterable[str], members: t.Iterable[Member]) -> bool:
+    """Whether the fleet project's number is part of a binding: a request that can be saved otherwise."""
+    return INGRESS in features or any(member.project != member.fleet_project for member in members)
+
+
+def bindings_for(features: t.Iterable[str], members: t.Iterable[Member], project: str, number: str) -> list[Binding]:
+    """Who needs which role where.
+
+    Args:
+        features: those that are switched on.
+        members: the fleet's GKE clusters.
+        project: id of the fleet project.
+        number: its number; may be "" where :func:`needs_number` says no.
+    """
+    wanted_features, found = list(features), []
+    if DISCOVERY in wanted_features:
+        importer = f"serviceAccount:{project}.svc.id.goog[gke-mcs/gke-mcs-importer]"
+        found.append(Binding(project, "roles/compute.networkViewer", importer))
+    if INGRESS in wanted_features:
+        agent = f"serviceAccount:service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+        found.append(Binding(project, "roles/container.admin", agent))
+    for other in sorted({member.project for member in members} - {project}):
+        agents = [("gcp-sa-gkehub", "roles/gkehub.serviceAgent")]
+        agents += [_AGENTS[feature] for feature in wanted_features if feature in _AGENTS]
+        found += [
+            Binding(other, role, f"serviceAccount:service-{number}@{account}.iam.gserviceaccount.com")
+            for account, role in agents
+        ]
+    return found
+
+
+def _holds(binding: Json, wanted: Binding) -> bool:
+    """A binding with a condition holds only at times: it does not count."""
+    return binding.get("role") == wanted.role and not binding.get("condition")
+
+
+def missing_bindings(policy: t.Mapping[str, t.Any], wanted: t.Iterable[Binding]) -> list[Binding]:
+    """Those that a project's policy does not have yet."""
+    live = policy.get("bindings") or []
+    return [w for w in wanted if not any(_holds(b, w) and w.member in (b.get("members") or []) for b in live)]
+
+
+def with_bindings(policy: t.Mapping[str, t.Any], more: t.Iterable[Binding]) -> Json:
+    """The policy with ``more`` added; its etag and everything else as it was."""
+    out = copy.deepcopy(dict(policy))
+    bindings: list[Json] = out.setdefault("bindings", [])
+    for wanted in more:
+        held = next((b for b in bindings if _holds(b, wanted)), None)
+        if held is None:
+            bindings.append({"role": wanted.role, "members": [wanted.member]})
+        elif wanted.member not in (held.get("members") or []):
+            held.setdefault("members", []).append(wanted.member)
+    return out
+
+
+def without_bindings(policy: t.Mapping[str, t.Any], less: t.Iterable[Binding]) -> Json:
+    """The policy without those members; a role that nobody holds any more goes too."""
+    out = copy.deepcopy(dict(policy))
+    gone = list(less)
+    for binding in out.get("bindings") or []:
+        drop = {w.member for w in gone if _holds(binding, w)}
+        binding["members"] = [m for m in binding.get("members") or [] if m not in drop]
+    out["bindings"] = [b for b in out.get("bindings") or [] if b["members"]]
+    return out

@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Features of the Google fleet, and the control planes that Google runs for it."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH
+from ..errors import FleetError
+from ..results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from .hub_client import LOOKS, HubClient, Json, shown
+from .hub_plan import FeaturePlan, feature_plan, is_ours, mesh_specs_without, same_member
+from .mesh_status import MeshStatus, status_of
+
+__all__ = ["Features", "feature_state"]
+
+_ASKS = {
+    SERVICEMESH: "the managed mesh",
+    DISCOVERY: "multi-cluster services",
+    INGRESS: "multi-cluster ingress",
+}
+
+
+class Features(HubClient):
+    """The features of one project's fleet."""
+
+    def features(self) -> dict[str, Json]:
+        """All features of the fleet by their id: one request a page."""
+        found = self.google.pages("gkehub", "projects.locations.features.list", "resources", parent=self.parent)
+        return {str(feature["name"]).rsplit("/", 1)[-1]: feature for feature in found}
+
+    def feature(self, feature: str) -> Json:
+        """One feature, or ``{}``."""
+        return self.google.call(
+            "gkehub", "projects.locations.features.get", name=f"{self.parent}/features/{feature}", absent=True
+        )
+
+    def enable(
+        self, features: t.Iterable[str], *, managed: t.Sequence[str] = (), config_membership: str = ""
+    ) -> tuple[list[Change], dict[str, Json]]:
+        """Switch features on and give them what the inventory says, one after the other.
+
+        Returns:
+            The changes, and the features as they were before.
+        """
+        live = self.features()
+        plans = [
+            feature_plan(
+                feature,
+                live.get(feature),
+                fleet_name=self.fleet_name,
+                managed=managed,
+                config_membership=config_membership,
+            )
+            for feature in features
+        ]
+        return [self._send(plan) for plan in plans], live
+
+    def _send(self, plan: FeaturePlan) -> Change:
+        obj = f"feature {plan.feature}"
+        if not plan.method:
+            return Change("", "Feature", plan.feature, UNCHANGED)
+        action = CREATED if plan.method == "create" else CHANGED
+        change = Change("", "Feature", plan.feature, action, before=shown(plan.before), after=shown(plan.after))
+        if self.dry_run:
+            return change
+        if plan.method == "create":
+            params: Json = {"parent": self.parent, "featureId": plan.feature}
+        else:
+            params = {"name": f"{self.parent}/features/{plan.feature}", "updateMask": plan.mask}
+        operation = self.google.call(
+            "gkehub", f"projects.locations.features.{plan.method}", body=plan.body, obj=obj, **params
+        )
+        self.google.wait("gkehub", operation, self.timeout, obj=obj)
+        return change
+
+    def await_features(self, features: t.Iterable[str], seen: t.Mapping[str, Json], timeout: float) -> dict[str, str]:
+        """Wait until each feature is active; what it says of itself, in words, by feature.
+
+        Args:
+            features: which.
+            seen: as they were read last; only those that are not active there are asked again.
+            timeout: seconds for all of them.
+        """
+        deadline = time.monotonic() + timeout
+        states = {}
+        for feature in features:
+            done, state = feature_state(seen.get(feature) or {})
+            if not done:
+                left = max(0.0, deadline - time.monotonic())
+                state = self.until(
+                    lambda name=feature: feature_state(self.feature(name)),  # type: ignore[misc]
+                    f"{_ASKS[feature]} is not ready",
+                    obj=f"feature {feature}",
+                    timeout=left,
+                )
+            states[feature] = state
+        return states
+
+    def disable(self, features: t.Iterable[str], leaving: t.Sequence[str]) -> tuple[list[Change], list[str]]:
+        """Take members out of the features; a feature that we made and that nobody is left in goes.
+
+        Args:
+            features: which.
+            leaving: names of the memberships that leave.
+
+        Returns:
+            The changes, and what was kept and why.
+        """
+        live, changes, kept = self.features(), [], []
+        staying = [m for m in self.memberships() if not any(same_member(str(m["name"]), name) for name in leaving)]
+        for feature in features:
+            found = live.get(feature)
+            if found is None:
+                changes.append(Change("", "Feature", feature, UNCHANGED))
+            elif is_ours(found, self.fleet_name) and not staying:
+                changes.append(self._delete(feature, found))
+            else:
+                why = f"{len(staying)} other members" if staying else "it was not made by this inventory"
+                kept.append(f"feature {feature}: {why}")
+                changes.append(self._leave(feature, found, leaving))
+        return changes, kept
+
+    def _delete(self, feature: str, found: Json) -> Change:
+        if not self.dry_run:
+            obj, name = f"feature {feature}", f"{self.parent}/features/{feature}"
+            # Its members' specs go with it.
+            operation = self.google.call(
+                "gkehub", "projects.locations.features.delete", name=name, force=True, obj=obj, absent=True
+            )
+            if operation:
+                self.google.wait("gkehub", operation, self.timeout, obj=obj)
+        return Change("", "Feature", feature, REMOVED, before=shown({"labels": found.get("labels")}))
+
+    def _leave(self, feature: str, found: Json, leaving: t.Sequence[str]) -> Change:
+        specs = found.get("membershipSpecs") or {}
+        rest = mesh_specs_without(specs, leaving)
+        if feature != SERVICEMESH or rest == specs:
+            return Change("", "Feature", feature, UNCHANGED)
+        body = {"membershipSpecs": rest}
+        return self._send(FeaturePlan(feature, "patch", body, "membershipSpecs", {"membershipSpecs": specs}, body))
+
+    # -- the managed mesh ----------------------------------------------------------------------
+
+    def await_mesh(
+        self, memberships: t.Mapping[str, str], timeout: float
+    ) -> tuple[dict[str, MeshStatus], dict[str, FleetError]]:
+        """Wait until Google's control plane is active for each host.
+
+        Args:
+            memberships: the membership's name by host.
+            timeout: seconds for all of them.
+
+        Returns:
+            The states of those that are active, and an error for each other one.
+        """
+        deadline, pause = time.monotonic() + timeout, LOOKS[0]
+        while True:
+            feature = self.feature(SERVICEMESH)
+            states = {host: status_of(feature, name) for host, name in memberships.items()}
+            waiting = [host for host, state in states.items() if not state.active and not state.hopeless]
+            left = deadline - time.monotonic()
+            if not waiting or left <= 0 or self.dry_run:
+                break
+            time.sleep(min(pause, left))  # between two looks: Hub has no watch
+            pause = min(pause * 1.5, LOOKS[1])
+        failed = {
+            host: _not_active(host, memberships[host], state, timeout)
+            for host, state in states.items()
+            if not state.active
+        }
+        return {host: state for host, state in states.items() if state.active}, failed
+
+
+def feature_state(feature: t.Mapping[str, t.Any]) -> tuple[bool, str]:
+    """Whether a feature is active and not in error, and what it says of itself."""
+    if not feature:
+        return False, "it does not exist"
+    resource = str((feature.get("resourceState") or {}).get("state") or "ACTIVE")
+    state = (feature.get("state") or {}).get("state") or {}
+    code, told = str(state.get("code") or "OK"), str(state.get("description") or "")
+    words = resource.lower() + (f", {code.lower()}: {told}" if code != "OK" and told else "")
+    return resource == "ACTIVE" and code != "ERROR", words
+
+
+def _not_active(host: str, membership: str, state: MeshStatus, timeout: float) -> FleetError:
+    waited = "" if state.hopeless else f" after {timeout:g} s"
+    return FleetError(
+        f"Google's control plane is not active{waited}",
+        cluster=host,
+        obj=f"membership {membership}",
+        seen=state.described,
+        means="; ".join(state.conditions) if state.conditions else "",
+        next_step="mend what Google names, then run again"
+        if state.conditions
+        else "run again: it takes up to ten minutes; `gcloud container fleet mesh describe` tells more",
+    )

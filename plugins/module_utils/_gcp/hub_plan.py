@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What GKE Hub has to be told, as plain data: memberships and features. Nothing here sends a request."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH, Member
+from ..errors import FleetError
+
+__all__ = [
+    "FEATURES",
+    "OWNER_LABEL",
+    "FeaturePlan",
+    "feature_plan",
+    "in_project",
+    "is_ours",
+    "membership_body",
+    "membership_of",
+    "mesh_specs_without",
+    "owner_labels",
+    "same_member",
+]
+
+Json = dict[str, t.Any]
+
+FEATURES = (SERVICEMESH, DISCOVERY, INGRESS)
+OWNER_LABEL = "mesh-fleet"
+"""Label of what we made; its value is the fleet's name. Only what carries it is ever deleted."""
+AUTOMATIC = "MANAGEMENT_AUTOMATIC"
+_MEMBERSHIP = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/memberships/(?P<name>[^/]+)$")
+_LINK = re.compile(
+    r"projects/(?P<project>[^/]+)/(?:locations|zones|regions)/(?P<location>[^/]+)/clusters/(?P<name>[^/]+)$"
+)
+
+
+def owner_labels(fleet_name: str) -> dict[str, str]:
+    return {OWNER_LABEL: fleet_name}
+
+
+def is_ours(resource: t.Mapping[str, t.Any], fleet_name: str) -> bool:
+    return bool((resource.get("labels") or {}).get(OWNER_LABEL) == fleet_name)
+
+
+def same_member(left: str, right: str) -> bool:
+    """Whether two membership names mean one: Google may name the project by its number."""
+    one, other = _MEMBERSHIP.search(left), _MEMBERSHIP.search(right)
+    return bool(one and other and one.groupdict() == other.groupdict())
+
+
+def _same_cluster(link: str, member: Member) -> bool:
+    one, other = _LINK.search(link), _LINK.search(member.resource_link)
+    if not (one and other and one["location"] == other["location"] and one["name"] == other["name"]):
+        return False
+    # A link may hold the project's number, which cannot be told apart from its id without asking.
+    return one["project"] == other["project"] or one["project"].isdigit()
+
+
+def membership_body(member: Member, fleet_name: str) -> Json:
+    """The body of memberships.create."""
+    return {
+        "endpoint": {"gkeCluster": {"resourceLink": member.resource_link}},
+        "authority": {"issuer": member.issuer},
+        "labels": owner_labels(fleet_name),
+    }
+
+
+def membership_of(live: t.Iterable[Json], member: Member) -> Json | None:
+    """The membership that this cluster has already, whoever made it and whatever its name is.
+
+    Raises FleetError when the name it is to get belongs to another cluster.
+    """
+    taken = None
+    for membership in live:
+        link = str(((membership.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") or "")
+        if _same_cluster(link, member):
+            return membership
+        if same_member(str(membership.get("name")), member.name):
+            taken = membership, link
+    if taken is None:
+        return None
+    raise FleetError(
+        "its membership's name is taken",
+        cluster=member.host,
+        obj=f"membership {member.name}",
+        seen=f"it stands for {taken[1] or 'a cluster outside of GKE'}",
+        next_step="set gke_membership to another name for this cluster, or remove that membership",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FeaturePlan:
+    """One feature: what to send. ``method`` is "create", "patch" or "" when it is as it should be."""
+
+    feature: str
+    method: str
+    body: Json = dataclasses.field(default_factory=dict)
+    mask: str = ""
+    before: Json = dataclasses.field(default_factory=dict)
+    after: Json = dataclasses.field(default_factory=dict)
+
+
+def feature_plan(
+    feature: str,
+    live: Json | None,
+    *,
+    fleet_name: str,
+    managed: t.Sequence[str] = (),
+    config_membership: str = "",
+) -> FeaturePlan:
+    """What makes a feature as it should be.
+
+    Args:
+        feature: one of FEATURES.
+        live: as Google has it, or None.
+        fleet_name: ours, for the label.
+        managed: memberships (names) whose control plane Google shall run. Those of others stay as they are.
+        config_membership: for multiclusteringress.
+
+    Raises FleetError where another cluster is the config cluster already: changing it interrupts traffic.
+    """
+    wanted: Json = {}
+    mask = []
+    before: Json = {}
+    if feature == SERVICEMESH:
+        specs = dict((live or {}).get("membershipSpecs") or {})
+        before = {"membershipSpecs": specs}
+        merged = _mesh_specs(specs, managed)
+        if merged != specs:
+            wanted["membershipSpecs"] = merged
+            mask.append("membershipSpecs")
+    elif feature == INGRESS:
+        now = str((((live or {}).get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
+        before = {"spec": {"multiclusteringress": {"configMembership": now}}} if now else {}
+        if live and now and not same_member(now, config_membership):
+            raise FleetError(
+                "another cluster is the config cluster of multi-cluster ingress",
+                obj=f"feature {feature}",
+                seen=now,
+                means="moving it takes every MultiClusterIngress of the project out of service for minutes",
+                next_step="set gke_config_cluster to that cluster, or move it by hand "
+                "(gcloud container fleet ingress update)",
+            )
+        if not now:
+            wanted["spec"] = {"multiclusteringress": {"configMembership": config_membership}}
+            mask.append("spec")
+    if live is None:
+        body = {"labels": owner_labels(fleet_name), **wanted}
+        return FeaturePlan(feature, "create", body, "", {}, body)
+    if not mask:
+        return FeaturePlan(feature, "", before=before, after=before)
+    return FeaturePlan(feature, "patch", wanted, ",".join(mask), before, {**before, **wanted})
+
+
+def _mesh_specs(specs: t.Mapping[str, Json], managed: t.Sequence[str]) -> Json:
+    """``membershipSpecs`` is replaced as a whole: what others set goes along, under one form of the project."""
+    out = dict(specs)
+    for name in managed:
+        key = next((key for key in specs if same_member(key, name)), None)
+        spec = dict((specs.get(key) if key else None) or {})
+        if (spec.get("mesh") or {}).get("management") != AUTOMATIC:
+            spec["mesh"] = {**{k: v for k, v in (spec.get("mesh") or {}).items() if k != "controlPlane"}}
+            spec["mesh"]["management"] = AUTOMATIC
+            out.pop(key or "", None)
+            out[name] = spec
+    if out == specs:
+        return out
+    parents = {name.split("/")[1] for name in managed}
+    project = next(iter(parents), "")
+    return {in_project(key, project): value for key, value in out.items()}
+
+
+def in_project(name: str, project: str) -> str:
+    """A membership's name with the project's id, where Google said its number."""
+    found = _MEMBERSHIP.search(name)
+    return (
+        f"projects/{project}/locations/{found['location']}/memberships/{found['name']}" if found and project else name
+    )
+
+
+def mesh_specs_without(specs: t.Mapping[str, Json], leaving: t.Sequence[str]) -> Json:
+    """``membershipSpecs`` without the members that leave."""
+    return {key: value for key, value in specs.items() if not any(same_member(key, name) for name in leaving)}

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Place the front door's objects in the config cluster, and wait for its address."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import Member
+from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import (
+    API,
+    KINDS,
+    door_objects,
+    vip_condition,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+
+__all__ = ["DoorRun"]
+
+PART = "front_door"
+INGRESS = "MultiClusterIngress"
+_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+_CRD_NAME = "multiclusteringresses.networking.gke.io"
+_CRD_SECONDS = 300.0
+_GONE_SECONDS = 300.0
+"""Google takes the load balancer down before the object goes."""
+_PLANNED: dict[str, t.Any] = {"spec": {"selector": {"app": "planned"}, "ports": [{"port": 80}]}}
+"""Stands for a Service that is only planned, in check mode."""
+
+
+class DoorRun:
+    """One front door.
+
+    Args:
+        fleet: the whole fleet.
+        members: its GKE clusters.
+        kube: client of the config cluster.
+        door: what the user wants; without routes it is taken away.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        members: t.Mapping[str, Member],
+        kube: Kube,
+        door: Door,
+        *,
+        dry_run: bool = False,
+        diff: bool = True,
+    ) -> None:
+        self.fleet, self.members, self.kube, self.door = fleet, members, kube, door
+        self.dry_run, self.diff = dry_run, diff
+        self.served: dict[str, list[str]] = {}
+        """By backend, the clusters that have its Service."""
+
+    async def place(self, address: str) -> list[Change]:
+        """Apply what is wanted and remove what is not any more; ``address`` as the objects name the reserved one."""
+        owner = owner_labels(PART)
+        objects: list[dict[str, t.Any]] = []
+        changes: list[Change] = []
+        if self.door.routes:
+            services = await self._services()
+            await self._ready()
+            objects = door_objects(self.door, services, self._links(), address)
+            changes += await self.kube.apply(objects, labels=owner, dry_run=self.dry_run, diff=self.diff)
+        for kind in KINDS:
+            # The ingress first: Google lets go of a service only when nothing refers to it.
+            changes += await self.kube.prune(
+                objects, labels=owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=_GONE_SECONDS
+            )
+        return changes
+
+    def _links(self) -> dict[str, list[str]]:
+        """Links only where the user chose clusters: without any, new clusters join by themselves."""
+        return {
+            name: [] if route.clusters is None else [self.members[c].link for c in route.clusters]
+            for name, route in self.door.backends().items()
+        }
+
+    async def _services(self) -> dict[str, t.Mapping[str, t.Any]]:
+        """The live Service of each backend; every cluster that a route names must have it."""
+        backends = self.door.backends()
+        wanted = {name: list(route.clusters or self.members) for name, route in backends.items()}
+        hosts = sorted({host for some in wanted.values() for host in some})
+        answers = await asyncio.gather(*(self._read(host, backends, wanted) for host in hosts))
+        found: dict[str, t.Mapping[str, t.Any]] = {}
+        for name, route in backends.items():
+            has = [(host, live[name]) for host, live in zip(hosts, answers, strict=True) if live.get(name)]
+            self.served[name] = [host for host, _service in has]
+            lacking = [host for host in route.clusters or () if host not in self.served[name]]
+            if (lacking or not has) and not self.dry_run:
+                where = lacking or hosts
+                raise FleetError(
+                    "a route leads to a service that is not there",
+                    cluster=where[0] if len(where) == 1 else "",
+                    obj=f"Service {route.namespace}/{name}",
+                    seen=f"not in {', '.join(where)}",
+                    next_step="bring the service there, or correct clusters in front_door_routes; then run again",
+                )
+            found[name] = has[0][1] if has else self._planned(route)
+        return found
+
+    @staticmethod
+    def _planned(route: Route) -> dict[str, t.Any]:
+        spec = {**_PLANNED["spec"], "ports": [{"port": route.port or 80}]}
+        return {"spec": spec}
+
+    async def _read(
+        self, host: str, backends: t.Mapping[str, Route], wanted: t.Mapping[str, list[str]]
+    ) -> dict[str, t.Mapping[str, t.Any]]:
+        connection = self.fleet.clusters[host].connection
+        found = {}
+        async with Kube.connect(connection, cluster=host, absent_ok=self.dry_run) as kube:
+            for name, route in backends.items():
+                if host in wanted[name]:
+                    service = await kube.get("v1", "Service", name, route.namespace)
+                    if service:
+                        found[name] = service
+        return found
+
+    async def _ready(self) -> None:
+        if self.dry_run or self.kube.absent:
+            return
+        try:
+            await self.kube.wait(*_CRD, _CRD_NAME, until=crd_established, timeout=_CRD_SECONDS)
+        except FleetError as error:
+            raise FleetError(
+                "multi-cluster ingress is not there",
+                cluster=self.kube.cluster,
+                obj=f"CustomResourceDefinition {_CRD_NAME}",
+                seen=error.seen,
+                means="the fleet feature multiclusteringress is off, or another cluster is its config cluster",
+                next_step="run the gke_fleet stage, and see that gke_config_cluster is the same; then run again",
+            ) from error
+        if await self.kube.get("v1", "Namespace", self.door.namespace) is None:
+            raise FleetError(
+                "the front door's namespace is missing in the config cluster",
+                cluster=self.kube.cluster,
+                obj=f"Namespace {self.door.namespace}",
+                seen="it does not exist",
+                means="its objects lie beside the services, in one cluster for all",
+                next_step="create the namespace there, or choose another gke_config_cluster; then run again",
+            )
+
+    async def await_address(self, ip: str, timeout: float) -> str:
+        """The address that answers for all routes.
+
+        Raises FleetError after ``timeout`` seconds, with what Google's controller said of it.
+        """
+        name, namespace = self.door.name, self.door.namespace
+        until = vip_condition(ip)
+        try:
+            live = await self.kube.wait(API, INGRESS, name, namespace, until=until, timeout=timeout)
+        except FleetError as error:
+            raise FleetError(
+                f"the front door has no address after {timeout:g} s",
+                cluster=self.kube.cluster,
+                obj=f"{INGRESS} {namespace}/{name}",
+                seen="; ".join([error.seen, *await self._events()]),
+                means="the first one takes Google up to ten minutes",
+                next_step="mend what its events name, or wait; then run again",
+            ) from error
+        return until(live)[1]
+
+    async def _events(self) -> list[str]:
+        """What was said last about our objects."""
+        kinds = {kind for _api, kind in KINDS}
+        events = await self.kube.list("v1", "Event", namespace=self.door.namespace)
+        said = [
+            f"{e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}"
+            for e in events
+            if e.get("type") == "Warning" and (e.get("involvedObject") or {}).get("kind") in kinds
+        ]
+        return said[-3:]

@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Export services from the clusters that run them, and see them arrive where they may be called."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import (
+    EXPORT_KIND,
+    IMPORT_KIND,
+    Export,
+    import_ready,
+    service_export,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+
+__all__ = ["ExportRun"]
+
+PART = "services"
+_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+
+
+class ExportRun:
+    """One run over the clusters of the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to work on.
+        exports: what is to be exported; exports of ours that are not in it are removed.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+        timeout: seconds until every import must be there; 0 does not wait.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        exports: t.Sequence[Export],
+        *,
+        dry_run: bool = False,
+        diff: bool = True,
+        timeout: float = 600,
+    ) -> None:
+        self.fleet, self.exports = fleet, exports
+        self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
+        self.here = [name for name in play if fleet.clusters[name].provider == "gke"]
+        self.elsewhere = [name for name in play if fleet.clusters[name].provider != "gke"]
+        self.changes: list[Change] = []
+        self.imports: list[dict[str, str]] = []
+        """What arrived where: C(service), C(cluster), C(address)."""
+        self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
+        self.warnings: list[str] = []
+        self.failures: dict[str, list[FleetError]] = {}
+        self.kubes: dict[str, Kube] = {}
+
+    def not_served(self) -> dict[str, str]:
+        """Clusters whose provider has no clusterset, and what that means for their pods."""
+        if not self.exports:
+            return {}
+        means = "exported services are served by another means there, which is not built yet; within the mesh "
+        means += "they are called by their own name (name.namespace)"
+        return {name: f"provider {self.fleet.clusters[name].provider}: {means}" for name in self.elsewhere}
+
+    async def run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for name in self.here:
+                kube = Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=self.dry_run)
+                async with self._guard(name):
+                    self.kubes[name] = await stack.enter_async_context(kube)
+            await asyncio.gather(*(self._guarded(name, self._export(kube)) for name, kube in self.kubes.items()))
+            nobody = [e for e in self.exports if not self.sources[e.service]]
+            if self.timeout and not self.dry_run:
+                arriving = [e for e in self.exports if self.sources[e.service]]
+                await asyncio.gather(
+                    *(self._guarded(name, self._await(kube, arriving)) for name, kube in self.kubes.items())
+                )
+            if self.kubes and not self.failures:
+                self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in nobody]
+
+    # -- exporting -----------------------------------------------------------------------------
+
+    async def _export(self, kube: Kube) -> None:
+        found = await asyncio.gather(*(self._runs(kube, export) for export in self.exports))
+        mine = [export for export, runs in zip(self.exports, found, strict=True) if runs]
+        if mine:
+            await self._crd(kube, EXPORT_KIND[1])
+        ours, owner = [], owner_labels(PART)
+        for export in mine:
+            live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
+            labels = ((live or {}).get("metadata") or {}).get("labels") or {}
+            if live is None or labels.get(PART_OF) == PART:
+                ours.append(service_export(export))
+            else:
+                # Somebody else exports it already: it is as it should be, and theirs to remove.
+                self.changes.append(Change(kube.cluster, EXPORT_KIND[1], export.name, UNCHANGED, export.namespace))
+        self.changes += await kube.apply(ours, labels=owner, dry_run=self.dry_run, diff=self.diff)
+        self.changes += await kube.prune(ours, labels=owner, kinds=[EXPORT_KIND], dry_run=self.dry_run, diff=self.diff)
+        for export in mine:
+            self.sources[export.service].append(kube.cluster)
+
+    @staticmethod
+    async def _runs(kube: Kube, export: Export) -> bool:
+        """Whether the cluster has the Service itself: a stub of ours has the name only, its pods are elsewhere."""
+        service = await kube.get("v1", "Service", export.name, export.namespace)
+        labels = ((service or {}).get("metadata") or {}).get("labels") or {}
+        selector = ((service or {}).get("spec") or {}).get("selector")
+        if service is None:
+            return False
+        if labels.get(MANAGED_BY) != "mesh.fleet" or not selector:
+            return True
+        pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
+        return bool(pods)
+
+    async def _crd(self, kube: Kube, kind: str) -> None:
+        """Google's controller brings the kinds some time after the feature was switched on."""
+        name = f"{kind.lower()}s.net.gke.io"
+        if self.dry_run or kube.absent:
+            return
+        try:
+            await kube.wait(*_CRD, name, until=crd_established, timeout=self.timeout or 1)
+        except FleetError as error:
+            raise FleetError(
+                f"GKE's multi-cluster services are not there after {self.timeout:g} s",
+                cluster=kube.cluster,
+                obj=f"CustomResourceDefinition {name}",
+                seen=error.seen,
+                means="the fleet feature multiclusterservicediscovery is off, or the cluster is no member of the fleet",
+                next_step="run the gke_fleet stage; then run again",
+            ) from error
+
+    # -- importing -----------------------------------------------------------------------------
+
+    async def _await(self, kube: Kube, arriving: t.Sequence[Export]) -> None:
+        wanted = [export for export in arriving if export.reaches(kube.cluster)]
+        if not wanted:
+            return
+        await self._crd(kube, IMPORT_KIND[1])
+        await asyncio.gather(*(self._guarded(kube.cluster, self._await_one(kube, export)) for export in wanted))
+
+    async def _await_one(self, kube: Kube, export: Export) -> None:
+        if await kube.get("v1", "Namespace", export.namespace) is None:
+            raise FleetError(
+                f"{export.service} cannot arrive: its namespace is missing",
+                cluster=kube.cluster,
+                obj=f"Namespace {export.namespace}",
+                seen="it does not exist",
+                means="an import lies in the namespace of the service, in every cluster that calls it",
+                next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
+            )
+        try:
+            live = await kube.wait(
+                *IMPORT_KIND, export.name, export.namespace, until=import_ready, timeout=self.timeout
+            )
+        except FleetError as error:
+            raise FleetError(
+                f"{export.service} did not arrive within {self.timeout:g} s",
+                cluster=kube.cluster,
+                obj=f"ServiceImport {export.namespace}/{export.name}",
+                seen=error.seen,
+                means="the first import takes up to five minutes; after that, the importer lacks "
+                "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
+                next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
+                f"{self.sources[export.service][0]}; then run again",
+            ) from error
+        address = import_ready(live)[1]
+        self.imports.append({"service": export.service, "cluster": kube.cluster, "address": address})
+
+    @contextlib.asynccontextmanager
+    async def _guard(self, name: str) -> t.AsyncIterator[None]:
+        try:
+            yield
+        except FleetError as error:
+            self.failures.setdefault(name, []).append(error)
+
+    async def _guarded(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+        async with self._guard(name):
+            await work
