@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     EASTWEST,
     Release,
@@ -57,6 +58,8 @@ class ActionModule(HelmAction):
             found, silent = await check_skew(fleet, args["tag"])
             return result(summary="", running=found, silent=silent)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        if is_managed(cluster):
+            return {"changed": False, "skipped": True, "skip_reason": f"Google runs {cluster.name}'s control plane"}
         primary = cluster.role == ROLE_PRIMARY
         if args["clusters"] == ("remotes" if primary else "primaries"):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}

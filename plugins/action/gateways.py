@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
     webhook_has_ca_bundle,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     EASTWEST,
     INGRESS,
@@ -57,6 +58,8 @@ class ActionModule(HelmAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        if is_managed(cluster):
+            return {"changed": False, "skipped": True, "skip_reason": f"Google runs {cluster.name}'s control plane"}
         if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:

@@ -203,6 +203,16 @@ def shared_options(doc: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return found
 
 
+def fragment_options(path: Path) -> dict[str, t.Any]:
+    """The options that a documentation fragment adds."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(x, ast.Name) and x.id == "DOCUMENTATION" for x in node.targets
+        ):
+            return dict(yaml.safe_load(ast.literal_eval(node.value)).get("options") or {})
+    return {}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_module_documents_the_arguments_that_its_action_takes(module: str) -> None:
     action = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{module}").ActionModule

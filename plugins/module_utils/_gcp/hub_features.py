@@ -136,11 +136,12 @@ class Features(HubClient):
 
     def _leave(self, feature: str, found: Json, leaving: t.Sequence[str]) -> Change:
         specs = found.get("membershipSpecs") or {}
-        rest = mesh_specs_without(specs, leaving)
-        if feature != SERVICEMESH or rest == specs:
+        emptied = mesh_specs_without(specs, leaving)
+        if feature != SERVICEMESH or not emptied:
             return Change("", "Feature", feature, UNCHANGED)
-        body = {"membershipSpecs": rest}
-        return self._send(FeaturePlan(feature, "patch", body, "membershipSpecs", {"membershipSpecs": specs}, body))
+        body = {"membershipSpecs": emptied}
+        old = {name: spec for name, spec in specs.items() if any(same_member(name, x) for x in emptied)}
+        return self._send(FeaturePlan(feature, "patch", body, "membershipSpecs", {"membershipSpecs": old}, body))
 
     # -- the managed mesh ----------------------------------------------------------------------
 

@@ -128,9 +128,9 @@ def feature_plan(
     if feature == SERVICEMESH:
         specs = dict((live or {}).get("membershipSpecs") or {})
         before = {"membershipSpecs": specs}
-        merged = _mesh_specs(specs, managed)
-        if merged != specs:
-            wanted["membershipSpecs"] = merged
+        changed = _mesh_specs(specs, managed)
+        if changed:
+            wanted["membershipSpecs"] = changed
             mask.append("membershipSpecs")
     elif feature == INGRESS:
         now = str((((live or {}).get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
@@ -156,21 +156,16 @@ def feature_plan(
 
 
 def _mesh_specs(specs: t.Mapping[str, Json], managed: t.Sequence[str]) -> Json:
-    """``membershipSpecs`` is replaced as a whole: what others set goes along, under one form of the project."""
-    out = dict(specs)
+    """The specs to send: of those members alone that are not managed yet. Hub merges them into the others'."""
+    out: Json = {}
     for name in managed:
-        key = next((key for key in specs if same_member(key, name)), None)
-        spec = dict((specs.get(key) if key else None) or {})
-        if (spec.get("mesh") or {}).get("management") != AUTOMATIC:
-            spec["mesh"] = {**{k: v for k, v in (spec.get("mesh") or {}).items() if k != "controlPlane"}}
-            spec["mesh"]["management"] = AUTOMATIC
-            out.pop(key or "", None)
-            out[name] = spec
-    if out == specs:
-        return out
-    parents = {name.split("/")[1] for name in managed}
-    project = next(iter(parents), "")
-    return {in_project(key, project): value for key, value in out.items()}
+        spec = next((value for key, value in specs.items() if same_member(key, name)), None) or {}
+        mesh = spec.get("mesh") or {}
+        if mesh.get("management") != AUTOMATIC:
+            # controlPlane is the field's deprecated predecessor, and is refused beside it.
+            kept = {key: value for key, value in mesh.items() if key != "controlPlane"}
+            out[name] = {**spec, "mesh": {**kept, "management": AUTOMATIC}}
+    return out
 
 
 def in_project(name: str, project: str) -> str:
@@ -182,5 +177,5 @@ def in_project(name: str, project: str) -> str:
 
 
 def mesh_specs_without(specs: t.Mapping[str, Json], leaving: t.Sequence[str]) -> Json:
-    """``membershipSpecs`` without the members that leave."""
-    return {key: value for key, value in specs.items() if not any(same_member(key, name) for name in leaving)}
+    """The specs to send when members leave: an empty one takes a member's settings away."""
+    return {name: {} for name in leaving if any(spec and same_member(key, name) for key, spec in specs.items())}

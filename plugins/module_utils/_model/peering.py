@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from .fleet import ROLE_PRIMARY, Fleet
+from .fleet import ROLE_PRIMARY, Cluster, Fleet
+from .gke_members import is_managed
 
 __all__ = ["count_edges", "edges", "may_call", "summary"]
 
@@ -13,14 +14,15 @@ def edges(fleet: Fleet) -> list[tuple[str, str]]:
     """Directed pairs ``(watcher, watched)``, each of which is one key of a remote secret.
 
     Only primaries watch. A primary always watches the remotes it serves; what a remote "peers with"
-    is what its primary watches, because the primary configures its proxies.
+    is what its primary watches, because the primary configures its proxies. Where Google runs the control
+    plane nobody watches by secrets: those clusters see each other by a setting of their own.
     """
     found = []
     for watcher in fleet.clusters.values():
-        if watcher.role != ROLE_PRIMARY:
+        if watcher.role != ROLE_PRIMARY or is_managed(watcher):
             continue
         for watched in fleet.clusters.values():
-            if watched.name == watcher.name:
+            if watched.name == watcher.name or is_managed(watched):
                 continue
             served = watched.primary == watcher.name
             if served or watcher.peers is None or watched.name in watcher.peers:
@@ -32,8 +34,15 @@ def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
     """Whether the mesh lets pods of ``caller`` find pods of ``callee``."""
     if caller == callee:
         return True
+    if is_managed(fleet.clusters[caller]):
+        return _joined(fleet.clusters[caller]) and _joined(fleet.clusters[callee])
     serving = fleet.clusters[caller].primary
     return serving == callee or (serving, callee) in set(edges(fleet))
+
+
+def _joined(cluster: Cluster) -> bool:
+    """Whether a managed cluster takes part in the managed mesh of all such clusters."""
+    return is_managed(cluster) and cluster.peers != ()
 
 
 def count_edges(fleet: Fleet) -> int:
@@ -43,11 +52,14 @@ def count_edges(fleet: Fleet) -> int:
     for cluster in fleet.clusters.values():
         if cluster.role != ROLE_PRIMARY:
             served.setdefault(cluster.primary, []).append(cluster.name)
+    seen = {cluster.name for cluster in fleet.clusters.values() if not is_managed(cluster)}
     for watcher in fleet.primaries():
+        if is_managed(watcher):
+            continue
         if watcher.peers is None:
-            total += len(fleet.clusters) - 1
+            total += len(seen) - 1
         else:
-            named = {peer for peer in watcher.peers if peer in fleet.clusters} | set(served.get(watcher.name, ()))
+            named = {peer for peer in watcher.peers if peer in seen} | set(served.get(watcher.name, ()))
             total += len(named - {watcher.name})
     return total
 

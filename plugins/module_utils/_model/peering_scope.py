@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from .fleet import Fleet
+from .gke_members import is_managed
 from .peering import edges
 
 __all__ = ["Unwanted", "WatcherScope", "blame", "scopes"]
@@ -48,7 +49,9 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
             unwanted = Unwanted(frozenset(), None if name in inside else inside)
             required = name in inside or bool(targets & inside)
         elif name in inside:
-            wanted, unwanted, required = tuple(sorted(targets)), Unwanted(targets, None), True
+            # Google's control plane gets no secrets, and loses those that we gave to an istiod before it.
+            required = not is_managed(cluster)
+            wanted, unwanted = tuple(sorted(targets)), Unwanted(targets, None)
         else:
             wanted = tuple(sorted(targets & inside))
             unwanted, required = Unwanted(targets, inside), bool(wanted)

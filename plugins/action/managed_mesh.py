@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Control planes that Google runs. See plugins/modules/managed_mesh.py for the documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.mesh_status import MeshStatus
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import (
+    KEY,
+    NAMESPACE,
+    OPTIONS,
+    google_owned,
+    mode_of,
+    options_map,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import (
+    GOOGLE_OPTIONS,
+    GoogleFleetAction,
+    failures_of,
+)
+
+PART = "managed_mesh"
+
+
+class ActionModule(GoogleFleetAction):
+    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+
+    ARGUMENT_SPEC = {
+        **GOOGLE_OPTIONS,
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "memberships": {"type": "dict", "default": {}},
+        "timeout": {"type": "int", "default": 900},
+    }
+
+    async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        scope = self.scope(args, task_vars)
+        managed = {host: member for host, member in scope.play.items() if member.managed}
+        if not managed:
+            return self.nothing("no managed control planes")
+        absent = args["state"] == "absent"
+        modes = {} if absent else {host: mode_of(scope.fleet, scope.fleet.clusters[host]) for host in managed}
+        states: dict[str, MeshStatus] = {}
+        failed: dict[str, FleetError] = {}
+        if not absent:
+            names = {host: str(args["memberships"].get(host) or member.name) for host, member in managed.items()}
+            hub = self.hub(args, scope)
+            states, failed = await asyncio.to_thread(hub.await_mesh, names, float(args["timeout"]))
+            if self.check_mode:
+                failed = {}  # the feature is only planned yet
+        changes: list[Change] = []
+        warnings: list[str] = []
+
+        async def one(host: str) -> None:
+            try:
+                cluster = scope.fleet.clusters[host]
+                changes.extend(await self._peer(scope.fleet, cluster, modes.get(host, ""), warnings))
+            except FleetError as error:
+                failed[host] = error
+
+        await asyncio.gather(*(one(host) for host in managed if host not in failed))
+        said = [
+            f"{host} {states[host].implementation or 'managed'} {modes.get(host, '')}".rstrip()
+            for host in managed
+            if host in states
+        ]
+        for host, state in states.items():
+            warnings += [f"{host}: {condition}" for condition in state.conditions]
+        return result(
+            changes,
+            summary=" · ".join(said) or f"{len(managed)} managed control planes",
+            with_diff=self.diff_mode,
+            control_planes={
+                host: {"state": s.state, "implementation": s.implementation, "conditions": list(s.conditions)}
+                for host, s in states.items()
+            },
+            warnings=warnings,
+            **failures_of(failed),
+        )
+
+    async def _peer(self, fleet: Fleet, cluster: Cluster, mode: str, warnings: list[str]) -> list[Change]:
+        """Say in the cluster whether it joins the others; ``mode`` "" takes back what we said."""
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+            live = await kube.get("v1", "ConfigMap", OPTIONS, NAMESPACE)
+            if google_owned(live):
+                now = ((live or {}).get("data") or {}).get(KEY)
+                if mode and now != mode:
+                    told = f"{OPTIONS} is Google's own and says {KEY}: {now}, not {mode}; it was left alone"
+                    warnings.append(f"{cluster.name}: {told}")
+                return [Change(cluster.name, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
+            if mode:
+                return await self._say(kube, mode)
+            return await self._take_back(kube, live)
+
+    async def _say(self, kube: Kube, mode: str) -> list[Change]:
+        objects = [options_map(mode)]
+        if await kube.get("v1", "Namespace", NAMESPACE) is None:
+            # Google makes it in time; the ConfigMap may be there before.
+            objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        return await kube.apply(objects, labels=owner_labels(PART), dry_run=self.check_mode, diff=self.diff_mode)
+
+    async def _take_back(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
+        labels = ((live or {}).get("metadata") or {}).get("labels") or {}
+        if live is None or labels.get(MANAGED_BY) != "mesh.fleet":
+            return [Change(kube.cluster, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
+        if set(live.get("data") or {}) <= {KEY}:
+            return [
+                await kube.delete("v1", "ConfigMap", OPTIONS, NAMESPACE, dry_run=self.check_mode, diff=self.diff_mode)
+            ]
+        # Others keep settings of theirs in it: only our key and our labels go.
+        bare = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": OPTIONS, "namespace": NAMESPACE}}
+        changes = await kube.apply([bare], dry_run=self.check_mode, diff=self.diff_mode)
+        return [change for change in changes if change.action in (CHANGED, UNCHANGED)]

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: services
+short_description: Services that other clusters may call
+version_added: "0.1.0"
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - Exports the services of C(mesh_exports) from every cluster of the play that runs them, and waits until they have arrived in
+    the clusters that may call them, where their name is C(name.namespace.svc.clusterset.local).
+  - On GKE that is multi-cluster services, a ServiceExport of C(net.gke.io), and the ServiceImport that Google makes of it. Google
+    brings an import to every cluster of the set that has the namespace; C(to) says where it is waited for.
+  - Clusters of other providers are named in RV(not_served).
+  - Runs once for the fleet (C(run_once)). An export that somebody else made is left alone.
+options:
+  state:
+    description: V(absent) removes all exports that we made.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait:
+    description: Whether to wait for the imports.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds until every import must be there. The first one takes Google up to five minutes.
+    type: int
+    default: 600
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+"""
+
+EXAMPLES = r"""
+- name: Export what the inventory names
+  mesh.fleet.services:
+  run_once: true
+  register: exported
+"""
+
+RETURN = r"""
+msg:
+  description: What happened, in one line.
+  returned: always
+  type: str
+stage_line:
+  description: The same line, for the progress display.
+  returned: success
+  type: str
+objects:
+  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  returned: success
+  type: list
+  elements: dict
+problem:
+  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
+  returned: failure
+  type: dict
+exports:
+  description: Each service with C(host), its name for all clusters, and C(from), the clusters that export it.
+  returned: success
+  type: list
+  elements: dict
+imports:
+  description: What arrived, as C(service), C(cluster), C(address).
+  returned: success
+  type: list
+  elements: dict
+not_served:
+  description: By cluster, why it takes no part.
+  returned: success
+  type: dict
+failures:
+  description: By cluster, what failed, as text. It does not fail the task; the role fails that host.
+  returned: success
+  type: dict
+problems:
+  description: By cluster, the same as a list of C(what), C(cluster), C(object), C(seen), C(means) and C(next).
+  returned: success
+  type: dict
+"""
