@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""GKE clusters and fleet memberships as the hosts of an inventory."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.template import trust_as_template
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS, Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import Filter, Found, ask, hosts_of, twice
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain
+
+DOCUMENTATION = r"""
+name: mesh_fleet
+short_description: GKE clusters of one or many projects, and their fleets' members, as hosts
+version_added: 0.1.0
+author: The mesh.fleet authors
+description:
+  - Every cluster of the projects becomes a host of the group O(group), with the variables that the roles of this
+    collection read, C(cluster_provider), C(cluster_region), C(cluster_zone), C(cluster_pod_cidr),
+    C(cluster_service_cidr), C(cluster_labels), C(gke_project) and C(gke_name).
+  - What else Google says of a cluster lies in C(google_cluster), for O(compose), O(groups), O(keyed_groups) and
+    O(hostname). It has the keys C(name), C(project), C(location), C(zonal), C(status), C(version), C(nodes),
+    C(channel), C(autopilot), C(private), C(network), C(subnetwork), C(labels), C(membership), C(membership_state),
+    C(membership_labels) and C(fleet_project).
+  - Clusters that are not in Google Cloud stand beside it, in other files of the same inventory folder.
+  - A file of this plugin is named C(mesh_fleet.yml), or ends with C(.mesh_fleet.yml).
+  - No credential becomes a variable. Set C(gke_auth_kind) and its companions for the roles, or the environment
+    variables of google.cloud for both.
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+  - mesh.fleet.fleet_google
+options:
+  plugin:
+    description: V(mesh.fleet.mesh_fleet).
+    required: true
+    choices: [mesh.fleet.mesh_fleet, mesh_fleet]
+  service_account_file:
+    description: Path of a service account's JSON key. Empty takes E(GCP_SERVICE_ACCOUNT_FILE).
+    type: str
+    default: ""
+  projects:
+    description: IDs of the projects. Empty takes O(project).
+    type: list
+    elements: str
+    default: []
+  group:
+    description: The group of all hosts. The roles work on V(mesh_clusters).
+    type: str
+    default: mesh_clusters
+  hostname:
+    description:
+      - A Jinja expression over a cluster's variables that gives the host's name, the cluster's name in the mesh.
+      - Names must differ, also between projects and places.
+    type: str
+    default: google_cluster.name
+  labels:
+    description:
+      - Only clusters with all of these resource labels. A value, a list of values, or V(*) for any.
+    type: dict
+    default: {}
+  locations:
+    description: Only clusters in these zones and regions. A region stands for its zones too.
+    type: list
+    elements: str
+    default: []
+  statuses:
+    description: Only clusters in these states; empty for all.
+    type: list
+    elements: str
+    default: [RUNNING, RECONCILING, DEGRADED]
+  members_only:
+    description: Only clusters that are members of a fleet.
+    type: bool
+    default: false
+  memberships:
+    description: Ask for the projects' fleet memberships too.
+    type: bool
+    default: true
+  follow_memberships:
+    description: Take clusters of other projects too when they are members of these projects' fleets.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+# inventories/prod/google.mesh_fleet.yml: every running cluster of one project.
+- plugin: mesh.fleet.mesh_fleet
+  projects: [shop-prod]
+
+# Members of a fleet with a label, grouped by region and by label; names that cannot clash.
+- plugin: mesh.fleet.mesh_fleet
+  projects: [shop-prod, shop-edge]
+  labels: {mesh: shop, tier: [front, back]}
+  members_only: true
+  hostname: google_cluster.name ~ '-' ~ google_cluster.location
+  keyed_groups:
+    - {key: cluster_region, prefix: region}
+    - {key: cluster_labels.tier, prefix: tier, default_value: none}
+  groups:
+    autopilot: google_cluster.autopilot
+  compose:
+    gke_endpoint: "'dns' if google_cluster.private else 'public'"
+    mesh_network: google_cluster.network
+  cache: true
+  cache_plugin: ansible.builtin.jsonfile
+  cache_connection: ~/.cache/mesh.fleet/inventory
+  cache_timeout: 600
+"""
+
+_NAME = "google_cluster.name"
+_PATIENCE = 20.0
+"""Seconds for which Google may stay silent: somebody waits."""
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """See ``DOCUMENTATION``."""
+
+    NAME = "mesh.fleet.mesh_fleet"
+
+    def verify_file(self, path: str) -> bool:
+        names = ("mesh_fleet.yml", "mesh_fleet.yaml")
+        return bool(super().verify_file(path)) and str(path).endswith(names)
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache=cache)
+        self._read_config_data(path)
+        try:
+            found = hosts_of(self._answers(path, cache), self._filter())
+            self._fill(found)
+        except FleetError as error:
+            raise AnsibleParserError(_line(error)) from None
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def _projects(self) -> list[str]:
+        given = [str(project) for project in plain(self.get_option("projects")) if project]
+        return list(dict.fromkeys(given)) or [self._settings().project]
+
+    def _settings(self, project: str = "") -> Settings:
+        options = {name: plain(self.get_option(name)) for name in GOOGLE_OPTIONS}
+        if project:
+            options["project"] = project
+        try:
+            return Settings.from_args(options)
+        except FleetError as error:
+            if not error.next_step.startswith("set gke_project"):
+                raise
+            raise FleetError(error.what, next_step="set projects in this file, or GCP_PROJECT") from None
+
+    def _answers(self, path: str, cache: bool) -> dict[str, dict[str, t.Any]]:
+        """What Google said: just now, or when the cache was filled."""
+        projects = self._projects()
+        asked = [projects, bool(self.get_option("memberships")), bool(self.get_option("follow_memberships"))]
+        key = self.get_cache_key(path)
+        use = bool(self.get_option("cache"))
+        if use and cache and key in self._cache:
+            kept = plain(self._cache[key])
+            if isinstance(kept, dict) and kept.get("asked") == asked:
+                return t.cast("dict[str, dict[str, t.Any]]", kept["answers"])
+        base = Google(self._settings(projects[0]), patience=_PATIENCE)
+        answers = ask(lambda project: base, projects, memberships=asked[1], follow=asked[2])
+        if use:
+            self._cache[key] = {"asked": asked, "answers": answers}
+        return answers
+
+    def _filter(self) -> Filter:
+        option = {n: plain(self.get_option(n)) for n in ("labels", "locations", "statuses")}
+        return Filter.of(**option, members=bool(self.get_option("members_only")))
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def _fill(self, found: list[Found]) -> None:
+        group = self.inventory.add_group(self._sanitize_group_name(plain(self.get_option("group"))))
+        self.inventory.set_variable(group, "ansible_connection", "local")
+        interpreter = trust_as_template("{{ ansible_playbook_python }}")
+        self.inventory.set_variable(group, "ansible_python_interpreter", interpreter)
+        names = [self._name(one) for one in found]
+        self._refuse_twins(names, found)
+        strict = bool(self.get_option("strict"))
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        for host, one in zip(names, found, strict=True):
+            self.inventory.add_host(host, group=group)
+            for variable, value in one.variables.items():
+                self.inventory.set_variable(host, variable, value)
+            try:
+                self._set_composite_vars(compose, one.variables, host, strict=strict)
+                self._add_host_to_composed_groups(groups, one.variables, host, strict=strict)
+                self._add_host_to_keyed_groups(keyed, one.variables, host, strict=strict)
+            except AnsibleError as error:
+                said = " ".join(str(error).split())[:300]
+                raise AnsibleParserError(
+                    f"{host}: {said}; next: correct it in this file, or leave out strict"
+                ) from None
+
+    def _name(self, one: Found) -> str:
+        expression = self.get_option("hostname")
+        if expression == _NAME:
+            return one.name
+        try:
+            name = plain(self._compose(expression, one.variables))
+        except AnsibleError as error:
+            raise FleetError(
+                "hostname gives no name",
+                cluster=one.identity,
+                seen=" ".join(str(error).split())[:200],
+                next_step="an expression over the cluster's variables, such as google_cluster.name",
+            ) from None
+        if not isinstance(name, str) or not name:
+            raise FleetError(
+                "hostname gives no name",
+                cluster=one.identity,
+                seen=repr(name),
+                next_step="an expression that gives text",
+            )
+        return name
+
+    @staticmethod
+    def _refuse_twins(names: list[str], found: list[Found]) -> None:
+        for name in twice(names):
+            where = [one.identity for given, one in zip(names, found, strict=True) if given == name]
+            raise FleetError(
+                f'{len(where)} clusters would be the host "{name}"',
+                seen=", ".join(where),
+                next_step="hostname: google_cluster.name ~ '-' ~ google_cluster.location, or filter by labels",
+            )
+
+
+def _line(error: FleetError) -> str:
+    """One line, with the next step: Ansible shows it beside the file's name."""
+    parts = [f"{error.cluster}: {error.what}" if error.cluster else error.what]
+    parts += [f"seen: {error.seen}" if error.seen else "", error.means, f"next: {error.next_step}"]
+    return " ".join("; ".join(part for part in parts if part).split())
