@@ -32,7 +32,8 @@ def back_with(cloud: Cloud) -> None:
             return
         with open(path, encoding="utf-8") as handle:
             config = yaml.safe_load(handle)
-        entry = config["clusters"][0]["cluster"]
+        # The last one is for peers: an address that other clusters reach too, as Google's are.
+        entry = config["clusters"][-1]["cluster"]
         address = urllib.parse.urlsplit(entry["server"]).netloc
         cluster["endpoint"] = address
         cluster["masterAuth"] = {"clusterCaCertificate": entry["certificate-authority-data"]}
