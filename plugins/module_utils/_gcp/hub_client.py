@@ -59,7 +59,7 @@ class HubClient:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise FleetError(
-                    f"{what} after {seconds:g} s",
+                    f"{what} after {seconds:.3g} s",
                     cluster=cluster,
                     obj=obj,
                     seen=seen,
