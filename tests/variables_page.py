@@ -20,8 +20,7 @@ Made by `python tests/variables_page.py` from `plugins/module_utils/_model/varia
 
 A variable of the fleet has one value for all clusters: set it in the vars of the group `mesh_clusters`.
 A variable of a cluster may be set per host, or per group. Empty and missing mean the default.
-`preflight` refuses `mesh_*`, `cluster_*` and `fleet_*` variables that are not listed here.
-Variables named `gke_*` belong to the provider `gke`; their names are not checked yet.
+`preflight` refuses `mesh_*`, `cluster_*`, `fleet_*` and `gke_*` variables that are not listed here.
 Roles have variables of their own, named after the role: see the README of each.
 """
 
@@ -49,6 +48,8 @@ def _default(known: t.Any) -> str:
     if known.default is None:
         return ""
     if isinstance(known.default, str):
+        return f"`{known.default}`"
+    if not isinstance(known.default, (dict, list, tuple)):
         return f"`{known.default}`"
     return "`{}`" if isinstance(known.default, dict) else "`[]`"
 

@@ -41,7 +41,7 @@ def kept(cluster: Json) -> dict[str, t.Any]:
 
 _KEPT = (
     "name", "location", "zone", "status", "statusMessage", "endpoint", "controlPlaneEndpointsConfig",
-    "privateClusterConfig",
+    "privateClusterConfig", "networkConfig",
 )  # fmt: skip
 
 
@@ -57,8 +57,9 @@ def addresses(cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str =
         cluster: Google's Cluster.
         host: its name in the inventory, for messages.
         choice: PUBLIC, PRIVATE or DNS: the address for us.
-        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for ``choice``, and for DNS, whose door takes
-            Google's tokens only, for the private address of a private cluster and the public one of another.
+        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where nodes are private and
+            all regions reach it, else the public one where there is one. Never DNS: its door takes Google's
+            tokens only.
 
     Raises:
         FleetError: the cluster is not ready, or has no address of the kind.
@@ -75,8 +76,7 @@ def addresses(cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str =
         )
     there = _known(cluster)
     if not peer_choice:
-        private = bool((cluster.get("privateClusterConfig") or {}).get("enablePrivateNodes"))
-        peer_choice = choice if choice != DNS else PRIVATE if private or not there[PUBLIC] else PUBLIC
+        peer_choice = PRIVATE if _inside(cluster) or not there[PUBLIC] else PUBLIC
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
         if not there.get(wanted):
             have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"
@@ -92,6 +92,16 @@ def addresses(cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str =
         ca_pem="" if choice == DNS else _ca(cluster, host),
         peer=f"https://{there[peer_choice]}",
     )
+
+
+def _inside(cluster: Json) -> bool:
+    """Whether pods of private nodes anywhere in the VPC reach the private endpoint. What leaves by NAT has an
+    address that no list of authorized networks names."""
+    old = cluster.get("privateClusterConfig") or {}
+    ip = (cluster.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig") or {}
+    nodes = old.get("enablePrivateNodes") or (cluster.get("networkConfig") or {}).get("defaultEnablePrivateNodes")
+    everywhere = ip.get("globalAccess") or (old.get("masterGlobalAccessConfig") or {}).get("enabled")
+    return bool(nodes and everywhere)
 
 
 def _known(cluster: Json) -> dict[str, str]:

@@ -24,7 +24,15 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HUB = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*")
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _TYPES: t.Mapping[str, type] = {"str": str, "list": list, "dict": dict}
-_WORDS: t.Mapping[str, str] = {"str": "text", "list": "a list", "dict": "a dictionary"}
+_WORDS: t.Mapping[str, str] = {
+    "str": "text",
+    "list": "a list",
+    "dict": "a dictionary",
+    "bool": "true or false",
+    "int": "a whole number",
+}
+# Text of such a form too: that is what -e name=value gives.
+_SCALARS = {"bool": re.compile("true|false|yes|no"), "int": re.compile("[0-9]+")}
 
 
 class Fault(t.NamedTuple):
@@ -36,6 +44,9 @@ class Fault(t.NamedTuple):
 
 def fault_of(variable: Variable, value: t.Any) -> Fault | None:
     """Check type, choices and form of a value that is set; None when it is right."""
+    if variable.type in _SCALARS:
+        words = _SCALARS[variable.type]
+        return None if words.fullmatch(str(value).lower()) else _wrong_type(variable, value)
     if not isinstance(value, _TYPES[variable.type]):
         return _wrong_type(variable, value)
     if variable.choices and value not in variable.choices:

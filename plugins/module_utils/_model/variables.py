@@ -34,8 +34,8 @@ FAULTY = "?"
 
 PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 """Variables that belong to this collection's model."""
-UNCHECKED_PREFIXES = ("gke_",)
-"""Of those, the ones whose names are not checked yet."""
+UNCHECKED_PREFIXES = ("gke_cluster_", "gke_fleet_")
+"""Of those, the ones of roles and their actions: not of the model, whatever else they are called."""
 
 PROVIDERS = ("kind", "gke", "kubeconfig")
 _OWN = ("kubeconfig", "gke")
@@ -50,7 +50,7 @@ class Variable:
         name: its name.
         scope: FLEET or CLUSTER.
         description: what it means, for a person.
-        type: str, list or dict, as Ansible names them.
+        type: str, list, dict, bool or int, as Ansible names them.
         default: what a missing, null or empty value means; None where there is no default.
         default_text: the default in words, where it is computed.
         choices: the only values allowed; empty for any.
@@ -291,9 +291,178 @@ _ALL = (
         "gke_peer_endpoint",
         CLUSTER,
         "Which address of the API server the other clusters' istiods use. `cluster_peer_endpoint` wins.",
-        default_text="that of `gke_endpoint`; for `dns`, `private` where nodes are private, else `public`",
+        default_text="`private` where nodes are private and all regions reach it, or there is no other; else `public`",
         choices=("public", "private"),
         providers=_GKE,
+    ),
+    Variable(
+        "gke_authorized_networks",
+        CLUSTER,
+        "IPv4 ranges that may reach the API server, beside those of its peers, which are computed. Name the "
+        "controller's.",
+        default_text="everybody may reach a public endpoint; peers alone a private one",
+        type="list",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_mode",
+        CLUSTER,
+        "`standard`, or `autopilot` (regional: without `cluster_zone`).",
+        default="standard",
+        choices=("standard", "autopilot"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_release_channel",
+        CLUSTER,
+        "GKE's release channel.",
+        default="regular",
+        choices=("rapid", "regular", "stable", "extended"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_network",
+        CLUSTER,
+        "VPC of the cluster; made where it is not there.",
+        default_text="`mesh-<fleet_name>`",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_subnetwork",
+        CLUSTER,
+        "Subnet of the nodes, with secondary ranges for pods and services; made where it is not there.",
+        default_text="`<gke_network>-<cluster>`",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_range",
+        FLEET,
+        "IPv4 range from which each cluster is given a /22 for its nodes.",
+        default="10.128.0.0/14",
+        form="cidr",
+    ),
+    Variable(
+        "gke_node_cidr",
+        CLUSTER,
+        "IPv4 range of the nodes.",
+        default_text="a /22 of `gke_node_range`",
+        form="cidr",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_control_plane_cidr",
+        CLUSTER,
+        "A /28 for the control plane of a private cluster.",
+        default_text="chosen by Google",
+        form="cidr",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_private_nodes",
+        CLUSTER,
+        "Nodes without public addresses; Cloud NAT lets them out.",
+        default_text="true",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_dataplane_v2",
+        CLUSTER,
+        "GKE Dataplane V2.",
+        default_text="true",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_labels",
+        CLUSTER,
+        "Resource labels, beside those by which we know our own.",
+        type="dict",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_machine_type",
+        CLUSTER,
+        "Machine type of the nodes (standard).",
+        default="e2-standard-4",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_count",
+        CLUSTER,
+        "Nodes in each zone (standard).",
+        default_text="1",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_count_max",
+        CLUSTER,
+        "With autoscaling, the most nodes in each zone; 0 for none.",
+        default_text="0",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_disk_size",
+        CLUSTER,
+        "GB of each node's disk.",
+        default_text="100",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_spot",
+        CLUSTER,
+        "Spot nodes: cheaper, and taken away at any time.",
+        default_text="false",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_labels",
+        CLUSTER,
+        "Kubernetes labels of the nodes.",
+        type="dict",
+        form="labels",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_adopt",
+        CLUSTER,
+        "Take a cluster of this name that this inventory did not make.",
+        default_text="false",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_fleet_project",
+        FLEET,
+        "Project that hosts the Google fleet.",
+        default_text="the value of `gke_project`",
+        form="project",
+    ),
+    Variable(
+        "gke_membership",
+        CLUSTER,
+        "Name of its membership in the Google fleet.",
+        default_text="its name in Google Cloud",
+        form="label",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_membership_location",
+        CLUSTER,
+        "Location of its membership.",
+        default_text="the value of `cluster_region`",
+        form="locality",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_config_cluster",
+        FLEET,
+        "Name of the cluster in which Google reads multi-cluster ingress.",
+        default_text="the first GKE cluster",
     ),
     Variable(
         "gke_auth_kind",

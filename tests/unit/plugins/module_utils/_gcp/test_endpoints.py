@@ -24,6 +24,17 @@ PLAIN: dict[str, t.Any] = {
         "dnsEndpointConfig": {"endpoint": "gke-1.us-west1.gke.goog", "allowExternalTraffic": True},
     },
 }
+INSIDE: dict[str, t.Any] = {
+    **PLAIN,
+    "networkConfig": {"defaultEnablePrivateNodes": True},
+    "controlPlaneEndpointsConfig": {
+        "ipEndpointsConfig": {
+            "publicEndpoint": "34.82.1.9",
+            "privateEndpoint": "10.0.0.2",
+            "globalAccess": True,
+        }
+    },
+}
 CLOSED: dict[str, t.Any] = {
     **PLAIN,
     "endpoint": "10.0.0.2",
@@ -40,7 +51,8 @@ CLOSED: dict[str, t.Any] = {
     ("cluster", "choice", "peer_choice", "server", "peer"),
     [
         (PLAIN, "public", "", "34.82.1.9", "34.82.1.9"),
-        (PLAIN, "private", "", "10.0.0.2", "10.0.0.2"),
+        (PLAIN, "private", "", "10.0.0.2", "34.82.1.9"),
+        (INSIDE, "public", "", "34.82.1.9", "10.0.0.2"),
         (PLAIN, "public", "private", "34.82.1.9", "10.0.0.2"),
         (PLAIN, "dns", "", "gke-1.us-west1.gke.goog", "34.82.1.9"),
         (CLOSED, "dns", "", "gke-1.us-west1.gke.goog", "10.0.0.2"),

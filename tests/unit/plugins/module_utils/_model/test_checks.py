@@ -45,7 +45,13 @@ def test_a_sound_fleet_has_no_problem() -> None:
         "own": {**OWN, "cluster_pod_cidr": "10.0.0.0/16"},
         "far": BY_URL,
         "edge": {**OWN, "mesh_role": "remote", "mesh_primary": "own", "cluster_labels": {"tier": "edge"}},
-        "goo": {**PLACE, "cluster_provider": "gke", "gke_project": "shop-prod", "mesh_control_plane": "managed"},
+        "goo": {
+            **PLACE,
+            "cluster_provider": "gke",
+            "gke_project": "shop-prod",
+            "gke_spot": True,
+            "mesh_control_plane": "managed",
+        },
     }
     assert said(hosts) == []
 
@@ -57,6 +63,12 @@ def test_a_sound_fleet_has_no_problem() -> None:
         ({"gke_project": "Shop"}, 'west gke_project "Shop" is not a project ID'),
         ({"gke_project": "123456789012"}, 'west gke_project "123456789012" is a project number'),
         ({"gke_project": "shop-prod", "gke_endpoint": "vpn"}, 'west gke_endpoint "vpn" is unknown'),
+        (
+            {"gke_project": "shop-prod", "gke_projects": "x"},
+            "west gke_projects is not a variable of this collection | did",
+        ),
+        ({"gke_project": "shop-prod", "gke_spot": "perhaps"}, 'west gke_spot "perhaps" is not true or false'),
+        ({"gke_project": "shop-prod", "gke_node_count": -1}, "west gke_node_count -1 is not a whole number"),
         (
             {"gke_project": "shop-prod", "gke_auth_kind": "serviceaccount"},
             'west gke_auth_kind "serviceaccount" is given without a credential | set gke_service_account_file or',
