@@ -186,6 +186,10 @@ def istiod_release(
                 "profile": "remote",
                 "global": {"remotePilotAddress": primary_address},
                 "istiodRemote": {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"},
+                # The primary reads the trust domain of a remote's pods from the remote's own mesh configuration,
+                # which profile "remote" leaves out: without it proxies expect identities of cluster.local.
+                "configMap": True,
+                "meshConfig": {"trustDomain": fleet.trust_domain},
             },
         )
     else:

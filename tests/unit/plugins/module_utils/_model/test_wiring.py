@@ -53,6 +53,8 @@ def test_values_of_a_remote_name_its_primary_and_bring_no_control_plane() -> Non
             "remotePilotAddress": "10.0.0.1",
         },
         "istiodRemote": {"injectionPath": "/inject/cluster/edge/net/edge"},
+        "configMap": True,
+        "meshConfig": {"trustDomain": it.trust_domain},
     }
     assert wiring.base_release(it, edge, "chart").values["profile"] == "remote"
 
