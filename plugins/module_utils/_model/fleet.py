@@ -155,7 +155,7 @@ def default_fleet_dir() -> str:
 
 def wanted_ranges(v: t.Mapping[str, t.Any]) -> tuple[str | None, str | None]:
     """Pod and service range as a cluster's variables ask for them: only a cluster that we make is given one."""
-    nothing = "" if text(v, "cluster_provider") == "kind" else None
+    nothing = "" if text(v, "cluster_provider") in ("kind", "gke") else None
     return text(v, "cluster_pod_cidr") or nothing, text(v, "cluster_service_cidr") or nothing
 
 

@@ -3,7 +3,8 @@
 """Run the stand-in as a process: ``python -m tests.gcp.standin --directory DIR [--clusters FILE]``.
 
 Prints one line of JSON with the environment that makes a program take it for Google, also written to
-``DIR/environment.json``; ends on SIGTERM.
+``DIR/environment.json``; ends on SIGTERM and
+``POST /standin/stop``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import signal
-import threading
 from pathlib import Path
 
 from .backing import back_with
@@ -34,9 +34,8 @@ def main() -> None:
         text = json.dumps(environment)
         (args.directory / "environment.json").write_text(text + "\n", encoding="utf-8")
         print(text, flush=True)
-        over = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: over.set())
-        over.wait()
+        signal.signal(signal.SIGTERM, lambda *_: standin.over.set())
+        standin.over.wait()
 
 
 if __name__ == "__main__":

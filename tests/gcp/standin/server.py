@@ -49,6 +49,8 @@ class StandIn:
         self.cloud = Cloud(**cloud_options)
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file = directory / "ca.pem"
+        self.over = threading.Event()
+        """Set when somebody asks it to end."""
         self.tls = make_authority(directory, sorted(HOSTS))
         outer = self
 
@@ -167,7 +169,10 @@ class StandIn:
     # -- control, for tests in other processes -------------------------------------------------
 
     def control(self, verb: str, path: str, raw: bytes) -> tuple[int, t.Any]:
-        """``GET /standin/log``, ``GET /standin/resources``, ``POST /standin/fail`` (a Fault's fields)."""
+        """Below ``/standin``: ``GET log``, ``GET resources``, ``POST fail`` (a Fault's fields), ``POST stop``."""
+        if (verb, path) == ("POST", "/standin/stop"):
+            self.over.set()
+            return 200, {}
         with self.cloud.lock:
             self.cloud.settle()
             if (verb, path) == ("GET", "/standin/log"):

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""GKE clusters, side by side. See plugins/modules/gke_cluster.py for the documentation."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import forget, options
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker, our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
+    GOOGLE_OPTIONS,
+    GoogleClusterAction,
+    Part,
+)
+
+Outcomes = dict[str, list[Change] | FleetError]
+
+
+class ActionModule(GoogleClusterAction):
+    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+
+    ARGUMENT_SPEC = {
+        **GOOGLE_OPTIONS,
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "delete": {"type": "bool", "default": False},
+        "timeout": {"type": "int", "default": 2700},
+        "interval": {"type": "float", "default": 10.0},
+    }
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        absent = args["state"] == "absent"
+        fleet, parts = self.parts(args, task_vars)
+        if not parts:
+            return self.told([], {}, [], "no GKE clusters")
+        if absent and not args["delete"] and not self.check_mode:
+            raise FleetError(
+                "clusters are deleted only when told so",
+                seen=", ".join(w.host for part in parts for w in part.play),
+                next_step="run again with -e gke_cluster_delete=true",
+            )
+
+        def work(part: Part) -> Outcomes:
+            clusters = Clusters(
+                part.google,
+                our_labels(fleet),
+                marker(fleet),
+                timeout=args["timeout"],
+                interval=args["interval"],
+                dry_run=self.check_mode,
+                say=self.say,
+            )
+            clusters.read()
+            return clusters.absent(part.play) if absent else clusters.present(part.play)
+
+        found: Outcomes = {}
+        with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
+            for outcome in pool.map(work, parts):
+                found.update(outcome)
+        changes = [change for outcome in found.values() if isinstance(outcome, list) for change in outcome]
+        failed = {host: outcome for host, outcome in found.items() if isinstance(outcome, FleetError)}
+        if not self.check_mode and (failed or any(c.action != UNCHANGED for c in changes)):
+            for part in parts:
+                forget(options(fleet.clusters[part.play[0].host]))
+        return self.told(changes, failed, parts, _summary(changes, len(failed), self.check_mode))
+
+
+def _summary(changes: list[Change], failed: int, check_mode: bool) -> str:
+    """``12 clusters: 10 ready, 2 created``."""
+    counted = collections.Counter("ready" if c.action == UNCHANGED else c.action for c in changes)
+    parts = [f"{count} {'to be ' if check_mode and word != 'ready' else ''}{word}" for word, count in counted.items()]
+    if failed:
+        parts.append(f"{failed} failed")
+    total = len(changes) + failed
+    return f"{total} cluster{'' if total == 1 else 's'}: {', '.join(parts)}"

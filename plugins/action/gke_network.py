@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the VPC lacks. See plugins/modules/gke_network.py for the documentation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import (
+    Live,
+    NetworkPlan,
+    plan_network,
+    plan_removal,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import GOOGLE_OPTIONS, GoogleClusterAction
+
+
+class ActionModule(GoogleClusterAction):
+    """Runs once for the fleet; what cannot be is told per cluster in ``failures``."""
+
+    ARGUMENT_SPEC = {
+        **GOOGLE_OPTIONS,
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    }
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        absent = args["state"] == "absent"
+        fleet, parts = self.parts(args, task_vars)
+        whole, failed = NetworkPlan(), dict[str, FleetError]()
+        for part in parts:
+            play = {w.host for w in part.play}
+            live = _read(part.google)
+            if absent:
+                plan = plan_removal(part.everybody, play, live, marker(fleet))
+            else:
+                plan, bad = plan_network(part.everybody, play, live, marker(fleet))
+                failed.update(bad)
+            whole.networks += plan.networks
+            whole.subnets.update(plan.subnets)
+            whole.firewalls += plan.firewalls
+        changes = _changes(whole, REMOVED if absent else CREATED) if self.check_mode else []
+        count = len(whole.networks) + len(whole.subnets) + len(whole.firewalls)
+        verb = "to be removed" if absent else "to be made or changed"
+        said = f"network: {count} parts {verb}" if count else "network: as wanted"
+        return self.told(
+            changes,
+            failed,
+            parts,
+            said,
+            networks=whole.networks,
+            subnets=whole.subnets,
+            firewalls=whole.firewalls,
+        )
+
+
+def _read(google: Google) -> Live:
+    """Three requests, however many clusters."""
+    project = google.project
+    networks = google.pages("compute", "networks.list", "items", project=project)
+    places = google.pages("compute", "subnetworks.aggregatedList", "items", project=project)
+    firewalls = google.pages("compute", "firewalls.list", "items", project=project)
+    return Live(
+        networks={n["name"]: n for n in networks},
+        subnets={
+            (place.rsplit("/", 1)[-1], s["name"]): s for place, inner in places for s in inner.get("subnetworks") or []
+        },
+        firewalls={f["name"]: f for f in firewalls},
+    )
+
+
+def _changes(plan: NetworkPlan, action: str) -> list[Change]:
+    listed = [("", "Network", n) for n in plan.networks]
+    listed += [(host, "Subnetwork", s) for host, s in plan.subnets.items()]
+    listed += [("", "Firewall", f) for f in plan.firewalls]
+    return [Change(host, kind, item["name"], action) for host, kind, item in listed]

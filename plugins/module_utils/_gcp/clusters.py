@@ -1,0 +1,303 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""GKE clusters made, changed and deleted side by side; each fails alone."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+import typing as t
+
+import yaml
+
+from .._model.gke_wanted import Wanted
+from ..errors import FleetError
+from ..results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from .cluster_plan import Difference, body, compare, managed, wanted_view
+from .session import Google, GoogleError
+
+__all__ = ["Clusters"]
+
+Json = dict[str, t.Any]
+_METHOD = "projects.locations.clusters."
+_SIDE_BY_SIDE = 64
+
+
+class Clusters:
+    """The clusters of one project.
+
+    Args:
+        google: a client for it.
+        labels: labels that tell a cluster of ours.
+        description: what a new cluster's description says.
+        timeout: seconds for each operation.
+        dry_run: look, plan and tell; change nothing.
+        interval: longest pause between two looks at an operation, in seconds.
+        say: shows one line of progress.
+    """
+
+    def __init__(
+        self,
+        google: Google,
+        labels: t.Mapping[str, str],
+        description: str,
+        *,
+        timeout: float,
+        dry_run: bool = False,
+        interval: float | None = None,
+        say: t.Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.google, self.labels, self.description = google, dict(labels), description
+        self.timeout, self.dry_run, self.interval, self.say = timeout, dry_run, interval, say
+        self.live: dict[tuple[str, str], Json] = {}
+        """Clusters of the project by location and name."""
+
+    def read(self) -> None:
+        """One request for all clusters of the project."""
+        parent = f"projects/{self.google.project}/locations/-"
+        answer = self.google.call("container", _METHOD + "list", parent=parent)
+        if answer.get("missingZones"):
+            raise FleetError(
+                "Google did not tell about all its zones",
+                seen=", ".join(answer["missingZones"]),
+                means="a cluster there would be taken for missing",
+                next_step="run again",
+            )
+        self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
+
+    def present(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+        """Make or change the clusters; what happened to each, by host."""
+        return self._each(list(wanted), self._present)
+
+    def absent(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+        """Delete the clusters that we made."""
+        return self._each(list(wanted), self._absent)
+
+    def _each(
+        self, wanted: list[Wanted], work: t.Callable[[Wanted], list[Change]]
+    ) -> dict[str, list[Change] | FleetError]:
+        found: dict[str, list[Change] | FleetError] = {}
+        if not wanted:
+            return found
+        with concurrent.futures.ThreadPoolExecutor(min(len(wanted), _SIDE_BY_SIDE)) as pool:
+            jobs = {w.host: pool.submit(work, w) for w in wanted}
+        for host, job in jobs.items():
+            try:
+                found[host] = job.result()
+            except FleetError as error:
+                found[host] = error
+        return found
+
+    # -- one cluster ---------------------------------------------------------------------------
+
+    def _present(self, wanted: Wanted) -> list[Change]:
+        live = self._found(wanted)
+        if live is None:
+            self._check_elsewhere(wanted)
+            return self._create(wanted)
+        self._check_owner(wanted, live)
+        live = self._settled(wanted, live)
+        differences = compare(wanted, live)
+        refused = [d for d in differences if d.step is None]
+        if refused:
+            raise _refused(wanted, refused)
+        if not differences:
+            return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
+        for difference in differences:
+            self._change(wanted, difference)
+        names = [d.variable for d in differences]
+        if self.dry_run is False:
+            self.say(f"  {wanted.host} changed: {', '.join(names)}")
+        return [
+            Change(
+                wanted.host,
+                "Cluster",
+                wanted.member.cluster,
+                CHANGED,
+                before=_text({d.variable: d.before for d in differences}),
+                after=_text({d.variable: d.after for d in differences}),
+            )
+        ]
+
+    def _found(self, wanted: Wanted) -> Json | None:
+        return self.live.get((wanted.member.location, wanted.member.cluster))
+
+    def _check_elsewhere(self, wanted: Wanted) -> None:
+        """A cluster cannot move: ours of this name in another place would be left behind."""
+        for (place, name), live in self.live.items():
+            if name == wanted.member.cluster and self._is_ours(live) and wanted.region in ("", *_regions(place)):
+                raise _refused(
+                    wanted,
+                    [Difference("cluster_zone", place, wanted.member.location, None)],
+                )
+
+    def _is_ours(self, live: Json) -> bool:
+        labels = live.get("resourceLabels") or {}
+        return all(labels.get(k) == v for k, v in self.labels.items())
+
+    def _check_owner(self, wanted: Wanted, live: Json) -> None:
+        if self._is_ours(live) or wanted.adopt:
+            return
+        raise FleetError(
+            "a cluster of this name exists that this fleet did not make",
+            cluster=wanted.host,
+            obj=wanted.path,
+            seen=f"labels {live.get('resourceLabels') or {}}",
+            next_step="set gke_adopt: true for this host to take it over, or choose another gke_name",
+        )
+
+    def _create(self, wanted: Wanted) -> list[Change]:
+        change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
+        if self.dry_run:
+            return [change]
+        try:
+            operation = self.google.call(
+                "container",
+                _METHOD + "create",
+                parent=wanted.parent,
+                body=body(wanted, self.description),
+                cluster=wanted.host,
+                obj=wanted.path,
+            )
+        except GoogleError as error:
+            # The answer to an earlier try may have been lost on its way: then it is there, and ours.
+            live = self._get(wanted) if error.status == 409 else {}
+            if not live or not self._is_ours(live):
+                raise
+            self._settled(wanted, live)
+            return [change]
+        self._wait(wanted, operation)
+        self.say(f"  {wanted.host} made in {wanted.member.location}")
+        return [change]
+
+    def _settled(self, wanted: Wanted, live: Json) -> Json:
+        """The cluster once nothing else is being done to it. In check mode as it is."""
+        deadline = time.monotonic() + self.timeout
+        pause = 0.05 if self.interval is not None and self.interval < 1 else 1.0
+        while True:
+            state = live.get("status")
+            if state == "RUNNING":
+                return live
+            if state in ("ERROR", "DEGRADED"):
+                raise self._broken(wanted, live)
+            if state == "STOPPING":
+                raise FleetError(
+                    "it is being deleted",
+                    cluster=wanted.host,
+                    obj=wanted.path,
+                    seen="status STOPPING",
+                    next_step="run again when it is gone",
+                )
+            if self.dry_run:
+                return live
+            if time.monotonic() >= deadline:
+                raise FleetError(
+                    f"it is not ready after {self.timeout:g} s",
+                    cluster=wanted.host,
+                    obj=wanted.path,
+                    seen=f"status {state} {live.get('statusMessage', '')}".strip(),
+                    means="Google is still at work on it",
+                    next_step="run again: it is taken as it is by then; or raise gke_cluster_timeout",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, self.interval or 10)
+            live = self._get(wanted)
+            if not live:
+                raise FleetError("it is gone", cluster=wanted.host, obj=wanted.path, next_step="run again")
+
+    def _get(self, wanted: Wanted) -> Json:
+        return self.google.call(
+            "container", _METHOD + "get", name=wanted.path, absent=True, cluster=wanted.host, obj=wanted.path
+        )
+
+    def _broken(self, wanted: Wanted, live: Json) -> FleetError:
+        said = [f"{c.get('canonicalCode') or c.get('code')}: {c.get('message')}" for c in live.get("conditions") or []]
+        return FleetError(
+            f"it is in state {live['status']}",
+            cluster=wanted.host,
+            obj=wanted.path,
+            seen="; ".join(said) or str(live.get("statusMessage") or "Google says no more"),
+            means="Google could not make or keep it",
+            next_step="mend what Google names, or delete it (gke_cluster_delete: true, playbooks/teardown.yml "
+            f"--limit {wanted.host}); then run again",
+        )
+
+    def _change(self, wanted: Wanted, difference: Difference) -> None:
+        step = difference.step
+        if self.dry_run or step is None or not step.method:
+            return
+        target: Json = {"parent" if step.method == "nodePools.create" else "name": step.name}
+        operation = self.google.call(
+            "container", _METHOD + step.method, **target, body=step.body, cluster=wanted.host, obj=wanted.path
+        )
+        self._wait(wanted, operation)
+
+    def _wait(self, wanted: Wanted, operation: Json) -> None:
+        self.google.wait(
+            "container", operation, self.timeout, cluster=wanted.host, obj=wanted.path, interval=self.interval
+        )
+
+    def _absent(self, wanted: Wanted) -> list[Change]:
+        live = self._found(wanted)
+        if live is None:
+            return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
+        # A cluster that was taken over has our labels too; its description, which nobody can change, has another maker.
+        if not self._is_ours(live) or live.get("description") != self.description:
+            raise FleetError(
+                "this fleet did not make it, so it is not deleted",
+                cluster=wanted.host,
+                obj=wanted.path,
+                seen=f"description {live.get('description', '')!r}, labels {live.get('resourceLabels') or {}}",
+                next_step="delete it by hand if it shall go",
+            )
+        change = Change(
+            wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted.pool.name))
+        )
+        if self.dry_run:
+            return [change]
+        if live.get("status") in ("PROVISIONING", "RECONCILING"):
+            self._settled(wanted, live)
+        if live.get("status") == "STOPPING":
+            self._gone(wanted)
+            return [change]
+        operation = self.google.call(
+            "container", _METHOD + "delete", name=wanted.path, cluster=wanted.host, obj=wanted.path
+        )
+        self._wait(wanted, operation)
+        self.say(f"  {wanted.host} deleted")
+        return [change]
+
+    def _gone(self, wanted: Wanted) -> None:
+        deadline = time.monotonic() + self.timeout
+        pause = self.interval or 5.0
+        while self._get(wanted):
+            if time.monotonic() >= deadline:
+                raise FleetError(
+                    f"it is not gone after {self.timeout:g} s",
+                    cluster=wanted.host,
+                    obj=wanted.path,
+                    seen="status STOPPING",
+                    next_step="run again later",
+                )
+            time.sleep(pause)
+
+
+def _regions(place: str) -> tuple[str, ...]:
+    """A place and its region: ``us-west1-a`` is in ``us-west1``."""
+    return (place, "-".join(place.split("-")[:2]))
+
+
+def _refused(wanted: Wanted, differences: list[Difference]) -> FleetError:
+    first = differences[0]
+    return FleetError(
+        f"{', '.join(d.variable for d in differences)} cannot be changed in place",
+        cluster=wanted.host,
+        obj=wanted.path,
+        seen="; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences),
+        means="Google sets it when a cluster is made, so the cluster would have to be made anew",
+        next_step=f"set {first.variable} back, or delete the cluster first (gke_cluster_delete: true)",
+    )
+
+
+def _text(values: t.Any) -> str:
+    return str(yaml.safe_dump(values, sort_keys=False))

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gke_cluster
+short_description: GKE clusters, side by side
+version_added: "0.1.0"
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - Makes the GKE cluster of each host of the play whose C(cluster_provider) is C(gke), as its C(gke_*) variables describe it;
+    the README of role C(gke_cluster) lists them.
+  - Zonal with C(cluster_zone), else regional; Standard with one node pool named C(nodes), or Autopilot.
+  - All clusters of a project are read by one request, and made or changed at the same time. One that fails drops out alone.
+  - Compared is only what the inventory describes. What Google fills in and what others add stays.
+  - "Changed in place: C(gke_endpoint), C(gke_authorized_networks), C(gke_release_channel), C(gke_labels), workload identity,
+    C(gke_node_count), C(gke_node_count_max), C(gke_machine_type), C(gke_disk_size), C(gke_node_labels)."
+  - "Refused with the variable's name, because the cluster would have to be made anew: C(gke_mode), C(gke_network),
+    C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_private_nodes), C(gke_dataplane_v2), C(gke_spot),
+    C(cluster_zone)."
+  - A cluster that this fleet did not make is not changed, unless C(gke_adopt) is true for its host, and never deleted.
+  - A cluster that is being made or changed is waited for; one in state ERROR or DEGRADED fails with what Google says.
+options:
+  state:
+    description: V(absent) deletes the clusters of the play that this fleet made.
+    type: str
+    choices: [present, absent]
+    default: present
+  delete:
+    description: Must be V(true) for O(state=absent) to delete anything.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds for each operation of a cluster. Google goes on after that, and a rerun takes up from there.
+    type: int
+    default: 2700
+  interval:
+    description: The longest pause between two looks at an operation, in seconds.
+    type: float
+    default: 10.0
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_google
+"""
+
+EXAMPLES = r"""
+- name: Make the clusters of the fleet
+  mesh.fleet.gke_cluster:
+    project: shop-prod
+  run_once: true
+  register: made
+
+- name: Delete the clusters of the play
+  mesh.fleet.gke_cluster:
+    state: absent
+    delete: true
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What happened, in one line.
+  returned: always
+  type: str
+stage_line:
+  description: The same line, for the progress display.
+  returned: success
+  type: str
+objects:
+  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  returned: success
+  type: list
+  elements: dict
+problem:
+  description: What went wrong before anything began, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
+  returned: failure
+  type: dict
+failures:
+  description: By host, why its part failed, as text. The task itself succeeds, so that the others go on.
+  returned: success
+  type: dict
+problems:
+  description: The same for machines, a list of what RV(problem) holds by host.
+  returned: success
+  type: dict
+requests:
+  description: How many requests were sent to Google.
+  returned: success
+  type: int
+"""

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gke_nat
+short_description: Cloud NAT for the private nodes of the fleet
+version_added: "0.1.0"
+author: The mesh.fleet authors (@mesh-fleet)
+description:
+  - Makes one Cloud Router with NAT for each VPC and region that holds private nodes of the fleet and has none. C(google.cloud)
+    has no module for it.
+  - A router of others that has NAT for the same VPC and region serves as well, and is never changed.
+options:
+  state:
+    description: V(absent) removes the routers that this fleet made, in regions where none of its clusters stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  timeout:
+    description: Seconds to wait for Google.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_google
+"""
+
+EXAMPLES = r"""
+- name: Let private nodes reach the internet
+  mesh.fleet.gke_nat:
+  run_once: true
+"""
+
+RETURN = r"""
+msg:
+  description: What happened, in one line.
+  returned: always
+  type: str
+stage_line:
+  description: The same line, for the progress display.
+  returned: success
+  type: str
+objects:
+  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  returned: success
+  type: list
+  elements: dict
+problem:
+  description: What went wrong before anything began, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
+  returned: failure
+  type: dict
+failures:
+  description: By host, why its part failed, as text. The task itself succeeds, so that the others go on.
+  returned: success
+  type: dict
+problems:
+  description: The same for machines, a list of what RV(problem) holds by host.
+  returned: success
+  type: dict
+requests:
+  description: How many requests were sent to Google.
+  returned: success
+  type: int
+"""

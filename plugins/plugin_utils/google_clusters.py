@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The base of the actions about clusters and their network: what is wanted, by project, and its client."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import options
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+
+__all__ = ["GOOGLE_OPTIONS", "GoogleClusterAction", "Part"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One project of the fleet."""
+
+    project: str
+    everybody: list[Wanted]
+    """All its clusters, whatever --limit says."""
+    play: list[Wanted]
+    google: Google
+
+
+class GoogleClusterAction(FleetAction):
+    """An action that runs once for the fleet's GKE clusters, project by project."""
+
+    def parts(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> tuple[Fleet, list[Part]]:
+        """The fleet, and its projects that have clusters in the play."""
+        fleet = self.fleet(task_vars)
+        found = wanted(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
+        inside = {str(host) for host in task_vars["ansible_play_hosts"]}
+        parts = []
+        for project in dict.fromkeys(w.member.project for w in found.values()):
+            everybody = [w for w in found.values() if w.member.project == project]
+            play = [w for w in everybody if w.host in inside]
+            if play:
+                given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
+                inventory = options(fleet.clusters[play[0].host])
+                google = Google.from_args({**inventory, **given, "project": project})
+                parts.append(Part(project, everybody, play, google))
+        return fleet, parts
+
+    def told(
+        self,
+        changes: list[Change],
+        failed: t.Mapping[str, FleetError],
+        parts: list[Part],
+        summary: str,
+        **more: t.Any,
+    ) -> dict[str, t.Any]:
+        """The result; what failed is told by host."""
+        return result(
+            changes,
+            summary=summary,
+            with_diff=self.diff_mode,
+            failures={host: str(error) for host, error in failed.items()},
+            problems={host: [error.as_dict()] for host, error in failed.items()},
+            requests=sum(part.google.requests for part in parts),
+            **more,
+        )
