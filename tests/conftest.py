@@ -19,6 +19,9 @@ os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
 # Programs that a test starts find `ansible_collections.mesh.fleet` too.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
+# The stand-in for Google serves tests of several folders: `from tests.gcp.standin.server import StandIn`.
+sys.path.insert(0, str(ROOT))
+
 # Ansible's own importer, so that a test sees the collection as a run does: the committed symlink
 # collections/ansible_collections/mesh/fleet leads back here. It reads the environment above when it is imported.
 from ansible.plugins.loader import init_plugin_loader

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -17,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ROLES = sorted(p.name for p in (ROOT / "roles").iterdir() if (p / "tasks").is_dir())
 MODULES = sorted(p.stem for p in (ROOT / "plugins" / "modules").glob("*.py"))
 ACTIONS = sorted(p.stem for p in (ROOT / "plugins" / "action").glob("*.py"))
+INVENTORIES = sorted(p.stem for p in (ROOT / "plugins" / "inventory").glob("*.py"))
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 SHARED_PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 # Keywords of a task; whatever else is a key of one names an action.
@@ -221,6 +224,87 @@ def test_module_documents_the_arguments_that_its_action_takes(module: str) -> No
     options = {**(doc.get("options") or {}), **shared_options(doc)}
     told = {name: shape(option, "suboptions") for name, option in options.items()}
     assert taken == told
+
+
+# Inventory plugins.
+
+
+def test_there_are_inventory_plugins() -> None:
+    assert INVENTORIES
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_inventory_documentation_is_complete(name: str) -> None:
+    doc = documented(ROOT / "plugins" / "inventory" / f"{name}.py", "DOCUMENTATION")
+    assert doc["name"] == name
+    assert doc["short_description"]
+    assert {"constructed", "inventory_cache"} <= set(doc["extends_documentation_fragment"])
+    for option, details in doc["options"].items():
+        assert details.get("description"), option
+        assert details.get("type") or option == "plugin", option
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_inventory_examples_use_documented_options(name: str) -> None:
+    path = ROOT / "plugins" / "inventory" / f"{name}.py"
+    known = set(documented(path, "DOCUMENTATION")["options"])
+    for fragment in ("constructed", "inventory_cache"):
+        found = importlib.import_module(f"ansible.plugins.doc_fragments.{fragment}").ModuleDocFragment
+        known |= set(yaml.safe_load(found.DOCUMENTATION)["options"])
+    google = documented_class(ROOT / "plugins" / "doc_fragments" / "fleet_google.py")
+    examples = documented(path, "EXAMPLES")
+    assert isinstance(examples, list)
+    for example in examples:
+        assert example["plugin"] == f"mesh.fleet.{name}"
+        assert set(example) <= known | set(google["options"])
+
+
+def documented_class(path: Path) -> t.Any:
+    """The DOCUMENTATION of a fragment's class, parsed."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.Assign) and inner.targets[0].id == "DOCUMENTATION":  # type: ignore[attr-defined]
+                    return yaml.safe_load(ast.literal_eval(inner.value))
+    raise AssertionError(f"{path} holds no fragment")
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_ansible_doc_tells_of_an_inventory_plugin(name: str) -> None:
+    said = subprocess.run(
+        ["ansible-doc", "--json", "-t", "inventory", f"mesh.fleet.{name}"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    entry = json.loads(said.stdout)[f"mesh.fleet.{name}"]
+    assert entry["examples"]
+    assert "cache_plugin" in entry["doc"]["options"]
+
+
+def test_ansible_doc_tells_of_every_role() -> None:
+    said = subprocess.run(
+        ["ansible-doc", "--json", "-t", "role", *(f"mesh.fleet.{role}" for role in ROLES)],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    told = json.loads(said.stdout)
+    assert set(told) == {f"mesh.fleet.{role}" for role in ROLES}
+    assert all({"main", "absent"} <= set(role["entry_points"]) for role in told.values())
+
+
+# What the READMEs of roles show as YAML is YAML, with variables that exist.
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_examples_of_a_role_parse(role: str) -> None:
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.variables import VARIABLES
+
+    specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
+    known = {name for spec in specs.values() for name in spec.get("options") or {}} | set(VARIABLES)
+    text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```ya?ml\n(.*?)```", text, flags=re.DOTALL):
+        data = yaml.safe_load(block)
+        if isinstance(data, dict):
+            ours = {name for name in data if name.startswith((f"{role}_", *SHARED_PREFIXES))}
+            assert ours <= known
 
 
 # Playbooks and packaging.

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A GKE host is reached by what Google says and Google's token: a stand-in for Google, a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import subprocess
+import typing as t
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from tests.gcp.standin.server import StandIn
+
+from . import control_plane
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROJECT = "shop-prod"
+LIST = "container.projects.locations.clusters.list"
+WEST = {
+    "cluster_provider": "gke",
+    "cluster_region": "us-west1",
+    "cluster_zone": "us-west1-a",
+    "gke_project": PROJECT,
+    "ansible_connection": "local",
+    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+}
+
+
+@pytest.fixture(scope="module")
+def google(plane: control_plane.ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[StandIn]:
+    """A stand-in whose cluster "west" is the test's control plane, and whose token that one takes."""
+
+    def behind(cluster: dict[str, t.Any]) -> None:
+        address = urllib.parse.urlsplit(plane.server).netloc
+        cluster["endpoint"] = address
+        cluster["masterAuth"] = {"clusterCaCertificate": base64.b64encode(plane.ca_pem.encode()).decode()}
+        cluster["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["publicEndpoint"] = address
+
+    with StandIn(tmp_path_factory.mktemp("standin"), duration=0.01) as running:
+        running.cloud.tokens.add(control_plane.ADMIN_TOKEN)
+        running.cloud.tokens.add(control_plane.LIMITED_TOKEN)
+        running.cloud.on_cluster.append(behind)
+        settings = Settings(PROJECT, "accesstoken", access_token=control_plane.ADMIN_TOKEN, endpoint=running.endpoint)
+        client = Google(settings)
+        parent = f"projects/{PROJECT}/locations/us-west1-a"
+        body = {"cluster": {"name": "west", "initialNodeCount": 1}}
+        operation = client.call("container", "projects.locations.clusters.create", parent=parent, body=body)
+        client.wait("container", operation, 10, interval=0.05)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def environment(google: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("GCP_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MESH_FLEET_GOOGLE_ENDPOINT", google.endpoint)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    google.cloud.log.clear()
+
+
+def cluster(token: str = control_plane.ADMIN_TOKEN, **variables: t.Any) -> Cluster:
+    hosts = {"west": {**WEST, "gke_access_token": token, **variables}}
+    return connected(Fleet.from_inventory(hosts)).clusters["west"]
+
+
+async def namespaces(west: Cluster) -> list[str]:
+    async with Kube.connect(west.connection, cluster="west") as kube:
+        return [str(n["metadata"]["name"]) for n in await kube.list("v1", "Namespace")]
+
+
+def test_a_client_gets_through(google: StandIn) -> None:
+    west = cluster()
+    assert "kube-system" in asyncio.run(namespaces(west))
+    assert "kube-system" in asyncio.run(namespaces(west))
+    assert [entry["method"] for entry in google.cloud.log] == [LIST]
+
+
+@pytest.mark.parametrize(
+    ("token", "variables", "words"),
+    [
+        ("nobody-knows-it", {}, "GCP_ACCESS_TOKEN"),
+        (control_plane.LIMITED_TOKEN, {}, "may not do this"),
+        (control_plane.ADMIN_TOKEN, {"gke_endpoint": "dns"}, "it has no dns endpoint"),
+        (control_plane.ADMIN_TOKEN, {"gke_name": "wast"}, "Google has no such cluster"),
+    ],
+)
+def test_what_does_not_get_through_is_told(token: str, variables: dict[str, str], words: str) -> None:
+    with pytest.raises(FleetError) as caught:
+        asyncio.run(namespaces(cluster(token, **variables)))
+    assert words in str(caught.value)
+    assert caught.value.cluster in ("west", "")  # what is wrong with the account is wrong for all clusters
+    assert caught.value.next_step
+    assert token not in str(caught.value)
+
+
+def test_a_run_asks_once_and_tells_no_token(google: StandIn, tmp_path: Path) -> None:
+    inventory = tmp_path / "fleet.yml"
+    inventory.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": {"west": WEST}}}))
+    task = {
+        "mesh.fleet.objects": {
+            "objects": [
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-gke", "namespace": "default"}}
+            ]
+        }
+    }
+    tasks = [{"name": "Apply", **task}, {"name": "Apply again", **task}]
+    play = [{"name": "Play", "hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(play))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), str(tmp_path / "play.yml"), "-vvvv", "--diff"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "GCP_ACCESS_TOKEN": control_plane.ADMIN_TOKEN,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "NO_PROXY": "127.0.0.1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "ok=2    changed=1" in said
+    assert control_plane.ADMIN_TOKEN not in said
+    assert [entry["method"] for entry in google.cloud.log] == [LIST]
+    for path in (tmp_path / "mesh.fleet").rglob("*"):
+        if path.is_file():
+            assert control_plane.ADMIN_TOKEN not in path.read_text()
