@@ -12,7 +12,8 @@ import shutil
 import tarfile
 import typing as t
 import urllib.error
-import urllib.request
+
+from ansible.module_utils.urls import open_url
 
 from ..errors import FleetError
 
@@ -75,7 +76,7 @@ def _part(answer: t.Any, url: str) -> bytes:
 
 def _open(url: str) -> t.Any:
     try:
-        return urllib.request.urlopen(url, timeout=_TIMEOUT)
+        return open_url(url, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         raise FleetError(
             f"downloading {url.rsplit('/', 1)[1]} failed",

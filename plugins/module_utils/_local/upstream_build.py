@@ -12,7 +12,8 @@ import platform
 import threading
 import typing as t
 import urllib.error
-import urllib.request
+
+from ansible.module_utils.urls import open_url
 
 from ..errors import FleetError
 from .build_graph import Step, digest_of_files
@@ -200,8 +201,8 @@ def choose_source(node_image: str, timeout: float = 5.0) -> tuple[str, str]:
 def _ask(host: str, timeout: float) -> tuple[str, str]:
     scheme = "http" if _on_loopback(host) else "https"
     try:
-        with urllib.request.urlopen(f"{scheme}://{host}/v2/", timeout=timeout) as answer:
-            return "upstream", f"{host} answers ({answer.status})"
+        open_url(f"{scheme}://{host}/v2/", timeout=timeout).close()
+        return "upstream", f"{host} answers"
     except urllib.error.HTTPError as error:
         if error.code == 401:
             return "upstream", f"{host} answers"

@@ -100,17 +100,17 @@ def test_what_is_given_overlaps_nothing_before_it(rows: list[tuple[str, str, boo
         ]
         for net, is_given in mine:
             if is_given:
-                others = [*before, *(other for other, _ in mine if other is not net)]
+                others = [*before, *(other for other, _given in mine if other is not net)]
                 assert not any(net.overlaps(other) for other in others)
-        before += [net for net, _ in mine]
+        before += [net for net, _given in mine]
 
 
 @given(WANTED, WANTED)
 def test_a_cluster_keeps_its_range_when_others_come_after_it(
     rows: list[tuple[str, str, bool]], more: list[tuple[str, str, bool]]
 ) -> None:
-    few, _ = assign_ranges(wanted_of(rows), PODS, SERVICES)
-    many, _ = assign_ranges(wanted_of(rows + more), PODS, SERVICES)
+    few, _spare = assign_ranges(wanted_of(rows), PODS, SERVICES)
+    many, _spare = assign_ranges(wanted_of(rows + more), PODS, SERVICES)
     assert {host: many[host] for host in few} == few
 
 
