@@ -1,0 +1,413 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""GKE clusters against the stand-in: made, left alone, changed in place, refused, adopted, deleted, failing."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.cluster_plan import body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import Live, plan_network, plan_routers
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, marker, our_labels, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+
+from .standin.discovery import services
+from .standin.server import StandIn
+
+Vars = dict[str, t.Any]
+HOSTS: dict[str, Vars] = {
+    "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
+    "north": {"cluster_region": "europe-north1"},
+}
+WEST = "container/projects/shop-prod/locations/us-west1-a/clusters/west"
+
+
+def fleet_of(hosts: t.Mapping[str, Vars] | None = None, **more: t.Any) -> Fleet:
+    base = {
+        "fleet_name": "shop",
+        "cluster_provider": "gke",
+        "gke_project": "shop-prod",
+        "gke_network": "default",
+        **more,
+    }
+    return Fleet.from_inventory({h: {**base, **v} for h, v in (hosts or HOSTS).items()})
+
+
+def wanted_of(fleet: Fleet) -> dict[str, Wanted]:
+    return wanted(fleet, members(fleet))
+
+
+class Run:
+    """The clusters of one project, as one run of the action sees them."""
+
+    def __init__(self, options: dict[str, t.Any]) -> None:
+        self.options = options
+
+    def __call__(
+        self, fleet: Fleet | None = None, *, absent: bool = False, dry: bool = False, timeout: float = 10
+    ) -> dict[str, list[Change] | FleetError]:
+        fleet = fleet or fleet_of()
+        self.google = Google(Settings.from_args(self.options), patience=5)
+        clusters = Clusters(self.google, our_labels(fleet), marker(fleet), timeout=timeout, dry_run=dry, interval=0.1)
+        clusters.read()
+        chosen = wanted_of(fleet).values()
+        return clusters.absent(chosen) if absent else clusters.present(chosen)
+
+
+@pytest.fixture
+def run(options: dict[str, t.Any], google_cloud: StandIn) -> Run:
+    return Run(options)
+
+
+def actions(found: dict[str, list[Change] | FleetError]) -> dict[str, str]:
+    return {
+        host: outcome.what if isinstance(outcome, FleetError) else outcome[0].action for host, outcome in found.items()
+    }
+
+
+def failure(found: dict[str, list[Change] | FleetError], host: str = "west") -> FleetError:
+    outcome = found[host]
+    assert isinstance(outcome, FleetError)
+    return outcome
+
+
+@pytest.fixture
+def made(run: Run, google_cloud: StandIn) -> Run:
+    """Both clusters, with the ranges that the model gave them: "default" has no secondary ranges here."""
+    assert set(actions(run()).values()) == {"created"}
+    for cluster in google_cloud.cloud.resources.values():
+        wants = wanted_of(fleet_of())[cluster["name"]]
+        cluster |= {"clusterIpv4Cidr": wants.pod_cidr, "servicesIpv4Cidr": wants.service_cidr}
+        cluster["networkConfig"]["subnetwork"] = f"projects/shop-prod/regions/x/subnetworks/{wants.subnetwork}"
+    return run
+
+
+# Make, and leave alone.
+
+
+def test_made_side_by_side_then_left_alone_with_one_request(made: Run, google_cloud: StandIn) -> None:
+    assert set(google_cloud.cloud.resources) == {
+        WEST,
+        "container/projects/shop-prod/locations/europe-north1/clusters/north",
+    }
+    assert set(actions(made()).values()) == {"unchanged"}
+    assert made.google.requests == 1
+
+
+def test_check_mode_tells_what_then_happens_and_does_nothing(run: Run, google_cloud: StandIn) -> None:
+    planned = run(dry=True)
+    assert google_cloud.cloud.resources == {}
+    assert planned == run()
+
+
+def test_what_google_and_others_add_is_no_change(made: Run, google_cloud: StandIn) -> None:
+    west = google_cloud.cloud.resources[WEST]
+    west["addonsConfig"] = {"dnsCacheConfig": {"enabled": True}}
+    west["resourceLabels"]["cost-centre"] = "42"
+    west["nodePools"].append({"name": "theirs", "config": {"machineType": "a3"}, "initialNodeCount": 9})
+    assert actions(made())["west"] == "unchanged"
+
+
+# Change in place.
+
+CHANGES: dict[str, tuple[Vars, t.Callable[[dict[str, t.Any]], t.Any], t.Any]] = {
+    "gke_release_channel": (
+        {"gke_release_channel": "rapid"},
+        lambda c: c["releaseChannel"]["channel"],
+        "RAPID",
+    ),
+    "gke_endpoint": (
+        {"gke_endpoint": "dns"},
+        lambda c: c["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["allowExternalTraffic"],
+        True,
+    ),
+    "gke_authorized_networks": (
+        {"gke_authorized_networks": ["198.51.100.7/32"]},
+        lambda c: (
+            {"cidrBlock": "198.51.100.7/32"}
+            in c["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["authorizedNetworksConfig"]["cidrBlocks"]
+        ),
+        True,
+    ),
+    "gke_labels": ({"gke_labels": {"team": "core"}}, lambda c: c["resourceLabels"]["team"], "core"),
+    "gke_node_count": ({"gke_node_count": 3}, lambda c: c["nodePools"][0]["initialNodeCount"], 3),
+    "gke_node_count_max": ({"gke_node_count_max": 5}, lambda c: c["nodePools"][0]["autoscaling"]["maxNodeCount"], 5),
+    "gke_machine_type": (
+        {"gke_machine_type": "n2-standard-8"},
+        lambda c: c["nodePools"][0]["config"]["machineType"],
+        "n2-standard-8",
+    ),
+    "gke_disk_size": ({"gke_disk_size": 200}, lambda c: c["nodePools"][0]["config"]["diskSizeGb"], 200),
+    "gke_node_labels": (
+        {"gke_node_labels": {"tier": "web"}},
+        lambda c: c["nodePools"][0]["config"]["labels"],
+        {"tier": "web"},
+    ),
+}
+
+
+@pytest.mark.parametrize("variable", CHANGES)
+def test_changed_in_place(made: Run, google_cloud: StandIn, variable: str) -> None:
+    more, read, value = CHANGES[variable]
+    fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], **more}})
+    planned = made(fleet, dry=True)
+    assert actions(planned) == {"west": "changed", "north": "unchanged"}
+    assert made(fleet) == planned
+    assert read(google_cloud.cloud.resources[WEST]) == value
+    assert set(actions(made(fleet)).values()) == {"unchanged"}
+    # And back, which is a change as well; labels of others stay, and ours of yesterday are then others'.
+    back = made()
+    assert actions(back)["west"] == ("unchanged" if variable == "gke_labels" else "changed")
+
+
+def test_several_changes_of_one_cluster_go_one_after_the_other(made: Run, google_cloud: StandIn) -> None:
+    more = {name: value for changes, _read, _value in CHANGES.values() for name, value in changes.items()}
+    fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], **more, "gke_node_count": 3}})
+    assert actions(made(fleet))["west"] == "changed"
+    assert actions(made(fleet))["west"] == "unchanged"
+
+
+def test_workload_identity_is_switched_on(made: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.resources[WEST].pop("workloadIdentityConfig")
+    assert actions(made())["west"] == "changed"
+    assert google_cloud.cloud.resources[WEST]["workloadIdentityConfig"] == {"workloadPool": "shop-prod.svc.id.goog"}
+
+
+def test_a_missing_node_pool_is_made(made: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.resources[WEST]["nodePools"].clear()
+    assert actions(made())["west"] == "changed"
+    assert [p["name"] for p in google_cloud.cloud.resources[WEST]["nodePools"]] == ["nodes"]
+    assert actions(made())["west"] == "unchanged"
+
+
+# Refuse.
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("gke_spot", True),
+        ("gke_dataplane_v2", False),
+        ("gke_private_nodes", False),
+        ("gke_subnetwork", "other"),
+        ("gke_network", "other"),
+        ("cluster_pod_cidr", "10.200.0.0/16"),
+        ("cluster_service_cidr", "10.201.0.0/16"),
+    ],
+)
+def test_what_needs_a_new_cluster_is_refused_by_name(
+    made: Run, google_cloud: StandIn, variable: str, value: t.Any
+) -> None:
+    before = dict(google_cloud.cloud.resources[WEST])
+    found = made(fleet_of({**HOSTS, "west": {**HOSTS["west"], variable: value}}))
+    error = failure(found)
+    assert variable in error.what
+    assert "cannot be changed in place" in error.what
+    assert google_cloud.cloud.resources[WEST] == before
+    if not variable.startswith("cluster_"):  # a range that west brings changes what is given to north
+        assert actions(found)["north"] == "unchanged"
+
+
+def test_another_mode_or_place_is_refused(made: Run) -> None:
+    moved = made(fleet_of({**HOSTS, "west": {"cluster_region": "us-west1"}}))
+    assert "cluster_zone" in failure(moved).what
+    other = made(fleet_of({**HOSTS, "north": {**HOSTS["north"], "gke_mode": "autopilot"}}))
+    assert "gke_mode" in failure(other, "north").what
+
+
+def test_a_cluster_of_others_is_taken_over_only_when_told_so(made: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.resources[WEST] |= {"resourceLabels": {"team": "theirs"}, "description": "by hand"}
+    error = failure(made())
+    assert "did not make" in error.what
+    assert "gke_adopt: true" in error.next_step
+    fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_adopt": True}})
+    assert actions(made(fleet))["west"] == "changed"
+    assert google_cloud.cloud.resources[WEST]["resourceLabels"]["team"] == "theirs"
+    assert actions(made())["west"] == "unchanged"
+    # Taken over is not made: it is never deleted.
+    assert "not deleted" in failure(made(absent=True)).what
+    assert WEST in google_cloud.cloud.resources
+
+
+# Delete.
+
+
+def test_deleted_and_gone(made: Run, google_cloud: StandIn) -> None:
+    assert set(actions(made(absent=True, dry=True)).values()) == {"removed"}
+    assert len(google_cloud.cloud.resources) == 2
+    assert set(actions(made(absent=True)).values()) == {"removed"}
+    assert google_cloud.cloud.resources == {}
+    assert set(actions(made(absent=True)).values()) == {"unchanged"}
+
+
+# Trouble.
+
+
+def test_one_failure_leaves_the_others_and_a_rerun_completes(run: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.fail("container.*.clusters.create", 403, "Insufficient regional quota", path="us-west1-a")
+    found = run()
+    assert "quota" in failure(found).what
+    assert actions(found)["north"] == "created"
+    assert set(google_cloud.cloud.resources) == {"container/projects/shop-prod/locations/europe-north1/clusters/north"}
+    google_cloud.cloud.resources.clear()
+    assert actions(run())["west"] == "created"
+
+
+def test_a_failed_creation_says_why_and_the_cluster_in_error_too(run: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.fail("container.*.clusters.create", 0, "no e2 left in us-west1-a", path="us-west1-a")
+    assert "no e2 left" in str(failure(run()))
+    error = failure(run())
+    assert error.what == "it is in state ERROR"
+    assert "no e2 left" in error.seen
+
+
+def test_an_operation_that_never_ends_and_a_rerun_that_waits(run: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.fail("container.*.clusters.create", 0, never=True, path="us-west1-a")
+    assert "not done after 0.5 s" in failure(run(timeout=0.5)).what
+    error = failure(run(timeout=0.5))
+    assert "not ready after 0.5 s" in error.what
+    assert "PROVISIONING" in error.seen
+
+
+def test_a_cluster_being_changed_is_waited_for(made: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.duration = 0.5
+    google = Google(Settings.from_args(made.options))
+    name = WEST.partition("/")[2]
+    google.call(
+        "container",
+        "projects.locations.clusters.update",
+        name=name,
+        body={"update": {"desiredReleaseChannel": {"channel": "STABLE"}}},
+    )
+    assert google_cloud.cloud.resources[WEST]["status"] == "RECONCILING"
+    assert actions(made())["west"] == "changed"
+    assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "REGULAR"}
+
+
+def test_a_lost_answer_to_a_creation_is_no_failure(run: Run, google_cloud: StandIn) -> None:
+    fleet = fleet_of({"west": HOSTS["west"]})
+    seen = run(fleet, dry=True)
+    clusters = Clusters(run.google, our_labels(fleet), marker(fleet), timeout=10, interval=0.1)
+    # Read before, made by the try whose answer was lost.
+    assert actions(run(fleet))["west"] == "created"
+    assert clusters.present(wanted_of(fleet).values()) == seen
+
+
+# Bodies: whatever the inventory says, Google's own document takes it.
+
+
+@pytest.mark.parametrize("zone", ["us-west1-a", ""])
+@pytest.mark.parametrize("mode", ["standard", "autopilot"])
+@pytest.mark.parametrize("endpoint", ["public", "private", "dns"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"gke_spot": True, "gke_node_count_max": 4, "gke_node_labels": {"tier": "web"}},
+        {"gke_private_nodes": False, "gke_dataplane_v2": False, "gke_authorized_networks": ["198.51.100.0/24"]},
+        {"gke_control_plane_cidr": "172.16.0.0/28", "gke_release_channel": "extended", "gke_labels": {"team": "x"}},
+    ],
+)
+def test_create_bodies_match_the_discovery_document(zone: str, mode: str, endpoint: str, more: Vars) -> None:
+    hosts = {"west": {"cluster_region": "us-west1", "cluster_zone": zone, "gke_mode": mode, "gke_endpoint": endpoint}}
+    fleet = fleet_of({**hosts, "north": HOSTS["north"]}, **more)
+    if mode == "autopilot" and zone:
+        with pytest.raises(FleetError) as caught:
+            wanted_of(fleet)
+        assert "gke_mode" in str(caught.value)
+        return
+    for w in wanted_of(fleet).values():
+        container = next(s for s in services() if s.name == "container")
+        container.check_schema("CreateClusterRequest", body(w, "x"), "")
+        for difference in compare(w, {"name": "x", "nodePools": [{"name": "nodes"}]}):
+            if difference.step and difference.step.method == "update":
+                container.check_schema("UpdateClusterRequest", difference.step.body, "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("gke_mode", "auto"),
+        ("gke_endpoint", "both"),
+        ("gke_release_channel", "weekly"),
+        ("gke_node_count", "many"),
+        ("gke_spot", "perhaps"),
+        ("gke_authorized_networks", ["home"]),
+        ("gke_labels", {"Team": "x"}),
+        ("gke_name", "9lives"),
+        ("gke_node_count_max", 1),
+    ],
+)
+def test_bad_values_name_their_variable(variable: str, value: t.Any) -> None:
+    with pytest.raises(FleetError) as caught:
+        wanted_of(fleet_of(**{"gke_node_count": 2, variable: value}))
+    assert variable in str(caught.value)
+    assert caught.value.cluster == "west"
+
+
+# The network.
+
+
+def nothing() -> Live:
+    return Live({}, {}, {})
+
+
+def test_the_network_comes_from_the_model() -> None:
+    everybody = list(wanted_of(fleet_of(gke_network="")).values())
+    plan, failed = plan_network(everybody, {"west", "north"}, nothing(), "ours")
+    assert failed == {}
+    assert [n["name"] for n in plan.networks] == ["mesh-shop"]
+    assert plan.subnets["west"]["secondary_ip_ranges"] == [
+        {"range_name": "pods", "ip_cidr_range": everybody[0].pod_cidr},
+        {"range_name": "services", "ip_cidr_range": everybody[0].service_cidr},
+    ]
+    pods, webhooks = plan.firewalls
+    assert pods["source_ranges"] == sorted(w.pod_cidr for w in everybody)
+    assert webhooks["allowed"] == [{"ip_protocol": "tcp", "ports": ["15017"]}]
+    assert [region for _host, region, _body in plan_routers(everybody, {"west", "north"}, {}, "ours")] == [
+        "us-west1",
+        "europe-north1",
+    ]
+
+
+def test_a_range_that_overlaps_a_foreign_subnet_is_refused() -> None:
+    everybody = list(wanted_of(fleet_of(gke_network="corp")).values())
+    live = nothing()
+    live.networks["corp"] = {"name": "corp"}
+    live.subnets[("us-east1", "office")] = {"network": "x/corp", "ipCidrRange": everybody[0].pod_cidr}
+    plan, failed = plan_network(everybody, {"west", "north"}, live, "ours")
+    assert list(failed) == ["west"]
+    assert "cluster_pod_cidr" in failed["west"].what
+    assert "us-east1/office" in failed["west"].what
+    assert list(plan.subnets) == ["north"]
+
+
+def test_authorized_networks_are_those_of_the_watchers() -> None:
+    found = wanted_of(fleet_of(gke_endpoint="private"))
+    assert found["west"].authorized == tuple(sorted([found["north"].pod_cidr, found["north"].node_cidr]))
+    alone = wanted_of(fleet_of({**HOSTS, "north": {**HOSTS["north"], "mesh_peers": []}}, gke_endpoint="private"))
+    assert alone["west"].authorized == ()
+
+
+def test_fifty_clusters_take_little_longer_than_one(options: dict[str, t.Any], google_cloud: StandIn) -> None:
+    google_cloud.cloud.duration = 3
+    times = []
+    for count in (1, 50):
+        hosts = {
+            f"c{n:02d}x{count}": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a"} for n in range(count)
+        }
+        began = time.monotonic()
+        fleet = fleet_of(hosts, fleet_pod_range="10.0.0.0/10", fleet_service_range="10.64.0.0/10")
+        assert set(actions(Run(options)(fleet, timeout=60)).values()) == {"created"}
+        times.append(time.monotonic() - began)
+    # The bench measures the factor; here only that they are not made one after the other.
+    assert times[1] < times[0] * 3
