@@ -100,6 +100,8 @@ def _endpoints(wanted: Wanted) -> Json:
         "ipEndpointsConfig": {
             "enabled": True,
             "enablePublicEndpoint": wanted.public_endpoint,
+            # Peers in other regions reach the private endpoint too.
+            "globalAccess": True,
             "authorizedNetworksConfig": networks,
         },
     }

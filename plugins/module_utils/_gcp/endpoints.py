@@ -50,16 +50,19 @@ def place_of(cluster: Json) -> str:
     return str(cluster.get("location") or cluster.get("zone") or "")
 
 
-def addresses(cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "") -> Addresses:
+def addresses(
+    cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "", *, together: bool = True
+) -> Addresses:
     """Choose the addresses.
 
     Args:
         cluster: Google's Cluster.
         host: its name in the inventory, for messages.
         choice: PUBLIC, PRIVATE or DNS: the address for us.
-        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where nodes are private and
-            all regions reach it, else the public one where there is one. Never DNS: its door takes Google's
-            tokens only.
+        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all clusters are
+            ``together``, nodes are private and all regions reach it, else the public one where there is one.
+            Never DNS: its door takes Google's tokens only.
+        together: all clusters of the fleet are in one VPC.
 
     Raises:
         FleetError: the cluster is not ready, or has no address of the kind.
@@ -76,7 +79,7 @@ def addresses(cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str =
         )
     there = _known(cluster)
     if not peer_choice:
-        peer_choice = PRIVATE if _inside(cluster) or not there[PUBLIC] else PUBLIC
+        peer_choice = PRIVATE if (together and _inside(cluster)) or not there[PUBLIC] else PUBLIC
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
         if not there.get(wanted):
             have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"

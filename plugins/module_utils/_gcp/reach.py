@@ -56,16 +56,25 @@ def connected(fleet: Fleet) -> Fleet:
 
     A cluster with a kubeconfig or an address of its own keeps that.
     """
+    networks = {
+        (c.provider, text(c.variables, "gke_project"), text(c.variables, "gke_network"))
+        for c in fleet.clusters.values()
+    }
+    find = functools.partial(connection_of, together=len(networks) == 1)
     ours = {
-        name: dataclasses.replace(c, connection=Connection(lookup=functools.partial(connection_of, c)))
+        name: dataclasses.replace(c, connection=Connection(lookup=functools.partial(find, c)))
         for name, c in fleet.clusters.items()
         if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
     }
     return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
 
 
-def connection_of(cluster: Cluster) -> Connection:
+def connection_of(cluster: Cluster, *, together: bool = True) -> Connection:
     """Server, CA and a token that is good for some time.
+
+    Args:
+        cluster: where to.
+        together: all clusters of the fleet are in one VPC.
 
     Raises:
         AbsentCluster: Google has no such cluster.
@@ -102,6 +111,7 @@ def connection_of(cluster: Cluster) -> Connection:
             cluster.name,
             text(cluster.variables, "gke_endpoint"),
             text(cluster.variables, "gke_peer_endpoint"),
+            together=together,
         )
         token, expires = _token(known, given)
     return Connection(

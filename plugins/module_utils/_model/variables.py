@@ -172,7 +172,7 @@ _ALL = (
         "mesh_exports",
         FLEET,
         "Services that other clusters may call: `{service: name.namespace, to: all}`. "
-        "Known, and reserved for the services stage.",
+        "`to` may also be a list of clusters.",
         type="list",
         default=(),
     ),
@@ -291,7 +291,8 @@ _ALL = (
         "gke_peer_endpoint",
         CLUSTER,
         "Which address of the API server the other clusters' istiods use. `cluster_peer_endpoint` wins.",
-        default_text="`private` where nodes are private and all regions reach it, or there is no other; else `public`",
+        default_text="`private` where all clusters are in one VPC, nodes are private and all regions reach it, "
+        "or there is no other; else `public`",
         choices=("public", "private"),
         providers=_GKE,
     ),
@@ -457,6 +458,13 @@ _ALL = (
         default_text="the value of `cluster_region`",
         form="locality",
         providers=_GKE,
+    ),
+    Variable(
+        "gke_enable_apis",
+        FLEET,
+        "Whether APIs of the Google Cloud project that are off may be switched on; else the run names them and stops.",
+        type="bool",
+        default=False,
     ),
     Variable(
         "gke_config_cluster",

@@ -66,6 +66,11 @@ def test_addresses(cluster: dict[str, t.Any], choice: str, peer_choice: str, ser
     assert found.ca_pem == ("" if choice == "dns" else CA)
 
 
+def test_clusters_that_are_not_in_one_network_meet_outside() -> None:
+    assert addresses(INSIDE, "west", together=False).peer == "https://34.82.1.9"
+    assert addresses(CLOSED, "west", "private", together=False).peer == "https://10.0.0.2"
+
+
 def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(FleetError) as caught:
         addresses(CLOSED, "west", "public")

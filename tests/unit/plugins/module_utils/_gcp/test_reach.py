@@ -170,6 +170,24 @@ def test_the_address_for_peers() -> None:
     assert peer_server(cluster(), None).url == "https://34.82.1.9"
 
 
+@pytest.mark.parametrize(
+    ("other", "peer"),
+    [
+        ({}, "https://10.0.0.2"),
+        ({"gke_network": "another"}, "https://34.82.1.9"),
+        ({"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k"}, "https://34.82.1.9"),
+    ],
+)
+def test_the_address_for_peers_is_private_within_one_network(
+    google: type[Google], other: dict[str, t.Any], peer: str
+) -> None:
+    google.clusters[0]["networkConfig"] = {"defaultEnablePrivateNodes": True}
+    google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = True
+    hosts = {"west": {**PLACE, "gke_project": "shop-prod"}, "east": {**PLACE, "gke_project": "shop-prod", **other}}
+    west = reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
+    assert peer_server(west, None).url == peer
+
+
 def test_login_asks_for_a_token_only(google: type[Google]) -> None:
     reach.login(cluster())
     assert (google.lists, google.tokens) == (0, 1)
