@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Role gke_cluster by ansible-playbook, google.cloud's modules included, against the stand-in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .standin.server import StandIn
+
+HOSTS = {
+    "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a", "gke_endpoint": "private"},
+    "north": {"cluster_region": "europe-north1", "gke_mode": "autopilot"},
+}
+
+
+class Playbook:
+    """Runs the role over an inventory of the test."""
+
+    def __init__(self, folder: Path, root: Path, standin: StandIn) -> None:
+        self.folder, self.root, self.standin = folder, root, standin
+        self.hosts: dict[str, dict[str, t.Any]] = {name: dict(v) for name, v in HOSTS.items()}
+
+    def __call__(self, *arguments: str, tasks_from: str = "main") -> tuple[int, dict[str, dict[str, int]], str]:
+        """Exit code, the recap by host, and everything that was said."""
+        shared = {
+            "fleet_name": "shop",
+            "fleet_dir": str(self.folder / "state"),
+            "cluster_provider": "gke",
+            "gke_project": "shop-prod",
+            "gke_cluster_interval": 0.1,
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+        }
+        inventory = self.folder / "inventory.yml"
+        inventory.write_text(yaml.safe_dump({"mesh_clusters": {"vars": shared, "hosts": self.hosts}}, sort_keys=True))
+        role = {"name": "mesh.fleet.gke_cluster", "tasks_from": tasks_from}
+        tasks = [{"name": "Role", "ansible.builtin.include_role": role}]
+        play = self.folder / "play.yml"
+        play.write_text(yaml.safe_dump([{"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]))
+        env = {
+            **os.environ,
+            **self.standin.environment,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.root / "collections"),
+        }
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(play), *arguments],
+            cwd=self.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said
+        stats = json.loads(done.stdout[done.stdout.index("{\n") :])["stats"]
+        return done.returncode, stats, said
+
+
+@pytest.fixture
+def playbook(tmp_path: Path, root: Path, google_cloud: StandIn) -> Playbook:
+    return Playbook(tmp_path, root, google_cloud)
+
+
+def changed(stats: dict[str, dict[str, int]]) -> int:
+    return sum(host["changed"] for host in stats.values())
+
+
+@pytest.mark.slow
+def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> None:
+    cloud = google_cloud.cloud
+
+    code, stats, _said = playbook("--check")
+    assert code == 0
+    assert changed(stats) > 0
+    assert cloud.resources == {}
+
+    code, stats, said = playbook()
+    assert code == 0, said
+    kinds = sorted(key.split("/")[-2] for key in cloud.resources)
+    assert kinds == ["clusters"] * 2 + ["firewalls"] * 2 + ["networks"] + ["routers"] * 2 + ["subnetworks"] * 2
+
+    cloud.log.clear()
+    code, stats, said = playbook()
+    assert (code, changed(stats)) == (0, 0), said
+    assert len(cloud.log) <= 2 * len(HOSTS) + 5
+    assert {entry["verb"] for entry in cloud.log} == {"GET"}
+
+    code, _stats, said = playbook(tasks_from="absent")
+    assert code != 0
+    assert "gke_cluster_delete=true" in said
+    assert len(cloud.resources) == 9
+
+    code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
+    assert code == 0, said
+    assert cloud.resources == {}
+
+
+@pytest.mark.slow
+def test_one_cluster_fails_alone_and_a_rerun_completes(playbook: Playbook, google_cloud: StandIn) -> None:
+    cloud = google_cloud.cloud
+    cloud.fail("container.*.clusters.create", 403, "Quota exceeded for CPUS", path="us-west1-a", times=-1)
+    code, stats, said = playbook()
+    assert code != 0
+    assert (stats["west"]["failures"], stats["north"]["failures"]) == (1, 0)
+    assert "a quota of the project is used up" in said
+    assert "container/projects/shop-prod/locations/europe-north1/clusters/north" in cloud.resources
+    cloud.faults.clear()
+    code, _stats, said = playbook()
+    assert code == 0, said
+    # Taking one away leaves what the other needs.
+    code, _stats, said = playbook("--limit", "west", "-e", "gke_cluster_delete=true", tasks_from="absent")
+    assert code == 0, said
+    left = sorted(key.split("/", 2)[-1] for key in cloud.resources)
+    assert not any("us-west1" in key for key in left)
+    assert any(key.endswith("networks/mesh-shop") for key in left)
+
+
+@pytest.mark.slow
+def test_what_is_in_an_existing_vpc_stays(playbook: Playbook, google_cloud: StandIn) -> None:
+    network = "compute/projects/shop-prod/global/networks/corp"
+    link = "https://www.googleapis.com/compute/v1/projects/shop-prod/global/networks/corp"
+    office = "compute/projects/shop-prod/regions/us-east1/subnetworks/office"
+    google_cloud.cloud.resources |= {
+        network: {"name": "corp", "selfLink": link},
+        office: {"name": "office", "network": link, "ipCidrRange": "10.16.0.0/20", "region": "x/us-east1"},
+    }
+    for variables in playbook.hosts.values():
+        variables["gke_network"] = "corp"
+    code, stats, said = playbook()
+    assert code != 0
+    assert "cluster_pod_cidr 10.16.0.0/16 overlaps 10.16.0.0/20 of subnet us-east1/office" in said
+    assert (stats["north"]["failures"], stats["west"]["failures"]) == (1, 0)
+    playbook.hosts["north"]["cluster_pod_cidr"] = "10.40.0.0/16"
+    playbook.hosts["west"]["cluster_pod_cidr"] = "10.17.0.0/16"
+    code, _stats, said = playbook()
+    assert code == 0, said
+    code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
+    assert code == 0, said
+    assert sorted(google_cloud.cloud.resources) == [network, office]
