@@ -107,7 +107,7 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         "unit": lambda: Stage("unit", (pytest("unit", "tests/unit", out),)),
         "sanity": lambda: Stage("sanity", sanity()),
         "artifacts": lambda: Stage("artifacts", artifacts(), exclusive=True, live=True),
-        "api": lambda: Stage("api", (pytest("api", "tests/api", out),), exclusive=True),
+        "api": lambda: Stage("api", (pytest("api", "tests/api", out), pytest("gcp", "tests/gcp", out)), exclusive=True),
         "molecule": lambda: Stage("molecule", molecule(), exclusive=True, live=True, env=fleet),
         "e2e": lambda: Stage("e2e", (pytest("e2e", "tests/e2e", out),), exclusive=True, live=True, env=fleet),
     }
