@@ -50,7 +50,8 @@ class ActionModule(GoogleFleetAction):
         google = self.google(args, scope)
         features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
         changes: list[Change] = []
-        if args["state"] == "present":
+        if args["state"] == "present" and (features or args["apis"] or args["enable_apis"]):
+            # For the membership alone nobody has to look: an API that is off says so itself.
             apis = list(dict.fromkeys([*apis_for(features), *args["apis"]]))
             allowed = args["enable_apis"]
             changes += enable_apis(google, apis, allowed=allowed, timeout=args["timeout"], dry_run=self.check_mode)
