@@ -46,7 +46,8 @@ options:
     default: []
   endpoint:
     description:
-      - Where Google's services are reached instead of C(https://<service>.googleapis.com), each at C(<endpoint>/<host>/).
+      - Where Google's services are reached instead of C(https://<service>.googleapis.com), each at
+        C(<endpoint>/<host>/).
       - Empty takes E(MESH_FLEET_GOOGLE_ENDPOINT). For tests.
     type: str
     default: ""
