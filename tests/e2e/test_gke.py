@@ -56,6 +56,9 @@ class Google:
         found = {k: v for k, v in self.ask("resources").items() if k.startswith("container/") and "/clusters/" in k}
         return {v["name"]: v for k, v in found.items() if "/nodePools/" not in k}
 
+    def memberships(self) -> set[str]:
+        return {key.rpartition("/")[2] for key in self.ask("resources") if "/memberships/" in key}
+
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=20)
@@ -137,6 +140,7 @@ def test_check_mode_asks_and_makes_nothing(google: Google, play: Play) -> None:
 def test_from_the_first_call_to_the_verified_one(google: Google, play: Play, fleet: Fleet) -> None:
     play("site", "-vvv", "--diff")
     assert {name: cluster["status"] for name, cluster in google.clusters().items()} == dict.fromkeys(BEHIND, "RUNNING")
+    assert google.memberships() == set(BEHIND)
     for name, real in BEHIND.items():
         assert google.clusters()[name]["endpoint"] == f"{fleet.address(real)}:6443"
     seen = json.loads((STATE / MESH / "verify" / "verify.json").read_text())
@@ -197,7 +201,7 @@ def test_clusters_are_deleted_only_when_told_so(google: Google, play: Play, flee
     assert set(google.clusters()) == set(BEHIND)
     assert fleet.kubectl("west", "get", "namespace", "istio-system", "--ignore-not-found", "-o", "name") == ""
     play("teardown", "-e", "gke_cluster_delete=true")
-    assert google.clusters() == {}
+    assert (google.clusters(), google.memberships()) == ({}, set())
     assert not [key for key in google.ask("resources") if MESH in key and key.startswith("compute/")]
 
 
