@@ -4,23 +4,11 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.errors import AnsibleError, AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.template import trust_as_template
-
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS, Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import Filter, Found, ask, hosts_of, twice
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain
-
 DOCUMENTATION = r"""
 name: mesh_fleet
 short_description: GKE clusters of one or many projects, and their fleets' members, as hosts
 version_added: 0.1.0
-author: The mesh.fleet authors
+author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Every cluster of the projects becomes a host of the group O(group), with the variables that the roles of this
     collection read, C(cluster_provider), C(cluster_region), C(cluster_zone), C(cluster_pod_cidr),
@@ -114,6 +102,18 @@ EXAMPLES = r"""
   cache_connection: ~/.cache/mesh.fleet/inventory
   cache_timeout: 600
 """
+
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.template import trust_as_template
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS, Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import Filter, Found, ask, hosts_of, twice
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain
 
 _NAME = "google_cluster.name"
 _PATIENCE = 20.0

@@ -30,7 +30,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.export_run import Expor
 from . import control_plane
 
 KINDS = Path(__file__).resolve().parent.parent / "gcp" / "crds.yml"
-CRDS: list[dict[str, t.Any]] = list(yaml.safe_load_all(KINDS.read_text(encoding="utf-8")))
+CRDS: list[dict[str, t.Any]] = yaml.safe_load(KINDS.read_text(encoding="utf-8"))["items"]
 SHOP = "shop"
 HOSTS = ("west", "north")
 

@@ -62,7 +62,7 @@ _DONE_STATES = ("DONE", "ABORTED")
 @functools.cache
 def document(service: str) -> Json:
     """The discovery document of ``service`` or ``service:version``, as it came with the library."""
-    name, _, version = service.partition(":")
+    name, _colon, version = service.partition(":")
     found: Json = json.loads(get_static_doc(name, version or VERSIONS[name]))
     return found
 

@@ -56,13 +56,13 @@ def back_with(cloud: Cloud) -> None:
 
 def is_bootstrap(token: str) -> bool:
     """Whether a cluster can be told to accept this token."""
-    name, _, secret = token.partition(".")
+    name, _dot, secret = token.partition(".")
     return len(name) == 6 and len(secret) == 16
 
 
 def seal(kubeconfig: str, token: str) -> None:
     """Make the cluster of ``kubeconfig`` accept ``token``, as its administrator."""
-    name, _, secret = token.partition(".")
+    name, _dot, secret = token.partition(".")
     with kubernetes.config.new_client_from_config(kubeconfig) as api:
         core, rbac = kubernetes.client.CoreV1Api(api), kubernetes.client.RbacAuthorizationV1Api(api)
         data = {"token-id": name, "token-secret": secret, "usage-bootstrap-authentication": "true"}

@@ -118,7 +118,7 @@ class StandIn:
     ) -> Json:
         method, path = self._route(host, verb, parts.path)
         entry["method"] = method.id
-        kind, _, token = headers.get("Authorization", "").partition(" ")
+        kind, _space, token = headers.get("Authorization", "").partition(" ")
         if kind != "Bearer" or token not in self.cloud.tokens:
             raise Refused(401, "Request had invalid authentication credentials.", reason="ACCESS_TOKEN_EXPIRED")
         if host in self.cloud.disabled and host not in _ALWAYS_ON:
@@ -223,7 +223,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         host, target = self.host, self.path
         if not host:
-            first, _, rest = self.path.lstrip("/").partition("/")
+            first, _slash, rest = self.path.lstrip("/").partition("/")
             if first == "standin":
                 self._send(*self.standin.control(self.command, self.path, raw), {})
                 return

@@ -110,7 +110,7 @@ def test_ports_come_from_the_service() -> None:
 
 def test_members_are_named_by_the_inventory() -> None:
     made = fleet(west={"cluster_zone": "us-west1-a", "gke_name": "shop-west"}, fra={"cluster_provider": "kubeconfig"})
-    (west,) = members(made).values()
+    west = next(iter(members(made).values()))
     assert west.resource_link == "//container.googleapis.com/projects/shop-prod/locations/us-west1-a/clusters/shop-west"
     assert west.name == "projects/shop-prod/locations/us-west1/memberships/shop-west"
     assert west.link == "us-west1-a/shop-west"
