@@ -201,8 +201,8 @@ def choose_source(node_image: str, timeout: float = 5.0) -> tuple[str, str]:
 def _ask(host: str, timeout: float) -> tuple[str, str]:
     scheme = "http" if _on_loopback(host) else "https"
     try:
-        open_url(f"{scheme}://{host}/v2/", timeout=timeout).close()
-        return "upstream", f"{host} answers"
+        with open_url(f"{scheme}://{host}/v2/", timeout=timeout) as answer:
+            return "upstream", f"{host} answers ({answer.status})"
     except urllib.error.HTTPError as error:
         if error.code == 401:
             return "upstream", f"{host} answers"
