@@ -77,7 +77,7 @@ async def prepare(work: pathlib.Path) -> dict[str, str]:
     steps = build.steps({"tools", "charts", "node"})
     keys = keys_of(steps)
     store = {s.name: cache / "store" / f"{s.name}-{keys[s.name]}" for s in steps}
-    images = build._images(store)
+    images = build.images(store)
     (work / "server.py").write_text(SERVER)
     (work / "curl").write_text(CURL)
     for name in ("server.py", "curl"):
