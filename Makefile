@@ -9,7 +9,7 @@ ARTIFACTS := $(XDG_CACHE_HOME)/mesh.fleet/artifacts
 OUTER_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(ARTIFACTS)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-STAGES := lint unit sanity api molecule e2e
+STAGES := lint unit sanity api gcp molecule e2e
 
 .DEFAULT_GOAL := help
 .PHONY: help setup site test bench clean distclean $(STAGES)
@@ -21,6 +21,7 @@ help: ## print these targets
 	  unit 'tests that need neither cluster nor API server' \
 	  sanity 'ansible-test sanity' \
 	  api 'tests against a real kube-apiserver and etcd' \
+	  gcp 'the Google side against a stand-in for Google' \
 	  molecule 'every role on a fleet of its own' \
 	  e2e 'site.yml on a fleet of its own, then real calls'
 

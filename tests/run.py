@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -173,9 +174,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     over: list[Running] = []
     good = True
-    for group in ([s for s in wanted if not s.exclusive], [s for s in wanted if s.exclusive]):
-        if good and group:
-            done, good = run_together(group, 1 if group[0].exclusive else max(1, arguments.jobs))
+    for alone, group in itertools.groupby(wanted, key=lambda stage: stage.exclusive):
+        if good:
+            done, good = run_together(list(group), 1 if alone else max(1, arguments.jobs))
             over += done
     seen = {name for entry in over for name in (entry.stage.name, *entry.stopped)}
     left = [s.name for s in wanted if s.name not in seen]

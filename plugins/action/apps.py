@@ -18,12 +18,19 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import (
     plan_cluster,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.apps_reading import parse_apps, sample_apps
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import (
+    gateways_namespace,
+    injection_label,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import INGRESS, Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import (
     PRUNED,
+    PRUNED_OLDER,
     is_created,
     leave_namespaces,
     release_record,
@@ -32,6 +39,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import (
 from ansible_collections.mesh.fleet.plugins.plugin_utils.app_ready import all_ready, of_release
 from ansible_collections.mesh.fleet.plugins.plugin_utils.app_sources import read_program, with_sources
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_injection
 
 
 class ActionModule(HelmAction):
@@ -65,7 +73,8 @@ class ActionModule(HelmAction):
             sample = _sample(fleet, args)
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             if sample is not None and sample.expose and args["sample_expose"] == "auto":
-                sample = await self._exposed(kube, args["ingress_namespace"] or fleet.namespace, sample)
+                where = gateways_namespace(fleet, cluster, args["ingress_namespace"])
+                sample = await self._exposed(kube, where, sample)
             plan = plan_cluster(fleet, cluster.name, apps, sample)
             charts = [app for app in apps if app.chart and cluster.name in app.clusters]
             changes = await self._apply(kube, fleet, cluster, plan, charts, args, task_vars)
@@ -75,7 +84,8 @@ class ActionModule(HelmAction):
                 workloads = list(plan.workloads)
                 for app in charts:
                     workloads += await of_release(kube, app) if app.wait else []
-                await all_ready(kube, workloads, restart=args["restart_unsidecared"])
+                stage = "gke_fleet" if is_managed(cluster) else "control_plane"
+                await all_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
         said = _summary(cluster.name, plan, present)
         more: dict[str, t.Any] = {"apps": plan.running, "stubs": plan.stubs, "kept": kept}
         if kept:
@@ -101,11 +111,18 @@ class ActionModule(HelmAction):
         names = list(plan.namespaces)
         lives = await asyncio.gather(*(kube.get("v1", "Namespace", name) for name in names))
         namespaces = [
-            namespace_object(fleet, name, inject=plan.namespaces[name], created=is_created(live))
+            namespace_object(fleet, cluster, name, inject=plan.namespaces[name], created=is_created(live))
             for name, live in zip(names, lives, strict=True)
+            if not _of_gateways(live, injection_label(fleet, cluster))
         ]
         records = [release_record(app.name, app.namespace) for app in charts]
-        changes: list[Change] = await kube.apply(
+        changes: list[Change] = []
+        injected = [name for name, inject in plan.namespaces.items() if inject]
+        if is_managed(cluster) and injected and not self.check_mode:
+            changes += await kube.apply(namespaces, diff=self.diff_mode)
+            namespaces = []
+            await await_injection(kube, injected[0], args["sample_wait_timeout"])
+        changes += await kube.apply(
             [*namespaces, *records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode
         )
         if charts:
@@ -134,7 +151,7 @@ class ActionModule(HelmAction):
         changes += await kube.prune(
             [*records, *plan.objects],
             labels=our_labels(),
-            kinds=PRUNED,
+            kinds=(*PRUNED, *PRUNED_OLDER) if is_managed(cluster) else PRUNED,
             dry_run=self.check_mode,
             diff=self.diff_mode,
             wait=wait,
@@ -159,6 +176,12 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
         hosts=tuple(args["sample_hosts"]),
         wait_timeout=args["sample_wait_timeout"],
     )
+
+
+def _of_gateways(namespace: t.Mapping[str, t.Any] | None, asked: t.Mapping[str, str]) -> bool:
+    """Whether the gateways role made a namespace that asks for sidecars already: two roles would undo each other."""
+    marks = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+    return {**owner_labels("gateways"), **asked}.items() <= marks.items()
 
 
 def _release(app: App) -> Release:

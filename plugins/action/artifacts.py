@@ -7,9 +7,10 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, default_directory, ensure
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, ensure
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts_removal import remove
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
 
@@ -41,7 +42,7 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        directory = pathlib.Path(args["directory"]) if args["directory"] else default_directory()
+        directory = pathlib.Path(args["directory"]) if args["directory"] else artifacts_dir()
         if args["state"] == "absent":
             images, files = await remove(directory, args["engine"], dry_run=self.check_mode)
             gone = [Change("", "Image", name, REMOVED) for name in images]

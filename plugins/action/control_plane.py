@@ -9,9 +9,11 @@ import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, deployment_ready, gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     EASTWEST,
     Release,
@@ -22,11 +24,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction, chart_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, check_skew, clean_up
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateway_services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod_refresh import refresh_istiod
+from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import check_skew, clean_up
 from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import ensure_namespace, leave_namespace
 
-CACERTS = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 NOT_YET = "known-when-the-gateway-has-one"
 """Stands for a primary's address in check mode, while its gateway is only planned."""
 
@@ -35,7 +39,7 @@ class ActionModule(HelmAction):
     """See ``plugins/modules/control_plane.py`` for the documentation."""
 
     ARGUMENT_SPEC = {
-        "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "checked", "refreshed"], "default": "present"},
         "clusters": {"type": "str", "choices": ["all", "primaries", "remotes"], "default": "all"},
         "charts": {"type": "str", "default": ""},
         "helm": {"type": "str", "default": ""},
@@ -66,6 +70,8 @@ class ActionModule(HelmAction):
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)
+            if args["state"] == "refreshed":
+                return await self._refreshed(kube, fleet, cluster, args)
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(
@@ -90,6 +96,16 @@ class ActionModule(HelmAction):
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
         return result(changes, summary=said, version=version, primary=cluster.primary)
+
+    async def _refreshed(self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
+        seconds, version = args["timeout"], args["tag"] or fleet.istio_version
+        changes, remotes = await refresh_istiod(kube, fleet, cluster, dry_run=self.check_mode, seconds=seconds)
+        verb = "to be restarted" if self.check_mode else "restarted"
+        why = f"to learn {fleet.trust_domain} as the trust domain of {', '.join(remotes)}"
+        # The line of the stage stays the one of the rollout, where nothing had to be done.
+        return result(
+            changes, summary=f"{cluster.name} {version}, {verb} {why}" if remotes else "", restarted_for=remotes
+        )
 
     def _wanted(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
@@ -132,7 +148,7 @@ class ActionModule(HelmAction):
         secret = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
         if secret is None and self.check_mode:
             return
-        missing = [key for key in CACERTS if not ((secret or {}).get("data") or {}).get(key)]
+        missing = [key for key in KEYS if not ((secret or {}).get("data") or {}).get(key)]
         if missing:
             raise FleetError(
                 "istiod has no certificate to sign with",
@@ -147,7 +163,8 @@ class ActionModule(HelmAction):
         """Where the remote finds its istiod: read from the primary's cluster, whatever --limit says."""
         serving = fleet.clusters[cluster.primary]
         async with Kube.connect(serving.connection, cluster=serving.name, absent_ok=self.check_mode) as kube:
-            found = await address(kube, fleet, fleet.namespace, EASTWEST)
+            service = (await find_gateways(kube, fleet.namespace)).get(EASTWEST)
+            found = next(iter(addresses_of(service)), "")
         if found:
             return found
         if self.check_mode:
@@ -155,8 +172,8 @@ class ActionModule(HelmAction):
         raise FleetError(
             "its primary cannot be reached by it",
             cluster=cluster.name,
-            obj=f"Service {fleet.namespace}/{EASTWEST} of {serving.name}",
-            seen="it has no load balancer address",
+            obj=f"Service {EASTWEST} of {serving.name}",
+            seen="it has no load balancer address" if service else "it is in no namespace",
             means=f"{serving.name} has not been rolled out since {cluster.name} joined, or its gateway is not ready",
             next_step=f"run again with --limit {serving.name},{cluster.name}",
         )
@@ -208,4 +225,4 @@ class ActionModule(HelmAction):
         """An earlier teardown was cut off after Helm's part."""
         namespace = await kube.get("v1", "Namespace", fleet.namespace)
         labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
-        return labels.get("app.kubernetes.io/managed-by") == "mesh.fleet"
+        return labels.get(MANAGED_BY) == MANAGER

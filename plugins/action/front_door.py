@@ -13,11 +13,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.address import (
     reserve_address,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door, parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import refuse
+from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import is_ip, read_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import config_cluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import is_ip
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import door_problems
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.door_run import DoorRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 
@@ -40,39 +40,43 @@ class ActionModule(GoogleFleetAction):
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         scope = self.scope(args, task_vars)
-        door = parse_door(
+        door, problems = read_door(
             args["name"],
             args["routes"] if args["state"] == "present" else [],
             scope.fleet.clusters,
-            certificates=args["certificates"],
+            certificates=args["certificates"] if args["state"] == "present" else [],
             address=args["address"],
-            https_redirect=args["https_redirect"],
+            https_redirect=args["https_redirect"] and args["state"] == "present",
         )
+        providers = {name: cluster.provider for name, cluster in scope.fleet.clusters.items()}
+        refuse(problems + door_problems(door, providers))
         elsewhere = sorted(set(scope.fleet.clusters) - set(scope.everybody)) if door.routes else []
         means = "clusters of this provider are served by another means, which is not built yet"
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
         if not scope.everybody:
             said = f"{', '.join(elsewhere)}: no front door there yet" if elsewhere else "no routes"
-            return result(summary=said, address="", not_served=not_served, routes=[])
-        for route in door.routes:
-            strangers = sorted(set(route.clusters or ()) & set(elsewhere))
-            if strangers:
-                raise FleetError(
-                    "a route names a cluster that no front door reaches yet",
-                    cluster=strangers[0],
-                    seen=f"{route.service}, provider {scope.fleet.clusters[strangers[0]].provider}",
-                    means="on GKE a front door is multi-cluster ingress, which reaches GKE clusters",
-                    next_step="leave the cluster out of that route",
-                )
-        home = scope.fleet.clusters[config_cluster(scope.fleet, scope.everybody)]
+            return result(summary=said, address="", not_served=not_served, routes=[], warnings=[])
+        home = config_cluster(scope.fleet, scope.everybody)
+        if not door.routes and home not in scope.play:
+            said = (
+                f"it stays: {home}, in which it lies, is not in this run" if args["state"] == "absent" else "no routes"
+            )
+            return result(summary=said, address="", not_served=not_served, routes=[], warnings=[])
         changes: list[Change] = []
-        ip, reference = await self._address(args, scope, door, changes)
-        async with Kube.connect(home.connection, cluster=home.name, absent_ok=self.check_mode) as kube:
-            run = DoorRun(scope.fleet, scope.everybody, kube, door, dry_run=self.check_mode, diff=self.diff_mode)
-            changes += await run.place(reference)
+        # Where nothing is wanted, a cluster that is gone has nothing left either.
+        gone_ok = self.check_mode or not door.routes
+        async with Kube.connect(scope.fleet.clusters[home].connection, cluster=home, absent_ok=gone_ok) as kube:
+            run = DoorRun(
+                scope.fleet, scope.everybody, kube, door, dry_run=self.check_mode, diff=self.diff_mode, say=self.say
+            )
+            await run.prepare()
+            ip, reference = await self._address(args, scope, run, changes)
+            changes += await run.place(reference, ip)
             vip = ""
             if door.routes and args["wait"] and not self.check_mode:
                 vip = await run.await_address(ip, float(args["timeout"]))
+            # The new door is open by now; what another config cluster still has of the old one goes.
+            changes += await run.sweep(host for host in scope.play if host != home)
         if args["state"] == "absent" and args["address"] and args["release_address"] and not is_ip(args["address"]):
             changes += await asyncio.to_thread(
                 release_address,
@@ -94,16 +98,23 @@ class ActionModule(GoogleFleetAction):
             address=vip or ip,
             routes=routes,
             not_served=not_served,
+            warnings=run.warnings,
         )
 
     async def _address(
-        self, args: dict[str, t.Any], scope: Scope, door: Door, changes: list[Change]
+        self, args: dict[str, t.Any], scope: Scope, run: DoorRun, changes: list[Change]
     ) -> tuple[str, str]:
         """The IP that is reserved, and how the objects name it."""
+        door = run.door
         if not door.routes or not door.address:
             return "", ""
         if is_ip(door.address):
             return door.address, door.address
+        reference = address_url(scope.project, door.address)
+        held = await run.held(reference)
+        if held:
+            changes.append(Change("", "Address", door.address, UNCHANGED))
+            return held, reference
         ip, change = await asyncio.to_thread(
             reserve_address,
             self.google(args, scope),
@@ -113,4 +124,4 @@ class ActionModule(GoogleFleetAction):
             timeout=float(args["timeout"]),
         )
         changes.append(change)
-        return ip, address_url(scope.project, door.address)
+        return ip, reference

@@ -12,24 +12,37 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
     deployment_ready,
     webhook_has_ca_bundle,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import (
+    gateways_namespace,
+    injection_label,
+    mesh_namespace,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exposure import cross_network_gateway, expose_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import (
+    CREATED,
+    MANAGED_BY,
+    MANAGER,
+    PART_OF,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     EASTWEST,
     INGRESS,
     Release,
-    cross_network_gateway,
     eastwest_wanted,
-    expose_istiod,
     gateway_release,
     is_ours,
-    labels,
     remotes_of,
     webhook_name,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction, chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import is_created, leave_namespaces
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_injection
 from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, service_address
 
 PLACEHOLDER_IMAGE = "auto"
@@ -58,8 +71,6 @@ class ActionModule(HelmAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
-        if is_managed(cluster):
-            return {"changed": False, "skipped": True, "skip_reason": f"Google runs {cluster.name}'s control plane"}
         if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
@@ -76,13 +87,14 @@ class ActionModule(HelmAction):
             names.append(EASTWEST)
         if not for_remotes and _ingress_wanted(args["ingress"], cluster, fleet):
             names.append(INGRESS)
-        namespace = args["namespace"] or fleet.namespace
+        namespace = gateways_namespace(fleet, cluster, args["namespace"])
         if names and cluster.role != ROLE_PRIMARY and not self.check_mode:
             await self._wait_for_injection(kube, fleet, cluster, args["timeout"])
         changes: list[Change] = []
-        if names and namespace != fleet.namespace:
-            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            changes += await kube.apply([space], labels=labels("gateways"), dry_run=self.check_mode)
+        if names and namespace != mesh_namespace(fleet, cluster):
+            changes += await self._namespace(kube, fleet, cluster, namespace)
+        if names and is_managed(cluster) and not self.check_mode:
+            await await_injection(kube, namespace, args["timeout"])
         changes += await self.releases(
             kube,
             cluster,
@@ -94,15 +106,17 @@ class ActionModule(HelmAction):
         )
         if not for_remotes:
             changes += await self._remove(
-                kube, fleet, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
+                kube, namespace, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
             )
+            if not names:
+                changes += await self._leave(kube, args["timeout"])
         objects = [*cross_network_gateway(fleet, cluster), *expose_istiod(fleet, cluster)]
         changes += await kube.apply(objects, dry_run=self.check_mode)
         changes += await kube.prune(
             objects,
-            labels=labels("gateways"),
+            labels=owner_labels("gateways"),
             kinds=KINDS,
-            namespace=fleet.namespace,
+            namespace=mesh_namespace(fleet, cluster),
             dry_run=self.check_mode,
         )
         for name in names:
@@ -111,7 +125,34 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has its own line
             said = ""
-        return result(changes, summary=said, addresses=found)
+        warnings = _warnings(cluster, args["eastwest"])
+        return result(changes, summary=said, addresses=found, **({"warnings": warnings} if warnings else {}))
+
+    async def _namespace(self, kube: t.Any, fleet: Fleet, cluster: Cluster, name: str) -> list[Change]:
+        """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""
+        live = await kube.get("v1", "Namespace", name)
+        asked = injection_label(fleet, cluster) if is_managed(cluster) else {}
+        marks = ((live or {}).get("metadata") or {}).get("labels") or {}
+        if marks.get(MANAGED_BY) == MANAGER and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
+            return []
+        metadata: dict[str, t.Any] = {"name": name, "labels": {**owner_labels("gateways"), **asked}}
+        if is_created(live):
+            metadata["annotations"] = {CREATED: "true"}
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        changes: list[Change] = await kube.apply([space], dry_run=self.check_mode)
+        return changes
+
+    async def _leave(self, kube: t.Any, seconds: float) -> list[Change]:
+        """Remove the gateways' own namespace if it is ours and empty, else take our labels off it."""
+        changes, _kept = await leave_namespaces(
+            kube,
+            (),
+            dry_run=self.check_mode,
+            timeout=seconds,
+            labels=owner_labels("gateways"),
+            ours=_of_a_gateway,
+        )
+        return changes
 
     def _release(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], name: str, namespace: str) -> Release:
         chart, version, repo = chart_of(args["charts"], "gateway", version=fleet.istio_version)
@@ -182,14 +223,13 @@ class ActionModule(HelmAction):
     async def _remove(
         self,
         kube: t.Any,
-        fleet: Fleet,
+        namespace: str,
         cluster: Cluster,
         args: dict[str, t.Any],
         task_vars: dict[str, t.Any],
         names: list[str],
     ) -> list[Change]:
         """Uninstall gateways of ours that are not wanted; one that somebody else installed stays."""
-        namespace = args["namespace"] or fleet.namespace
         changes = await self.releases(
             kube,
             cluster,
@@ -205,18 +245,25 @@ class ActionModule(HelmAction):
     async def _absent(
         self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
-        changes = await kube.prune([], labels=labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
-        changes += await self._remove(kube, fleet, cluster, args, task_vars, [EASTWEST, INGRESS])
-        if (args["namespace"] or fleet.namespace) != fleet.namespace:
-            changes += await kube.prune(
-                [],
-                labels=labels("gateways"),
-                kinds=[("v1", "Namespace")],
-                dry_run=self.check_mode,
-                wait=args["timeout"],
-            )
+        changes = await kube.prune([], labels=owner_labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
+        namespace = gateways_namespace(fleet, cluster, args["namespace"])
+        changes += await self._remove(kube, namespace, cluster, args, task_vars, [EASTWEST, INGRESS])
+        changes += await self._leave(kube, args["timeout"])
         said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
         return result(changes, summary=said)
+
+
+def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
+    """What Helm keeps of a gateway of ours: in check mode it is there still."""
+    meta = obj["metadata"]
+    names = tuple(f"sh.helm.release.v1.{name}." for name in (EASTWEST, INGRESS))
+    return (meta.get("labels") or {}).get(PART_OF) == "gateways" or str(meta["name"]).startswith(names)
+
+
+def _warnings(cluster: Cluster, eastwest: str) -> list[str]:
+    if not is_managed(cluster) or eastwest != "always":
+        return []
+    return [f"{cluster.name}: Google's control plane serves no east-west gateway, so it has none"]
 
 
 def _summary(found: dict[str, str]) -> str:

@@ -7,17 +7,25 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import enable_apis, grant, project_number, revoke
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import (
+    api_states,
+    enable_apis,
+    grant,
+    project_number,
+    revoke,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import (
     Binding,
     apis_for,
     bindings_for,
     needs_number,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.grants import Grants
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, projects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import needed_features
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 
 
 class ActionModule(GoogleFleetAction):
@@ -40,37 +48,81 @@ class ActionModule(GoogleFleetAction):
                 "project": {"type": "str", "default": ""},
             },
         },
+        "unrecorded": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 600},
     }
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         scope = self.scope(args, task_vars)
-        if not scope.everybody:
+        if not scope.everybody or (args["state"] == "absent" and not scope.play):
             return self.nothing()
         google = self.google(args, scope)
-        features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
-        changes: list[Change] = []
-        if args["state"] == "present" and (features or args["apis"] or args["enable_apis"]):
-            # For the membership alone nobody has to look: an API that is off says so itself.
-            apis = list(dict.fromkeys([*apis_for(features), *args["apis"]]))
-            allowed = args["enable_apis"]
-            changes += enable_apis(google, apis, allowed=allowed, timeout=args["timeout"], dry_run=self.check_mode)
-        everybody = list(scope.everybody.values())
-        number = project_number(google) if needs_number(features, everybody) else ""
-        wanted = bindings_for(features, everybody, scope.project, number)
-        wanted += [Binding(b["project"] or scope.project, b["role"], b["member"]) for b in args["bindings"]]
-        change = grant if args["state"] == "present" else revoke
-        changes += change(google, wanted, dry_run=self.check_mode)
+        more = [Binding(b["project"] or scope.project, b["role"], b["member"]) for b in args["bindings"]]
+        take = self._give if args["state"] == "present" else self._take_back
+        features, changes, bindings, kept = take(args, scope, google, more)
         done = [c for c in changes if c.action != UNCHANGED]
         apis_on, roles = (sum(c.kind == kind for c in done) for kind in ("API", "Role"))
         verb = "granted" if args["state"] == "present" else "taken back"
         said = [f"{apis_on} APIs switched on"] if apis_on else []
-        said += [f"{roles} roles {verb}"] if roles else []
+        said += [f"{roles} role{'' if roles == 1 else 's'} {verb}"] if roles else []
+        said += [f"kept: {'; '.join(kept)}"] if kept else []
         return result(
             changes,
             summary=", ".join(said),
             with_diff=self.diff_mode,
             features=features,
-            bindings=[dataclasses.asdict(binding) for binding in wanted],
+            bindings=[dataclasses.asdict(binding) for binding in bindings],
+            kept=kept,
             requests=google.requests,
         )
+
+    def _give(
+        self, args: dict[str, t.Any], scope: Scope, google: Google, more: list[Binding]
+    ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
+        features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
+        changes: list[Change] = []
+        number = ""
+        if features or args["apis"] or args["enable_apis"]:
+            # For the membership alone nobody has to look: an API that is off says so itself.
+            apis = list(dict.fromkeys([*apis_for(features), *args["apis"]]))
+            states = api_states(google, apis)
+            number = states.number
+            changes += enable_apis(
+                google,
+                apis,
+                allowed=args["enable_apis"],
+                timeout=args["timeout"],
+                dry_run=self.check_mode,
+                states=states,
+            )
+        projects = {member.project for member in scope.everybody.values()}
+        if not number and needs_number(features, projects, scope.project):
+            number = project_number(google)
+        wanted = list(dict.fromkeys([*bindings_for(features, projects, scope.project, number), *more]))
+        record = Grants(scope.fleet.directory)
+        changes += grant(google, wanted, dry_run=self.check_mode, told=record.add)
+        return features, changes, wanted, []
+
+    def _take_back(
+        self, args: dict[str, t.Any], scope: Scope, google: Google, more: list[Binding]
+    ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
+        """What nobody needs any more: neither a feature that is on nor a member that stays."""
+        record = Grants(scope.fleet.directory)
+        ours = record.read()
+        projects = {member.project for member in scope.everybody.values()}
+        number = project_number(google)
+        every = bindings_for(args["features"] or FEATURES, projects, scope.project, number)
+        hub = self.hub(args, scope, google)
+        leaving = [member.resource_link for member in scope.play.values()] if self.check_mode else []
+        others, unsure = projects_of(hub.memberships(), leaving)
+        staying = [host for host in scope.everybody if host not in scope.play]
+        on = [feature for feature in hub.features() if feature in FEATURES] if others or unsure else []
+        needed = set(bindings_for(on, others | (projects if unsure else set()), scope.project, number))
+        if staying:
+            # What the inventory names beside them is for the clusters that it still has.
+            needed |= (set(ours) | set(more)) - set(every)
+        candidates = set(ours) | (set(every) | set(more) if args["unrecorded"] else set())
+        gone = sorted(candidates - needed)
+        kept = [f"{b.role} of {b.member} in {b.project}: still needed" for b in sorted(candidates & needed)]
+        changes = revoke(google, gone, dry_run=self.check_mode, told=record.drop)
+        return list(args["features"] or FEATURES), changes, gone, kept

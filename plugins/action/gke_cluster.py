@@ -8,9 +8,16 @@ import collections
 import concurrent.futures
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import forget, options
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker, our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import forget, options, remember
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import (
+    Place,
+    Wanted,
+    marker,
+    our_labels,
+    with_egress,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
@@ -29,6 +36,8 @@ class ActionModule(GoogleClusterAction):
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "delete": {"type": "bool", "default": False},
+        "egress": {"type": "dict", "default": {}},
+        "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 2700},
         "interval": {"type": "float", "default": 10.0},
     }
@@ -45,7 +54,11 @@ class ActionModule(GoogleClusterAction):
                 next_step="run again with -e gke_cluster_delete=true",
             )
 
-        def work(part: Part) -> Outcomes:
+        egress = {t.cast("Place", tuple(place.split("/"))): nat for place, nat in args["egress"].items()}
+
+        live: dict[str, list[dict[str, t.Any]]] = {}
+
+        def work(part: Part) -> tuple[Outcomes, list[Change]]:
             clusters = Clusters(
                 part.google,
                 our_labels(fleet),
@@ -55,19 +68,48 @@ class ActionModule(GoogleClusterAction):
                 dry_run=self.check_mode,
                 say=self.say,
             )
-            clusters.read()
-            return clusters.absent(part.play) if absent else clusters.present(part.play)
+            _read, apis = with_apis(
+                part.google,
+                clusters.read,
+                None,
+                allowed=args["enable_apis"],
+                timeout=args["timeout"],
+                dry_run=self.check_mode,
+            )
+            live[part.project] = list(clusters.live.values())
+            if absent:
+                return clusters.absent(part.play), apis
+            known, unknown = _with_egress(part, egress)
+            return {**clusters.present(known), **unknown}, apis
 
         found: Outcomes = {}
+        apis: list[Change] = []
         with concurrent.futures.ThreadPoolExecutor(len(parts)) as pool:
-            for outcome in pool.map(work, parts):
+            for outcome, switched in pool.map(work, parts):
                 found.update(outcome)
+                apis += switched
         changes = [change for outcome in found.values() if isinstance(outcome, list) for change in outcome]
         failed = {host: outcome for host, outcome in found.items() if isinstance(outcome, FleetError)}
-        if not self.check_mode and (failed or any(c.action != UNCHANGED for c in changes)):
-            for part in parts:
-                forget(options(fleet.clusters[part.play[0].host]))
-        return self.told(changes, failed, parts, _summary(changes, len(failed), self.check_mode))
+        touched = not self.check_mode and (failed or any(c.action != UNCHANGED for c in changes))
+        for part in parts:
+            given = options(fleet.clusters[part.play[0].host])
+            if touched:
+                forget(given)
+            else:
+                remember(given, live[part.project])
+        return self.told([*apis, *changes], failed, parts, _summary(changes, len(failed), self.check_mode))
+
+
+def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[Wanted], Outcomes]:
+    """The play's clusters with the addresses of NATs that they let through, and those whose are not known."""
+    known: list[Wanted] = []
+    unknown: Outcomes = {}
+    for wanted in part.play:
+        try:
+            known.append(with_egress(wanted, egress))
+        except FleetError as error:
+            unknown[wanted.host] = error
+    return known, unknown
 
 
 def _summary(changes: list[Change], failed: int, check_mode: bool) -> str:

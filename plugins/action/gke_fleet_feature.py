@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, same_member
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import (
     INGRESS,
     SERVICEMESH,
@@ -47,21 +47,35 @@ class ActionModule(GoogleFleetAction):
                 changes, summary=said, with_diff=self.diff_mode, kept=kept, states={}, requests=hub.google.requests
             )
         managed = {host: member for host, member in scope.play.items() if member.managed}
-        config = ""
+        config, chosen = "", False
         if INGRESS in features:
             home = config_cluster(scope.fleet, scope.everybody)
             config = self._names(args, scope, [home])[0]
+            # Only what somebody has said moves it: the first cluster of an inventory may be another one tomorrow.
+            chosen = bool(scope.fleet.clusters[home].variables.get("gke_config_cluster"))
         mesh = self._names(args, scope, managed) if SERVICEMESH in features else []
-        changes, seen = hub.enable(features, managed=mesh, config_membership=config)
+        changes, seen = hub.enable(features, managed=mesh, config_membership=config, move=chosen)
         states: dict[str, str] = {}
+        warnings: list[str] = []
         if args["wait"] and not self.check_mode:
             touched = {change.name for change in changes if change.action != UNCHANGED}
             fresh = {name: feature for name, feature in seen.items() if name not in touched}
             states = hub.await_features(features, fresh, args["timeout"])
+            everybody = dict(zip(scope.everybody, self._names(args, scope, scope.everybody), strict=True))
+            warnings += [said for feature in features for said in hub.troubles(feature, everybody)]
         done = [change.name for change in changes if change.action != UNCHANGED]
+        members = (seen.get(SERVICEMESH) or {}).get("membershipStates") or {}
+        ours = {k: v for k, v in members.items() if any(same_member(k, name) for name in mesh)}
         said = ", ".join(f"{feature} {'switched on' if feature in done else 'on'}" for feature in features)
         return result(
-            changes, summary=said, with_diff=self.diff_mode, kept=[], states=states, requests=hub.google.requests
+            changes,
+            summary=said,
+            with_diff=self.diff_mode,
+            kept=[],
+            states=states,
+            mesh_states={} if SERVICEMESH in done else ours,
+            warnings=warnings,
+            requests=hub.google.requests,
         )
 
     @staticmethod

@@ -4,21 +4,29 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import plan_routers
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import (
+    NatPlan,
+    RouterStep,
+    nat_name,
+    plan_nat,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Place, marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,
 )
 
-Routers = dict[tuple[str, str], dict[str, t.Any]]
+Listed = dict[tuple[str, str], dict[str, t.Any]]
 
 
 class ActionModule(GoogleClusterAction):
@@ -27,52 +35,129 @@ class ActionModule(GoogleClusterAction):
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
     }
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        fleet, parts = self.parts(args, task_vars)
+        absent = args["state"] == "absent"
+        fleet, parts = self.parts(args, task_vars, whole=not absent)
+        # Whoever lets a NAT through has to know its address, also where its own clusters are not in the play.
+        fixed = {place for part in parts for w in part.play for place in w.nats}
         changes: list[Change] = []
         failed: dict[str, FleetError] = {}
+        egress: dict[str, list[str]] = {}
         for part in parts:
-            if not any(w.private_nodes for w in part.everybody):
-                continue
-            places = part.google.pages("compute", "routers.aggregatedList", "items", project=part.project)
-            live = {(p.rsplit("/", 1)[-1], r["name"]): r for p, inner in places for r in inner.get("routers") or []}
-            if args["state"] == "absent":
-                changes += self._absent(part, live, marker(fleet), args["timeout"])
-            else:
-                changes += self._present(part, live, marker(fleet), args["timeout"])
-        summary = (
-            f"NAT: {len(changes)} router{'' if len(changes) == 1 else 's'} changed" if changes else "NAT: as wanted"
-        )
-        return self.told(changes, failed, parts, summary)
+            mine = {place for place in fixed if place[0] == part.project}
+            if absent:
+                changes += self._absent(part, marker(fleet), args["timeout"])
+            elif mine or any(w.private_nodes for w in part.play):
+                plan, apis = with_apis(
+                    part.google,
+                    functools.partial(self._plan, part, mine, marker(fleet)),
+                    self._plan(part, mine, marker(fleet), ask=False),
+                    allowed=args["enable_apis"],
+                    timeout=args["timeout"],
+                    dry_run=self.check_mode,
+                )
+                changes += apis
+                changes += self._present(part, plan, marker(fleet), args["timeout"])
+                egress.update({"/".join(place): addresses for place, addresses in plan.egress.items()})
+                for w in part.everybody:
+                    if w.place in plan.unknown:
+                        failed[w.host] = plan.unknown[w.place]
+        count = len(changes)
+        summary = f"NAT: {count} part{'' if count == 1 else 's'} changed" if changes else "NAT: as wanted"
+        return self.told(changes, failed, parts, summary, egress=egress)
 
-    def _present(self, part: Part, live: Routers, mark: str, timeout: float) -> list[Change]:
-        changes, going = [], []
-        for host, region, body in plan_routers(part.everybody, {w.host for w in part.play}, live, mark):
-            changes.append(Change(host, "Router", body["name"], CREATED, region, after=yaml.safe_dump(body["nats"])))
-            if not self.check_mode:
-                where = {"project": part.project, "region": region, "cluster": host, "obj": f"Router {body['name']}"}
-                going.append((host, part.google.call("compute", "routers.insert", body=body, **where)))
-        for host, operation in going:
-            part.google.wait("compute", operation, timeout, cluster=host, obj="Router")
+    @staticmethod
+    def _plan(part: Part, fixed: set[Place], mark: str, *, ask: bool = True) -> NatPlan:
+        """One request, and one more where addresses must be known; without ``ask`` as in an empty project."""
+        places = {w.place: w for w in reversed(part.play) if w.private_nodes}
+        routers = _listed(part.google, "routers") if ask else {}
+        return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if ask and fixed else {}, mark)
+
+    def _present(self, part: Part, plan: NatPlan, mark: str, timeout: float) -> list[Change]:
+        changes = [Change("", "Address", name, CREATED, region) for region, name in plan.addresses]
+        changes += [_change(step) for step in plan.routers]
+        if self.check_mode:
+            return changes
+        google, project = part.google, part.project
+        going = []
+        for region, name in plan.addresses:
+            body = {"name": name, "description": mark, "addressType": "EXTERNAL"}
+            where: dict[str, t.Any] = {"project": project, "region": region, "obj": f"Address {name}"}
+            going.append(google.call("compute", "addresses.insert", body=body, **where))
+        for operation in going:
+            google.wait("compute", operation, timeout, obj="Address")
+        if plan.addresses:
+            self._read_addresses(google, plan)
+        started = []
+        for step in plan.routers:
+            where = {
+                "project": project,
+                "region": step.region,
+                "cluster": step.host,
+                "obj": f"Router {step.body['name']}",
+            }
+            if step.patch:
+                where["router"] = step.body["name"]
+            verb = "patch" if step.patch else "insert"
+            started.append((step.host, google.call("compute", f"routers.{verb}", body=step.body, **where)))
+        for host, operation in started:
+            google.wait("compute", operation, timeout, cluster=host, obj="Router")
         return changes
 
-    def _absent(self, part: Part, live: Routers, mark: str, timeout: float) -> list[Change]:
+    @staticmethod
+    def _read_addresses(google: Google, plan: NatPlan) -> None:
+        """What Google gave for the names that were reserved."""
+        there = _listed(google, "addresses")
+        reserved = {(region, name): there[region, name]["address"] for region, name in plan.addresses}
+        for place in plan.egress:
+            for (region, name), address in reserved.items():
+                if region == place[2] and name == nat_name(place[1], region):
+                    plan.egress[place] = [f"{address}/32"]
+
+    def _absent(self, part: Part, mark: str, timeout: float) -> list[Change]:
         """Ours, in regions where no cluster of the fleet stays."""
         play = {w.host for w in part.play}
         staying = {(w.region, w.network) for w in part.everybody if w.host not in play}
         leaving = {(w.region, w.network) for w in part.play} - staying
+        google, project = part.google, part.project
         changes, going = [], []
-        for (region, name), router in live.items():
+        for (region, name), router in _listed(google, "routers").items():
             network = str(router.get("network", "")).rsplit("/", 1)[-1]
             if router.get("description") != mark or (region, network) not in leaving:
                 continue
             changes.append(Change("", "Router", name, REMOVED, region))
             if not self.check_mode:
-                where = {"project": part.project, "region": region, "obj": f"Router {name}"}
-                going.append(part.google.call("compute", "routers.delete", router=name, **where))
+                where: dict[str, t.Any] = {"project": project, "region": region, "obj": f"Router {name}"}
+                going.append(google.call("compute", "routers.delete", router=name, **where))
         for operation in going:
-            part.google.wait("compute", operation, timeout, obj="Router")
+            google.wait("compute", operation, timeout, obj="Router")
+        return changes + self._release(part, {(r, nat_name(network, r)) for r, network in leaving}, mark, timeout)
+
+    def _release(self, part: Part, names: t.Collection[tuple[str, str]], mark: str, timeout: float) -> list[Change]:
+        """Give the addresses back that we reserved."""
+        changes, going = [], []
+        for (region, name), address in _listed(part.google, "addresses").items():
+            if (region, name) not in names or address.get("description") != mark:
+                continue
+            changes.append(Change("", "Address", name, REMOVED, region))
+            if not self.check_mode:
+                where: dict[str, t.Any] = {"project": part.project, "region": region, "obj": f"Address {name}"}
+                going.append(part.google.call("compute", "addresses.delete", address=name, **where))
+        for operation in going:
+            part.google.wait("compute", operation, timeout, obj="Address")
         return changes
+
+
+def _listed(google: Google, kind: str) -> Listed:
+    """All of a kind in the project, by region and name."""
+    places = google.pages("compute", f"{kind}.aggregatedList", "items", project=google.project)
+    return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
+
+
+def _change(step: RouterStep) -> Change:
+    action = CHANGED if step.patch else CREATED
+    return Change(step.host, "Router", step.body["name"], action, step.region, after=yaml.safe_dump(step.body["nats"]))

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import (
     Live,
     NetworkPlan,
@@ -25,27 +27,38 @@ class ActionModule(GoogleClusterAction):
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "enable_apis": {"type": "bool", "default": False},
+        "timeout": {"type": "int", "default": 300},
     }
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         absent = args["state"] == "absent"
         fleet, parts = self.parts(args, task_vars)
         whole, failed = NetworkPlan(), dict[str, FleetError]()
+        changes: list[Change] = []
         for part in parts:
             play = {w.host for w in part.play}
-            live = _read(part.google)
+            live, apis = with_apis(
+                part.google,
+                functools.partial(_read, part.google),
+                Live({}, {}, {}),
+                allowed=args["enable_apis"],
+                timeout=args["timeout"],
+                dry_run=self.check_mode,
+            )
+            changes += apis
             if absent:
-                plan = plan_removal(part.everybody, play, live, marker(fleet))
+                plan, bad = plan_removal(part.everybody, play, live, marker(fleet))
             else:
                 plan, bad = plan_network(part.everybody, play, live, marker(fleet))
-                failed.update(bad)
+            failed.update(bad)
             whole.networks += plan.networks
             whole.subnets.update(plan.subnets)
             whole.firewalls += plan.firewalls
-        changes = _changes(whole, REMOVED if absent else CREATED) if self.check_mode else []
-        count = len(whole.networks) + len(whole.subnets) + len(whole.firewalls)
+            whole.stale += plan.stale
+        changes += _changes(whole, REMOVED if absent else CREATED) if self.check_mode else []
         verb = "to be removed" if absent else "to be made or changed"
-        said = f"network: {count} parts {verb}" if count else "network: as wanted"
+        said = f"network: {whole.count} parts {verb}" if whole.count else "network: as wanted"
         return self.told(
             changes,
             failed,
@@ -54,6 +67,7 @@ class ActionModule(GoogleClusterAction):
             networks=whole.networks,
             subnets=whole.subnets,
             firewalls=whole.firewalls,
+            stale=whole.stale,
         )
 
 
@@ -76,4 +90,5 @@ def _changes(plan: NetworkPlan, action: str) -> list[Change]:
     listed = [("", "Network", n) for n in plan.networks]
     listed += [(host, "Subnetwork", s) for host, s in plan.subnets.items()]
     listed += [("", "Firewall", f) for f in plan.firewalls]
-    return [Change(host, kind, item["name"], action) for host, kind, item in listed]
+    changes = [Change(host, kind, item["name"], action) for host, kind, item in listed]
+    return changes + [Change("", "Firewall", item["name"], REMOVED) for item in plan.stale]

@@ -10,11 +10,12 @@ import os
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import adapt_host, host_record
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, KindFleet, Spec
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, Spec
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_fleet import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
 
@@ -30,7 +31,7 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args["bin"] = args["bin"] or str(default_directory() / "bin")
+        args["bin"] = args["bin"] or str(artifacts_dir() / "bin")
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         directory = pathlib.Path(fleet.directory)
@@ -40,7 +41,8 @@ class ActionModule(FleetAction):
         node = KindCluster(local, cluster.name)
         if args["state"] == "absent":
             action = await node.absent(dry_run=self.check_mode)
-            return result([_change(cluster.name, action)], summary=f"{cluster.name} {_said(action, self.check_mode)}")
+            said = _said(action, self.check_mode) if action == "removed" else "was not there"
+            return result([_change(cluster.name, action)], summary=f"{cluster.name} {said}")
         if engine.name == "podman" and not engine.machine.root:
             raise FleetError(
                 "clusters on podman need root here",

@@ -8,13 +8,16 @@ import pathlib
 import shutil
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.host import host_record, restore_host
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import Foreign, KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_network import Node, join
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_strays import find_strays
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+
+_UNNAMED = "the inventory does not name it"
 
 
 class ActionModule(FleetAction):
@@ -27,15 +30,24 @@ class ActionModule(FleetAction):
         "files": {"type": "path", "required": True},
         "image": {"type": "str", "default": ""},
         "timeout": {"type": "int", "default": 180},
+        "remove_strays": {"type": "bool", "default": False},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args["bin"] = args["bin"] or str(default_directory() / "bin")
+        args["bin"] = args["bin"] or str(artifacts_dir() / "bin")
         fleet = self.fleet(task_vars)
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, pathlib.Path(fleet.directory), engine, str(pathlib.Path(args["bin"]) / "kind"))
+        kinds = {c.name for c in fleet.clusters.values() if c.provider == "kind"}
+        whole = (
+            args["state"] == "absent"
+            and bool(kinds)
+            and kinds <= {str(host) for host in task_vars["ansible_play_hosts_all"]}
+        )
+        strays, told, warnings = await self._strays(local, kinds, remove=whole or args["remove_strays"])
         if args["state"] == "absent":
-            return await self._absent(local, args["bin"], all(c.provider == "kind" for c in fleet.clusters.values()))
+            gone = await self._absent(local, args["bin"], only_local=len(kinds) == len(fleet.clusters))
+            return result([*strays, *gone], summary=told, with_diff=False, warnings=warnings)
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
             for number, cluster in enumerate(fleet.clusters.values())
@@ -49,21 +61,37 @@ class ActionModule(FleetAction):
             timeout=args["timeout"],
             dry_run=self.check_mode,
         )
-        return result([Change(name, "PodNetwork", name, CHANGED) for name in changed], with_diff=False)
+        joined = [Change(name, "PodNetwork", name, CHANGED) for name in changed]
+        return result([*strays, *joined], summary=told, with_diff=False, warnings=warnings)
 
-    async def _absent(self, local: KindFleet, programs: str, only_local: bool) -> dict[str, t.Any]:
+    async def _strays(self, local: KindFleet, known: set[str], *, remove: bool) -> tuple[list[Change], str, list[str]]:
+        """Remove the clusters that the inventory has forgotten, or name them: changes, a line, warnings."""
+        found = await find_strays(local, known)
+        if not remove:
+            advice = "put it back, or remove it with kind_cluster_remove_strays=true"
+            name = f"of fleet {local.name}, but {_UNNAMED}"
+            return [], "", [f"{c.name}: its node {c.container} is {name}; {advice}" for c in found]
+        changes = [
+            Change(cluster.name, "Cluster", cluster.name, await cluster.absent(dry_run=self.check_mode))
+            for cluster in found
+        ]
+        verb = "to be removed" if self.check_mode else "removed"
+        told = " · ".join(f"{cluster.name} {verb}: {_UNNAMED}" for cluster in found)
+        return changes, told, []
+
+    async def _absent(self, local: KindFleet, programs: str, *, only_local: bool) -> list[Change]:
         try:
             there = bool(await local.subnet())
         except Foreign:
             there = False
         if self.check_mode or (there and not await local.remove_network()):
-            return result([])
+            return []
         left = local.directory.is_dir()
         if only_local:
             # No cluster is left that its kubeconfigs, certificates and reports could be of use to.
             shutil.rmtree(local.directory, ignore_errors=True)
         if not there and not (left and only_local):
-            return result([])
+            return []
         if not await local.other_fleets():
             restore_host(host_record(programs))
-        return result([Change("", "Network", local.network_name, REMOVED)], with_diff=False)
+        return [Change("", "Network", local.network_name, REMOVED)]

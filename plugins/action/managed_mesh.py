@@ -34,8 +34,9 @@ class ActionModule(GoogleFleetAction):
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
         "memberships": {"type": "dict", "default": {}},
+        "seen": {"type": "dict", "default": {}},
         "timeout": {"type": "int", "default": 900},
     }
 
@@ -44,6 +45,10 @@ class ActionModule(GoogleFleetAction):
         managed = {host: member for host, member in scope.play.items() if member.managed}
         if not managed:
             return self.nothing("no managed control planes")
+        if args["state"] == "checked":
+            found = await asyncio.gather(*(self._own_istiod(scope.fleet.clusters[host]) for host in managed))
+            refused = {host: error for host, error in zip(managed, found, strict=True) if error}
+            return result(summary="", **failures_of(refused))
         absent = args["state"] == "absent"
         modes = {} if absent else {host: mode_of(scope.fleet, scope.fleet.clusters[host]) for host in managed}
         states: dict[str, MeshStatus] = {}
@@ -51,7 +56,8 @@ class ActionModule(GoogleFleetAction):
         if not absent:
             names = {host: str(args["memberships"].get(host) or member.name) for host, member in managed.items()}
             hub = self.hub(args, scope)
-            states, failed = await asyncio.to_thread(hub.await_mesh, names, float(args["timeout"]))
+            seen = {"membershipStates": args["seen"]}
+            states, failed = await asyncio.to_thread(hub.await_mesh, names, float(args["timeout"]), seen)
             if self.check_mode:
                 failed = {}  # the feature is only planned yet
         changes: list[Change] = []
@@ -84,6 +90,25 @@ class ActionModule(GoogleFleetAction):
             **failures_of(failed),
         )
 
+    async def _own_istiod(self, cluster: Cluster) -> FleetError | None:
+        """Two control planes in one cluster would both inject, and Google supports no such cluster."""
+        try:
+            async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+                found = await kube.list("apps/v1", "Deployment", labels={"app": "istiod"})
+        except FleetError as error:
+            return error
+        own = [f"{d['metadata']['namespace']}/{d['metadata']['name']}" for d in found if not google_owned(d)]
+        if not own:
+            return None
+        return FleetError(
+            "an istiod runs in it, and Google's control plane goes beside none",
+            cluster=cluster.name,
+            obj=f"Deployment {own[0]}",
+            seen=", ".join(own),
+            next_step="take it off first: playbooks/teardown.yml -e mesh_control_plane=istiod "
+            f"--limit {cluster.name}; then run again",
+        )
+
     async def _peer(self, fleet: Fleet, cluster: Cluster, mode: str, warnings: list[str]) -> list[Change]:
         """Say in the cluster whether it joins the others; ``mode`` "" takes back what we said."""
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
@@ -99,11 +124,13 @@ class ActionModule(GoogleFleetAction):
             return await self._take_back(kube, live)
 
     async def _say(self, kube: Kube, mode: str) -> list[Change]:
-        objects = [options_map(mode)]
+        options = {"dry_run": self.check_mode, "diff": self.diff_mode}
+        changes: list[Change] = []
         if await kube.get("v1", "Namespace", NAMESPACE) is None:
-            # Google makes it in time; the ConfigMap may be there before.
-            objects.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        return await kube.apply(objects, labels=owner_labels(PART), dry_run=self.check_mode, diff=self.diff_mode)
+            # Google makes it in time; the ConfigMap may be there before. It is Google's, so it gets no mark of ours.
+            space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+            changes += await kube.apply([space], **options)
+        return changes + await kube.apply([options_map(mode)], labels=owner_labels(PART), **options)
 
     async def _take_back(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
         labels = ((live or {}).get("metadata") or {}).get("labels") or {}

@@ -21,6 +21,7 @@ class ActionModule(FleetAction):
         "token_renew_before": {"type": "int", "default": 864000, "no_log": False},
         "timeout": {"type": "int", "default": 30},
         "wait": {"type": "bool", "default": True},
+        "restart_blocked_istiod": {"type": "bool", "default": True},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -32,6 +33,7 @@ class ActionModule(FleetAction):
             timeout=args["timeout"],
             dry_run=self.check_mode,
             sync=args["wait"],
+            restart=args["restart_blocked_istiod"],
         )
         fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]

@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import conne
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import Needs, check_capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.check_services import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
@@ -44,7 +45,7 @@ class ActionModule(FleetAction):
         return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
 
     def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        hosts, unreadable = self.read_fleet(task_vars, args["group"])
+        hosts, unreadable = self.read_fleet(task_vars, args["group"], DOOR_PREFIX)
         problems = check(hosts, plain(task_vars["groups"]))
         if unreadable:
             # A value that cannot be read is not a missing one.

@@ -34,6 +34,7 @@ class ActionModule(FleetAction):
             dry_run=self.check_mode,
             diff=self.diff_mode,
             timeout=float(args["timeout"]) if args["wait"] else 0,
+            say=self.say,
         )
         await run.run()
         done = sum(change.action != UNCHANGED for change in run.changes)

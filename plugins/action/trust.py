@@ -18,8 +18,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.certificates imp
     fingerprint,
     parse_certificates,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import all_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
@@ -66,7 +68,9 @@ class ActionModule(FleetAction):
         if args["state"] == "absent":
             cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
             return await self._absent(fleet, cluster, args, directory)
-        primaries = [c for c in fleet.primaries() if c.name in play and c.control_plane == "istiod"]
+        if all_managed(fleet, play):
+            return result(summary="no signer needed: Google's CA signs", clusters={}, failures={}, problems={})
+        primaries = [c for c in fleet.primaries() if c.name in play and not is_managed(c)]
         policy = _policy(fleet, args)
         password = os.path.expanduser(args["vault_password_file"])
         if not password and args["vault_password_create"]:
@@ -171,7 +175,8 @@ class ActionModule(FleetAction):
             marks = ((live or {}).get("metadata") or {}).get("labels") or {}
             if {key: marks.get(key) for key in (MANAGED_BY, PART_OF)} == owner_labels("trust"):
                 changes.append(await kube.delete("v1", "Secret", "cacerts", fleet.namespace, dry_run=self.check_mode))
-                changes += (await leave_namespace(kube, fleet, dry_run=self.check_mode))[0]
+                if not is_managed(cluster):  # there it is Google's
+                    changes += (await leave_namespace(kube, fleet, dry_run=self.check_mode))[0]
         files = Files(self.check_mode)
         if args["remove_root"]:
             with locked(directory, check_mode=self.check_mode):

@@ -9,7 +9,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import FAILED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import FAILED, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_report import (
     as_document,
     failure_text,
@@ -31,6 +31,7 @@ class ActionModule(FleetAction):
         "image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},
         "program": {"type": "path", "required": True},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
+        "gateways_namespace": {"type": "str", "default": ""},
         "directory": {"type": "path", "default": ""},
         "timeout": {"type": "int", "default": 90},
         "call_timeout": {"type": "float", "default": 3.0},
@@ -50,6 +51,7 @@ class ActionModule(FleetAction):
             leaf_hours=args["leaf_hours"],
             signer_days=args["signer_days"],
             dry_run=self.check_mode,
+            gateways=args["gateways_namespace"],
         )
         run, started, began = VerifyRun(fleet, play, options), now(), time.monotonic()
         if args["state"] == "absent":
@@ -65,6 +67,8 @@ class ActionModule(FleetAction):
             if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
         }
         lines = table(run.calls, run.pages) if run.calls else []
+        unasked = [c for c in run.checks if (c.group, c.state) == ("control plane", SKIPPED)]
+        lines += [f"control plane of {c.name}: {c.seen}" for c in unasked]
         directory = args["directory"] or os.path.join(fleet.directory, "verify")
         document = as_document(fleet.name, started, seconds, run.calls, run.checks, run.pages)
         if args["state"] == "present" and not self.check_mode:

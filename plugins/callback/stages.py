@@ -15,6 +15,9 @@ description:
   - A stage is called as its play, the first letter small.
   - What a host says is C(stage_line) of the last result that had one; a task that ran once speaks for the fleet.
   - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
+  - The recap has a line for each host. A failed task that ran once ends the run for the other hosts too; they are named
+    with the task that stopped them.
+  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed.
   - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
     and the stage lines with them.
 requirements:
@@ -24,13 +27,14 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import textwrap
 import time
 import typing as t
 
 from ansible import constants as C
 from ansible import context
-from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback_base import VerboseCallback, is_rescued
 from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import (
     failure_text,
     human_time,
@@ -44,11 +48,13 @@ NAME_WIDTH = 14
 NARROW = 96
 WIDE = 140
 """The time ends at the terminal's right edge, within these two; what is no terminal counts as narrow."""
+HANDLED_LENGTH = 160
+"""Of a failure that the playbook handles this many letters are shown."""
 # Traceback and origin of an error belong to whoever asks for them.
 DEBUG_VERBOSITY = 3
 
 
-class CallbackModule(DefaultCallback):
+class CallbackModule(VerboseCallback):
     """Quiet below ``-v``; above it the default callback speaks, and this one adds the stage lines."""
 
     CALLBACK_VERSION = 2.0
@@ -69,6 +75,9 @@ class CallbackModule(DefaultCallback):
         self._shown: dict[str, str] = {}
         self._items_shown: set[tuple[str, str]] = set()
         self._failed: dict[str, tuple[str, str]] = {}
+        self._stopped: dict[str, tuple[str, str]] = {}
+        self._stops_all = ""
+        self._stopper = ""
 
     # The stages.
 
@@ -91,6 +100,7 @@ class CallbackModule(DefaultCallback):
         self._ran = False
         self._stage_changed = 0
         self._stage_failed = False
+        self._stops_all = ""
         self._shown = {}
         self._items_shown = set()
 
@@ -99,6 +109,7 @@ class CallbackModule(DefaultCallback):
         if not self._ran:
             return
         self._ran = False
+        self._note_stopped()
         said = [self._fleet_said] if self._fleet_said else []
         said += [self._said[host] for host in self._hosts if host in self._said]
         if not said:
@@ -109,6 +120,14 @@ class CallbackModule(DefaultCallback):
         color = C.COLOR_ERROR if self._stage_failed else C.COLOR_CHANGED if self._stage_changed else C.COLOR_OK
         for line in stage_lines(self._stage, said, took, name_width=NAME_WIDTH, width=width):
             self._say(line, color)
+
+    def _note_stopped(self) -> None:
+        """Whom the stage left behind though no task of theirs failed: Ansible counts nothing against them."""
+        if not self._stops_all:
+            return
+        for host in getattr(self._play, "_removed_hosts", ()):
+            if host not in self._failed and host != self._stopper:
+                self._stopped.setdefault(host, (self._stage, self._stops_all))
 
     def _remember(self, result: t.Any) -> None:
         """Keep what this result has to say for its stage."""
@@ -146,9 +165,11 @@ class CallbackModule(DefaultCallback):
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         self._ran = True
-        handled = ignore_errors or _is_rescued(result.task)
+        handled = ignore_errors or is_rescued(result.task)
         if not handled:
             self._fail(result)
+        if not ignore_errors:
+            self._spread(result)
         if self._loud:
             super().v2_runner_on_failed(result, ignore_errors)
             return
@@ -160,6 +181,7 @@ class CallbackModule(DefaultCallback):
         self._ran = True
         if not result.task.ignore_unreachable:
             self._fail(result)
+            self._spread(result)
         if self._loud:
             super().v2_runner_on_unreachable(result)
             return
@@ -181,7 +203,7 @@ class CallbackModule(DefaultCallback):
             return
         self._handle_warnings(result.result)
         self._items_shown.add((result.host.get_name(), result.task._uuid))
-        handled = bool(result.task.ignore_errors) or _is_rescued(result.task)
+        handled = bool(result.task.ignore_errors) or is_rescued(result.task)
         self._show_failure(result, result.result, handled, f"(item={self._get_item_label(result.result)}) ")
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
@@ -213,41 +235,11 @@ class CallbackModule(DefaultCallback):
                 if text:
                     self._say(text.rstrip("\n") + "\n")
 
-    # Told only to those who ask with -v.
-
-    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        if self._loud:
-            super().v2_playbook_on_task_start(task, is_conditional)
-
-    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
-        if self._loud:
-            super().v2_playbook_on_handler_task_start(task)
-
-    def v2_playbook_on_include(self, included_file: t.Any) -> None:
-        if self._loud:
-            super().v2_playbook_on_include(included_file)
-
-    def v2_runner_on_async_poll(self, result: t.Any) -> None:
-        if self._loud:
-            super().v2_runner_on_async_poll(result)
-
-    def v2_runner_on_async_ok(self, result: t.Any) -> None:
-        if self._loud:
-            super().v2_runner_on_async_ok(result)
-
-    def v2_runner_on_async_failed(self, result: t.Any) -> None:
-        if self._loud:
-            super().v2_runner_on_async_failed(result)
-
     def v2_playbook_on_no_hosts_matched(self) -> None:
         if self._loud:
             super().v2_playbook_on_no_hosts_matched()
         else:
             self._say(f"{self._stage:<{NAME_WIDTH}} no hosts matched", C.COLOR_SKIP)
-
-    def v2_playbook_on_no_hosts_remaining(self) -> None:
-        if self._loud:
-            super().v2_playbook_on_no_hosts_remaining()
 
     # The end.
 
@@ -255,10 +247,10 @@ class CallbackModule(DefaultCallback):
         self._end_stage()
         if self._loud:
             super().v2_playbook_on_stats(stats)
-        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        counts = {host: stats.summarize(host) for host in sorted({*stats.processed, *self._stopped})}
         check = bool(context.CLIARGS.get("check"))
         self._say("")
-        for line, state in recap_lines(counts, self._failed, check=check):
+        for line, state in recap_lines(counts, self._failed, self._stopped, check=check):
             self._say(line, {"ok": C.COLOR_OK, "changed": C.COLOR_CHANGED, "failed": C.COLOR_ERROR}[state])
         if not self._loud and stats.custom and self.get_option("show_custom_stats"):
             for name, values in sorted(stats.custom.items()):
@@ -267,10 +259,6 @@ class CallbackModule(DefaultCallback):
         self._say(f"{note}{human_time(time.monotonic() - self._began)} in all", C.COLOR_HIGHLIGHT if check else None)
 
     # Helpers.
-
-    @property
-    def _loud(self) -> bool:
-        return bool(self._display.verbosity > 0)
 
     def _say(self, text: str, color: str | None = None) -> None:
         self._display.display(text, color=color)
@@ -283,8 +271,17 @@ class CallbackModule(DefaultCallback):
         self._stage_failed = True
         self._failed[result.host.get_name()] = (self._stage, str(result.task_name))
 
+    def _spread(self, result: t.Any) -> None:
+        """Remember a failure that ends the run for all; a ``rescue`` brings back only the host that it failed on."""
+        if result.task.run_once or result.task.any_errors_fatal or self._play.max_fail_percentage is not None:
+            self._stopper = result.host.get_name()
+            self._stops_all = f"{result.task_name} failed on {self._stopper}"
+
     def _show_failure(self, result: t.Any, data: dict[str, t.Any], handled: bool, prefix: str = "") -> None:
-        """The whole message, at once; the same words for another host only once in a stage."""
+        """The whole message, at once; the same words for another host only once in a stage.
+
+        Of a failure that the playbook handles the beginning is enough: what it means is for the handler to say.
+        """
         host = self.host_label(result)
         text = failure_text(
             data,
@@ -293,6 +290,8 @@ class CallbackModule(DefaultCallback):
             task=str(result.task_name),
             path=str(result.task.get_path() or ""),
         )
+        if handled:
+            text = textwrap.shorten(text.splitlines()[0], HANDLED_LENGTH, placeholder=" …")
         color = C.COLOR_WARN if handled else C.COLOR_ERROR
         tail = "  and goes on: the playbook handles this" if handled else ""
         first = self._shown.setdefault(text, host)
@@ -306,14 +305,3 @@ class CallbackModule(DefaultCallback):
             self._say(tail, color)
         if self._display.verbosity >= DEBUG_VERBOSITY:
             self._handle_exception(data)
-
-
-def _is_rescued(task: t.Any) -> bool:
-    """Whether a ``rescue`` stands above the task, that is, whether its failure is somebody's plan."""
-    child, parent = task, getattr(task, "_parent", None)
-    while parent is not None:
-        in_body = any(getattr(entry, "_uuid", None) == child._uuid for entry in getattr(parent, "block", None) or [])
-        if getattr(parent, "rescue", None) and in_body:
-            return True
-        child, parent = parent, getattr(parent, "_parent", None)
-    return False

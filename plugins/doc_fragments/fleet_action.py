@@ -6,9 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Fragments: the plain one for every action, ``.returns`` for the one return shape."""
+    """The plain fragment is for every action that changes something, ``.reads`` for those that only look.
 
-    DOCUMENTATION = r"""
+    What an action returns cannot be shared: ansible-core takes no fragments into RETURN. Each fragment is one literal,
+    because ansible-test reads nothing else.
+    """
+
+    DOCUMENTATION = """
 options: {}
 attributes:
   check_mode:
@@ -33,8 +37,7 @@ notes:
   - Runs in the process of C(ansible-playbook), on the controller; the connection of the host is not used.
 """
 
-    # For actions that only look: nothing to predict and nothing to show as a difference.
-    READS = r"""
+    READS = """
 options: {}
 attributes:
   check_mode:

@@ -12,13 +12,22 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Every cluster of the projects becomes a host of the group O(group), with the variables that the roles of this
     collection read, C(cluster_provider), C(cluster_region), C(cluster_zone), C(cluster_pod_cidr),
-    C(cluster_service_cidr), C(cluster_labels), C(gke_project) and C(gke_name).
+    C(cluster_service_cidr), C(cluster_labels), C(gke_project), C(gke_name), C(gke_network) and C(gke_subnetwork) where
+    they are of its own project, and from its membership in a fleet
+    C(gke_fleet_project), C(gke_membership) and C(gke_membership_location). A cluster that is no member yet gets the
+    C(gke_fleet_project) that all members have in common.
   - What else Google says of a cluster lies in C(google_cluster), for O(compose), O(groups), O(keyed_groups) and
     O(hostname). It has the keys C(name), C(project), C(location), C(zonal), C(status), C(version), C(nodes),
     C(channel), C(autopilot), C(private), C(network), C(subnetwork), C(labels), C(membership), C(membership_state),
     C(membership_labels) and C(fleet_project).
   - Clusters that are not in Google Cloud stand beside it, in other files of the same inventory folder.
   - A file of this plugin is named C(mesh_fleet.yml), or ends with C(.mesh_fleet.yml).
+  - A cluster in another state than O(statuses) is no host. The plugin warns and names it, since roles take a cluster
+    that is not in the inventory for one that has left the fleet.
+  - A project that Google does not tell about ends the plugin, since half a fleet is taken for the whole one. Ansible
+    then goes on without all of its hosts, unless C(INVENTORY_ANY_UNPARSED_IS_FAILED) is set in its configuration, which
+    is advisable. O(skip_unreachable) lists the others instead.
+  - The cache holds what Google says of clusters and memberships, and neither credentials nor certificates.
   - No credential becomes a variable. Set C(gke_auth_kind) and its companions for the roles, or the environment
     variables of google.cloud for both.
 extends_documentation_fragment:
@@ -27,6 +36,7 @@ extends_documentation_fragment:
   - mesh.fleet.fleet_google
 options:
   plugin:
+    type: str
     description: V(mesh.fleet.mesh_fleet).
     required: true
     choices: [mesh.fleet.mesh_fleet, mesh_fleet]
@@ -60,7 +70,9 @@ options:
     elements: str
     default: []
   statuses:
-    description: Only clusters in these states; empty for all.
+    description:
+      - Only clusters in these states; empty for all. One that is C(PROVISIONING), C(STOPPING) or in C(ERROR) has no API
+        server that roles could use.
     type: list
     elements: str
     default: [RUNNING, RECONCILING, DEGRADED]
@@ -76,6 +88,14 @@ options:
     description: Take clusters of other projects too when they are members of these projects' fleets.
     type: bool
     default: true
+  skip_unreachable:
+    description:
+      - Leave a project out that cannot be asked (no permission, API off, an outage of a place), with a warning that
+        says why. Such an answer is not cached.
+      - Peering and other stages of the fleet take the missing clusters for gone. It is meant for looking, and for work
+        on single clusters.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -101,6 +121,13 @@ EXAMPLES = r"""
   cache_plugin: ansible.builtin.jsonfile
   cache_connection: ~/.cache/mesh.fleet/inventory
   cache_timeout: 600
+
+# Everything there is, in whatever state, to look at.
+- plugin: mesh.fleet.mesh_fleet
+  projects: [shop-prod, shop-edge]
+  group: google
+  statuses: []
+  skip_unreachable: true
 """
 
 import typing as t
@@ -110,7 +137,14 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.template import trust_as_template
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS, Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import Filter, Found, ask, hosts_of, twice
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import (
+    Filter,
+    Found,
+    ask,
+    hosts_of,
+    left_out,
+    twice,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain
@@ -133,8 +167,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         super().parse(inventory, loader, path, cache=cache)
         self._read_config_data(path)
         try:
-            found = hosts_of(self._answers(path, cache), self._filter())
-            self._fill(found)
+            answers, wanted = self._answers(path, cache), self._filter()
+            self._fill(hosts_of(answers, wanted))
+            missing = left_out(answers, wanted)
+            if missing:
+                self.display.warning(f"no hosts because of their state: {', '.join(missing)}; statuses takes them")
         except FleetError as error:
             raise AnsibleParserError(_line(error)) from None
 
@@ -166,8 +203,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if isinstance(kept, dict) and kept.get("asked") == asked:
                 return t.cast("dict[str, dict[str, t.Any]]", kept["answers"])
         base = Google(self._settings(projects[0]), patience=_PATIENCE)
-        answers = ask(lambda project: base, projects, memberships=asked[1], follow=asked[2])
-        if use:
+        skip = bool(self.get_option("skip_unreachable"))
+        answers, failed = ask(base.of, projects, memberships=asked[1], follow=asked[2], skip=skip)
+        for project, error in failed.items():
+            self.display.warning(f"project {project} is left out: {_line(error)}")
+        if use and not failed:
             self._cache[key] = {"asked": asked, "answers": answers}
         return answers
 

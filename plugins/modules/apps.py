@@ -11,7 +11,8 @@ version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Brings the apps of the inventory and the sample pair to the cluster that the host is, all their objects in one go.
-  - Namespaces get injection by the fleet's revision. A Service without pods in this cluster gets a stub where it may
+  - Namespaces get injection by the fleet's revision, or by Google's control plane where that runs the cluster. There, nothing
+    that starts pods is applied before it injects. A Service without pods in this cluster gets a stub where it may
     be called.
   - Waits until the workloads are ready, and checks that their pods have a sidecar where one is wanted.
   - What carries the label of this action and is no longer wanted is removed. Volume claims and CRDs are left.
@@ -58,7 +59,7 @@ options:
     elements: str
     default: ["*"]
   ingress_namespace:
-    description: Namespace of the ingress gateway. Empty means that of the control plane.
+    description: Namespace of the ingress gateway. Empty means the default of M(mesh.fleet.gateways).
     type: str
     default: ""
   sample_wait_timeout:
@@ -73,12 +74,9 @@ options:
     description: Seconds to wait until what is removed is gone.
     type: int
     default: 120
-  helm:
-    description: Path of Helm 3, for charts. Empty finds the artifacts' one, or one on PATH.
-    type: str
-    default: ""
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_helm
 """
 
 EXAMPLES = r"""

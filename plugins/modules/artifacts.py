@@ -34,11 +34,6 @@ options:
     description: Folder of the artifacts; C($XDG_CACHE_HOME/mesh.fleet/artifacts) when empty.
     type: path
     default: ""
-  engine:
-    description: Container engine; V(auto) takes the first that answers.
-    type: str
-    choices: [auto, podman, docker]
-    default: auto
   files:
     description: Folder C(files) of the role. Needed with O(state=present).
     type: path
@@ -80,6 +75,7 @@ options:
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_local
 """
 
 EXAMPLES = r"""

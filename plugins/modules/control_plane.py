@@ -21,24 +21,16 @@ options:
         behind, and the namespace if this collection made it and nothing of others is in it.
       - V(checked) changes nothing. It looks at the istiods of the whole fleet and fails when one is more than one
         minor version away from what the inventory asks for. It is meant to run once.
+      - V(refreshed) restarts the istiod of a primary once when it knows pods of its remotes under another trust domain
+        than the remotes' own mesh configuration says, because that came after istiod had read the pods.
     type: str
-    choices: [present, absent, checked]
+    choices: [present, absent, checked, refreshed]
     default: present
   clusters:
     description: Skip hosts that are not of this kind. Remotes are installed after the primaries.
     type: str
     choices: [all, primaries, remotes]
     default: all
-  charts:
-    description:
-      - Where charts come from; a folder, an C(https://) repository or an C(oci://) address.
-      - Empty takes the folder that the artifacts role fills, below C($XDG_CACHE_HOME/mesh.fleet/artifacts/charts).
-    type: str
-    default: ""
-  helm:
-    description: Path of a Helm 3 binary. Empty takes the artifacts' one, else the one on PATH.
-    type: str
-    default: ""
   hub:
     description: Registry and path of Istio's images. Empty leaves the chart's own.
     type: str
@@ -86,10 +78,8 @@ options:
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
-requirements:
-  - kubernetes-asyncio
-  - kubernetes.core
-  - Helm 3
+  - mesh.fleet.fleet_helm
+  - mesh.fleet.fleet_helm.charts
 """
 
 EXAMPLES = r"""
@@ -136,6 +126,11 @@ objects:
     action:
       description: One of C(created), C(changed), C(removed), C(unchanged).
       type: str
+restarted_for:
+  description: With O(state=refreshed), the remotes because of which istiod was restarted.
+  returned: success
+  type: list
+  elements: str
 problem:
   description: What failed, with C(what), C(cluster), C(object), C(seen), C(means) and C(next), as far as known.
   returned: failure

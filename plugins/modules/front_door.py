@@ -12,11 +12,12 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Leads hosts and paths to services of the clusters behind one address, and waits until it has it.
   - On GKE that is multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster). Selector and ports
-    are taken from the live Service.
+    are taken from the live Service. What an earlier config cluster still has is removed once the new one's address is there.
+  - Everything that may be wrong is looked at before anything is made. Objects of somebody else are not written over.
   - Runs once for the fleet (C(run_once)). Objects of an earlier run that are not wanted any more go.
 options:
   state:
-    description: V(absent) takes the front door away.
+    description: V(absent) takes the front door away, unless the cluster in which it lies is not in the play.
     type: str
     choices: [present, absent]
     default: present
@@ -28,14 +29,14 @@ options:
     description:
       - What leads where, as C(host) (any by default), C(path) (C(/) by default; all below it is meant too), C(service)
         (C(name.namespace)), C(port) (the Service's first by default), C(clusters) (all by default) and C(health)
-        (C(path) and C(port) of the request that tells a healthy backend).
+        (C(path), and C(port) of the pods, of the request that tells a healthy backend).
       - A request that matches no route goes to the one without host and path, else to the first.
       - All services are of one namespace.
     type: list
     elements: dict
     default: []
   certificates:
-    description: Names of certificates that Google has, for HTTPS.
+    description: Names of certificates that Google has, for HTTPS. Needs O(address).
     type: list
     elements: str
     default: []
@@ -114,4 +115,9 @@ not_served:
   description: By cluster, why it takes no part.
   returned: success
   type: dict
+warnings:
+  description: Services that differ between clusters, and clusters that could not be asked for what is left of an earlier door.
+  returned: success
+  type: list
+  elements: str
 """

@@ -11,7 +11,9 @@ version_added: 0.1.0
 description:
   - Installs the chart gateway as C(istio-eastwestgateway) and C(istio-ingressgateway) where they are wanted, writes the
     mesh's Gateway objects in primaries, and waits for ready pods and for an address, which may be an IP or a hostname.
-  - In a remote, first waits until its primary can inject there.
+  - In a remote, first waits until its primary can inject there; where Google runs the control plane, until that does.
+  - A cluster with C(mesh_control_plane=managed) gets no east-west gateway, because Google's control plane serves none, and its
+    gateways are never in C(istio-system), which is Google's.
   - A gateway that this collection installed and that is no longer wanted is uninstalled; others stay.
 options:
   state:
@@ -37,17 +39,9 @@ options:
     type: raw
     default: true
   namespace:
-    description: Namespace of the gateways. Empty is the control plane's.
-    type: str
-    default: ""
-  charts:
     description:
-      - Where charts come from; a folder, an C(https://) repository or an C(oci://) address.
-      - Empty takes the folder that the artifacts role fills, below C($XDG_CACHE_HOME/mesh.fleet/artifacts/charts).
-    type: str
-    default: ""
-  helm:
-    description: Path of a Helm 3 binary. Empty takes the artifacts' one, else the one on PATH.
+      - Namespace of the gateways. Empty is the control plane's, and C(istio-ingress) where Google runs that.
+      - One that was not there before is removed by O(state=absent), unless it holds something of others.
     type: str
     default: ""
   replicas:
@@ -73,10 +67,8 @@ options:
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
-requirements:
-  - kubernetes-asyncio
-  - kubernetes.core
-  - Helm 3
+  - mesh.fleet.fleet_helm
+  - mesh.fleet.fleet_helm.charts
 """
 
 EXAMPLES = r"""

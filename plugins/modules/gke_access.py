@@ -13,10 +13,14 @@ description:
   - Switches on the APIs of the fleet project that are off, where O(enable_apis) allows it; else it fails and names them.
   - Grants the roles that Google's controllers need for O(features). No binding of anybody else is touched, and a policy that is
     right is not written. A change by somebody else between our read and our write is noticed, and both are kept.
+  - Google's own accounts that IAM does not know yet are made first. Clusters of other projects get their roles in those.
+  - What it grants is recorded in the fleet's folder on the controller (C(google/grants.json)), as a role carries no label.
   - Runs once for the fleet (C(run_once)).
 options:
   state:
-    description: V(absent) takes those roles back. APIs stay on, others may use them.
+    description:
+      - V(absent), after the play's clusters have left, takes back the roles that this controller granted and that neither a
+        feature which is on nor a member which stays needs. APIs stay on, others may use them.
     type: str
     choices: [present, absent]
     default: present
@@ -57,6 +61,12 @@ options:
         description: The project. Empty takes the fleet project.
         type: str
         default: ""
+  unrecorded:
+    description:
+      - With O(state=absent), take back also what this controller has no record of. It was granted by somebody else, or from
+        another controller.
+    type: bool
+    default: false
   timeout:
     description: Seconds until the APIs must be on.
     type: int
@@ -71,6 +81,11 @@ EXAMPLES = r"""
   mesh.fleet.gke_access:
     features: [multiclusterservicediscovery, multiclusteringress]
     enable_apis: true
+  run_once: true
+
+- name: Nobody is left, so nobody needs them
+  mesh.fleet.gke_access:
+    state: absent
   run_once: true
 """
 
@@ -98,10 +113,15 @@ features:
   type: list
   elements: str
 bindings:
-  description: The bindings that are there now, as C(project), C(role), C(member).
+  description: The bindings that are there now, or with O(state=absent) are gone, as C(project), C(role), C(member).
   returned: success
   type: list
   elements: dict
+kept:
+  description: With O(state=absent), roles that were not taken back, and why.
+  returned: success
+  type: list
+  elements: str
 requests:
   description: How many requests were sent to Google.
   returned: success

@@ -14,11 +14,15 @@ description:
   - With C(servicemesh), Google runs the control planes of the play's clusters with C(mesh_control_plane=managed). Settings of
     other members stay as they are.
   - With C(multiclusteringress), C(gke_config_cluster) (the first GKE cluster by default) becomes the config cluster. Another one
-    that is in use is never replaced, as that would interrupt every front door of the project.
+    that is in use is replaced only where C(gke_config_cluster) is set and this inventory switched the feature on, as that
+    interrupts every front door of the project.
+  - Where somebody else is at a feature in the same moment, it waits, and goes on from what is there then.
   - Runs once for the fleet (C(run_once)). All features are read by one request.
 options:
   state:
-    description: V(absent) takes the play's clusters out; a feature that this inventory switched on and that nobody is left in goes.
+    description:
+      - V(absent) takes the play's clusters out; a feature that this inventory switched on and that nobody is left in goes.
+        C(multiclusteringress) goes with its config cluster.
     type: str
     choices: [present, absent]
     default: present
@@ -81,6 +85,15 @@ states:
   returned: success
   type: dict
   sample: {multiclusterservicediscovery: active}
+mesh_states:
+  description: By membership, what C(servicemesh) said of the play's managed clusters when it was read; empty where it was changed.
+  returned: success
+  type: dict
+warnings:
+  description: What multi-cluster services and ingress say against members of this inventory.
+  returned: success
+  type: list
+  elements: str
 kept:
   description: Features that were left on, and why.
   returned: success

@@ -13,12 +13,18 @@ description:
   - Makes one Cloud Router with NAT for each VPC and region that holds private nodes of the fleet and has none. C(google.cloud)
     has no module for it.
   - A router of others that has NAT for the same VPC and region serves as well, and is never changed.
+  - Where clusters of another VPC have authorized networks that must let these nodes through, an address is reserved for the
+    NAT, so that it is known before the clusters are made; a router of this fleet that took any address is changed to it.
 options:
   state:
-    description: V(absent) removes the routers that this fleet made, in regions where none of its clusters stays.
+    description: V(absent) removes the routers and addresses that this fleet made, in regions where none of its clusters stays.
     type: str
     choices: [present, absent]
     default: present
+  enable_apis:
+    description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait for Google.
     type: int
@@ -64,4 +70,8 @@ requests:
   description: How many requests were sent to Google.
   returned: success
   type: int
+egress:
+  description: The addresses, as lists of ranges, of each NAT that others must know, by C(project/network/region).
+  returned: success
+  type: dict
 """

@@ -16,10 +16,20 @@ description:
   - Ranges come from the model. One that overlaps a foreign subnet of the same VPC is refused with the variable's name.
 options:
   state:
-    description: V(absent) returns what this fleet made and does not need any more.
+    description:
+      - V(absent) returns what this fleet made and does not need any more. A VPC that holds something of others is not
+        among it; RV(failures) names what that is.
     type: str
     choices: [present, absent]
     default: present
+  enable_apis:
+    description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds to wait until an API that was switched on answers.
+    type: int
+    default: 300
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
   - mesh.fleet.fleet_google
@@ -82,6 +92,11 @@ subnets:
   type: dict
 firewalls:
   description: Firewall rules to make, change or remove.
+  returned: success
+  type: list
+  elements: dict
+stale:
+  description: Firewall rules of this fleet that others take the place of, to remove.
   returned: success
   type: list
   elements: dict

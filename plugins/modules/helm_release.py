@@ -53,10 +53,6 @@ options:
     description: A cluster of the fleet. Empty is the host.
     type: str
     default: ""
-  helm:
-    description: Path of a Helm 3 binary. Empty takes the artifacts' one, else the one on PATH.
-    type: str
-    default: ""
   timeout:
     description: Seconds for one operation of Helm.
     type: int
@@ -64,10 +60,7 @@ options:
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
-requirements:
-  - kubernetes-asyncio
-  - kubernetes.core
-  - Helm 3
+  - mesh.fleet.fleet_helm
 """
 
 EXAMPLES = r"""

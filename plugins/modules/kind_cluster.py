@@ -24,15 +24,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  engine:
-    description: Container engine; V(auto) takes the first that answers.
-    type: str
-    choices: [auto, podman, docker]
-    default: auto
-  bin:
-    description: Folder with the program C(kind); that of the artifacts when empty.
-    type: path
-    default: ""
   image:
     description: The node image; needed to make a cluster.
     type: str
@@ -40,6 +31,8 @@ options:
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_local
+  - mesh.fleet.fleet_local.kind
 """
 
 EXAMPLES = r"""

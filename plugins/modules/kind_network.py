@@ -20,18 +20,11 @@ options:
     description:
       - V(absent) removes the fleet's network, its folder of state when all its clusters are of provider C(kind), and
         puts back settings of the machine when no fleet is left. It does nothing while a cluster of the fleet is there.
+      - When the play holds all the fleet's kind clusters, the fleet goes as a whole, with clusters of it that the inventory
+        no longer names.
     type: str
     choices: [present, absent]
     default: present
-  engine:
-    description: Container engine; V(auto) takes the first that answers.
-    type: str
-    choices: [auto, podman, docker]
-    default: auto
-  bin:
-    description: Folder with the program C(kind); that of the artifacts when empty.
-    type: path
-    default: ""
   files:
     description: Folder C(files) of role kind_cluster.
     type: path
@@ -44,9 +37,17 @@ options:
     description: Seconds to wait for a node to be Ready.
     type: int
     default: 180
+  remove_strays:
+    description:
+      - Whether to remove clusters of this fleet that run on this machine, and that the inventory does not name.
+      - Without it they are named in a warning, and stay until the whole fleet goes.
+    type: bool
+    default: false
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
+  - mesh.fleet.fleet_local
+  - mesh.fleet.fleet_local.kind
 """
 
 EXAMPLES = r"""

@@ -18,14 +18,21 @@ description:
   - Runs once for the fleet (C(run_once)), after C(gke_fleet_feature).
 options:
   state:
-    description: V(absent) takes our setting out of C(asm-options).
+    description:
+      - V(absent) takes our setting out of C(asm-options).
+      - V(checked) changes nothing. A cluster in which another istiod runs is in RV(failures), because Google's control plane goes
+        beside none.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, checked]
     default: present
   memberships:
     description:
       - By host, the full name of the membership, as C(gke_membership) returns it. A host that is missing here has the one that
         the inventory names.
+    type: dict
+    default: {}
+  seen:
+    description: What C(gke_fleet_feature) returned as C(mesh_states). Where all are active in it, Google is not asked again.
     type: dict
     default: {}
   timeout:

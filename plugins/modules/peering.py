@@ -48,6 +48,13 @@ options:
     description: Whether to wait for that. Without it nothing proves that the edges work.
     type: bool
     default: true
+  restart_blocked_istiod:
+    description:
+      - Whether to restart an istiod whose queue of remote secrets does not move. Istio 1.31 hangs, as a rule for good, when
+        a cluster is removed whose API never answered this istiod; remote secrets written after that are not taken in.
+      - It is a rolling restart of its Deployment, shown as a change, with a warning that says what was seen.
+    type: bool
+    default: true
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action

@@ -12,7 +12,8 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - O(part=data) checks the variables of every cluster of the inventory and reports all problems together, each with
     host, variable, value, what is wrong with it and what would be right. It reads data only, and the whole inventory
-    whatever C(--limit) says. Run it once. Ten thousand clusters take seconds.
+    whatever C(--limit) says, with the contents of C(mesh_exports) and C(front_door_routes). Run it once. Ten thousand
+    clusters take seconds.
   - O(part=machine) checks that this machine has memory, disk and limits for the local clusters of the play that are
     not there yet. Run it once.
   - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) is reached and takes

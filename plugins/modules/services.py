@@ -14,7 +14,7 @@ description:
     the clusters that may call them, where their name is C(name.namespace.svc.clusterset.local).
   - On GKE that is multi-cluster services, a ServiceExport of C(net.gke.io), and the ServiceImport that Google makes of it. Google
     brings an import to every cluster of the set that has the namespace; C(to) says where it is waited for.
-  - Clusters of other providers are named in RV(not_served).
+  - Clusters of other providers are named in RV(not_served). A Service without pods of its own (ExternalName) is refused.
   - Runs once for the fleet (C(run_once)). An export that somebody else made is left alone.
 options:
   state:
@@ -73,6 +73,11 @@ not_served:
   description: By cluster, why it takes no part.
   returned: success
   type: dict
+warnings:
+  description: Services that nobody has, and those that clusters offer with different ports.
+  returned: success
+  type: list
+  elements: str
 failures:
   description: By cluster, what failed, as text. It does not fail the task; the role fails that host.
   returned: success

@@ -15,6 +15,8 @@ description:
   - Nothing is written to a cluster unless all checks pass for it. One that is refused, or does not answer, is told in
     RV(failures); the others finish. Fail that host in a task of its own.
   - A running istiod is made to load a renewed signer at once, and is waited for.
+  - Clusters whose control plane Google runs are left out, because Google's CA signs there. Where the play has no others, nothing
+    is made, the root neither.
 options:
   state:
     description:

@@ -13,6 +13,8 @@ description:
   - Checks that the answer comes from that cluster and names the caller's identity, and that pairs which the peering graph
     keeps apart cannot talk.
   - Compares what istiods, proxies and objects say; clusters synced, endpoints, gateways, roots, certificates, labels, names.
+  - What an istiod tells of itself cannot be asked of a control plane that Google runs. There it is skipped, which is said; calls
+    between such clusters are made, and the identity is the one that Google's CA signs, C(<fleet project>.svc.id.goog).
   - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
     the hosts it concerns. Writes C(verify.json), C(junit.xml) and C(table.txt).
 options:
@@ -33,12 +35,18 @@ options:
     description: Namespace of the sample pair, which is called too where it runs.
     type: str
     default: istio-apps
+  gateways_namespace:
+    description: Namespace of the gateways, as the role gateways takes it. Empty is its default.
+    type: str
+    default: ""
   directory:
     description: Where the results go. Empty is C(verify) below the fleet's folder.
     type: path
     default: ""
   timeout:
-    description: Seconds in which every call and every view must come right.
+    description:
+      - Seconds in which every call and every view must come right.
+      - Three times as many in a fleet with control planes that Google runs, which take in new services slowly.
     type: int
     default: 90
   call_timeout:

@@ -9,10 +9,10 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import our_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import CREATED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import CREATED
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["PRUNED", "RELEASE", "is_created", "leave_namespaces", "release_record", "stale_releases"]
+__all__ = ["PRUNED", "PRUNED_OLDER", "RELEASE", "is_created", "leave_namespaces", "release_record", "stale_releases"]
 
 RELEASE = "mesh.fleet/release"
 
@@ -36,6 +36,11 @@ PRUNED: tuple[tuple[str, str], ...] = (
     ("telemetry.istio.io/v1", "Telemetry"),
     *(("gateway.networking.k8s.io/v1", kind) for kind in ("Gateway", "GRPCRoute", "HTTPRoute")),
 )
+
+PRUNED_OLDER = tuple(
+    (api.replace(".istio.io/v1", ".istio.io/v1beta1"), kind) for api, kind in PRUNED if api.endswith(".istio.io/v1")
+)
+"""The same objects where Google has installed CRDs that do not know v1 yet."""
 
 _LEFT_BY_OTHERS = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt")
 _LOOKED_AT = (
@@ -82,9 +87,22 @@ async def stale_releases(kube: t.Any, keep: t.Container[tuple[str, str]]) -> lis
 
 
 async def leave_namespaces(
-    kube: t.Any, keep: t.Container[str], *, dry_run: bool, timeout: float
+    kube: t.Any,
+    keep: t.Container[str],
+    *,
+    dry_run: bool,
+    timeout: float,
+    labels: t.Mapping[str, str] | None = None,
+    ours: t.Callable[[t.Mapping[str, t.Any]], bool] = lambda obj: False,
 ) -> tuple[list[Change], list[str]]:
     """Remove the namespaces that are ours and empty; take our labels off those that are not.
+
+    Args:
+        keep: names of namespaces that stay as they are.
+        dry_run: only say what would be done.
+        timeout: seconds until they must be gone.
+        labels: by which namespaces and objects are known as ours; None for those of apps.
+        ours: further objects that do not keep a namespace.
 
     Returns:
         The changes, and what was kept and why.
@@ -92,11 +110,12 @@ async def leave_namespaces(
     changes: list[Change] = []
     kept: list[str] = []
     removed: list[str] = []
-    for namespace in await kube.list("v1", "Namespace", labels=our_labels()):
+    marks = our_labels() if labels is None else labels
+    for namespace in await kube.list("v1", "Namespace", labels=marks):
         name = str(namespace["metadata"]["name"])
         if name in keep or namespace["metadata"].get("deletionTimestamp"):
             continue
-        foreign = await _foreign(kube, name) if is_created(namespace) else []
+        foreign = await _foreign(kube, name, marks, ours) if is_created(namespace) else []
         if is_created(namespace) and not foreign:
             changes.append(await kube.delete("v1", "Namespace", name, dry_run=dry_run))
             removed.append(name)
@@ -112,9 +131,10 @@ async def leave_namespaces(
     return changes, kept
 
 
-async def _foreign(kube: t.Any, namespace: str) -> list[str]:
+async def _foreign(
+    kube: t.Any, namespace: str, marks: t.Mapping[str, str], ours: t.Callable[[t.Mapping[str, t.Any]], bool]
+) -> list[str]:
     """Objects that neither this project, nor Istio, nor Kubernetes put there."""
-    ours = our_labels()
     found = []
     for listed in await asyncio.gather(*(kube.list(*kind, namespace=namespace) for kind in _LOOKED_AT)):
         for obj in listed:
@@ -124,7 +144,8 @@ async def _foreign(kube: t.Any, namespace: str) -> list[str]:
                 meta["name"] in _LEFT_BY_OTHERS
                 or meta.get("ownerReferences")
                 or meta.get("deletionTimestamp")
-                or all(labels.get(key) == value for key, value in ours.items())
+                or all(labels.get(key) == value for key, value in marks.items())
+                or ours(obj)
                 or (obj["kind"] == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")
             ):
                 continue

@@ -18,10 +18,19 @@ RESTARTED = "mesh.fleet/restarted-for-sidecar"
 _RESTART_MANAGER = "mesh.fleet-restart"
 
 
-async def all_ready(kube: t.Any, workloads: t.Sequence[Workload], *, restart: bool) -> None:
-    """Wait for all workloads at once; ``restart`` makes pods anew that lack a sidecar. Raises FleetError."""
+async def all_ready(
+    kube: t.Any, workloads: t.Sequence[Workload], *, restart: bool, stage: str = "control_plane"
+) -> None:
+    """Wait for all workloads at once.
+
+    Args:
+        restart: make pods anew that lack a sidecar.
+        stage: which brings what injects sidecars here.
+
+    Raises FleetError.
+    """
     await _all(_wait(kube, workload) for workload in workloads)
-    await _all(_sidecars(kube, workload, restart) for workload in workloads)
+    await _all(_sidecars(kube, workload, restart, stage) for workload in workloads)
 
 
 async def of_release(kube: t.Any, app: App) -> list[Workload]:
@@ -93,7 +102,7 @@ def _advice(error: FleetError, workload: Workload) -> str:
     return "look at the pods' events, or raise wait_timeout; then run again"
 
 
-async def _sidecars(kube: t.Any, workload: Workload, restart: bool) -> None:
+async def _sidecars(kube: t.Any, workload: Workload, restart: bool, stage: str) -> None:
     """Pods that were made while no sidecar could be injected stay without one until they are made anew."""
     manifest = workload.manifest
     spec = manifest.get("spec") or {}
@@ -118,7 +127,7 @@ async def _sidecars(kube: t.Any, workload: Workload, restart: bool) -> None:
         if not bare:
             return
     hooks = await kube.list("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
-    injectors = [h for h in hooks if (h["metadata"].get("labels") or {}).get("app") == "sidecar-injector"]
+    injectors = [h for h in hooks if _injects(h)]
     raise FleetError(
         f'pods of app "{workload.app}" have no sidecar, though inject is true',
         cluster=kube.cluster,
@@ -133,6 +142,12 @@ async def _sidecars(kube: t.Any, workload: Workload, restart: bool) -> None:
             f"kubectl -n {meta['namespace']} rollout restart {manifest['kind'].lower()}/{meta['name']}, "
             "or run again with -e apps_restart_unsidecared=true"
             if injectors
-            else f"run the control_plane stage with --limit {kube.cluster}, then this one again"
+            else f"run the {stage} stage with --limit {kube.cluster}, then this one again"
         ),
     )
+
+
+def _injects(hook: t.Mapping[str, t.Any]) -> bool:
+    """Whether a webhook makes sidecars: one of Istio's chart by its label, one of Google's by its name."""
+    meta = hook["metadata"]
+    return (meta.get("labels") or {}).get("app") == "sidecar-injector" or str(meta["name"]).startswith("istiod-asm")

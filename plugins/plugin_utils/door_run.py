@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door, Route
@@ -15,6 +16,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members impo
 from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import (
     API,
     KINDS,
+    STANDS_ON,
+    STATIC_IP,
+    differing,
     door_objects,
     vip_condition,
 )
@@ -24,6 +28,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 __all__ = ["DoorRun"]
 
 PART = "front_door"
+FLEET_LABEL = "mesh.fleet/fleet"
+"""Several fleets may share a config cluster: each keeps to its own door."""
 INGRESS = "MultiClusterIngress"
 _CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _CRD_NAME = "multiclusteringresses.networking.gke.io"
@@ -44,6 +50,7 @@ class DoorRun:
         door: what the user wants; without routes it is taken away.
         dry_run: plan only.
         diff: whether changes show what they change.
+        say: takes a line of progress.
     """
 
     def __init__(
@@ -55,28 +62,86 @@ class DoorRun:
         *,
         dry_run: bool = False,
         diff: bool = True,
+        say: t.Callable[[str], None] = lambda line: None,
     ) -> None:
         self.fleet, self.members, self.kube, self.door = fleet, members, kube, door
-        self.dry_run, self.diff = dry_run, diff
+        self.dry_run, self.diff, self.say = dry_run, diff, say
+        self.owner = {**owner_labels(PART), FLEET_LABEL: fleet.name}
         self.served: dict[str, list[str]] = {}
         """By backend, the clusters that have its Service."""
+        self.services: dict[str, t.Mapping[str, t.Any]] = {}
+        """The live Service of each backend."""
+        self.warnings: list[str] = []
 
-    async def place(self, address: str) -> list[Change]:
-        """Apply what is wanted and remove what is not any more; ``address`` as the objects name the reserved one."""
-        owner = owner_labels(PART)
+    async def prepare(self) -> None:
+        """Everything that may be wrong, before anything is made or reserved: routes to nothing, kinds that are
+        missing, objects of somebody else."""
+        if self.door.routes and not self.services:
+            self.services = await self._services()
+            await self._ready()
+            await self._refuse_strangers(door_objects(self.door, self.services, self._links(), ""))
+
+    async def place(self, address: str, ip: str = "") -> list[Change]:
+        """Apply what is wanted and remove what is not any more; ``address`` as the objects name the reserved one,
+        which is ``ip``."""
+        await self.prepare()
         objects: list[dict[str, t.Any]] = []
         changes: list[Change] = []
         if self.door.routes:
-            services = await self._services()
-            await self._ready()
-            objects = door_objects(self.door, services, self._links(), address)
-            changes += await self.kube.apply(objects, labels=owner, dry_run=self.dry_run, diff=self.diff)
+            objects = door_objects(self.door, self.services, self._links(), address, ip)
+            changes += await self.kube.apply(objects, labels=self.owner, dry_run=self.dry_run, diff=self.diff)
         for kind in KINDS:
             # The ingress first: Google lets go of a service only when nothing refers to it.
             changes += await self.kube.prune(
-                objects, labels=owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=_GONE_SECONDS
+                objects, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=_GONE_SECONDS
             )
         return changes
+
+    async def held(self, reference: str) -> str:
+        """The address of a door that stands already on the reserved one which ``reference`` names; "" if none does.
+
+        An address in use cannot be given back, so Google need not be asked whether it is still reserved.
+        """
+        live = await self.kube.get(API, INGRESS, self.door.name, self.door.namespace) or {}
+        notes = (live.get("metadata") or {}).get("annotations") or {}
+        vip = str((live.get("status") or {}).get("VIP") or "")
+        return vip if (notes.get(STATIC_IP), notes.get(STANDS_ON)) == (reference, vip) else ""
+
+    async def sweep(self, hosts: t.Iterable[str]) -> list[Change]:
+        """Remove what an earlier run placed in another config cluster. Google has taken its hands off it there, so
+        nobody waits; a cluster that cannot be asked is told in ``warnings``."""
+
+        async def one(host: str) -> list[Change]:
+            connection = self.fleet.clusters[host].connection
+            try:
+                async with Kube.connect(connection, cluster=host, absent_ok=True) as kube:
+                    return await kube.prune([], labels=self.owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
+            except FleetError as error:
+                self.warnings.append(f"{host} was not asked for objects of an earlier front door: {error.what}")
+                return []
+
+        return [change for some in await asyncio.gather(*map(one, hosts)) for change in some]
+
+    async def _refuse_strangers(self, objects: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """Never write over what somebody else made under the same name: the next run would remove it as ours."""
+        theirs = []
+        for obj in objects:
+            name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+            live = await self.kube.get(obj["apiVersion"], obj["kind"], name, namespace)
+            labels = ((live or {}).get("metadata") or {}).get("labels") or {}
+            if live is not None and (labels.get(PART_OF), labels.get(FLEET_LABEL)) != (PART, self.fleet.name):
+                fleet = labels.get(FLEET_LABEL)
+                theirs.append(f"{obj['kind']} {namespace}/{name}{f' of fleet {fleet}' if fleet else ''}")
+        if theirs:
+            raise FleetError(
+                "objects of these names are somebody else's",
+                cluster=self.kube.cluster,
+                obj=theirs[0] if len(theirs) == 1 else "",
+                seen=", ".join(theirs),
+                means="the front door would write over them, and remove them one day",
+                next_step="remove or rename them, or choose another front_door_name; to hand them over, label them "
+                + ",".join(f"{key}={value}" for key, value in self.owner.items()),
+            )
 
     def _links(self) -> dict[str, list[str]]:
         """Links only where the user chose clusters: without any, new clusters join by themselves."""
@@ -106,6 +171,8 @@ class DoorRun:
                     next_step="bring the service there, or correct clusters in front_door_routes; then run again",
                 )
             found[name] = has[0][1] if has else self._planned(route)
+            said = differing(route.service, dict(has))
+            self.warnings += [said] if said else []
         return found
 
     @staticmethod
@@ -158,7 +225,10 @@ class DoorRun:
         name, namespace = self.door.name, self.door.namespace
         until = vip_condition(ip)
         try:
-            live = await self.kube.wait(API, INGRESS, name, namespace, until=until, timeout=timeout)
+            live = await self.kube.get(API, INGRESS, name, namespace)
+            if not until(live)[0]:
+                self.say(f"  {self.kube.cluster}: waiting for the front door's address (up to ten minutes at first)")
+                live = await self.kube.wait(API, INGRESS, name, namespace, until=until, timeout=timeout)
         except FleetError as error:
             raise FleetError(
                 f"the front door has no address after {timeout:g} s",
@@ -173,10 +243,15 @@ class DoorRun:
     async def _events(self) -> list[str]:
         """What was said last about our objects."""
         kinds = {kind for _api, kind in KINDS}
-        events = await self.kube.list("v1", "Event", namespace=self.door.namespace)
-        said = [
-            f"{e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}"
-            for e in events
-            if e.get("type") == "Warning" and (e.get("involvedObject") or {}).get("kind") in kinds
-        ]
-        return said[-3:]
+        names = {self.door.name, *self.door.backends()}
+        with contextlib.suppress(FleetError):
+            events = await self.kube.list("v1", "Event", namespace=self.door.namespace)
+            warnings = [e for e in events if e.get("type") == "Warning" and _about(e, kinds, names)]
+            warnings.sort(key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
+            return [f"{e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}" for e in warnings[-3:]]
+        return []
+
+
+def _about(event: t.Mapping[str, t.Any], kinds: set[str], names: set[str]) -> bool:
+    involved = event.get("involvedObject") or {}
+    return involved.get("kind") in kinds and involved.get("name") in names

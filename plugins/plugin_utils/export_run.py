@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import (
     IMPORT_KIND,
     Export,
     import_ready,
+    offer,
     service_export,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
@@ -37,6 +38,7 @@ class ExportRun:
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds until every import must be there; 0 does not wait.
+        say: takes a line of progress.
     """
 
     def __init__(
@@ -48,15 +50,18 @@ class ExportRun:
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 600,
+        say: t.Callable[[str], None] = lambda line: None,
     ) -> None:
         self.fleet, self.exports = fleet, exports
-        self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
+        self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
         self.here = [name for name in play if fleet.clusters[name].provider == "gke"]
         self.elsewhere = [name for name in play if fleet.clusters[name].provider != "gke"]
         self.changes: list[Change] = []
         self.imports: list[dict[str, str]] = []
         """What arrived where: C(service), C(cluster), C(address)."""
         self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
+        self.offers: dict[str, dict[str, str]] = {export.service: {} for export in exports}
+        """By service and cluster, what that cluster's Service offers, in words."""
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
         self.kubes: dict[str, Kube] = {}
@@ -72,11 +77,14 @@ class ExportRun:
     async def run(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             for name in self.here:
-                kube = Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=self.dry_run)
+                # Where nothing is to be exported, a cluster that is gone has nothing left either.
+                gone_ok = self.dry_run or not self.exports
+                kube = Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=gone_ok)
                 async with self._guard(name):
                     self.kubes[name] = await stack.enter_async_context(kube)
             await asyncio.gather(*(self._guarded(name, self._export(kube)) for name, kube in self.kubes.items()))
             nobody = [e for e in self.exports if not self.sources[e.service]]
+            self.warnings += [said for e in self.exports if (said := self._conflict(e))]
             if self.timeout and not self.dry_run:
                 arriving = [e for e in self.exports if self.sources[e.service]]
                 await asyncio.gather(
@@ -88,12 +96,13 @@ class ExportRun:
     # -- exporting -----------------------------------------------------------------------------
 
     async def _export(self, kube: Kube) -> None:
-        found = await asyncio.gather(*(self._runs(kube, export) for export in self.exports))
-        mine = [export for export, runs in zip(self.exports, found, strict=True) if runs]
-        if mine:
+        found = await asyncio.gather(*(self._service(kube, export) for export in self.exports))
+        mine = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
+        good = [export for export, service in mine if self._exportable(kube, export, service)]
+        if good:
             await self._crd(kube, EXPORT_KIND[1])
         ours, owner = [], owner_labels(PART)
-        for export in mine:
+        for export in good:
             live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
             labels = ((live or {}).get("metadata") or {}).get("labels") or {}
             if live is None or labels.get(PART_OF) == PART:
@@ -103,21 +112,44 @@ class ExportRun:
                 self.changes.append(Change(kube.cluster, EXPORT_KIND[1], export.name, UNCHANGED, export.namespace))
         self.changes += await kube.apply(ours, labels=owner, dry_run=self.dry_run, diff=self.diff)
         self.changes += await kube.prune(ours, labels=owner, kinds=[EXPORT_KIND], dry_run=self.dry_run, diff=self.diff)
-        for export in mine:
+        for export in good:
             self.sources[export.service].append(kube.cluster)
 
     @staticmethod
-    async def _runs(kube: Kube, export: Export) -> bool:
-        """Whether the cluster has the Service itself: a stub of ours has the name only, its pods are elsewhere."""
+    async def _service(kube: Kube, export: Export) -> t.Mapping[str, t.Any] | None:
+        """The cluster's own Service: a stub of ours has the name only, its pods are elsewhere."""
         service = await kube.get("v1", "Service", export.name, export.namespace)
         labels = ((service or {}).get("metadata") or {}).get("labels") or {}
         selector = ((service or {}).get("spec") or {}).get("selector")
-        if service is None:
-            return False
-        if labels.get(MANAGED_BY) != "mesh.fleet" or not selector:
-            return True
+        if service is None or labels.get(MANAGED_BY) != "mesh.fleet" or not selector:
+            return service
         pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
-        return bool(pods)
+        return service if pods else None
+
+    def _exportable(self, kube: Kube, export: Export, service: t.Mapping[str, t.Any]) -> bool:
+        """Whether it may be exported; if not, that is this cluster's failure. What it offers is kept."""
+        spec = service.get("spec") or {}
+        if spec.get("type") == "ExternalName":
+            error = FleetError(
+                f"{export.service} cannot be exported",
+                cluster=kube.cluster,
+                obj=f"Service {export.namespace}/{export.name}",
+                seen=f"type ExternalName ({spec.get('externalName')})",
+                means="an exported service is its pods, and this one has none",
+                next_step="export the service that it points to, or take it out of mesh_exports",
+            )
+            self.failures.setdefault(kube.cluster, []).append(error)
+            return False
+        self.offers[export.service][kube.cluster] = offer(service)
+        return True
+
+    def _conflict(self, export: Export) -> str:
+        """A warning where clusters offer the same service differently."""
+        offers = self.offers[export.service]
+        if len(set(offers.values())) < 2:
+            return ""
+        told = ", ".join(f"{cluster} {what}" for cluster, what in offers.items())
+        return f"{export.service} differs between its clusters ({told}): callers get what the oldest export says"
 
     async def _crd(self, kube: Kube, kind: str) -> None:
         """Google's controller brings the kinds some time after the feature was switched on."""
@@ -156,22 +188,40 @@ class ExportRun:
                 next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
             )
         try:
-            live = await kube.wait(
-                *IMPORT_KIND, export.name, export.namespace, until=import_ready, timeout=self.timeout
-            )
+            live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
+            if not import_ready(live)[0]:
+                self.say(f"  {kube.cluster}: waiting for {export.service} (the first one takes up to five minutes)")
+                live = await kube.wait(
+                    *IMPORT_KIND, export.name, export.namespace, until=import_ready, timeout=self.timeout
+                )
+                self.say(f"  {kube.cluster}: {export.service} has arrived")
         except FleetError as error:
+            source = self.sources[export.service][0]
             raise FleetError(
                 f"{export.service} did not arrive within {self.timeout:g} s",
                 cluster=kube.cluster,
                 obj=f"ServiceImport {export.namespace}/{export.name}",
-                seen=error.seen,
+                seen="; ".join([error.seen, *await self._events(source, export)]),
                 means="the first import takes up to five minutes; after that, the importer lacks "
                 "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
                 next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
-                f"{self.sources[export.service][0]}; then run again",
+                f"{source}; then run again",
             ) from error
         address = import_ready(live)[1]
         self.imports.append({"service": export.service, "cluster": kube.cluster, "address": address})
+
+    async def _events(self, source: str, export: Export) -> list[str]:
+        """What was said last of the export, where it was made."""
+        with contextlib.suppress(FleetError):
+            events = await self.kubes[source].list("v1", "Event", namespace=export.namespace)
+            about = {"kind": EXPORT_KIND[1], "name": export.name}
+            said = [
+                f"{source} says {e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}"
+                for e in events
+                if e.get("type") == "Warning" and about.items() <= (e.get("involvedObject") or {}).items()
+            ]
+            return said[-2:]
+        return []
 
     @contextlib.asynccontextmanager
     async def _guard(self, name: str) -> t.AsyncIterator[None]:

@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected
 from ansible_collections.mesh.fleet.plugins.module_utils._local.command import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.variables import PREFIXES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import Unreadable, plain, read_variables
 
@@ -70,10 +71,12 @@ class FleetAction(ActionBase):
         _DISPLAY.display(text)
 
     def read_fleet(
-        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters"
+        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
     ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
-        """The variables of every cluster of the inventory, whatever ``--limit`` says, and what could not be read."""
-        return read_variables(task_vars["hostvars"], task_vars["groups"].get(group, []), self._templar)
+        """The variables of every cluster of the inventory, whatever ``--limit`` says, and what could not be read;
+        with those whose names begin with one of ``more`` too."""
+        hosts = task_vars["groups"].get(group, [])
+        return read_variables(task_vars["hostvars"], hosts, self._templar, (*PREFIXES, *more))
 
     def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
         """The fleet as the whole inventory describes it, whatever ``--limit`` says."""

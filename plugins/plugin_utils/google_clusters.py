@@ -35,8 +35,10 @@ class Part:
 class GoogleClusterAction(FleetAction):
     """An action that runs once for the fleet's GKE clusters, project by project."""
 
-    def parts(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> tuple[Fleet, list[Part]]:
-        """The fleet, and its projects that have clusters in the play."""
+    def parts(
+        self, args: dict[str, t.Any], task_vars: dict[str, t.Any], *, whole: bool = False
+    ) -> tuple[Fleet, list[Part]]:
+        """The fleet, and its projects that have clusters in the play; with ``whole`` the others too."""
         fleet = self.fleet(task_vars)
         found = wanted(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
         inside = {str(host) for host in task_vars["ansible_play_hosts"]}
@@ -44,9 +46,9 @@ class GoogleClusterAction(FleetAction):
         for project in dict.fromkeys(w.member.project for w in found.values()):
             everybody = [w for w in found.values() if w.member.project == project]
             play = [w for w in everybody if w.host in inside]
-            if play:
+            if play or (whole and inside & set(found)):
                 given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
-                inventory = options(fleet.clusters[play[0].host])
+                inventory = options(fleet.clusters[(play or everybody)[0].host])
                 google = Google.from_args({**inventory, **given, "project": project})
                 parts.append(Part(project, everybody, play, google))
         return fleet, parts

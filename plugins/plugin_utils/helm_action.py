@@ -9,16 +9,12 @@ import contextlib
 import datetime
 import json
 import os
-import shutil
 import sys
 import tempfile
 import typing as t
 
-import yaml
-
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.charts import Chart, read_chart
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.charts import read_chart
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm_errors import explain
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.releases import (
     INSTALL,
     REMOVE,
@@ -30,62 +26,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.releases import (
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import (
-    CHANGED,
-    CREATED,
-    REMOVED,
-    UNCHANGED,
-    Change,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_changes import change_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import helm_binary
 
-__all__ = ["HelmAction", "artifacts_dir", "chart_of", "helm_binary"]
+__all__ = ["HelmAction"]
 
 PENDING_GRACE = 30.0
 """Seconds since its start after which an unfinished Helm operation counts as dead: ours never wait within Helm."""
 HISTORY = 3
 """Revisions that Helm keeps: each holds a whole chart."""
-
-
-def artifacts_dir() -> str:
-    """Where this machine's artifacts are."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(cache, "mesh.fleet", "artifacts")
-
-
-def helm_binary(wanted: str = "") -> str:
-    """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH."""
-    if wanted:
-        found = shutil.which(os.path.expanduser(wanted))
-    else:
-        found = shutil.which("helm", path=os.path.join(artifacts_dir(), "bin")) or shutil.which("helm")
-    if not found:
-        raise FleetError(
-            "Helm is not there",
-            seen=wanted or f"no helm in {artifacts_dir()}/bin, none on PATH",
-            next_step="run the artifacts stage, or name a Helm 3 binary",
-        )
-    return found
-
-
-def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str]:
-    """``(chart, version, repository)`` for the first of ``names`` within ``charts``.
-
-    Args:
-        charts: a folder of charts, an ``https://`` repository, an ``oci://`` address, or "" for the artifacts' folder.
-        names: the chart's names, folder names within a checkout first, its name in a repository last.
-        version: chart version, for a repository only.
-    """
-    if charts.startswith("oci://"):
-        return f"{charts.rstrip('/')}/{names[-1]}", version, ""
-    if charts.startswith(("https://", "http://")):
-        return names[-1], version, charts
-    folder = os.path.expanduser(charts) if charts else os.path.join(artifacts_dir(), "charts")
-    for name in names:
-        for path in (os.path.join(folder, name), os.path.join(folder, f"{name}-{version}.tgz")):
-            if os.path.exists(path):
-                return path, "", ""
-    return os.path.join(folder, names[-1]), "", ""
 
 
 class HelmAction(FleetAction):
@@ -133,7 +84,7 @@ class HelmAction(FleetAction):
                     means="somebody installed Istio here by other means",
                     next_step="choose another mesh_revision beside it, or take it over: control_plane_take_over: true",
                 )
-            change = _change(cluster, release, todo, chart)
+            change = change_of(cluster, release, todo, chart)
             changes.append(change)
             if todo.changes and not self.check_mode:
                 await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
@@ -254,52 +205,3 @@ def _server(connection: Connection) -> dict[str, str]:
     if connection.ca_pem:
         out["certificate-authority-data"] = base64.b64encode(connection.ca_pem.encode()).decode()
     return out
-
-
-def _change(cluster: Cluster, release: Release, todo: Plan, chart: Chart | None) -> Change:
-    if not todo.changes:
-        action = UNCHANGED
-    elif todo.action == REMOVE:
-        action = REMOVED
-    else:
-        action = CREATED if todo.action == INSTALL and not todo.interrupted else CHANGED
-    before = after = ""
-    if todo.changes:
-        record = todo.record
-        if record is not None:
-            before = _shown(record.values, str(record.chart.get("metadata", {}).get("name", "")), record.chart_version)
-        if todo.action != REMOVE:
-            after = _shown(
-                release.values,
-                chart.name if chart else release.chart,
-                chart.version if chart else release.version,
-                todo.why if record is not None else "",
-            )
-    return Change(
-        cluster=cluster.name,
-        kind="Release",
-        name=release.name,
-        namespace=release.namespace,
-        action=action,
-        before=before,
-        after=after,
-    )
-
-
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "privatekey", "private_key", "apikey", "api_key")
-
-
-def _hidden(value: t.Any, name: str = "") -> t.Any:
-    if isinstance(value, t.Mapping):
-        return {key: _hidden(inner, str(key)) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_hidden(inner, name) for inner in value]
-    if isinstance(value, str) and value and any(word in name.lower() for word in _SECRET_WORDS):
-        return "(masked)"
-    return value
-
-
-def _shown(values: t.Mapping[str, t.Any], chart: str, version: str, why: str = "") -> str:
-    head = f"chart: {chart}{f' {version}' if version else ''}\n" + (f"why: {why}\n" if why else "")
-    body = yaml.safe_dump(masked(_hidden(dict(values))), sort_keys=True, default_flow_style=False, allow_unicode=True)
-    return head + "values:\n" + "".join(f"  {line}\n" for line in body.splitlines())

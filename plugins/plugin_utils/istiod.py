@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istiod_view import (
-    RemoteCluster,
     parse_clusterz,
+    parse_managed,
     parse_secret_events,
+    queue_blocked,
     sync_seen,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["await_sync", "debug_page", "istiod_pods", "secret_events"]
+__all__ = ["SyncLeft", "await_sync", "debug_page", "istiod_pods", "metrics_page", "secret_events"]
 
 CONTAINER = "discovery"
 _BETWEEN_LOOKS = 0.3
@@ -54,7 +56,12 @@ async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: 
 
 async def secret_events(kube: t.Any, namespace: str, pod: str) -> int:
     """How many events of remote secrets this istiod has taken in so far."""
-    return parse_secret_events(await _page(kube, namespace, pod, "/metrics", 30))
+    return parse_secret_events(await metrics_page(kube, namespace, pod))
+
+
+async def metrics_page(kube: t.Any, namespace: str, pod: str, timeout: float = 30) -> str:
+    """The text of istiod's metrics page."""
+    return await _page(kube, namespace, pod, "/metrics", timeout)
 
 
 async def _page(kube: t.Any, namespace: str, pod: str, path: str, timeout: float) -> str:
@@ -71,6 +78,17 @@ async def _page(kube: t.Any, namespace: str, pod: str, path: str, timeout: float
     return str(done.stdout)
 
 
+@dataclasses.dataclass(frozen=True)
+class SyncLeft:
+    """What one istiod pod had not done when time was up."""
+
+    pod: str
+    wrong: dict[str, str]
+    """By cluster, what its page said."""
+    blocked: str
+    """What shows that it takes in no remote secret any more; "" when nothing does."""
+
+
 async def await_sync(
     kube: t.Any,
     namespace: str,
@@ -78,15 +96,15 @@ async def await_sync(
     wanted: t.Sequence[str],
     held: t.Container[str],
     timeout: float,
-) -> dict[str, tuple[str, str]]:
-    """Wait until every istiod pod has synced ``wanted`` and lists none that is not in ``held``.
+) -> list[SyncLeft]:
+    """Wait until every istiod pod has synced ``wanted``, lists none that is not in ``held``, and is at work on none.
 
     Args:
         pods: by pod, the count of :func:`secret_events` from which on its view is of what was written; before
             that it may show an old connection as synced. 0 where nothing was written.
 
     Returns:
-        What was still wrong after ``timeout`` seconds, as ``{cluster: (pod, status)}``; empty: all is well.
+        What was still wrong after ``timeout`` seconds; empty: all is well.
     """
     deadline = time.monotonic() + timeout
 
@@ -96,16 +114,20 @@ async def await_sync(
                 return
             await asyncio.sleep(_BETWEEN_LOOKS)
 
-    async def one(pod: str, events: int) -> dict[str, tuple[str, str]]:
+    async def one(pod: str, events: int) -> SyncLeft | None:
         await heard(pod, events)
         while True:
-            view: dict[str, RemoteCluster] = parse_clusterz(await debug_page(kube, namespace, pod, "clusterz"))
+            metrics, page = await asyncio.gather(
+                metrics_page(kube, namespace, pod), debug_page(kube, namespace, pod, "clusterz")
+            )
+            view = parse_clusterz(page)
             done, wrong = sync_seen(view, wanted, held)
-            if done or time.monotonic() >= deadline:
-                return {name: (pod, status) for name, status in wrong.items()}
+            blocked = queue_blocked(view, parse_managed(metrics))
+            if done and not blocked:
+                return None
+            if time.monotonic() >= deadline:
+                return SyncLeft(pod, wrong, blocked)
             await asyncio.sleep(_BETWEEN_LOOKS)
 
-    left: dict[str, tuple[str, str]] = {}
-    for found in await asyncio.gather(*(one(pod, events) for pod, events in pods.items())):
-        left.update(found)
-    return left
+    found = await asyncio.gather(*(one(pod, events) for pod, events in pods.items()))
+    return [left for left in found if left]

@@ -10,7 +10,8 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import load_balancer_address
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import skew
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.versions import skew
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import is_election
@@ -47,7 +48,8 @@ async def check_skew(fleet: Fleet, tag: str) -> tuple[dict[str, dict[str, str]],
         except FleetError:
             return None
 
-    primaries = fleet.primaries()
+    # Google chooses the version of what it runs.
+    primaries = [cluster for cluster in fleet.primaries() if not is_managed(cluster)]
     answers = await asyncio.gather(*(look(cluster) for cluster in primaries))
     found = {c.name: versions for c, versions in zip(primaries, answers, strict=True) if versions}
     silent = [c.name for c, versions in zip(primaries, answers, strict=True) if versions is None]

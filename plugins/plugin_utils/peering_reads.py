@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address import PeerServer, peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.remote_secrets import Peer
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -26,7 +27,6 @@ TOKEN_SECRET = f"{ACCOUNT}-istio-remote-secret-token"
 """The name istioctl gives it, so that both use the same one."""
 PLANNED = "planned"
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LABELS = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": "peering"}
 
 
 async def read_peer(
@@ -89,7 +89,7 @@ async def _static_token(kube: t.Any, namespace: str, dry_run: bool) -> tuple[str
         "metadata": {
             "name": TOKEN_SECRET,
             "namespace": namespace,
-            "labels": _LABELS,
+            "labels": owner_labels("peering"),
             "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
         },
         "type": "kubernetes.io/service-account-token",

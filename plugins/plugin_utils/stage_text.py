@@ -82,13 +82,18 @@ def failure_text(data: t.Mapping[str, t.Any], *, host: str, prefix: str = "", ta
 
 
 def recap_lines(
-    counts: t.Mapping[str, t.Mapping[str, int]], failed: t.Mapping[str, tuple[str, str]], *, check: bool = False
+    counts: t.Mapping[str, t.Mapping[str, int]],
+    failed: t.Mapping[str, tuple[str, str]],
+    stopped: t.Mapping[str, tuple[str, str]] | None = None,
+    *,
+    check: bool = False,
 ) -> list[tuple[str, str]]:
     """One line a host and, where some failed, how to go on.
 
     Args:
         counts: Ansible's summary per host (``changed``, ``failures``, ``unreachable``, ``rescued``).
         failed: per failed host ``(stage, task)``.
+        stopped: per host for which the run did not go on though nothing failed on it: ``(stage, why)``.
         check: whether this was a check run.
 
     Returns:
@@ -110,6 +115,10 @@ def recap_lines(
             verdict = "failed" if count.get("failures") else "unreachable"
             where = f" in {stage}: {task}" if stage else ""
             lines.append((f"{host:<{width}}  {verdict}{where}{tail}", "failed"))
+            again.append(host)
+        elif stopped and host in stopped:
+            stage, why = stopped[host]
+            lines.append((f"{host:<{width}}  stopped in {stage}: {why}{tail}", "failed"))
             again.append(host)
         else:
             lines.append((f"{host:<{width}}  ok{tail}", "changed" if changed else "ok"))

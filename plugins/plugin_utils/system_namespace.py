@@ -8,12 +8,12 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import CREATED, system_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import CREATED, MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import system_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["ensure_namespace", "is_election", "leave_namespace"]
 
-_OURS = "mesh.fleet"
 _LEFT_BY_ISTIO = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt", "istio-ca-secret")
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 _LOOKED_AT = (
@@ -85,7 +85,7 @@ async def _foreign(kube: t.Any, namespace: str) -> list[str]:
                 meta["name"] in _LEFT_BY_ISTIO
                 or meta.get("ownerReferences")
                 or meta.get("deletionTimestamp")
-                or marks.get("app.kubernetes.io/managed-by") == _OURS
+                or marks.get(MANAGED_BY) == MANAGER
                 or marks.get("istio.io/config") == "true"
                 or is_election(obj)
                 or (kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")

@@ -13,12 +13,9 @@ import typing as t
 from cryptography import x509
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import Policy, bundle_with, sign
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import (
-    SigningChain,
-    check_root,
-    verify_chain,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import check_root, verify_chain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
 

@@ -10,11 +10,14 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import gateways_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istiod_view import (
     parse_clusterz,
     parse_networkz,
     parse_shards,
+    parse_trust_domains,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.proxy_view import endpoints_of, parse_secrets
@@ -22,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.sample import PO
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateway_services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod import debug_page, istiod_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import running_versions
 
@@ -54,23 +58,31 @@ async def find_pods(kube: t.Any, found: Facts, sample_namespace: str) -> None:
                 found.producer_clusters = True
 
 
-async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
-    """Fill ``found``; what cannot be read at all is said in ``found.problem``."""
+async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, gateways: str = "") -> None:
+    """Fill ``found``; what cannot be read at all is said in ``found.problem``.
+
+    ``gateways`` is the namespace of gateways that the inventory names, "" for the default.
+    """
     try:
         await asyncio.gather(
-            _objects(kube, fleet, found), _istiods(kube, fleet, cluster, found), _proxy_facts(kube, fleet, found)
+            _gateways(kube, gateways_namespace(fleet, cluster, gateways), found),
+            _control_plane(kube, fleet, cluster, found),
+            _istiods(kube, fleet, cluster, found),
+            _proxy_facts(kube, fleet, found),
         )
     except FleetError as error:
         found.problem = f"{error.what}: {error.seen}" if error.seen else error.what
 
 
-async def _objects(kube: t.Any, fleet: Fleet, found: Facts) -> None:
+async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+    """What an istiod of ours is given. Where Google runs the control plane, nothing of this is the inventory's."""
+    if is_managed(cluster):
+        return
     space = fleet.namespace
-    cacerts, config, namespace, services, secrets, versions = await asyncio.gather(
+    cacerts, config, namespace, secrets, versions = await asyncio.gather(
         kube.get("v1", "Secret", "cacerts", space),
         kube.get("v1", "ConfigMap", "istio-ca-root-cert", NAMESPACE if found.probe else space),
         kube.get("v1", "Namespace", space),
-        kube.list("v1", "Service", space, "istio in (eastwestgateway,ingressgateway)"),
         kube.list("v1", "Secret", space, {rs.LABEL: "true"}),
         running_versions(kube, fleet),
     )
@@ -83,8 +95,12 @@ async def _objects(kube: t.Any, fleet: Fleet, found: Facts) -> None:
     if namespace:
         found.namespace_network = (namespace["metadata"].get("labels") or {}).get(NETWORK)
     found.remote_secrets = [(entry.cluster, entry.home) for entry in rs.read_entries(secrets)]
-    for service in services:
-        name, addresses = service["metadata"]["name"], addresses_of(service)
+
+
+async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
+    found.gateway_network, found.gateway_address, found.ingress_address = None, None, ""
+    for name, service in (await find_gateways(kube, namespace)).items():
+        addresses = addresses_of(service)
         if name == EASTWEST:
             found.gateway_network = (service["metadata"].get("labels") or {}).get(NETWORK, "no label")
             found.gateway_address = addresses[0] if addresses else ""
@@ -100,7 +116,8 @@ async def _istiods(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) ->
         clusters, networks, shards = await asyncio.gather(
             *(debug_page(kube, fleet.namespace, pod, page) for page in ("clusterz", "networkz", "endpointShardz"))
         )
-        found.istiods.append(IstiodFacts(pod, parse_clusterz(clusters), parse_networkz(networks), parse_shards(shards)))
+        known = parse_shards(shards), parse_trust_domains(shards)
+        found.istiods.append(IstiodFacts(pod, parse_clusterz(clusters), parse_networkz(networks), *known))
 
 
 async def _proxy_facts(kube: t.Any, fleet: Fleet, found: Facts) -> None:

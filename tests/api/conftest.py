@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One real API server for all tests here."""
+"""One real API server for all tests here, and others for a module that wants its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
 
 from . import control_plane
+from .nodes import Nodes
 
 _NUMBERS = itertools.count(1)
 
@@ -23,6 +24,38 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.
     running = control_plane.start(tmp_path_factory.mktemp("control-plane"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def new_plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.Start]:
+    """Starts API servers by name, which end with the module."""
+    made: list[control_plane.ControlPlane] = []
+
+    def start(name: str) -> control_plane.ControlPlane:
+        made.append(control_plane.start(tmp_path_factory.mktemp(name)))
+        return made[-1]
+
+    yield start
+    for plane in made:
+        plane.stop()
+
+
+@pytest.fixture(scope="module")
+def api(new_plane: control_plane.Start) -> control_plane.ControlPlane:
+    """An API server of the module's own, with controllers: what is left on it can be compared."""
+    running = new_plane("api")
+    running.start_controllers()
+    return running
+
+
+@pytest.fixture
+def nodes(api: control_plane.ControlPlane) -> t.Iterator[None]:
+    """Deployments and gateways of ``api`` become ready."""
+    thread = Nodes(api)
+    thread.start()
+    yield
+    thread.ended.set()
+    thread.join(20)
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
-import datetime
-import ipaddress
 import os
 import shutil
 import signal
@@ -22,9 +20,11 @@ import urllib.request
 from pathlib import Path
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+
+from .authority import Authority, pem_key
 
 ADMIN_TOKEN = "admin-of-the-test-control-plane"
 LIMITED_TOKEN = "somebody-without-any-right-here"
@@ -37,8 +37,7 @@ class Missing(Exception):
 
 def bin_dir() -> Path:
     """Where the built programs are: ``MESH_FLEET_BIN``, else the artifacts' folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("MESH_FLEET_BIN") or os.path.join(cache, "mesh.fleet", "artifacts", "bin"))
+    return Path(os.environ.get("MESH_FLEET_BIN") or artifacts_dir() / "bin")
 
 
 def program(*names: str) -> Path:
@@ -70,54 +69,6 @@ def _write(path: Path, data: bytes) -> Path:
     return path
 
 
-def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
-
-
-class Authority:
-    """A certificate authority of its own for one test control plane."""
-
-    def __init__(self, name: str = "test-ca") -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        self.cert = self._sign(self.name, self.key.public_key(), ca=True)
-
-    @property
-    def pem(self) -> bytes:
-        return self.cert.public_bytes(serialization.Encoding.PEM)
-
-    def _sign(
-        self, subject: x509.Name, key: t.Any, *, ca: bool = False, sans: t.Sequence[x509.GeneralName] = ()
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if sans:
-            builder = builder.add_extension(x509.SubjectAlternativeName(list(sans)), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def issue(self, common_name: str, groups: t.Sequence[str] = (), *, server: bool = False) -> tuple[bytes, bytes]:
-        """``(certificate, key)`` in PEM."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group) for group in groups]
-        names.append(x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name))
-        sans: list[x509.GeneralName] = []
-        if server:
-            sans = [x509.DNSName("kubernetes"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        cert = self._sign(x509.Name(names), key.public_key(), sans=sans)
-        return cert.public_bytes(serialization.Encoding.PEM), _pem_key(key)
-
-
 @dataclasses.dataclass
 class ControlPlane:
     """A running API server and what it takes to reach it."""
@@ -147,6 +98,13 @@ class ControlPlane:
             "--use-service-account-credentials=false",
         )
 
+    def kubectl(self, *args: str, stdin: str | None = None, ok: bool = True) -> str:
+        """What kubectl prints; with ``ok`` it has to succeed."""
+        command = [str(program("kubectl")), f"--kubeconfig={self.kubeconfig}", *args]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or not ok, done.stderr
+        return done.stdout
+
     def _run(self, path: Path, *args: str) -> subprocess.Popen[bytes]:
         log = (self.directory / f"{path.name}.log").open("wb")
         with log:
@@ -167,6 +125,9 @@ class ControlPlane:
         for process in self.processes:
             process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+Start = t.Callable[[str], ControlPlane]
 
 
 def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
@@ -208,7 +169,7 @@ def start(directory: Path) -> ControlPlane:
     }.items():
         _write(directory / f"{name}.crt", pair[0])
         _write(directory / f"{name}.key", pair[1])
-    _write(directory / "sa.key", _pem_key(ec.generate_private_key(ec.SECP256R1())))
+    _write(directory / "sa.key", pem_key(ec.generate_private_key(ec.SECP256R1())))
     _write(
         directory / "tokens.csv",
         f'{ADMIN_TOKEN},admin,admin,"system:masters"\n{LIMITED_TOKEN},limited,limited\n'.encode(),
@@ -244,6 +205,7 @@ def start(directory: Path) -> ControlPlane:
             f"--kubelet-client-key={directory / 'kubelet-client.key'}",
             "--kubelet-preferred-address-types=InternalIP",
             f"--token-auth-file={directory / 'tokens.csv'}",
+            "--enable-bootstrap-token-auth=true",
             "--authorization-mode=RBAC",
             "--anonymous-auth=false",
             "--service-account-issuer=https://kubernetes.default.svc",

@@ -14,58 +14,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Con
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .control_plane import free_port
+from .manifests import config_map, crd, namespace_of, secret
 
 Connect = t.Callable[..., Kube]
-
-
-def namespace_of(name: str) -> dict[str, t.Any]:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def config_map(namespace: str, name: str = "settings", **data: str) -> dict[str, t.Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace},
-        "data": data,
-    }
-
-
-def secret(namespace: str, value: str) -> dict[str, t.Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "credentials", "namespace": namespace},
-        "stringData": {"password": value},
-    }
-
-
-def crd(group: str) -> dict[str, t.Any]:
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "type": "object",
-                            "properties": {
-                                "spec": {"type": "object", "properties": {"size": {"type": "integer"}}},
-                            },
-                        }
-                    },
-                }
-            ],
-        },
-    }
 
 
 def actions(changes: t.Iterable[t.Any]) -> list[str]:
@@ -327,7 +278,7 @@ def test_a_long_list_comes_in_pages(connect: Connect, namespace: str, monkeypatc
             await kube.apply([namespace_of(namespace), *(config_map(namespace, f"n-{i}") for i in range(7))])
             assert len(await kube.list("v1", "ConfigMap", namespace)) == 7
 
-    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.client._PAGE", "3")
+    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.reading._PAGE", "3")
     asyncio.run(run())
 
 

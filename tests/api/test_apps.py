@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -15,23 +14,13 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import artifacts_dir
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
+from .plays import role_play, run_plays
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts"))
-PLAYBOOK = """
-- name: apps
-  hosts: west
-  gather_facts: false
-  connection: local
-  tasks:
-    - name: Apps
-      ansible.builtin.include_role:
-        name: mesh.fleet.apps
-        tasks_from: "{{ tasks_from | default('main') }}"
-"""
 
 Connect = t.Callable[..., Kube]
 
@@ -55,34 +44,31 @@ class Role:
         self.folder = folder
         self.plane = plane
 
-    def __call__(self, *arguments: str, **variables: t.Any) -> Outcome:
-        common = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(self.plane.kubeconfig)}
-        inventory = {
-            "mesh_clusters": {
-                "vars": {**common, "apps_sample": {}, **variables},
-                "hosts": {
-                    "west": {"cluster_context": "admin", "cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
-                    "east": {"cluster_context": "nowhere", "cluster_region": "europe-north1"},
-                },
-            }
+    def __call__(self, *arguments: str, tasks: str = "main", **variables: t.Any) -> Outcome:
+        common = {
+            "ansible_connection": "local",
+            "cluster_provider": "kubeconfig",
+            "cluster_kubeconfig": str(self.plane.kubeconfig),
         }
-        (self.folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
-        (self.folder / "play.yml").write_text(PLAYBOOK)
-        done = subprocess.run(
-            ["ansible-playbook", "-i", "inventory.yml", "play.yml", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORCE_COLOR": "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
+        fleet = {
+            "vars": {**common, "apps_sample": {}, **variables},
+            "hosts": {
+                "west": {"cluster_context": "admin", "cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
+                "east": {"cluster_context": "nowhere", "cluster_region": "europe-north1"},
+            },
+        }
+        done = run_plays(
+            self.folder,
+            fleet,
+            role_play("apps", "west", tasks),
+            *arguments,
+            environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORCE_COLOR": "0"},
         )
-        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         try:
             data = json.loads(done.stdout[done.stdout.index("{") :])
         except ValueError:
-            raise AssertionError(done.stdout + done.stderr) from None
-        return Outcome(done.returncode, data["plays"][0]["tasks"][-1]["hosts"]["west"], done.stdout + done.stderr)
+            raise AssertionError(done.output) from None
+        return Outcome(done.code, data["plays"][0]["tasks"][-1]["hosts"]["west"], done.output)
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def role(tmp_path: Path, plane: control_plane.ControlPlane) -> t.Iterator[Role]:
     running = Role(tmp_path, plane)
     plane.start_controllers()
     yield running
-    gone = running("-e", "tasks_from=absent")
+    gone = running(tasks="absent")
     assert gone.code == 0, gone.output
 
 
@@ -210,7 +196,7 @@ def test_a_namespace_of_others_is_given_back_not_deleted(role: Role, connect: Co
     assert role(apps_list=[app("guest", config("c"), namespace=namespace)]).code == 0
     live = in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace))
     assert live["metadata"]["labels"]["istio-injection"] == "enabled"
-    assert role("-e", "tasks_from=absent").code == 0
+    assert role(tasks="absent").code == 0
     live = in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace))
     assert live["metadata"]["labels"] == {"team": "x", "kubernetes.io/metadata.name": namespace}
     assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "c", namespace)) is None
@@ -220,7 +206,7 @@ def test_objects_of_others_in_our_namespace_keep_it(role: Role, connect: Connect
     assert role(apps_list=[app("host", config("c"), namespace=namespace)]).code == 0
     stranger = {**config("stranger"), "metadata": {"name": "stranger", "namespace": namespace}}
     in_cluster(connect, lambda kube: kube.apply([stranger], manager="somebody"))
-    gone = role("-e", "tasks_from=absent")
+    gone = role(tasks="absent")
     assert gone.code == 0, gone.output
     assert gone.result["kept"] == [f"west: namespace {namespace} holds ConfigMap stranger"]
     assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "stranger", namespace)) is not None

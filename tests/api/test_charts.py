@@ -13,8 +13,10 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model import wiring
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exposure import cross_network_gateway
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import artifacts_dir, chart_of
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
 
 from . import control_plane
 
@@ -105,7 +107,7 @@ def test_an_east_west_gateway_belongs_to_its_network(tmp_path: Path) -> None:
     assert service["metadata"]["labels"]["topology.istio.io/network"] == "west"
     assert [port["port"] for port in service["spec"]["ports"]] == [15021, 15443, 15012, 15017]
     pods = objects["Deployment", wiring.EASTWEST]["spec"]["template"]["metadata"]["labels"]
-    selector = wiring.cross_network_gateway(it, it.clusters["west"])[0]["spec"]["selector"]
+    selector = cross_network_gateway(it, it.clusters["west"])[0]["spec"]["selector"]
     assert selector.items() <= pods.items()
     assert pods["mesh.fleet/part-of"] == "gateways"
 

@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Con
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane
-from .test_apply import namespace_of
+from .manifests import namespace_of
 
 Connect = t.Callable[..., Kube]
 SUCCESS = {"metadata": {}, "status": "Success"}

@@ -8,7 +8,8 @@ Google's controllers are not there: the test does what they would do, when it is
 from __future__ import annotations
 
 import asyncio
-import functools
+import dataclasses
+import time
 import typing as t
 from pathlib import Path
 
@@ -19,36 +20,29 @@ from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionMod
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import EXPORT_KIND, IMPORT_KIND, parse_exports
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door, parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import parse_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
 from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import API
 from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import NAMESPACE, OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils import door_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.door_run import DoorRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.export_run import ExportRun
 
 from . import control_plane
+from .loop import in_loop
 
 KINDS = Path(__file__).resolve().parent.parent / "gcp" / "crds.yml"
 CRDS: list[dict[str, t.Any]] = yaml.safe_load(KINDS.read_text(encoding="utf-8"))["items"]
+CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 SHOP = "shop"
 HOSTS = ("west", "north")
 
 
-def in_loop(test: t.Callable[..., t.Coroutine[t.Any, t.Any, None]]) -> t.Callable[..., None]:
-    @functools.wraps(test)
-    def run(*args: t.Any, **kwargs: t.Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
-
-
 @pytest.fixture(scope="module")
-def planes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, control_plane.ControlPlane]]:
-    started = {name: control_plane.start(tmp_path_factory.mktemp(name)) for name in HOSTS}
-    yield started
-    for plane in started.values():
-        plane.stop()
+def planes(new_plane: control_plane.Start) -> dict[str, control_plane.ControlPlane]:
+    return {name: new_plane(name) for name in HOSTS}
 
 
 @pytest.fixture
@@ -197,6 +191,91 @@ async def test_a_stub_of_ours_is_no_service_to_export(fleet: Fleet) -> None:
     assert actions(run.changes) == ["west ServiceExport orders created"]
 
 
+@in_loop
+async def test_what_differs_between_exporting_clusters_is_said(fleet: Fleet) -> None:
+    await put(fleet, "west", service("orders"))
+    await put(fleet, "north", service("orders", 9090))
+    run = export_run(fleet, ORDERS, timeout=0)
+    await run.run()
+    assert run.failures == {}
+    assert sorted(run.sources["orders.shop"]) == ["north", "west"]
+    (told,) = run.warnings
+    assert "orders.shop differs between its clusters" in told
+    assert "west port 8080 (http)" in told and "north port 9090 (http)" in told
+
+
+@in_loop
+async def test_a_service_without_pods_of_its_own_cannot_be_exported(fleet: Fleet) -> None:
+    alias = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "orders", "namespace": SHOP},
+        "spec": {"type": "ExternalName", "externalName": "orders.example"},
+    }
+    await put(fleet, "west", alias)
+    await put(fleet, "north", service("orders"))
+    run = export_run(fleet, ORDERS, timeout=0)
+    await run.run()
+    assert list(run.failures) == ["west"]
+    assert "type ExternalName (orders.example)" in str(run.failures["west"][0])
+    assert run.sources == {"orders.shop": ["north"]}
+
+
+@in_loop
+async def test_a_headless_service_arrives_without_an_address(fleet: Fleet) -> None:
+    await put(fleet, "west", service("orders", clusterIP="None"))
+    for name in HOSTS:
+        import_of = imported("orders", "")
+        import_of["spec"] = {"type": "Headless", "ports": [{"port": 8080}]}
+        await put(fleet, name, import_of)
+    run = export_run(fleet, ORDERS, timeout=5)
+    await run.run()
+    assert run.failures == {}
+    assert {i["address"] for i in run.imports} == {"headless"}
+
+
+@in_loop
+async def test_a_missing_namespace_is_named_and_the_wait_is_told(fleet: Fleet) -> None:
+    async with on(fleet, "west") as kube:
+        await kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bank"}}])
+        ledger = service("ledger")
+        ledger["metadata"]["namespace"] = "bank"
+        await kube.apply([ledger], manager="somebody-else")
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "ledger.1", "namespace": "bank"},
+            "involvedObject": {"kind": "ServiceExport", "name": "ledger", "namespace": "bank"},
+            "type": "Warning",
+            "reason": "NotVpcNative",
+            "message": "cluster is not VPC-native",
+        }
+        await kube.apply([event])
+    said: list[str] = []
+    run = export_run(fleet, [{"service": "ledger.bank"}], timeout=1, say=said.append)
+    await run.run()
+    assert "its namespace is missing" in str(run.failures["north"][0])
+    assert "leave north out of to in mesh_exports" in run.failures["north"][0].next_step
+    assert "west says NotVpcNative: cluster is not VPC-native" in str(run.failures["west"][0])
+    assert said == ["  west: waiting for ledger.bank (the first one takes up to five minutes)"]
+
+
+@in_loop
+async def test_kinds_that_google_has_not_brought_yet_are_awaited(fleet: Fleet) -> None:
+    await put(fleet, "west", service("orders"))
+    crd = next(c for c in CRDS if c["metadata"]["name"] == "serviceexports.net.gke.io")
+    async with on(fleet, "west") as kube:
+        await kube.delete(*CRD, crd["metadata"]["name"], wait=20)
+        late = export_run(fleet, ORDERS, timeout=0.5)
+        await late.run()
+        assert "GKE's multi-cluster services are not there after 0.5 s" in str(late.failures["west"][0])
+        assert "run the gke_fleet stage" in late.failures["west"][0].next_step
+        run = export_run(fleet, [{"service": "orders.shop", "to": ["fra"]}], timeout=20)
+        await asyncio.gather(run.run(), kube.apply([crd]))
+    assert run.failures == {}
+    assert actions(run.changes) == ["west ServiceExport orders created"]
+
+
 # -- the front door ----------------------------------------------------------------------------
 
 
@@ -307,14 +386,144 @@ async def test_a_route_to_nothing_is_refused_before_anything_is_placed(fleet: Fl
         assert await kube.list(API, "MultiClusterService") == []
 
 
+@in_loop
+async def test_a_config_cluster_that_is_not_ready_is_told_before_anything_is_placed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door_run, "_CRD_SECONDS", 0.5)
+    await put(fleet, "west", service("web"))
+    wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]})
+    crd = next(c for c in CRDS if c["metadata"]["name"] == "multiclusteringresses.networking.gke.io")
+    async with on(fleet, "west") as kube:
+        await kube.delete(*CRD, crd["metadata"]["name"], wait=20)
+        with pytest.raises(FleetError) as early:
+            await place(fleet, wanted)
+        assert "multi-cluster ingress is not there" in str(early.value)
+        assert "gke_config_cluster" in early.value.next_step
+        assert await kube.list(API, "MultiClusterService") == []
+        monkeypatch.setattr(door_run, "_CRD_SECONDS", 20.0)
+        placed, _none = await asyncio.gather(place(fleet, wanted), kube.apply([crd]))  # it is awaited
+        assert len(actions(placed[0])) == 2
+    async with on(fleet, "north") as kube:
+        elsewhere = door(fleet, {"service": "web.bank", "clusters": ["west"]})
+        run = DoorRun(fleet, members(fleet), kube, elsewhere)
+        run.services = {"web": service("web")}
+        with pytest.raises(FleetError) as homeless:
+            await run._ready()
+    assert "the front door's namespace is missing in the config cluster" in str(homeless.value)
+
+
+@in_loop
+async def test_what_somebody_else_made_is_not_written_over(fleet: Fleet) -> None:
+    await put(fleet, "west", service("web"))
+    wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]})
+    theirs = {
+        "apiVersion": API,
+        "kind": "MultiClusterIngress",
+        "metadata": {"name": "front-door", "namespace": SHOP},
+        "spec": {"template": {"spec": {"backend": {"serviceName": "old", "servicePort": 80}}}},
+    }
+    await put(fleet, "west", theirs)
+    for dry_run in (True, False):
+        with pytest.raises(FleetError) as refused:
+            await place(fleet, wanted, dry_run=dry_run)
+        assert "MultiClusterIngress shop/front-door" in str(refused.value)
+        assert "choose another front_door_name" in refused.value.next_step
+    async with on(fleet, "west") as kube:
+        assert await kube.list(API, "MultiClusterService") == []
+    gone, _run = await place(fleet, door(fleet))
+    assert actions(gone) == []
+    # Handed over as the message says, it is ours.
+    labels = dict(pair.split("=") for pair in refused.value.next_step.rpartition(" ")[2].split(","))
+    theirs["metadata"] = {"name": "front-door", "namespace": SHOP, "labels": labels}
+    await put(fleet, "west", theirs)
+    async with on(fleet, "west") as kube:
+        run = DoorRun(fleet, members(fleet), kube, wanted)
+        await run.prepare()
+
+
+@in_loop
+async def test_fleets_that_share_a_config_cluster_keep_to_their_own_doors(fleet: Fleet) -> None:
+    await put(fleet, "west", service("web"), service("pay"))
+    ours = door(fleet, {"service": "web.shop", "clusters": ["west"]})
+    await place(fleet, ours)
+    other = dataclasses.replace(fleet, name="staging")
+    theirs = parse_door("staging", [{"service": "pay.shop", "clusters": ["west"]}], fleet.clusters)
+    await place(other, theirs)
+    again, _run = await place(fleet, ours)
+    assert actions(again) == []
+    with pytest.raises(FleetError) as refused:
+        await place(other, ours)
+    assert "MultiClusterIngress shop/front-door of fleet api" in str(refused.value)
+    gone, _run = await place(other, parse_door("staging", [], fleet.clusters))
+    assert [line.split()[2] for line in actions(gone)] == ["staging", "pay"]
+    again, _run = await place(fleet, ours)
+    assert actions(again) == []
+
+
+@in_loop
+async def test_a_door_that_moves_leaves_nothing_in_the_old_config_cluster(fleet: Fleet) -> None:
+    for name in HOSTS:
+        await put(fleet, name, service("web"))
+    wanted = door(fleet, {"service": "web.shop"}, certificates=["shop"], https_redirect=True, address="shop")
+    await place(fleet, wanted, "203.0.113.7")
+    stuck = {"metadata": {"finalizers": ["mci.finalizer.networking.gke.io"]}}
+    async with on(fleet, "west") as old:
+        path = f"/apis/networking.gke.io/v1/namespaces/{SHOP}/multiclusteringresses/front-door"
+        await old.transport.request("PATCH", path, body=stuck, content_type="application/merge-patch+json")
+    async with on(fleet, "north") as kube:
+        run = DoorRun(fleet, members(fleet), kube, wanted)
+        await run.place("203.0.113.7")
+        planned = DoorRun(fleet, members(fleet), kube, wanted, dry_run=True)
+        assert len(actions(await planned.sweep(["west"]))) == 3
+        began = time.monotonic()
+        nobody = dataclasses.replace(fleet.clusters["west"].connection, server="https://127.0.0.1:1")
+        lost = dataclasses.replace(fleet.clusters["west"], name="lost", connection=nobody)
+        run.fleet = dataclasses.replace(fleet, clusters={**fleet.clusters, "lost": lost})
+        changes = await run.sweep(["west", "fra", "lost"])
+        assert time.monotonic() - began < 5  # Google has let go of the old one: nobody would answer
+    assert [line.split()[1] for line in actions(changes)] == [
+        "FrontendConfig",
+        "MultiClusterIngress",
+        "MultiClusterService",
+    ]
+    (warning,) = run.warnings
+    assert warning.startswith("lost was not asked for objects of an earlier front door")
+    async with on(fleet, "west") as old:
+        await old.transport.request(
+            "PATCH", path, body={"metadata": {"finalizers": []}}, content_type="application/merge-patch+json"
+        )
+
+
+@in_loop
+async def test_a_reserved_address_is_known_from_the_door_itself_only_when_it_stands_on_it(fleet: Fleet) -> None:
+    await put(fleet, "west", service("web"))
+    wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]}, address="shop")
+    url = "https://www.googleapis.com/compute/v1/projects/shop-prod/global/addresses/shop"
+    async with on(fleet, "west") as kube:
+        run = DoorRun(fleet, members(fleet), kube, wanted)
+        await run.place(url, "203.0.113.7")
+        path = f"/apis/networking.gke.io/v1/namespaces/{SHOP}/multiclusteringresses/front-door/status"
+        for vip, held in (("203.0.113.1", ""), ("203.0.113.7", "203.0.113.7")):
+            body = {"status": {"VIP": vip}}
+            await kube.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+            assert await run.held(url) == held
+        assert await run.held(url.replace("/shop", "/other")) == ""
+
+
 # -- managed peering ---------------------------------------------------------------------------
 
 
 class Managed(ManagedMesh):
     """The action without a task around it."""
 
-    check_mode = False  # type: ignore[assignment]
-    diff_mode = True  # type: ignore[assignment]
+    @property
+    def check_mode(self) -> bool:
+        return False
+
+    @property
+    def diff_mode(self) -> bool:
+        return True
 
     def __init__(self) -> None:
         """Nothing of Ansible's."""
@@ -346,6 +555,14 @@ async def test_the_setting_is_made_kept_and_taken_back(fleet: Fleet) -> None:
     gone, _warnings = await say(fleet, "")
     assert actions(gone) == ["west ConfigMap asm-options removed"]
     assert await options(fleet) is None
+
+
+@in_loop
+async def test_googles_namespace_gets_no_mark_of_ours(fleet: Fleet) -> None:
+    await say(fleet, "connected")
+    async with on(fleet, "west") as kube:
+        space = await kube.get("v1", "Namespace", NAMESPACE) or {}
+    assert space["metadata"]["labels"] == {"kubernetes.io/metadata.name": NAMESPACE}
 
 
 @in_loop

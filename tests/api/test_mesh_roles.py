@@ -7,149 +7,56 @@ There are no nodes: a thread says of each Deployment that it is ready, and gives
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import json
 import os
 import subprocess
-import threading
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import artifacts_dir
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
+from .nodes import ADDRESS, everything
+from .plays import role_play, run_plays
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CHARTS = os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts")
-ADDRESS = "10.9.9.9"
 CACERTS = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 
 
-class Nodes(threading.Thread):
-    """What a cluster with nodes would report."""
-
-    def __init__(self, plane: control_plane.ControlPlane) -> None:
-        super().__init__(daemon=True)
-        self.plane = plane
-        self.ended = threading.Event()
-
-    def run(self) -> None:
-        asyncio.run(self._run())
-
-    async def _run(self) -> None:
-        connection = Connection(kubeconfig=str(self.plane.kubeconfig), context="admin")
-        async with Kube.connect(connection, cluster="nodes") as kube:
-            while not self.ended.is_set():
-                for deployment in await kube.list("apps/v1", "Deployment"):
-                    status = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
-                    status["observedGeneration"] = deployment["metadata"]["generation"]
-                    await self._say(kube, "apis/apps/v1", "deployments", deployment, status)
-                for service in await kube.list("v1", "Service", labels={"mesh.fleet/part-of": "gateways"}):
-                    status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
-                    await self._say(kube, "api/v1", "services", service, status)
-                await asyncio.sleep(0.2)
-
-    @staticmethod
-    async def _say(kube: Kube, group: str, plural: str, obj: dict[str, t.Any], status: dict[str, t.Any]) -> None:
-        if status.items() <= (obj.get("status") or {}).items():
-            return
-        meta = obj["metadata"]
-        await kube.transport.request(
-            "PATCH",
-            f"/{group}/namespaces/{meta['namespace']}/{plural}/{meta['name']}/status",
-            body={"status": status},
-            content_type="application/merge-patch+json",
-        )
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
-    """An API server of this module's own: what is left on it is compared."""
-    running = control_plane.start(tmp_path_factory.mktemp("mesh"))
-    running.start_controllers()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def nodes(api: control_plane.ControlPlane) -> t.Iterator[None]:
-    thread = Nodes(api)
-    thread.start()
-    yield
-    thread.ended.set()
-    thread.join(20)
-
-
-def kubectl(api: control_plane.ControlPlane, *args: str, stdin: str | None = None) -> str:
-    command = [str(control_plane.program("kubectl")), f"--kubeconfig={api.kubeconfig}", *args]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 class Play:
-    """Runs a stage of ours against the API server and keeps its output and results."""
+    """Runs a stage of ours against the API server."""
 
     def __init__(self, api: control_plane.ControlPlane, tmp: Path) -> None:
         self.tmp = tmp
-        self.results = tmp / "results.json"
         helm = str(control_plane.program("helm"))
-        (tmp / "hosts.yml").write_text(
-            yaml.safe_dump(
-                {
-                    "mesh_clusters": {
-                        "vars": {
-                            "fleet_name": "api",
-                            "mesh_id": "shop",
-                            "cluster_provider": "kubeconfig",
-                            "cluster_kubeconfig": str(api.kubeconfig),
-                            "cluster_context": "admin",
-                            "cluster_region": "here",
-                            "ansible_connection": "local",
-                            "control_plane_charts": CHARTS,
-                            "control_plane_helm": helm,
-                            "control_plane_timeout": 30,
-                            "gateways_charts": CHARTS,
-                            "gateways_helm": helm,
-                            "gateways_timeout": 30,
-                        },
-                        "hosts": {"west": {}},
-                    }
-                }
-            )
-        )
+        self.fleet = {
+            "vars": {
+                "fleet_name": "api",
+                "mesh_id": "shop",
+                "cluster_provider": "kubeconfig",
+                "cluster_kubeconfig": str(api.kubeconfig),
+                "cluster_context": "admin",
+                "cluster_region": "here",
+                "ansible_connection": "local",
+                "control_plane_charts": CHARTS,
+                "control_plane_helm": helm,
+                "control_plane_timeout": 30,
+                "gateways_charts": CHARTS,
+                "gateways_helm": helm,
+                "gateways_timeout": 30,
+            },
+            "hosts": {"west": {}},
+        }
 
     def __call__(self, role: str, *args: str, tasks: str = "main", ok: bool = True, **variables: t.Any) -> str:
-        play = {
-            "name": role,
-            "hosts": "mesh_clusters",
-            "gather_facts": False,
-            "vars": variables,
-            "tasks": [
-                {"name": "Do", "ansible.builtin.import_role": {"name": f"mesh.fleet.{role}", "tasks_from": tasks}}
-            ],
-        }
-        (self.tmp / "play.yml").write_text(yaml.safe_dump([play]))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(self.tmp / "hosts.yml"), str(self.tmp / "play.yml"), *args],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "300"},
-        )
-        out = done.stdout + done.stderr
-        assert "Traceback" not in out
-        assert (done.returncode == 0) is ok, out
-        return out
+        done = run_plays(self.tmp, self.fleet, role_play(role, tasks=tasks, **variables), *args)
+        assert (done.code == 0) is ok, done.output
+        return done.output
 
     def twice(self, role: str, **variables: t.Any) -> None:
         assert "changed)" in self(role, **variables)
@@ -163,16 +70,9 @@ def play(api: control_plane.ControlPlane, tmp_path: Path) -> Play:
 
 @pytest.fixture
 def cacerts(api: control_plane.ControlPlane) -> None:
-    kubectl(api, "create", "namespace", "istio-system")
+    api.kubectl("create", "namespace", "istio-system")
     literals = [f"--from-literal={name}=x" for name in CACERTS]
-    kubectl(api, "-n", "istio-system", "create", "secret", "generic", "cacerts", *literals)
-
-
-def everything(api: control_plane.ControlPlane) -> set[str]:
-    """Every object of the API server, by kind, namespace and name."""
-    kinds = [k for k in kubectl(api, "api-resources", "--verbs=list", "-o", "name").split() if "events" not in k]
-    form = "jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}"
-    return set(kubectl(api, "get", ",".join(kinds), "-A", "-o", form).split())
+    api.kubectl("-n", "istio-system", "create", "secret", "generic", "cacerts", *literals)
 
 
 def release(api: control_plane.ControlPlane, name: str) -> dict[str, str]:
@@ -191,7 +91,7 @@ def test_without_certificates_istiod_is_not_started(api: control_plane.ControlPl
     assert "run the trust stage first" in out
     assert release(api, "istiod") == {}
     play("control_plane", tasks="absent")
-    assert "istio-system" not in kubectl(api, "get", "namespaces")
+    assert "istio-system" not in api.kubectl("get", "namespaces")
 
 
 @pytest.mark.slow
@@ -241,7 +141,7 @@ def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
 
     # Two minor versions away from what runs.
     image = '{"spec":{"template":{"spec":{"containers":[{"name":"discovery","image":"hub/pilot:1.29.0"}]}}}}'
-    kubectl(api, "-n", "istio-system", "patch", "deployment", "istiod", "-p", image)
+    api.kubectl("-n", "istio-system", "patch", "deployment", "istiod", "-p", image)
     out = play("control_plane", ok=False, control_plane_replicas=1)
     assert "more than one minor version away" in out
     assert "pilot:1.29.0" in out
@@ -249,14 +149,14 @@ def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
     play("gateways", tasks="absent")
     play("control_plane", tasks="absent")
     # The namespace was there before, and so was what is in it.
-    assert kubectl(api, "-n", "istio-system", "get", "secret", "cacerts", "-o", "name")
-    labels = json.loads(kubectl(api, "get", "namespace", "istio-system", "-o", "json"))["metadata"]["labels"]
+    assert api.kubectl("-n", "istio-system", "get", "secret", "cacerts", "-o", "name")
+    labels = json.loads(api.kubectl("get", "namespace", "istio-system", "-o", "json"))["metadata"]["labels"]
     assert labels == {"kubernetes.io/metadata.name": "istio-system"}
 
 
 def _pending(api: control_plane.ControlPlane, name: str) -> None:
     """The revision after ``name``, as a Helm that was killed a while ago leaves it."""
-    secret = json.loads(kubectl(api, "-n", "istio-system", "get", "secret", name, "-o", "json"))
+    secret = json.loads(api.kubectl("-n", "istio-system", "get", "secret", name, "-o", "json"))
     body = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
     body["version"] += 1
     body["info"] |= {
@@ -271,4 +171,4 @@ def _pending(api: control_plane.ControlPlane, name: str) -> None:
         "namespace": "istio-system",
         "labels": labels,
     }
-    kubectl(api, "create", "-f", "-", stdin=json.dumps(secret))
+    api.kubectl("create", "-f", "-", stdin=json.dumps(secret))

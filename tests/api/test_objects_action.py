@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -16,7 +14,8 @@ import pytest
 import yaml
 
 from . import control_plane
-from .test_apply import config_map, namespace_of, secret
+from .manifests import config_map, namespace_of, secret
+from .plays import run_plays
 
 VALUE = "a-value-that-nobody-may-see"
 
@@ -31,22 +30,19 @@ class Played:
 class Player:
     """Runs one task on host ``west`` and gives back its registered result and all that was printed."""
 
-    def __init__(self, root: Path, where: Path, kubeconfig: Path) -> None:
-        self.root, self.where = root, where
-        inventory = {
-            "mesh_clusters": {
-                "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
-                "hosts": {
-                    "west": {
-                        "cluster_provider": "kubeconfig",
-                        "cluster_kubeconfig": str(kubeconfig),
-                        "cluster_context": "admin",
-                        "cluster_region": "us-west1",
-                    }
-                },
-            }
+    def __init__(self, where: Path, kubeconfig: Path) -> None:
+        self.where = where
+        self.fleet = {
+            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            "hosts": {
+                "west": {
+                    "cluster_provider": "kubeconfig",
+                    "cluster_kubeconfig": str(kubeconfig),
+                    "cluster_context": "admin",
+                    "cluster_region": "us-west1",
+                }
+            },
         }
-        (where / "inventory.yml").write_text(yaml.safe_dump(inventory))
 
     def __call__(self, *flags: str, **args: t.Any) -> Played:
         out = self.where / "result.json"
@@ -60,31 +56,18 @@ class Player:
                 "diff": False,
             },
         ]
-        play = [{"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]
-        (self.where / "play.yml").write_text(yaml.safe_dump(play))
-        ran = subprocess.run(
-            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", "play.yml", *flags],
-            cwd=self.where,
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(self.root / "collections"),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-                "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
-                "XDG_STATE_HOME": str(self.where / "state"),
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        text = ran.stdout + ran.stderr
-        assert "Traceback" not in text, text
-        return Played(ran.returncode, text, json.loads(out.read_text()) if out.exists() else {})
+        environment = {
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "XDG_STATE_HOME": str(self.where / "state"),
+        }
+        play = {"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}
+        ran = run_plays(self.where, self.fleet, play, *flags, environment=environment)
+        return Played(ran.code, ran.output, json.loads(out.read_text()) if out.exists() else {})
 
 
 @pytest.fixture
-def play(root: Path, tmp_path: Path, plane: control_plane.ControlPlane) -> Player:
-    return Player(root, tmp_path, plane.kubeconfig)
+def play(tmp_path: Path, plane: control_plane.ControlPlane) -> Player:
+    return Player(tmp_path, plane.kubeconfig)
 
 
 def test_from_check_to_absent(play: Player, namespace: str) -> None:
@@ -142,8 +125,8 @@ def test_waits_for_what_can_be_ready(play: Player, namespace: str) -> None:
     assert "no address yet" in failed.text
 
 
-def test_check_mode_before_the_cluster_exists(root: Path, tmp_path: Path, namespace: str) -> None:
-    play = Player(root, tmp_path, tmp_path / "not-yet.yaml")
+def test_check_mode_before_the_cluster_exists(tmp_path: Path, namespace: str) -> None:
+    play = Player(tmp_path, tmp_path / "not-yet.yaml")
     planned = play("--check", objects=[namespace_of(namespace)])
     assert planned.code == 0
     assert planned.result["objects"][0]["action"] == "created"

@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import functools
 import subprocess
 import time
 import typing as t
-from pathlib import Path
 
 import pytest
 import yaml
@@ -19,29 +16,21 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_kubeconfig as rk
 from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secrets as rs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.remote_secret_writes import BUNDLE
 from ansible_collections.mesh.fleet.plugins.plugin_utils import peering_reads
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_run import Options, Outcome, PeeringRun
 
 from . import control_plane
+from .loop import in_loop
 
 SYSTEM = "istio-system"
 ACCOUNT = peering_reads.ACCOUNT
 
 
-def in_loop(test: t.Callable[..., t.Coroutine[t.Any, t.Any, None]]) -> t.Callable[..., None]:
-    @functools.wraps(test)
-    def run(*args: t.Any, **kwargs: t.Any) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
-
-
 @pytest.fixture(scope="module")
-def planes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, control_plane.ControlPlane]]:
-    started = {name: control_plane.start(tmp_path_factory.mktemp(name)) for name in ("west", "east")}
-    yield started
-    for plane in started.values():
-        plane.stop()
+def planes(new_plane: control_plane.Start) -> dict[str, control_plane.ControlPlane]:
+    return {name: new_plane(name) for name in ("west", "east")}
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +116,7 @@ async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
     first = await peer(made)
     assert first.failures == {}
     assert first.summary == "2 edges: 2 added, 0 renewed, 0 removed · all synced"
-    held = access((await secrets(made, "west"))[rs.BUNDLE], "east")
+    held = access((await secrets(made, "west"))[BUNDLE], "east")
     assert held.server == planes["east"].server
     connection = Connection(server=held.server, token=held.token, ca_pem=base64.b64decode(held.ca).decode())
     async with Kube.connect(connection, cluster="east") as kube:
@@ -142,11 +131,11 @@ async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
         raise AssertionError("a run with nothing to do asked for a token")
 
     monkeypatch.setattr(Kube, "token", forbidden)
-    before = {n: (await secrets(made, n))[rs.BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
+    before = {n: (await secrets(made, n))[BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
     again = await peer(made)
     assert set(actions(again).values()) == {"keep"}
     assert again.changes == []
-    assert before == {n: (await secrets(made, n))[rs.BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
+    assert before == {n: (await secrets(made, n))[BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
     for outcome in (planned, first):
         shown = "".join(c.before + c.after for c in outcome.changes) + repr(outcome)
         assert held.token not in shown
@@ -159,13 +148,13 @@ async def test_due_tokens_are_renewed(
 ) -> None:
     made = await prepared(planes)
     await peer(made, lifetime=3600)
-    before = access((await secrets(made, "west"))[rs.BUNDLE], "east").token
+    before = access((await secrets(made, "west"))[BUNDLE], "east").token
     assert set(actions(await peer(made)).values()) == {"keep"}, "an hour is short, but it has just begun"
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now + 2500)
     assert set(actions(await peer(made, ["east"], renew_before=600)).values()) == {"keep"}
     assert set(actions(await peer(made, ["east"])).values()) == {"renew"}
-    assert access((await secrets(made, "west"))[rs.BUNDLE], "east").token != before
+    assert access((await secrets(made, "west"))[BUNDLE], "east").token != before
 
 
 @in_loop
@@ -213,7 +202,7 @@ async def test_a_dead_cluster_fails_alone(planes: dict[str, control_plane.Contro
     assert "refused" in str(outcome.failures["south"][0]).lower()
     in_place = {f"{e['watcher']}>{e['watched']}" for e in outcome.edges if e["in_place"]}
     assert in_place == {"west>east", "east>west"}
-    assert set((await secrets(made, "west"))[rs.BUNDLE]["data"]) == {"east"}
+    assert set((await secrets(made, "west"))[BUNDLE]["data"]) == {"east"}
     # A cluster of nobody's concern that does not answer is not asked for.
     assert (
         await peer(fleet(planes, south={**dead, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
@@ -228,7 +217,7 @@ async def test_a_certificate_that_does_not_cover_the_address(planes: dict[str, c
     outcome = await peer(bad)
     text = str(outcome.failures.get("east", [""])[0])
     # The server binds 127.0.0.1 alone, so a refused connection on 127.0.0.2 is left for istiod to prove.
-    assert text == "" and (await secrets(made, "west"))[rs.BUNDLE]
+    assert text == "" and (await secrets(made, "west"))[BUNDLE]
     named = fleet(planes, east={"cluster_peer_endpoint": planes["east"].server.replace("127.0.0.1", "localhost")})
     outcome = await peer(named)
     assert "certificate does not hold" in str(outcome.failures["east"][0])
@@ -243,16 +232,9 @@ def _istioctl(plane: control_plane.ControlPlane, *args: str) -> str:
     return done.stdout
 
 
-def _kubectl_apply(plane: control_plane.ControlPlane, text: str, tmp_path: Path) -> None:
-    path = tmp_path / "secret.yaml"
-    path.write_text(text)
-    program = control_plane.program("kubectl")
-    subprocess.run(
-        [str(program), f"--kubeconfig={plane.kubeconfig}", "apply", "-f", str(path)], check=True, capture_output=True
-    )
-
-
-async def _static_token_of(made: Fleet, name: str, planes: dict[str, control_plane.ControlPlane]) -> None:
+async def _static_token_of(
+    made: Fleet, name: str, planes: dict[str, control_plane.ControlPlane], *, ours: bool = False
+) -> None:
     """What the token controller does, which these control planes run without: a token in the token Secret."""
     async with Kube.connect(made.clusters[name].connection, cluster=name) as kube:
         token, _expires = await kube.token(SYSTEM, ACCOUNT, seconds=86400 * 300)
@@ -265,6 +247,7 @@ async def _static_token_of(made: Fleet, name: str, planes: dict[str, control_pla
                         "name": peering_reads.TOKEN_SECRET,
                         "namespace": SYSTEM,
                         "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
+                        "labels": owner_labels("peering") if ours else {},
                     },
                     "type": "kubernetes.io/service-account-token",
                     "data": {
@@ -277,9 +260,7 @@ async def _static_token_of(made: Fleet, name: str, planes: dict[str, control_pla
 
 
 @in_loop
-async def test_equal_to_istioctls_and_taken_over_from_it(
-    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
-) -> None:
+async def test_equal_to_istioctls_and_taken_over_from_it(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
     await _static_token_of(made, "east", planes)
     await _static_token_of(made, "west", planes)
@@ -287,7 +268,7 @@ async def test_equal_to_istioctls_and_taken_over_from_it(
         planes["east"], "create-remote-secret", "--name=east", f"--server={planes['east'].server}", "--context=token"
     )
     await peer(made, static=True)
-    ours = (await secrets(made, "west"))[rs.BUNDLE]
+    ours = (await secrets(made, "west"))[BUNDLE]
     (theirs,) = [document for document in yaml.safe_load_all(theirs_text) if document]
     assert yaml.safe_load(base64.b64decode(ours["data"]["east"])) == yaml.safe_load(theirs["stringData"]["east"])
     assert ours["metadata"]["labels"][rs.LABEL] == theirs["metadata"]["labels"][rs.LABEL] == "true"
@@ -295,7 +276,7 @@ async def test_equal_to_istioctls_and_taken_over_from_it(
 
     # Taken over: in place, the same bytes, once.
     await peer(made, absent=True)
-    _kubectl_apply(planes["west"], theirs_text, tmp_path)
+    planes["west"].kubectl("apply", "-f", "-", stdin=theirs_text)
     before = (await secrets(made, "west"))["istio-remote-secret-east"]
     outcome = await peer(made, static=True)
     assert actions(outcome)["west>east"] == "adopt"
@@ -333,3 +314,84 @@ async def test_a_secret_of_somebody_else_is_left_alone(planes: dict[str, control
     assert await secrets(made, "west") == before
     await peer(made, absent=True)
     assert await secrets(made, "west") == before
+
+
+async def _token_secrets(made: Fleet) -> set[str]:
+    """The clusters that hold the token Secret."""
+    found = set()
+    for name, cluster in made.clusters.items():
+        async with Kube.connect(cluster.connection, cluster=name) as kube:
+            if await kube.get("v1", "Secret", peering_reads.TOKEN_SECRET, SYSTEM):
+                found.add(name)
+    return found
+
+
+async def _with_static_tokens(planes: dict[str, control_plane.ControlPlane], *, ours: bool = True) -> Fleet:
+    made = await prepared(planes)
+    for name in made.clusters:
+        await _static_token_of(made, name, planes, ours=ours)
+    assert (await peer(made, static=True)).failures == {}
+    return made
+
+
+# These control planes run without the token controller, so a stand-in token is bound and has an end; `renew_before`
+# beyond it makes it due, as a token without an end always is.
+@in_loop
+async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await _with_static_tokens(planes)
+    tokens = {n: access((await secrets(made, n))[BUNDLE], o).token for n, o in (("west", "east"), ("east", "west"))}
+    due = {"renew_before": 86400 * 400, "lifetime": 86400 * 300}
+    with_time = time.time() + 86400 * 250
+    planned = await _later(with_time, peer(made, dry_run=True, **due))
+    removed = [(c.cluster, c.action) for c in planned.changes if c.name == peering_reads.TOKEN_SECRET]
+    assert sorted(removed) == [("east", "removed"), ("west", "removed")]
+    assert await _token_secrets(made) == {"west", "east"}, "check mode takes nothing"
+
+    outcome = await _later(with_time, peer(made, **due))
+    assert outcome.failures == {} and outcome.warnings == []
+    assert set(actions(outcome).values()) == {"renew"}
+    assert outcome.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 endless tokens removed · all synced"
+    assert await _token_secrets(made) == set()
+    for name, other in (("west", "east"), ("east", "west")):
+        assert access((await secrets(made, name))[BUNDLE], other).token != tokens[name]
+    assert (await peer(made)).changes == []
+
+
+@in_loop
+async def test_an_endless_token_stays_while_somebody_may_use_it(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await _with_static_tokens(planes)
+    kept = await peer(made)
+    assert set(actions(kept).values()) == {"keep"}, "the stand-in tokens have long to live"
+    assert await _token_secrets(made) == {"west", "east"}
+    assert "stays: west would use it" in " ".join(kept.warnings)
+
+    # A watcher that does not answer may hold it.
+    async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
+        await kube.delete("v1", "Secret", BUNDLE, SYSTEM)
+    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}", "cluster_api_token": "x"}
+    partly = fleet(planes, south={**dead, "cluster_api_ca": planes["west"].ca_pem})
+    outcome = await peer(partly, ["east"])
+    assert "south may use it, and could not be asked" in " ".join(outcome.warnings)
+    assert "east" in await _token_secrets(made)
+
+
+@in_loop
+async def test_who_leaves_takes_its_endless_token_along(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await _with_static_tokens(planes)
+    outcome = await peer(made, ["east"], absent=True, static=True)
+    assert outcome.failures == {}
+    assert await _token_secrets(made) == {"west"}
+
+
+@in_loop
+async def test_a_token_secret_of_somebody_else_stays(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await _with_static_tokens(planes, ours=False)
+    await peer(made, absent=True)
+    await peer(made)
+    assert await _token_secrets(made) == {"west", "east"}
+
+
+async def _later(now: float, work: t.Coroutine[t.Any, t.Any, Outcome]) -> Outcome:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.time", lambda: now)
+        return await work

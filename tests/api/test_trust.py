@@ -7,20 +7,20 @@ from __future__ import annotations
 import base64
 import datetime
 import json
-import os
 import re
 import subprocess
 import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates as certs
 from ansible_collections.mesh.fleet.plugins.module_utils._model import trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import SigningChain, verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import verify_chain
 
 from . import control_plane
+from .plays import role_play, run_plays
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = re.compile(r"PRIVATE KEY|BEGIN (EC|RSA)|sesame|TUlJ|LS0tLS1CRUdJTi")
@@ -39,72 +39,42 @@ class Stage:
         self.hosts: dict[str, dict[str, t.Any]] = {"west": {}}
 
     def __call__(self, *args: str, ok: bool = True, absent: bool = False, **variables: t.Any) -> str:
-        inventory = {
-            "mesh_clusters": {
-                "vars": {
-                    "fleet_name": "api",
-                    "fleet_dir": str(self.tmp / "state"),
-                    "mesh_id": "shop",
-                    "mesh_trust_domain": "shop.example",
-                    "mesh_namespace": self.namespace,
-                    "cluster_provider": "kubeconfig",
-                    "cluster_kubeconfig": str(self.plane.kubeconfig),
-                    "cluster_context": "admin",
-                    "cluster_region": "here",
-                    "ansible_connection": "local",
-                    "trust_vault_password_file": str(self.password),
-                    **variables,
-                },
-                "hosts": self.hosts,
-            }
+        fleet = {
+            "vars": {
+                "fleet_name": "api",
+                "fleet_dir": str(self.tmp / "state"),
+                "mesh_id": "shop",
+                "mesh_trust_domain": "shop.example",
+                "mesh_namespace": self.namespace,
+                "cluster_provider": "kubeconfig",
+                "cluster_kubeconfig": str(self.plane.kubeconfig),
+                "cluster_context": "admin",
+                "cluster_region": "here",
+                "ansible_connection": "local",
+                "trust_vault_password_file": str(self.password),
+                **variables,
+            },
+            "hosts": self.hosts,
         }
-        (self.tmp / "hosts.yml").write_text(yaml.safe_dump(inventory))
-        play = ROOT / "playbooks" / "trust.yml"
-        if absent:
-            role = {"name": "mesh.fleet.trust", "tasks_from": "absent"}
-            tasks = [{"name": "Remove", "ansible.builtin.import_role": role}]
-            play = self.tmp / "absent.yml"
-            play.write_text(
-                yaml.safe_dump([{"name": "trust", "hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}])
-            )
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(self.tmp / "hosts.yml"), str(play), *args],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "COLUMNS": "300"},
-        )
-        out = done.stdout + done.stderr
-        assert "Traceback" not in out
-        assert not SECRET.search(out), SECRET.search(out)
-        assert (done.returncode == 0) is ok, out
-        return out
-
-    def kubectl(self, *args: str, ok: bool = True, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [str(control_plane.program("kubectl")), f"--kubeconfig={self.plane.kubeconfig}", *args],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0 or not ok, done.stderr
-        return done.stdout
+        play = role_play("trust", tasks="absent") if absent else ROOT / "playbooks" / "trust.yml"
+        done = run_plays(self.tmp, fleet, play, *args)
+        assert not SECRET.search(done.output), SECRET.search(done.output)
+        assert (done.code == 0) is ok, done.output
+        return done.output
 
     def secret(self) -> dict[str, str]:
-        out = self.kubectl("-n", self.namespace, "get", "secret", "cacerts", "-o", "json", "--ignore-not-found")
+        out = self.plane.kubectl("-n", self.namespace, "get", "secret", "cacerts", "-o", "json", "--ignore-not-found")
         return {k: base64.b64decode(v).decode() for k, v in json.loads(out or '{"data": {}}')["data"].items()}
 
     def put(self, data: dict[str, str], *, labels: dict[str, str] | None = None) -> None:
-        self.kubectl("create", "namespace", self.namespace, ok=False)
+        self.plane.kubectl("create", "namespace", self.namespace, ok=False)
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": "cacerts", "namespace": self.namespace, "labels": labels or {}},
             "stringData": data,
         }
-        self.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
+        self.plane.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
     def policy(self, **changes: t.Any) -> trust.Policy:
         base = {"trust_domain": "shop.example", "namespace": self.namespace, "revision": "default"}
@@ -112,12 +82,9 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
-    """An API server with controllers: they end a namespace that is removed."""
-    running = control_plane.start(tmp_path_factory.mktemp("trust"))
-    running.start_controllers()
-    yield running
-    running.stop()
+def plane(api: control_plane.ControlPlane) -> control_plane.ControlPlane:
+    """Controllers end a namespace that is removed."""
+    return api
 
 
 @pytest.fixture
@@ -182,7 +149,7 @@ def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> 
 
     stage(absent=True)
     assert stage.secret() == {}
-    assert f"namespace/{stage.namespace}" not in stage.kubectl("get", "namespaces", "-o", "name").split()
+    assert f"namespace/{stage.namespace}" not in stage.plane.kubectl("get", "namespaces", "-o", "name").split()
     assert key.exists()
     stage(absent=True, trust_remove_root=True)
     assert not key.exists()
@@ -225,7 +192,7 @@ def test_a_key_that_does_not_match_and_a_missing_part_are_refused(stage: Stage) 
     out = stage("-vvv", ok=False)
     assert "ca-key.pem is not the key of ca-cert.pem" in out
     assert stage.secret() == broken
-    stage.kubectl("-n", stage.namespace, "delete", "secret", "cacerts")
+    stage.plane.kubectl("-n", stage.namespace, "delete", "secret", "cacerts")
     del broken["root-cert.pem"]
     stage.put(broken)
     assert "missing root-cert.pem" in stage(ok=False)
@@ -234,7 +201,7 @@ def test_a_key_that_does_not_match_and_a_missing_part_are_refused(stage: Stage) 
 def test_a_self_signed_istiod_is_refused(stage: Stage) -> None:
     policy = stage.policy()
     other = certs.certificate_pem(pair(policy).certificate)
-    stage.kubectl("create", "namespace", stage.namespace)
+    stage.plane.kubectl("create", "namespace", stage.namespace)
     labels = {"app": "istiod"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "discovery", "image": "none"}]}}
     meta = {"namespace": stage.namespace}
@@ -252,7 +219,7 @@ def test_a_self_signed_istiod_is_refused(stage: Stage) -> None:
             "spec": {"selector": {"matchLabels": labels}, "template": template},
         },
     ):
-        stage.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+        stage.plane.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
     assert "a live istiod uses another root" in stage(ok=False)
     assert stage.secret() == {}
 

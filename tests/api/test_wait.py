@@ -22,7 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane
-from .test_apply import config_map, crd, namespace_of, secret
+from .manifests import config_map, crd, namespace_of, secret
 
 Connect = t.Callable[..., Kube]
 LABELS = {"app": "sample"}

@@ -31,11 +31,11 @@ sys.path.insert(0, str(ROOT / "collections"))
 
 # The path has to be set first.
 from ansible_collections.mesh.fleet.plugins.module_utils._local import node_image, registry_build
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import default_directory
 from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import keys_of
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import Policy, sign
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 FLEET = "bench"
 APP = "localhost/mesh.fleet-bench/app:1"
@@ -66,7 +66,7 @@ def say(text: str) -> None:
 
 async def prepare(work: pathlib.Path) -> dict[str, str]:
     """Everything by_hand.sh wants beforehand; its environment."""
-    cache = default_directory()
+    cache = artifacts_dir()
     engine = await Engine.detect("podman", cache)
     role = ROOT / "roles" / "artifacts"
     held = yaml.safe_load((role / "vars" / "main.yml").read_text())

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from .google import CLUSTERS_OF
 from .local_fleet import Fleet
 
 
@@ -27,3 +28,15 @@ def new_fleet() -> t.Iterator[t.Callable[[str], Fleet]]:
     for fleet in made:
         if fleet.names() or fleet.state.exists():
             fleet.remove()
+
+
+@pytest.fixture(scope="session")
+def google_clusters() -> t.Iterator[Fleet]:
+    """The clusters behind Google's, for all tests over the stand-in. The last of those takes them away."""
+    if os.geteuid() != 0:
+        pytest.skip("clusters of this machine need root")
+    fleet = Fleet(CLUSTERS_OF)
+    fleet.play("clusters")
+    yield fleet
+    if fleet.names() or fleet.state.exists():
+        fleet.remove()

@@ -14,9 +14,11 @@ import subprocess
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir, state_dir
+
 ROOT = pathlib.Path(__file__).parents[2]
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "mesh.fleet" / "artifacts"
-STATE = pathlib.Path(os.environ.get("XDG_STATE_HOME") or pathlib.Path.home() / ".local" / "state") / "mesh.fleet"
+CACHE = artifacts_dir()
+STATE = state_dir()
 
 WEB = """
 apiVersion: v1

@@ -9,8 +9,54 @@ from pathlib import Path
 
 import pytest
 
+from .contract import OUR_AGENT, breaches
 from .standin.cloud import DEFAULT_TOKEN
 from .standin.server import StandIn
+
+_exercised: set[str] = set()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back on all tests of this folder comes last."""
+    items.sort(key=lambda item: "exercised" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
+def exercised(request: pytest.FixtureRequest) -> set[str]:
+    """Methods of Google's that our client has called in the tests of this folder; needs all of them to run."""
+    here = Path(__file__).parent
+    option = request.config.option
+    ran = {item.path for item in request.session.items}
+    if (
+        option.keyword
+        or option.markexpr
+        or not set(here.glob("test_*.py")) <= ran
+        or "::" in " ".join(option.file_or_dir)
+    ):
+        pytest.skip("only a run of all tests of this folder can tell")
+    return _exercised
+
+
+_breaches: list[str] = []
+
+
+def _observe(entry: dict[str, t.Any]) -> None:
+    """Each request that a stand-in of this process took, whoever started it: fixtures of a module too."""
+    _breaches.extend(breaches(entry))
+    if OUR_AGENT in entry["agent"]:
+        _exercised.add(entry["method"])
+
+
+StandIn.observers.append(_observe)
+
+
+@pytest.fixture(autouse=True)
+def contract() -> t.Iterator[None]:
+    """Every request that a test of this folder makes, and that the stand-in takes, is as Google's documents say."""
+    yield
+    found = list(_breaches)
+    _breaches.clear()
+    assert found == []
 
 
 @pytest.fixture

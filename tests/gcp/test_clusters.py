@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""GKE clusters against the stand-in: made, left alone, changed in place, refused, adopted, deleted, failing."""
+"""GKE clusters against the stand-in: made, left alone, changed in place, refused, adopted, deleted."""
 
 from __future__ import annotations
 
@@ -10,57 +10,11 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.cluster_plan import body, compare
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import Live, plan_network, plan_routers
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, marker, our_labels, wanted
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
+from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of
 from .standin.discovery import services
 from .standin.server import StandIn
-
-Vars = dict[str, t.Any]
-HOSTS: dict[str, Vars] = {
-    "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
-    "north": {"cluster_region": "europe-north1"},
-}
-WEST = "container/projects/shop-prod/locations/us-west1-a/clusters/west"
-
-
-def fleet_of(hosts: t.Mapping[str, Vars] | None = None, **more: t.Any) -> Fleet:
-    base = {
-        "fleet_name": "shop",
-        "cluster_provider": "gke",
-        "gke_project": "shop-prod",
-        "gke_network": "default",
-        **more,
-    }
-    return Fleet.from_inventory({h: {**base, **v} for h, v in (hosts or HOSTS).items()})
-
-
-def wanted_of(fleet: Fleet) -> dict[str, Wanted]:
-    return wanted(fleet, members(fleet))
-
-
-class Run:
-    """The clusters of one project, as one run of the action sees them."""
-
-    def __init__(self, options: dict[str, t.Any]) -> None:
-        self.options = options
-
-    def __call__(
-        self, fleet: Fleet | None = None, *, absent: bool = False, dry: bool = False, timeout: float = 10
-    ) -> dict[str, list[Change] | FleetError]:
-        fleet = fleet or fleet_of()
-        self.google = Google(Settings.from_args(self.options), patience=5)
-        clusters = Clusters(self.google, our_labels(fleet), marker(fleet), timeout=timeout, dry_run=dry, interval=0.1)
-        clusters.read()
-        chosen = wanted_of(fleet).values()
-        return clusters.absent(chosen) if absent else clusters.present(chosen)
 
 
 @pytest.fixture
@@ -68,27 +22,9 @@ def run(options: dict[str, t.Any], google_cloud: StandIn) -> Run:
     return Run(options)
 
 
-def actions(found: dict[str, list[Change] | FleetError]) -> dict[str, str]:
-    return {
-        host: outcome.what if isinstance(outcome, FleetError) else outcome[0].action for host, outcome in found.items()
-    }
-
-
-def failure(found: dict[str, list[Change] | FleetError], host: str = "west") -> FleetError:
-    outcome = found[host]
-    assert isinstance(outcome, FleetError)
-    return outcome
-
-
 @pytest.fixture
 def made(run: Run, google_cloud: StandIn) -> Run:
-    """Both clusters, with the ranges that the model gave them: "default" has no secondary ranges here."""
-    assert set(actions(run()).values()) == {"created"}
-    for cluster in google_cloud.cloud.resources.values():
-        wants = wanted_of(fleet_of())[cluster["name"]]
-        cluster |= {"clusterIpv4Cidr": wants.pod_cidr, "servicesIpv4Cidr": wants.service_cidr}
-        cluster["networkConfig"]["subnetwork"] = f"projects/shop-prod/regions/x/subnetworks/{wants.subnetwork}"
-    return run
+    return make(run, google_cloud)
 
 
 # Make, and leave alone.
@@ -152,6 +88,14 @@ CHANGES: dict[str, tuple[Vars, t.Callable[[dict[str, t.Any]], t.Any], t.Any]] = 
         lambda c: c["nodePools"][0]["config"]["labels"],
         {"tier": "web"},
     ),
+    "gke_private_nodes": (
+        {"gke_private_nodes": False},
+        lambda c: (
+            c["networkConfig"]["defaultEnablePrivateNodes"],
+            c["nodePools"][0]["networkConfig"]["enablePrivateNodes"],
+        ),
+        (False, False),
+    ),
 }
 
 
@@ -197,7 +141,6 @@ def test_a_missing_node_pool_is_made(made: Run, google_cloud: StandIn) -> None:
     [
         ("gke_spot", True),
         ("gke_dataplane_v2", False),
-        ("gke_private_nodes", False),
         ("gke_subnetwork", "other"),
         ("gke_network", "other"),
         ("cluster_pod_cidr", "10.200.0.0/16"),
@@ -247,59 +190,6 @@ def test_deleted_and_gone(made: Run, google_cloud: StandIn) -> None:
     assert set(actions(made(absent=True)).values()) == {"removed"}
     assert google_cloud.cloud.resources == {}
     assert set(actions(made(absent=True)).values()) == {"unchanged"}
-
-
-# Trouble.
-
-
-def test_one_failure_leaves_the_others_and_a_rerun_completes(run: Run, google_cloud: StandIn) -> None:
-    google_cloud.cloud.fail("container.*.clusters.create", 403, "Insufficient regional quota", path="us-west1-a")
-    found = run()
-    assert "quota" in failure(found).what
-    assert actions(found)["north"] == "created"
-    assert set(google_cloud.cloud.resources) == {"container/projects/shop-prod/locations/europe-north1/clusters/north"}
-    google_cloud.cloud.resources.clear()
-    assert actions(run())["west"] == "created"
-
-
-def test_a_failed_creation_says_why_and_the_cluster_in_error_too(run: Run, google_cloud: StandIn) -> None:
-    google_cloud.cloud.fail("container.*.clusters.create", 0, "no e2 left in us-west1-a", path="us-west1-a")
-    assert "no e2 left" in str(failure(run()))
-    error = failure(run())
-    assert error.what == "it is in state ERROR"
-    assert "no e2 left" in error.seen
-
-
-def test_an_operation_that_never_ends_and_a_rerun_that_waits(run: Run, google_cloud: StandIn) -> None:
-    google_cloud.cloud.fail("container.*.clusters.create", 0, never=True, path="us-west1-a")
-    assert "not done after 0.5 s" in failure(run(timeout=0.5)).what
-    error = failure(run(timeout=0.5))
-    assert "not ready after 0.5 s" in error.what
-    assert "PROVISIONING" in error.seen
-
-
-def test_a_cluster_being_changed_is_waited_for(made: Run, google_cloud: StandIn) -> None:
-    google_cloud.cloud.duration = 0.5
-    google = Google(Settings.from_args(made.options))
-    name = WEST.partition("/")[2]
-    google.call(
-        "container",
-        "projects.locations.clusters.update",
-        name=name,
-        body={"update": {"desiredReleaseChannel": {"channel": "STABLE"}}},
-    )
-    assert google_cloud.cloud.resources[WEST]["status"] == "RECONCILING"
-    assert actions(made())["west"] == "changed"
-    assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "REGULAR"}
-
-
-def test_a_lost_answer_to_a_creation_is_no_failure(run: Run, google_cloud: StandIn) -> None:
-    fleet = fleet_of({"west": HOSTS["west"]})
-    seen = run(fleet, dry=True)
-    clusters = Clusters(run.google, our_labels(fleet), marker(fleet), timeout=10, interval=0.1)
-    # Read before, made by the try whose answer was lost.
-    assert actions(run(fleet))["west"] == "created"
-    assert clusters.present(wanted_of(fleet).values()) == seen
 
 
 # Bodies: whatever the inventory says, Google's own document takes it.
@@ -352,50 +242,6 @@ def test_bad_values_name_their_variable(variable: str, value: t.Any) -> None:
         wanted_of(fleet_of(**{"gke_node_count": 2, variable: value}))
     assert variable in str(caught.value)
     assert caught.value.cluster == "west"
-
-
-# The network.
-
-
-def nothing() -> Live:
-    return Live({}, {}, {})
-
-
-def test_the_network_comes_from_the_model() -> None:
-    everybody = list(wanted_of(fleet_of(gke_network="")).values())
-    plan, failed = plan_network(everybody, {"west", "north"}, nothing(), "ours")
-    assert failed == {}
-    assert [n["name"] for n in plan.networks] == ["mesh-shop"]
-    assert plan.subnets["west"]["secondary_ip_ranges"] == [
-        {"range_name": "pods", "ip_cidr_range": everybody[0].pod_cidr},
-        {"range_name": "services", "ip_cidr_range": everybody[0].service_cidr},
-    ]
-    pods, webhooks = plan.firewalls
-    assert pods["source_ranges"] == sorted(w.pod_cidr for w in everybody)
-    assert webhooks["allowed"] == [{"ip_protocol": "tcp", "ports": ["15017"]}]
-    assert [region for _host, region, _body in plan_routers(everybody, {"west", "north"}, {}, "ours")] == [
-        "us-west1",
-        "europe-north1",
-    ]
-
-
-def test_a_range_that_overlaps_a_foreign_subnet_is_refused() -> None:
-    everybody = list(wanted_of(fleet_of(gke_network="corp")).values())
-    live = nothing()
-    live.networks["corp"] = {"name": "corp"}
-    live.subnets[("us-east1", "office")] = {"network": "x/corp", "ipCidrRange": everybody[0].pod_cidr}
-    plan, failed = plan_network(everybody, {"west", "north"}, live, "ours")
-    assert list(failed) == ["west"]
-    assert "cluster_pod_cidr" in failed["west"].what
-    assert "us-east1/office" in failed["west"].what
-    assert list(plan.subnets) == ["north"]
-
-
-def test_authorized_networks_are_those_of_the_watchers() -> None:
-    found = wanted_of(fleet_of(gke_endpoint="private"))
-    assert found["west"].authorized == tuple(sorted([found["north"].pod_cidr, found["north"].node_cidr]))
-    alone = wanted_of(fleet_of({**HOSTS, "north": {**HOSTS["north"], "mesh_peers": []}}, gke_endpoint="private"))
-    assert alone["west"].authorized == ()
 
 
 def test_fifty_clusters_take_little_longer_than_one(options: dict[str, t.Any], google_cloud: StandIn) -> None:

@@ -4,77 +4,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
+from .role_runs import HOSTS, Playbook, changed
 from .standin.server import StandIn
-
-HOSTS = {
-    "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a", "gke_endpoint": "private"},
-    "north": {"cluster_region": "europe-north1", "gke_mode": "autopilot"},
-}
-
-
-class Playbook:
-    """Runs the role over an inventory of the test."""
-
-    def __init__(self, folder: Path, root: Path, standin: StandIn) -> None:
-        self.folder, self.root, self.standin = folder, root, standin
-        self.hosts: dict[str, dict[str, t.Any]] = {name: dict(v) for name, v in HOSTS.items()}
-
-    def __call__(self, *arguments: str, tasks_from: str = "main") -> tuple[int, dict[str, dict[str, int]], str]:
-        """Exit code, the recap by host, and everything that was said."""
-        shared = {
-            "fleet_name": "shop",
-            "fleet_dir": str(self.folder / "state"),
-            "cluster_provider": "gke",
-            "gke_project": "shop-prod",
-            "gke_cluster_interval": 0.1,
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-        }
-        inventory = self.folder / "inventory.yml"
-        inventory.write_text(yaml.safe_dump({"mesh_clusters": {"vars": shared, "hosts": self.hosts}}, sort_keys=True))
-        role = {"name": "mesh.fleet.gke_cluster", "tasks_from": tasks_from}
-        tasks = [{"name": "Role", "ansible.builtin.include_role": role}]
-        play = self.folder / "play.yml"
-        play.write_text(yaml.safe_dump([{"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]))
-        env = {
-            **os.environ,
-            **self.standin.environment,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(self.root / "collections"),
-        }
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory), str(play), *arguments],
-            cwd=self.root,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        said = done.stdout + done.stderr
-        assert "Traceback" not in said
-        stats = json.loads(done.stdout[done.stdout.index("{\n") :])["stats"]
-        return done.returncode, stats, said
 
 
 @pytest.fixture
 def playbook(tmp_path: Path, root: Path, google_cloud: StandIn) -> Playbook:
     return Playbook(tmp_path, root, google_cloud)
-
-
-def changed(stats: dict[str, dict[str, int]]) -> int:
-    return sum(host["changed"] for host in stats.values())
 
 
 @pytest.mark.slow

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp import hub_client
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import enable_apis, grant, project_number, revoke
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import (
+    api_states,
+    enable_apis,
+    grant,
+    project_number,
+    revoke,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import Binding, apis_for, bindings_for
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.address import release_address, reserve_address
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
@@ -198,6 +204,11 @@ def test_fifty_are_registered_side_by_side(standin: StandIn) -> None:
 # -- features ----------------------------------------------------------------------------------
 
 
+def numbered(standin: StandIn, name: str) -> str:
+    """A membership as Google tells it in features, whatever form it was given: with the project's number."""
+    return name.replace(f"/{PROJECT}/", f"/{standin.cloud.number(PROJECT)}/")
+
+
 def test_features_are_switched_on_once(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     wanted: dict[str, t.Any] = {"managed": [names["north"]], "config_membership": names["west"]}
@@ -205,7 +216,8 @@ def test_features_are_switched_on_once(standin: StandIn, two: dict[str, Member])
     changes, _seen = hub(standin).enable(FEATURES, **wanted)
     assert actions(planned) == actions(changes) == [(feature, "created") for feature in FEATURES]
     live = hub(standin).features()
-    assert live["servicemesh"]["membershipSpecs"] == {names["north"]: {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}}
+    north = numbered(standin, names["north"])
+    assert live["servicemesh"]["membershipSpecs"] == {north: {"mesh": {"management": "MANAGEMENT_AUTOMATIC"}}}
     assert live["multiclusteringress"]["spec"]["multiclusteringress"]["configMembership"] == names["west"]
     standin.cloud.log.clear()
     again, seen = hub(standin).enable(FEATURES, **wanted)
@@ -222,7 +234,7 @@ def test_a_members_mesh_is_added_beside_those_of_others(standin: StandIn, two: d
     assert actions(changes) == [("servicemesh", "changed")]
     specs = hub(standin).features()["servicemesh"]["membershipSpecs"]
     assert {spec["mesh"]["management"] for spec in specs.values()} == {"MANAGEMENT_AUTOMATIC"}
-    assert set(specs) == set(names.values())
+    assert set(specs) == {numbered(standin, name) for name in names.values()}
 
 
 def test_the_config_cluster_of_somebody_is_not_replaced(standin: StandIn, two: dict[str, Member]) -> None:
@@ -279,6 +291,20 @@ def test_the_control_plane_is_awaited_and_its_implementation_told(standin: Stand
     assert (states["north"].state, states["north"].implementation) == ("ACTIVE", "TRAFFIC_DIRECTOR")
 
 
+def test_what_was_read_a_moment_ago_is_enough_where_all_are_active(standin: StandIn, two: dict[str, Member]) -> None:
+    _changes, names, _failed = hub(standin).register(list(two.values()))
+    hub(standin).enable(["servicemesh"], managed=list(names.values()))
+    seen = hub(standin).feature("servicemesh")
+    before = len(standin.cloud.log)
+    states, _failed = hub(standin).await_mesh(names, 5, seen)
+    assert {host: state.active for host, state in states.items()} == {"west": True, "north": True}
+    assert len(standin.cloud.log) == before
+    key = next(name for name in seen["membershipStates"] if name.endswith("/north"))
+    seen["membershipStates"][key]["servicemesh"]["controlPlaneManagement"]["state"] = "PROVISIONING"
+    states, failed = hub(standin).await_mesh(names, 5, seen)
+    assert (len(states), failed, len(standin.cloud.log)) == (2, {}, before + 1)
+
+
 def test_conditions_are_told_in_words(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(["servicemesh"], managed=list(names.values()))
@@ -318,6 +344,7 @@ def test_apis_are_named_or_switched_on(standin: StandIn) -> None:
     assert standin.cloud.disabled == set()
     again = enable_apis(google(standin), apis, allowed=False, timeout=5, dry_run=False)
     assert {change.action for change in again} == {"unchanged"}
+    assert api_states(google(standin), apis).number == project_number(google(standin))
 
 
 def test_roles_are_granted_beside_those_of_others_and_taken_back(standin: StandIn, two: dict[str, Member]) -> None:
@@ -329,7 +356,7 @@ def test_roles_are_granted_beside_those_of_others_and_taken_back(standin: StandI
     }
     standin.cloud.policies[PROJECT] = {"version": 3, "etag": "BwX=", "bindings": [theirs, conditional]}
     number = project_number(google(standin))
-    wanted = bindings_for(FEATURES, two.values(), PROJECT, number)
+    wanted = bindings_for(FEATURES, [PROJECT], PROJECT, number)
     assert (
         Binding(
             PROJECT, "roles/compute.networkViewer", f"serviceAccount:{PROJECT}.svc.id.goog[gke-mcs/gke-mcs-importer]"
@@ -359,8 +386,7 @@ def test_a_policy_that_changes_meanwhile_is_read_again(standin: StandIn) -> None
 
 
 def test_clusters_of_another_project_get_googles_agents(standin: StandIn) -> None:
-    made = members(fleet(a={"gke_project": "team-a", "gke_fleet_project": PROJECT, "cluster_region": "us-west1"}))
-    wanted = bindings_for(["servicemesh"], made.values(), PROJECT, "42")
+    wanted = bindings_for(["servicemesh"], ["team-a"], PROJECT, "42")
     assert {(b.project, b.role) for b in wanted} == {
         ("team-a", "roles/gkehub.serviceAgent"),
         ("team-a", "roles/anthosservicemesh.serviceAgent"),

@@ -125,8 +125,42 @@ def test_host_variables_are_those_of_the_roles(ask: Ask) -> None:
     assert west["cluster_pod_cidr"]
     assert west["ansible_connection"] == "local"
     google = west["google_cluster"]
-    assert google["membership"].endswith("/locations/us-west1/memberships/west")
+    # Google names the project by its number there; here it is the ID throughout.
+    assert google["membership"] == "projects/shop-prod/locations/us-west1/memberships/west"
+    assert google["fleet_project"] == "shop-prod"
     assert google["membership_labels"] == {"env": "prod"}
+
+
+def test_the_google_fleet_is_told_to_the_roles(ask: Ask) -> None:
+    hosts = ask(projects=["shop-prod", "shop-edge"]).hosts
+    names = ("gke_project", "gke_fleet_project", "gke_membership", "gke_membership_location")
+    told = {host: tuple(variables.get(name) for name in names) for host, variables in hosts.items()}
+    assert told["west"] == ("shop-prod", "shop-prod", "west", "us-west1")
+    assert told["edge"] == ("shop-edge", "shop-prod", "edge", "us-west1")
+    # Not a member yet, of whatever project: it is to join the one fleet that there is.
+    assert told["north"] == ("shop-prod", "shop-prod", None, None)
+    assert told["lonely"] == ("shop-edge", "shop-prod", None, None)
+    assert "gke_fleet_project" not in ask(memberships=False).hosts["north"]
+
+
+def test_what_the_plugin_says_is_a_fleet_for_preflight(ask: Ask, tmp_path: Path, standin: StandIn) -> None:
+    # Each stand-in cluster has the same ranges: networks of their own keep them apart.
+    ask(projects=["shop-prod", "shop-edge"], compose={"mesh_network": "google_cluster.name"})
+    task = {"name": "Check", "mesh.fleet.preflight": {}, "run_once": True}
+    play = [{"name": "Play", "hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]}]
+    (tmp_path / "play.yaml").write_text(yaml.safe_dump(play))
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_", "MESH_FLEET_"))}
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(tmp_path / "google.mesh_fleet.yml"), str(tmp_path / "play.yaml")],
+        cwd=ROOT,
+        env={**clean, **standin.environment, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 clusters" in done.stdout
 
 
 def test_no_credential_becomes_a_variable(ask: Ask, standin: StandIn) -> None:
@@ -194,6 +228,86 @@ def test_the_cache_answers_without_google(ask: Ask, standin: StandIn, tmp_path_f
     assert len(standin.cloud.log) == before
     ask("--list", "--flush-cache", **options)
     assert len(standin.cloud.log) > before
+
+
+def test_the_cache_holds_no_credential(ask: Ask, standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("cache")
+    key = "container/projects/shop-prod/locations/us-west1-a/clusters/west"
+    token = standin.environment["GCP_ACCESS_TOKEN"]
+    with standin.cloud.lock:
+        standin.cloud.resources[key]["masterAuth"] = {"clusterCaCertificate": "Q0EgQ0EgQ0E=", "clientKey": "c2VjcmV0"}
+    ask(cache=True, cache_plugin="ansible.builtin.jsonfile", cache_connection=str(place), access_token=token)
+    kept = "".join(path.read_text() for path in place.rglob("*") if path.is_file())
+    assert "west" in kept
+    for secret in (token, "Q0EgQ0EgQ0E=", "c2VjcmV0", "masterAuth"):
+        assert secret not in kept
+
+
+def test_a_cluster_that_cannot_be_used_is_no_host_and_is_named(ask: Ask, standin: StandIn) -> None:
+    key = "container/projects/shop-prod/locations/us-west1-a/clusters/batch"
+    try:
+        for state in ("ERROR", "PROVISIONING"):
+            standin.cloud.resources[key]["status"] = state
+            said = ask(labels={"team": "data"})
+            assert said.hosts == {}
+            assert f"no hosts because of their state: batch {state}; statuses takes them" in " ".join(said.err.split())
+            assert "batch" not in ask(labels={"mesh_id": "shop"}).err
+            assert ask(statuses=[]).hosts["batch"]["google_cluster"]["status"] == state
+        standin.cloud.resources[key]["status"] = "RECONCILING"
+        assert "batch" in ask().hosts
+    finally:
+        standin.cloud.resources[key]["status"] = "RUNNING"
+
+
+def test_half_a_fleet_is_not_taken_for_the_whole(
+    ask: Ask, standin: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    both = {"projects": ["shop-prod", "shop-edge"]}
+    place = tmp_path_factory.mktemp("cache")
+    cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(place)}
+    standin.cloud.fail(
+        "container.projects.locations.clusters.list",
+        403,
+        'Required "container.clusters.list" permission(s) for "projects/shop-edge".',
+        path="projects/shop-edge/",
+        times=-1,
+    )
+    try:
+        line = one_line(ask(**both))
+        assert "container.clusters.list" in line and "in project shop-edge" in line
+        said = ask(**both, **cache, skip_unreachable=True)
+        assert set(said.hosts) == {"west", "north", "batch"}
+        assert "project shop-edge is left out: permission container.clusters.list is missing" in " ".join(
+            said.err.split()
+        )
+    finally:
+        standin.cloud.faults.clear()
+    assert len(ask(**both, **cache, skip_unreachable=True).hosts) == 5  # that answer was not kept
+
+
+def test_a_place_that_does_not_answer_is_named(ask: Ask, standin: StandIn) -> None:
+    standin.cloud.unreachable.add("us-west1-b")
+    try:
+        assert "Google does not answer for us-west1-b" in one_line(ask(projects=["shop-edge"], memberships=False))
+    finally:
+        standin.cloud.unreachable.clear()
+
+
+def examples() -> list[dict[str, t.Any]]:
+    from ansible_collections.mesh.fleet.plugins.inventory import mesh_fleet
+
+    found: list[dict[str, t.Any]] = yaml.safe_load(mesh_fleet.EXAMPLES)
+    return found
+
+
+@pytest.mark.parametrize("example", examples(), ids=range(len(examples())))
+def test_the_examples_work(ask: Ask, example: dict[str, t.Any], tmp_path_factory: pytest.TempPathFactory) -> None:
+    if "cache_connection" in example:
+        example = {**example, "cache_connection": str(tmp_path_factory.mktemp("cache"))}
+    said = ask(**{k: v for k, v in example.items() if k != "plugin"})
+    assert said.code == 0
+    assert "WARNING" not in said.err
+    assert said.hosts or "labels" in example
 
 
 def one_line(said: Said) -> str:

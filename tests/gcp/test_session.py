@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import time
 import typing as t
@@ -11,10 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import _ENVIRONMENT, GOOGLE_OPTIONS, Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -44,6 +43,113 @@ def test_environment_is_google_clouds() -> None:
     assert "x" not in repr(found).replace("auth_kind", "").replace("accesstoken", "")
 
 
+def test_options_and_fallbacks_are_those_of_google_cloud() -> None:
+    """Read from that collection's own argument spec."""
+    from ansible_collections.google.cloud.plugins.module_utils import gcp_utils
+
+    theirs: dict[str, tuple[str, list[str]]] = {}
+    for call in ast.walk(ast.parse(Path(gcp_utils.__file__).read_text())):
+        if isinstance(call, ast.keyword) and isinstance(call.value, ast.Call):
+            inner = {k.arg: k.value for k in call.value.keywords}
+            if "fallback" in inner and call.arg:
+                names = ast.literal_eval(inner["fallback"].elts[1])
+                kinds = ast.literal_eval(inner["choices"]) if "choices" in inner else []
+                theirs[call.arg] = (names[0], sorted(kinds))
+    assert set(theirs) >= {"project", "auth_kind", "service_account_contents"}
+    theirs.pop("env_type")  # alters their User-Agent, no more
+    ours = {
+        name: (_ENVIRONMENT[name], sorted(set(option.get("choices") or []) - {""}))
+        for name, option in GOOGLE_OPTIONS.items()
+        if name in theirs
+    }
+    assert ours == theirs
+
+
+@pytest.fixture
+def proxied(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Google's own names lead to the stand-in: google-auth knows no endpoint."""
+    for name in ("HTTPS_PROXY", "REQUESTS_CA_BUNDLE", "NO_PROXY"):
+        monkeypatch.setenv(name, google_cloud.environment[name])
+    return google_cloud
+
+
+def application(standin: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch, info: dict[str, t.Any]) -> Google:
+    path = folder / "adc.json"
+    path.write_text(json.dumps(info))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    return Google(Settings.from_args({"project": "shop-prod", "endpoint": standin.endpoint}), patience=2)
+
+
+def test_default_credentials_of_a_user(proxied: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    google = application(proxied, tmp_path, monkeypatch, proxied.user())
+    assert google.call(*LIST, **ALL) == {}
+    assert google.token_expires() is not None
+    revoked = application(proxied, tmp_path, monkeypatch, proxied.user())
+    proxied.login.refresh_tokens.clear()
+    with pytest.raises(FleetError) as caught:
+        revoked.call(*LIST, **ALL)
+    assert "Google gave no token" in str(caught.value)
+    assert "expired or revoked" in caught.value.seen
+    assert "gcloud auth application-default login" in caught.value.next_step
+
+
+def test_default_credentials_that_act_as_a_service_account(
+    proxied: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = "fleet@shop-prod.iam.gserviceaccount.com"
+    info = {
+        "type": "impersonated_service_account",
+        "source_credentials": proxied.user(),
+        "service_account_impersonation_url": "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/"
+        f"{robot}:generateAccessToken",
+        "delegates": [],
+    }
+    google = application(proxied, tmp_path, monkeypatch, info)
+    assert google.call(*LIST, **ALL) == {}
+    asked = [e for e in proxied.cloud.log if e["method"].endswith("generateAccessToken")]
+    assert len(asked) == 1
+    assert robot in asked[0]["path"]
+    assert asked[0]["body"]["scope"] == ["https://www.googleapis.com/auth/cloud-platform"]
+    proxied.cloud.fail(
+        "iamcredentials.*",
+        403,
+        "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).",
+        times=-1,
+    )
+    with pytest.raises(FleetError) as caught:
+        application(proxied, tmp_path, monkeypatch, info).call(*LIST, **ALL)
+    assert "permission iam.serviceAccounts.getAccessToken is missing" in str(caught.value)
+    assert "roles/iam.serviceAccountTokenCreator" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    "how", ["file", "contents", "text", "GCP_SERVICE_ACCOUNT_FILE", "GCP_SERVICE_ACCOUNT_CONTENTS"]
+)
+def test_a_service_account_by_every_way(
+    google_cloud: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    info = google_cloud.service_account()
+    text, path = json.dumps(info), tmp_path / "key.json"
+    path.write_text(text)
+    args: dict[str, t.Any] = {"project": "shop-prod", "endpoint": google_cloud.endpoint}
+    if how.startswith("GCP_"):
+        monkeypatch.setenv(how, str(path) if how.endswith("FILE") else text)
+    else:
+        name = "service_account_file" if how == "file" else "service_account_contents"
+        args[name] = {"file": str(path), "contents": info, "text": text}[how]
+    assert Google(Settings.from_args(args), patience=2).call(*LIST, **ALL) == {}
+
+
+def test_a_key_that_google_does_not_know_any_more_is_named_without_showing_it(google_cloud: StandIn) -> None:
+    info = google_cloud.service_account()
+    google_cloud.service_account()  # a new key: the old one is revoked
+    args = {"project": "shop-prod", "service_account_contents": info, "endpoint": google_cloud.endpoint}
+    with pytest.raises(FleetError) as caught:
+        Google(Settings.from_args(args), patience=2).call(*LIST, **ALL)
+    assert "Invalid JWT Signature" in caught.value.seen
+    assert "PRIVATE KEY" not in str(caught.value)
+
+
 def test_the_credential_that_is_there_tells_the_kind() -> None:
     assert Settings.from_args({"project": "p"}, {}).auth_kind == "application"
     assert Settings.from_args({"project": "p", "access_token": "x"}, {}).auth_kind == "accesstoken"
@@ -54,6 +160,7 @@ def test_the_credential_that_is_there_tells_the_kind() -> None:
     ("args", "said"),
     [
         ({}, "no Google Cloud project"),
+        ({"project": "123456789012"}, "is given by its number"),
         ({"project": "p", "auth_kind": "password"}, "auth_kind 'password' is unknown"),
         ({"project": "p", "auth_kind": "accesstoken"}, "there is no token"),
         ({"project": "p", "auth_kind": "serviceaccount"}, "there is no key"),
@@ -76,25 +183,16 @@ def test_no_default_credentials(clean_environment: None, monkeypatch: pytest.Mon
 
 
 def test_a_service_account_logs_in_and_its_token_is_renewed(google_cloud: StandIn) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    info = {
-        "type": "service_account",
-        "client_email": "fleet@shop-prod.iam.gserviceaccount.com",
-        "private_key": pem,
-        "token_uri": f"{google_cloud.endpoint}/oauth2.googleapis.com/token",
-    }
+    info = google_cloud.service_account()
     args = {"project": "shop-prod", "service_account_contents": info, "endpoint": google_cloud.endpoint}
     google = Google(Settings.from_args(args), patience=2)
-    assert google.call(*LIST, **ALL) == {"clusters": []}
+    assert google.call(*LIST, **ALL) == {}
     first = google.token()
     assert google.token() == first
     assert google.token_expires() is not None
     # Google stops accepting the token: the client gets another one by itself.
     google_cloud.cloud.tokens.clear()
-    assert google.call(*LIST, **ALL) == {"clusters": []}
+    assert google.call(*LIST, **ALL) == {}
     assert google.token() != first
 
 
@@ -143,7 +241,7 @@ def test_not_found_may_be_an_answer(google: Google) -> None:
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_trouble_that_passes_is_waited_out(google: Google, google_cloud: StandIn, status: int) -> None:
     google_cloud.cloud.fail("container.*.list", status, times=2)
-    assert google.call(*LIST, **ALL) == {"clusters": []}
+    assert google.call(*LIST, **ALL) == {}
     assert google.requests == 3
 
 
@@ -242,6 +340,6 @@ def test_a_proxy_for_google_alone(google_cloud: StandIn) -> None:
     proxies = {"https": google_cloud.endpoint}
     url = "https://compute.googleapis.com/compute/v1/projects/p/global/networks"
     answer = requests.get(url, headers=headers, proxies=proxies, verify=str(google_cloud.ca_file), timeout=10)
-    assert json.loads(answer.text)["items"] == []
+    assert json.loads(answer.text)["kind"] == "compute#networkList"
     with pytest.raises(requests.exceptions.ProxyError):
         requests.get("https://example.com/", proxies=proxies, verify=str(google_cloud.ca_file), timeout=10)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import typing as t
 
-from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH, Member
+from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH
 
 __all__ = [
     "Binding",
+    "api_of_agent",
     "apis_for",
     "bindings_for",
     "missing_bindings",
@@ -38,6 +40,13 @@ _AGENTS: t.Mapping[str, tuple[str, str]] = {
     DISCOVERY: ("gcp-sa-mcsd", "roles/multiclusterservicediscovery.serviceAgent"),
 }
 """Google's own accounts, which have their role in their own project by themselves, but in no other."""
+_AGENT_APIS: t.Mapping[str, str] = {
+    "gcp-sa-gkehub": "gkehub.googleapis.com",
+    "gcp-sa-servicemesh": "mesh.googleapis.com",
+    "gcp-sa-mcsd": "multiclusterservicediscovery.googleapis.com",
+    "gcp-sa-multiclusteringress": "multiclusteringress.googleapis.com",
+}
+_AGENT = re.compile(r"serviceAccount:service-[0-9]+@(?P<account>[a-z-]+)\.iam\.gserviceaccount\.com")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -57,30 +66,41 @@ def apis_for(features: t.Iterable[str]) -> list[str]:
     return wanted
 
 
-def needs_number(features: t.Iterable[str], members: t.Iterable[Member]) -> bool:
+def api_of_agent(member: str) -> str:
+    """The API whose service agent this is; "" for any other member of a role."""
+    found = _AGENT.fullmatch(member)
+    return _AGENT_APIS.get(found["account"], "") if found else ""
+
+
+def needs_number(features: t.Iterable[str], projects: t.Iterable[str], project: str) -> bool:
     """Whether the fleet project's number is part of a binding: a request that can be saved otherwise."""
-    return INGRESS in features or any(member.project != member.fleet_project for member in members)
+    return INGRESS in features or any(other != project for other in projects)
 
 
-def bindings_for(features: t.Iterable[str], members: t.Iterable[Member], project: str, number: str) -> list[Binding]:
+def bindings_for(features: t.Iterable[str], projects: t.Iterable[str], project: str, number: str) -> list[Binding]:
     """Who needs which role where.
 
     Args:
         features: those that are switched on.
-        members: the fleet's GKE clusters.
+        projects: ids of the projects that have clusters in the fleet.
         project: id of the fleet project.
         number: its number; may be "" where :func:`needs_number` says no.
     """
-    wanted_features, found = list(features), []
-    if DISCOVERY in wanted_features:
-        importer = f"serviceAccount:{project}.svc.id.goog[gke-mcs/gke-mcs-importer]"
-        found.append(Binding(project, "roles/compute.networkViewer", importer))
-    if INGRESS in wanted_features:
+    wanted, with_clusters = list(features), sorted(set(projects))
+    found = []
+    if DISCOVERY in wanted:
+        # The importer in a cluster is known by the workload pool of the cluster's own project.
+        for one in with_clusters:
+            importer = f"serviceAccount:{one}.svc.id.goog[gke-mcs/gke-mcs-importer]"
+            found.append(Binding(one, "roles/compute.networkViewer", importer))
+    if INGRESS in wanted:
         agent = f"serviceAccount:service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
-        found.append(Binding(project, "roles/container.admin", agent))
-    for other in sorted({member.project for member in members} - {project}):
+        found += [Binding(one, "roles/container.admin", agent) for one in sorted({project, *with_clusters})]
+    for other in with_clusters:
+        if other == project:
+            continue
         agents = [("gcp-sa-gkehub", "roles/gkehub.serviceAgent")]
-        agents += [_AGENTS[feature] for feature in wanted_features if feature in _AGENTS]
+        agents += [_AGENTS[feature] for feature in wanted if feature in _AGENTS]
         found += [
             Binding(other, role, f"serviceAccount:service-{number}@{account}.iam.gserviceaccount.com")
             for account, role in agents

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..errors import FleetError
 from ..results import CREATED, REMOVED, UNCHANGED, Change
 from .session import Google
 
@@ -22,10 +23,14 @@ def _mark(fleet_name: str) -> str:
 
 
 def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> tuple[str, Change]:
-    """The IP of the address ``name``, which is reserved when nobody has done so; "" while it is only planned."""
+    """The IP of the address ``name``, which is reserved when nobody has done so; "" while it is only planned.
+
+    Raises FleetError for an address of that name which the world cannot reach, or behind which something else is.
+    """
     where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
     found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
     if found:
+        _refuse_unfit(found, where["obj"])
         return str(found.get("address") or ""), Change("", "Address", name, UNCHANGED)
     change = Change("", "Address", name, CREATED, after=f"{name}: external, global\n")
     if dry_run:
@@ -35,6 +40,24 @@ def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool
     google.wait("compute", operation, timeout, obj=where["obj"])
     found = google.call("compute", "globalAddresses.get", address=name, **where)
     return str(found.get("address") or ""), change
+
+
+def _refuse_unfit(found: t.Mapping[str, t.Any], obj: str) -> None:
+    internal = found.get("addressType") == "INTERNAL"
+    # Multi-cluster ingress calls all that it makes mci-...
+    others = [
+        str(user).rsplit("/", 1)[-1]
+        for user in found.get("users") or []
+        if not str(user).rsplit("/", 1)[-1].startswith("mci-")
+    ]
+    if internal or others:
+        raise FleetError(
+            "the address cannot be the front door's",
+            obj=obj,
+            seen="an internal address" if internal else f"in use by {', '.join(others)}",
+            means="the world cannot reach it" if internal else "something else is behind it already",
+            next_step="set front_door_address to another name; it is reserved when it is not there",
+        )
 
 
 def release_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> list[Change]:

@@ -11,29 +11,12 @@ import dataclasses
 import typing as t
 
 from .._model.gke_wanted import PODS, SERVICES, Wanted
+from .pool_plan import Difference, Step, compare_pool, pool_body, pool_view, wanted_pool_view
 
-__all__ = ["Difference", "Step", "body", "compare", "managed"]
+__all__ = ["Difference", "Step", "body", "compare", "managed", "wanted_view"]
 
 Json = dict[str, t.Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One call that changes a cluster in place. ``method`` is below ``projects.locations.clusters``."""
-
-    method: str
-    name: str
-    body: Json
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A field that is not as wanted. ``step`` is None where only making the cluster anew would change it."""
-
-    variable: str
-    before: t.Any
-    after: t.Any
-    step: Step | None
+_IDENTITY, _TAG = "workload identity", "network tag"
 
 
 def body(wanted: Wanted, description: str) -> Json:
@@ -58,43 +41,15 @@ def body(wanted: Wanted, description: str) -> Json:
         cluster["privateClusterConfig"] = {"masterIpv4CidrBlock": wanted.control_plane_cidr}
     if wanted.autopilot:
         cluster["autopilot"] = {"enabled": True}
+        cluster["nodePoolAutoConfig"] = {"networkTags": {"tags": [wanted.tag]}}
         return {"cluster": cluster}
     if wanted.dataplane_v2:
         cluster["networkConfig"]["datapathProvider"] = "ADVANCED_DATAPATH"
-    cluster["nodePools"] = [_pool(wanted)]
+    cluster["nodePools"] = [pool_body(wanted, pool) for pool in wanted.pools]
     return {"cluster": cluster}
 
 
-def _pool(wanted: Wanted) -> Json:
-    pool = wanted.pool
-    made: Json = {
-        "name": pool.name,
-        "initialNodeCount": pool.count,
-        "config": {
-            "machineType": pool.machine,
-            "diskSizeGb": pool.disk,
-            "spot": pool.spot,
-            "labels": dict(pool.labels),
-            "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
-            "workloadMetadataConfig": {"mode": "GKE_METADATA"},
-        },
-        "management": {"autoUpgrade": True, "autoRepair": True},
-    }
-    if pool.maximum:
-        made["autoscaling"] = _autoscaling(wanted)
-    return made
-
-
-def _autoscaling(wanted: Wanted) -> Json:
-    if not wanted.pool.maximum:
-        return {"enabled": False}
-    return {"enabled": True, "minNodeCount": wanted.pool.count, "maxNodeCount": wanted.pool.maximum}
-
-
 def _endpoints(wanted: Wanted) -> Json:
-    networks: Json = {"enabled": wanted.authorized is not None}
-    if wanted.authorized is not None:
-        networks["cidrBlocks"] = [{"cidrBlock": cidr} for cidr in wanted.authorized]
     return {
         "dnsEndpointConfig": {"allowExternalTraffic": wanted.dns_endpoint},
         "ipEndpointsConfig": {
@@ -102,21 +57,31 @@ def _endpoints(wanted: Wanted) -> Json:
             "enablePublicEndpoint": wanted.public_endpoint,
             # Peers in other regions reach the private endpoint too.
             "globalAccess": True,
-            "authorizedNetworksConfig": networks,
+            **_networks(wanted),
         },
     }
+
+
+def _networks(wanted: Wanted) -> Json:
+    networks: Json = {"enabled": wanted.authorized is not None}
+    if wanted.authorized is not None:
+        networks |= {
+            "cidrBlocks": [{"cidrBlock": cidr} for cidr in wanted.authorized],
+            # The list holds for the private endpoint too, or Google takes no private ranges in it.
+            "privateEndpointEnforcementEnabled": True,
+            # Else every machine of every customer with a public address in Google Cloud is let through.
+            "gcpPublicCidrsAccessEnabled": False,
+        }
+    return {"authorizedNetworksConfig": networks}
 
 
 # -- what is there, in the inventory's words ----------------------------------------------------
 
 
-def managed(live: Json, pool_name: str = "nodes") -> Json:
+def managed(live: Json, wanted: Wanted) -> Json:
     """What we manage of a cluster that is there, by variable."""
     ends = live.get("controlPlaneEndpointsConfig") or {}
-    ip = ends.get("ipEndpointsConfig") or {}
-    allowed = ip.get("authorizedNetworksConfig") or {}
-    public = bool(ip.get("enablePublicEndpoint", True))
-    dns = bool((ends.get("dnsEndpointConfig") or {}).get("allowExternalTraffic"))
+    ip = ends.get("ipEndpointsConfig") or _old_endpoints(live)
     network = live.get("networkConfig") or {}
     autopilot = bool((live.get("autopilot") or {}).get("enabled"))
     found: Json = {
@@ -126,34 +91,46 @@ def managed(live: Json, pool_name: str = "nodes") -> Json:
         "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
         "cluster_service_cidr": live.get("servicesIpv4Cidr", ""),
         "gke_private_nodes": bool(
-            network.get("defaultEnablePrivateNodes")
-            or (live.get("privateClusterConfig") or {}).get("enablePrivateNodes")
+            network.get("defaultEnablePrivateNodes", (live.get("privateClusterConfig") or {}).get("enablePrivateNodes"))
         ),
-        "gke_endpoint": {"public": public, "dns": dns},
-        "gke_authorized_networks": sorted(b["cidrBlock"] for b in allowed.get("cidrBlocks") or [])
-        if allowed.get("enabled")
-        else None,
+        "gke_endpoint": {
+            "public": bool(ip.get("enablePublicEndpoint", True)),
+            "dns": bool((ends.get("dnsEndpointConfig") or {}).get("allowExternalTraffic")),
+            "all regions": bool(ip.get("globalAccess")),
+        },
+        "gke_authorized_networks": _authorized(ip.get("authorizedNetworksConfig") or {}),
         "gke_release_channel": (live.get("releaseChannel") or {}).get("channel", "UNSPECIFIED"),
-        "workload identity": (live.get("workloadIdentityConfig") or {}).get("workloadPool", ""),
+        _IDENTITY: (live.get("workloadIdentityConfig") or {}).get("workloadPool", ""),
         "gke_labels": dict(live.get("resourceLabels") or {}),
     }
     if autopilot:
+        found[_TAG] = list(((live.get("nodePoolAutoConfig") or {}).get("networkTags") or {}).get("tags") or [])
         return found
     found["gke_dataplane_v2"] = network.get("datapathProvider") == "ADVANCED_DATAPATH"
-    pool = next((p for p in live.get("nodePools") or [] if p.get("name") == pool_name), None)
-    if pool is None:
-        return found
-    config = pool.get("config") or {}
-    scaling = pool.get("autoscaling") or {}
-    on = bool(scaling.get("enabled"))
-    found |= {
-        "gke_spot": bool(config.get("spot")),
-        "gke_machine_type": config.get("machineType", ""),
-        "gke_disk_size": int(config.get("diskSizeGb") or 0),
-        "gke_node_labels": dict(config.get("labels") or {}),
-        "gke_node_count_max": int(scaling.get("maxNodeCount") or 0) if on else 0,
-        "gke_node_count": int(scaling.get("minNodeCount") or 0) if on else int(pool.get("initialNodeCount") or 0),
+    for pool in wanted.pools:
+        there = _pool(live, pool.name)
+        found |= pool_view(pool, there) if there else {}
+    return found
+
+
+def _old_endpoints(live: Json) -> Json:
+    """The same from the fields that Google had before."""
+    private = live.get("privateClusterConfig") or {}
+    return {
+        "enablePublicEndpoint": not private.get("enablePrivateEndpoint"),
+        "globalAccess": (private.get("masterGlobalAccessConfig") or {}).get("enabled"),
+        "authorizedNetworksConfig": live.get("masterAuthorizedNetworksConfig"),
     }
+
+
+def _authorized(allowed: Json) -> list[str] | None:
+    if not allowed.get("enabled"):
+        return None
+    found = sorted(b["cidrBlock"] for b in allowed.get("cidrBlocks") or [])
+    if not allowed.get("privateEndpointEnforcementEnabled"):
+        found.append("everybody in the VPC")
+    if allowed.get("gcpPublicCidrsAccessEnabled"):
+        found.append("public addresses of Google Cloud")
     return found
 
 
@@ -166,79 +143,101 @@ def wanted_view(wanted: Wanted) -> Json:
         "cluster_pod_cidr": wanted.pod_cidr,
         "cluster_service_cidr": wanted.service_cidr,
         "gke_private_nodes": wanted.private_nodes,
-        "gke_endpoint": {"public": wanted.public_endpoint, "dns": wanted.dns_endpoint},
+        "gke_endpoint": {"public": wanted.public_endpoint, "dns": wanted.dns_endpoint, "all regions": True},
         "gke_authorized_networks": None if wanted.authorized is None else sorted(wanted.authorized),
         "gke_release_channel": wanted.channel,
-        "workload identity": f"{wanted.member.project}.svc.id.goog",
+        _IDENTITY: f"{wanted.member.project}.svc.id.goog",
         "gke_labels": dict(wanted.labels),
     }
-    if not wanted.autopilot:
-        pool = wanted.pool
-        found |= {
-            "gke_dataplane_v2": wanted.dataplane_v2,
-            "gke_spot": pool.spot,
-            "gke_machine_type": pool.machine,
-            "gke_disk_size": pool.disk,
-            "gke_node_labels": dict(pool.labels),
-            "gke_node_count_max": pool.maximum,
-            "gke_node_count": pool.count,
-        }
+    if wanted.autopilot:
+        return {**found, _TAG: [wanted.tag]}
+    found["gke_dataplane_v2"] = wanted.dataplane_v2
+    for pool in wanted.pools:
+        found |= wanted_pool_view(wanted, pool)
     return found
 
 
-def compare(wanted: Wanted, live: Json) -> list[Difference]:
-    """What differs, each with the call that mends it; empty when the cluster is as wanted."""
-    is_so, should = managed(live, wanted.pool.name), wanted_view(wanted)
-    # Labels of others stay.
+_OWN = ("gke_private_nodes", "gke_release_channel", "gke_dataplane_v2", "gke_authorized_networks")
+"""What a cluster that was taken over keeps where the inventory says nothing."""
+
+
+def compare(wanted: Wanted, live: Json, *, taken: bool = False) -> list[Difference]:
+    """What differs, each with the call that mends it; empty when the cluster is as wanted.
+
+    Args:
+        wanted: as the inventory describes it.
+        live: as Google shows it.
+        taken: others made it, so that only what the inventory says, and what a mesh needs, is changed.
+    """
+    is_so, should = managed(live, wanted), wanted_view(wanted)
+    if taken:
+        should |= {name: is_so[name] for name in _OWN if name in is_so and name not in wanted.given}
+        if "gke_endpoint" not in wanted.given:
+            should["gke_endpoint"] = {**is_so["gke_endpoint"], "all regions": True}
+    mode_fits = is_so["gke_mode"] == should["gke_mode"]
+    # Labels and tags of others stay.
     should["gke_labels"] = {**is_so["gke_labels"], **should["gke_labels"]}
-    if "gke_node_count" not in is_so and not wanted.autopilot and is_so["gke_mode"] == "standard":
-        # The pool is not there: making it sets everything of it.
-        step = Step("nodePools.create", wanted.path, {"nodePool": _pool(wanted)})
-        found = [Difference("node pool", None, wanted.pool.name, step)]
-        should = {k: v for k, v in should.items() if k in is_so}
-    else:
-        found = []
-    steps = _steps(wanted, live, should)
+    if _TAG in should:
+        should[_TAG] = is_so.get(_TAG, []) if wanted.tag in is_so.get(_TAG, []) else [*is_so.get(_TAG, []), wanted.tag]
+    steps = _steps(wanted, live, should, _endpoints(wanted) if not taken else _told_endpoints(wanted))
+    of_pools = {name for pool in wanted.pools for name in wanted_pool_view(wanted, pool)}
+    found = [
+        Difference(name, is_so.get(name), value, steps.get(name))
+        for name, value in should.items()
+        if name not in of_pools and is_so.get(name) != value and (mode_fits or name not in (_TAG, "gke_dataplane_v2"))
+    ]
+    if mode_fits and (not taken or "gke_node_pools" in wanted.given):
+        # Where the inventory does not say whether nodes are private, those of a cluster of others stay as they are.
+        private = is_so["gke_private_nodes"] if not taken or "gke_private_nodes" in wanted.given else None
+        for pool in wanted.pools:
+            found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
+    return _each_call_once(found)
+
+
+def _each_call_once(found: list[Difference]) -> list[Difference]:
+    """Where one call mends several differences, only the first of them makes it."""
     done: set[str] = set()
-    for name, value in should.items():
-        if is_so.get(name) == value:
-            continue
-        step_or_none = steps.get(name)
-        if step_or_none is not None:
-            key = f"{step_or_none.method} {sorted(step_or_none.body)} {step_or_none.body}"
+    for number, difference in enumerate(found):
+        if difference.step is not None:
+            key = str(difference.step)
             if key in done:
-                step_or_none = dataclasses.replace(step_or_none, method="")
+                found[number] = dataclasses.replace(difference, step=dataclasses.replace(difference.step, method=""))
             done.add(key)
-        found.append(Difference(name, is_so.get(name), value, step_or_none))
     return found
 
 
-def _steps(wanted: Wanted, live: Json, should: Json) -> dict[str, Step]:
+def _told_endpoints(wanted: Wanted) -> Json:
+    """Only what the inventory says of them, and that all regions reach the private one."""
+    if "gke_endpoint" in wanted.given:
+        found = _endpoints(wanted)
+    else:
+        found = {"ipEndpointsConfig": {"globalAccess": True, **_networks(wanted)}}
+    if "gke_authorized_networks" not in wanted.given:
+        found["ipEndpointsConfig"].pop("authorizedNetworksConfig", None)
+    return found
+
+
+def _steps(wanted: Wanted, live: Json, should: Json, endpoints: Json) -> dict[str, Step]:
     """The call that sets each variable that can be changed in place; the same call may set several."""
-    path, pool = wanted.path, f"{wanted.path}/nodePools/{wanted.pool.name}"
 
     def update(field: str, value: t.Any) -> Step:
-        return Step("update", path, {"update": {field: value}})
+        return Step("update", wanted.path, {"update": {field: value}})
 
-    ends = update("desiredControlPlaneEndpointsConfig", _endpoints(wanted))
-    size = Step("nodePools.setSize", pool, {"nodeCount": wanted.pool.count})
-    scale = Step("nodePools.setAutoscaling", pool, {"autoscaling": _autoscaling(wanted)})
+    ends = update("desiredControlPlaneEndpointsConfig", endpoints)
+    labels = {"resourceLabels": should["gke_labels"], "labelFingerprint": live.get("labelFingerprint", "")}
     return {
+        "gke_private_nodes": update("desiredDefaultEnablePrivateNodes", wanted.private_nodes),
         "gke_endpoint": ends,
         "gke_authorized_networks": ends,
         "gke_release_channel": update("desiredReleaseChannel", {"channel": wanted.channel}),
-        "workload identity": update("desiredWorkloadIdentityConfig", {"workloadPool": should["workload identity"]}),
-        "gke_labels": Step(
-            "setResourceLabels",
-            path,
-            {"resourceLabels": should["gke_labels"], "labelFingerprint": live.get("labelFingerprint", "")},
-        ),
-        "gke_machine_type": Step("nodePools.update", pool, {"machineType": wanted.pool.machine}),
-        "gke_disk_size": Step("nodePools.update", pool, {"diskSizeGb": str(wanted.pool.disk)}),
-        "gke_node_labels": Step("nodePools.update", pool, {"labels": {"labels": dict(wanted.pool.labels)}}),
-        "gke_node_count": scale if wanted.pool.maximum else size,
-        "gke_node_count_max": scale,
+        _IDENTITY: update("desiredWorkloadIdentityConfig", {"workloadPool": should[_IDENTITY]}),
+        "gke_labels": Step("setResourceLabels", wanted.path, labels),
+        _TAG: update("desiredNodePoolAutoConfigNetworkTags", {"tags": should.get(_TAG)}),
     }
+
+
+def _pool(live: Json, name: str) -> Json | None:
+    return next((pool for pool in live.get("nodePools") or [] if pool.get("name") == name), None)
 
 
 def _last(text: t.Any) -> str:

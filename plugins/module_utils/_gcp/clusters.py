@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-import time
+import itertools
 import typing as t
 
 import yaml
@@ -13,13 +13,16 @@ import yaml
 from .._model.gke_wanted import Wanted
 from ..errors import FleetError
 from ..results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from . import cluster_problems
 from .cluster_plan import Difference, body, compare, managed, wanted_view
+from .patience import TimeIsUp, until
 from .session import Google, GoogleError
 
 __all__ = ["Clusters"]
 
 Json = dict[str, t.Any]
 _METHOD = "projects.locations.clusters."
+_BUSY = "CLUSTER_ALREADY_HAS_OPERATION"
 _SIDE_BY_SIDE = 64
 
 
@@ -97,15 +100,15 @@ class Clusters:
             return self._create(wanted)
         self._check_owner(wanted, live)
         live = self._settled(wanted, live)
-        differences = compare(wanted, live)
+        differences = compare(wanted, live, taken=live.get("description") != self.description)
         refused = [d for d in differences if d.step is None]
         if refused:
-            raise _refused(wanted, refused)
+            raise cluster_problems.refused(wanted, refused)
         if not differences:
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
         for difference in differences:
             self._change(wanted, difference)
-        names = [d.variable for d in differences]
+        names = list(dict.fromkeys(d.variable for d in differences))
         if self.dry_run is False:
             self.say(f"  {wanted.host} changed: {', '.join(names)}")
         return [
@@ -126,10 +129,8 @@ class Clusters:
         """A cluster cannot move: ours of this name in another place would be left behind."""
         for (place, name), live in self.live.items():
             if name == wanted.member.cluster and self._is_ours(live) and wanted.region in ("", *_regions(place)):
-                raise _refused(
-                    wanted,
-                    [Difference("cluster_zone", place, wanted.member.location, None)],
-                )
+                moved = Difference("cluster_zone", place, wanted.member.location, None)
+                raise cluster_problems.refused(wanted, [moved])
 
     def _is_ours(self, live: Json) -> bool:
         labels = live.get("resourceLabels") or {}
@@ -138,13 +139,7 @@ class Clusters:
     def _check_owner(self, wanted: Wanted, live: Json) -> None:
         if self._is_ours(live) or wanted.adopt:
             return
-        raise FleetError(
-            "a cluster of this name exists that this fleet did not make",
-            cluster=wanted.host,
-            obj=wanted.path,
-            seen=f"labels {live.get('resourceLabels') or {}}",
-            next_step="set gke_adopt: true for this host to take it over, or choose another gke_name",
-        )
+        raise cluster_problems.foreign(wanted, live)
 
     def _create(self, wanted: Wanted) -> list[Change]:
         change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
@@ -172,54 +167,30 @@ class Clusters:
 
     def _settled(self, wanted: Wanted, live: Json) -> Json:
         """The cluster once nothing else is being done to it. In check mode as it is."""
-        deadline = time.monotonic() + self.timeout
-        pause = 0.05 if self.interval is not None and self.interval < 1 else 1.0
-        while True:
-            state = live.get("status")
-            if state == "RUNNING":
-                return live
-            if state in ("ERROR", "DEGRADED"):
-                raise self._broken(wanted, live)
-            if state == "STOPPING":
-                raise FleetError(
-                    "it is being deleted",
-                    cluster=wanted.host,
-                    obj=wanted.path,
-                    seen="status STOPPING",
-                    next_step="run again when it is gone",
-                )
-            if self.dry_run:
-                return live
-            if time.monotonic() >= deadline:
-                raise FleetError(
-                    f"it is not ready after {self.timeout:g} s",
-                    cluster=wanted.host,
-                    obj=wanted.path,
-                    seen=f"status {state} {live.get('statusMessage', '')}".strip(),
-                    means="Google is still at work on it",
-                    next_step="run again: it is taken as it is by then; or raise gke_cluster_timeout",
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.5, self.interval or 10)
-            live = self._get(wanted)
-            if not live:
-                raise FleetError("it is gone", cluster=wanted.host, obj=wanted.path, next_step="run again")
+        looks = itertools.chain([live], iter(lambda: self._get(wanted), None))
+
+        def look() -> tuple[bool, Json]:
+            found = next(looks)
+            return self._is_settled(wanted, found), found
+
+        try:
+            return until(look, self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise cluster_problems.not_ready(wanted, up.args[0], self.timeout) from up
+
+    def _is_settled(self, wanted: Wanted, live: Json) -> bool:
+        if not live:
+            raise cluster_problems.gone(wanted)
+        state = live.get("status")
+        if state in ("ERROR", "DEGRADED"):
+            raise cluster_problems.broken(wanted, live)
+        if state == "STOPPING":
+            raise cluster_problems.leaving(wanted)
+        return self.dry_run or state == "RUNNING"
 
     def _get(self, wanted: Wanted) -> Json:
         return self.google.call(
             "container", _METHOD + "get", name=wanted.path, absent=True, cluster=wanted.host, obj=wanted.path
-        )
-
-    def _broken(self, wanted: Wanted, live: Json) -> FleetError:
-        said = [f"{c.get('canonicalCode') or c.get('code')}: {c.get('message')}" for c in live.get("conditions") or []]
-        return FleetError(
-            f"it is in state {live['status']}",
-            cluster=wanted.host,
-            obj=wanted.path,
-            seen="; ".join(said) or str(live.get("statusMessage") or "Google says no more"),
-            means="Google could not make or keep it",
-            next_step="mend what Google names, or delete it (gke_cluster_delete: true, playbooks/teardown.yml "
-            f"--limit {wanted.host}); then run again",
         )
 
     def _change(self, wanted: Wanted, difference: Difference) -> None:
@@ -227,9 +198,31 @@ class Clusters:
         if self.dry_run or step is None or not step.method:
             return
         target: Json = {"parent" if step.method == "nodePools.create" else "name": step.name}
-        operation = self.google.call(
-            "container", _METHOD + step.method, **target, body=step.body, cluster=wanted.host, obj=wanted.path
-        )
+        self._alone(wanted, step.method, **target, body=step.body)
+
+    def _alone(self, wanted: Wanted, method: str, **params: t.Any) -> None:
+        """Call a method of which Google does one at a time on a cluster, and wait until it is done.
+
+        GKE begins some of its own (repairs, upgrades, after a creation), which the cluster's status does not always
+        show: those are awaited.
+        """
+        refusal: list[GoogleError] = []
+
+        def look() -> tuple[bool, Json]:
+            try:
+                return True, self.google.call(
+                    "container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params
+                )
+            except GoogleError as error:
+                if error.reason != _BUSY and "incompatible operation" not in error.seen:
+                    raise
+                refusal[:] = [error]
+                return False, {}
+
+        try:
+            operation = until(look, self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise refusal[0] from up
         self._wait(wanted, operation)
 
     def _wait(self, wanted: Wanted, operation: Json) -> None:
@@ -243,16 +236,8 @@ class Clusters:
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
         # A cluster that was taken over has our labels too; its description, which nobody can change, has another maker.
         if not self._is_ours(live) or live.get("description") != self.description:
-            raise FleetError(
-                "this fleet did not make it, so it is not deleted",
-                cluster=wanted.host,
-                obj=wanted.path,
-                seen=f"description {live.get('description', '')!r}, labels {live.get('resourceLabels') or {}}",
-                next_step="delete it by hand if it shall go",
-            )
-        change = Change(
-            wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted.pool.name))
-        )
+            raise cluster_problems.kept(wanted, live)
+        change = Change(wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted)))
         if self.dry_run:
             return [change]
         if live.get("status") in ("PROVISIONING", "RECONCILING"):
@@ -260,43 +245,20 @@ class Clusters:
         if live.get("status") == "STOPPING":
             self._gone(wanted)
             return [change]
-        operation = self.google.call(
-            "container", _METHOD + "delete", name=wanted.path, cluster=wanted.host, obj=wanted.path
-        )
-        self._wait(wanted, operation)
+        self._alone(wanted, "delete", name=wanted.path)
         self.say(f"  {wanted.host} deleted")
         return [change]
 
     def _gone(self, wanted: Wanted) -> None:
-        deadline = time.monotonic() + self.timeout
-        pause = self.interval or 5.0
-        while self._get(wanted):
-            if time.monotonic() >= deadline:
-                raise FleetError(
-                    f"it is not gone after {self.timeout:g} s",
-                    cluster=wanted.host,
-                    obj=wanted.path,
-                    seen="status STOPPING",
-                    next_step="run again later",
-                )
-            time.sleep(pause)
+        try:
+            until(lambda: (not self._get(wanted), None), self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise cluster_problems.not_gone(wanted, self.timeout) from up
 
 
 def _regions(place: str) -> tuple[str, ...]:
     """A place and its region: ``us-west1-a`` is in ``us-west1``."""
     return (place, "-".join(place.split("-")[:2]))
-
-
-def _refused(wanted: Wanted, differences: list[Difference]) -> FleetError:
-    first = differences[0]
-    return FleetError(
-        f"{', '.join(d.variable for d in differences)} cannot be changed in place",
-        cluster=wanted.host,
-        obj=wanted.path,
-        seen="; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences),
-        means="Google sets it when a cluster is made, so the cluster would have to be made anew",
-        next_step=f"set {first.variable} back, or delete the cluster first (gke_cluster_delete: true)",
-    )
 
 
 def _text(values: t.Any) -> str:

@@ -91,6 +91,13 @@ class Settings:
             raise FleetError(
                 "no Google Cloud project is named", next_step="set gke_project in the inventory, or GCP_PROJECT"
             )
+        if str(got["project"]).isdigit():
+            # Names of workload pools and links of clusters hold the ID: one form of it throughout.
+            raise FleetError(
+                "the Google Cloud project is given by its number",
+                seen=str(got["project"]),
+                next_step="give its ID in gke_project or GCP_PROJECT (`gcloud projects list` shows both)",
+            )
         return cls(
             project=str(got["project"]),
             auth_kind=kind or "application",

@@ -51,7 +51,7 @@ def place_of(cluster: Json) -> str:
 
 
 def addresses(
-    cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "", *, together: bool = True
+    cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "", *, inside: bool = True, near: bool = False
 ) -> Addresses:
     """Choose the addresses.
 
@@ -59,10 +59,11 @@ def addresses(
         cluster: Google's Cluster.
         host: its name in the inventory, for messages.
         choice: PUBLIC, PRIVATE or DNS: the address for us.
-        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all clusters are
-            ``together``, nodes are private and all regions reach it, else the public one where there is one.
+        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all that watch it
+            are ``inside`` and reach it, else the public one where there is one.
             Never DNS: its door takes Google's tokens only.
-        together: all clusters of the fleet are in one VPC.
+        inside: those that watch it are in its VPC.
+        near: they are in its region.
 
     Raises:
         FleetError: the cluster is not ready, or has no address of the kind.
@@ -79,7 +80,7 @@ def addresses(
         )
     there = _known(cluster)
     if not peer_choice:
-        peer_choice = PRIVATE if (together and _inside(cluster)) or not there[PUBLIC] else PUBLIC
+        peer_choice = PRIVATE if _meet_inside(cluster, there, inside, near) or not there[PUBLIC] else PUBLIC
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
         if not there.get(wanted):
             have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"
@@ -97,14 +98,13 @@ def addresses(
     )
 
 
-def _inside(cluster: Json) -> bool:
-    """Whether pods of private nodes anywhere in the VPC reach the private endpoint. What leaves by NAT has an
-    address that no list of authorized networks names."""
-    old = cluster.get("privateClusterConfig") or {}
+def _meet_inside(cluster: Json, there: t.Mapping[str, str], inside: bool, near: bool) -> bool:
+    """Whether pods reach the private endpoint, which Google serves in one region, and with global access in all of a
+    VPC. They come there by their own addresses, which lists of authorized networks name; elsewhere by those of NAT."""
     ip = (cluster.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig") or {}
-    nodes = old.get("enablePrivateNodes") or (cluster.get("networkConfig") or {}).get("defaultEnablePrivateNodes")
+    old = cluster.get("privateClusterConfig") or {}
     everywhere = ip.get("globalAccess") or (old.get("masterGlobalAccessConfig") or {}).get("enabled")
-    return bool(nodes and everywhere)
+    return bool(there[PRIVATE] and inside and (near or everywhere))
 
 
 def _known(cluster: Json) -> dict[str, str]:

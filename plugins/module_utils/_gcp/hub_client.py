@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import json
-import time
 import typing as t
 
 from ..errors import FleetError
-from .session import Google
+from . import patience
+from .session import Google, GoogleError
 
 __all__ = ["HubClient", "shown"]
 
 Json = dict[str, t.Any]
 LOOKS = (1.0, 10.0)
-"""Seconds between two looks at a state: at first, and at most. Hub has no watch."""
+"""Seconds between two looks at a state: at first, and at most."""
 
 
 class HubClient:
@@ -34,11 +34,33 @@ class HubClient:
         self.timeout = timeout
         self.dry_run = dry_run
         self.parent = f"projects/{google.project}/locations/global"
+        self._numbers: dict[str, str] = {}
+        self.last: dict[str, Json] = {}
+        """Features as they were read last."""
 
     def memberships(self) -> list[Json]:
         """All of the project, in every place: one request a page."""
         anywhere = f"projects/{self.google.project}/locations/-"
-        return self.google.pages("gkehub", "projects.locations.memberships.list", "resources", parent=anywhere)
+        return self.listed("memberships", anywhere)
+
+    def listed(self, kind: str, parent: str) -> list[Json]:
+        """All ``memberships`` or ``features`` of a place.
+
+        A check in a project where the API is off finds none: the run itself switches it on before it looks.
+        """
+        try:
+            return self.google.pages("gkehub", f"projects.locations.{kind}.list", "resources", parent=parent)
+        except GoogleError as error:
+            if self.dry_run and error.reason == "SERVICE_DISABLED":
+                return []
+            raise
+
+    def number(self, project: str) -> str:
+        """The number that belongs to a project's id; asked once."""
+        if project not in self._numbers:
+            found = self.google.call("cloudresourcemanager", "projects.get", projectId=project)
+            self._numbers[project] = str(found["projectNumber"])
+        return self._numbers[project]
 
     def until(
         self,
@@ -51,23 +73,17 @@ class HubClient:
     ) -> str:
         """Look again and again until it is done; what was seen then."""
         seconds = self.timeout if timeout is None else timeout
-        deadline, pause = time.monotonic() + seconds, LOOKS[0]
-        while True:
-            done, seen = look()
-            if done:
-                return seen
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise FleetError(
-                    f"{what} after {seconds:.3g} s",
-                    cluster=cluster,
-                    obj=obj,
-                    seen=seen,
-                    means="Google goes on with it",
-                    next_step="run again; or allow more time",
-                )
-            time.sleep(min(pause, left))  # between two looks: Hub has no watch
-            pause = min(pause * 1.5, LOOKS[1])
+        try:
+            return patience.until(look, seconds, first=LOOKS[0], longest=LOOKS[1])
+        except patience.TimeIsUp as up:
+            raise FleetError(
+                f"{what} after {seconds:.3g} s",
+                cluster=cluster,
+                obj=obj,
+                seen=up.args[0],
+                means="Google goes on with it",
+                next_step="run again; or allow more time",
+            ) from up
 
 
 def shown(value: t.Mapping[str, t.Any]) -> str:

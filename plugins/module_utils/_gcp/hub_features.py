@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import typing as t
 
@@ -13,6 +14,7 @@ from ..results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 from .hub_client import LOOKS, HubClient, Json, shown
 from .hub_plan import FeaturePlan, feature_plan, is_ours, mesh_specs_without, same_member
 from .mesh_status import MeshStatus, status_of
+from .session import GoogleError
 
 __all__ = ["Features", "feature_state"]
 
@@ -28,7 +30,7 @@ class Features(HubClient):
 
     def features(self) -> dict[str, Json]:
         """All features of the fleet by their id: one request a page."""
-        found = self.google.pages("gkehub", "projects.locations.features.list", "resources", parent=self.parent)
+        found = self.listed("features", self.parent)
         return {str(feature["name"]).rsplit("/", 1)[-1]: feature for feature in found}
 
     def feature(self, feature: str) -> Json:
@@ -38,25 +40,66 @@ class Features(HubClient):
         )
 
     def enable(
-        self, features: t.Iterable[str], *, managed: t.Sequence[str] = (), config_membership: str = ""
+        self,
+        features: t.Iterable[str],
+        *,
+        managed: t.Sequence[str] = (),
+        config_membership: str = "",
+        move: bool = False,
     ) -> tuple[list[Change], dict[str, Json]]:
         """Switch features on and give them what the inventory says, one after the other.
+
+        Args:
+            features: which.
+            managed: memberships whose control plane Google is to run.
+            config_membership: in which multi-cluster ingress is read.
+            move: whether it may take over from another one.
 
         Returns:
             The changes, and the features as they were before.
         """
         live = self.features()
-        plans = [
-            feature_plan(
+
+        def plan(feature: str, found: Json | None) -> FeaturePlan:
+            return feature_plan(
                 feature,
-                live.get(feature),
+                found,
                 fleet_name=self.fleet_name,
                 managed=managed,
                 config_membership=config_membership,
+                move=move,
             )
-            for feature in features
-        ]
-        return [self._send(plan) for plan in plans], live
+
+        # All are planned before the first is sent: what cannot be stops the run with nothing half done.
+        plans = [plan(feature, live.get(feature)) for feature in features]
+        return [self._make(one, live.get(one.feature), plan) for one in plans], live
+
+    def _make(
+        self, plan: FeaturePlan, found: Json | None, again: t.Callable[[str, Json | None], FeaturePlan]
+    ) -> Change:
+        """Send a plan; where somebody else is at the feature, wait and plan anew from what is there then."""
+        deadline, pause = time.monotonic() + self.timeout, LOOKS[0]
+        while True:
+            going = ((found or {}).get("resourceState") or {}).get("state") == "DISABLING"
+            try:
+                if self.dry_run or not going:
+                    return self._send(plan)
+                seen = "it is being switched off"
+            except GoogleError as error:
+                if error.status != 409:
+                    raise
+                seen = error.seen
+            if time.monotonic() > deadline:
+                raise FleetError(
+                    f"somebody else is at it, for {self.timeout:g} s now",
+                    obj=f"feature {plan.feature}",
+                    seen=seen,
+                    next_step="run again when that is over; or allow more time",
+                )
+            time.sleep(pause)  # between two looks: Hub has no watch
+            pause = min(pause * 1.5, LOOKS[1])
+            found = self.feature(plan.feature) or None
+            plan = again(plan.feature, found)
 
     def _send(self, plan: FeaturePlan) -> Change:
         obj = f"feature {plan.feature}"
@@ -76,6 +119,27 @@ class Features(HubClient):
         self.google.wait("gkehub", operation, self.timeout, obj=obj)
         return change
 
+    def _state_of(self, feature: str) -> tuple[bool, str]:
+        self.last[feature] = self.feature(feature)
+        return feature_state(self.last[feature])
+
+    def troubles(self, feature: str, memberships: t.Mapping[str, str]) -> list[str]:
+        """What a feature that is on says against some of its members, as it was read last.
+
+        Args:
+            feature: its id; the managed mesh has a wait of its own.
+            memberships: the membership's name by host.
+        """
+        found = (self.last.get(feature) or {}).get("membershipStates") or {}
+        said = []
+        for host, name in memberships.items():
+            states: list[Json] = [value for key, value in found.items() if same_member(key, name)]
+            state = (states[0].get("state") or {}) if states else {}
+            if feature != SERVICEMESH and state.get("code") in ("WARNING", "ERROR"):
+                told = " ".join(str(state.get("description") or "without a reason").split())[:200]
+                said.append(f"{host}: {_ASKS[feature]} says {state['code'].lower()}: {told}")
+        return said
+
     def await_features(self, features: t.Iterable[str], seen: t.Mapping[str, Json], timeout: float) -> dict[str, str]:
         """Wait until each feature is active; what it says of itself, in words, by feature.
 
@@ -86,12 +150,13 @@ class Features(HubClient):
         """
         deadline = time.monotonic() + timeout
         states = {}
+        self.last.update(seen)
         for feature in features:
             done, state = feature_state(seen.get(feature) or {})
             if not done:
                 left = max(0.0, deadline - time.monotonic())
                 state = self.until(
-                    lambda name=feature: feature_state(self.feature(name)),  # type: ignore[misc]
+                    functools.partial(self._state_of, feature),
                     f"{_ASKS[feature]} is not ready",
                     obj=f"feature {feature}",
                     timeout=left,
@@ -115,13 +180,19 @@ class Features(HubClient):
             found = live.get(feature)
             if found is None:
                 changes.append(Change("", "Feature", feature, UNCHANGED))
-            elif is_ours(found, self.fleet_name) and not staying:
+            elif is_ours(found, self.fleet_name) and (not staying or self._config_leaves(feature, found, leaving)):
                 changes.append(self._delete(feature, found))
             else:
                 why = f"{len(staying)} other members" if staying else "it was not made by this inventory"
                 kept.append(f"feature {feature}: {why}")
                 changes.append(self._leave(feature, found, leaving))
         return changes, kept
+
+    @staticmethod
+    def _config_leaves(feature: str, found: Json, leaving: t.Sequence[str]) -> bool:
+        """Whether the cluster goes in which multi-cluster ingress is read, and every front door with it."""
+        config = str(((found.get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
+        return feature == INGRESS and any(same_member(config, name) for name in leaving)
 
     def _delete(self, feature: str, found: Json) -> Change:
         if not self.dry_run:
@@ -146,17 +217,21 @@ class Features(HubClient):
     # -- the managed mesh ----------------------------------------------------------------------
 
     def await_mesh(
-        self, memberships: t.Mapping[str, str], timeout: float
+        self, memberships: t.Mapping[str, str], timeout: float, seen: t.Mapping[str, t.Any] | None = None
     ) -> tuple[dict[str, MeshStatus], dict[str, FleetError]]:
         """Wait until Google's control plane is active for each host.
 
         Args:
             memberships: the membership's name by host.
             timeout: seconds for all of them.
+            seen: the feature as it was read a moment ago; it is enough where all are active in it.
 
         Returns:
             The states of those that are active, and an error for each other one.
         """
+        states = {host: status_of(seen or {}, name) for host, name in memberships.items()}
+        if all(state.active for state in states.values()):
+            return states, {}
         deadline, pause = time.monotonic() + timeout, LOOKS[0]
         while True:
             feature = self.feature(SERVICEMESH)

@@ -33,7 +33,7 @@ class Memberships(HubClient):
 
     def _register(self, member: Member, live: list[Json]) -> tuple[Change, str]:
         obj = f"membership {member.name}"
-        found = membership_of(live, member)
+        found = membership_of(live, member, self.number)
         if found is not None:
             code = str((found.get("state") or {}).get("code") or "READY")
             if code == "DELETING":
@@ -73,7 +73,7 @@ class Memberships(HubClient):
             )
             code = str((found.get("state") or {}).get("code") or ("READY" if found else "it does not exist"))
             if found:
-                membership_of([found], member)
+                membership_of([found], member, self.number)
             return code in ("READY", "UPDATING", "SERVICE_UPDATING"), code
 
         self.until(look, "its membership is not ready", cluster=member.host, obj=f"membership {name}")
@@ -89,7 +89,7 @@ class Memberships(HubClient):
         return changes, [why for why in kept.values() if why], failed
 
     def _unregister(self, member: Member, live: list[Json]) -> tuple[Change, str]:
-        found = membership_of(live, member)
+        found = membership_of(live, member, self.number)
         nothing = Change(member.host, "Membership", member.membership, UNCHANGED)
         if found is None:
             return nothing, ""

@@ -22,11 +22,13 @@ __all__ = [
     "membership_of",
     "mesh_specs_without",
     "owner_labels",
+    "projects_of",
     "same_member",
 ]
 
 Json = dict[str, t.Any]
 
+Number = t.Callable[[str], str]
 FEATURES = (SERVICEMESH, DISCOVERY, INGRESS)
 OWNER_LABEL = "mesh-fleet"
 """Label of what we made; its value is the fleet's name. Only what carries it is ever deleted."""
@@ -51,12 +53,38 @@ def same_member(left: str, right: str) -> bool:
     return bool(one and other and one.groupdict() == other.groupdict())
 
 
-def _same_cluster(link: str, member: Member) -> bool:
+def _same_cluster(link: str, member: Member, number_of: Number) -> bool:
     one, other = _LINK.search(link), _LINK.search(member.resource_link)
     if not (one and other and one["location"] == other["location"] and one["name"] == other["name"]):
         return False
-    # A link may hold the project's number, which cannot be told apart from its id without asking.
-    return one["project"] == other["project"] or one["project"].isdigit()
+    # A link may hold the project's number.
+    return one["project"] == other["project"] or (
+        one["project"].isdigit() and one["project"] == number_of(other["project"])
+    )
+
+
+def _link_of(membership: t.Mapping[str, t.Any]) -> str:
+    return str(((membership.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") or "")
+
+
+def projects_of(live: t.Iterable[Json], leaving: t.Collection[str] = ()) -> tuple[set[str], bool]:
+    """Projects whose clusters are members, and whether there are members whose project is not known by its id.
+
+    Args:
+        live: memberships.
+        leaving: resource links of clusters that do not count.
+    """
+    found, unsure = set(), False
+    for membership in live:
+        link = _link_of(membership)
+        if link in leaving:
+            continue
+        parts = _LINK.search(link)
+        if parts is None or parts["project"].isdigit():
+            unsure = True
+        else:
+            found.add(parts["project"])
+    return found, unsure
 
 
 def membership_body(member: Member, fleet_name: str) -> Json:
@@ -68,15 +96,20 @@ def membership_body(member: Member, fleet_name: str) -> Json:
     }
 
 
-def membership_of(live: t.Iterable[Json], member: Member) -> Json | None:
+def membership_of(live: t.Iterable[Json], member: Member, number_of: Number) -> Json | None:
     """The membership that this cluster has already, whoever made it and whatever its name is.
+
+    Args:
+        live: all memberships of the fleet.
+        member: the cluster.
+        number_of: the number of a project; asked only where a link holds one.
 
     Raises FleetError when the name it is to get belongs to another cluster.
     """
     taken = None
     for membership in live:
-        link = str(((membership.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") or "")
-        if _same_cluster(link, member):
+        link = _link_of(membership)
+        if _same_cluster(link, member, number_of):
             return membership
         if same_member(str(membership.get("name")), member.name):
             taken = membership, link
@@ -110,6 +143,7 @@ def feature_plan(
     fleet_name: str,
     managed: t.Sequence[str] = (),
     config_membership: str = "",
+    move: bool = False,
 ) -> FeaturePlan:
     """What makes a feature as it should be.
 
@@ -119,8 +153,9 @@ def feature_plan(
         fleet_name: ours, for the label.
         managed: memberships (names) whose control plane Google shall run. Those of others stay as they are.
         config_membership: for multiclusteringress.
+        move: whether a feature that we made may get another config cluster.
 
-    Raises FleetError where another cluster is the config cluster already: changing it interrupts traffic.
+    Raises FleetError where another cluster is the config cluster and stays it: changing it interrupts traffic.
     """
     wanted: Json = {}
     mask = []
@@ -136,14 +171,10 @@ def feature_plan(
         now = str((((live or {}).get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
         before = {"spec": {"multiclusteringress": {"configMembership": now}}} if now else {}
         if live and now and not same_member(now, config_membership):
-            raise FleetError(
-                "another cluster is the config cluster of multi-cluster ingress",
-                obj=f"feature {feature}",
-                seen=now,
-                means="moving it takes every MultiClusterIngress of the project out of service for minutes",
-                next_step="set gke_config_cluster to that cluster, or move it by hand "
-                "(gcloud container fleet ingress update)",
-            )
+            ours = is_ours(live, fleet_name)
+            if not (ours and move):
+                raise _config_elsewhere(now, ours)
+            now = ""
         if not now:
             wanted["spec"] = {"multiclusteringress": {"configMembership": config_membership}}
             mask.append("spec")
@@ -153,6 +184,20 @@ def feature_plan(
     if not mask:
         return FeaturePlan(feature, "", before=before, after=before)
     return FeaturePlan(feature, "patch", wanted, ",".join(mask), before, {**before, **wanted})
+
+
+def _config_elsewhere(now: str, ours: bool) -> FleetError:
+    return FleetError(
+        "another cluster is the config cluster of multi-cluster ingress",
+        obj=f"feature {INGRESS}",
+        seen=now,
+        means="moving it takes every front door of the project out of service for minutes"
+        + ("" if ours else "; this inventory has not switched the feature on"),
+        next_step="set gke_config_cluster: to that cluster, or to the one that it is to move to"
+        if ours
+        else "set gke_config_cluster to that cluster, or have its owner move it "
+        "(gcloud container fleet ingress update)",
+    )
 
 
 def _mesh_specs(specs: t.Mapping[str, Json], managed: t.Sequence[str]) -> Json:

@@ -11,7 +11,7 @@ from .._model.addresses import interval
 from .._model.gke_wanted import PODS, SERVICES, Wanted
 from ..errors import FleetError
 
-__all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal", "plan_routers"]
+__all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal"]
 
 Json = dict[str, t.Any]
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
@@ -35,10 +35,12 @@ class NetworkPlan:
     subnets: dict[str, Json] = dataclasses.field(default_factory=dict)
     """By host."""
     firewalls: list[Json] = dataclasses.field(default_factory=list)
+    stale: list[Json] = dataclasses.field(default_factory=list)
+    """Firewall rules of ours that others take the place of."""
 
     @property
-    def empty(self) -> bool:
-        return not (self.networks or self.subnets or self.firewalls)
+    def count(self) -> int:
+        return len(self.networks) + len(self.subnets) + len(self.firewalls) + len(self.stale)
 
 
 def plan_network(
@@ -68,33 +70,45 @@ def plan_network(
                 continue
             if subnet:
                 plan.subnets[w.host] = subnet
-        for rule in _rules(name, mine, marker):
+        rules = _rules(name, mine, marker, ours=_is_ours(live, name, marker))
+        for rule in rules:
             if _differs(rule, live.firewalls.get(rule["name"])):
                 _check_rule(rule, live.firewalls.get(rule["name"]), marker)
                 plan.firewalls.append({"project": project, **rule})
+        current = {rule["name"] for rule in rules}
+        plan.stale += [rule for rule in _made(name, mine, live, marker) if rule["name"] not in current]
     return plan, failed
+
+
+def _is_ours(live: Live, network: str, marker: str) -> bool:
+    """Whether we made the VPC, or are about to."""
+    return network not in live.networks or live.networks[network].get("description") == marker
 
 
 def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Json | None:
     """The subnet to make; None when it is there as wanted."""
     found = live.subnets.get((w.region, w.subnetwork))
+    owner = next(o for o in mine if (o.region, o.subnetwork) == (w.region, w.subnetwork))
+    if owner.host != w.host and not w.adopt:
+        raise FleetError(
+            f"subnet {w.subnetwork} is {owner.host}'s too",
+            cluster=w.host,
+            obj=f"Subnetwork {w.region}/{w.subnetwork}",
+            means="its ranges are those of one cluster",
+            next_step="leave gke_subnetwork out, or name another one",
+        )
     ranges = {"gke_node_cidr": w.node_cidr, "cluster_pod_cidr": w.pod_cidr, "cluster_service_cidr": w.service_cidr}
     if found is not None:
-        second = {r["rangeName"]: r["ipCidrRange"] for r in found.get("secondaryIpRanges") or []}
-        has = {
-            "gke_node_cidr": found.get("ipCidrRange"),
-            "cluster_pod_cidr": second.get(PODS),
-            "cluster_service_cidr": second.get(SERVICES),
-        }
-        wrong = [name for name, cidr in ranges.items() if has[name] != cidr]
+        wrong = _wrong_ranges(w, found, ranges)
         if wrong:
+            first = next(iter(wrong))
             raise FleetError(
                 f"{', '.join(wrong)} cannot be changed in place",
                 cluster=w.host,
                 obj=f"Subnetwork {w.region}/{w.subnetwork}",
-                seen="; ".join(f"{name} is {has[name]}, wanted {ranges[name]}" for name in wrong),
+                seen="; ".join(f"{name} is {has}, wanted {ranges[name]}" for name, has in wrong.items()),
                 means="the ranges of a subnet in use stay as they are",
-                next_step=f"set {wrong[0]} to what is there, or name another gke_subnetwork",
+                next_step=f"set {first} to what is there, or name another gke_subnetwork",
             )
         return None
     ours = {(o.region, o.subnetwork) for o in mine}
@@ -126,25 +140,69 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
     }
 
 
-def _rules(network: str, mine: t.Sequence[Wanted], marker: str) -> list[Json]:
-    """Pods to every cluster's nodes and pods; control planes to istiod's webhook."""
+def _wrong_ranges(w: Wanted, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:
+    """What an existing subnet has instead of a wanted range, by variable."""
+    second = {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
+    has = {"gke_node_cidr": subnet.get("ipCidrRange", "")}
+    if not w.adopt:
+        has["cluster_pod_cidr"] = second.get(PODS, f"no secondary range {PODS}")
+        has["cluster_service_cidr"] = second.get(SERVICES, f"no secondary range {SERVICES}")
+    elif w.pod_cidr not in second.values():
+        # Others named the ranges of a cluster that is taken over; its services may have a range of Google's own.
+        has["cluster_pod_cidr"] = ", ".join(second.values()) or "no secondary range"
+    return {name: found for name, found in has.items() if found != ranges[name]}
+
+
+_KINDS = ("pods", "webhooks")
+
+
+def _rules(network: str, mine: t.Sequence[Wanted], marker: str, *, ours: bool) -> list[Json]:
+    """Pods to every cluster's nodes and pods; control planes to istiod's webhook.
+
+    Our own VPC holds nothing but our clusters, so rules there are about all of it. In one of others they are about
+    nodes with our tag, unless a cluster was taken over, whose nodes may have none.
+    """
     pods = sorted({w.pod_cidr for w in mine})
+    # Where Google reaches nodes by Private Service Connect, webhooks are called through an agent among the pods;
+    # where it does so by a peered VPC, from the control plane's own range.
     planes = sorted({cidr for w in mine for cidr in (w.node_cidr, w.control_plane_cidr) if cidr})
+    tagged = not ours and not any(w.adopt for w in mine)
+    sources = {"pods": pods, "webhooks": planes}
+    allowed = {
+        "pods": [{"ip_protocol": protocol} for protocol in _PROTOCOLS],
+        "webhooks": [{"ip_protocol": "tcp", "ports": [WEBHOOK_PORT]}],
+    }
     return [
         {
-            "name": f"{network}-pods",
+            "name": _rule_name(network, mine[0], kind, ours=ours, tagged=tagged),
             "description": marker,
             "network": network,
-            "source_ranges": pods,
-            "allowed": [{"ip_protocol": protocol} for protocol in _PROTOCOLS],
-        },
-        {
-            "name": f"{network}-webhooks",
-            "description": marker,
-            "network": network,
-            "source_ranges": planes,
-            "allowed": [{"ip_protocol": "tcp", "ports": [WEBHOOK_PORT]}],
-        },
+            "source_ranges": sources[kind],
+            "allowed": allowed[kind],
+            **({"target_tags": [mine[0].tag]} if tagged else {}),
+        }
+        for kind in _KINDS
+    ]
+
+
+def _rule_name(network: str, one: Wanted, kind: str, *, ours: bool, tagged: bool) -> str:
+    # google.cloud's module cannot give a rule other targets, so that is another rule; and two fleets may share a VPC.
+    base = network if ours else f"{network}-{one.tag}"
+    end = f"-{kind}-nodes" if tagged else f"-{kind}"
+    return base[: 63 - len(end)].rstrip("-") + end
+
+
+def _made(network: str, mine: t.Sequence[Wanted], live: Live, marker: str) -> list[Json]:
+    """Every rule of ours that is there."""
+    names = {
+        _rule_name(network, mine[0], kind, ours=ours, tagged=tagged)
+        for kind in _KINDS
+        for ours, tagged in ((True, False), (False, False), (False, True))
+    }
+    return [
+        {"project": mine[0].member.project, "name": name, "network": network}
+        for name in sorted(names)
+        if live.firewalls.get(name, {}).get("description") == marker
     ]
 
 
@@ -165,40 +223,11 @@ def _check_rule(rule: Json, found: Json | None, marker: str) -> None:
         )
 
 
-def plan_routers(
-    everybody: t.Sequence[Wanted], play: t.Collection[str], live: t.Mapping[tuple[str, str], Json], marker: str
-) -> list[tuple[str, str, Json]]:
-    """Cloud NAT for the private nodes of ``play``: regions and bodies of routers that are missing."""
-    wanted: dict[tuple[str, str], Wanted] = {}
-    for w in everybody:
-        if w.private_nodes and w.host in play:
-            wanted.setdefault((w.region, w.network), w)
-    served = {(region, _last(router.get("network"))) for (region, _name), router in live.items() if router.get("nats")}
-    return [
-        (
-            w.host,
-            region,
-            {
-                "name": f"{network}-{region}"[:63].rstrip("-"),
-                "description": marker,
-                "network": f"projects/{w.member.project}/global/networks/{network}",
-                "nats": [
-                    {
-                        "name": "nat",
-                        "natIpAllocateOption": "AUTO_ONLY",
-                        "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
-                    }
-                ],
-            },
-        )
-        for (region, network), w in wanted.items()
-        if (region, network) not in served
-    ]
-
-
-def plan_removal(everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str) -> NetworkPlan:
-    """What we made and nobody of the fleet needs once the clusters of ``play`` are gone."""
-    plan = NetworkPlan()
+def plan_removal(
+    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str
+) -> tuple[NetworkPlan, dict[str, FleetError]]:
+    """What we made and nobody of the fleet needs once the clusters of ``play`` are gone, and what keeps a VPC."""
+    plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
         mine = [w for w in everybody if w.network == name]
         project = mine[0].member.project
@@ -214,14 +243,41 @@ def plan_removal(everybody: t.Sequence[Wanted], play: t.Collection[str], live: L
                 }
         if any(w.host not in play for w in mine):
             continue
-        plan.firewalls += [
-            {"project": project, "name": rule["name"], "network": name}
-            for rule in _rules(name, mine, marker)
-            if live.firewalls.get(rule["name"], {}).get("description") == marker
-        ]
-        if live.networks.get(name, {}).get("description") == marker:
+        rules = _made(name, mine, live, marker)
+        plan.firewalls += rules
+        if live.networks.get(name, {}).get("description") != marker:
+            continue
+        left = _left_in(name, live, {r["name"] for r in rules}, {(w.region, w.subnetwork) for w in mine})
+        if left:
+            failed.update((w.host, _kept(project, name, left)) for w in mine)
+        else:
             plan.networks.append({"project": project, "name": name})
-    return plan
+    return plan, failed
+
+
+def _left_in(network: str, live: Live, rules: t.Collection[str], subnets: t.Collection[tuple[str, str]]) -> list[str]:
+    """What of others is in the VPC."""
+    left = [
+        f"firewall rule {name}"
+        for name, rule in live.firewalls.items()
+        if _last(rule.get("network")) == network and name not in rules
+    ]
+    left += [
+        f"subnet {region}/{name}"
+        for (region, name), subnet in live.subnets.items()
+        if _last(subnet.get("network")) == network and (region, name) not in subnets
+    ]
+    return left
+
+
+def _kept(project: str, network: str, left: t.Sequence[str]) -> FleetError:
+    return FleetError(
+        f"VPC {network} stays, because something that this fleet did not make is in it",
+        obj=f"projects/{project}/global/networks/{network}",
+        seen=", ".join(left),
+        means="names with k8s- or gke- are GKE's, for a load balancer that was there when its cluster went",
+        next_step="delete what is named there, if nobody needs it; then run again",
+    )
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -10,9 +10,12 @@ import dataclasses
 import re
 import typing as t
 
+from ..errors import FleetError
 from .endpoints import place_of
+from .hub_plan import in_project
+from .problems import part_missing
 
-__all__ = ["Filter", "Found", "ask", "hosts_of", "trimmed", "twice"]
+__all__ = ["Filter", "Found", "ask", "hosts_of", "left_out", "trimmed", "twice"]
 
 Json = t.Mapping[str, t.Any]
 
@@ -64,9 +67,14 @@ class Filter:
         return cls(wanted, frozenset(map(str, locations)), frozenset(map(str, statuses)), members)
 
     def takes(self, cluster: Json, member: bool) -> bool:
+        return self.in_state(cluster) and self.chosen(cluster, member)
+
+    def in_state(self, cluster: Json) -> bool:
+        return not self.statuses or cluster.get("status") in self.statuses
+
+    def chosen(self, cluster: Json, member: bool) -> bool:
+        """Whether it is one of those that are wanted, in whatever state it is."""
         if self.members and not member:
-            return False
-        if self.statuses and cluster.get("status") not in self.statuses:
             return False
         place = place_of(cluster)
         if self.locations and place not in self.locations and _region(place) not in self.locations:
@@ -85,8 +93,13 @@ class Found(t.NamedTuple):
 
 
 def ask(
-    google: t.Callable[[str], Asker], projects: t.Sequence[str], *, memberships: bool = True, follow: bool = True
-) -> dict[str, dict[str, t.Any]]:
+    google: t.Callable[[str], Asker],
+    projects: t.Sequence[str],
+    *,
+    memberships: bool = True,
+    follow: bool = True,
+    skip: bool = False,
+) -> tuple[dict[str, dict[str, t.Any]], dict[str, FleetError]]:
     """Per project ``{"clusters": [...], "memberships": [...], "followed": bool}``: all projects side by side.
 
     Args:
@@ -94,22 +107,25 @@ def ask(
         projects: their IDs.
         memberships: ask for the projects' fleets too.
         follow: ask also for the clusters of other projects that are members of these fleets.
+        skip: leave out a project that cannot be asked.
+
+    Returns:
+        The answers, and why a project was left out.
 
     Raises:
-        FleetError: as the client does; the first one ends it.
+        FleetError: as the client does, without ``skip``; the first one ends it.
     """
+    failed: dict[str, FleetError] = {}
 
     def one(job: tuple[str, str]) -> list[dict[str, t.Any]]:
         project, what = job
-        client = google(project)
-        if what == "clusters":
-            answer = client.call(
-                "container", "projects.locations.clusters.list", parent=f"projects/{project}/locations/-"
-            )
-            return [trimmed(cluster) for cluster in answer.get("clusters") or []]
-        parent = f"projects/{project}/locations/-"
-        found = client.pages("gkehub", "projects.locations.memberships.list", "resources", parent=parent, pageSize=500)
-        return [{k: m[k] for k in ("name", "endpoint", "labels", "state") if k in m} for m in found]
+        try:
+            return _clusters(google(project), project) if what == "clusters" else _members(google(project), project)
+        except FleetError as error:
+            if not skip:
+                raise
+            failed.setdefault(project, error)
+            return []
 
     kinds = ("clusters", "memberships") if memberships else ("clusters",)
     out: dict[str, dict[str, t.Any]] = {p: {"clusters": [], "memberships": [], "followed": False} for p in projects}
@@ -122,7 +138,32 @@ def ask(
             more = [(project, "clusters") for project in sorted(linked - set(out)) if not project.isdigit()]
             for (project, _kind), answer in zip(more, pool.map(one, more), strict=True):
                 out[project] = {"clusters": answer, "memberships": [], "followed": True}
-    return out
+    # Half an answer is none: clusters without their memberships would look like strangers to the fleet.
+    return {project: entry for project, entry in out.items() if project not in failed}, failed
+
+
+def _clusters(client: Asker, project: str) -> list[dict[str, t.Any]]:
+    method = "projects.locations.clusters.list"
+    answer = client.call("container", method, parent=f"projects/{project}/locations/-")
+    if answer.get("missingZones"):
+        raise part_missing(answer["missingZones"], f"container.{method}", project)
+    return [trimmed(cluster) for cluster in answer.get("clusters") or []]
+
+
+def _members(client: Asker, project: str) -> list[dict[str, t.Any]]:
+    parent = f"projects/{project}/locations/-"
+    found = client.pages("gkehub", "projects.locations.memberships.list", "resources", parent=parent, pageSize=500)
+    return [_by_id({k: m[k] for k in ("name", "endpoint", "labels", "state") if k in m}, project) for m in found]
+
+
+def _by_id(membership: dict[str, t.Any], project: str) -> dict[str, t.Any]:
+    """The membership with the project's ID where Google says its number."""
+    number = f"projects/{str(membership['name']).split('/')[1]}/"
+    gke = (membership.get("endpoint") or {}).get("gkeCluster") or {}
+    if str(gke.get("resourceLink") or "").find(number) >= 0:
+        link = str(gke["resourceLink"]).replace(number, f"projects/{project}/")
+        membership["endpoint"] = {"gkeCluster": {**gke, "resourceLink": link}}
+    return {**membership, "name": in_project(str(membership["name"]), project)}
 
 
 def trimmed(cluster: Json) -> dict[str, t.Any]:
@@ -133,24 +174,44 @@ def trimmed(cluster: Json) -> dict[str, t.Any]:
 _FIELDS = (
     "name", "location", "zone", "status", "resourceLabels", "clusterIpv4Cidr", "servicesIpv4Cidr", "network",
     "subnetwork", "currentMasterVersion", "currentNodeCount", "releaseChannel", "autopilot", "fleet",
-    "privateClusterConfig",
+    "privateClusterConfig", "networkConfig",
 )  # fmt: skip
 
 
 def hosts_of(answers: t.Mapping[str, Json], wanted: Filter) -> list[Found]:
     """Hosts in the order of their identities. Costs O(N log N)."""
-    members = {link: m for entry in answers.values() for m in entry["memberships"] if (link := _link(m))}
     found = []
+    fleets = {m["name"].split("/")[1] for entry in answers.values() for m in entry["memberships"]}
+    for project, cluster, member in _each(answers):
+        if wanted.takes(cluster, member is not None or _joined(cluster) != ""):
+            identity = f"{project}/{place_of(cluster)}/{cluster['name']}"
+            found.append(Found(str(cluster["name"]), identity, _variables(project, cluster, member, fleets)))
+    return sorted(found, key=lambda one: one.identity)
+
+
+def left_out(answers: t.Mapping[str, Json], wanted: Filter) -> list[str]:
+    """Clusters that are wanted and are no hosts because of their state: ``name STATE``."""
+    return sorted(
+        f"{cluster['name']} {cluster.get('status') or 'without state'}"
+        for _project, cluster, member in _each(answers)
+        if not wanted.in_state(cluster) and wanted.chosen(cluster, member is not None or _joined(cluster) != "")
+    )
+
+
+def _each(answers: t.Mapping[str, Json]) -> t.Iterator[tuple[str, Json, Json | None]]:
+    """Every cluster with its project and membership; of a project that was followed only members."""
+    members = {link: m for entry in answers.values() for m in entry["memberships"] if (link := _link(m))}
     for project, entry in answers.items():
         for cluster in entry["clusters"]:
-            identity = (project, place_of(cluster), str(cluster["name"]))
-            member = members.get(identity)
-            joined = str((cluster.get("fleet") or {}).get("membership") or "")
-            if entry["followed"] and member is None:
-                continue  # asked for because of another cluster of its project
-            if wanted.takes(cluster, member is not None or bool(joined)):
-                found.append(Found(identity[2], "/".join(identity), _variables(project, cluster, member)))
-    return sorted(found, key=lambda one: one.identity)
+            member = members.get((project, place_of(cluster), str(cluster["name"])))
+            # What was asked for because of another cluster of its project stays out.
+            if member is not None or not entry["followed"]:
+                yield project, cluster, member
+
+
+def _joined(cluster: Json) -> str:
+    """The membership's name as the cluster itself tells it."""
+    return str((cluster.get("fleet") or {}).get("membership") or "").removeprefix("//gkehub.googleapis.com/")
 
 
 def twice(found: t.Iterable[str]) -> list[str]:
@@ -170,14 +231,14 @@ def _region(place: str) -> str:
     return place.rsplit("-", 1)[0] if place.count("-") == 2 else place
 
 
-def _variables(project: str, cluster: Json, member: Json | None) -> dict[str, t.Any]:
-    """What the roles read, and below ``google_cluster`` what Google says, for compose and groups."""
+def _variables(project: str, cluster: Json, member: Json | None, fleets: t.Collection[str]) -> dict[str, t.Any]:
+    """What the roles read, and below ``google_cluster`` what Google says, for compose and groups.
+
+    ``fleets`` are the projects of all memberships: the one, where there is one, hosts the fleet of every host.
+    """
     place, name = place_of(cluster), str(cluster["name"])
     labels = {str(k): str(v) for k, v in (cluster.get("resourceLabels") or {}).items()}
-    joined = cluster.get("fleet") or {}
-    membership = str((member or {}).get("name") or "") or str(joined.get("membership") or "").removeprefix(
-        "//gkehub.googleapis.com/"
-    )
+    membership = str((member or {}).get("name") or "") or _joined(cluster)
     out: dict[str, t.Any] = {
         "cluster_provider": "gke",
         "cluster_region": _region(place),
@@ -206,7 +267,23 @@ def _variables(project: str, cluster: Json, member: Json | None) -> dict[str, t.
     }
     if place.count("-") == 2:
         out["cluster_zone"] = place
+    if member is not None:
+        _projects, home, _locations, where, _memberships, own = membership.split("/")
+        out |= {"gke_membership": own, "gke_membership_location": where, "gke_fleet_project": home}
+    elif len(fleets) == 1:
+        out["gke_fleet_project"] = next(iter(fleets))
+    out |= _network(project, cluster)
     for variable, field in (("cluster_pod_cidr", "clusterIpv4Cidr"), ("cluster_service_cidr", "servicesIpv4Cidr")):
         if cluster.get(field):
             out[variable] = str(cluster[field])
     return out
+
+
+def _network(project: str, cluster: Json) -> dict[str, str]:
+    """VPC and subnet by name, where they are of the cluster's own project."""
+    found = {}
+    for variable, field in (("gke_network", "network"), ("gke_subnetwork", "subnetwork")):
+        path = str((cluster.get("networkConfig") or {}).get(field) or cluster.get(field) or "")
+        if path and ("/" not in path or f"projects/{project}/" in path):
+            found[variable] = path.rsplit("/", 1)[-1]
+    return found

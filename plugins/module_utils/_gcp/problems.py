@@ -13,9 +13,25 @@ import urllib.parse
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["GoogleError", "LibraryMissing", "explain", "library_missing", "login_failed", "no_answer"]
+__all__ = [
+    "GoogleError",
+    "LibraryMissing",
+    "explain",
+    "library_missing",
+    "login_failed",
+    "no_answer",
+    "part_missing",
+]
 
 _PERMISSION = re.compile(r"[\"'](?P<name>[a-z]+(?:\.[A-Za-z]+){2,})[\"']|\b(?P<bare>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)\b")
+_NEEDED = {
+    "cloudresourcemanager.projects.get": "resourcemanager.projects.get",
+    "cloudresourcemanager.projects.getIamPolicy": "resourcemanager.projects.getIamPolicy",
+    "cloudresourcemanager.projects.setIamPolicy": "resourcemanager.projects.setIamPolicy",
+    "serviceusage.services.batchEnable": "serviceusage.services.enable",
+    "serviceusage.services.batchGet": "serviceusage.services.get",
+}
+"""What methods need whose services do not say it."""
 _API = re.compile(r"\b(?P<name>[a-z]+\.googleapis\.com)\b")
 
 
@@ -93,8 +109,7 @@ def _verdict(
             "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again",
         )
     if status == 403:
-        found = _PERMISSION.search(message)
-        permission = metadata.get("permission") or (found["name"] or found["bare"] if found else "")
+        permission = metadata.get("permission") or _permission(message) or _NEEDED.get(method, "")
         return (
             f"permission {permission} is missing" if permission else "Google does not allow it",
             f"the account has no role in project {project} that allows {method}",
@@ -104,6 +119,8 @@ def _verdict(
         return "Google does not know it", "", f"check the names, and that the account may see project {project}"
     if status == 409:
         return "it exists already, or something else is being done to it", "", "run again when that is over"
+    if status == 400 and ("CLUSTER_ALREADY_HAS_OPERATION" in reasons or "incompatible operation" in message):
+        return "something else is being done to it", "Google does one thing at a time", "run again when that is over"
     if status == 429:
         return "Google asks for fewer requests", "a rate quota of the project", "run again in a minute"
     if status >= 500:
@@ -111,18 +128,47 @@ def _verdict(
     return "Google refuses the request", "", "mend what the answer names; then run again"
 
 
+def _permission(message: str) -> str:
+    """The permission that a message names; "" for none. The name of an API looks like one."""
+    names = (found["name"] or found["bare"] for found in _PERMISSION.finditer(message))
+    return next((name for name in names if not name.endswith(".googleapis.com")), "")
+
+
 def login_failed(error: Exception, settings: Settings, cluster: str) -> FleetError:
     """google-auth could not get or renew a token."""
-    expired = settings.auth_kind == "accesstoken"
+    if settings.auth_kind == "accesstoken":
+        return FleetError(
+            "the access token has expired or is not accepted",
+            cluster=cluster,
+            next_step="set a new GCP_ACCESS_TOKEN (gcloud auth print-access-token); then run again",
+        )
+    said = _said(error)
+    permission = _permission(said)
+    if permission.startswith("iam.serviceAccounts."):
+        return FleetError(
+            f"permission {permission} is missing",
+            cluster=cluster,
+            seen=said,
+            means="these credentials may not act as that service account",
+            next_step="grant roles/iam.serviceAccountTokenCreator on it; then run again",
+        )
     return FleetError(
-        "the access token has expired or is not accepted" if expired else "Google gave no token",
+        "Google gave no token",
         cluster=cluster,
-        seen="" if expired else " ".join(str(error.args[0] if error.args else error).split())[:200],
-        means="" if expired else f"the credentials of kind {settings.auth_kind} are wrong, revoked or out of reach",
-        next_step="set a new GCP_ACCESS_TOKEN (gcloud auth print-access-token); then run again"
-        if expired
-        else "check them (gcloud auth application-default login, or a new service account key); then run again",
+        seen=said,
+        means=f"the credentials of kind {settings.auth_kind} are wrong, revoked or out of reach",
+        next_step="check them (gcloud auth application-default login, or a new service account key); then run again",
     )
+
+
+def _said(error: Exception) -> str:
+    """The library's words, and those of Google's answer, which it hands on behind them."""
+    words = [str(error.args[0] if error.args else error)]
+    with contextlib.suppress(IndexError, ValueError, TypeError, AttributeError):
+        body = error.args[1] if isinstance(error.args[1], dict) else json.loads(error.args[1])
+        told = body.get("error")
+        words.append(str(told["message"] if isinstance(told, dict) else body.get("error_description") or ""))
+    return " ".join(": ".join(dict.fromkeys(word for word in words if word)).split())[:300]
 
 
 def no_answer(error: Exception, url: str, cluster: str, obj: str) -> FleetError:
@@ -135,4 +181,17 @@ def no_answer(error: Exception, url: str, cluster: str, obj: str) -> FleetError:
         seen=" ".join(str(error).split())[:200],
         means="no way to Google from this machine",
         next_step="check network, proxy (HTTPS_PROXY) and DNS; then run again",
+    )
+
+
+def part_missing(places: t.Iterable[str], method: str, project: str) -> FleetError:
+    """A list over all places that lacks some of them."""
+    # "projects/p/locations/us-west1" and "zones/us-west1-a" name places too.
+    named = sorted({str(place).rsplit("/", 1)[-1] for place in places})
+    return FleetError(
+        f"Google does not answer for {', '.join(named)}",
+        obj=f"project {project}",
+        seen=f"a list without what is there ({method})",
+        means="an outage of that place, on Google's side",
+        next_step="run again; status.cloud.google.com tells about outages",
     )

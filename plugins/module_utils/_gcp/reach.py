@@ -22,10 +22,12 @@ from pathlib import Path
 
 from .._kube.connect import AbsentCluster
 from .._model.fleet import Cluster, Connection, Fleet
+from .._model.gke_paths import Meeting, meetings
 from .._model.variables import text
+from ..paths import cache_dir
 from .endpoints import addresses, kept, place_of
 
-__all__ = ["connected", "forget", "login", "options"]
+__all__ = ["connected", "forget", "login", "options", "remember"]
 
 _LIST_SECONDS = 600.0
 """How long addresses and CAs are believed."""
@@ -43,6 +45,7 @@ _OPTIONS = {
     "service_account_email": "gke_service_account_email",
     "access_token": "gke_access_token",
 }
+_INSIDE = Meeting(inside=True, near=False)
 _ENVIRONMENT = ("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_")
 
 
@@ -56,25 +59,23 @@ def connected(fleet: Fleet) -> Fleet:
 
     A cluster with a kubeconfig or an address of its own keeps that.
     """
-    networks = {
-        (c.provider, text(c.variables, "gke_project"), text(c.variables, "gke_network"))
-        for c in fleet.clusters.values()
-    }
-    find = functools.partial(connection_of, together=len(networks) == 1)
+    met = meetings(fleet)
     ours = {
-        name: dataclasses.replace(c, connection=Connection(lookup=functools.partial(find, c)))
+        name: dataclasses.replace(
+            c, connection=Connection(lookup=functools.partial(connection_of, c, meeting=met[name]))
+        )
         for name, c in fleet.clusters.items()
         if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
     }
     return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
 
 
-def connection_of(cluster: Cluster, *, together: bool = True) -> Connection:
+def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE) -> Connection:
     """Server, CA and a token that is good for some time.
 
     Args:
         cluster: where to.
-        together: all clusters of the fleet are in one VPC.
+        meeting: where those that watch it are.
 
     Raises:
         AbsentCluster: Google has no such cluster.
@@ -90,11 +91,19 @@ def connection_of(cluster: Cluster, *, together: bool = True) -> Connection:
             google = _google(given)
             listed = google.call("container", "projects.locations.clusters.list", parent=_everywhere(google))
             known["clusters"] = [kept(entry) for entry in listed.get("clusters") or []]
+            known["silent"] = [str(zone) for zone in listed.get("missingZones") or []]
             known["listed"] = time.time()
             _take_token(known, google)
             found = _find(known, name, place)
         if found is None:
             project = given["project"] or os.environ.get("GCP_PROJECT")
+            silent = [zone for zone in known.get("silent") or [] if zone == place or zone.startswith(f"{place}-")]
+            if silent:
+                # Not absent: somebody who believed that would make it anew.
+                from .problems import part_missing
+
+                known.pop("listed", None)
+                raise part_missing(silent, "container.projects.locations.clusters.list", str(project))
             elsewhere = [place_of(entry) for entry in known["clusters"] if entry.get("name") == name]
             raise AbsentCluster(
                 "Google has no such cluster",
@@ -111,7 +120,8 @@ def connection_of(cluster: Cluster, *, together: bool = True) -> Connection:
             cluster.name,
             text(cluster.variables, "gke_endpoint"),
             text(cluster.variables, "gke_peer_endpoint"),
-            together=together,
+            inside=meeting.inside,
+            near=meeting.near,
         )
         token, expires = _token(known, given)
     return Connection(
@@ -141,6 +151,18 @@ def forget(given: t.Mapping[str, t.Any]) -> None:
     """
     with _memory(given) as known:
         known.pop("listed", None)
+
+
+def remember(given: t.Mapping[str, t.Any], clusters: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    """Believe what somebody has just read: all clusters of a project. The first connection asks nothing then.
+
+    Args:
+        given: as for :func:`forget`.
+        clusters: as Google lists them.
+    """
+    with _memory(given) as known:
+        known["clusters"], known["silent"] = [kept(entry) for entry in clusters], []
+        known["listed"] = time.time()
 
 
 def _find(known: t.Mapping[str, t.Any], name: str, place: str) -> dict[str, t.Any] | None:
@@ -186,7 +208,7 @@ def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
     to write, each task asks by itself."""
     environment = {k: v for k, v in os.environ.items() if k.startswith(_ENVIRONMENT)}
     key = hashlib.sha256(json.dumps([_run(), dict(given), environment], sort_keys=True).encode()).hexdigest()[:32]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mesh.fleet" / "google"
+    folder = cache_dir() / "google"
     path = folder / f"{key}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

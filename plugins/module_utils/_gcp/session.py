@@ -8,10 +8,10 @@ unknown method or parameter fails before anything is sent. Sending, retrying and
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import datetime
-import email.utils
 import functools
+import itertools
 import json
 import random
 import threading
@@ -19,6 +19,14 @@ import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp import patience
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.answers import (
+    check_operation,
+    decode,
+    describe,
+    is_done,
+    retry_after,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings, make_credentials
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.problems import (
     GoogleError,
@@ -27,6 +35,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.problems import (
     library_missing,
     login_failed,
     no_answer,
+    part_missing,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -55,8 +64,9 @@ VERSIONS: t.Mapping[str, str] = {
 }
 """Version of each service; ``service:version`` in a call asks for another."""
 
+_OURS = ("content-length", "user-agent")
+"""Headers that the library proposes and the connection sets."""
 _AGAIN = (429, 500, 502, 503, 504)
-_DONE_STATES = ("DONE", "ABORTED")
 
 
 @functools.cache
@@ -94,6 +104,12 @@ class Google:
         """From task arguments with google.cloud's option names; an empty one falls back to its environment variable."""
         return cls(Settings.from_args(args))
 
+    def of(self, project: str) -> Google:
+        """The same client for another project: one login, one set of connections; requests are counted apart."""
+        other = copy.copy(self)
+        other.project, other.requests = project, 0
+        return other
+
     def token(self) -> str:
         """A bearer token that is good now, refreshed when it has expired: secret."""
         self._refresh()
@@ -128,10 +144,16 @@ class Google:
         """All items of a list method: ``key`` names them in the answer; pages are followed.
 
         For an ``aggregatedList`` each entry is a pair ``(place, {...})``. Takes what :meth:`call` takes.
+
+        Raises FleetError for an answer that lacks the places which Google could not reach: whoever takes it for the
+        whole makes or removes what is there already.
         """
         found: list[t.Any] = []
         while True:
             answer = self.call(service, method, **params)
+            silent = answer.get("unreachable") or answer.get("unreachables")
+            if silent:
+                raise part_missing(silent, f"{service.partition(':')[0]}.{method}", self.project)
             items = answer.get(key) or []
             found += items.items() if isinstance(items, dict) else items
             token = answer.get("nextPageToken")
@@ -160,23 +182,26 @@ class Google:
         Raises GoogleError when it failed, and FleetError when it is not over in time: Google goes on with
         it, so a rerun picks up from there.
         """
-        deadline = time.monotonic() + timeout
-        pause = 0.05 if interval is not None and interval < 1 else 0.5
-        while not is_done(operation):
-            if time.monotonic() >= deadline:
-                raise FleetError(
-                    f"Google is not done after {timeout:g} s",
-                    cluster=cluster,
-                    obj=obj,
-                    seen=describe(operation),
-                    means="the operation goes on without this run",
-                    next_step="run again: what is done by then is taken as it is; or allow more time",
-                )
-            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-            pause = min(pause * 1.5, 10.0 if interval is None else interval)
-            operation = self._look(service, operation, cluster, obj)
-        check_operation(operation, cluster, obj)
-        return operation
+        looks = itertools.chain([operation], iter(lambda: self._look(service, operation, cluster, obj), None))
+
+        def look() -> tuple[bool, Json]:
+            found = next(looks)
+            return is_done(found), found
+
+        first = 0.05 if interval is not None and interval < 1 else 0.5
+        try:
+            over = patience.until(look, timeout, first=first, longest=interval)
+        except patience.TimeIsUp as up:
+            raise FleetError(
+                f"Google is not done after {timeout:g} s",
+                cluster=cluster,
+                obj=obj,
+                seen=describe(up.args[0]),
+                means="the operation goes on without this run",
+                next_step="run again: what is done by then is taken as it is; or allow more time",
+            ) from up
+        check_operation(over, cluster, obj)
+        return over
 
     def _look(self, service: str, operation: Json, cluster: str, obj: str) -> Json:
         """The operation as it is now."""
@@ -227,7 +252,7 @@ class Google:
             try:
                 with self._lock:
                     self.requests += 1
-                headers = {k: v for k, v in request.headers.items() if k.lower() != "content-length"}
+                headers = {k: v for k, v in request.headers.items() if k.lower() not in _OURS}
                 answer = self._session().request(
                     request.method, request.uri, data=request.body, headers=headers, timeout=self.timeout
                 )
@@ -238,13 +263,13 @@ class Google:
                 wait = pause
             else:
                 if answer.status_code < 300:
-                    return _decode(answer)
+                    return decode(answer)
                 if answer.status_code == 404 and absent:
                     return {}
                 lost = explain(answer.status_code, answer.content, method, self.project, cluster=cluster, obj=obj)
                 if answer.status_code not in _AGAIN:
                     raise lost
-                wait = max(_retry_after(answer.headers.get("Retry-After")), pause)
+                wait = max(retry_after(answer.headers.get("Retry-After")), pause)
             if time.monotonic() + wait > deadline:
                 if answer is not None:
                     raise lost
@@ -276,53 +301,3 @@ class _NoHttp:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def is_done(operation: Json) -> bool:
-    """Whether an operation of any service is over, well or not."""
-    return bool(operation.get("done")) or operation.get("status") in _DONE_STATES
-
-
-def describe(operation: Json) -> str:
-    """An operation in a few words."""
-    kind = operation.get("operationType") or (operation.get("metadata") or {}).get("verb") or ""
-    state = operation.get("status") or ("DONE" if operation.get("done") else "RUNNING")
-    detail = operation.get("detail") or operation.get("statusMessage") or ""
-    return " ".join(str(part) for part in ("operation", operation.get("name"), kind, state, detail) if part)
-
-
-def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
-    """Raise GoogleError when an operation that is over has failed."""
-    error = operation.get("error")
-    if not error and operation.get("status") == "ABORTED":
-        error = {"message": "aborted"}
-    if not error:
-        return
-    with contextlib.suppress(KeyError, IndexError, TypeError):
-        error = {"message": "; ".join(e["message"] for e in error["errors"]), **error["errors"][0]}
-    raise GoogleError(
-        "Google could not do it",
-        status=0,
-        cluster=cluster,
-        obj=obj,
-        seen=f"{error.get('message') or error} ({describe(operation)})",
-        next_step="mend what Google names, then run again",
-    )
-
-
-def _decode(answer: requests.Response) -> Json:
-    if not answer.content:
-        return {}
-    found: Json = answer.json()
-    return found
-
-
-def _retry_after(text: str | None) -> float:
-    """Seconds that the server asked us to wait; it may name a time instead."""
-    if not text:
-        return 0.0
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(text))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    return 0.0

@@ -9,115 +9,24 @@ import typing as t
 
 from ..errors import FleetError
 from ..results import CREATED, Change
+from .batch import all_of, checked, phase_of
 from .conditions import crd_established
-from .diffs import Object, change_of, described, normalized, shown
+from .diffs import Object, change_of, described, shown
 from .discovery import from_crd
 from .errors import ApiError, conflicts
+from .waiting import Waiter
 
-if t.TYPE_CHECKING:
-    from .client import Kube
-
-__all__ = [
-    "FIELD_MANAGER",
-    "MANAGED_BY",
-    "PART_OF",
-    "all_of",
-    "apply",
-    "checked",
-    "identity",
-    "owner_labels",
-    "phase_of",
-]
+__all__ = ["FIELD_MANAGER", "apply"]
 
 FIELD_MANAGER = "mesh.fleet"
-MANAGED_BY = "app.kubernetes.io/managed-by"
-PART_OF = "mesh.fleet/part-of"
 
-_FIRST = ("Namespace", "CustomResourceDefinition")
-_LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
 _CRD_TIMEOUT = 30.0
 _SERVED_TIMEOUT = 10.0
 _WEBHOOK_STARTS = ("connect: connection refused", "no endpoints available for service")
 
 
-def owner_labels(part_of: str) -> dict[str, str]:
-    """The labels that say an object is ours, and which role's."""
-    return {MANAGED_BY: "mesh.fleet", PART_OF: part_of}
-
-
-def phase_of(obj: t.Mapping[str, t.Any]) -> int:
-    """What others need comes first; what starts pods comes last, so that a pod finds its account and
-    configuration at its first try."""
-    kind = obj.get("kind")
-    return 0 if kind in _FIRST else 2 if kind in _LAST else 1
-
-
-def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.Mapping[str, str]) -> list[Object]:
-    """Normalized copies with ``labels`` added; all that are no manifests are named together."""
-    out: list[Object] = []
-    problems: list[str] = []
-    seen: set[tuple[str, ...]] = set()
-    for index, obj in enumerate(objects):
-        meta = obj.get("metadata") if isinstance(obj, dict) else None
-        named = bool(isinstance(meta, dict) and meta.get("name"))
-        missing = [key for key in ("apiVersion", "kind") if not isinstance(obj, dict) or not obj.get(key)]
-        missing += [] if named else ["metadata.name"]
-        if missing:
-            what = described(obj) if isinstance(obj, dict) and isinstance(meta, dict) else "not a manifest"
-            problems.append(f"object {index + 1} ({what}): no {', '.join(missing)}")
-            continue
-        copy = normalized(obj)
-        if labels:
-            copy["metadata"]["labels"] = {**(copy["metadata"].get("labels") or {}), **labels}
-        key = identity(copy)
-        if key in seen:
-            problems.append(f"object {index + 1}: {described(copy)} is there twice")
-        seen.add(key)
-        out.append(copy)
-    if problems:
-        raise FleetError("these are not manifests", cluster=cluster, seen="; ".join(problems), next_step="correct them")
-    return out
-
-
-def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
-    """Group, kind, namespace, name: the same object in any version."""
-    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
-    meta = obj.get("metadata") or {}
-    return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
-
-
-async def all_of(kube: Kube, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
-    """Run ``work`` with the client's bound; raise one error for all that failed."""
-    gate = asyncio.Semaphore(kube.concurrency)
-
-    async def bounded(job: t.Awaitable[Change]) -> Change:
-        async with gate:
-            return await job
-
-    outcomes = await asyncio.gather(*(bounded(job) for job in work), return_exceptions=True)
-    errors = [o for o in outcomes if isinstance(o, FleetError)]
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, FleetError):
-            raise outcome
-    done = [o for o in outcomes if isinstance(o, Change)]
-    if not errors:
-        return done
-    first = errors[0]
-    same_for_all = isinstance(first, ApiError) and first.status in (0, 401)
-    if len(errors) == 1 or same_for_all:
-        raise first
-    lines = [f"{e.obj}: {e.what}: {e.seen}" for e in errors]
-    raise FleetError(
-        f"{len(errors)} of {len(outcomes)} objects could not be {verb}",
-        cluster=kube.cluster,
-        seen="\n         ".join(lines),
-        means="; ".join(dict.fromkeys(e.means for e in errors if e.means)),
-        next_step="; ".join(dict.fromkeys(e.next_step for e in errors if e.next_step)),
-    )
-
-
 async def apply(
-    kube: Kube,
+    kube: Waiter,
     objects: t.Iterable[t.Mapping[str, t.Any]],
     *,
     dry_run: bool,
@@ -142,7 +51,7 @@ async def apply(
     return changes
 
 
-def _created(kube: Kube, desired: Object, after: Object, mask: bool, diff: bool) -> Change:
+def _created(kube: Waiter, desired: Object, after: Object, mask: bool, diff: bool) -> Change:
     meta = desired["metadata"]
     return Change(
         cluster=kube.cluster,
@@ -154,14 +63,14 @@ def _created(kube: Kube, desired: Object, after: Object, mask: bool, diff: bool)
     )
 
 
-async def _established(kube: Kube, crd: Object) -> None:
+async def _established(kube: Waiter, crd: Object) -> None:
     name = crd["metadata"]["name"]
     await kube.wait(crd["apiVersion"], crd["kind"], name, until=crd_established, timeout=_CRD_TIMEOUT)
     kube.kinds.learn(from_crd(crd))
 
 
 async def _apply_one(
-    kube: Kube, desired: Object, dry_run: bool, mask: bool, diff: bool, take_over: t.Sequence[str], manager: str
+    kube: Waiter, desired: Object, dry_run: bool, mask: bool, diff: bool, take_over: t.Sequence[str], manager: str
 ) -> Change:
     meta = desired["metadata"]
     try:
@@ -195,7 +104,7 @@ async def _apply_one(
     return change_of(kube.cluster, before, after, desired, manager=manager, mask=mask, diff=diff)
 
 
-async def _patch(kube: Kube, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
+async def _patch(kube: Waiter, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
     """The apply itself, asked again for some seconds when only a moment is missing: a kind whose CRD was
     just established, or a webhook whose pod is ready while the way to it is not yet."""
     deadline = asyncio.get_running_loop().time() + _SERVED_TIMEOUT

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 __all__ = [
@@ -53,6 +54,31 @@ def _why(obj: t.Mapping[str, t.Any]) -> str:
     return ""
 
 
+def _of_existing(check: t.Callable[[t.Mapping[str, t.Any]], Seen]) -> Condition:
+    """What does not exist does not meet the condition."""
+
+    @functools.wraps(check)
+    def condition(obj: Live) -> Seen:
+        return (False, _ABSENT) if obj is None else check(obj)
+
+    return condition
+
+
+def _of_workload(check: t.Callable[[t.Mapping[str, t.Any]], Seen]) -> Condition:
+    """Nor does a workload whose status is of an older generation."""
+
+    @functools.wraps(check)
+    def condition(obj: t.Mapping[str, t.Any]) -> Seen:
+        return (False, "its controller has not looked at it yet") if _stale(obj) else check(obj)
+
+    return _of_existing(condition)
+
+
+def _replicas(obj: t.Mapping[str, t.Any]) -> int:
+    wanted = (obj.get("spec") or {}).get("replicas")
+    return 1 if wanted is None else int(wanted)
+
+
 def exists(obj: Live) -> Seen:
     return (True, "it exists") if obj is not None else (False, _ABSENT)
 
@@ -77,15 +103,11 @@ def namespace_gone(obj: Live) -> Seen:
     return gone(obj)
 
 
-def deployment_ready(obj: Live) -> Seen:
+@_of_workload
+def deployment_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     """Every replica is of the current template and available, and none of an older one is left."""
-    if obj is None:
-        return False, _ABSENT
-    if _stale(obj):
-        return False, "its controller has not looked at it yet"
     status = obj.get("status") or {}
-    wanted = (obj.get("spec") or {}).get("replicas")
-    wanted = 1 if wanted is None else int(wanted)
+    wanted = _replicas(obj)
     updated, ready = int(status.get("updatedReplicas") or 0), int(status.get("availableReplicas") or 0)
     total = int(status.get("replicas") or 0)
     seen = f"{min(updated, ready)}/{wanted} ready"
@@ -96,33 +118,25 @@ def deployment_ready(obj: Live) -> Seen:
     return True, seen
 
 
-def statefulset_ready(obj: Live) -> Seen:
-    if obj is None:
-        return False, _ABSENT
-    if _stale(obj):
-        return False, "its controller has not looked at it yet"
+@_of_workload
+def statefulset_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     status = obj.get("status") or {}
-    wanted = (obj.get("spec") or {}).get("replicas")
-    wanted = 1 if wanted is None else int(wanted)
+    wanted = _replicas(obj)
     ready = min(int(status.get("updatedReplicas") or 0), int(status.get("readyReplicas") or 0))
     return ready >= wanted, f"{ready}/{wanted} ready"
 
 
-def daemonset_ready(obj: Live) -> Seen:
+@_of_workload
+def daemonset_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     """A pod of the current template is available on every node it should run on."""
-    if obj is None:
-        return False, _ABSENT
-    if _stale(obj):
-        return False, "its controller has not looked at it yet"
     status = obj.get("status") or {}
     wanted = int(status.get("desiredNumberScheduled") or 0)
     ready = min(int(status.get("updatedNumberScheduled") or 0), int(status.get("numberAvailable") or 0))
     return ready >= wanted, f"{ready}/{wanted} ready"
 
 
-def pod_ready(obj: Live) -> Seen:
-    if obj is None:
-        return False, _ABSENT
+@_of_existing
+def pod_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     ready = _condition(obj, "Ready")
     if ready.get("status") == "True":
         return True, "ready"
@@ -134,9 +148,8 @@ def pod_ready(obj: Live) -> Seen:
     return False, f"{phase}: {why}" if why else str(phase)
 
 
-def job_complete(obj: Live) -> Seen:
-    if obj is None:
-        return False, _ABSENT
+@_of_existing
+def job_complete(obj: t.Mapping[str, t.Any]) -> Seen:
     if _condition(obj, "Complete").get("status") == "True":
         return True, "complete"
     failed = _condition(obj, "Failed")
@@ -152,10 +165,9 @@ def addresses_of(obj: Live) -> list[str]:
     return ips + [str(e["hostname"]) for e in entries if e.get("hostname")]
 
 
-def load_balancer_address(obj: Live) -> Seen:
+@_of_existing
+def load_balancer_address(obj: t.Mapping[str, t.Any]) -> Seen:
     """The Service has an address, which is what is seen: an IP, or a hostname."""
-    if obj is None:
-        return False, _ABSENT
     found = addresses_of(obj)
     if found:
         return True, found[0]
@@ -165,9 +177,8 @@ def load_balancer_address(obj: Live) -> Seen:
     return False, "no address yet (does this cluster have a load balancer controller?)"
 
 
-def crd_established(obj: Live) -> Seen:
-    if obj is None:
-        return False, _ABSENT
+@_of_existing
+def crd_established(obj: t.Mapping[str, t.Any]) -> Seen:
     accepted = _condition(obj, "NamesAccepted")
     if accepted.get("status") == "False":
         return False, f"its names are not accepted: {accepted.get('message')}"
@@ -176,9 +187,8 @@ def crd_established(obj: Live) -> Seen:
     return False, "not established yet"
 
 
-def node_ready(obj: Live) -> Seen:
-    if obj is None:
-        return False, _ABSENT
+@_of_existing
+def node_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     ready = _condition(obj, "Ready")
     if ready.get("status") == "True":
         return True, "ready"
@@ -188,9 +198,8 @@ def node_ready(obj: Live) -> Seen:
 def secret_has_keys(*keys: str) -> Condition:
     """The Secret holds all of ``keys`` with a value."""
 
-    def check(obj: Live) -> Seen:
-        if obj is None:
-            return False, _ABSENT
+    @_of_existing
+    def check(obj: t.Mapping[str, t.Any]) -> Seen:
         data = obj.get("data") or {}
         missing = [key for key in keys if not data.get(key)]
         return (False, f"no {', '.join(missing)} in it") if missing else (True, f"has {', '.join(keys)}")
@@ -198,10 +207,9 @@ def secret_has_keys(*keys: str) -> Condition:
     return check
 
 
-def webhook_has_ca_bundle(obj: Live) -> Seen:
+@_of_existing
+def webhook_has_ca_bundle(obj: t.Mapping[str, t.Any]) -> Seen:
     """Every webhook of the configuration can be called: whoever serves it wrote its CA."""
-    if obj is None:
-        return False, _ABSENT
     hooks = obj.get("webhooks") or []
     missing = [str(hook.get("name")) for hook in hooks if not (hook.get("clientConfig") or {}).get("caBundle")]
     if missing:

@@ -8,16 +8,14 @@ import typing as t
 
 from ..errors import FleetError
 from .masking import scrub
-
-if t.TYPE_CHECKING:
-    from .client import Kube
+from .reading import Reader
 
 __all__ = ["explain_not_ready"]
 
 _QUIET = ("ContainerCreating", "PodInitializing")
 
 
-async def explain_not_ready(kube: Kube, workload: t.Mapping[str, t.Any] | None) -> str:
+async def explain_not_ready(kube: Reader, workload: t.Mapping[str, t.Any] | None) -> str:
     """What the pods of a Deployment, DaemonSet, StatefulSet (or a Pod itself) wait for, in one line; "" for nothing.
 
     Reads pods and, of one that crashes, the last line of its log.
@@ -41,7 +39,7 @@ async def explain_not_ready(kube: Kube, workload: t.Mapping[str, t.Any] | None) 
     return "; ".join(texts[:3])
 
 
-async def _of_pod(kube: Kube, pod: t.Mapping[str, t.Any]) -> str:
+async def _of_pod(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
     name = pod["metadata"]["name"]
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
@@ -65,7 +63,7 @@ async def _of_pod(kube: Kube, pod: t.Mapping[str, t.Any]) -> str:
     return ""
 
 
-async def _last_line(kube: Kube, pod: t.Mapping[str, t.Any], container: str, *, previous: bool) -> str:
+async def _last_line(kube: Reader, pod: t.Mapping[str, t.Any], container: str, *, previous: bool) -> str:
     meta = pod["metadata"]
     try:
         text = await kube.logs(meta.get("namespace") or "", meta["name"], container, tail=3, previous=previous)

@@ -9,19 +9,17 @@ import typing as t
 
 from ..errors import FleetError
 from ..results import REMOVED, UNCHANGED, Change
-from .apply import all_of, checked, identity, phase_of
+from .batch import all_of, checked, identity, phase_of
 from .conditions import gone
 from .diffs import Object, described, shown
 from .errors import ApiError
-
-if t.TYPE_CHECKING:
-    from .client import Kube
+from .waiting import Waiter
 
 __all__ = ["prune", "remove"]
 
 
 async def delete(
-    kube: Kube, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
+    kube: Waiter, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
 ) -> Change:
     """Delete one object; ``live`` when it was read already (then exactly that one is deleted)."""
     meta = obj["metadata"]
@@ -68,7 +66,7 @@ async def delete(
 
 
 async def remove(
-    kube: Kube,
+    kube: Waiter,
     objects: t.Iterable[t.Mapping[str, t.Any]],
     *,
     dry_run: bool,
@@ -102,7 +100,7 @@ async def remove(
 
 
 async def prune(
-    kube: Kube,
+    kube: Waiter,
     keep: t.Iterable[t.Mapping[str, t.Any]],
     *,
     labels: t.Mapping[str, str],

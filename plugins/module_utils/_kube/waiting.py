@@ -9,16 +9,77 @@ import contextlib
 import typing as t
 
 from ..errors import FleetError
+from .conditions import Condition
 from .diffs import Object
 from .discovery import Resource
 from .errors import ApiError
+from .explain import explain_not_ready
 from .follow import follow
+from .reading import Reader, selector_of, where_of
 from .transport import Transport
 
-__all__ = ["selector_of", "until_done", "where_of"]
+__all__ = ["Waiter"]
+
+_EXPLAINED = ("DaemonSet", "Deployment", "Pod", "StatefulSet")
 
 
-async def until_done(
+class Waiter(Reader):
+    """A reader that also waits for what it reads."""
+
+    async def wait(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str = "",
+        *,
+        until: Condition,
+        timeout: float = 120,
+    ) -> Object | None:
+        """Watch one object until ``until(object or None)`` is done; return the object as it is then.
+
+        Raises:
+            FleetError: after ``timeout`` seconds, with what was last seen; for a workload also what its
+                pods wait for.
+        """
+        if self.absent:
+            return None
+        where = where_of(kind, name, namespace)
+        last: dict[str, Object | None] = {"": None}
+
+        def one(items: t.Sequence[Object]) -> tuple[bool, str]:
+            last[""] = items[0] if items else None
+            return until(last[""])
+
+        try:
+            resource = await self.resource(api_version, kind, obj=where)
+            selector = {"fieldSelector": f"metadata.name={name}"}
+            await _until_done(self.transport, resource, namespace, selector, one, timeout, where)
+        except FleetError as error:
+            if kind in _EXPLAINED and last[""] is not None and not isinstance(error, ApiError):
+                error.means = await explain_not_ready(self, last[""]) or error.means
+            raise
+        return last[""]
+
+    async def wait_list(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        labels: t.Mapping[str, str] | str | None = None,
+        *,
+        until: t.Callable[[t.Sequence[Object]], tuple[bool, str]],
+        timeout: float = 120,
+    ) -> list[Object]:
+        """As :meth:`wait`, for all objects that match: ``until`` takes the list of them."""
+        if self.absent:
+            return []
+        where = where_of(kind, "", namespace)
+        resource = await self.resource(api_version, kind, obj=where)
+        return await _until_done(self.transport, resource, namespace, selector_of(labels, None), until, timeout, where)
+
+
+async def _until_done(
     transport: Transport,
     resource: Resource,
     namespace: str,
@@ -58,18 +119,3 @@ async def until_done(
         seen=state["seen"],
         next_step="look at the object and its events, then run again",
     )
-
-
-def where_of(kind: str, name: str, namespace: str) -> str:
-    return " ".join(part for part in (kind, "/".join(p for p in (namespace, name) if p)) if part)
-
-
-def selector_of(labels: t.Mapping[str, str] | str | None, fields: t.Mapping[str, str] | None) -> dict[str, str]:
-    params = {}
-    if labels:
-        params["labelSelector"] = (
-            labels if isinstance(labels, str) else ",".join(f"{key}={value}" for key, value in labels.items())
-        )
-    if fields:
-        params["fieldSelector"] = ",".join(f"{key}={value}" for key, value in fields.items())
-    return params

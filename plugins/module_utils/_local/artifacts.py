@@ -13,13 +13,14 @@ import typing as t
 
 from ..errors import FleetError
 from .build_graph import Outcome, Store, make
+from .build_source import BuildSource
 from .engine import Engine
 from .packages import ensure_programs
 from .registry_build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
 from .registry_build import RegistryBuild
 from .upstream_build import UpstreamBuild, choose_source
 
-__all__ = ["Artifacts", "Wanted", "default_directory", "ensure"]
+__all__ = ["Artifacts", "Wanted", "ensure"]
 
 _NODE_PROGRAMS = {
     "podman": "podman",
@@ -66,11 +67,6 @@ class Artifacts:
     installed: tuple[str, ...]
 
 
-def default_directory() -> pathlib.Path:
-    """``$XDG_CACHE_HOME/mesh.fleet/artifacts``, or ``~/.cache/mesh.fleet/artifacts`` (XDG base directories)."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "mesh.fleet" / "artifacts"
-
-
 async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = False) -> Artifacts:
     """Make what is missing.
 
@@ -93,7 +89,7 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
     if needs_node and not dry_run and (source == "registries" or wanted.engine == "podman" or bare):
         installed = await ensure_programs(programs, say)
     engine = await Engine.detect(wanted.engine, wanted.directory) if needs_node else None
-    build: RegistryBuild | UpstreamBuild
+    build: BuildSource
     if source == "registries":
         build = RegistryBuild(wanted.files, wanted.versions, wanted.checksums, wanted.directory / "downloads", engine)
     else:

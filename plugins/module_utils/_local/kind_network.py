@@ -15,12 +15,13 @@ import typing as t
 
 import yaml
 
+from .._model.ownership import MANAGED_BY, MANAGER
 from ..errors import FleetError
 from .command import Done
 from .engine import address_of
 from .kind_addresses import load_balancer_block
-from .kind_cluster import KindFleet
-from .node_state import settled, started_at
+from .kind_fleet import KindFleet
+from .node_state import furnished, settled, started_at
 
 __all__ = ["Node", "join"]
 
@@ -112,7 +113,10 @@ async def join(
             stdin=script,
             timeout=60,
         )
-        await _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container]))
+        await asyncio.gather(
+            _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
+            _wait_for_namespaces(fleet, container, node.name, timeout),
+        )
         return node.name
 
     results = await asyncio.gather(*(one(node) for node in up), return_exceptions=True)
@@ -155,6 +159,16 @@ async def _wait_for_node(
     await _until(fleet, container, cluster, timeout, words, seen, "the node is Ready")
 
 
+async def _wait_for_namespaces(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
+    def seen(done: Done) -> tuple[bool, str]:
+        return furnished(done.out) if done.code == 0 else (False, done.last_line)
+
+    columns = "K:.kind,S:.metadata.namespace,N:.metadata.name,P:.status.phase"
+    words = ["get", "namespaces,serviceaccounts,configmaps", "--all-namespaces", "--no-headers", "--output"]
+    words.append(f"custom-columns={columns}")
+    await _until(fleet, container, cluster, timeout, words, seen, "pods can be made in every namespace")
+
+
 async def _until(
     fleet: KindFleet,
     container: str,
@@ -184,7 +198,7 @@ async def _until(
 
 def _balancer_objects(program: str, image: str, block: str) -> list[dict[str, t.Any]]:
     name, namespace = "mesh-fleet-load-balancer", "kube-system"
-    labels = {"app.kubernetes.io/managed-by": "mesh.fleet", "app.kubernetes.io/name": name}
+    labels = {MANAGED_BY: MANAGER, "app.kubernetes.io/name": name}
     digest = hashlib.sha256(program.encode()).hexdigest()[:12]
 
     def meta(scoped: bool = True) -> dict[str, t.Any]:

@@ -8,7 +8,7 @@ import datetime
 import re
 import typing as t
 
-__all__ = ["settled", "started_at"]
+__all__ = ["furnished", "settled", "started_at"]
 
 
 def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
@@ -53,6 +53,28 @@ def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime
     if not nodes:
         waiting.append("no node is registered")
     return not waiting, waiting[0] if waiting else "settled"
+
+
+def furnished(table: str) -> tuple[bool, str]:
+    """Whether every namespace has what Kubernetes' controllers put into it, without which no pod can be made there.
+
+    A new cluster's node is often Ready before they have been round.
+
+    Args:
+        table: a line each for Namespaces, ServiceAccounts and ConfigMaps: kind, namespace, name and phase,
+            ``<none>`` where there is none.
+
+    Returns:
+        ``(done, seen)``; ``seen`` says what is still awaited.
+    """
+    rows = [line.split() for line in table.splitlines() if line.strip()]
+    there = {(kind, space, name) for kind, space, name, _phase in rows}
+    spaces = [name for kind, _space, name, phase in rows if kind == "Namespace" and phase == "Active"]
+    for space in spaces:
+        for kind, name in (("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")):
+            if (kind, space, name) not in there:
+                return False, f"namespace {space} has no {kind} {name} yet"
+    return bool(spaces), "furnished" if spaces else "there is no namespace yet"
 
 
 def _time(text: t.Any) -> datetime.datetime:

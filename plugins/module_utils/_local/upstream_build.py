@@ -17,6 +17,7 @@ from ansible.module_utils.urls import open_url
 
 from ..errors import FleetError
 from .build_graph import Step, digest_of_files
+from .build_source import BuildSource
 from .command import run
 from .downloads import fetch, published_sum, take
 from .engine import Engine
@@ -62,19 +63,14 @@ def _downloads(v: t.Mapping[str, str], arch: str) -> list[Download]:
     ]
 
 
-class UpstreamBuild:
-    """The steps of source ``upstream``.
+class UpstreamBuild(BuildSource):
+    """The steps of source ``upstream``; see :class:`BuildSource`.
 
     Args:
-        files: folder ``files`` of the role.
-        versions: the role's versions.
-        checksums: SHA-256 by file name; a file without one is checked against the sum published beside it.
-        engine: pulls and holds the images; None when only programs and charts are wanted.
+        checksums: a file without one is checked against the sum published beside it.
         downloads: address of a mirror that holds every file under its plain name; "" for the makers' own.
         charts: address of Istio's chart repository, or a mirror of it.
-        hub: prefix of Istio's images.
         node_image: the kind node image to start from.
-        sample_image: a small image with Python.
     """
 
     def __init__(
@@ -90,19 +86,12 @@ class UpstreamBuild:
         node_image: str,
         sample_image: str,
     ) -> None:
-        self.files = files
-        self.versions = versions
-        self.checksums = checksums
-        self.engine = engine
+        super().__init__(files, versions, checksums, engine, hub=hub, sample_image=sample_image)
         self.downloads = downloads.rstrip("/")
         self.charts = charts
-        self.hub = hub
-        self.tag = versions["istio"]
         self.node_base = node_image
-        self.sample_image = sample_image
 
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
-        """The steps for ``wanted``, out of ``tools``, ``charts`` and ``node``, needs first."""
         always = ("helm", "istioctl", "kubectl")
         steps = [
             self._download_step(d) for d in _downloads(self.versions, _arch()) if "node" in wanted or d.name in always
@@ -111,14 +100,8 @@ class UpstreamBuild:
         if "node" in wanted:
             images = (self.node_base, self.hub, self.tag, self.sample_image)
             bake_script = digest_of_files(self.files / "node" / "bake.sh")
-            steps.append(Step("node-image", (*images, bake_script), self._node_image, also=self._has_image))
+            steps.append(Step("node-image", (*images, bake_script), self._node_image, also=self.has_image))
         return steps
-
-    @property
-    def _engine(self) -> Engine:
-        if self.engine is None:
-            raise ValueError("the node image needs a container engine")
-        return self.engine
 
     def _download_step(self, download: Download) -> Step:
         url = f"{self.downloads}/{download.file}" if self.downloads else download.url
@@ -166,21 +149,17 @@ class UpstreamBuild:
                 timeout=120,
             )
 
-    async def _has_image(self, folder: pathlib.Path) -> bool:
-        name = folder / "image"
-        return name.exists() and await self._engine.image_exists(name.read_text().strip())
-
     def _plain(self, image: str) -> list[str]:
         # Docker speaks plain HTTP to registries on loopback; podman has to be told.
-        return ["--tls-verify=false"] if self._engine.name == "podman" and _on_loopback(image) else []
+        return ["--tls-verify=false"] if self.engine.name == "podman" and _on_loopback(image) else []
 
     async def _node_image(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         images = [f"{self.hub}/pilot:{self.tag}", f"{self.hub}/proxyv2:{self.tag}", self.sample_image]
         for image in [self.node_base, *images]:
-            await self._engine.run("pull", "--quiet", *self._plain(image), image, what=f"pulling {image}", timeout=900)
+            await self.engine.run("pull", "--quiet", *self._plain(image), image, what=f"pulling {image}", timeout=900)
         tag = f"{prefix}/node:{key}"
         script = self.files / "node" / "bake.sh"
-        await bake(self._engine, base=self.node_base, images=images, script=script, work=work, tag=tag)
+        await bake(self.engine, base=self.node_base, images=images, script=script, work=work, tag=tag)
         (work / "image").write_text(tag + "\n")
 
 

@@ -9,10 +9,11 @@ import dataclasses
 import typing as t
 
 from ..errors import FleetError
+from .control_planes import injection_label, istio_api, mesh_namespace
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
+from .ownership import CREATED, owner_labels
 from .peering import may_call
 from .sample import NAMESPACE, PROGRAM, exposure, name_of, sample_objects
-from .wiring import CREATED, labels
 
 __all__ = [
     "APP",
@@ -22,7 +23,6 @@ __all__ = [
     "ClusterPlan",
     "SampleOptions",
     "Workload",
-    "injection_label",
     "namespace_object",
     "our_labels",
     "plan_cluster",
@@ -132,17 +132,13 @@ class ClusterPlan:
 
 
 def our_labels(app: str = "") -> dict[str, str]:
-    found = labels(PART)
+    found = owner_labels(PART)
     return {**found, APP: app} if app else found
 
 
-def injection_label(fleet: Fleet) -> dict[str, str]:
-    """What asks the fleet's revision to put sidecars into a namespace's pods."""
-    return {"istio-injection": "enabled"} if fleet.revision == "default" else {"istio.io/rev": fleet.revision}
-
-
-def namespace_object(fleet: Fleet, name: str, *, inject: bool, created: bool) -> Manifest:
-    metadata: Manifest = {"name": name, "labels": {**our_labels(), **(injection_label(fleet) if inject else {})}}
+def namespace_object(fleet: Fleet, cluster: Cluster, name: str, *, inject: bool, created: bool) -> Manifest:
+    asked = injection_label(fleet, cluster) if inject else {}
+    metadata: Manifest = {"name": name, "labels": {**our_labels(), **asked}}
     if created:
         metadata["annotations"] = {CREATED: "true"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
@@ -166,7 +162,7 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
             wanted = [_stub(m, app) for m in (*app.manifests, *app.services) if _is_service(m)]
             plan.stubs.extend(f"{m['metadata']['namespace']}/{m['metadata']['name']}" for m in wanted)
         if here or wanted:
-            _want_namespace(plan.namespaces, app, fleet, name)
+            _want_namespace(plan.namespaces, app, fleet, cluster)
             exposed = exposed or app.name == name_of("caller")
         for manifest in wanted:
             key = _key(manifest)
@@ -187,7 +183,8 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
     # A remote's gateway is configured by its primary, which is where these objects have to be.
     if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
         caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
-        plan.objects.extend(_owned(m, caller) for m in exposure(fleet, namespace=sample.namespace, hosts=sample.hosts))
+        shown = exposure(istio_api(cluster), namespace=sample.namespace, hosts=sample.hosts)
+        plan.objects.extend(_owned(m, caller) for m in shown)
     return plan
 
 
@@ -273,13 +270,13 @@ def _stub(service: Manifest, app: App) -> Manifest:
     )
 
 
-def _want_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: str) -> None:
-    if app.namespace == fleet.namespace:
+def _want_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: Cluster) -> None:
+    if app.namespace == mesh_namespace(fleet, cluster):
         return  # the control plane's own, and its role's to label
     if namespaces.setdefault(app.namespace, app.inject) != app.inject:
         raise FleetError(
             "one app wants sidecars in this namespace, another does not",
-            cluster=cluster,
+            cluster=cluster.name,
             obj=f"Namespace {app.namespace}",
             seen=f'inject of app "{app.name}" is {str(app.inject).lower()}',
             next_step="put them into namespaces of their own, or opt single pods out by sidecar.istio.io/inject",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from . import check_managed
 from .check_values import is_loopback
 from .fleet import ROLE_PRIMARY, ROLE_REMOTE, network_of
 from .nearest import Nearest
@@ -29,7 +30,7 @@ def check(hosts: _Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Proble
         problems += _access(host, variables, alone=len(hosts) == 1)
         problems += _role(host, hosts, names)
         problems += _peers(host, variables, names)
-    return problems
+    return problems + check_managed.check(hosts)
 
 
 class _Names:
@@ -146,16 +147,6 @@ def _role(host: str, hosts: _Hosts, names: _Names) -> list[Problem]:
     variables = hosts[host]
     role, primary = text(variables, "mesh_role"), text(variables, "mesh_primary")
     problems = []
-    if text(variables, "mesh_control_plane") == "managed":
-        provider = text(variables, "cluster_provider")
-        if role == ROLE_REMOTE:
-            message, hint = "does not go with mesh_role remote", "a managed control plane serves its own cluster"
-            problems.append(Problem(host, "mesh_control_plane", quoted("managed"), message, hint))
-        if provider not in ("gke", FAULTY):
-            message = f"does not go with provider {quoted(provider)}"
-            problems.append(
-                Problem(host, "mesh_control_plane", quoted("managed"), message, "Google runs it on GKE only")
-            )
     if role != ROLE_REMOTE:
         if role == ROLE_PRIMARY and primary and primary != host:
             message = "is set, but the cluster is a primary itself"
@@ -179,7 +170,7 @@ def _role(host: str, hosts: _Hosts, names: _Names) -> list[Problem]:
         if mine != theirs:
             message = f"is of mesh {quoted(theirs)}, this cluster of {quoted(mine)}"
             problems.append(Problem(host, "mesh_primary", quoted(primary), message, "give both the same mesh_id"))
-        if text(served_by, "mesh_control_plane") == "managed":
+        if check_managed.is_managed_host(served_by):
             message = "has a managed control plane, which serves no remotes"
             problems.append(
                 Problem(host, "mesh_primary", quoted(primary), message, "one whose mesh_control_plane is istiod")

@@ -22,6 +22,8 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HUB = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]([a-z0-9._-]*[a-z0-9])?)*")
+_GOOGLE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_GOOGLE_LABEL = re.compile(r"[-_a-z0-9]{0,63}")
 _PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][-a-z0-9]{4,28}[a-z0-9]")
 _TYPES: t.Mapping[str, type] = {"str": str, "list": list, "dict": dict}
 _WORDS: t.Mapping[str, str] = {
@@ -175,6 +177,40 @@ def _labels(value: t.Mapping[t.Any, t.Any]) -> Fault | None:
     return None
 
 
+def _cidrs(value: t.Sequence[t.Any]) -> Fault | None:
+    for entry in value:
+        wrong = _cidr(entry) if isinstance(entry, str) else Fault("is not text", "put it in quotes")
+        if wrong:
+            return Fault(f"has {str(entry)[:40]}, which {wrong.message}", wrong.hint)
+    return None
+
+
+def _google_name(value: str) -> Fault | None:
+    if _GOOGLE.fullmatch(value):
+        return None
+    if "/" in value:
+        hint = "give its name; a network of another project (Shared VPC) is not supported"
+        return Fault("is a path, not a name in the cluster's own project", hint)
+    return Fault("is not a name in Google Cloud", "at most 63 lower-case letters, digits and -, a letter first")
+
+
+def _google_cluster(value: str) -> Fault | None:
+    if len(value) <= 40 and _GOOGLE.fullmatch(value):
+        return None
+    return Fault("is not a name that GKE takes", "at most 40 lower-case letters, digits and -, a letter first")
+
+
+def _google_labels(value: t.Mapping[t.Any, t.Any]) -> Fault | None:
+    for name, label in value.items():
+        if not _GOOGLE_LABEL.fullmatch(str(name)) or not str(name)[:1].isalpha():
+            return Fault(f"has {str(name)[:40]!r}, which is not a label's name", "lower-case letters, digits, _ and -")
+        if not isinstance(label, str):
+            return Fault(f"has a value for {name} that is not text", "put it in quotes")
+        if not _GOOGLE_LABEL.fullmatch(label):
+            return Fault(f"has a value for {name} that is not a label's", "lower-case letters, digits, _ and -")
+    return None
+
+
 _FORMS: t.Mapping[str, t.Callable[[t.Any], Fault | None]] = {
     "label": _label,
     "dns": _dns,
@@ -189,6 +225,10 @@ _FORMS: t.Mapping[str, t.Callable[[t.Any], Fault | None]] = {
     "pem": _pem,
     "project": _project,
     "labels": _labels,
+    "cidrs": _cidrs,
+    "google_name": _google_name,
+    "google_cluster": _google_cluster,
+    "google_labels": _google_labels,
 }
 
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import typing as t
 
-from . import check_names, check_ranges, check_topology
+from . import check_google, check_names, check_ranges, check_services, check_topology
 from .check_values import fault_of
 from .nearest import Nearest
 from .problems import Problem, shown
-from .variables import FAULTY, PREFIXES, UNCHECKED_PREFIXES, VARIABLES, Variable
+from .variables import FAULTY, OF_ROLES, PREFIXES, VARIABLES, Variable
 
 __all__ = ["Problem", "check"]
 
@@ -34,7 +34,7 @@ def check(
     """All problems of a fleet's data, by host in inventory order.
 
     Args:
-        hosts: per cluster its variables; others than ours are ignored.
+        hosts: per cluster its variables, those of the role front_door among them; others than ours are ignored.
         groups: groups of the whole inventory, for better hints.
     """
     if not hosts:
@@ -46,6 +46,9 @@ def check(
     whole += check_names.check_shared(sound)
     whole += check_topology.check(sound, groups or {})
     whole += check_ranges.check(sound)
+    whole += check_google.check(sound)
+    whole += check_services.check(sound)
+    whole += check_services.check_door(named, sound)
     # What is wrong in itself was left out above; that it is then missing is no second problem.
     problems += [p for p in whole if not p.variable or (p.host, p.variable) not in faulty]
     place = {"": -1, **{host: i for i, host in enumerate(sound)}}
@@ -59,7 +62,7 @@ def _values(
     """Each host's variables that are known and right in themselves, and a problem for each other one."""
     problems: list[Problem] = []
     sound: dict[str, dict[str, t.Any]] = {}
-    nearest = Nearest(VARIABLES)
+    nearest = Nearest([*VARIABLES, *OF_ROLES])
     memo: dict[tuple[str, t.Any], tuple[str, str, str, str] | None] = {}
     for host, variables in hosts.items():
         kept = sound[host] = {}
@@ -68,7 +71,7 @@ def _values(
                 continue
             known = VARIABLES.get(name)
             if known is None:
-                if not name.startswith(UNCHECKED_PREFIXES):
+                if name not in OF_ROLES:
                     # The value is not shown: a mistyped cluster_api_token would be.
                     guess = nearest.find(name)
                     hint = (

@@ -10,12 +10,26 @@ import typing as t
 from ..errors import FleetError
 from .check_values import LABEL
 from .nearest import Nearest
+from .problems import Problem, quoted, shown
 
-__all__ = ["EXPORT_KIND", "IMPORT_KIND", "Export", "import_ready", "parse_exports", "service_export", "split_service"]
+__all__ = [
+    "EXPORT_KIND",
+    "IMPORT_KIND",
+    "Export",
+    "import_ready",
+    "offer",
+    "parse_exports",
+    "read_exports",
+    "refuse",
+    "service_export",
+    "split_service",
+    "unknown_clusters",
+]
 
 EXPORT_KIND = ("net.gke.io/v1", "ServiceExport")
 IMPORT_KIND = ("net.gke.io/v1", "ServiceImport")
 _KEYS = ("service", "to")
+_MANY = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,51 +53,97 @@ class Export:
         return self.to is None or cluster in self.to
 
 
-def split_service(text: t.Any, variable: str) -> tuple[str, str]:
-    """``name.namespace`` as its two parts. Raises FleetError, which names ``variable``."""
+def refuse(problems: t.Sequence[Problem]) -> None:
+    """Raise one FleetError for all of them; nothing for none."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        (one,) = problems
+        raise FleetError(f"{one.variable} {one.message}", seen=one.value, next_step=one.hint)
+    lines = [f"{p.statement}{f': {p.hint}' if p.hint else ''}" for p in problems]
+    raise FleetError(
+        f"{len(problems)} problems", seen="\n         ".join(lines), next_step="correct them; then run again"
+    )
+
+
+def split_service(text: t.Any, variable: str, problems: list[Problem]) -> tuple[str, str]:
+    """``name.namespace`` as its two parts, or two empty ones and a problem of ``variable``."""
     name, dot, namespace = str(text or "").partition(".")
-    if not dot or not LABEL.fullmatch(name) or not LABEL.fullmatch(namespace):
-        raise FleetError(f"{variable} is not name.namespace", seen=repr(text), next_step="for example orders.shop")
-    return name, namespace
+    if dot and LABEL.fullmatch(name) and LABEL.fullmatch(namespace):
+        return name, namespace
+    value = "" if text in (None, "") else shown(text)
+    problems.append(Problem("", variable, value, "is not name.namespace", "for example orders.shop"))
+    return "", ""
 
 
-def parse_exports(given: t.Any, clusters: t.Collection[str]) -> list[Export]:
-    """``mesh_exports`` as data.
+def unknown_clusters(given: t.Iterable[t.Any], variable: str, clusters: t.Collection[str]) -> list[Problem]:
+    """A problem for each name that is no cluster's, or is there twice."""
+    problems, seen = [], set()
+    for name in given:
+        if name not in clusters:
+            guess = Nearest(clusters).find(str(name))
+            near = f"one of: {', '.join(list(clusters)[:_MANY])}" if clusters else ""
+            hint = f"did you mean {quoted(guess)}?" if guess else near
+            problems.append(Problem("", variable, shown(name), "names no cluster of this fleet", hint))
+        elif name in seen:
+            problems.append(Problem("", variable, shown(name), "is named twice", "name it once"))
+        seen.add(str(name))
+    return problems
+
+
+def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export], list[Problem]]:
+    """``mesh_exports`` as data, and everything that is wrong with it.
 
     Args:
         given: a list of ``{service: name.namespace, to: all | [cluster, ...]}``.
         clusters: names of the fleet's clusters.
-
-    Raises FleetError for the first entry that is wrong.
     """
+    problems: list[Problem] = []
+    if not isinstance(given, (list, tuple)):
+        if given:
+            hint = "[{service: orders.shop, to: all}]"
+            problems.append(Problem("", "mesh_exports", shown(given), "is no list of services", hint))
+        given = []
     found: dict[str, Export] = {}
-    for number, entry in enumerate(given or []):
+    for number, entry in enumerate(given):
         where = f"mesh_exports[{number}]"
         if not isinstance(entry, t.Mapping):
-            raise FleetError(
-                f"{where} is not a dictionary", seen=repr(entry)[:80], next_step="{service: orders.shop, to: all}"
-            )
+            hint = "{service: orders.shop, to: all}"
+            problems.append(Problem("", where, shown(entry), "is not a dictionary", hint))
+            continue
         for key in entry:
             if key not in _KEYS:
-                raise FleetError(f"{where}.{key} is unknown", next_step=f"one of: {', '.join(_KEYS)}")
-        name, namespace = split_service(entry.get("service"), f"{where}.service")
-        export = Export(name, namespace, _to(entry.get("to", "all"), where, clusters))
+                guess = Nearest(_KEYS).find(str(key))
+                hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
+                problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+        name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
+        export = Export(name, namespace, _to(entry.get("to", "all"), f"{where}.to", clusters, problems))
+        if not name:
+            continue
         if export.service in found:
-            raise FleetError(f"{where}.service is exported twice", seen=export.service, next_step="list it once")
+            problems.append(Problem("", f"{where}.service", export.service, "is exported twice", "list it once"))
         found[export.service] = export
-    return list(found.values())
+    return list(found.values()), problems
 
 
-def _to(given: t.Any, where: str, clusters: t.Collection[str]) -> tuple[str, ...] | None:
+def parse_exports(given: t.Any, clusters: t.Collection[str]) -> list[Export]:
+    """``mesh_exports`` as data; see :func:`read_exports`. Raises FleetError for all that is wrong."""
+    found, problems = read_exports(given, clusters)
+    refuse(problems)
+    return found
+
+
+def _to(given: t.Any, where: str, clusters: t.Collection[str], problems: list[Problem]) -> tuple[str, ...] | None:
     if given == "all":
         return None
     if not isinstance(given, (list, tuple)):
-        raise FleetError(f"{where}.to is neither all nor a list of clusters", seen=repr(given)[:80])
-    for name in given:
-        if name not in clusters:
-            guess = Nearest(clusters).find(str(name))
-            hint = f'did you mean "{guess}"?' if guess else f"one of: {', '.join(list(clusters)[:5])}"
-            raise FleetError(f"{where}.to names no cluster of this fleet", seen=str(name), next_step=hint)
+        message = "is neither all nor a list of clusters"
+        hint = f"[{given}]" if isinstance(given, str) and given in clusters else "all, or [west, north]"
+        problems.append(Problem("", where, shown(given), message, hint))
+        return None
+    if not given:
+        problems.append(Problem("", where, "", "names nobody", "all, or leave the service out"))
+    problems += unknown_clusters(given, where, clusters)
     return tuple(str(name) for name in given)
 
 
@@ -105,3 +165,15 @@ def import_ready(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
     if spec.get("type") == "Headless":
         return True, "headless"
     return (True, ips[0]) if ips else (False, "its ServiceImport has no address yet")
+
+
+def offer(service: t.Mapping[str, t.Any]) -> str:
+    """What a Service offers its callers, in words that are equal where the offers are: kind and ports."""
+    spec = service.get("spec") or {}
+    ports = sorted(
+        f"{p['port']}{'' if p.get('protocol', 'TCP') == 'TCP' else '/' + str(p['protocol'])}"
+        + (f" ({p['name']})" if p.get("name") else "")
+        for p in spec.get("ports") or []
+    )
+    kind = "headless, " if spec.get("clusterIP") == "None" else ""
+    return f"{kind}port {', '.join(ports)}" if ports else f"{kind}no port"

@@ -12,6 +12,7 @@ import dataclasses
 import os
 import typing as t
 
+from ..paths import state_dir
 from .addresses import allocate_ranges
 from .variables import text
 
@@ -21,7 +22,6 @@ __all__ = [
     "Cluster",
     "Connection",
     "Fleet",
-    "default_fleet_dir",
     "network_of",
     "wanted_ranges",
 ]
@@ -112,7 +112,7 @@ class Fleet:
         """
         first: t.Mapping[str, t.Any] = next(iter(hosts.values()), {})
         name = text(first, "fleet_name")
-        directory = os.path.join(os.path.expanduser(text(first, "fleet_dir") or default_fleet_dir()), name)
+        directory = os.path.join(os.path.expanduser(text(first, "fleet_dir") or str(state_dir())), name)
         engine_network = text(first, "fleet_engine_network")
         ranges = allocate_ranges(
             {host: wanted_ranges(v) for host, v in hosts.items()},
@@ -146,11 +146,6 @@ class Fleet:
         for cluster in self.clusters.values():
             found.setdefault(cluster.network, []).append(cluster)
         return found
-
-
-def default_fleet_dir() -> str:
-    """``$XDG_STATE_HOME/mesh.fleet``, or ``~/.local/state/mesh.fleet`` (XDG base directories)."""
-    return os.path.join(os.environ.get("XDG_STATE_HOME") or "~/.local/state", "mesh.fleet")
 
 
 def wanted_ranges(v: t.Mapping[str, t.Any]) -> tuple[str | None, str | None]:

@@ -13,10 +13,14 @@ import urllib.parse
 __all__ = [
     "RemoteCluster",
     "diagnose",
+    "diagnose_blocked",
     "parse_clusterz",
+    "parse_managed",
     "parse_networkz",
     "parse_secret_events",
     "parse_shards",
+    "parse_trust_domains",
+    "queue_blocked",
     "sync_seen",
 ]
 
@@ -90,10 +94,43 @@ def parse_shards(text: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
+def parse_trust_domains(text: str) -> dict[str, set[str]]:
+    """``/debug/endpointShardz`` by cluster: the trust domains in the identities of its endpoints."""
+    found: dict[str, set[str]] = {}
+    document = _decoded(text)
+    for namespaces in (document if isinstance(document, dict) else {}).values():
+        for shards in (namespaces or {}).values():
+            for key, endpoints in ((shards or {}).get("Shards") or {}).items():
+                domains = found.setdefault(str(key).partition("/")[2], set())
+                for endpoint in endpoints or []:
+                    identity = re.match(r"spiffe://([^/]+)/", str(endpoint.get("ServiceAccount") or ""))
+                    if identity:
+                        domains.add(identity.group(1))
+    return found
+
+
 def parse_secret_events(text: str) -> int:
     """How many events of remote secrets istiod has taken in, from its metrics page."""
     found = re.findall(r"^remote_cluster_secret_events_total\{[^}]*\} (\d+)", text, re.MULTILINE)
     return sum(int(count) for count in found)
+
+
+def parse_managed(text: str) -> int | None:
+    """How many remote clusters istiod counted when it last ended a piece of work on them; None: it does not say."""
+    found = re.search(r'^istiod_managed_clusters\{[^}]*cluster_type="remote"[^}]*\} (\d+)', text, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def queue_blocked(view: t.Mapping[str, RemoteCluster], managed: int | None) -> str:
+    """What shows that istiod is in the middle of a change of remote secrets; "" when nothing does.
+
+    It handles one Secret after the other, and counts its clusters at the end of each. As long as that count is
+    not of the clusters it lists, it has begun and not ended: for a moment at work, for longer blocked.
+    """
+    listed = sum(bool(cluster.secret) for cluster in view.values())
+    if managed is None or not view or managed == listed:
+        return ""
+    return f"it lists {listed} remote cluster{'s' if listed != 1 else ''} and counted {managed} before"
 
 
 def sync_seen(
@@ -160,12 +197,6 @@ def diagnose(log: str, watcher: str, watched: str, server: str, status: str, out
         outside: what the controller saw when it tried the same address, "" when it got through; used where
             istiod's log is silent, as it is about refused connections.
     """
-    if status.startswith(STUCK):
-        return (
-            f"istiod of {watcher} lists {watched}: {status}",
-            "istiod is stuck on removing a cluster that never answered, and takes in no other remote secret meanwhile",
-            f"restart istiod in {watcher}",
-        )
     where = urllib.parse.urlsplit(server).netloc
     marks = (f"cluster {watched}:", f"cluster[{watched}]")
     about = [
@@ -192,6 +223,38 @@ def diagnose(log: str, watcher: str, watched: str, server: str, status: str, out
         f"a firewall, a route or a name that holds for {watcher}'s pods alone; istiod's log is silent about such",
         f"allow {watcher}'s egress to it, or set cluster_peer_endpoint of {watched}",
     )
+
+
+def diagnose_blocked(log: str, blocked: str, wrong: t.Mapping[str, str]) -> tuple[str, str]:
+    """``(seen, means)`` for an istiod whose queue of remote secrets does not move.
+
+    Args:
+        log: tail of istiod's log.
+        blocked: what :func:`queue_blocked` said.
+        wrong: by cluster, what is not as it should be on its page.
+    """
+    seen = [blocked] if blocked else []
+    seen += [f"it lists {name}: {status}" for name, status in wrong.items() if status.startswith(STUCK)]
+    removing = _unfinished_removal(log)
+    if removing:
+        seen.append(f"its log has begun to remove {removing} and not ended")
+    return (
+        "; ".join(seen),
+        f"it hangs in removing {removing or 'a cluster'}, which happens where that cluster's API never answered; "
+        "every remote secret written since waits behind it, the connections it has go on",
+    )
+
+
+def _unfinished_removal(log: str) -> str:
+    """The cluster whose removal istiod's log has begun last, if it does not tell of its end."""
+    name = ""
+    for line in log.splitlines():
+        begun = re.search(r"Deleting cluster_id=(\S+) configured by", line)
+        if begun:
+            name = begun.group(1)
+        elif "Number of remote clusters:" in line:
+            name = ""
+    return name
 
 
 def _phrase(line: str, found: re.Match[str]) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .control_planes import managed_clusters, own_networks, trust_domain
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
 from .gke_members import is_managed
 
@@ -65,8 +66,16 @@ def count_edges(fleet: Fleet) -> int:
 
 
 def summary(fleet: Fleet) -> str:
-    """The fleet in one line: ``4 clusters, 12 directed peers, 2 networks joined by gateways``."""
+    """The fleet in one line: ``4 clusters, 12 directed peers, 2 networks joined by gateways``.
+
+    Where Google runs control planes, the line names their trust domain, which ``mesh_trust_domain`` does not change.
+    """
     networks = len(fleet.networks())
-    joined = " joined by gateways" if networks > 1 else ""
+    joined = " joined by gateways" if len(own_networks(fleet)) > 1 else ""
     parts = ((len(fleet.clusters), "cluster"), (count_edges(fleet), "directed peer"), (networks, "network"))
-    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in parts) + joined
+    text = ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in parts) + joined
+    managed = managed_clusters(fleet)
+    if not managed:
+        return text
+    count = f"{len(managed)} control plane{'' if len(managed) == 1 else 's'}"
+    return f"{text}; Google runs {count}, trust domain {trust_domain(fleet, managed[0])}"

@@ -7,17 +7,31 @@ from __future__ import annotations
 import json
 import typing as t
 
-from .apps import injection_label
-from .fleet import Cluster, Fleet
-from .sample import PORT, PROGRAM, program_hash
+from .control_planes import injection_label
+from .fleet import ROLE_PRIMARY, Cluster, Fleet
+from .gke_members import is_managed
+from .ownership import owner_labels
+from .sample import PORT, PROGRAM, container, program_hash
 
-__all__ = ["ACCOUNT", "CLUSTER_LABEL", "CONTAINER", "LABELS", "NAMESPACE", "call_command", "probe_objects", "target"]
+__all__ = [
+    "ACCOUNT",
+    "CLUSTER_LABEL",
+    "CONTAINER",
+    "LABELS",
+    "NAMESPACE",
+    "TELEMETRY",
+    "access_log",
+    "call_command",
+    "probe_objects",
+    "target",
+]
 
 NAMESPACE = "mesh-verify"
 ACCOUNT = "verify-probe"
 CONTAINER = "probe"
+TELEMETRY = "telemetry.istio.io/v1"
 CLUSTER_LABEL = "mesh.fleet/cluster"
-LABELS = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": "verify"}
+LABELS = owner_labels("verify")
 
 Manifest = dict[str, t.Any]
 
@@ -35,7 +49,7 @@ def probe_objects(
     Every cluster holds a Service for every probe, because plain DNS answers for its own Services only;
     the selector names the cluster, so all but one have no pods here and each name leads to one cluster.
     """
-    space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **injection_label(fleet)}}
+    space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **injection_label(fleet, cluster)}}
     if created:
         space["annotations"] = {"mesh.fleet/created": "true"}
     objects: list[Manifest] = [
@@ -59,6 +73,21 @@ def probe_objects(
     return objects
 
 
+def access_log(cluster: Cluster) -> Manifest | None:
+    """Lets the probes' sidecars write down each call: only there they say why a connection failed.
+
+    None where Google runs the control plane, and in a remote, whose primary configures its sidecars.
+    """
+    if cluster.role != ROLE_PRIMARY or is_managed(cluster):
+        return None
+    return {
+        "apiVersion": TELEMETRY,
+        "kind": "Telemetry",
+        "metadata": _meta("probe-access-log"),
+        "spec": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
+    }
+
+
 def _meta(name: str) -> Manifest:
     return {"name": name, "namespace": NAMESPACE, "labels": dict(LABELS)}
 
@@ -72,27 +101,7 @@ def _deployment(cluster: Cluster, program: t.Mapping[str, str], image: str) -> M
         "SAMPLE_ZONE": cluster.zone,
         "SAMPLE_SERVICE_ACCOUNT": ACCOUNT,
     }
-    path = {"httpGet": {"path": "/actuator/health/readiness", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 2}
-    container = {
-        "name": CONTAINER,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-B", "-u", "/app/sample.py"],
-        "env": [{"name": key, "value": value} for key, value in environment.items()],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "resources": {"requests": {"cpu": "5m", "memory": "32Mi"}},
-        "securityContext": {
-            "runAsUser": 1000,
-            "runAsGroup": 1000,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "readinessProbe": path,
-        "volumeMounts": [{"name": "program", "mountPath": "/app", "readOnly": True}],
-    }
+    env = [{"name": key, "value": value} for key, value in environment.items()]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -105,7 +114,7 @@ def _deployment(cluster: Cluster, program: t.Mapping[str, str], image: str) -> M
                 "spec": {
                     "serviceAccountName": ACCOUNT,
                     "automountServiceAccountToken": False,
-                    "containers": [container],
+                    "containers": [container(CONTAINER, image, env, {"cpu": "5m", "memory": "32Mi"})],
                     "volumes": [{"name": "program", "configMap": {"name": PROGRAM}}],
                 },
             },
@@ -123,7 +132,7 @@ def one(url):
     return url, {{
         "ok": found["ok"], "status": found["status"], "latency_ms": found["latency_ms"], "problem": found["problem"],
         "cluster": answer.get("cluster", ""), "identity": (answer.get("identity") or {{}}).get("uri", ""),
-        "text": str(answer.get("text", ""))[:200],
+        "text": str(answer.get("text", ""))[:600],
     }}
 urls = json.loads(sys.argv[1])
 with f.ThreadPoolExecutor(min(16, len(urls))) as pool:

@@ -13,7 +13,7 @@ import typing as t
 try:
     import yaml
 except ImportError:  # a module_utils file must import without it; Ansible itself always brings it
-    yaml = None  # type: ignore[assignment,unused-ignore]
+    yaml = t.cast("t.Any", None)
 
 __all__ = ["RemoteAccess", "Token", "parse", "read_token", "render"]
 

@@ -7,9 +7,19 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from .fleet import Cluster, Fleet
+from .fleet import Cluster
 
-__all__ = ["NAMESPACE", "PORT", "PROGRAM", "ROLES", "exposure", "name_of", "program_hash", "sample_objects"]
+__all__ = [
+    "NAMESPACE",
+    "PORT",
+    "PROGRAM",
+    "ROLES",
+    "container",
+    "exposure",
+    "name_of",
+    "program_hash",
+    "sample_objects",
+]
 
 Manifest = dict[str, t.Any]
 
@@ -94,12 +104,12 @@ def sample_objects(
     ]
 
 
-def exposure(fleet: Fleet, *, namespace: str = NAMESPACE, hosts: t.Sequence[str] = ("*",)) -> list[Manifest]:
-    """What lets the ingress gateway answer with the caller's page at ``/``."""
+def exposure(api: str, *, namespace: str = NAMESPACE, hosts: t.Sequence[str] = ("*",)) -> list[Manifest]:
+    """What lets the ingress gateway answer with the caller's page at ``/``; ``api`` is Istio's apiVersion there."""
     name = name_of("caller")
     return [
         {
-            "apiVersion": "networking.istio.io/v1",
+            "apiVersion": api,
             "kind": "Gateway",
             "metadata": _meta(name, namespace),
             "spec": {
@@ -108,7 +118,7 @@ def exposure(fleet: Fleet, *, namespace: str = NAMESPACE, hosts: t.Sequence[str]
             },
         },
         {
-            "apiVersion": "networking.istio.io/v1",
+            "apiVersion": api,
             "kind": "VirtualService",
             "metadata": _meta(name, namespace),
             "spec": {
@@ -141,6 +151,34 @@ def _meta(name: str, namespace: str, labels: t.Mapping[str, str] | None = None) 
     return out
 
 
+def container(name: str, image: str, env: t.Sequence[Manifest], requests: t.Mapping[str, str]) -> Manifest:
+    """What runs the program, with no right that it does not need, and is ready once it answers."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "-B", "-u", "/app/sample.py"],
+        "env": list(env),
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "resources": {"requests": dict(requests)},
+        "securityContext": {
+            "runAsUser": 1000,
+            "runAsGroup": 1000,
+            "runAsNonRoot": True,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "readinessProbe": {
+            "httpGet": {"path": "/actuator/health/readiness", "port": PORT},
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+        },
+        "volumeMounts": [{"name": "program", "mountPath": "/app", "readOnly": True}],
+    }
+
+
 def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manifest:
     producer = name_of("producer")
     domain = f"{producer}.{namespace}"
@@ -164,33 +202,10 @@ def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manif
             {"name": "SAMPLE_TARGET", "value": f"http://{producer}:{PORT}"},
             {"name": "SAMPLE_TARGETS", "value": " ".join(names)},
         ]
-    return {
-        "name": name_of(role),
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "-B", "-u", "/app/sample.py"],
-        "env": env,
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "resources": {"requests": {"cpu": "10m", "memory": "256Mi"}},
-        "securityContext": {
-            "runAsUser": 1000,
-            "runAsGroup": 1000,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "livenessProbe": {
-            "httpGet": {"path": "/actuator/health/liveness", "port": PORT},
-            "initialDelaySeconds": 3,
-            "periodSeconds": 3,
-            "timeoutSeconds": 3,
-        },
-        "readinessProbe": {
-            "httpGet": {"path": "/actuator/health/readiness", "port": PORT},
-            "periodSeconds": 1,
-            "timeoutSeconds": 2,
-        },
-        "volumeMounts": [{"name": "program", "mountPath": "/app", "readOnly": True}],
+    live = {
+        "httpGet": {"path": "/actuator/health/liveness", "port": PORT},
+        "initialDelaySeconds": 3,
+        "periodSeconds": 3,
+        "timeoutSeconds": 3,
     }
+    return {**container(name_of(role), image, env, {"cpu": "10m", "memory": "256Mi"}), "livenessProbe": live}

@@ -21,7 +21,8 @@ from .certificates import (
     parse_certificates,
     short,
 )
-from .trust_checks import CERT, SigningChain, verify_chain
+from .signing_chain import CERT, SigningChain
+from .trust_checks import verify_chain
 
 if t.TYPE_CHECKING:
     from cryptography import x509

@@ -8,12 +8,13 @@ only the certificates signed by them are rejected by proxies. Both are found her
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import typing as t
 
 from ..errors import FleetError
 from .certificates import fingerprint, istiod_names, key_from_pem, parse_certificates, public_bytes
+from .name_constraints import described, dns_permitted, uri_permitted
+from .signing_chain import CERT, CHAIN, KEY, ROOT, SigningChain
 
 try:
     from cryptography import x509
@@ -24,41 +25,7 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["SigningChain", "check_root", "dns_permitted", "uri_permitted", "verify_chain"]
-
-CERT = "ca-cert.pem"
-KEY = "ca-key.pem"
-ROOT = "root-cert.pem"
-CHAIN = "cert-chain.pem"
-KEYS = (CERT, KEY, ROOT, CHAIN)
-
-
-@dataclasses.dataclass(frozen=True)
-class SigningChain:
-    """The content of a ``cacerts`` Secret, as PEM texts. ``repr`` leaves the key out."""
-
-    certificate: str
-    key: str = dataclasses.field(repr=False)
-    root: str
-    chain: str
-
-    @classmethod
-    def from_data(cls, data: t.Mapping[str, str]) -> SigningChain:
-        """From the Secret's decoded data. Raises FleetError naming every key that is missing."""
-        missing = [key for key in KEYS if not data.get(key, "").strip()]
-        if missing:
-            raise FleetError(
-                "cacerts is incomplete",
-                seen=f"missing {', '.join(missing)}; present {', '.join(sorted(data)) or 'nothing'}",
-                means="istiod ignores an incomplete cacerts and makes a root of its own",
-                next_step="complete it, or delete the Secret to let this role sign a new one",
-            )
-        return cls(certificate=data[CERT], key=data[KEY], root=data[ROOT], chain=data[CHAIN])
-
-    @property
-    def data(self) -> dict[str, str]:
-        """The Secret's data, not encoded."""
-        return {CERT: self.certificate, KEY: self.key, ROOT: self.root, CHAIN: self.chain}
+__all__ = ["check_root", "verify_chain"]
 
 
 def verify_chain(
@@ -256,46 +223,10 @@ def _permits(certificate: x509.Certificate, identity: str, trust_domain: str, na
         raise FleetError(
             "a name constraint of the chain excludes what istiod will sign",
             seen=f"SHA256 {fingerprint(certificate)} {certificate.subject.rfc4514_string()} permits "
-            f"{_listed(permitted)}, excludes {_listed(excluded)}; needed: {', '.join(refused)}",
+            f"{described(permitted)}, excludes {described(excluded)}; needed: {', '.join(refused)}",
             means="the certificates would be signed, and rejected by every proxy",
             next_step="use a CA made for this trust domain, or set mesh_trust_domain to the one it permits",
         )
-
-
-def uri_permitted(host: str, permitted: t.Sequence[x509.GeneralName], excluded: t.Sequence[x509.GeneralName]) -> bool:
-    """RFC 5280 4.2.1.10 for URIs: a leading dot means subdomains only, otherwise the host itself."""
-
-    def matches(constraint: str) -> bool:
-        wanted, found = constraint.lower(), host.lower()
-        return found.endswith(wanted) if wanted.startswith(".") else wanted in ("", found)
-
-    return _allowed(x509.UniformResourceIdentifier, matches, permitted, excluded)
-
-
-def dns_permitted(name: str, permitted: t.Sequence[x509.GeneralName], excluded: t.Sequence[x509.GeneralName]) -> bool:
-    """RFC 5280 4.2.1.10 for DNS: the name itself and everything under it; "" is every name."""
-
-    def matches(constraint: str) -> bool:
-        wanted, found = constraint.lower().lstrip("."), name.lower()
-        return wanted == "" or found == wanted or found.endswith(f".{wanted}")
-
-    return _allowed(x509.DNSName, matches, permitted, excluded)
-
-
-def _allowed(
-    kind: type[x509.DNSName] | type[x509.UniformResourceIdentifier],
-    matches: t.Callable[[str], bool],
-    permitted: t.Sequence[x509.GeneralName],
-    excluded: t.Sequence[x509.GeneralName],
-) -> bool:
-    wanted = [str(n.value) for n in permitted if isinstance(n, kind)]
-    barred = [str(n.value) for n in excluded if isinstance(n, kind)]
-    return not any(matches(b) for b in barred) and (not wanted or any(matches(w) for w in wanted))
-
-
-def _listed(names: t.Sequence[x509.GeneralName]) -> str:
-    kinds = {"UniformResourceIdentifier": "URI", "DNSName": "DNS"}
-    return ", ".join(f"{kinds.get(type(n).__name__, type(n).__name__)}:{n.value}" for n in names) or "nothing"
 
 
 _Value = t.TypeVar("_Value", bound="x509.ExtensionType")

@@ -15,9 +15,9 @@ __all__ = [
     "CLUSTER",
     "FAULTY",
     "FLEET",
+    "OF_ROLES",
     "PREFIXES",
     "PROVIDERS",
-    "UNCHECKED_PREFIXES",
     "VARIABLES",
     "Variable",
     "text",
@@ -34,8 +34,20 @@ FAULTY = "?"
 
 PREFIXES = ("mesh_", "cluster_", "fleet_", "gke_")
 """Variables that belong to this collection's model."""
-UNCHECKED_PREFIXES = ("gke_cluster_", "gke_fleet_")
-"""Of those, the ones of roles and their actions: not of the model, whatever else they are called."""
+OF_ROLES = frozenset(
+    {
+        "gke_cluster_delete",
+        "gke_cluster_interval",
+        "gke_cluster_timeout",
+        "gke_fleet_apis",
+        "gke_fleet_bindings",
+        "gke_fleet_features",
+        "gke_fleet_mesh_timeout",
+        "gke_fleet_revoke",
+        "gke_fleet_timeout",
+    }
+)
+"""Variables of roles that begin like ours; the roles' own specifications check their values."""
 
 PROVIDERS = ("kind", "gke", "kubeconfig")
 _OWN = ("kubeconfig", "gke")
@@ -112,19 +124,20 @@ _ALL = (
     Variable(
         "mesh_trust_domain",
         FLEET,
-        "SPIFFE trust domain: the first part of every workload's identity.",
+        "SPIFFE trust domain: the first part of every workload's identity. Where Google runs the control plane it is "
+        "`<gke_fleet_project>.svc.id.goog`, whatever stands here.",
         default="cluster.local",
         form="dns",
     ),
     Variable(
         "mesh_istio_version",
         FLEET,
-        "Istio version of the control planes and gateways, x.y.z.",
+        "Istio version of the control planes and gateways, x.y.z. Where Google runs the control plane, Google chooses.",
         default="1.31.1",
         form="version",
     ),
-    Variable("mesh_revision", FLEET, "Istio revision of the control planes.", default="default", form="label"),
-    Variable("mesh_namespace", FLEET, "Namespace of the control planes.", default="istio-system", form="label"),
+    Variable("mesh_revision", FLEET, "Istio revision of our control planes.", default="default", form="label"),
+    Variable("mesh_namespace", FLEET, "Namespace of our control planes.", default="istio-system", form="label"),
     Variable(
         "mesh_hub",
         FLEET,
@@ -137,7 +150,8 @@ _ALL = (
         "mesh_network",
         CLUSTER,
         "Clusters whose pods reach each other directly share a network. `flat`: all of them; "
-        "`per_cluster`: each has its own; any other word names one. Between networks traffic crosses gateways.",
+        "`per_cluster`: each has its own; any other word names one. Between networks traffic crosses gateways. "
+        "Clusters whose control plane Google runs share one.",
         default="flat",
         form="network",
     ),
@@ -164,7 +178,8 @@ _ALL = (
     Variable(
         "mesh_peers",
         CLUSTER,
-        "Names of the clusters that a primary watches (and calls).",
+        "Names of the clusters that a primary watches (and calls). Where Google runs the control plane: all others of "
+        "that kind, or `[]` for none.",
         type="list",
         default_text="every other cluster",
     ),
@@ -255,6 +270,15 @@ _ALL = (
         form="https",
     ),
     Variable(
+        "cluster_egress",
+        CLUSTER,
+        "IPv4 ranges from which its pods come to addresses outside their network. GKE clusters with authorized "
+        "networks that it watches let them through; `[]` for nothing to add.",
+        default_text="the Cloud NAT of private nodes that we make; a cluster elsewhere must tell where that is needed",
+        type="list",
+        form="cidrs",
+    ),
+    Variable(
         "cluster_labels",
         CLUSTER,
         "Labels that select clusters in policies.",
@@ -275,7 +299,7 @@ _ALL = (
         CLUSTER,
         "The cluster's name in Google Cloud.",
         default_text="its name in the inventory",
-        form="label",
+        form="google_cluster",
         providers=_GKE,
     ),
     Variable(
@@ -291,7 +315,7 @@ _ALL = (
         "gke_peer_endpoint",
         CLUSTER,
         "Which address of the API server the other clusters' istiods use. `cluster_peer_endpoint` wins.",
-        default_text="`private` where all clusters are in one VPC, nodes are private and all regions reach it, "
+        default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
         "or there is no other; else `public`",
         choices=("public", "private"),
         providers=_GKE,
@@ -303,6 +327,7 @@ _ALL = (
         "controller's.",
         default_text="everybody may reach a public endpoint; peers alone a private one",
         type="list",
+        form="cidrs",
         providers=_GKE,
     ),
     Variable(
@@ -324,15 +349,17 @@ _ALL = (
     Variable(
         "gke_network",
         CLUSTER,
-        "VPC of the cluster; made where it is not there.",
+        "VPC of the cluster, in its project; made where it is not there.",
         default_text="`mesh-<fleet_name>`",
+        form="google_name",
         providers=_GKE,
     ),
     Variable(
         "gke_subnetwork",
         CLUSTER,
-        "Subnet of the nodes, with secondary ranges for pods and services; made where it is not there.",
+        "Subnet of the nodes, with secondary ranges `pods` and `services`; made where it is not there.",
         default_text="`<gke_network>-<cluster>`",
+        form="google_name",
         providers=_GKE,
     ),
     Variable(
@@ -353,7 +380,7 @@ _ALL = (
     Variable(
         "gke_control_plane_cidr",
         CLUSTER,
-        "A /28 for the control plane of a private cluster.",
+        "A /28 for the control plane, where Google shall not take an address of the subnet.",
         default_text="chosen by Google",
         form="cidr",
         providers=_GKE,
@@ -379,6 +406,7 @@ _ALL = (
         CLUSTER,
         "Resource labels, beside those by which we know our own.",
         type="dict",
+        form="google_labels",
         providers=_GKE,
     ),
     Variable(
@@ -386,6 +414,7 @@ _ALL = (
         CLUSTER,
         "Machine type of the nodes (standard).",
         default="e2-standard-4",
+        form="google_name",
         providers=_GKE,
     ),
     Variable(
@@ -429,9 +458,20 @@ _ALL = (
         providers=_GKE,
     ),
     Variable(
+        "gke_node_pools",
+        CLUSTER,
+        "Node pools (standard): `{name: edge, machine_type: c3-standard-4, taints: [{key: edge, value: only}]}`. Each "
+        "may also hold `node_count`, `node_count_max`, `disk_size`, `spot` and `node_labels`; what it leaves out is "
+        "`gke_<key>`.",
+        default_text="one, `nodes`, of the variables above",
+        type="list",
+        providers=_GKE,
+    ),
+    Variable(
         "gke_adopt",
         CLUSTER,
-        "Take a cluster of this name that this inventory did not make.",
+        "Take a cluster of this name that this inventory did not make: what the inventory says of it is changed then, "
+        "and it is never deleted.",
         default_text="false",
         type="bool",
         providers=_GKE,

@@ -5,23 +5,20 @@
 from __future__ import annotations
 
 import collections
-import datetime
 import ipaddress
 import typing as t
 
-from ..errors import FleetError
-from .certificates import days_left, fingerprint, parse_certificates
+from .control_planes import trust_domain
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
+from .gke_members import is_managed
 from .peering import edges, may_call
 from .probe import ACCOUNT, NAMESPACE, target
-from .verify_facts import FAILED, OK, SKIPPED, Check, Facts
-from .wiring import skew
+from .verify_certificates import certificate_checks
+from .verify_facts import FAILED, SKIPPED, Check, Facts, check_of
+from .versions import skew
+from .wiring import istiod_name
 
-__all__ = ["certificate_checks", "istiod_checks", "path_of", "state_checks", "wiring_checks"]
-
-
-def _check(group: str, name: str, good: bool, seen: str, clusters: tuple[str, ...], means: str, step: str) -> Check:
-    return Check(group, name, OK if good else FAILED, seen, clusters, "" if good else means, "" if good else step)
+__all__ = ["expected_identity", "path_of", "state_checks", "talkers"]
 
 
 def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int) -> list[Check]:
@@ -33,87 +30,28 @@ def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int,
             checks.append(
                 Check("reachable", name, FAILED, found.problem, (name,), "it was not checked", "make it reachable")
             )
-    checks += certificate_checks(read, leaf_hours=leaf_hours, signer_days=signer_days)
-    for found in read.values():
-        checks += wiring_checks(fleet.clusters[found.cluster], found)
-        if fleet.clusters[found.cluster].role == ROLE_PRIMARY:
+    google = {name for name in read if is_managed(fleet.clusters[name])}
+    checks += certificate_checks(read, leaf_hours=leaf_hours, signer_days=signer_days, google=google)
+    for name, found in read.items():
+        cluster = fleet.clusters[name]
+        if name in google:
+            checks += managed_checks(cluster, found)
+            continue
+        checks += wiring_checks(cluster, found)
+        if cluster.role == ROLE_PRIMARY:
             checks += istiod_checks(fleet, found, read)
     checks += _version_checks(read)
     return checks
 
 
-def certificate_checks(facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int) -> list[Check]:
-    """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate."""
-    checks = []
-    places: dict[str, dict[str, str]] = {}
-    now = datetime.datetime.now(datetime.UTC)
-    for name, found in facts.items():
-        texts = {
-            "Secret cacerts": (found.cacerts or {}).get("root-cert.pem", ""),
-            "ConfigMap istio-ca-root-cert": found.root_config or "",
-            "live proxy": found.proxy_roots,
-        }
-        places[name] = {place: _roots(text) for place, text in texts.items() if text}
-    counted = collections.Counter(r for found in places.values() for r in found.values())
-    common = counted.most_common(1)[0][0] if counted else ""
-    for name, found_here in places.items():
-        if not found_here:
-            checks.append(Check("root", name, SKIPPED, "nothing to compare yet", (name,)))
-            continue
-        other = {place: root for place, root in found_here.items() if root != common}
-        seen = f"{common[:17]}… in {', '.join(found_here)}"
-        if other:
-            seen = (
-                "; ".join(f"{place} has {root[:17]}…" for place, root in other.items()) + f", the fleet {common[:17]}…"
-            )
-        checks.append(
-            _check(
-                "root",
-                name,
-                not other,
-                seen,
-                (name,),
-                "cacerts came after istiod started, or differ: proxies refuse each other's certificates",
-                f"run the trust stage with --limit {name}, then restart istiod and the workloads there",
-            )
-        )
-    for name, found in facts.items():
-        for group, text, least, unit in (
-            ("signer", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
-            ("leaf", found.proxy_chain, leaf_hours, "hours"),
-        ):
-            if not text:
-                continue
-            try:
-                first = parse_certificates(text)[0]
-            except FleetError as error:
-                checks.append(
-                    Check(group, name, FAILED, error.what, (name,), "it is no certificate", "run the trust stage")
-                )
-                continue
-            hours = (first.not_valid_after_utc - now).total_seconds() / 3600
-            left = days_left(first, now) if unit == "days" else int(hours)
-            step = "run the trust stage" if group == "signer" else "look at the proxy's log and at istiod's"
-            checks.append(
-                _check(
-                    group,
-                    name,
-                    left >= least,
-                    f"{left} {unit} left",
-                    (name,),
-                    "it ends soon and was not renewed",
-                    f"{step} with --limit {name}" if group == "signer" else step,
-                )
-            )
+def managed_checks(cluster: Cluster, found: Facts) -> list[Check]:
+    """What can be seen of a cluster whose control plane Google runs, and that the rest cannot be asked."""
+    name = cluster.name
+    told = "Google runs it: what it watches, has read and signs with is not shown; the calls prove it"
+    checks = [Check("control plane", name, SKIPPED, told, (name,))]
+    if found.probe:
+        checks.append(_sidecar(name, found, "gke_fleet"))
     return checks
-
-
-def _roots(text: str) -> str:
-    """Fingerprints of a bundle, so that its order and white space do not matter."""
-    try:
-        return " ".join(sorted(fingerprint(c) for c in parse_certificates(text)))
-    except FleetError:
-        return "unreadable"
 
 
 def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
@@ -128,7 +66,7 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
     if found.namespace_network is None:
         wrong["namespace"] = "no label"
     checks = [
-        _check(
+        check_of(
             "network",
             name,
             not wrong,
@@ -141,20 +79,10 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
         )
     ]
     if found.probe:
-        checks.append(
-            _check(
-                "sidecar",
-                name,
-                found.sidecar,
-                "injected" if found.sidecar else f"pod {found.probe} has none",
-                (name,),
-                "the injector was not ready, or no revision serves the namespace",
-                f"run the control_plane stage with --limit {name}, then verify again",
-            )
-        )
+        checks.append(_sidecar(name, found, "control_plane"))
     if found.sidecar:
         checks.append(
-            _check(
+            check_of(
                 "cluster name",
                 name,
                 found.proxy_cluster == name,
@@ -166,7 +94,7 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
         )
     if found.gateway_address is not None:
         checks.append(
-            _check(
+            check_of(
                 "gateway address",
                 name,
                 bool(found.gateway_address),
@@ -179,6 +107,18 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
     return checks
 
 
+def _sidecar(name: str, found: Facts, stage: str) -> Check:
+    return check_of(
+        "sidecar",
+        name,
+        found.sidecar,
+        "injected" if found.sidecar else f"pod {found.probe} has none",
+        (name,),
+        "the injector was not ready, or no revision serves the namespace",
+        f"run the {stage} stage with --limit {name}, then verify again",
+    )
+
+
 def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> list[Check]:
     """Istiod's own view: what it watches, from which Secret, which endpoints and gateways it knows."""
     name = found.cluster
@@ -187,7 +127,7 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
     held = collections.Counter(cluster for cluster, _secret in found.remote_secrets)
     twice = [f"{c} in {', '.join(s for x, s in found.remote_secrets if x == c)}" for c, n in held.items() if n > 1]
     checks.append(
-        _check(
+        check_of(
             "remote secrets",
             name,
             not twice,
@@ -201,7 +141,7 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
     for istiod in found.istiods:
         own = [c.name for c in istiod.clusters.values() if not c.secret]
         checks.append(
-            _check(
+            check_of(
                 "istiod's cluster",
                 f"{name} ({istiod.pod})",
                 own == [name],
@@ -217,7 +157,7 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
             if x not in istiod.clusters or istiod.clusters[x].status != "synced"
         }
         checks.append(
-            _check(
+            check_of(
                 "synced",
                 f"{name} ({istiod.pod})",
                 not wrong,
@@ -227,9 +167,29 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
                 f"run the peering stage with --limit {name}",
             )
         )
+        strange = {
+            x: ", ".join(sorted(domains - {trust_domain(fleet, fleet.clusters[x])}))
+            for x, domains in istiod.trust_domains.items()
+            if x in fleet.clusters and domains - {trust_domain(fleet, fleet.clusters[x])}
+        }
+        about = [name, *(x for x in strange if x != name)]
+        checks.append(
+            check_of(
+                "trust domain",
+                f"{name} ({istiod.pod})",
+                not strange,
+                "; ".join(f"pods of {x} under {domains}" for x, domains in strange.items())
+                or f"{fleet.trust_domain} for every pod",
+                tuple(about),
+                "istiod read these pods before their cluster's mesh configuration said its trust domain, and keeps "
+                "what it read: sidecars refuse their certificates",
+                f"run the control_plane stage with --limit {','.join(about)}; if it stays, in {name}: "
+                f"kubectl -n {fleet.namespace} rollout restart deployment {istiod_name(fleet)}",
+            )
+        )
         missing = [x for x in watched if x in facts and facts[x].probe and not istiod.shards.get(_host(x), {}).get(x)]
         checks.append(
-            _check(
+            check_of(
                 "endpoints",
                 f"{name} ({istiod.pod})",
                 not missing,
@@ -243,7 +203,7 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
         lost = sorted(networks - known)
         if networks:
             checks.append(
-                _check(
+                check_of(
                     "gateways known",
                     f"{name} ({istiod.pod})",
                     not lost,
@@ -271,7 +231,7 @@ def _version_checks(facts: t.Mapping[str, Facts]) -> list[Check]:
     apart = {(a, b) for a in running for b in running if a < b and skew(running[a], running[b]) > 1}
     seen = ", ".join(f"{n} {v.rsplit(':', 1)[-1]}" for n, v in running.items())
     return [
-        _check(
+        check_of(
             "versions",
             "fleet",
             not apart,
@@ -293,9 +253,9 @@ def path_of(fleet: Fleet, caller: Facts, callee: Facts) -> str:
     return "direct" if callee.probe_ip and hosts == {str(ipaddress.ip_address(callee.probe_ip))} else "gateway"
 
 
-def expected_identity(fleet: Fleet, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
-    """The SPIFFE ID that a callee has to see."""
-    return f"spiffe://{fleet.trust_domain}/ns/{namespace}/sa/{account}"
+def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
+    """The SPIFFE ID that a callee has to see of a caller in the cluster ``caller``."""
+    return f"spiffe://{trust_domain(fleet, fleet.clusters[caller])}/ns/{namespace}/sa/{account}"
 
 
 def talkers(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

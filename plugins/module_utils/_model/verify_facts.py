@@ -9,7 +9,7 @@ import typing as t
 
 from .istiod_view import Gateway, RemoteCluster
 
-__all__ = ["FAILED", "OK", "SKIPPED", "Answer", "Check", "Facts", "IstiodFacts"]
+__all__ = ["FAILED", "OK", "SKIPPED", "Answer", "Check", "Facts", "IstiodFacts", "check_of"]
 
 OK = "ok"
 FAILED = "failed"
@@ -32,6 +32,11 @@ class Check:
     next_step: str = ""
 
 
+def check_of(group: str, name: str, good: bool, seen: str, clusters: tuple[str, ...], means: str, step: str) -> Check:
+    """A check that passed, or one that failed with what that means and the next step."""
+    return Check(group, name, OK if good else FAILED, seen, clusters, "" if good else means, "" if good else step)
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """One call as the caller's pod saw it. ``identity`` is the caller's as the callee saw it."""
@@ -44,6 +49,8 @@ class Answer:
     what: str = ""
     means: str = ""
     next_step: str = ""
+    said: str = ""
+    """What came back instead of the callee's answer."""
 
 
 @dataclasses.dataclass
@@ -54,6 +61,8 @@ class IstiodFacts:
     clusters: dict[str, RemoteCluster] = dataclasses.field(default_factory=dict)
     gateways: list[Gateway] = dataclasses.field(default_factory=list)
     shards: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
+    trust_domains: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    """By cluster, the trust domains under which it knows that cluster's pods."""
 
 
 @dataclasses.dataclass

@@ -14,6 +14,9 @@ from .verify_facts import FAILED, SKIPPED, Check
 __all__ = ["Call", "as_document", "failure_text", "junit", "summary", "table"]
 
 
+_CELL = 72
+
+
 @dataclasses.dataclass(frozen=True)
 class Call:
     """One ordered pair as it ended. ``expected``: whether they should be able to talk."""
@@ -31,6 +34,8 @@ class Call:
     latency_ms: float = 0.0
     means: str = ""
     next_step: str = ""
+    said: str = ""
+    """What came back instead of the callee's answer: a proxy's own words, as a rule."""
 
     def as_check(self) -> Check:
         group = "call" if self.expected else "no call"
@@ -46,7 +51,11 @@ def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
         (
             f"{c.caller} → {c.callee}",
             c.service,
-            c.seen if not c.ok else f"{c.status} in {c.latency_ms:.0f} ms" if c.expected else "refused, as declared",
+            _short(c.seen)
+            if not c.ok
+            else f"{c.status} in {c.latency_ms:.0f} ms"
+            if c.expected
+            else "refused, as declared",
             c.identity or "-",
             c.path or "-",
         )
@@ -58,6 +67,11 @@ def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
     ]
     lines += [f"sample page in {cluster}: {link}" for cluster, link in pages.items()]
     return lines
+
+
+def _short(text: str) -> str:
+    """What fits into a cell; the whole of it is told with the failed check."""
+    return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
 
 
 def summary(calls: t.Sequence[Call], checks: t.Sequence[Check]) -> str:

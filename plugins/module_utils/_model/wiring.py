@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import re
 import typing as t
 
+from .control_planes import gateways_namespace, own_networks
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
+from .gke_members import is_managed
+from .ownership import CREATED, MANAGER, PART_OF, owner_labels
 
 __all__ = [
-    "CREATED",
     "EASTWEST",
     "INGRESS",
     "Release",
     "base_release",
-    "cross_network_gateway",
     "eastwest_wanted",
-    "expose_istiod",
     "gateway_release",
     "is_ours",
     "istiod_name",
     "istiod_release",
-    "labels",
     "merged",
-    "minor_version",
+    "mesh_config_name",
     "remotes_of",
-    "skew",
     "system_namespace",
     "webhook_name",
 ]
@@ -40,11 +37,6 @@ Values = dict[str, t.Any]
 
 EASTWEST = "istio-eastwestgateway"
 INGRESS = "istio-ingressgateway"
-CREATED = "mesh.fleet/created"
-"""Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
-
-
-OWNER = "mesh.fleet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +66,6 @@ def merged(*layers: t.Mapping[str, t.Any]) -> Values:
     return out
 
 
-def labels(part: str) -> dict[str, str]:
-    """What everything that we apply carries."""
-    return {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": part}
-
-
 def helm_revision(fleet: Fleet) -> str:
     """The charts write the default revision as ""."""
     return "" if fleet.revision == "default" else fleet.revision
@@ -88,6 +75,12 @@ def istiod_name(fleet: Fleet) -> str:
     """Name of istiod's release, Deployment and Service of the fleet's revision."""
     revision = helm_revision(fleet)
     return f"istiod-{revision}" if revision else "istiod"
+
+
+def mesh_config_name(fleet: Fleet) -> str:
+    """Name of the ConfigMap with the mesh configuration, as istiod's chart makes it and istiod looks for it."""
+    revision = helm_revision(fleet)
+    return f"istio-{revision}" if revision else "istio"
 
 
 def webhook_name(fleet: Fleet) -> str:
@@ -114,7 +107,7 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
     """
     metadata: Values = {
         "name": fleet.namespace,
-        "labels": {**labels("control_plane"), "topology.istio.io/network": cluster.network},
+        "labels": {**owner_labels("control_plane"), "topology.istio.io/network": cluster.network},
     }
     annotations: dict[str, str] = {}
     if created:
@@ -128,7 +121,7 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
 
 def is_ours(values: t.Mapping[str, t.Any]) -> bool:
     """Whether a release's recorded values carry our mark."""
-    return values.get("ownerName") == OWNER or (values.get("labels") or {}).get("mesh.fleet/part-of") == "gateways"
+    return values.get("ownerName") == MANAGER or (values.get("labels") or {}).get(PART_OF) == "gateways"
 
 
 def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
@@ -136,8 +129,8 @@ def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
 
     ``ownerName`` is the charts' own label for who installed them; by it we know our releases again.
     """
-    out: Values = {"ownerName": OWNER} if owned else {}
-    if fleet.namespace != "istio-system":
+    out: Values = {"ownerName": MANAGER} if owned else {}
+    if fleet.namespace != "istio-system" and not is_managed(cluster):
         out["global"] = {"istioNamespace": fleet.namespace}
     if cluster.provider == "gke":
         out = merged(out, {"global": {"platform": "gke"}})
@@ -216,10 +209,14 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
     Args:
         choice: ``auto``: when the fleet has more than one network, or the cluster serves remotes;
             ``always``; or ``never``, which still keeps the one that remotes are served through.
+
+    Google's control plane cannot configure one, so its clusters have none, whatever is chosen.
     """
+    if is_managed(cluster):
+        return False
     if choice == "always" or remotes_of(fleet, cluster.name):
         return True
-    return choice != "never" and len(fleet.networks()) > 1
+    return choice != "never" and len(own_networks(fleet)) > 1
 
 
 def gateway_release(
@@ -232,90 +229,12 @@ def gateway_release(
     replicas: int = 0,
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
-    """A gateway of the fleet's revision; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
-    values = merged(_common(fleet, cluster, owned=False), {"labels": {"mesh.fleet/part-of": "gateways"}})
-    if helm_revision(fleet):
+    """A gateway of the fleet's revision, or of Google's; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
+    values = merged(_common(fleet, cluster, owned=False), {"labels": {PART_OF: "gateways"}})
+    if helm_revision(fleet) and not is_managed(cluster):
         values["revision"] = helm_revision(fleet)
     if name == EASTWEST:
         values["networkGateway"] = cluster.network
     if replicas:
         values = merged(values, {"autoscaling": {"enabled": False}, "replicaCount": replicas})
-    return Release(name, namespace or fleet.namespace, chart, merged(values, *user))
-
-
-def _gateway(fleet: Fleet, name: str, servers: list[Values]) -> Values:
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": name, "namespace": fleet.namespace, "labels": labels("gateways")},
-        "spec": {"selector": {"istio": EASTWEST.removeprefix("istio-")}, "servers": servers},
-    }
-
-
-def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Values]:
-    """Port 15443 of the east-west gateways: passes mesh TLS through to services, by its SNI.
-
-    Only primaries hold configuration: a remote's gateway is configured by its primary.
-    """
-    if cluster.role != ROLE_PRIMARY or len(fleet.networks()) < 2:
-        return []
-    return [
-        _gateway(
-            fleet,
-            "cross-network-gateway",
-            [
-                {
-                    "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
-                    "tls": {"mode": "AUTO_PASSTHROUGH"},
-                    "hosts": ["*.local"],
-                }
-            ],
-        )
-    ]
-
-
-def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Values]:
-    """What lets a primary's istiod be reached by the remotes it serves: 15012 (xDS) and 15017 (injection)."""
-    if not remotes_of(fleet, cluster.name):
-        return []
-    ports = (("tls-istiod", 15012, 15012), ("tls-istiodwebhook", 15017, 443))
-    host = f"{istiod_name(fleet)}.{fleet.namespace}.svc.cluster.local"
-    servers = [
-        {
-            "port": {"name": name, "number": port, "protocol": "TLS"},
-            "tls": {"mode": "PASSTHROUGH"},
-            "hosts": ["*"],
-        }
-        for name, port, _target in ports
-    ]
-    routes = [
-        {
-            "match": [{"port": port, "sniHosts": ["*"]}],
-            "route": [{"destination": {"host": host, "port": {"number": target}}}],
-        }
-        for _name, port, target in ports
-    ]
-    return [
-        _gateway(fleet, "istiod-gateway", servers),
-        {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "VirtualService",
-            "metadata": {"name": "istiod-vs", "namespace": fleet.namespace, "labels": labels("gateways")},
-            "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
-        },
-    ]
-
-
-def minor_version(text: str) -> tuple[int, int] | None:
-    """``(1, 31)`` from a version or an image reference such as ``registry/pilot:1.31.1-distroless``."""
-    name = text.split("@", 1)[0].rsplit("/", 1)[-1]
-    found = re.search(r"(?:^|:)v?(\d+)\.(\d+)(?:\D|$)", name)
-    return (int(found.group(1)), int(found.group(2))) if found else None
-
-
-def skew(wanted: str, running: str) -> int:
-    """Minor versions between what is wanted and what runs; 0 when one of them does not say."""
-    a, b = minor_version(wanted), minor_version(running)
-    if a is None or b is None:
-        return 0
-    return 1000 if a[0] != b[0] else abs(a[1] - b[1])
+    return Release(name, namespace or gateways_namespace(fleet, cluster), chart, merged(values, *user))

@@ -10,11 +10,13 @@ Prints one line of JSON with the environment that makes a program take it for Go
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 from pathlib import Path
 
 from .backing import back_with
+from .controllers import Controllers
 from .server import StandIn
 
 
@@ -26,10 +28,14 @@ def main() -> None:
     parser.add_argument("--clusters", type=Path, help="JSON: kubeconfig of the real cluster behind each name")
     args = parser.parse_args()
     kubeconfigs = json.loads(args.clusters.read_text(encoding="utf-8")) if args.clusters else {}
-    with StandIn(args.directory, port=args.port, duration=args.duration, kubeconfigs=kubeconfigs) as standin:
+    with contextlib.ExitStack() as stack:
+        standin = stack.enter_context(
+            StandIn(args.directory, port=args.port, duration=args.duration, kubeconfigs=kubeconfigs)
+        )
         environment = standin.environment
         if kubeconfigs:
             back_with(standin.cloud)
+            stack.enter_context(Controllers(standin.cloud))
             environment["GCP_ACCESS_TOKEN"] = standin.issue_token()
         text = json.dumps(environment)
         (args.directory / "environment.json").write_text(text + "\n", encoding="utf-8")

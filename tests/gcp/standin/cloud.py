@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import fnmatch
@@ -13,13 +14,17 @@ import threading
 import time
 import typing as t
 
-from .discovery import Refused
+from .errors import Refused, permission_missing
 
 __all__ = ["Cloud", "Fault", "Operation"]
 
 Json = dict[str, t.Any]
 
 DEFAULT_TOKEN = "standin.0123456789abcdef"
+_EXPECTED = (
+    "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
+    "See https://developers.google.com/identity/sign-in/web/devconsole-project."
+)
 
 
 @dataclasses.dataclass
@@ -33,6 +38,7 @@ class Fault:
         path: text that the request's path must hold.
         never: with status 0, the operation never ends.
         body: text that the request's body must hold, as JSON.
+        permission: with status 403, the one that the caller lacks; each service says it in words of its own.
     """
 
     method: str
@@ -45,6 +51,7 @@ class Fault:
     path: str = ""
     body: str = ""
     never: bool = False
+    permission: str = ""
 
 
 @dataclasses.dataclass
@@ -79,15 +86,55 @@ class Cloud:
         self.operations: dict[str, Operation] = {}
         self.faults: list[Fault] = []
         self.tokens = {DEFAULT_TOKEN}
+        """Tokens that Google accepts."""
+        self.ends: dict[str, float] = {}
+        """When a token ends (time.monotonic); one that is not here is good until it is taken away."""
+        self.issued = {DEFAULT_TOKEN}
         self.disabled: set[str] = set()
+        self.unreachable: set[str] = set()
+        """Regions and zones that do not answer: lists over all places lack what is there, and say so."""
         self.policies: dict[str, Json] = {}
         self.log: list[Json] = []
         self.numbers: dict[str, str] = {}
         self.count = itertools.count(1)
+        self._pages: dict[str, int] = {}
         self.on_cluster: list[t.Callable[[Json], None]] = []
         """Called with each cluster when it starts to run: backing.py gives it a real one's endpoint."""
         self.on_token: list[t.Callable[[str], None]] = []
         """Called with each token that is issued: backing.py makes the real clusters accept it."""
+        self.controlled = False
+        """Whether Google's controllers are played in the real clusters, too."""
+        self.planes: dict[str, Json] = {}
+        """By membership, what they say of the control plane that they run there."""
+
+    # -- tokens --------------------------------------------------------------------------------
+
+    def add_token(self, token: str, seconds: float | None = None) -> None:
+        """Accept a token, for some time or for ever."""
+        self.tokens.add(token)
+        self.issued.add(token)
+        if seconds is not None:
+            self.ends[token] = time.monotonic() + seconds
+
+    def check_token(self, header: str) -> None:
+        """Refused unless the header Authorization holds a token that is good now."""
+        kind, _space, token = header.partition(" ")
+        if kind != "Bearer" or not token:
+            raise Refused(
+                401,
+                f"Request is missing required authentication credential. {_EXPECTED}",
+                reason="CREDENTIALS_MISSING",
+                domain="googleapis.com",
+            )
+        if token in self.tokens and self.ends.get(token, float("inf")) > time.monotonic():
+            return
+        known = token in self.issued
+        raise Refused(
+            401,
+            f"Request had invalid authentication credentials. {_EXPECTED}",
+            reason="ACCESS_TOKEN_EXPIRED" if known else "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+            domain="googleapis.com",
+        )
 
     # -- projects ------------------------------------------------------------------------------
 
@@ -116,10 +163,22 @@ class Cloud:
 
     def paged(self, items: list[t.Any], params: Json, size_name: str = "pageSize") -> tuple[list[t.Any], Json]:
         """The page that is asked for, and what points to the next one."""
-        start = int(params.get("pageToken") or 0)
+        given = str(params.get("pageToken") or "")
+        # A caller can make nothing of a token but send it back.
+        start = 0 if not given else self._pages.get(given, -1)
+        if start < 0:
+            raise Refused(400, f"Invalid value for field 'pageToken': '{given}'.")
         size = min(int(params.get(size_name) or self.page), self.page)
-        more = {"nextPageToken": str(start + size)} if start + size < len(items) else {}
-        return items[start : start + size], more
+        if start + size >= len(items):
+            return items[start : start + size], {}
+        token = base64.urlsafe_b64encode(f"{next(self.count)}:{start + size}".encode()).decode()
+        self._pages[token] = start + size
+        return items[start : start + size], {"nextPageToken": token}
+
+    def reached(self, found: list[tuple[str, Json]]) -> tuple[list[Json], list[str]]:
+        """Of resources of any place those that can be told about, and the places that do not answer."""
+        shown = [v for k, v in found if k.split("/")[4] not in self.unreachable]
+        return shown, sorted(self.unreachable)
 
     # -- operations ----------------------------------------------------------------------------
 
@@ -146,26 +205,31 @@ class Cloud:
         """The operation as a caller sees it: each service has its own form."""
         view = copy.deepcopy(operation.view)
         service = operation.name.partition("/")[0]
-        if service in ("container", "compute"):
-            view["status"] = "DONE" if operation.done else "RUNNING"
-            if operation.done and operation.error:
-                plain = {"code": 13, "message": operation.error}
-                listed = {"errors": [{"code": "INTERNAL", "message": operation.error}]}
-                view["error"] = plain if service == "container" else listed
-            if service == "compute":
-                view["progress"] = 100 if operation.done else 0
-            return view
-        view["done"] = operation.done
-        if operation.done and operation.error:
-            view["error"] = {"code": 13, "message": operation.error}
-            view.pop("response", None)
-        elif not operation.done:
-            view.pop("response", None)
+        failed = operation.error if operation.done else ""
+        if service not in ("container", "compute"):
+            # "done" is told only once it is so: what is false is left out.
+            if not operation.done or failed:
+                view.pop("response", None)
+            return view | ({"done": True} if operation.done else {}) | ({"error": _status(failed)} if failed else {})
+        view["status"] = "DONE" if operation.done else "RUNNING"
+        if operation.done:
+            view["endTime"] = "2026-01-01T00:00:01.000-08:00"
+        if service == "compute":
+            view["progress"] = 100 if operation.done else 0
+            if failed:
+                view |= {"httpErrorStatusCode": 400, "httpErrorMessage": "BAD REQUEST"}
+                view["error"] = {"errors": [{"code": "INTERNAL", "message": failed}]}
+        elif failed:
+            view |= {"error": _status(failed), "statusMessage": failed}
         return view
 
     def running(self, text: str) -> list[Operation]:
         """Operations that are not over and whose target holds ``text``."""
         return [o for o in self.operations.values() if not o.done and text in str(o.view.get("targetLink", ""))]
+
+    def working(self, target: str) -> list[Operation]:
+        """Operations that are not over on exactly this target."""
+        return [o for o in self.operations.values() if not o.done and o.view.get("targetLink") == target]
 
     # -- faults --------------------------------------------------------------------------------
 
@@ -178,14 +242,7 @@ class Cloud:
 
     def deny(self, permission: str, method: str = "*", times: int = -1) -> None:
         """Take a permission away from the caller, for the methods that the pattern names."""
-        self.fail(
-            method,
-            403,
-            f'Required "{permission}" permission(s) for the project. See https://cloud.google.com/iam',
-            reason="IAM_PERMISSION_DENIED",
-            metadata={"permission": permission},
-            times=times,
-        )
+        self.fail(method, 403, permission=permission, times=times)
 
     def hit(self, method: str, path: str, body: str) -> Fault | None:
         """The fault that this request meets, if any: raised, or returned for its operation."""
@@ -195,6 +252,9 @@ class Cloud:
             if fault.path not in path or fault.body not in body:
                 continue
             fault.times -= 1 if fault.times > 0 else 0
+            if fault.permission:
+                project = re.search(r"projects/[^/:]+", path)
+                raise permission_missing(method.partition(".")[0], fault.permission, project[0] if project else "")
             if fault.status:
                 raise Refused(
                     fault.status,
@@ -205,3 +265,8 @@ class Cloud:
                 )
             return fault
         return None
+
+
+def _status(message: str) -> Json:
+    """An error as google.rpc.Status."""
+    return {"code": 13, "message": message}

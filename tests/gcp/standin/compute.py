@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import copy
 import functools
-import ipaddress
 import re
 import typing as t
 
 from .cloud import Cloud, Fault
-from .discovery import Refused, services
+from .compute_rules import check, fill, link, range_user_of, user_of
+from .discovery import services
+from .errors import Refused
+from .places import REGIONS, is_zone
 
 __all__ = ["HANDLERS"]
 
 Json = dict[str, t.Any]
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
 # Collections, their folder in a resource's path and the parameter that names one.
 _COLLECTIONS = {
     "networks": ("networks", "network"),
@@ -32,102 +34,83 @@ _COLLECTIONS = {
 def _place(path: Json) -> str:
     for scope in ("region", "zone"):
         if scope in path:
-            return f"projects/{path['project']}/{scope}s/{path[scope]}"
+            place = f"projects/{path['project']}/{scope}s/{path[scope]}"
+            if not (path[scope] in REGIONS if scope == "region" else is_zone(path[scope])):
+                raise _missing(place)
+            return place
     return f"projects/{path['project']}/global"
 
 
-def _url(tail: str) -> str:
-    return f"https://www.googleapis.com/compute/v1/{tail}"
+def _missing(target: str) -> Refused:
+    return Refused(404, f"The resource '{target}' was not found")
 
 
 def _operation(
     cloud: Cloud, path: Json, kind: str, target: str, then: t.Callable[[], None], fault: Fault | None
 ) -> Json:
     name, place = f"operation-{next(cloud.count):013d}", _place(path)
+    found = cloud.resources.get(f"compute/{target}") or {}
     view: Json = {
         "kind": "compute#operation",
         "id": str(next(cloud.count)),
         "name": name,
         "operationType": kind,
-        "targetLink": _url(target),
-        "selfLink": _url(f"{place}/operations/{name}"),
+        "targetLink": link(target),
+        "targetId": str(found.get("id") or next(cloud.count)),
+        "selfLink": link(f"{place}/operations/{name}"),
+        "user": "fleet@shop-prod.iam.gserviceaccount.com",
+        "insertTime": "2026-01-01T00:00:00.000-08:00",
+        "startTime": "2026-01-01T00:00:00.000-08:00",
     }
     for scope in ("region", "zone"):
         if scope in path:
-            view[scope] = _url(place)
+            view[scope] = link(place)
     return cloud.begin(f"compute/{place}/operations/{name}", view, then, fault)
+
+
+def _idle(cloud: Cloud, target: str) -> None:
+    """Refused while the resource is being made, changed or deleted."""
+    if cloud.working(link(target)):
+        raise Refused(400, f"The resource '{target}' is not ready", reason="resourceNotReady")
 
 
 def insert(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     folder, _parameter = _COLLECTIONS[collection]
     item = copy.deepcopy(body)
     name = str(item.get("name", ""))
-    if not _NAME.fullmatch(name):
-        raise Refused(400, f"Invalid value for field 'resource.name': '{name}'.")
+    if not re.fullmatch(_NAME, name):
+        raise Refused(400, f"Invalid value for field 'resource.name': '{name}'. Must be a match of regex '{_NAME}'")
     target = f"{_place(path)}/{folder}/{name}"
     key = f"compute/{target}"
-    if key in cloud.resources:
-        raise Refused(409, f"The resource '{target}' already exists", reason="alreadyExists")
-    for going in cloud.operations.values():
-        if not going.done and going.view.get("operationType") == "insert" and going.view["targetLink"] == _url(target):
-            raise Refused(409, f"The resource '{target}' already exists", reason="alreadyExists")
-    _check(cloud, collection, path, item, key)
+    if key in cloud.resources or any(o.view["operationType"] == "insert" for o in cloud.working(link(target))):
+        raise Refused(409, f"The resource '{target}' already exists")
+    check(cloud, collection, path["project"], item, key)
     item |= {
-        "kind": f"compute#{collection.rstrip('s')}",
-        "id": str(next(cloud.count)),
-        "selfLink": _url(target),
+        "kind": f"compute#{folder.removesuffix('es') if folder == 'addresses' else folder.rstrip('s')}",
+        "id": str(4000000000000000000 + next(cloud.count)),
+        "selfLink": link(target),
         "creationTimestamp": "2026-01-01T00:00:00.000-08:00",
     }
     if "region" in path:
-        item["region"] = _url(_place(path))
-    if collection == "networks":
-        item.setdefault("routingConfig", {"routingMode": "REGIONAL"})
-    if collection == "subnetworks":
-        first = ipaddress.IPv4Network(item["ipCidrRange"]).network_address
-        item |= {"gatewayAddress": str(first + 1), "fingerprint": f"{next(cloud.count):08x}", "purpose": "PRIVATE"}
-        item.setdefault("privateIpGoogleAccess", False)
-    if folder == "addresses":
-        item |= {"status": "RESERVED"}
-        item.setdefault("address", str(ipaddress.IPv4Address("198.51.100.0") + next(cloud.count) % 250))
+        item["region"] = link(_place(path))
+    fill(cloud, collection, item)
 
     def done() -> None:
         if fault is None:
             cloud.resources[key] = item
+            if collection == "subnetworks":
+                _list_in_network(cloud, item["network"], item["selfLink"])
 
     return _operation(cloud, path, "insert", target, done, fault)
 
 
-def _check(cloud: Cloud, collection: str, path: Json, item: Json, key: str) -> None:
-    """What Google checks beyond the form: references and ranges."""
-    network = item.get("network")
-    if network:
-        short = str(network).rsplit("/", 1)[-1]
-        if f"compute/projects/{path['project']}/global/networks/{short}" not in cloud.resources and short != "default":
-            raise Refused(404, f"The resource 'projects/{path['project']}/global/networks/{short}' was not found")
-        item["network"] = _url(f"projects/{path['project']}/global/networks/{short}")
-    if collection != "subnetworks":
-        return
-    mine = _ranges(item)
-    for text in mine:
-        try:
-            ipaddress.IPv4Network(text)
-        except ValueError:
-            raise Refused(400, f"Invalid value for field 'resource.ipCidrRange': '{text}'.") from None
-    for other, found in cloud.under(f"compute/projects/{path['project']}/regions/*/subnetworks/*"):
-        if other == key or found.get("network") != item.get("network"):
-            continue
-        for text in mine:
-            for theirs in _ranges(found):
-                if ipaddress.IPv4Network(text).overlaps(ipaddress.IPv4Network(theirs)):
-                    raise Refused(
-                        400,
-                        f"Invalid IPCidrRange: {text} conflicts with existing subnetwork '{found['name']}' "
-                        f"in region '{found['region'].rsplit('/', 1)[-1]}'.",
-                    )
-
-
-def _ranges(item: Json) -> list[str]:
-    return [item["ipCidrRange"], *(r["ipCidrRange"] for r in item.get("secondaryIpRanges") or [])]
+def _list_in_network(cloud: Cloud, network: str, subnet: str, *, gone: bool = False) -> None:
+    found = cloud.resources.get("compute/" + network.removeprefix(link("")))
+    if found is not None:
+        others = [one for one in found.get("subnetworks") or [] if one != subnet]
+        found["subnetworks"] = others if gone else [*others, subnet]
+        if not found["subnetworks"]:
+            del found["subnetworks"]
 
 
 def _key(collection: str, path: Json) -> str:
@@ -137,7 +120,7 @@ def _key(collection: str, path: Json) -> str:
 
 def _get(cloud: Cloud, key: str) -> Json:
     if key not in cloud.resources:
-        raise Refused(404, f"The resource '{key.partition('/')[2]}' was not found", reason="notFound")
+        raise _missing(key.partition("/")[2])
     return cloud.get(key)
 
 
@@ -145,56 +128,98 @@ def get(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fau
     return _get(cloud, _key(collection, path))
 
 
-def patch(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+def change(
+    whole: bool, collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None
+) -> Json:
+    """PATCH merges messages and replaces lists; PUT (``whole``) takes the body for all that the caller may set."""
     key = _key(collection, path)
-    changed = {**_get(cloud, key), **copy.deepcopy(body)}
-    _check(cloud, collection, path, changed, key)
+    old = _get(cloud, key)
+    target = key.partition("/")[2]
+    _idle(cloud, target)
+    for fixed in ("name", "network", "region"):
+        if body.get(fixed) and str(body[fixed]).rsplit("/", 1)[-1] != str(old.get(fixed)).rsplit("/", 1)[-1]:
+            raise Refused(400, f"Invalid value for field 'resource.{fixed}': '{body[fixed]}'. It cannot be changed.")
+    kept = {k: old[k] for k in _LASTING if k in old}
+    changed = {**copy.deepcopy(body), **kept} if whole else _merged(old, body)
+    changed["network"] = old.get("network")
+    if changed["network"] is None:
+        changed.pop("network")
+    check(cloud, collection, path["project"], changed, key)
     if collection == "subnetworks":
-        if body.get("fingerprint") != cloud.resources[key]["fingerprint"]:
-            raise Refused(412, "Invalid fingerprint.", word="conditionNotMet")
+        _check_subnet(cloud, key, old, body)
         changed["fingerprint"] = f"{next(cloud.count):08x}"
+    if whole:
+        fill(cloud, collection, changed)
 
     def done() -> None:
         if fault is None:
             cloud.resources[key] = changed
 
-    return _operation(cloud, path, "patch", key.partition("/")[2], done, fault)
+    return _operation(cloud, path, "update" if whole else "patch", target, done, fault)
+
+
+_LASTING = ("kind", "id", "name", "selfLink", "selfLinkWithId", "creationTimestamp", "region", "address", "status")
+
+
+def _merged(old: Json, new: Json) -> Json:
+    out = copy.deepcopy(old)
+    for key, value in new.items():
+        out[key] = _merged(out[key], value) if isinstance(out.get(key), dict) and isinstance(value, dict) else value
+    return copy.deepcopy(out)
+
+
+def _check_subnet(cloud: Cloud, key: str, old: Json, body: Json) -> None:
+    if body.get("fingerprint") != old["fingerprint"]:
+        raise Refused(412, "Invalid fingerprint.", reason="conditionNotMet")
+    if "ipCidrRange" in body and body["ipCidrRange"] != old["ipCidrRange"]:
+        raise Refused(400, "Invalid value for field 'resource.ipCidrRange'. Use expandIpCidrRange.")
+    if "secondaryIpRanges" not in body:
+        return
+    kept = {(r["rangeName"], r["ipCidrRange"]) for r in body["secondaryIpRanges"]}
+    for there in old.get("secondaryIpRanges") or []:
+        user = range_user_of(cloud, key, there["rangeName"])
+        if user and (there["rangeName"], there["ipCidrRange"]) not in kept:
+            raise _used("subnetwork", f"{key.partition('/')[2]}/secondaryIpRanges/{there['rangeName']}", user)
+
+
+def _used(kind: str, target: str, user: str) -> Refused:
+    return Refused(
+        400,
+        f"The {kind} resource '{target}' is already being used by '{user}'",
+        reason="resourceInUseByAnotherResource",
+    )
 
 
 def delete(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     key = _key(collection, path)
     found = _get(cloud, key)
-    users = [k for k, v in cloud.resources.items() if _uses(k, v, collection, found)]
-    if users:
-        raise Refused(
-            400,
-            f"The {collection.rstrip('s')} resource '{key.partition('/')[2]}' is already being used by "
-            f"'{users[0].partition('/')[2]}'",
-            reason="resourceInUseByAnotherResource",
-        )
+    target = key.partition("/")[2]
+    _idle(cloud, target)
+    user = user_of(cloud, collection, key, found)
+    if user:
+        raise _used(str(found.get("kind", "")).partition("#")[2] or collection.rstrip("s"), target, user)
 
     def done() -> None:
         if fault is None:
             cloud.resources.pop(key, None)
+            if collection == "subnetworks":
+                _list_in_network(cloud, found["network"], str(found.get("selfLink")), gone=True)
 
-    return _operation(cloud, path, "delete", key.partition("/")[2], done, fault)
-
-
-def _uses(key: str, item: Json, collection: str, found: Json) -> bool:
-    if key.startswith("container/") and "/clusters/" in key:
-        return collection in ("networks", "subnetworks") and item.get(collection[:-1]) == found["name"]
-    return collection == "networks" and key.startswith("compute/") and item.get("network") == found["selfLink"]
+    return _operation(cloud, path, "delete", target, done, fault)
 
 
 def listed(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     folder = _COLLECTIONS[collection][0]
     items = [v for _k, v in cloud.under(f"compute/{_place(path)}/{folder}/*")]
     page, more = cloud.paged(_filtered(items, params), params, "maxResults")
-    return {"kind": f"compute#{collection.rstrip('s')}List", "items": page, **more}
+    # A list with nothing in it has no items at all.
+    return {"kind": f"compute#{collection.rstrip('s')}List", **({"items": page} if page else {}), **more}
 
 
 def aggregated(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     folder = _COLLECTIONS[collection][0]
+    if cloud.unreachable and not params.get("returnPartialSuccess"):
+        raise Refused(503, f"Unable to reach {sorted(cloud.unreachable)[0]}.", reason="backendError")
     found = [
         pair
         for scope in ("regions/*", "global")
@@ -207,7 +232,17 @@ def aggregated(collection: str, cloud: Cloud, path: Json, params: Json, body: Js
         parts = key.split("/")
         place = "global" if parts[3] == "global" else f"{parts[3]}/{parts[4]}"
         groups.setdefault(place, {}).setdefault(folder, []).append(item)
-    return {"items": groups, **more}
+    for region in REGIONS:
+        groups.setdefault(f"regions/{region}", {"warning": _nothing_in(f"regions/{region}")})
+    return {"kind": f"compute#{collection.rstrip('s')}AggregatedList", "items": groups, **more}
+
+
+def _nothing_in(scope: str) -> Json:
+    return {
+        "code": "NO_RESULTS_ON_PAGE",
+        "message": f"There are no results for scope '{scope}' on this page.",
+        "data": [{"key": "scope", "value": scope}],
+    }
 
 
 def _filtered(items: list[Json], params: Json) -> list[Json]:
@@ -225,7 +260,7 @@ def _filtered(items: list[Json], params: Json) -> list[Json]:
 def get_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     found = cloud.operations.get(f"compute/{_place(path)}/operations/{path['operation']}")
     if found is None:
-        raise Refused(404, f"The resource '{_place(path)}/operations/{path['operation']}' was not found")
+        raise _missing(f"{_place(path)}/operations/{path['operation']}")
     return cloud.see(found)
 
 
@@ -239,8 +274,8 @@ _VERBS: dict[str, t.Callable[..., Json]] = {
     "get": get,
     "list": listed,
     "aggregatedList": aggregated,
-    "patch": patch,
-    "update": patch,
+    "patch": functools.partial(change, False),
+    "update": functools.partial(change, True),
     "delete": delete,
 }
 _KNOWN = {m.id for s in services() if s.name == "compute" for m in s.methods}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which requests Google knows, and what their bodies may hold: read from Google's own discovery documents."""
+"""Which requests Google knows, and what they may hold: read from Google's own discovery documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import urllib.parse
 
 from googleapiclient.discovery_cache import get_static_doc
 
-__all__ = ["SERVICES", "Method", "Refused", "Service", "services"]
+from .errors import Refused
+from .schema import Reader, Wrong, scalar, word
+
+__all__ = ["SERVICES", "Checked", "Method", "Refused", "Service", "services"]
 
 Json = dict[str, t.Any]
 
@@ -24,61 +27,22 @@ SERVICES = (
     ("cloudresourcemanager", "v1"),
     ("cloudresourcemanager", "v3"),
     ("serviceusage", "v1"),
+    ("serviceusage", "v1beta1"),
     ("iam", "v1"),
+    ("iamcredentials", "v1"),
 )
 """Services that the stand-in answers for, with their versions."""
 
-# Every method takes these.
-_STANDARD = {"alt", "fields", "key", "prettyPrint", "quotaUser", "access_token", "userIp", "$.xgafv"}
+# Called "Required" in its description, but Google takes a request that changes something else without them.
+_NOT_REQUIRED = frozenset({"UpdateNodePoolRequest.nodeVersion", "UpdateNodePoolRequest.imageType"})
 
 
-class Refused(Exception):
-    """An answer that is an error, in the form Google gives them.
+class Checked(t.NamedTuple):
+    """A request that the document allows: its query and body, typed and cleaned, and what of the body is ignored."""
 
-    Args:
-        status: the HTTP status.
-        message: what Google says.
-        reason: ErrorInfo's reason, or "".
-        metadata: ErrorInfo's metadata.
-        retry_after: seconds for the header Retry-After, or None.
-    """
-
-    WORDS: t.ClassVar[dict[int, str]] = {
-        400: "INVALID_ARGUMENT",
-        401: "UNAUTHENTICATED",
-        403: "PERMISSION_DENIED",
-        404: "NOT_FOUND",
-        409: "ALREADY_EXISTS",
-        429: "RESOURCE_EXHAUSTED",
-        500: "INTERNAL",
-        501: "UNIMPLEMENTED",
-        503: "UNAVAILABLE",
-    }
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        word: str = "",
-        reason: str = "",
-        metadata: t.Mapping[str, str] | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.message, self.reason = status, message, reason
-        self.word = word or self.WORDS.get(status, "UNKNOWN")
-        self.metadata = dict(metadata or {})
-        self.retry_after = retry_after
-
-    def body(self) -> Json:
-        error: Json = {"code": self.status, "message": self.message, "status": self.word}
-        if self.reason:
-            kind = "type.googleapis.com/google.rpc.ErrorInfo"
-            error["details"] = [
-                {"@type": kind, "reason": self.reason, "domain": "googleapis.com", "metadata": self.metadata}
-            ]
-        return {"error": error}
+    params: Json
+    body: Json
+    ignored: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,44 +56,92 @@ class Method:
     request: str
     service: Service = dataclasses.field(repr=False)
 
-    def check(self, query: t.Mapping[str, list[str]], body: t.Any) -> Json:
-        """The query's parameters with their types; Refused for what the document does not allow."""
+    def check(self, path: t.Mapping[str, str], query: t.Mapping[str, list[str]], body: t.Any) -> Checked:
+        """What was asked, with its types; Refused for what the document does not allow."""
+        for name, value in path.items():
+            wanted = self.parameters.get(name) or {}
+            if wanted.get("pattern") and wanted["location"] == "path" and not re.fullmatch(wanted["pattern"], value):
+                text = f"Invalid value '{value}'. Values must match the following regular expression: "
+                raise Refused(400, text + f"'{wanted['pattern']}'", reason="invalidParameter")
+        params = self._query(query)
+        if not self.request:
+            if body not in (None, {}):
+                name = next(iter(body)) if isinstance(body, dict) else ""
+                raise _broken([("", f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')])
+            return Checked(params, {}, [])
+        reader = Reader(self.service.schemas, self.id)
+        at = "" if self.request.endswith("Request") else "resource"
+        kept = reader.message(self.request, {} if body is None else body, at)
+        _judge(reader)
+        for name, wanted in (self.service.schemas[self.request].get("properties") or {}).items():
+            if not at and name not in kept and _told_required(wanted) and f"{self.request}.{name}" not in _NOT_REQUIRED:
+                raise Refused(400, f"{name} is required.", violations=[(name, "required")])
+        self._check_mask(str(params.get("updateMask") or ""))
+        return Checked(params, kept, reader.ignored)
+
+    def _query(self, query: t.Mapping[str, list[str]]) -> Json:
         wanted = {k: p for k, p in self.parameters.items() if p["location"] == "query"}
         found: Json = {}
         for name, values in query.items():
-            if name in _STANDARD:
-                continue
-            if name not in wanted:
-                raise Refused(
-                    400, f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter.'
-                )
-            found[name] = [_typed(name, v, wanted[name]) for v in values]
-            if not wanted[name].get("repeated"):
-                found[name] = found[name][-1]
+            parameter = wanted.get(name) or self.service.standard.get(name)
+            if parameter is None:
+                text = f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
+                raise _broken([("", text + f"Field '{name}' could not be found in request message.")])
+            typed = [_typed(name, v, parameter) for v in values]
+            if name in wanted:
+                found[name] = typed if parameter.get("repeated") else typed[-1]
         for name, parameter in wanted.items():
-            if parameter.get("required") and name not in found:
-                raise Refused(400, f"Required parameter is missing: {name}")
-        if self.request:
-            if body is None:
-                body = {}
-            self.service.check_schema(self.request, body, "")
-        elif body not in (None, {}):
-            raise Refused(400, f"{self.id} takes no request body")
+            needed = parameter.get("required") or (self.service.name != "compute" and _told_required(parameter))
+            if needed and name not in found:
+                raise Refused(400, f"Required parameter is missing: {name}", reason="required")
+        if "fields" in query:
+            raise Refused(501, "the stand-in gives whole answers only")
         return found
+
+    def _check_mask(self, mask: str) -> None:
+        """A mask names fields of the body's message."""
+        for path in filter(None, (p.strip() for p in mask.split(","))):
+            schema: Json = self.service.schemas[self.request]
+            for part in path.split("."):
+                properties = schema.get("properties") or {}
+                name = re.sub(r"_([a-z])", lambda m: m[1].upper(), part)
+                if name not in properties:
+                    if schema.get("additionalProperties"):
+                        break
+                    raise Refused(400, f"Invalid field mask: {path} is not a field of {self.request}.")
+                schema = properties[name]
+                schema = self.service.schemas[schema["$ref"]] if "$ref" in schema else schema
+
+
+def _told_required(wanted: Json) -> bool:
+    return str(wanted.get("description") or "").startswith("Required.")
+
+
+def _broken(violations: list[tuple[str, str]]) -> Refused:
+    return Refused(400, "\n".join(text for _at, text in violations), violations=violations)
+
+
+def _judge(reader: Reader) -> None:
+    if reader.violations:
+        raise _broken(reader.violations)
+    for at in reader.missing:
+        raise Refused(400, f"Required field '{at}' not specified", reason="required")
+    for at, text, pattern in reader.patterns:
+        raise Refused(400, f"Invalid value for field '{at}': '{text}'. Must be a match of regex '{pattern}'")
 
 
 def _typed(name: str, value: str, parameter: Json) -> t.Any:
-    kind = parameter.get("type")
     try:
-        if kind == "boolean":
+        if parameter.get("type") == "boolean":
             return {"true": True, "false": False}[value.lower()]
-        if kind == "integer":
-            return int(value)
-    except (KeyError, ValueError):
-        raise Refused(400, f"Invalid value at '{name}' (TYPE_{str(kind).upper()}), \"{value}\"") from None
-    if parameter.get("enum") and value not in parameter["enum"]:
-        raise Refused(400, f"Invalid value at '{name}', \"{value}\"")
-    return value
+        found = scalar(parameter, value)
+        low, high = parameter.get("minimum"), parameter.get("maximum")
+        if parameter.get("type") == "integer" and not float(low or "-inf") <= found <= float(high or "inf"):
+            raise Wrong
+    except (KeyError, Wrong):
+        text = f"Invalid value at '{name}' ({word(parameter)}), \"{value}\""
+        raise _broken([(name, text)]) from None
+    return found
 
 
 class Service:
@@ -141,6 +153,7 @@ class Service:
         self.host = urllib.parse.urlsplit(doc["rootUrl"]).netloc
         self.base = "/" + doc["servicePath"]
         self.schemas: Json = doc["schemas"]
+        self.standard: Json = doc["parameters"]
         self.methods: list[Method] = []
         self._collect(doc)
 
@@ -148,19 +161,17 @@ class Service:
         for method in (part.get("methods") or {}).values():
             path = self.base + method.get("flatPath", method["path"])
             pieces = re.split(r"\{\+?(\w+)\}", path)
+            # A project may belong to a domain ("example.com:shop"); elsewhere a colon begins a custom verb.
             pattern = "".join(
-                f"(?P<{piece}>[^/:]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
+                (f"(?P<{piece}>[^/]+)" if (self.name, piece) == ("compute", "project") else f"(?P<{piece}>[^/:]+)")
+                if index % 2
+                else re.escape(piece)
+                for index, piece in enumerate(pieces)
             )
             request = (method.get("request") or {}).get("$ref", "")
+            parameters = method.get("parameters") or {}
             self.methods.append(
-                Method(
-                    method["id"],
-                    method["httpMethod"],
-                    re.compile(pattern),
-                    method.get("parameters") or {},
-                    request,
-                    self,
-                )
+                Method(method["id"], method["httpMethod"], re.compile(pattern), parameters, request, self)
             )
         for inner in (part.get("resources") or {}).values():
             self._collect(inner)
@@ -172,57 +183,15 @@ class Service:
                 return method, {k: urllib.parse.unquote(v) for k, v in match.groupdict().items()}
         return None
 
+    def method(self, name: str) -> Method:
+        """By its id ("container.projects.locations.clusters.create")."""
+        return next(m for m in self.methods if m.id == name)
+
     def check_schema(self, name: str, value: t.Any, at: str) -> None:
-        """Refused when value is not what schema name describes; at is where it stands."""
-        schema = self.schemas[name]
-        if not isinstance(value, dict):
-            raise Refused(400, f"Invalid value at '{at or name}' ({name}), {json.dumps(value)}")
-        properties = schema.get("properties") or {}
-        for key, inner in value.items():
-            where = f"{at}.{key}" if at else key
-            if key in properties:
-                self._check(properties[key], inner, where)
-            elif schema.get("additionalProperties"):
-                self._check(schema["additionalProperties"], inner, where)
-            else:
-                place = f" at '{at}'" if at else ""
-                raise Refused(400, f'Invalid JSON payload received. Unknown name "{key}"{place}: Cannot find field.')
-
-    def _check(self, wanted: Json, value: t.Any, at: str) -> None:
-        if value is None:
-            return
-        if "$ref" in wanted:
-            self.check_schema(wanted["$ref"], value, at)
-            return
-        kind, form = wanted.get("type"), wanted.get("format", "")
-        right = True
-        if kind == "array":
-            right = isinstance(value, list)
-            for index, item in enumerate(value if right else ()):
-                self._check(wanted["items"], item, f"{at}[{index}]")
-        elif kind == "object":
-            right = isinstance(value, dict)
-            for key, item in value.items() if right else ():
-                self._inner(wanted, key, item, at)
-        elif kind == "boolean":
-            right = isinstance(value, bool)
-        elif kind == "integer" or (kind == "string" and form in ("int64", "uint64")):
-            right = not isinstance(value, bool) and re.fullmatch(r"-?\d+", str(value)) is not None
-        elif kind == "number":
-            right = isinstance(value, (int, float)) and not isinstance(value, bool)
-        elif kind == "string":
-            right = isinstance(value, str) and ("enum" not in wanted or value in wanted["enum"])
-        if not right:
-            raise Refused(400, f"Invalid value at '{at}' ({form or kind}), {json.dumps(value)}")
-
-    def _inner(self, wanted: Json, key: str, item: t.Any, at: str) -> None:
-        properties = wanted.get("properties") or {}
-        if key in properties:
-            self._check(properties[key], item, f"{at}.{key}")
-        elif wanted.get("additionalProperties"):
-            self._check(wanted["additionalProperties"], item, f"{at}.{key}")
-        else:
-            raise Refused(400, f"Invalid JSON payload received. Unknown name \"{key}\" at '{at}': Cannot find field.")
+        """Refused when ``value`` is no message ``name``."""
+        reader = Reader(self.schemas)
+        reader.message(name, value, at)
+        _judge(reader)
 
 
 @functools.cache

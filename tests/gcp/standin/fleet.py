@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The fleet's side of the stand-in: memberships, features, IAM of a project and its APIs."""
+"""The fleet's side of the stand-in: memberships and features."""
 
 from __future__ import annotations
 
 import copy
+import re
 import typing as t
 
 from .cloud import Cloud, Fault
-from .discovery import Refused
+from .errors import Refused
+from .places import REGIONS
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "follow"]
 
 Json = dict[str, t.Any]
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _FEATURES = (
     "servicemesh",
     "multiclusterservicediscovery",
@@ -54,6 +57,10 @@ def get_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
 
 
 def membership_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    if not _LABEL.fullmatch(params["membershipId"]):
+        raise Refused(400, f'InvalidValueError for field membership_id: "{params["membershipId"]}" is no DNS label')
+    if path["locationsId"] != "global" and path["locationsId"] not in REGIONS:
+        raise Refused(400, f"location {path['locationsId']} is not supported")
     name = f"{_parent(path)}/memberships/{params['membershipId']}"
     key = f"gkehub/{name}"
     if key in cloud.resources:
@@ -90,9 +97,10 @@ def membership_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fa
 
 
 def membership_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    items = [v for _k, v in cloud.under(f"gkehub/{_parent(path)}/memberships/*")]
+    items, silent = cloud.reached(cloud.under(f"gkehub/{_parent(path)}/memberships/*"))
     page, more = cloud.paged(items, params)
-    return {"resources": page, **more}
+    partial = {"unreachable": silent} if silent and path["locationsId"] == "-" else {}
+    return {**({"resources": page} if page else {}), **more, **partial}
 
 
 def membership_patch(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
@@ -142,7 +150,7 @@ def feature_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fa
     name = f"{_parent(path)}/features/{kind}"
     if f"gkehub/{name}" in cloud.resources:
         raise Refused(409, f"Resource '{name}' already exists")
-    item = {**copy.deepcopy(body), "name": name, "resourceState": {"state": "ENABLING"}}
+    item = {**copy.deepcopy(_renamed(body, cloud.project_id)), "name": name, "resourceState": {"state": "ENABLING"}}
     _check_feature(cloud, item)
     cloud.resources[f"gkehub/{name}"] = item
 
@@ -152,7 +160,7 @@ def feature_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fa
             return
         item["resourceState"] = {"state": "ACTIVE"}
         item["state"] = {"state": {"code": "OK", "description": "Ready to use"}}
-        _follow(cloud, item)
+        follow(cloud, item)
 
     return _operation(cloud, path, "create", name, done, fault)
 
@@ -166,35 +174,59 @@ def _check_feature(cloud: Cloud, item: Json) -> None:
             raise Refused(400, f"InvalidValueError for field membership_specs: membership {name} does not exist")
 
 
-def _follow(cloud: Cloud, item: Json) -> None:
+def follow(cloud: Cloud, item: Json) -> None:
     """What Google's controllers report once a feature is on, with the project's number in the keys."""
     states: Json = {}
     project = item["name"].split("/")[1]
-    for key, _membership in cloud.under(f"gkehub/projects/{project}/locations/*/memberships/*"):
+    for key, membership in cloud.under(f"gkehub/projects/{project}/locations/*/memberships/*"):
         parts = key.split("/")
         parts[2] = cloud.number(parts[2])
         state: Json = {"state": {"code": "OK", "description": "ready", "updateTime": "2026-01-01T00:00:00Z"}}
         spec = (item.get("membershipSpecs") or {}).get(key.partition("/")[2]) or {}
         if item["name"].endswith("/servicemesh"):
             managed = (spec.get("mesh") or {}).get("management") == "MANAGEMENT_AUTOMATIC"
-            plane = {"state": "ACTIVE", "implementation": "TRAFFIC_DIRECTOR"} if managed else {"state": "DISABLED"}
+            plane = _plane(cloud, key.partition("/")[2], membership) if managed else {"state": "DISABLED"}
             state["servicemesh"] = {"controlPlaneManagement": plane, "conditions": []}
         states["/".join(parts[1:])] = state
     item["membershipStates"] = states
 
 
+def _plane(cloud: Cloud, name: str, membership: Json) -> Json:
+    """The control plane of a managed member: at once where no real cluster is behind it, else once it works."""
+    link = ((membership.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink", "")
+    if cloud.controlled and link.rpartition("/")[2] in cloud.kubeconfigs:
+        return cloud.planes.get(name) or {"state": "PROVISIONING"}
+    return {"state": "ACTIVE", "implementation": "TRAFFIC_DIRECTOR"}
+
+
 def feature_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return cloud.get(_feature(path))
+    return _told(cloud, cloud.get(_feature(path)))
+
+
+def _told(cloud: Cloud, feature: Json) -> Json:
+    """A feature as Google tells it: whatever form of a project it was given, memberships have its number."""
+    return _renamed(feature, cloud.number)
+
+
+def _renamed(feature: Json, project_name: t.Callable[[str], str]) -> Json:
+    """The feature with its memberships' projects spelled otherwise."""
+    specs: Json = {}
+    for name, spec in (feature.get("membershipSpecs") or {}).items():
+        first, project, rest = name.split("/", 2)
+        specs[f"{first}/{project_name(project)}/{rest}"] = spec
+    return {**feature, "membershipSpecs": specs} if specs else feature
 
 
 def feature_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    page, more = cloud.paged([v for _k, v in cloud.under(f"gkehub/{_parent(path)}/features/*")], params)
-    return {"resources": page, **more}
+    found = [_told(cloud, v) for _k, v in cloud.under(f"gkehub/{_parent(path)}/features/*")]
+    page, more = cloud.paged(found, params)
+    return {**({"resources": page} if page else {}), **more}
 
 
 def feature_patch(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     key = _feature(path)
     changed = cloud.get(key)
+    body = _renamed(body, cloud.project_id)
     for field in _mask(params):
         top = field.split(".")[0]
         changed[top] = {**(changed.get(top) or {}), **copy.deepcopy(body.get(top) or {})}
@@ -203,7 +235,7 @@ def feature_patch(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
     def done() -> None:
         if fault is None:
             cloud.resources[key] = changed
-            _follow(cloud, changed)
+            follow(cloud, changed)
 
     return _operation(cloud, path, "update", key.partition("/")[2], done, fault)
 
@@ -219,103 +251,6 @@ def feature_delete(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fa
     return _operation(cloud, path, "delete", key.partition("/")[2], done, fault)
 
 
-# -- the project: IAM and APIs -----------------------------------------------------------------
-
-
-def project_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    name = path.get("projectId") or path.get("projectsId") or ""
-    number = cloud.number(name)
-    return {"projectId": cloud.project_id(name), "projectNumber": number, "lifecycleState": "ACTIVE", "name": name}
-
-
-def project_get_v3(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    name = path["projectsId"]
-    return {"name": f"projects/{cloud.number(name)}", "projectId": cloud.project_id(name), "state": "ACTIVE"}
-
-
-def _policy(cloud: Cloud, path: Json) -> tuple[str, Json]:
-    name = str(path.get("resource") or path.get("projectsId"))
-    return name, cloud.policies.setdefault(name, {"version": 1, "etag": "BwAAAAAAAAA=", "bindings": []})
-
-
-def policy_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return copy.deepcopy(_policy(cloud, path)[1])
-
-
-def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    name, old = _policy(cloud, path)
-    new = copy.deepcopy(body.get("policy") or {})
-    if new.get("etag") not in (None, old["etag"]):
-        raise Refused(409, "There were concurrent policy changes.", word="ABORTED")
-    new["etag"] = f"Bw{next(cloud.count):08d}="
-    cloud.policies[name] = new
-    return copy.deepcopy(new)
-
-
-def _api(cloud: Cloud, path: Json, name: str) -> Json:
-    off = name in cloud.disabled
-    project = cloud.number(path["v1Id1"] if "v1Id1" in path else path["projectsId"])
-    return {
-        "name": f"projects/{project}/services/{name}",
-        "parent": f"projects/{project}",
-        "config": {"name": name},
-        "state": "DISABLED" if off else "ENABLED",
-    }
-
-
-def api_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return _api(cloud, path, path["servicesId"])
-
-
-def api_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    wanted = {"state:ENABLED": True, "state:DISABLED": False, None: None}[params.get("filter")]
-    names = sorted({*_APIS, *cloud.disabled})
-    found = [_api(cloud, path, n) for n in names if wanted is None or (n not in cloud.disabled) == wanted]
-    page, more = cloud.paged(found, params)
-    return {"services": page, **more}
-
-
-def api_batch_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return {"services": [_api(cloud, path, n.rsplit("/", 1)[-1]) for n in params.get("names") or []]}
-
-
-def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> Json:
-    name = f"operations/acf.{next(cloud.count):013d}"
-
-    def done() -> None:
-        if fault is None:
-            cloud.disabled -= set(names)
-
-    return cloud.begin(f"serviceusage/{name}", {"name": name, "response": {}}, done, fault)
-
-
-def api_enable(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return _enable(cloud, path, [path["servicesId"]], fault)
-
-
-def api_batch_enable(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return _enable(cloud, path, list(body.get("serviceIds") or []), fault)
-
-
-def api_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    found = cloud.operations.get(f"serviceusage/operations/{path['operationsId']}")
-    if found is None:
-        raise Refused(404, "operation not found")
-    return cloud.see(found)
-
-
-_APIS = (
-    "cloudresourcemanager.googleapis.com",
-    "compute.googleapis.com",
-    "container.googleapis.com",
-    "gkehub.googleapis.com",
-    "iam.googleapis.com",
-    "mesh.googleapis.com",
-    "multiclusteringress.googleapis.com",
-    "multiclusterservicediscovery.googleapis.com",
-    "trafficdirector.googleapis.com",
-)
-
 _HUB = "gkehub.projects.locations."
 HANDLERS: dict[str, t.Callable[..., Json]] = {
     _HUB + "operations.get": get_operation,
@@ -329,13 +264,4 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     _HUB + "features.list": feature_list,
     _HUB + "features.patch": feature_patch,
     _HUB + "features.delete": feature_delete,
-    "cloudresourcemanager.projects.get": project_get,
-    "cloudresourcemanager.projects.getIamPolicy": policy_get,
-    "cloudresourcemanager.projects.setIamPolicy": policy_set,
-    "serviceusage.services.get": api_get,
-    "serviceusage.services.list": api_list,
-    "serviceusage.services.batchGet": api_batch_get,
-    "serviceusage.services.enable": api_enable,
-    "serviceusage.services.batchEnable": api_batch_enable,
-    "serviceusage.operations.get": api_operation,
 }

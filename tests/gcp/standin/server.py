@@ -20,20 +20,34 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from . import compute, container, fleet
+from . import compute, container, container_pools, fleet, iam, project
 from .cloud import DEFAULT_TOKEN, Cloud
 from .discovery import Method, Refused, services
+from .errors import not_found_page, service_disabled
+from .login import Login, LoginRefused
 from .tls import make_authority
 
 __all__ = ["StandIn"]
 
 Json = dict[str, t.Any]
 
-HANDLERS: dict[str, t.Callable[..., Json]] = {**container.HANDLERS, **compute.HANDLERS, **fleet.HANDLERS}
-V3 = {"cloudresourcemanager.projects.get": fleet.project_get_v3}
+HANDLERS: dict[str, t.Callable[..., Json]] = {
+    **container.HANDLERS,
+    **container_pools.HANDLERS,
+    **compute.HANDLERS,
+    **fleet.HANDLERS,
+    **project.HANDLERS,
+    **iam.HANDLERS,
+}
+V3 = {"cloudresourcemanager.projects.get": project.project_get_v3}
 HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com", "oauth2.googleapis.com"})
 # Switching APIs on, and looking at the project, work while the rest is off.
 _ALWAYS_ON = ("serviceusage.googleapis.com", "cloudresourcemanager.googleapis.com")
+LOGIN = "oauth2.googleapis.com"
+
+
+class NoSuchPath(Exception):
+    """No service has this path with this verb."""
 
 
 class StandIn:
@@ -45,8 +59,12 @@ class StandIn:
         cloud_options: arguments of :class:`Cloud`.
     """
 
+    observers: t.ClassVar[list[t.Callable[[Json], None]]] = []
+    """Called with the log's entry of each request that was answered well, by whichever stand-in of this process."""
+
     def __init__(self, directory: Path, *, port: int = 0, **cloud_options: t.Any) -> None:
         self.cloud = Cloud(**cloud_options)
+        self.login = Login(self.issue_token)
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file = directory / "ca.pem"
         self.over = threading.Event()
@@ -88,24 +106,39 @@ class StandIn:
     # -- one request ---------------------------------------------------------------------------
 
     def answer(
-        self, host: str, verb: str, target: str, headers: t.Mapping[str, str], raw: bytes
-    ) -> tuple[int, Json, dict[str, str]]:
-        """Status, body and headers for one request to one of Google's hosts."""
+        self, host: str, verb: str, target: str, headers: t.Mapping[str, str], raw: bytes, *, proxied: bool = False
+    ) -> tuple[int, Json | bytes, dict[str, str]]:
+        """Status, body and headers for one request to one of Google's hosts; ``proxied`` when it came by CONNECT."""
         parts = urllib.parse.urlsplit(target)
         entry: Json = {"verb": verb, "host": host, "path": parts.path, "method": "", "time": time.monotonic()}
+        entry["proxied"] = proxied
         with self.cloud.lock:
             self.cloud.log.append(entry)
             self.cloud.settle()
             try:
-                if host == "oauth2.googleapis.com":
-                    return 200, self._login(raw), {}
-                found = self._dispatch(entry, host, verb, parts, headers, raw)
+                if (host, verb, parts.path) == (LOGIN, "POST", "/token"):
+                    entry["method"] = "oauth2.token"
+                    found = self._login(raw)
+                else:
+                    found = self._dispatch(entry, host, verb, parts, headers, raw)
+                    for observer in self.observers:
+                        observer(entry)
                 entry["status"] = 200
                 return 200, found, {}
             except Refused as refused:
                 entry |= {"status": refused.status, "said": refused.message}
                 more = {} if refused.retry_after is None else {"Retry-After": f"{refused.retry_after:g}"}
-                return refused.status, refused.body(), more
+                return refused.status, refused.body(host.partition(".")[0]), more
+            except LoginRefused as refused:
+                entry |= {"status": refused.status, "said": str(refused)}
+                return refused.status, refused.body, {}
+            except NoSuchPath:
+                entry["status"] = 404
+                return 404, not_found_page(parts.path), {}
+
+    def _login(self, raw: bytes) -> Json:
+        self.cloud.hit("oauth2.token", "/token", raw.decode("ascii", "replace"))
+        return self.login.answer(raw, self.token_uri)
 
     def _dispatch(
         self,
@@ -118,30 +151,25 @@ class StandIn:
     ) -> Json:
         method, path = self._route(host, verb, parts.path)
         entry["method"] = method.id
-        kind, _space, token = headers.get("Authorization", "").partition(" ")
-        if kind != "Bearer" or token not in self.cloud.tokens:
-            raise Refused(401, "Request had invalid authentication credentials.", reason="ACCESS_TOKEN_EXPIRED")
+        self.cloud.check_token(headers.get("Authorization", ""))
         if host in self.cloud.disabled and host not in _ALWAYS_ON:
-            project = path.get("projectsId") or path.get("project") or ""
-            raise Refused(
-                403,
-                f"{host} has not been used in project {project} before or it is disabled.",
-                reason="SERVICE_DISABLED",
-                metadata={"service": host, "consumer": f"projects/{project}"},
-            )
+            name = path.get("projectsId") or path.get("project") or ""
+            raise service_disabled(method.service.name, name, self.cloud.number(name))
         try:
             body = json.loads(raw) if raw else None
         except ValueError:
             raise Refused(400, "Invalid JSON payload received.") from None
-        entry["body"] = body
-        params = method.check(urllib.parse.parse_qs(parts.query, keep_blank_values=True), body)
+        entry |= {"body": body, "query": parts.query, "version": method.service.version}
+        entry["agent"] = headers.get("User-Agent", "")
+        asked = method.check(path, urllib.parse.parse_qs(parts.query, keep_blank_values=True), body)
+        entry["ignored"] = asked.ignored
         handler = HANDLERS.get(method.id)
         if method.service.version == "v3":
             handler = V3.get(method.id, handler)
         fault = self.cloud.hit(method.id, parts.path, raw.decode("utf-8", "replace"))
         if handler is None:
             raise Refused(501, f"{method.id} is a method of Google's, but the stand-in does not have it")
-        return handler(self.cloud, path, params, body or {}, fault)
+        return handler(self.cloud, path, asked.params, asked.body, fault)
 
     def _route(self, host: str, verb: str, path: str) -> tuple[Method, dict[str, str]]:
         for service in services():
@@ -149,19 +177,33 @@ class StandIn:
                 found = service.find(verb, path)
                 if found:
                     return found
-        raise Refused(404, f"The requested URL {path} was not found on this server.")
+        raise NoSuchPath
 
-    def _login(self, raw: bytes) -> Json:
-        form = urllib.parse.parse_qs(raw.decode("ascii", "replace"))
-        if not form.get("assertion") and not form.get("refresh_token"):
-            raise Refused(400, "invalid_grant")
-        return {"access_token": self.issue_token(), "expires_in": 3600, "token_type": "Bearer"}
+    # -- who may ask ---------------------------------------------------------------------------
 
-    def issue_token(self) -> str:
-        """A new bearer token, in the form of a bootstrap token: kubeadm's clusters can be told to accept it."""
+    @property
+    def token_uri(self) -> str:
+        """The token endpoint; Google's own name for it is reached through the proxy alone."""
+        return f"{self.endpoint}/{LOGIN}/token"
+
+    def service_account(self, email: str = "fleet@shop-prod.iam.gserviceaccount.com") -> Json:
+        """A key for a service account, as the JSON that Google gives. ``login.expires_in`` is how long a token of
+        it is good, in seconds."""
+        return self.login.service_account(email, self.token_uri)
+
+    def user(self, refresh_token: str = "stand-in-refresh-token") -> Json:
+        """Application default credentials of a user who has logged in."""
+        return self.login.user(refresh_token, self.token_uri)
+
+    def issue_token(self, seconds: float | None = None) -> str:
+        """A new bearer token, in the form of a bootstrap token: kubeadm's clusters can be told to accept it.
+
+        Args:
+            seconds: how long it is good; None for ever.
+        """
         token = f"{secrets.token_hex(3)}.{secrets.token_hex(8)}"
         with self.cloud.lock:
-            self.cloud.tokens.add(token)
+            self.cloud.add_token(token, seconds)
             for hook in self.cloud.on_token:
                 hook(token)
         return token
@@ -169,7 +211,8 @@ class StandIn:
     # -- control, for tests in other processes -------------------------------------------------
 
     def control(self, verb: str, path: str, raw: bytes) -> tuple[int, t.Any]:
-        """Below ``/standin``: ``GET log``, ``GET resources``, ``POST fail`` (a Fault's fields), ``POST stop``."""
+        """Below ``/standin``: ``GET log``, ``GET resources``, ``POST fail`` (a Fault's fields), ``POST stop``,
+        ``POST service-account`` (an email, and how long its tokens are good; the key comes back)."""
         if (verb, path) == ("POST", "/standin/stop"):
             self.over.set()
             return 200, {}
@@ -182,6 +225,10 @@ class StandIn:
                 return 200, {}
             if (verb, path) == ("GET", "/standin/resources"):
                 return 200, self.cloud.resources
+            if (verb, path) == ("POST", "/standin/service-account"):
+                wanted = json.loads(raw or b"{}")
+                self.login.expires_in = float(wanted.get("expires_in", self.login.expires_in))
+                return 200, self.service_account(**{k: v for k, v in wanted.items() if k == "email"})
             if (verb, path) == ("POST", "/standin/fail"):
                 self.cloud.fail(**json.loads(raw))
                 return 200, {}
@@ -228,12 +275,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._send(*self.standin.control(self.command, self.path, raw), {})
                 return
             host, target = first, "/" + rest
-        self._send(*self.standin.answer(host, self.command, target, self.headers, raw))
+        self._send(*self.standin.answer(host, self.command, target, self.headers, raw, proxied=bool(self.host)))
 
     def _send(self, status: int, body: t.Any, headers: dict[str, str]) -> None:
-        data = json.dumps(body).encode()
+        page = isinstance(body, bytes)
+        data = body if page else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Type", f"{'text/html' if page else 'application/json'}; charset=UTF-8")
         self.send_header("Content-Length", str(len(data)))
         for name, value in headers.items():
             self.send_header(name, value)

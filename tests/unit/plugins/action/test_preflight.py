@@ -102,6 +102,21 @@ def test_extra_variables_count(play: Runner) -> None:
     assert 'mesh_istio_version "latest" is not a version x.y.z' in text
 
 
+def test_exports_and_the_front_door_are_checked_before_anything_is_touched(play: Runner) -> None:
+    variables = """
+    mesh_exports: [{service: orders.shop, to: [wst]}]
+    front_door_routes: [{host: "{{ door_host | default('shop example') }}", service: web.shop}]
+    front_door_adress: shop
+"""
+    code, text = play(GOOD.replace("  vars: {", f"  vars:{variables}    x: {{"))
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "3 problems, nothing was touched" in flat
+    assert '(fleet) mesh_exports[0].to "wst" names no cluster of this fleet did you mean "west"?' in flat
+    assert '(fleet) front_door_routes[0].host "shop example" is no host name' in flat
+    assert "(fleet) front_door_adress is not a variable of this collection did you mean front_door_address?" in flat
+
+
 def test_a_machine_too_small_is_told(play: Runner) -> None:
     code, text = play(GOOD, part="machine")
     assert code != 0

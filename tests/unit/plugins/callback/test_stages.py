@@ -122,6 +122,60 @@ def test_a_failure_is_shown_whole_at_once_and_the_recap_says_how_to_go_on(run: R
     ]
 
 
+ONCE = "{name: Look, answer: {result: {failed: true, msg: 'no'}}, run_once: true}"
+
+
+def test_a_failure_for_all_says_for_whom_the_run_did_not_go_on(run: RunPlays) -> None:
+    code, text = run(
+        play("clusters", "answer: {result: {changed: true}}")
+        + play("peering", ONCE, "answer: {result: {changed: true}}")
+        + play("verify", "answer: {result: {changed: false, stage_line: fine}}")
+    )
+    assert code == 2
+    assert text.splitlines()[-4:] == [
+        "east  stopped in peering: Look failed on west (1 changed)",
+        "west  failed in peering: Look (1 changed)",
+        "run again with --limit east,west",
+        "0.1 s in all",
+    ]
+    assert "fine" not in text
+
+
+def test_hosts_on_which_nothing_had_run_yet_are_in_the_recap_too(run: RunPlays) -> None:
+    _code, text = run(play("preflight", ONCE))
+    assert "east  stopped in preflight: Look failed on west" in text.splitlines()
+
+
+def test_who_had_failed_before_is_not_called_stopped(run: RunPlays) -> None:
+    _code, text = run(
+        play("apps", "{name: Wait, answer: {result: {failed: true, msg: no}}, when: inventory_hostname == 'east'}")
+        + play("verify", ONCE)
+    )
+    assert text.splitlines()[-4:-2] == ["east  failed in apps: Wait", "west  failed in verify: Look"]
+
+
+def test_any_errors_fatal_stops_all(run: RunPlays) -> None:
+    fatal = play("apps", "{name: Wait, answer: {result: {failed: true, msg: no}}, when: inventory_hostname == 'east'}")
+    _code, text = run(fatal.replace("  gather_facts", "  any_errors_fatal: true\n  gather_facts"))
+    assert "west  stopped in apps: Wait failed on east" in text.splitlines()
+
+
+def test_a_rescue_brings_back_only_the_host_that_failed_for_all(run: RunPlays) -> None:
+    _code, text = run(
+        play("try", f"{{block: [{ONCE}], rescue: [{{answer: {{result: {{changed: false}}}}}}]}}")
+        + play("then", "answer: {result: {changed: false, stage_line: here}}")
+    )
+    assert stage("then", "west here") in text, "this is Ansible's doing"
+    assert text.splitlines()[-4:-2] == ["east  stopped in try: Look failed on west", "west  ok (1 rescued)"]
+
+
+def test_an_ignored_failure_stops_nobody(run: RunPlays) -> None:
+    _code, text = run(
+        play("try", ONCE.replace("run_once", "ignore_errors: true, run_once"), "answer: {result: {changed: true}}")
+    )
+    assert text.splitlines()[-3:-1] == ["east  ok (1 changed)", "west  ok (1 changed, 1 failed and ignored)"]
+
+
 def test_the_same_words_of_two_hosts_are_printed_once(run: RunPlays) -> None:
     result = "{failed: true, msg: 'preflight: 1 problem', problems: [x]}"
     _code, text = run(play("preflight", f"answer: {{result: {result}}}"))
@@ -156,6 +210,20 @@ def test_a_failed_item_of_a_loop_is_named_once(run: RunPlays) -> None:
     assert sum("no 2" in line for line in text.splitlines()) == 1
     assert "loop: west: (item=2) no 2" in text
     assert "One or more items failed" not in text
+
+
+def test_of_a_rescued_failure_the_beginning_is_shown_and_the_rescue_whole(run: RunPlays) -> None:
+    raw, told = "{'error': " + "no answer " * 40 + "}", "what it means is the last of these many words " * 5 + "END"
+    code, text = run(
+        play(
+            "try",
+            f'{{block: [{{ansible.builtin.fail: {{msg: "{raw}"}}}}],'
+            f" rescue: [{{ansible.builtin.fail: {{msg: {told}}}}}]}}",
+        )
+    )
+    assert code != 0
+    assert 1 < text.count("no answer") < 40  # of 40 for each of two hosts
+    assert "END" in text
 
 
 def test_a_rescued_failure_says_so_and_leaves_the_host_well(run: RunPlays) -> None:

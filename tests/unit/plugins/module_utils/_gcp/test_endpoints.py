@@ -67,8 +67,8 @@ def test_addresses(cluster: dict[str, t.Any], choice: str, peer_choice: str, ser
 
 
 def test_clusters_that_are_not_in_one_network_meet_outside() -> None:
-    assert addresses(INSIDE, "west", together=False).peer == "https://34.82.1.9"
-    assert addresses(CLOSED, "west", "private", together=False).peer == "https://10.0.0.2"
+    assert addresses(INSIDE, "west", inside=False).peer == "https://34.82.1.9"
+    assert addresses(CLOSED, "west", "private", inside=False).peer == "https://10.0.0.2"
 
 
 def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -165,25 +165,38 @@ def test_a_connection_of_its_own_wins(google: type[Google]) -> None:
     assert google.lists == 0
 
 
-def test_the_address_for_peers() -> None:
+def test_the_address_for_peers_by_choice() -> None:
     assert peer_server(cluster(gke_peer_endpoint="private"), None).url == "https://10.0.0.2"
-    assert peer_server(cluster(), None).url == "https://34.82.1.9"
+    assert peer_server(cluster(gke_peer_endpoint="public"), None).url == "https://34.82.1.9"
+
+
+FAR = {"cluster_region": "europe-north1", "cluster_zone": "europe-north1-a"}
+OWN = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k"}
 
 
 @pytest.mark.parametrize(
-    ("other", "peer"),
+    ("other", "everywhere", "peer"),
     [
-        ({}, "https://10.0.0.2"),
-        ({"gke_network": "another"}, "https://34.82.1.9"),
-        ({"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k"}, "https://34.82.1.9"),
+        ({}, True, "https://10.0.0.2"),
+        ({"gke_private_nodes": False}, True, "https://10.0.0.2"),
+        ({}, False, "https://10.0.0.2"),
+        (FAR, True, "https://10.0.0.2"),
+        (FAR, False, "https://34.82.1.9"),
+        ({"gke_network": "another"}, True, "https://34.82.1.9"),
+        ({"gke_project": "shop-edge"}, True, "https://34.82.1.9"),
+        (OWN, True, "https://34.82.1.9"),
+        # Who does not watch it does not count; a remote's primary does.
+        ({**OWN, "mesh_peers": []}, True, "https://10.0.0.2"),
+        ({**OWN, "mesh_peers": ["west"]}, True, "https://34.82.1.9"),
+        ({**OWN, "mesh_role": "remote", "mesh_primary": "west"}, True, "https://10.0.0.2"),
     ],
 )
-def test_the_address_for_peers_is_private_within_one_network(
-    google: type[Google], other: dict[str, t.Any], peer: str
+def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
+    google: type[Google], other: dict[str, t.Any], everywhere: bool, peer: str
 ) -> None:
-    google.clusters[0]["networkConfig"] = {"defaultEnablePrivateNodes": True}
-    google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = True
-    hosts = {"west": {**PLACE, "gke_project": "shop-prod"}, "east": {**PLACE, "gke_project": "shop-prod", **other}}
+    google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = everywhere
+    shared = {"gke_project": "shop-prod"}
+    hosts = {"west": {**PLACE, **shared}, "east": {**PLACE, **shared, **other}}
     west = reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
     assert peer_server(west, None).url == peer
 

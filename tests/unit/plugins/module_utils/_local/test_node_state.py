@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.node_state import settled, started_at
+from ansible_collections.mesh.fleet.plugins.module_utils._local.node_state import furnished, settled, started_at
 
 SINCE = datetime.datetime(2026, 5, 1, 12, 0, 0, tzinfo=datetime.UTC)
 BEFORE, AFTER = "2026-05-01T11:59:59Z", "2026-05-01T12:00:00Z"
@@ -41,6 +41,24 @@ def pod(state: dict[str, t.Any], phase: str = "Running") -> dict[str, t.Any]:
 )
 def test_settled(objects: list[dict[str, t.Any]], seen: str) -> None:
     assert settled(objects, SINCE) == (not seen, seen or "settled")
+
+
+@pytest.mark.parametrize(
+    ("rows", "seen"),
+    [
+        (["ServiceAccount a default <none>", "ConfigMap a kube-root-ca.crt <none>"], ""),
+        (["ServiceAccount a default <none>"], "namespace a has no ConfigMap kube-root-ca.crt yet"),
+        (["ConfigMap a kube-root-ca.crt <none>"], "namespace a has no ServiceAccount default yet"),
+        (["ServiceAccount b default <none>"], "namespace a has no ServiceAccount default yet"),
+    ],
+)
+def test_furnished(rows: list[str], seen: str) -> None:
+    table = "\n".join(["Namespace <none> a Active", "Namespace <none> going Terminating", *rows])
+    assert furnished(table) == (not seen, seen or "furnished")
+
+
+def test_a_cluster_without_namespaces_is_not_furnished() -> None:
+    assert furnished("") == (False, "there is no namespace yet")
 
 
 @pytest.mark.parametrize(

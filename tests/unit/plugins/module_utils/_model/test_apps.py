@@ -164,12 +164,14 @@ def test_exposure_can_be_left_out() -> None:
 
 
 def test_injection_is_by_revision() -> None:
-    default = namespace_object(fleet(), "shop", inject=True, created=False)
+    two = fleet()
+    west = two.clusters["west"]
+    default = namespace_object(two, west, "shop", inject=True, created=False)
     assert default["metadata"]["labels"] == {**OURS, "istio-injection": "enabled"}
-    canary = namespace_object(fleet(west={"mesh_revision": "1-31"}), "shop", inject=True, created=True)
+    canary = namespace_object(fleet(west={"mesh_revision": "1-31"}), west, "shop", inject=True, created=True)
     assert canary["metadata"]["labels"] == {**OURS, "istio.io/rev": "1-31"}
     assert canary["metadata"]["annotations"] == {"mesh.fleet/created": "true"}
-    assert namespace_object(fleet(), "shop", inject=False, created=False)["metadata"]["labels"] == OURS
+    assert namespace_object(two, west, "shop", inject=False, created=False)["metadata"]["labels"] == OURS
 
 
 def test_objects_without_a_namespace_get_the_apps_own() -> None:

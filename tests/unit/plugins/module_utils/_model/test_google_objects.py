@@ -9,16 +9,16 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.mesh_status import in_words
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import import_ready, parse_exports
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import import_ready, offer, parse_exports
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import parse_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import (
     config_cluster,
     fleet_project,
     members,
     needed_features,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import door_objects
+from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import differing, door_objects
 from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import mode_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import count_edges, edges, may_call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering_scope import scopes
@@ -67,6 +67,20 @@ def test_an_import_has_arrived_when_it_has_an_address() -> None:
     assert import_ready({"spec": {"type": "Headless"}})[0] is True
 
 
+def test_what_clusters_offer_is_compared_in_words() -> None:
+    web = {"spec": {"ports": [{"port": 80, "name": "http"}, {"port": 53, "protocol": "UDP"}]}}
+    assert offer(web) == "port 53/UDP, 80 (http)"
+    assert offer({"spec": {"clusterIP": "None", "ports": [{"port": 80}]}}) == "headless, port 80"
+    assert offer({"spec": {}}) == "no port"
+
+
+def test_a_door_tells_of_services_that_differ() -> None:
+    one = {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}}
+    other = {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 9090}]}}
+    assert differing("web.shop", {"west": one, "north": dict(one)}) == ""
+    assert "in north than in west" in differing("web.shop", {"west": one, "north": other})
+
+
 # -- the front door ----------------------------------------------------------------------------
 
 
@@ -95,10 +109,17 @@ def test_ports_come_from_the_service() -> None:
     door = parse_door("door", [{"service": "web.shop", "port": 443, "health": "/ready"}], CLUSTERS)
     live = {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80}, {"port": 443, "targetPort": "https"}]}}
     config, service, ingress = door_objects(door, {"web": live}, {"web": ["us-west1-a/west"]}, "")
-    assert config["spec"]["healthCheck"] == {"type": "HTTP", "requestPath": "/ready", "port": 443}
+    # Google means the pods' port: without one they are asked where they serve.
+    assert config["spec"]["healthCheck"] == {"type": "HTTP", "requestPath": "/ready"}
     assert service["spec"]["template"]["spec"]["ports"][0]["targetPort"] == "https"
     assert service["metadata"]["annotations"] == {"beta.cloud.google.com/backend-config": '{"ports": {"443": "web"}}'}
     assert ingress["spec"]["template"]["spec"] == {"backend": {"serviceName": "web", "servicePort": 443}}
+    live["spec"]["ports"][1]["appProtocol"] = "https"
+    door = parse_door("door", [{"service": "web.shop", "port": 443, "health": {"path": "/r", "port": 8443}}], CLUSTERS)
+    config, service, _ingress = door_objects(door, {"web": live}, {}, "")
+    assert config["spec"]["healthCheck"] == {"type": "HTTPS", "requestPath": "/r", "port": 8443}
+    assert service["metadata"]["annotations"]["networking.gke.io/app-protocols"] == '{"port-443": "HTTPS"}'
+    assert "appProtocol" not in service["spec"]["template"]["spec"]["ports"][0]
     with pytest.raises(FleetError, match="has no port 443"):
         door_objects(door, {"web": {"spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}}, {}, "")
     with pytest.raises(FleetError, match="selects no pods"):

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_kubeconfig as rk
+from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secret_writes as writing
 from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secrets as rs
 
 NOW = 1_800_000_000.0
@@ -92,9 +93,11 @@ class Run:
             now=NOW,
         )
         tokens = {p.cluster: bound(NOW + 30 * DAY) for p in self.plans if p.needs_token}
-        limit = more.get("limit", rs.SOFT_LIMIT)
+        limit = more.get("limit", writing.SOFT_LIMIT)
         known = {name: p for name, p in peers.items() if p is not None}
-        self.writes = rs.compose(live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit)
+        self.writes = writing.compose(
+            live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit
+        )
 
     @property
     def actions(self) -> dict[str, str]:
@@ -139,7 +142,7 @@ def test_the_kubeconfig_says_what_istioctls_says() -> None:
 def test_new_edges_share_one_secret() -> None:
     run = Run([], ["b", "a"])
     assert run.actions == {"a": "add", "b": "add"}
-    assert run.homes == {"a": [rs.BUNDLE], "b": [rs.BUNDLE]}
+    assert run.homes == {"a": [writing.BUNDLE], "b": [writing.BUNDLE]}
     (made,) = run.writes.apply
     assert made["metadata"]["labels"][rs.LABEL] == "true"
     assert made["metadata"]["annotations"][rs.ANNOTATION] == "a,b"
@@ -148,7 +151,7 @@ def test_new_edges_share_one_secret() -> None:
 def test_a_second_run_has_nothing_to_do() -> None:
     again = Run(Run([], ["a", "b"]).after, ["a", "b"])
     assert again.actions == {"a": "keep", "b": "keep"}
-    assert again.writes == rs.Writes([], [], [], [])
+    assert again.writes == writing.Writes([], [], [], [])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_a_second_run_has_nothing_to_do() -> None:
     ],
 )
 def test_a_key_is_renewed_when(token: str, more: dict[str, t.Any], why: str, needs: bool) -> None:
-    live = [secret(rs.BUNDLE, {"a": text("a", token), "b": text("b", bound())}, ours=True)]
+    live = [secret(writing.BUNDLE, {"a": text("a", token), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"], peers={"a": peer("a", **more)})
     plan = run.plans[0]
     assert (plan.action, plan.needs_token) == ("renew", needs)
@@ -180,18 +183,21 @@ def test_istioctls_secret_is_taken_over_where_it_is() -> None:
     live = [istioctls("a", bound())]
     run = Run(live, ["a", "b"])
     assert run.actions == {"a": "adopt", "b": "add"}
-    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [rs.BUNDLE]}
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
     adopted = next(o for o in run.writes.apply if o["metadata"]["name"] == "istio-remote-secret-a")
     assert adopted["data"] == live[0]["data"], "same bytes: istiod sees no change"
     assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
 
 
 def test_a_cluster_held_twice_keeps_istioctls_secret_and_loses_ours_first() -> None:
-    live = [istioctls("a", bound()), secret(rs.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
+    live = [
+        istioctls("a", bound()),
+        secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
+    ]
     run = Run(live, ["a", "b"])
-    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [rs.BUNDLE]}
-    assert [o["metadata"]["name"] for o in run.writes.first] == [rs.BUNDLE]
-    assert run.writes.apply[-1]["metadata"]["annotations"][rs.RESOLVED] == "T", "istiod has to see an event"
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
+    assert [o["metadata"]["name"] for o in run.writes.first] == [writing.BUNDLE]
+    assert run.writes.apply[-1]["metadata"]["annotations"][writing.RESOLVED] == "T", "istiod has to see an event"
     assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
 
 
@@ -208,31 +214,31 @@ def test_a_cluster_held_twice_keeps_istioctls_secret_and_loses_ours_first() -> N
 def test_secrets_of_others_stay_as_they_are(foreign: dict[str, t.Any]) -> None:
     run = Run([foreign], ["a"], unwanted={"c"})
     assert run.actions["a"] == "provided"
-    assert run.writes == rs.Writes([], [], [], [])
+    assert run.writes == writing.Writes([], [], [], [])
 
 
 def test_ours_steps_back_for_a_foreign_one() -> None:
-    run = Run([secret("mine", {"a": "x"}), secret(rs.BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
+    run = Run([secret("mine", {"a": "x"}), secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
     assert run.homes == {"a": ["mine"]}
 
 
 def test_what_is_no_longer_wanted_goes_and_an_empty_secret_with_it() -> None:
-    live = [secret(rs.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
+    live = [secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"])
     assert run.actions == {"a": "remove", "b": "keep"}
-    assert run.homes == {"b": [rs.BUNDLE]}
-    assert Run(run.after, []).writes.delete == [rs.BUNDLE]
+    assert run.homes == {"b": [writing.BUNDLE]}
+    assert Run(run.after, []).writes.delete == [writing.BUNDLE]
 
 
 def test_what_is_out_of_scope_stays() -> None:
-    live = [secret(rs.BUNDLE, {"a": text("a", static("old")), "b": text("b", bound())}, ours=True)]
+    live = [secret(writing.BUNDLE, {"a": text("a", static("old")), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"], unwanted=set())
     assert run.actions == {"b": "keep"}
-    assert run.writes == rs.Writes([], [], [], [])
+    assert run.writes == writing.Writes([], [], [], [])
 
 
 def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
-    live = [secret(rs.BUNDLE, {"a": text("a", bound(NOW - 1))}, ours=True)]
+    live = [secret(writing.BUNDLE, {"a": text("a", bound(NOW - 1))}, ours=True)]
     run = Run(live, ["b"], peers={"a": None})
     assert run.actions == {"b": "add"}
     assert set(run.homes) == {"a", "b"}
@@ -240,9 +246,9 @@ def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
 
 def test_static_tokens_follow_the_token_secret() -> None:
     mine = peer("a", static_token=static())
-    live = [secret(rs.BUNDLE, {"a": text("a", static())}, ours=True)]
+    live = [secret(writing.BUNDLE, {"a": text("a", static())}, ours=True)]
     assert Run(live, [], peers={"a": mine}, static=True).actions == {"a": "keep"}
-    changed = Run([secret(rs.BUNDLE, {"a": text("a", bound())}, ours=True)], [], peers={"a": mine}, static=True)
+    changed = Run([secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], [], peers={"a": mine}, static=True)
     assert changed.actions == {"a": "renew"}
     assert changed.after == Run([], [], peers={"a": mine}, static=True).after
 
@@ -279,19 +285,19 @@ def test_whatever_was_there(ours: dict[str, str], theirs: dict[str, str], foreig
     live = [istioctls(name, token) for name, token in theirs.items() if name not in foreign]
     live += [secret(f"foreign-{name}", {name: "x"}) for name in foreign]
     if ours:
-        live.append(secret(rs.BUNDLE, {n: text(n, token) for n, token in ours.items()}, ours=True))
+        live.append(secret(writing.BUNDLE, {n: text(n, token) for n, token in ours.items()}, ours=True))
     run = Run(live, wanted)
     for name in wanted:
         assert len(run.homes[name]) == 1
     for name, homes in run.homes.items():
         if name not in wanted:
-            assert rs.BUNDLE not in homes
+            assert writing.BUNDLE not in homes
     left = {s["metadata"]["name"]: s for s in run.after}
     for name in foreign:
         assert left[f"foreign-{name}"] in live
     again = Run(run.after, wanted)
     assert set(again.actions.values()) <= {"keep", "provided"}
-    assert again.writes == rs.Writes([], [], [], [])
+    assert again.writes == writing.Writes([], [], [], [])
 
 
 @given(st.text(max_size=200))

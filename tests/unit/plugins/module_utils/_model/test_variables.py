@@ -6,14 +6,15 @@ import importlib.util
 import os
 from pathlib import Path
 
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model import fleet as fleet_module
 from ansible_collections.mesh.fleet.plugins.module_utils._model.check_values import fault_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import count_edges, edges, summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.variables import PREFIXES, VARIABLES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.variables import OF_ROLES, PREFIXES, VARIABLES
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import state_dir
 
 
 def test_every_variable_has_a_prefix_of_ours_and_a_sound_default() -> None:
@@ -24,6 +25,13 @@ def test_every_variable_has_a_prefix_of_ours_and_a_sound_default() -> None:
         if variable.default and variable.type == "str":
             assert fault_of(variable, variable.default) is None
         assert not (variable.default is not None and variable.default_text)
+
+
+def test_variables_of_roles_that_begin_like_ours_are_known(root: Path) -> None:
+    found = set[str]()
+    for path in (root / "roles").glob("*/defaults/main.yml"):
+        found |= {name for name in yaml.safe_load(path.read_text()) or {} if name.startswith(PREFIXES)}
+    assert found == OF_ROLES
 
 
 def test_the_page_of_variables_is_not_stale(root: Path) -> None:
@@ -43,7 +51,7 @@ def test_a_fleet_of_nothing_but_names_takes_every_default() -> None:
     assert west.network == "local-flat"
     assert west.peers is None
     assert west.connection.kubeconfig == os.path.join(fleet.directory, "kubeconfigs", "west.yaml")
-    assert fleet.directory.startswith(os.path.expanduser(fleet_module.default_fleet_dir()))
+    assert fleet.directory.startswith(str(state_dir()))
     assert summary(fleet) == "2 clusters, 2 directed peers, 1 network"
 
 

@@ -37,6 +37,7 @@ def whole(name: str, other: str) -> Facts:
         {name: RemoteCluster(name, "synced", ""), other: RemoteCluster(other, "synced", "istio-system/s")},
         [Gateway(other, other, "192.0.2.1", 15443)],
         {f"probe-{other}.mesh-verify.svc.cluster.local": {other: ["10.0.0.1"]}},
+        {name: {"local.mesh"}, other: set(), "a cluster of another fleet": {"other.mesh"}},
     )
     return Facts(
         name,
@@ -69,7 +70,7 @@ def test_a_whole_mesh_passes() -> None:
     assert [c for c in checks if c.state != "ok"] == []
     groups = {c.group for c in checks}
     assert groups >= {"root", "signer", "network", "sidecar", "cluster name", "gateway address", "remote secrets"}
-    assert groups >= {"istiod's cluster", "synced", "endpoints", "gateways known", "versions"}
+    assert groups >= {"istiod's cluster", "synced", "trust domain", "endpoints", "gateways known", "versions"}
 
 
 def _istiod(facts: Facts, **values: t.Any) -> None:
@@ -93,6 +94,8 @@ def _istiod(facts: Facts, **values: t.Any) -> None:
         ("istiod's cluster", lambda f: _istiod(f, clusters={"x": RemoteCluster("x", "synced", "")})),
         ("synced", lambda f: _istiod(f, clusters={"east": RemoteCluster("east", "synced", "")})),
         ("endpoints", lambda f: _istiod(f, shards={})),
+        ("trust domain", lambda f: _istiod(f, trust_domains={"west": {"local.mesh", "cluster.local"}})),
+        ("trust domain", lambda f: _istiod(f, trust_domains={"east": {"cluster.local"}})),
         ("gateways known", lambda f: _istiod(f, gateways=[])),
         ("versions", lambda f: f.versions.update(istiod="pilot:1.28.0")),
         ("reachable", lambda f: setattr(f, "problem", "connection refused")),
@@ -129,6 +132,15 @@ def test_every_name_leads_to_one_cluster() -> None:
     assert [n for n, s in services.items() if s.items() <= pods.items()] == ["probe-west"]
 
 
+def test_sidecars_of_probes_write_down_calls_where_their_control_plane_is_ours() -> None:
+    remote = {"cluster_provider": "kubeconfig", "mesh_role": "remote", "mesh_primary": "west"}
+    fleet = Fleet.from_inventory({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
+    logging = probe.access_log(fleet.clusters["west"])
+    assert logging and logging["metadata"]["namespace"] == "mesh-verify"
+    assert logging["metadata"]["labels"] == probe.LABELS
+    assert probe.access_log(fleet.clusters["edge"]) is None
+
+
 CALLS = [
     report.Call("west", "east", "probe-east", True, True, "s", "spiffe://x", "gateway", 200, 12.4),
     report.Call("east", "west", "probe-west", False, False, "answered \x00 200", means="m", next_step="n"),
@@ -140,6 +152,9 @@ def test_what_people_and_machines_get() -> None:
     lines = report.table(CALLS, {"west": "http://192.0.2.5/"})
     assert "west → east" in lines[1] and "spiffe://x" in lines[1] and "gateway" in lines[1]
     assert lines[-1] == "sample page in west: http://192.0.2.5/"
+    long = report.Call("west", "east", "probe-east", True, False, "503 from west's sidecar: " + "x" * 300)
+    assert max(len(line) for line in report.table([long], {})) < 130
+    assert "…" in report.table([long], {})[1]
     assert report.summary(CALLS, checks).startswith("1/2 calls · 1 of ")
     assert report.summary(CALLS[:1], checks[:3]) == "1/1 calls · identities as expected · 3 checks"
     root = ET.fromstring(report.junit("f", 1.0, checks).encode())

@@ -33,10 +33,39 @@ def test_clusterz() -> None:
     }
 
 
-def test_an_istiod_that_is_stuck_on_a_removal() -> None:
-    found = iv.diagnose("", "west", "gone", "", f"{iv.STUCK} (timeout)")
-    assert "takes in no other remote secret" in found[1]
-    assert found[2] == "restart istiod in west"
+REMOVAL = """\
+info\tprocessing remote config event for istio-system/istio-remote-secrets
+info\tDeleting cluster_id=drops configured by secret=istio-system/istio-remote-secrets
+info\tads\tPush debounce stable
+"""
+
+
+def test_an_istiod_that_is_stuck_on_a_removal_lists_what_nothing_holds() -> None:
+    seen, means = iv.diagnose_blocked(REMOVAL, "", {"gone": f"{iv.STUCK} (timeout)", "east": "syncing"})
+    assert "it lists gone: still listed, though no Secret holds it (timeout)" in seen
+    assert "east" not in seen
+    assert "begun to remove drops and not ended" in seen
+    assert "hangs in removing drops" in means
+
+
+def test_an_istiod_that_is_stuck_without_an_orphan_is_seen_by_its_count() -> None:
+    view = iv.parse_clusterz(sample("clusterz.json"))
+    listed = sum(bool(c.secret) for c in view.values())
+    assert listed > 1
+    metrics = 'istiod_managed_clusters{{cluster_type="local"}} 1\nistiod_managed_clusters{{cluster_type="remote"}} {}\n'
+    assert iv.queue_blocked(view, iv.parse_managed(metrics.format(listed))) == ""
+    blocked = iv.queue_blocked(view, iv.parse_managed(metrics.format(listed + 1)))
+    assert blocked == f"it lists {listed} remote clusters and counted {listed + 1} before"
+    seen, means = iv.diagnose_blocked(REMOVAL + "info\tNumber of remote clusters: 2\n", blocked, {})
+    assert seen == blocked
+    assert "removing a cluster, which happens where that cluster's API never answered" in means
+
+
+def test_an_istiod_that_does_not_count_is_not_called_blocked() -> None:
+    view = iv.parse_clusterz(sample("clusterz.json"))
+    assert iv.parse_managed("# HELP istiod_managed_clusters Number\n") is None
+    assert iv.queue_blocked(view, None) == ""
+    assert iv.queue_blocked({}, 2) == ""
 
 
 def test_events_of_secrets_are_counted() -> None:
@@ -53,6 +82,13 @@ def test_shards() -> None:
     found = shards["istiod.istio-system.svc.cluster.local"]
     assert set(found) == {"east", "west"}
     assert all(address.startswith("10.17.") for address in found["east"])
+
+
+def test_trust_domains_of_the_pods_that_istiod_knows() -> None:
+    assert iv.parse_trust_domains(sample("endpointShardz.json")) == {"east": {"local.mesh"}, "west": {"local.mesh"}}
+    late = sample("endpointShardz.json").replace("spiffe://local.mesh", "spiffe://cluster.local", 1)
+    assert iv.parse_trust_domains(late) == {"east": {"local.mesh", "cluster.local"}, "west": {"local.mesh"}}
+    assert iv.parse_trust_domains("null") == iv.parse_trust_domains("Unauthorized") == {}
 
 
 def test_networkz() -> None:

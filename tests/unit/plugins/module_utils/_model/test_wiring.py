@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model import wiring
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 
-
-def fleet(hosts: dict[str, dict[str, t.Any]], **shared: t.Any) -> Fleet:
-    shared = {"cluster_provider": "kubeconfig", "mesh_id": "shop", "mesh_trust_domain": "shop.example", **shared}
-    return Fleet.from_inventory({name: {**shared, **values} for name, values in hosts.items()})
-
-
-TWO = {"west": {}, "east": {}}
-SERVED = {"fra": {}, "edge": {"mesh_role": "remote", "mesh_primary": "fra"}}
+from .fleets import SERVED, TWO, fleet
 
 
 def test_values_of_a_primary() -> None:
@@ -117,39 +109,6 @@ def test_east_west_gateways_stand_where_they_are_needed(
     assert [c.name for c in it.clusters.values() if wiring.eastwest_wanted(it, c, choice)] == wanted
 
 
-def test_configuration_is_written_to_primaries_only() -> None:
-    it = fleet(SERVED, mesh_network="per_cluster")
-    assert [o["metadata"]["name"] for o in wiring.cross_network_gateway(it, it.clusters["fra"])] == [
-        "cross-network-gateway"
-    ]
-    assert wiring.cross_network_gateway(it, it.clusters["edge"]) == []
-    assert [o["kind"] for o in wiring.expose_istiod(it, it.clusters["fra"])] == ["Gateway", "VirtualService"]
-    assert wiring.expose_istiod(it, it.clusters["edge"]) == []
-
-
-def test_cross_network_gateway_passes_mesh_tls_through() -> None:
-    it = fleet(TWO, mesh_network="per_cluster")
-    spec = wiring.cross_network_gateway(it, it.clusters["west"])[0]["spec"]
-    assert spec["selector"] == {"istio": "eastwestgateway"}
-    assert spec["servers"] == [
-        {
-            "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
-            "tls": {"mode": "AUTO_PASSTHROUGH"},
-            "hosts": ["*.local"],
-        }
-    ]
-    one = fleet(TWO)
-    assert wiring.cross_network_gateway(one, one.clusters["west"]) == []
-
-
-def test_the_exposed_istiod_is_of_the_fleets_revision() -> None:
-    it = fleet(SERVED, mesh_revision="canary")
-    routes = wiring.expose_istiod(it, it.clusters["fra"])[1]["spec"]["tls"]
-    targets = [route["route"][0]["destination"] for route in routes]
-    assert {target["host"] for target in targets} == {"istiod-canary.istio-system.svc.cluster.local"}
-    assert [target["port"]["number"] for target in targets] == [15012, 443]
-
-
 def test_namespace_says_its_network_its_primary_and_whether_it_is_ours() -> None:
     it = fleet(SERVED, mesh_network="per_cluster")
     edge = wiring.system_namespace(it, it.clusters["edge"], created=True)["metadata"]
@@ -171,22 +130,6 @@ def test_our_releases_are_known_by_their_values() -> None:
     ):
         assert wiring.is_ours(release.values)
     assert not wiring.is_ours({"global": {"meshID": "theirs"}})
-
-
-@pytest.mark.parametrize(
-    ("wanted", "running", "minors"),
-    [
-        ("1.31.1", "pilot:1.31.0", 0),
-        ("1.32.0", "registry:5000/istio/pilot:1.31.1-distroless", 1),
-        ("1.33.0", "pilot:1.31.1", 2),
-        ("1.29.4", "pilot:1.31.1", 2),
-        ("2.0.0", "pilot:1.31.1", 1000),
-        ("1.31.1", "pilot:latest", 0),
-        ("1.31.1", "pilot@sha256:1.2", 0),
-    ],
-)
-def test_skew(wanted: str, running: str, minors: int) -> None:
-    assert wiring.skew(wanted, running) == minors
 
 
 VALUES = st.recursive(

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Google answers, read: bodies, operations of all services, and how long to wait before asking again."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import time
+import typing as t
+
+from .problems import GoogleError
+
+__all__ = ["check_operation", "decode", "describe", "is_done", "retry_after"]
+
+Json = dict[str, t.Any]
+_DONE_STATES = ("DONE", "ABORTED")
+
+
+def is_done(operation: Json) -> bool:
+    """Whether an operation of any service is over, well or not."""
+    return bool(operation.get("done")) or operation.get("status") in _DONE_STATES
+
+
+def describe(operation: Json) -> str:
+    """An operation in a few words."""
+    kind = operation.get("operationType") or (operation.get("metadata") or {}).get("verb") or ""
+    state = operation.get("status") or ("DONE" if operation.get("done") else "RUNNING")
+    detail = operation.get("detail") or operation.get("statusMessage") or ""
+    return " ".join(str(part) for part in ("operation", operation.get("name"), kind, state, detail) if part)
+
+
+def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
+    """Raise GoogleError when an operation that is over has failed."""
+    error = operation.get("error")
+    if not error and operation.get("status") == "ABORTED":
+        error = {"message": "aborted"}
+    if not error:
+        return
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        error = {**error["errors"][0], "message": "; ".join(e["message"] for e in error["errors"])}
+    raise GoogleError(
+        "Google could not do it",
+        status=0,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{error.get('message') or error} ({describe(operation)})",
+        next_step="mend what Google names, then run again",
+    )
+
+
+def decode(answer: t.Any) -> Json:
+    """The JSON of an answer of requests; an empty one is {}."""
+    if not answer.content:
+        return {}
+    found: Json = answer.json()
+    return found
+
+
+def retry_after(text: str | None) -> float:
+    """Seconds that the server asked us to wait; it may name a time instead."""
+    if not text:
+        return 0.0
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(text))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    return 0.0

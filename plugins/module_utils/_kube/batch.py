@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Many objects at once: are they manifests, in which order they go, and one error for all that failed."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ..errors import FleetError
+from ..results import Change
+from .diffs import Object, described, normalized
+from .errors import ApiError
+from .session import Session
+
+__all__ = ["all_of", "checked", "identity", "phase_of"]
+
+_FIRST = ("Namespace", "CustomResourceDefinition")
+_LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
+
+
+def phase_of(obj: t.Mapping[str, t.Any]) -> int:
+    """What others need comes first; what starts pods comes last, so that a pod finds its account and
+    configuration at its first try."""
+    kind = obj.get("kind")
+    return 0 if kind in _FIRST else 2 if kind in _LAST else 1
+
+
+def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.Mapping[str, str]) -> list[Object]:
+    """Normalized copies with ``labels`` added; all that are no manifests are named together."""
+    out: list[Object] = []
+    problems: list[str] = []
+    seen: set[tuple[str, ...]] = set()
+    for index, obj in enumerate(objects):
+        meta = obj.get("metadata") if isinstance(obj, dict) else None
+        named = bool(isinstance(meta, dict) and meta.get("name"))
+        missing = [key for key in ("apiVersion", "kind") if not isinstance(obj, dict) or not obj.get(key)]
+        missing += [] if named else ["metadata.name"]
+        if missing:
+            what = described(obj) if isinstance(obj, dict) and isinstance(meta, dict) else "not a manifest"
+            problems.append(f"object {index + 1} ({what}): no {', '.join(missing)}")
+            continue
+        copy = normalized(obj)
+        if labels:
+            copy["metadata"]["labels"] = {**(copy["metadata"].get("labels") or {}), **labels}
+        key = identity(copy)
+        if key in seen:
+            problems.append(f"object {index + 1}: {described(copy)} is there twice")
+        seen.add(key)
+        out.append(copy)
+    if problems:
+        raise FleetError("these are not manifests", cluster=cluster, seen="; ".join(problems), next_step="correct them")
+    return out
+
+
+def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
+    """Group, kind, namespace, name: the same object in any version."""
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    meta = obj.get("metadata") or {}
+    return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
+
+
+async def all_of(session: Session, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
+    """Run ``work`` with the client's bound; raise one error for all that failed."""
+    gate = asyncio.Semaphore(session.concurrency)
+
+    async def bounded(job: t.Awaitable[Change]) -> Change:
+        async with gate:
+            return await job
+
+    outcomes = await asyncio.gather(*(bounded(job) for job in work), return_exceptions=True)
+    errors = [o for o in outcomes if isinstance(o, FleetError)]
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException) and not isinstance(outcome, FleetError):
+            raise outcome
+    done = [o for o in outcomes if isinstance(o, Change)]
+    if not errors:
+        return done
+    first = errors[0]
+    same_for_all = isinstance(first, ApiError) and first.status in (0, 401)
+    if len(errors) == 1 or same_for_all:
+        raise first
+    lines = [f"{e.obj}: {e.what}: {e.seen}" for e in errors]
+    raise FleetError(
+        f"{len(errors)} of {len(outcomes)} objects could not be {verb}",
+        cluster=session.cluster,
+        seen="\n         ".join(lines),
+        means="; ".join(dict.fromkeys(e.means for e in errors if e.means)),
+        next_step="; ".join(dict.fromkeys(e.next_step for e in errors if e.next_step)),
+    )

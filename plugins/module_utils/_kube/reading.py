@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reading objects, logs and paths of one cluster. What is not there is no error."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .diffs import Object
+from .discovery import KNOWN, Resource
+from .errors import ApiError
+from .session import Session
+
+__all__ = ["Reader", "selector_of", "where_of"]
+
+_PAGE = "500"
+# Reader.list hides the builtin inside the class.
+Objects = list[Object]
+
+
+class Reader(Session):
+    """What can be asked of a cluster without changing it."""
+
+    async def get_path(self, path: str, *, obj: str = "") -> Object | None:
+        try:
+            found: Object = await self.transport.request("GET", path, obj=obj)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    async def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
+        """One object, or None when it (or its kind, or its namespace) does not exist."""
+        if self.absent:
+            return None
+        where = where_of(kind, name, namespace)
+        try:
+            resource = await self.resource(api_version, kind, obj=where)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return await self.get_path(resource.path(namespace, name), obj=where)
+
+    async def list(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        labels: t.Mapping[str, str] | str | None = None,
+        fields: t.Mapping[str, str] | None = None,
+    ) -> Objects:
+        """All objects of a kind (empty when the server has no such kind).
+
+        Args:
+            namespace: "" for every namespace.
+            labels: ``{"app": "x"}``, or a selector as kubectl takes it.
+            fields: a field selector, as ``{"status.phase": "Running"}``.
+        """
+        if self.absent:
+            return []
+        where = where_of(kind, "", namespace)
+        try:
+            resource = await self.resource(api_version, kind, obj=where)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        while True:
+            try:
+                return await self._pages(resource, namespace, selector_of(labels, fields), where)
+            except ApiError as error:
+                if error.status == 404:
+                    return []
+                if error.status != 410:  # 410: the list changed too much between two pages
+                    raise
+
+    async def _pages(self, resource: Resource, namespace: str, selector: dict[str, str], where: str) -> Objects:
+        found: Objects = []
+        params = {**selector, "limit": _PAGE}
+        while True:
+            answer = await self.transport.request(
+                "GET", resource.path(namespace), params=params, obj=where, action="list"
+            )
+            found += [
+                {"apiVersion": resource.api_version, "kind": resource.kind, **item}
+                for item in answer.get("items") or []
+            ]
+            more = (answer.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            params["continue"] = more
+
+    async def pods(self, namespace: str, labels: t.Mapping[str, str] | str | None = None) -> Objects:
+        """Pods that are not being deleted."""
+        found = await self.list("v1", "Pod", namespace, labels)
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+    async def logs(
+        self, namespace: str, pod: str, container: str = "", *, tail: int | None = None, previous: bool = False
+    ) -> str:
+        """A container's log as text; ``tail`` in lines."""
+        if self.absent:
+            return ""
+        params = {"container": container} if container else {}
+        if tail is not None:
+            params["tailLines"] = str(tail)
+        if previous:
+            params["previous"] = "true"
+        path = KNOWN["v1", "Pod"].path(namespace, pod, "log")
+        return str(
+            await self.transport.request("GET", path, params=params, obj=where_of("Pod", pod, namespace), action="log")
+        )
+
+    async def raw_get(self, path: str) -> t.Any:
+        """GET any path, as ``/version`` (decoded JSON) or ``/readyz`` (text)."""
+        return await self.transport.request("GET", path, obj=path)
+
+
+def where_of(kind: str, name: str, namespace: str) -> str:
+    return " ".join(part for part in (kind, "/".join(p for p in (namespace, name) if p)) if part)
+
+
+def selector_of(labels: t.Mapping[str, str] | str | None, fields: t.Mapping[str, str] | None) -> dict[str, str]:
+    params = {}
+    if labels:
+        params["labelSelector"] = (
+            labels if isinstance(labels, str) else ",".join(f"{key}={value}" for key, value in labels.items())
+        )
+    if fields:
+        params["fieldSelector"] = ",".join(f"{key}={value}" for key, value in fields.items())
+    return params

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Helm's program and the charts, wherever this machine has them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+
+__all__ = ["chart_of", "helm_binary"]
+
+
+def helm_binary(wanted: str = "") -> str:
+    """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH."""
+    if wanted:
+        found = shutil.which(os.path.expanduser(wanted))
+    else:
+        found = shutil.which("helm", path=os.path.join(artifacts_dir(), "bin")) or shutil.which("helm")
+    if not found:
+        raise FleetError(
+            "Helm is not there",
+            seen=wanted or f"no helm in {artifacts_dir()}/bin, none on PATH",
+            next_step="run the artifacts stage, or name a Helm 3 binary",
+        )
+    return found
+
+
+def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str]:
+    """``(chart, version, repository)`` for the first of ``names`` within ``charts``.
+
+    Args:
+        charts: a folder of charts, an ``https://`` repository, an ``oci://`` address, or "" for the artifacts' folder.
+        names: the chart's names, folder names within a checkout first, its name in a repository last.
+        version: chart version, for a repository only.
+    """
+    if charts.startswith("oci://"):
+        return f"{charts.rstrip('/')}/{names[-1]}", version, ""
+    if charts.startswith(("https://", "http://")):
+        return names[-1], version, charts
+    folder = os.path.expanduser(charts) if charts else os.path.join(artifacts_dir(), "charts")
+    for name in names:
+        for path in (os.path.join(folder, name), os.path.join(folder, f"{name}-{version}.tgz")):
+            if os.path.exists(path):
+                return path, "", ""
+    return os.path.join(folder, names[-1]), "", ""

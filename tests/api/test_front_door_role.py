@@ -1,0 +1,228 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Role front_door by ansible-playbook: two real API servers that know Google's kinds, a stand-in for the addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import API
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from tests.gcp.standin.server import StandIn
+
+from . import control_plane
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CRDS = yaml.safe_load((ROOT / "tests/gcp/crds.yml").read_text(encoding="utf-8"))["items"]
+ADDRESS = "compute/projects/shop-prod/global/addresses/shop"
+HOSTS = ("west", "north")
+ROUTES = [{"host": "shop.example", "service": "web.shop"}]
+
+
+@pytest.fixture(scope="module")
+def planes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, control_plane.ControlPlane]]:
+    started = {name: control_plane.start(tmp_path_factory.mktemp(name)) for name in HOSTS}
+    for name in HOSTS:
+        asyncio.run(prepare(started[name]))
+    yield started
+    for plane in started.values():
+        plane.stop()
+
+
+def admin(plane: control_plane.ControlPlane) -> Kube:
+    return Kube.connect(Connection(kubeconfig=str(plane.kubeconfig), context="admin"), cluster="west")
+
+
+async def prepare(plane: control_plane.ControlPlane) -> None:
+    web = {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+    async with admin(plane) as kube:
+        await kube.apply(CRDS)
+        await kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}])
+        await kube.apply(
+            [{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"}, "spec": web}],
+            manager="somebody-else",
+        )
+
+
+async def doors(plane: control_plane.ControlPlane) -> list[str]:
+    async with admin(plane) as kube:
+        return [str(i["metadata"]["name"]) for i in await kube.list(API, "MultiClusterIngress")]
+
+
+class Google(threading.Thread):
+    """The controller: gives each ingress of the config cluster the address that is reserved."""
+
+    def __init__(self, plane: control_plane.ControlPlane, standin: StandIn) -> None:
+        super().__init__(daemon=True)
+        self.plane, self.standin, self.ended = plane, standin, threading.Event()
+        self.silent = threading.Event()
+        """While set, nothing is given."""
+
+    def run(self) -> None:
+        asyncio.run(self.work())
+
+    async def work(self) -> None:
+        async with admin(self.plane) as kube:
+            while not self.ended.is_set():
+                for door in [] if self.silent.is_set() else await kube.list(API, "MultiClusterIngress"):
+                    held = (self.standin.cloud.resources.get(ADDRESS) or {}).get("address", "203.0.113.99")
+                    if (door.get("status") or {}).get("VIP") != held:
+                        meta = door["metadata"]
+                        path = f"/apis/{API}/namespaces/{meta['namespace']}/multiclusteringresses/{meta['name']}/status"
+                        merge = {"body": {"status": {"VIP": held}}, "content_type": "application/merge-patch+json"}
+                        try:
+                            await kube.transport.request("PATCH", path, **merge)
+                        except FleetError:
+                            continue  # it went in this moment
+                await asyncio.sleep(0.1)
+
+
+class Playbook:
+    def __init__(self, folder: Path, planes: t.Mapping[str, control_plane.ControlPlane], google: Google) -> None:
+        self.folder, self.google, self.standin = folder, google, google.standin
+        self.variables: dict[str, t.Any] = {}
+        self.hosts = {
+            name: {
+                "cluster_region": "us-west1",
+                "cluster_zone": "us-west1-a",
+                "cluster_api_url": plane.server,
+                "cluster_api_token": control_plane.ADMIN_TOKEN,
+                "cluster_api_ca": plane.ca_pem,
+            }
+            for name, plane in planes.items()
+        }
+
+    def __call__(self, *arguments: str, tasks_from: str = "main", **variables: t.Any) -> tuple[int, str]:
+        shared = {
+            "fleet_name": "door",
+            "cluster_provider": "gke",
+            "gke_project": "shop-prod",
+            "gke_config_cluster": "west",
+            "front_door_address": "shop",
+            "front_door_timeout": 60,
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+        }
+        group = {"vars": {**shared, **variables}, "hosts": self.hosts}
+        (self.folder / "fleet.yml").write_text(yaml.safe_dump({"mesh_clusters": group}))
+        role = {"name": "mesh.fleet.front_door", "tasks_from": tasks_from}
+        play = {"hosts": "mesh_clusters", "gather_facts": False}
+        tasks = [{"name": "Door", "ansible.builtin.include_role": role}]
+        (self.folder / "play.yml").write_text(yaml.safe_dump([{"name": "Door", **play, "tasks": tasks}]))
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_"))}
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.folder / "fleet.yml"), str(self.folder / "play.yml"), *arguments],
+            cwd=ROOT,
+            env={**clean, **self.standin.environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        said = done.stdout + done.stderr
+        assert "Traceback" not in said, said
+        return done.returncode, said
+
+
+@pytest.fixture
+def playbook(planes: dict[str, control_plane.ControlPlane], tmp_path: Path) -> t.Iterator[Playbook]:
+    with StandIn(tmp_path / "standin", duration=0.01) as standin:
+        google = Google(planes["west"], standin)
+        google.start()
+        yield Playbook(tmp_path, planes, google)
+        google.ended.set()
+        google.join(20)
+
+
+def changed(said: str) -> int:
+    return sum(int(line.split("changed=")[1].split()[0]) for line in said.splitlines() if "changed=" in line)
+
+
+def test_the_door_is_opened_kept_limited_and_taken_away(
+    playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    resources = playbook.standin.cloud.resources
+    code, said = playbook("--check", front_door_routes=ROUTES)
+    assert code == 0, said
+    assert changed(said) == 1
+    assert ADDRESS not in resources
+    playbook.google.silent.set()
+    code, said = playbook(front_door_routes=ROUTES, front_door_timeout=1)
+    assert code != 0
+    assert "waiting for the front door's address" in said
+    assert "no address after 1 s" in said
+    playbook.google.silent.clear()
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code == 0, said
+    assert asyncio.run(doors(planes["west"])) == ["front-door"]
+    playbook.standin.cloud.log.clear()
+    code, said = playbook(front_door_routes=ROUTES)
+    assert (code, changed(said)) == (0, 0), said
+    assert playbook.standin.cloud.log == []  # the door itself says on which address it stands
+
+    # One cluster goes, the door stays; it goes with its config cluster, and the address only when told so.
+    code, said = playbook("--limit", "north", tasks_from="absent", front_door_routes=ROUTES)
+    assert (code, changed(said)) == (0, 0), said
+    assert asyncio.run(doors(planes["west"])) == ["front-door"]
+    code, said = playbook(tasks_from="absent", front_door_routes=ROUTES)
+    assert code == 0, said
+    assert asyncio.run(doors(planes["west"])) == []
+    assert ADDRESS in resources
+    code, said = playbook(tasks_from="absent", front_door_release_address=True)
+    assert code == 0, said
+    assert ADDRESS not in resources
+    code, said = playbook(tasks_from="absent", front_door_release_address=True)
+    assert (code, changed(said)) == (0, 0), said
+
+
+def test_nothing_is_reserved_for_a_door_that_cannot_be(playbook: Playbook) -> None:
+    for routes, words in (
+        ([{"service": "nobody.shop"}], "not in north, west"),
+        ([{"service": "web.shop", "port": 81}], "has no port 81"),
+        ([{"service": "web.shop", "clusters": ["wst"]}, {"service": "web", "path": "/x"}], "2 problems"),
+    ):
+        code, said = playbook(front_door_routes=routes)
+        assert code != 0
+        assert words in said
+        assert ADDRESS not in playbook.standin.cloud.resources
+
+
+def test_an_address_that_serves_something_else_is_refused(playbook: Playbook) -> None:
+    resources = playbook.standin.cloud.resources
+    for field, words in (
+        ({"users": ["https://www.googleapis.com/compute/v1/projects/p/global/forwardingRules/blog"]}, "in use by blog"),
+        ({"addressType": "INTERNAL"}, "an internal address"),
+    ):
+        resources[ADDRESS] = {"name": "shop", "address": "203.0.113.7", "addressType": "EXTERNAL", **field}
+        code, said = playbook(front_door_routes=ROUTES)
+        assert code != 0
+        assert words in said
+        assert "set front_door_address to another name" in said
+
+
+def test_https_without_a_reserved_address_is_refused(playbook: Playbook) -> None:
+    code, said = playbook(front_door_routes=ROUTES, front_door_certificates=["shop"], front_door_address="")
+    assert code != 0
+    assert "front_door_certificates needs front_door_address" in said
+
+
+def test_a_config_cluster_that_is_gone_has_no_door_left(playbook: Playbook) -> None:
+    for host in playbook.hosts.values():
+        for name in ("cluster_api_url", "cluster_api_token", "cluster_api_ca"):
+            del host[name]
+    code, said = playbook(tasks_from="absent", front_door_address="")
+    assert (code, changed(said)) == (0, 0), said
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code != 0
+    assert "Google has no such cluster" in said

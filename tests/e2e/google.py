@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A stand-in for Google in a process of its own, before clusters of this machine, and inventories/gke over it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+import urllib.request
+
+import yaml
+
+from .local_fleet import ROOT, STATE, Fleet
+
+PROJECT = "shop-prod"
+CLUSTERS_OF = os.environ.get("MESH_FLEET_GCP", "gcp")
+"""The fleet of this machine behind Google's clusters. Another name lets two runs go side by side."""
+MESH = f"{CLUSTERS_OF}mesh"
+"""Name of the fleet in Google Cloud."""
+BEHIND = {"west": "west", "north": "east"}
+"""The cluster of this machine behind each of Google's."""
+ADDRESS = "front-door-ip"
+TRAFFIC = {
+    "mesh_exports": [{"service": "sample-producer.istio-apps", "to": "all"}],
+    "front_door_address": ADDRESS,
+    "front_door_routes": [
+        {"service": "sample-caller.istio-apps", "clusters": ["west"], "health": "/actuator/health/readiness"},
+        {"host": "api.example", "path": "/producer", "service": "sample-producer.istio-apps", "clusters": ["north"]},
+    ],
+}
+CLUSTERSET = "http://sample-producer.istio-apps.svc.clusterset.local:8080/"
+"""The exported service by its name in the set of clusters."""
+ASKS = {"get", "list", "aggregatedList", "batchGet", "getIamPolicy"}
+"""Methods of Google's that change nothing; the last is a POST."""
+CALL = """
+import json, sys, urllib.request
+try:
+    print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+except OSError as error:
+    print(json.dumps({"problem": str(error)}))
+"""
+
+
+class Google:
+    """A stand-in before the clusters of ``fleet``.
+
+    Args:
+        fleet: the clusters of this machine.
+        folder: where the stand-in's files go, and ``controllers.log``.
+    """
+
+    def __init__(self, fleet: Fleet, folder: pathlib.Path) -> None:
+        shutil.rmtree(STATE / MESH, ignore_errors=True)
+        self.fleet, self.folder = fleet, folder
+        kubeconfigs = {name: str(fleet.state / "kubeconfigs" / f"{real}.yaml") for name, real in BEHIND.items()}
+        (folder / "clusters.json").write_text(json.dumps(kubeconfigs))
+        arguments = ["--directory", str(folder), "--clusters", str(folder / "clusters.json"), "--duration", "0.5"]
+        with (folder / "controllers.log").open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.gcp.standin", *arguments],
+                cwd=ROOT,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.process.stdout is not None
+        self.environment: dict[str, str] = json.loads(self.process.stdout.readline())
+        # Google's hosts by the proxy, the clusters without: Python knows no ranges here.
+        own = [fleet.address(real) for real in BEHIND.values()]
+        self.environment["NO_PROXY"] = ",".join([self.environment["NO_PROXY"], *own])
+        self.machine = self._machine()
+
+    def _machine(self) -> pathlib.Path:
+        """What holds for clusters of this machine alone: images, small requests, short waits."""
+        values = self.folder / "machine" / "group_vars" / "mesh_clusters"
+        values.mkdir(parents=True)
+        shutil.copy(ROOT / "inventories/local/group_vars/mesh_clusters/machine.yml", values)
+        sample = {"apps_sample_image": "{{ __local_artifacts.sample_image }}", "gke_cluster_interval": 0.2}
+        (values / "sample.yml").write_text(yaml.safe_dump(sample))
+        path = self.folder / "machine" / "machine.yml"
+        path.write_text("mesh_clusters: {}\n")
+        return path
+
+    # -- what Google has -----------------------------------------------------------------------
+
+    def ask(self, what: str, method: str = "GET") -> t.Any:
+        request = urllib.request.Request(
+            f"{self.environment['MESH_FLEET_GOOGLE_ENDPOINT']}/standin/{what}", method=method
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def asked(self) -> list[str]:
+        """Methods by which Google was asked since the log was emptied. None of them may change anything."""
+        methods = [entry["method"] for entry in self.ask("log")]
+        assert {method.rpartition(".")[2] for method in methods} <= ASKS, methods
+        return methods
+
+    def resources(self, part: str) -> dict[str, dict[str, t.Any]]:
+        """By name, those whose key holds ``part``."""
+        found = {k: v for k, v in self.ask("resources").items() if part in k}
+        return {k.rpartition("/")[2]: v for k, v in found.items()}
+
+    def clusters(self) -> dict[str, dict[str, t.Any]]:
+        found = {k: v for k, v in self.ask("resources").items() if k.startswith("container/") and "/clusters/" in k}
+        return {v["name"]: v for k, v in found.items() if "/nodePools/" not in k}
+
+    def memberships(self) -> set[str]:
+        return set(self.resources("/memberships/"))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        shutil.rmtree(STATE / MESH, ignore_errors=True)
+
+    # -- what we do ----------------------------------------------------------------------------
+
+    def play(self, playbook: str, *arguments: str, good: bool = True) -> str:
+        """Run a playbook on inventories/gke; what it said."""
+        inventories = ["-i", "inventories/gke", "-i", str(self.machine)]
+        foreign = ("GCP_", "GOOGLE_", "K8S_AUTH_", "KUBECONFIG")
+        done = subprocess.run(
+            ["ansible-playbook", *inventories, "-e", f"fleet_name={MESH}", f"playbooks/{playbook}.yml", *arguments],
+            cwd=ROOT,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith(foreign)},
+                **self.environment,
+                "GCP_PROJECT": PROJECT,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        said = done.stdout + done.stderr
+        assert (done.returncode == 0) is good, said + (self.folder / "controllers.log").read_text()
+        assert self.environment["GCP_ACCESS_TOKEN"] not in said
+        assert "Traceback" not in said
+        return said
+
+    # -- what is in the clusters ---------------------------------------------------------------
+
+    def objects(self, cluster: str, kinds: str, *arguments: str) -> list[dict[str, t.Any]]:
+        """Objects of these kinds in the real cluster behind Google's ``cluster``."""
+        said = self.fleet.kubectl(BEHIND[cluster], "get", kinds, *arguments, "-o", "json")
+        found = json.loads(said)
+        return list(found["items"]) if found["kind"] == "List" else [found]
+
+    def call(self, cluster: str, url: str) -> dict[str, t.Any]:
+        """What a pod of the sample in Google's ``cluster`` gets from ``url``."""
+        role = "caller" if cluster == "west" else "producer"
+        command = ["exec", f"deployment/sample-{role}-v1", "-c", f"sample-{role}", "--", "python3", "-c", CALL, url]
+        found: dict[str, t.Any] = json.loads(self.fleet.kubectl(BEHIND[cluster], "-n", "istio-apps", *command))
+        return found

@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Compute Engine adds to a new resource, and what it asks of one beyond the schema."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from .cloud import Cloud
+from .errors import Refused
+
+__all__ = ["check", "fill", "link", "user_of"]
+
+Json = dict[str, t.Any]
+_ANY_SOURCE = ("sourceRanges", "sourceTags", "sourceServiceAccounts")
+_ALL = "ALL_SUBNETWORKS_ALL_IP_RANGES"
+
+
+def link(tail: str) -> str:
+    """A resource's address."""
+    return f"https://www.googleapis.com/compute/v1/{tail}"
+
+
+def _invalid(field: str, value: t.Any, more: str = "") -> Refused:
+    return Refused(400, f"Invalid value for field 'resource.{field}': '{value}'. {more}".strip())
+
+
+# -- what is added -----------------------------------------------------------------------------
+
+
+def fill(cloud: Cloud, collection: str, item: Json) -> None:
+    """Add what Google sets where the caller said nothing."""
+    if collection == "networks":
+        item.setdefault("autoCreateSubnetworks", False)
+        item.setdefault("mtu", 1460)
+        item.setdefault("networkFirewallPolicyEnforcementOrder", "AFTER_CLASSIC_FIREWALL")
+        item.setdefault("routingConfig", {}).setdefault("routingMode", "REGIONAL")
+        item["selfLinkWithId"] = item["selfLink"].rpartition("/")[0] + "/" + item["id"]
+    elif collection == "subnetworks":
+        first = ipaddress.IPv4Network(item["ipCidrRange"]).network_address
+        item |= {"gatewayAddress": str(first + 1), "fingerprint": f"{next(cloud.count):08x}"}
+        item.setdefault("purpose", "PRIVATE")
+        item.setdefault("stackType", "IPV4_ONLY")
+        item.setdefault("privateIpGoogleAccess", False)
+        item.setdefault("privateIpv6GoogleAccess", "DISABLE_GOOGLE_ACCESS")
+        item.setdefault("allowSubnetCidrRoutesOverlap", False)
+    elif collection == "firewalls":
+        item.setdefault("direction", "INGRESS")
+        item.setdefault("priority", 1000)
+        item.setdefault("disabled", False)
+        item.setdefault("logConfig", {"enable": False})
+        if item["direction"] == "INGRESS" and not any(item.get(name) for name in _ANY_SOURCE):
+            item["sourceRanges"] = ["0.0.0.0/0"]
+    elif collection == "routers":
+        item.setdefault("encryptedInterconnectRouter", False)
+        for nat in item.get("nats") or []:
+            nat.setdefault("type", "PUBLIC")
+            nat.setdefault("autoNetworkTier", "PREMIUM")
+            nat.setdefault("endpointTypes", ["ENDPOINT_TYPE_VM"])
+            nat.setdefault("enableEndpointIndependentMapping", False)
+            nat.setdefault("enableDynamicPortAllocation", False)
+    elif collection == "globalAddresses":
+        item |= {"status": "RESERVED", "networkTier": "PREMIUM"}
+        item.setdefault("addressType", "EXTERNAL")
+        item.setdefault("ipVersion", "IPV4")
+    if collection in ("addresses", "globalAddresses"):
+        item["status"] = "RESERVED"
+        item.setdefault("address", str(ipaddress.IPv4Address("198.51.100.0") + next(cloud.count) % 250))
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+def check(cloud: Cloud, collection: str, project: str, item: Json, key: str) -> None:
+    """References and ranges; the network becomes its address."""
+    network = item.get("network")
+    if collection in ("subnetworks", "routers") and not network:
+        raise Refused(400, "Required field 'resource.network' not specified", reason="required")
+    if collection == "firewalls":
+        network = network or "global/networks/default"
+        if bool(item.get("allowed")) == bool(item.get("denied")):
+            raise Refused(400, "Exactly one of 'resource.allowed' and 'resource.denied' must be specified")
+    if network:
+        _check_network(cloud, project, item, str(network))
+    if collection == "subnetworks":
+        _check_ranges(cloud, project, item, key)
+    if collection == "routers":
+        _check_nat(cloud, project, item, key)
+
+
+def _check_network(cloud: Cloud, project: str, item: Json, text: str) -> None:
+    short = text.rsplit("/", 1)[-1]
+    if "/" not in text:
+        raise _invalid("network", text, "The URL is malformed.")
+    target = f"projects/{project}/global/networks/{short}"
+    if f"compute/{target}" not in cloud.resources and short != "default":
+        if cloud.working(link(target)):
+            raise Refused(400, f"The resource '{target}' is not ready", reason="resourceNotReady")
+        raise Refused(404, f"The resource '{target}' was not found")
+    item["network"] = link(target)
+
+
+def _check_ranges(cloud: Cloud, project: str, item: Json, key: str) -> None:
+    if not item.get("ipCidrRange"):
+        raise Refused(400, "Required field 'resource.ipCidrRange' not specified", reason="required")
+    mine = [(where, _network(where, text)) for where, text in _ranges(item)]
+    names = [r.get("rangeName") for r in item.get("secondaryIpRanges") or []]
+    if len(set(names)) != len(names):
+        raise _invalid("secondaryIpRanges", names, "Range names must be unique.")
+    for index, (where, net) in enumerate(mine):
+        if any(net.overlaps(other) for _w, other in mine[:index]):
+            raise _invalid(where, net, "IP ranges of one subnetwork must not overlap.")
+    for other, found in cloud.under(f"compute/projects/{project}/regions/*/subnetworks/*"):
+        if other == key or found.get("network") != item.get("network"):
+            continue
+        for _where, text in _ranges(found):
+            for where, net in mine:
+                if net.overlaps(ipaddress.IPv4Network(text)):
+                    region = str(found.get("region")).rsplit("/", 1)[-1]
+                    raise _invalid(
+                        where.partition("[")[0],
+                        net,
+                        f"Invalid IPCidrRange: {net} conflicts with existing subnetwork '{found['name']}' in region "
+                        f"'{region}'.",
+                    )
+
+
+def _ranges(item: Json) -> list[tuple[str, str]]:
+    second = enumerate(item.get("secondaryIpRanges") or [])
+    return [
+        ("ipCidrRange", item["ipCidrRange"]),
+        *((f"secondaryIpRanges[{i}].ipCidrRange", str(r.get("ipCidrRange"))) for i, r in second),
+    ]
+
+
+def _network(where: str, text: str) -> ipaddress.IPv4Network:
+    try:
+        found = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise _invalid(where, text, "Must be a CIDR address range with no host bits set.") from None
+    if not 4 <= found.prefixlen <= 29:
+        raise _invalid(where, text, "The prefix length must be between 4 and 29.")
+    return found
+
+
+def _check_nat(cloud: Cloud, project: str, item: Json, key: str) -> None:
+    def everything(router: Json) -> bool:
+        return any(nat.get("sourceSubnetworkIpRangesToNat") == _ALL for nat in router.get("nats") or [])
+
+    region = key.split("/")[4]
+    for nat in item.get("nats") or []:
+        for field in ("name", "sourceSubnetworkIpRangesToNat"):
+            if not nat.get(field):
+                raise Refused(400, f"Required field 'resource.nats[0].{field}' not specified", reason="required")
+    for other, found in cloud.under(f"compute/projects/{project}/regions/{region}/routers/*"):
+        if other != key and found["network"] == item["network"] and everything(found) and everything(item):
+            raise _invalid(
+                "nats[0].sourceSubnetworkIpRangesToNat",
+                _ALL,
+                f"Router '{found['name']}' in the same network and region has a NAT for all subnetworks already.",
+            )
+
+
+# -- what is in use ----------------------------------------------------------------------------
+
+
+def user_of(cloud: Cloud, collection: str, key: str, found: Json) -> str:
+    """The first resource that needs this one; "" for none."""
+    project = key.split("/")[2]
+    for other, item in sorted(cloud.resources.items()):
+        if other.startswith(f"container/projects/{project}/") and "/clusters/" in other:
+            config = item.get("networkConfig") or {}
+            used = str(config.get({"networks": "network", "subnetworks": "subnetwork"}.get(collection, "")) or "")
+            if used and key == f"compute/{used}":
+                return other.partition("/")[2]
+        elif collection == "networks" and other.startswith("compute/") and item.get("network") == found["selfLink"]:
+            return other.partition("/")[2]
+    return ""
+
+
+def range_user_of(cloud: Cloud, key: str, name: str) -> str:
+    """The cluster that has its pods or services in the secondary range ``name`` of the subnet ``key``."""
+    for other, item in sorted(cloud.resources.items()):
+        policy = item.get("ipAllocationPolicy") or {}
+        names = (policy.get("clusterSecondaryRangeName"), policy.get("servicesSecondaryRangeName"))
+        if name in names and key == f"compute/{(item.get('networkConfig') or {}).get('subnetwork')}":
+            return other.partition("/")[2]
+    return ""

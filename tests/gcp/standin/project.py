@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A project's side of the stand-in: who it is, its IAM policy, its APIs."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+from .cloud import Cloud, Fault
+from .errors import Refused
+
+__all__ = ["HANDLERS", "project_get_v3"]
+
+Json = dict[str, t.Any]
+
+
+def project_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    name = path.get("projectId") or path.get("projectsId") or ""
+    number = cloud.number(name)
+    return {"projectId": cloud.project_id(name), "projectNumber": number, "lifecycleState": "ACTIVE", "name": name}
+
+
+def project_get_v3(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    name = path["projectsId"]
+    return {"name": f"projects/{cloud.number(name)}", "projectId": cloud.project_id(name), "state": "ACTIVE"}
+
+
+def _policy(cloud: Cloud, path: Json) -> tuple[str, Json]:
+    name = str(path.get("resource") or path.get("projectsId"))
+    return name, cloud.policies.setdefault(name, {"version": 1, "etag": "BwAAAAAAAAA=", "bindings": []})
+
+
+def policy_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return copy.deepcopy(_policy(cloud, path)[1])
+
+
+def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    name, old = _policy(cloud, path)
+    new = copy.deepcopy(body.get("policy") or {})
+    if new.get("etag") not in (None, old["etag"]):
+        raise Refused(409, "There were concurrent policy changes.", word="ABORTED")
+    for binding in new.get("bindings") or []:
+        for member in binding.get("members") or []:
+            email = member.removeprefix("serviceAccount:")
+            if _account(email) in _AGENTS and f"iam/agents/{email}" not in cloud.resources:
+                raise Refused(400, f"Service account {email} does not exist.")
+    new["etag"] = f"Bw{next(cloud.count):08d}="
+    cloud.policies[name] = new
+    return copy.deepcopy(new)
+
+
+_AGENTS: dict[str, str] = {
+    "gcp-sa-gkehub": "gkehub.googleapis.com",
+    "gcp-sa-servicemesh": "mesh.googleapis.com",
+    "gcp-sa-mcsd": "multiclusterservicediscovery.googleapis.com",
+    "gcp-sa-multiclusteringress": "multiclusteringress.googleapis.com",
+}
+"""Google's own accounts: IAM knows each when its service has been used in the project, or it was asked for."""
+
+
+def _account(email: str) -> str:
+    return email.partition("@")[2].removesuffix(".iam.gserviceaccount.com")
+
+
+def identity(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    account = next((name for name, api in _AGENTS.items() if api == path["servicesId"]), "")
+    if not account:
+        raise Refused(400, f"Service {path['servicesId']} has no service identity.")
+    email = f"service-{cloud.number(path['v1beta1Id1'])}@{account}.iam.gserviceaccount.com"
+
+    def done() -> None:
+        if fault is None:
+            cloud.resources[f"iam/agents/{email}"] = {"email": email}
+
+    name = f"operations/finished.{next(cloud.count):013d}"
+    return cloud.begin(f"serviceusage/{name}", {"name": name, "response": {"email": email}}, done, fault)
+
+
+def _api(cloud: Cloud, path: Json, name: str) -> Json:
+    off = name in cloud.disabled
+    project = cloud.number(path["v1Id1"] if "v1Id1" in path else path["projectsId"])
+    return {
+        "name": f"projects/{project}/services/{name}",
+        "parent": f"projects/{project}",
+        "config": {"name": name},
+        "state": "DISABLED" if off else "ENABLED",
+    }
+
+
+def api_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return _api(cloud, path, path["servicesId"])
+
+
+def api_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    wanted = {"state:ENABLED": True, "state:DISABLED": False, None: None}[params.get("filter")]
+    names = sorted({*_APIS, *cloud.disabled})
+    found = [_api(cloud, path, n) for n in names if wanted is None or (n not in cloud.disabled) == wanted]
+    page, more = cloud.paged(found, params)
+    return {"services": page, **more}
+
+
+def api_batch_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return {"services": [_api(cloud, path, n.rsplit("/", 1)[-1]) for n in params.get("names") or []]}
+
+
+def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> Json:
+    name = f"operations/acf.{next(cloud.count):013d}"
+
+    def done() -> None:
+        if fault is None:
+            cloud.disabled -= set(names)
+
+    return cloud.begin(f"serviceusage/{name}", {"name": name, "response": {}}, done, fault)
+
+
+def api_enable(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return _enable(cloud, path, [path["servicesId"]], fault)
+
+
+def api_batch_enable(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return _enable(cloud, path, list(body.get("serviceIds") or []), fault)
+
+
+def api_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    found = cloud.operations.get(f"serviceusage/operations/{path['operationsId']}")
+    if found is None:
+        raise Refused(404, "operation not found")
+    return cloud.see(found)
+
+
+_APIS = (
+    "cloudresourcemanager.googleapis.com",
+    "compute.googleapis.com",
+    "container.googleapis.com",
+    "gkehub.googleapis.com",
+    "iam.googleapis.com",
+    "mesh.googleapis.com",
+    "multiclusteringress.googleapis.com",
+    "multiclusterservicediscovery.googleapis.com",
+    "trafficdirector.googleapis.com",
+)
+
+HANDLERS: dict[str, t.Callable[..., Json]] = {
+    "cloudresourcemanager.projects.get": project_get,
+    "cloudresourcemanager.projects.getIamPolicy": policy_get,
+    "cloudresourcemanager.projects.setIamPolicy": policy_set,
+    "serviceusage.services.get": api_get,
+    "serviceusage.services.list": api_list,
+    "serviceusage.services.batchGet": api_batch_get,
+    "serviceusage.services.enable": api_enable,
+    "serviceusage.services.batchEnable": api_batch_enable,
+    "serviceusage.services.generateServiceIdentity": identity,
+    "serviceusage.operations.get": api_operation,
+}

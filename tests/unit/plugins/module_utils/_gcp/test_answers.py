@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Operations of all services, and when to ask again."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.answers import (
+    check_operation,
+    describe,
+    is_done,
+    retry_after,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.problems import GoogleError
+
+
+def test_an_operation_is_over_in_the_words_of_each_service() -> None:
+    assert is_done({"done": True})
+    assert is_done({"status": "DONE"})
+    assert is_done({"status": "ABORTED"})
+    assert not is_done({"status": "RUNNING"})
+    assert not is_done({})
+    hub = {"name": "operations/1", "metadata": {"verb": "create"}}
+    assert describe(hub) == "operation operations/1 create RUNNING"
+
+
+def test_every_error_of_an_operation_is_told() -> None:
+    errors = {"errors": [{"code": "A", "message": "no quota"}, {"code": "B", "message": "no room"}]}
+    with pytest.raises(GoogleError) as caught:
+        check_operation({"name": "o", "status": "DONE", "error": errors})
+    assert caught.value.seen.startswith("no quota; no room (")
+    with pytest.raises(GoogleError, match="Google could not do it"):
+        check_operation({"name": "o", "status": "ABORTED"})
+    check_operation({"name": "o", "status": "DONE"})
+
+
+def test_when_to_ask_again_is_a_number_or_a_time() -> None:
+    assert retry_after("1.5") == 1.5
+    assert retry_after(None) == retry_after("soon") == retry_after("-3") == 0.0
+    assert 5 < retry_after(email.utils.formatdate(time.time() + 10)) <= 10
