@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 import typing as t
+import urllib.request
 
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir, state_dir
 
@@ -143,6 +144,8 @@ class Fleet:
             self.kubectl(
                 cluster, "wait", "--for=jsonpath={.status.loadBalancer.ingress}", "service/web", "--timeout=60s"
             )
+            # Ready reaches the Service's endpoints, and these reach kube-proxy, a moment later; until then it refuses.
+            until_equal(lambda c=cluster: fetch(self.balancer_address(c)), cluster, f"{cluster}'s load balancer", 60)
 
     def pod_address(self, cluster: str) -> str:
         return self.kubectl(cluster, "get", "pod", "web", "-o", "jsonpath={.status.podIP}") + ":8080"
@@ -181,6 +184,28 @@ def running(pid: int) -> bool:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def fetch(address: str) -> str:
+    """What a web server says to this machine, or why it says nothing."""
+    try:
+        with urllib.request.urlopen(f"http://{address}", timeout=10) as answer:
+            return str(answer.read().decode())
+    except OSError as error:
+        return f"no: {error}"
+
+
+def until_equal(seen: t.Callable[[], object], wanted: object, what: str, timeout: float = 120) -> None:
+    last: list[object] = []
+
+    def equal() -> bool:
+        last[:] = [seen()]
+        return last == [wanted]
+
+    try:
+        until(equal, f"{what} to be {wanted!r}", timeout)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; last seen: {last[0]!r}") from None
 
 
 def until(condition: t.Callable[[], bool], what: str, timeout: float = 120) -> None:

@@ -13,12 +13,11 @@ import socket
 import stat
 import subprocess
 import typing as t
-import urllib.request
 
 import pytest
 import yaml
 
-from .local_fleet import Fleet, changed, until
+from .local_fleet import Fleet, changed, fetch, until, until_equal
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +73,7 @@ def test_pods_of_a_flat_network_reach_each_other(fleet: Fleet) -> None:
 def test_a_load_balancer_answers_from_everywhere(fleet: Fleet) -> None:
     assert fleet.call("west", fleet.balancer_address("east"))[0] == "east"
     assert fleet.call("east", fleet.balancer_address("west"))[0] == "west"
-    with urllib.request.urlopen(f"http://{fleet.balancer_address('west')}", timeout=10) as answer:
-        assert answer.read() == b"west"
+    assert fetch(fleet.balancer_address("west")) == "west"
 
 
 def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
@@ -97,7 +95,7 @@ def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
     assert fleet.call("west", fleet.pod_address("east"))[0] == "east"
     # The pod has another address now; kube-proxy follows within moments.
     balancer = fleet.balancer_address("west")
-    until(lambda: fleet.call("east", balancer)[0] == "west", "west's load balancer to answer", 30)
+    until_equal(lambda: fleet.call("east", balancer)[0], "west", "west's load balancer", 60)
 
 
 def test_separate_networks_refuse_pods_at_once_and_serve_load_balancers(fleet: Fleet) -> None:
