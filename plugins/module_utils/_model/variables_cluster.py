@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Variables ``cluster_*``: a cluster, wherever it comes from."""
+
+from __future__ import annotations
+
+from .variable import CLUSTER, PROVIDERS, Variable
+
+__all__ = ["CLUSTERS"]
+
+_OWN = ("kubeconfig", "gke")
+
+CLUSTERS = (
+    Variable(
+        "cluster_provider",
+        CLUSTER,
+        "Where the cluster comes from: `kind` (made on this machine), `gke` (made in Google Cloud), "
+        "`kubeconfig` (it exists already).",
+        default="kind",
+        choices=PROVIDERS,
+    ),
+    Variable(
+        "cluster_region",
+        CLUSTER,
+        "Region, for locality: `us-west1`. Needed for every cluster.",
+        form="locality",
+    ),
+    Variable(
+        "cluster_zone",
+        CLUSTER,
+        "Zone within the region: `us-west1-a`. On GKE, a cluster without one is regional.",
+        form="locality",
+    ),
+    Variable(
+        "cluster_pod_cidr",
+        CLUSTER,
+        "IPv4 range of the pods. Tell it for existing clusters too, so that overlaps are found.",
+        default_text="kind: a /16 of `fleet_pod_range`; else unknown",
+        form="cidr",
+    ),
+    Variable(
+        "cluster_service_cidr",
+        CLUSTER,
+        "IPv4 range of the services. Tell it for existing clusters too.",
+        default_text="kind: a /16 of `fleet_service_range`; else unknown",
+        form="cidr",
+    ),
+    Variable(
+        "cluster_kubeconfig",
+        CLUSTER,
+        "Kubeconfig file on the controller that leads to the cluster.",
+        form="path",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_context",
+        CLUSTER,
+        "Context of that kubeconfig.",
+        default_text="its current context",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_api_url",
+        CLUSTER,
+        "Address of the API server, `https://host[:port]`, instead of a kubeconfig; "
+        "needs `cluster_api_token` and `cluster_api_ca`.",
+        form="https",
+        providers=_OWN,
+    ),
+    Variable("cluster_api_token", CLUSTER, "Bearer token for `cluster_api_url`.", providers=_OWN, secret=True),
+    Variable(
+        "cluster_api_ca",
+        CLUSTER,
+        "CA certificate (PEM text) of `cluster_api_url`.",
+        form="pem",
+        providers=_OWN,
+    ),
+    Variable(
+        "cluster_peer_endpoint",
+        CLUSTER,
+        "Address of the API server for the other clusters' istiods, `https://host[:port]`; never loopback.",
+        default_text="that of the cluster's own connection",
+        form="https",
+    ),
+    Variable(
+        "cluster_egress",
+        CLUSTER,
+        "IPv4 ranges from which its pods come to addresses outside their network. GKE clusters with authorized "
+        "networks that it watches let them through; `[]` for nothing to add.",
+        default_text="the Cloud NAT of private nodes that we make; a cluster elsewhere must tell where that is needed",
+        type="list",
+        form="cidrs",
+    ),
+    Variable(
+        "cluster_labels",
+        CLUSTER,
+        "Labels that select clusters in policies.",
+        type="dict",
+        default={},
+        form="labels",
+    ),
+)
