@@ -30,7 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "collections"))
 
 # The path has to be set first.
-from ansible_collections.mesh.fleet.plugins.module_utils._local import node_image, registry_build
+from ansible_collections.mesh.fleet.plugins.module_utils._local import build_source, node_image, registry_build
 from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import keys_of
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates
@@ -71,9 +71,8 @@ async def prepare(work: pathlib.Path) -> dict[str, str]:
     role = ROOT / "roles" / "artifacts"
     held = yaml.safe_load((role / "vars" / "main.yml").read_text())
     versions = {k: str(v) for k, v in held["__artifacts_versions"].items()}
-    build = registry_build.RegistryBuild(
-        role / "files", versions, held["__artifacts_checksums"], cache / "downloads", engine
-    )
+    recipe = build_source.Recipe(role / "files", versions, held["__artifacts_checksums"])
+    build = registry_build.RegistryBuild(recipe, engine, cache / "downloads")
     steps = build.steps({"tools", "charts", "node"})
     keys = keys_of(steps)
     store = {s.name: cache / "store" / f"{s.name}-{keys[s.name]}" for s in steps}

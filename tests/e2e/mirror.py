@@ -25,6 +25,7 @@ import urllib.request
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import Store, keys_of
+from ansible_collections.mesh.fleet.plugins.module_utils._local.build_source import Recipe
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.node_image import build_image
 from ansible_collections.mesh.fleet.plugins.module_utils._local.registry_build import RegistryBuild
@@ -107,9 +108,8 @@ class Mirror:
         self.versions: dict[str, str] = {k: str(v) for k, v in variables["__artifacts_versions"].items()}
         self.checksums: dict[str, str] = variables["__artifacts_checksums"]
         self.engine = asyncio.run(Engine.detect("podman", CACHE))
-        self.build = RegistryBuild(
-            ROOT / "roles/artifacts/files", self.versions, self.checksums, CACHE / "downloads", self.engine
-        )
+        recipe = Recipe(ROOT / "roles/artifacts/files", self.versions, self.checksums)
+        self.build = RegistryBuild(recipe, self.engine, CACHE / "downloads")
         self.files = Files(folder / "files")
         self.registry = Registry(folder / "registry")
 

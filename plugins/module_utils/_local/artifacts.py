@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import FleetError
 from .build_graph import Outcome, Store, make
-from .build_source import BuildSource
+from .build_source import BuildSource, Recipe
 from .engine import Engine
 from .packages import ensure_programs
 from .registry_build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
@@ -89,14 +89,13 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
     if needs_node and not dry_run and (source == "registries" or wanted.engine == "podman" or bare):
         installed = await ensure_programs(programs, say)
     engine = await Engine.detect(wanted.engine, wanted.directory) if needs_node else None
+    recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
     build: BuildSource
     if source == "registries":
-        build = RegistryBuild(wanted.files, wanted.versions, wanted.checksums, wanted.directory / "downloads", engine)
+        build = RegistryBuild(recipe, engine, wanted.directory / "downloads")
     else:
         build = UpstreamBuild(
-            wanted.files,
-            wanted.versions,
-            wanted.checksums,
+            recipe,
             engine,
             downloads=wanted.downloads,
             charts=wanted.charts,

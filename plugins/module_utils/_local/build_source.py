@@ -5,42 +5,41 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import pathlib
 import typing as t
 
 from .build_graph import Step
 from .engine import Engine
 
-__all__ = ["BuildSource"]
+__all__ = ["BuildSource", "Recipe"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is made, whatever the source: folder ``files`` of the role, its versions, SHA-256 by file name."""
+
+    files: pathlib.Path
+    versions: t.Mapping[str, str]
+    checksums: t.Mapping[str, str]
 
 
 class BuildSource(abc.ABC):
     """Where artifacts come from, as steps that make them.
 
     Args:
-        files: folder ``files`` of the role.
-        versions: the role's versions.
-        checksums: SHA-256 by file name.
+        recipe: what is made.
         engine: holds the images; None when only programs and charts are wanted.
         hub: prefix of Istio's images.
         sample_image: a small image with Python.
     """
 
-    def __init__(
-        self,
-        files: pathlib.Path,
-        versions: t.Mapping[str, str],
-        checksums: t.Mapping[str, str],
-        engine: Engine | None,
-        *,
-        hub: str,
-        sample_image: str,
-    ) -> None:
-        self.files = files
-        self.versions = versions
-        self.checksums = checksums
+    def __init__(self, recipe: Recipe, engine: Engine | None, *, hub: str, sample_image: str) -> None:
+        self.files = recipe.files
+        self.versions = recipe.versions
+        self.checksums = recipe.checksums
         self.hub = hub
-        self.tag = versions["istio"]
+        self.tag = recipe.versions["istio"]
         self.sample_image = sample_image
         self._engine_or_none = engine
 

@@ -14,7 +14,7 @@ import typing as t
 import zipfile
 
 from .build_graph import Step, digest_of_files
-from .build_source import BuildSource
+from .build_source import BuildSource, Recipe
 from .debian_roots import DebianRoots
 from .engine import Engine
 from .go_programs import TOOLS, GoPrograms
@@ -43,19 +43,12 @@ class RegistryBuild(BuildSource):
         cache: folder for what is downloaded on the way.
     """
 
-    def __init__(
-        self,
-        files: pathlib.Path,
-        versions: t.Mapping[str, str],
-        checksums: t.Mapping[str, str],
-        cache: pathlib.Path,
-        engine: Engine | None,
-    ) -> None:
-        sample_image = f"{prefix}/base:{versions['base_debian']}"
-        super().__init__(files, versions, checksums, engine, hub=prefix, sample_image=sample_image)
-        self.wheels = Wheels(checksums, cache / "wheels")
-        self.go = GoPrograms(files / "go", versions, cache, self.wheels)
-        self.roots = DebianRoots(files, versions)
+    def __init__(self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path) -> None:
+        sample_image = f"{prefix}/base:{recipe.versions['base_debian']}"
+        super().__init__(recipe, engine, hub=prefix, sample_image=sample_image)
+        self.wheels = Wheels(recipe.checksums, cache / "wheels")
+        self.go = GoPrograms(recipe.files / "go", recipe.versions, cache, self.wheels)
+        self.roots = DebianRoots(recipe.files, recipe.versions)
 
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
         steps = [self.go.step(tool) for tool in TOOLS if "node" in wanted or tool.name in ("helm", "istio")]

@@ -17,7 +17,7 @@ from ansible.module_utils.urls import open_url
 
 from ..errors import FleetError
 from .build_graph import Step, digest_of_files
-from .build_source import BuildSource
+from .build_source import BuildSource, Recipe
 from .command import run
 from .downloads import fetch, published_sum, take
 from .engine import Engine
@@ -67,7 +67,7 @@ class UpstreamBuild(BuildSource):
     """The steps of source ``upstream``; see :class:`BuildSource`.
 
     Args:
-        checksums: a file without one is checked against the sum published beside it.
+        recipe: a file without a checksum there is checked against the sum published beside it.
         downloads: address of a mirror that holds every file under its plain name; "" for the makers' own.
         charts: address of Istio's chart repository, or a mirror of it.
         node_image: the kind node image to start from.
@@ -75,9 +75,7 @@ class UpstreamBuild(BuildSource):
 
     def __init__(
         self,
-        files: pathlib.Path,
-        versions: t.Mapping[str, str],
-        checksums: t.Mapping[str, str],
+        recipe: Recipe,
         engine: Engine | None,
         *,
         downloads: str,
@@ -86,7 +84,7 @@ class UpstreamBuild(BuildSource):
         node_image: str,
         sample_image: str,
     ) -> None:
-        super().__init__(files, versions, checksums, engine, hub=hub, sample_image=sample_image)
+        super().__init__(recipe, engine, hub=hub, sample_image=sample_image)
         self.downloads = downloads.rstrip("/")
         self.charts = charts
         self.node_base = node_image

@@ -19,6 +19,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import Store, make
+from ansible_collections.mesh.fleet.plugins.module_utils._local.build_source import Recipe
 from ansible_collections.mesh.fleet.plugins.module_utils._local.downloads import fetch, published_sum, take
 from ansible_collections.mesh.fleet.plugins.module_utils._local.upstream_build import UpstreamBuild, choose_source
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -126,9 +127,7 @@ def test_an_archive_of_another_layout_is_said(tmp_path: pathlib.Path) -> None:
 
 def kubectl_from(address: str, store: pathlib.Path, checksums: t.Mapping[str, str] | None = None) -> pathlib.Path:
     build = UpstreamBuild(
-        store,
-        VERSIONS,
-        checksums or {},
+        Recipe(store, VERSIONS, checksums or {}),
         None,
         downloads=address,
         charts="",
