@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 try:
     import google.auth
     from google.auth import compute_engine
+    from google.auth import credentials as auth_credentials
     from google.auth import exceptions as auth_errors
     from google.oauth2 import credentials as oauth2
     from google.oauth2 import service_account
@@ -65,6 +66,8 @@ class Settings:
     access_token: str = dataclasses.field(default="", repr=False)
     scopes: tuple[str, ...] = SCOPES
     endpoint: str = ""
+    told_by: str = ""
+    """The variable that holds the credential, for messages; "" where the library looks for one."""
 
     @classmethod
     def from_args(cls, args: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None = None) -> Settings:
@@ -107,7 +110,22 @@ class Settings:
             access_token=str(got["access_token"]),
             scopes=tuple(scopes) or SCOPES,
             endpoint=str(got["endpoint"]),
+            told_by=_told_by(kind, args, got),
         )
+
+
+_HELD_IN: t.Mapping[str, tuple[str, ...]] = {
+    "accesstoken": ("access_token",),
+    "serviceaccount": ("service_account_contents", "service_account_file"),
+}
+"""Options that hold the credential of a kind; the first one that is set wins."""
+
+
+def _told_by(kind: str, args: t.Mapping[str, t.Any], got: t.Mapping[str, t.Any]) -> str:
+    for option in _HELD_IN.get(kind, ()):
+        if got[option]:
+            return f"gke_{option}" if args.get(option) else _ENVIRONMENT[option]
+    return ""
 
 
 def make_credentials(settings: Settings) -> t.Any:
@@ -124,39 +142,95 @@ def make_credentials(settings: Settings) -> t.Any:
         return compute_engine.Credentials(settings.service_account_email or "default", scopes=list(settings.scopes))
     if kind == "serviceaccount":
         return _service_account(settings)
+    return _application(settings)
+
+
+def _application(settings: Settings) -> t.Any:
+    """Application default credentials: a user's, a key, a workload identity, an impersonation, or the machine's."""
+    named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "")
     try:
-        found, _project = google.auth.default(scopes=list(settings.scopes))
-    except (auth_errors.GoogleAuthError, OSError) as error:
+        # Scopes come afterwards: with them, the library would log workload identities in to look for a project.
+        found, _project = google.auth.default()
+        return auth_credentials.with_scopes_if_required(found, list(settings.scopes))
+    except (auth_errors.GoogleAuthError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # Its first words alone: the library hands on behind them what may hold a piece of a key.
+        words = error.args[0] if error.args and isinstance(error, auth_errors.GoogleAuthError) else type(error).__name__
+        said = " ".join(str(words).split())[:300]
+        if named and os.path.exists(named):
+            raise _none(
+                "the credentials for Google Cloud cannot be used",
+                "give the JSON as Google made it (a key, gcloud auth application-default login, or "
+                "gcloud iam workload-identity-pools create-cred-config), or unset GOOGLE_APPLICATION_CREDENTIALS",
+                f"GOOGLE_APPLICATION_CREDENTIALS: {named}: {said}",
+            ) from error
         raise _none(
             "no credentials for Google Cloud were found",
             "run `gcloud auth application-default login`, or set GCP_SERVICE_ACCOUNT_FILE or GCP_ACCESS_TOKEN",
-            " ".join(str(error).split())[:200],
+            said,
         ) from error
-    return found
 
 
 def _service_account(settings: Settings) -> t.Any:
-    where = settings.service_account_file or "the given content"
+    where = settings.told_by or "the given key"
+    if settings.service_account_file and not settings.service_account_contents:
+        where = f"{where}: {settings.service_account_file}"
     try:
         if settings.service_account_contents:
-            info = json.loads(settings.service_account_contents)
+            text = settings.service_account_contents
         elif settings.service_account_file:
             with open(settings.service_account_file, encoding="utf-8") as handle:
-                info = json.load(handle)
+                text = handle.read()
         else:
             raise _none(
                 "auth_kind is serviceaccount, but there is no key",
                 "set gke_service_account_file or GCP_SERVICE_ACCOUNT_FILE",
             )
-        return service_account.Credentials.from_service_account_info(info, scopes=list(settings.scopes))
     except OSError as error:
-        raise _none("the service account's key cannot be read", "name a key file that exists", str(error)) from error
-    except (ValueError, AttributeError, auth_errors.GoogleAuthError) as error:
-        # The library's own words may hold a piece of the key.
         raise _none(
-            "the service account's key cannot be used", "give the JSON key as Google made it", f"{where}"
+            "the service account's key cannot be read", "name a key file that exists", f"{where}: {error.strerror}"
         ) from error
+    except UnicodeDecodeError as error:
+        raise _unusable(f"{where} is not text") from error
+    info = _key_of(text, where)
+    try:
+        return service_account.Credentials.from_service_account_info(info, scopes=list(settings.scopes))
+    except (ValueError, TypeError, AttributeError, auth_errors.GoogleAuthError) as error:
+        # The library's own words may hold a piece of the key.
+        raise _unusable(f"{where}: its private_key is not a key in PEM") from error
 
 
-def _none(what: str, next_step: str, seen: str = "") -> FleetError:
-    return FleetError(what, seen=seen, next_step=next_step)
+_NEEDS = ("client_email", "private_key", "token_uri")
+
+
+def _key_of(text: str, where: str) -> dict[str, t.Any]:
+    """The key's JSON, when it is one of a service account."""
+    try:
+        info = json.loads(text)
+    except ValueError as error:
+        raise _unusable(f"{where} is not JSON") from error
+    if not isinstance(info, dict):
+        raise _unusable(f"{where} is JSON, but no object")
+    kind = str(info.get("type") or "")
+    if kind != "service_account" and kind:
+        raise _none(
+            "the service account's key cannot be used",
+            "name that file in GOOGLE_APPLICATION_CREDENTIALS, with gke_auth_kind: application; or give a key",
+            f"{where} holds credentials of type {kind[:60]}",
+            "they are good, but of another kind than a service account's key",
+        )
+    missing = [name for name in _NEEDS if not info.get(name)]
+    if missing:
+        raise _unusable(f"{where} has no {', '.join(missing)}")
+    return info
+
+
+def _unusable(seen: str) -> FleetError:
+    return _none(
+        "the service account's key cannot be used",
+        "give the JSON key as Google made it (gcloud iam service-accounts keys create)",
+        seen,
+    )
+
+
+def _none(what: str, next_step: str, seen: str = "", means: str = "") -> FleetError:
+    return FleetError(what, seen=seen, means=means, next_step=next_step)

@@ -10,7 +10,6 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = [
@@ -18,9 +17,9 @@ __all__ = [
     "LibraryMissing",
     "explain",
     "library_missing",
-    "login_failed",
     "no_answer",
     "part_missing",
+    "permission_in",
 ]
 
 _PERMISSION = re.compile(r"[\"'](?P<name>[a-z]+(?:\.[A-Za-z]+){2,})[\"']|\b(?P<bare>[a-z]+\.[A-Za-z]+\.[A-Za-z]+)\b")
@@ -109,7 +108,7 @@ def _verdict(
             "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again",
         )
     if status == 403:
-        permission = metadata.get("permission") or _permission(message) or _NEEDED.get(method, "")
+        permission = metadata.get("permission") or permission_in(message) or _NEEDED.get(method, "")
         return (
             f"permission {permission} is missing" if permission else "Google does not allow it",
             f"the account has no role in project {project} that allows {method}",
@@ -128,47 +127,10 @@ def _verdict(
     return "Google refuses the request", "", "mend what the answer names; then run again"
 
 
-def _permission(message: str) -> str:
+def permission_in(message: str) -> str:
     """The permission that a message names; "" for none. The name of an API looks like one."""
     names = (found["name"] or found["bare"] for found in _PERMISSION.finditer(message))
     return next((name for name in names if not name.endswith(".googleapis.com")), "")
-
-
-def login_failed(error: Exception, settings: Settings, cluster: str) -> FleetError:
-    """google-auth could not get or renew a token."""
-    if settings.auth_kind == "accesstoken":
-        return FleetError(
-            "the access token has expired or is not accepted",
-            cluster=cluster,
-            next_step="set a new GCP_ACCESS_TOKEN (gcloud auth print-access-token); then run again",
-        )
-    said = _said(error)
-    permission = _permission(said)
-    if permission.startswith("iam.serviceAccounts."):
-        return FleetError(
-            f"permission {permission} is missing",
-            cluster=cluster,
-            seen=said,
-            means="these credentials may not act as that service account",
-            next_step="grant roles/iam.serviceAccountTokenCreator on it; then run again",
-        )
-    return FleetError(
-        "Google gave no token",
-        cluster=cluster,
-        seen=said,
-        means=f"the credentials of kind {settings.auth_kind} are wrong, revoked or out of reach",
-        next_step="check them (gcloud auth application-default login, or a new service account key); then run again",
-    )
-
-
-def _said(error: Exception) -> str:
-    """The library's words, and those of Google's answer, which it hands on behind them."""
-    words = [str(error.args[0] if error.args else error)]
-    with contextlib.suppress(IndexError, ValueError, TypeError, AttributeError):
-        body = error.args[1] if isinstance(error.args[1], dict) else json.loads(error.args[1])
-        told = body.get("error")
-        words.append(str(told["message"] if isinstance(told, dict) else body.get("error_description") or ""))
-    return " ".join(": ".join(dict.fromkeys(word for word in words if word)).split())[:300]
 
 
 def no_answer(error: Exception, url: str, cluster: str, obj: str) -> FleetError:

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One login that any number of threads share: one of them gets a token, the others take it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import threading
+import typing as t
+
+from ..errors import FleetError
+from .credentials import Settings, make_credentials
+from .identity import account_of, renewed_by
+from .login_problems import handed_refused, login_failed, refused
+from .problems import GoogleError
+
+try:
+    import requests
+    from google.auth import exceptions as auth_errors
+    from google.auth.transport.requests import Request
+except ImportError:
+    # session.py says so to the user, before anything here is called.
+    pass
+
+__all__ = ["Login"]
+
+_TRIES = 3
+"""How often a lost connection to the token endpoint is made anew."""
+
+
+class Login:
+    """Credentials, and the token that is in use.
+
+    A token may end before its time: an administrator ends a session, a key is taken away. Whoever is refused
+    with one asks :meth:`renew` for another, and repeats what he asked once: it was not done.
+
+    Args:
+        settings: who we are.
+        timeout: seconds for one request to whoever gives tokens.
+    """
+
+    def __init__(self, settings: Settings, timeout: float) -> None:
+        self.settings = settings
+        self._credentials = make_credentials(settings)
+        self._turn = threading.Lock()
+        self._on_trial = ""
+        """A token that was got for a refused one, as long as nobody has accepted it."""
+        wire = requests.Session()
+        wire.mount("https://", requests.adapters.HTTPAdapter(max_retries=_TRIES))
+        self._ask = functools.partial(Request(wire), timeout=timeout)
+
+    @property
+    def account(self) -> str:
+        """Whose token it is, in words."""
+        return account_of(self._credentials, self.settings)
+
+    def token(self) -> str:
+        """A token that is good by the clock, got or renewed when there is none: secret."""
+        with self._turn, self._told(""):
+            if not self._credentials.valid:
+                self._credentials.refresh(self._ask)
+            return str(self._credentials.token)
+
+    def ends(self) -> datetime.datetime | None:
+        """When :meth:`token` ends, in UTC; None where that is not known (a given access token)."""
+        expiry: datetime.datetime | None = self._credentials.expiry
+        return expiry.replace(tzinfo=datetime.UTC) if expiry else None
+
+    def sign(self, method: str, url: str, headers: dict[str, str], cluster: str) -> str:
+        """Put into ``headers`` what Google asks for of a request; the token that it goes with."""
+        with self._turn, self._told(cluster):
+            self._credentials.before_request(self._ask, method, url, headers)
+            return str(self._credentials.token)
+
+    def accepted(self, token: str) -> None:
+        """Somebody took this token."""
+        if token == self._on_trial:
+            self._on_trial = ""
+
+    def renew(self, token: str, cluster: str) -> bool:
+        """After a refusal: whether there is another token than this one. Whoever is first gets it for all."""
+        if self.settings.auth_kind == "accesstoken":
+            return False
+        with self._turn, self._told(cluster):
+            if self._credentials.token == token:
+                if token == self._on_trial:
+                    return False  # it is new already, and nobody took it yet
+                self._credentials.refresh(self._ask)
+                self._on_trial = str(self._credentials.token)
+            return bool(self._credentials.token != token)
+
+    def refusal(self, seen: str, cluster: str, obj: str) -> GoogleError:
+        """What to say when there is no better token."""
+        if self.settings.auth_kind == "accesstoken":
+            return handed_refused(self.settings.told_by, cluster=cluster, obj=obj, seen=seen)
+        advice = renewed_by(self._credentials, self.settings)
+        return refused(self.account, advice, cluster=cluster, obj=obj, seen=seen)
+
+    @contextlib.contextmanager
+    def _told(self, cluster: str) -> t.Iterator[None]:
+        """What the library raises, as one of ours."""
+        try:
+            yield
+        except auth_errors.GoogleAuthError as error:
+            raise login_failed(error, self.settings, self.account, cluster) from error
+        except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
+            # A file or program beside the credentials that is not what they say: the library checks little.
+            raise FleetError(
+                "the credentials for Google Cloud cannot be used",
+                cluster=cluster,
+                seen=type(error).__name__,
+                means=f"what they rest on is not as they say: {self.account}",
+                next_step="look at the files and programs that they name; then run again",
+            ) from error
