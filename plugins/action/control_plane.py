@@ -199,7 +199,9 @@ class ActionModule(HelmAction):
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
             if not self.check_mode:
                 await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
-            more, kept = await clean_up(kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode)
+            more, kept = await clean_up(
+                kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode, seconds=args["timeout"]
+            )
             changes += more
             removed, why = await leave_namespace(kube, fleet, dry_run=self.check_mode, seconds=args["timeout"])
             changes += removed

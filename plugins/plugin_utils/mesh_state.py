@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import
 __all__ = ["address", "check_skew", "clean_up", "running_versions", "service_address"]
 
 _CONTAINER = "discovery"
+_CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
 
 
 async def running_versions(kube: t.Any, fleet: Fleet) -> dict[str, str]:
@@ -100,13 +101,18 @@ async def service_address(kube: t.Any, cluster: str, name: str, namespace: str, 
     return load_balancer_address(service)[1]
 
 
-async def clean_up(kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool) -> tuple[list[Change], list[str]]:
+async def clean_up(
+    kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool, seconds: float = 120
+) -> tuple[list[Change], list[str]]:
     """Remove what Helm does not: the root certificates istiod spread, its leases, its CRDs.
 
-    CRDs of the base release go only while they hold no object.
+    CRDs of the base release go only while they hold no object, and are waited for: for some time the API server still
+    lists one that was deleted, and refuses to make it again.
 
     Returns:
         The changes, and what was kept and why.
+    Raises:
+        FleetError: a CRD is not gone after ``seconds``.
     """
     changes: list[Change] = []
     kept: list[str] = []
@@ -133,12 +139,11 @@ async def clean_up(kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool) -> t
         objects = await kube.list(f"{crd['spec']['group']}/{version}", crd["spec"]["names"]["kind"])
         return [f"{o['metadata'].get('namespace', '')}/{o['metadata']['name']}" for o in objects]
 
+    empty = []
     for crd, objects in zip(installed, await asyncio.gather(*(holds(c) for c in installed)), strict=True):
-        name = crd["metadata"]["name"]
         if objects:
-            kept.append(f"CRD {name} holds {', '.join(objects[:3])}")
+            kept.append(f"CRD {crd['metadata']['name']} holds {', '.join(objects[:3])}")
         else:
-            changes.append(
-                await kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, dry_run=dry_run)
-            )
+            empty.append({**_CRD, "metadata": {"name": crd["metadata"]["name"]}})
+    changes += await kube.remove(empty, dry_run=dry_run, wait=seconds)
     return changes, kept

@@ -15,7 +15,8 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import managed_clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_checks import state_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_checks import state_checks, talkers
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_report import Call
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -137,8 +138,10 @@ class VerifyRun:
     async def _state(self) -> None:
         """Read everybody's view until all of it is as it should be, or time is up: it settles within seconds."""
         until = self.deadline if not self.options.dry_run else 0.0
+        names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
         while True:
-            names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
+            for name in names:
+                self.facts[name].problem = ""  # of an earlier look: an istiod that was just starting, a busy machine
             await asyncio.gather(
                 *(
                     read_facts(self.kubes[n], self.fleet, self.fleet.clusters[n], self.facts[n], self.options.gateways)
@@ -153,7 +156,9 @@ class VerifyRun:
                 self.fleet, relevant, leaf_hours=self.options.leaf_hours, signer_days=self.options.signer_days
             )
             checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
-            if time.monotonic() >= until or not any(c.state == FAILED and c.group in _SETTLING for c in checks):
+            settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
+            settling |= any(self.facts[name].problem for name in names if name in self.play)
+            if time.monotonic() >= until or not (settling or self._unheard()):
                 break
             await asyncio.sleep(_BETWEEN_LOOKS)
         self.checks += checks
@@ -161,6 +166,21 @@ class VerifyRun:
             found = self.facts[name]
             if found.caller and found.ingress_address:
                 self.pages[name] = f"http://{found.ingress_address}/"
+
+    def _unheard(self) -> list[tuple[str, str]]:
+        """Pairs whose caller's proxy has not heard of the callee yet: it cannot say by which path it calls.
+
+        Of Google's control plane it is not known how it names what it tells.
+        """
+        alive = [n for n in self.fleet.clusters if self.facts[n].probe]
+        return [
+            (caller, callee)
+            for caller, callee in talkers(self.fleet, alive)[0]
+            if caller in self.play
+            and self.facts[caller].sidecar
+            and not is_managed(self.fleet.clusters[caller])
+            and not self.facts[caller].proxy_endpoints.get(callee)
+        ]
 
 
 _SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")

@@ -143,7 +143,7 @@ class KindCluster:
                 cluster=self.name,
                 env=self.fleet.kind_env,
                 stdin=yaml.safe_dump(config),
-                timeout=300,
+                timeout=900,
             )
         finally:
             # kind merges into a kubeconfig; ours are written whole, one a cluster.

@@ -25,6 +25,9 @@ from .node_state import furnished, settled, started_at
 
 __all__ = ["Node", "join"]
 
+_STAMP = "/run/mesh-fleet-stamp"
+"""In a node: by which state of this machine's fleet its network was made."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Node:
@@ -71,7 +74,7 @@ async def join(
         manifest = yaml.safe_dump_all(_balancer_objects(balancer, image, env["BLOCK"]))
         stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
         container = fleet.container_name(node.name)
-        seen = await fleet.engine.run("exec", container, "cat", "/run/mesh-fleet-stamp", check=False, timeout=30)
+        seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=30)
         if seen.out == stamp:
             return ""
         if dry_run:
@@ -98,13 +101,10 @@ async def join(
             stdin=manifest,
             timeout=60,
         )
-        # The stamp is written by the script at its very end, so what is cut off before is done again.
         await fleet.engine.run(
             "exec",
             "--interactive",
             *options,
-            "--env",
-            f"STAMP={stamp}",
             container,
             "sh",
             "-s",
@@ -116,6 +116,18 @@ async def join(
         await asyncio.gather(
             _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
             _wait_for_namespaces(fleet, container, node.name, timeout),
+        )
+        # Last of all: what was cut off, or not ready in time, is done and awaited again. /run is empty after a restart,
+        # as are routes and rules, so the stamp lives as long as what it stands for.
+        await fleet.engine.run(
+            "exec",
+            container,
+            "sh",
+            "-c",
+            f"printf %s {stamp} > {_STAMP}",
+            what="remembering the node's network",
+            cluster=node.name,
+            timeout=60,
         )
         return node.name
 

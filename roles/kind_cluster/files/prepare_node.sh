@@ -3,7 +3,7 @@
 # everything else, and the addresses of LoadBalancer Services. Safe to run again; everything is replaced whole.
 #   POD_CIDR  this cluster's pods        NODE_CIDR  the part of it that this node's pods live in
 #   BLOCK     LoadBalancer addresses     PEERS      "<pod CIDR>=<node address> …" of clusters on the same network
-#   STRANGERS "<pod CIDR> …" of clusters on other networks   STAMP  what to remember this state by
+#   STRANGERS "<pod CIDR> …" of clusters on other networks
 set -eu
 mkdir -p /etc/cni/net.d
 cat > /etc/cni/net.d/.10-pods.conflist <<J
@@ -38,5 +38,3 @@ table ip mesh_fleet {
   }
 }
 N
-# /run is empty after a restart, as are routes and rules: the stamp lives as long as what it stands for.
-printf '%s' "$STAMP" > /run/mesh-fleet-stamp
