@@ -10,10 +10,13 @@ import typing as t
 
 from ..errors import FleetError
 
-__all__ = ["CHOICES", "DNS", "PRIVATE", "PUBLIC", "Addresses", "addresses", "kept", "place_of"]
+__all__ = ["CHOICES", "CONNECT", "DNS", "PRIVATE", "PUBLIC", "Addresses", "addresses", "kept", "place_of"]
 
 DNS, PRIVATE, PUBLIC = "dns", "private", "public"
 CHOICES = (PUBLIC, PRIVATE, DNS)
+
+CONNECT = "container.clusters.connect (roles/container.developer, roles/container.admin)"
+"""What Google asks for at the DNS endpoint, before the API server sees a request; and who has it."""
 
 Json = t.Mapping[str, t.Any]
 
@@ -25,11 +28,13 @@ _UNUSABLE = {
 
 
 class Addresses(t.NamedTuple):
-    """``server`` for us and ``peer`` for the other clusters' istiods, with the CA of each ("" for a public one)."""
+    """``server`` for us and ``peer`` for the other clusters' istiods ("": there is none), with the CA of each
+    ("" for a public one), and the permission that Google asks for on the way to ``server``."""
 
     server: str
     ca_pem: str
     peer: str
+    gate: str = ""
 
 
 def kept(cluster: Json) -> dict[str, t.Any]:
@@ -79,23 +84,32 @@ def addresses(
             next_step=step,
         )
     there = _known(cluster)
-    if not peer_choice:
+    if not peer_choice and (there[PRIVATE] or there[PUBLIC]):
         peer_choice = PRIVATE if _meet_inside(cluster, there, inside, near) or not there[PUBLIC] else PUBLIC
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
-        if not there.get(wanted):
-            have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"
-            raise FleetError(
-                f"it has no {wanted} endpoint",
-                cluster=host,
-                seen=f"endpoints: {have}",
-                next_step=f"set {variable} to another one, or switch the {wanted} endpoint of the cluster on",
-            )
+        if wanted and not there.get(wanted):
+            raise _no_endpoint(cluster, host, there, variable, wanted)
     return Addresses(
         server=f"https://{there[choice]}",
         # The name of the DNS endpoint has a certificate of a public authority.
         ca_pem="" if choice == DNS else _ca(cluster, host),
-        peer=f"https://{there[peer_choice]}",
+        peer=f"https://{there[peer_choice]}" if peer_choice else "",
+        gate=CONNECT if choice == DNS else "",
     )
+
+
+def _no_endpoint(cluster: Json, host: str, there: t.Mapping[str, str], variable: str, wanted: str) -> FleetError:
+    have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"
+    dns = (cluster.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}
+    if wanted == DNS:
+        closed = "switched off (allowExternalTraffic)" if dns.get("endpoint") else "not there"
+        seen = f"endpoints: {have}; the DNS endpoint is {closed}"
+        switch = f"gcloud container clusters update {cluster.get('name')} --enable-dns-access"
+        step = f"run the clusters stage, or `{switch} --location {place_of(cluster)}`; or set {variable} to another one"
+    else:
+        seen = f"endpoints: {have}"
+        step = f"set {variable} to another one, or switch the {wanted} endpoint of the cluster on"
+    return FleetError(f"it has no {wanted} endpoint", cluster=host, seen=seen, next_step=step)
 
 
 def _meet_inside(cluster: Json, there: t.Mapping[str, str], inside: bool, near: bool) -> bool:

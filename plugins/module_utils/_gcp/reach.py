@@ -70,21 +70,24 @@ def connected(fleet: Fleet) -> Fleet:
     return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
 
 
-def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE) -> Connection:
+def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE, refused: str = "") -> Connection:
     """Server, CA and a token that is good for some time.
 
     Args:
         cluster: where to.
         meeting: where those that watch it are.
+        refused: a token of ours that the cluster does not take any more. Of the tasks that say so, one gets a new one.
 
     Raises:
         AbsentCluster: Google has no such cluster.
-        FleetError: no credentials, no permission, no such endpoint.
+        FleetError: no credentials, no permission, no such endpoint; a token was refused that cannot be renewed.
     """
     given = options(cluster)
     name = text(cluster.variables, "gke_name") or cluster.name
     place = cluster.zone or cluster.region
     with _memory(given) as known:
+        if refused and known.get("token") == refused:
+            known.pop("token")
         found = _find(known, name, place)
         age = time.time() - float(known.get("listed", 0))
         if age > (_LIST_SECONDS if found else _AGAIN_SECONDS):
@@ -123,13 +126,15 @@ def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE) -> Connection
             inside=meeting.inside,
             near=meeting.near,
         )
-        token, expires = _token(known, given)
+        token = _token(known, given, refused)
     return Connection(
         server=where.server,
-        token=token,
+        token=token.value,
         ca_pem=where.ca_pem,
         peer_server=where.peer,
-        expires=expires - _MARGIN_SECONDS if expires else 0.0,
+        account=token.account,
+        gate=where.gate,
+        expires=token.ends - _MARGIN_SECONDS if token.ends else 0.0,
     )
 
 
@@ -182,24 +187,37 @@ def _everywhere(google: t.Any) -> str:
     return f"projects/{google.project}/locations/-"
 
 
-def _token(known: dict[str, t.Any], given: t.Mapping[str, t.Any]) -> tuple[str, float]:
-    """A token, and when it ends (seconds since the epoch; 0 where nobody knows)."""
+class _Token(t.NamedTuple):
+    """A token, when it ends (seconds since the epoch; 0 where nobody knows), and whose it is, in words."""
+
+    value: str
+    ends: float
+    account: str
+
+
+def _token(known: dict[str, t.Any], given: t.Mapping[str, t.Any], refused: str = "") -> _Token:
     handed = str(given["access_token"] or os.environ.get("GCP_ACCESS_TOKEN") or "")
     kind = str(given["auth_kind"] or os.environ.get("GCP_AUTH_KIND") or "")
     if handed and kind in ("", "accesstoken"):
-        return handed, 0.0  # every task has it anyway: no need to keep it
+        variable = "gke_access_token" if given["access_token"] else "GCP_ACCESS_TOKEN"
+        if handed == refused:
+            from .login_problems import handed_refused
+
+            raise handed_refused(variable)
+        # Every task has it anyway: no need to keep it.
+        return _Token(handed, 0.0, f"the access token in {variable}")
     if float(known.get("expires", 0)) - time.time() < _MARGIN_SECONDS or not known.get("token"):
         google = _google(given)
         _take_token(known, google)
         if not google.token_expires():
-            return str(google.token()), 0.0
-    return str(known["token"]), float(known["expires"])
+            return _Token(str(google.token()), 0.0, google.account)
+    return _Token(str(known["token"]), float(known["expires"]), str(known.get("account") or ""))
 
 
 def _take_token(known: dict[str, t.Any], google: t.Any) -> None:
     token, ends = google.token(), google.token_expires()
     if ends is not None:
-        known["token"], known["expires"] = token, ends.timestamp()
+        known["token"], known["expires"], known["account"] = token, ends.timestamp(), google.account
 
 
 @contextlib.contextmanager

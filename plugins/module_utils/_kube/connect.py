@@ -10,11 +10,9 @@ a second to import in every worker. Its loader still serves the old ``auth-provi
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import ssl
 import tempfile
-import time
 import typing as t
 
 import yaml
@@ -23,42 +21,15 @@ from .._model.fleet import Connection
 from ..errors import FleetError
 from .credentials import credentials, read_pem
 from .discovery import nearest
+from .endpoint import Endpoint, bearer
 
-__all__ = ["AbsentCluster", "Endpoint", "resolve"]
+__all__ = ["AbsentCluster", "resolve"]
 
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AbsentCluster(FleetError):
     """The kubeconfig or its context does not exist (yet)."""
-
-
-@dataclasses.dataclass
-class Endpoint:
-    """Everything a request needs. ``headers`` hold a credential: left out of ``repr``."""
-
-    server: str
-    tls: ssl.SSLContext | None
-    headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    server_name: str | None = None
-    proxy: str | None = None
-    expires: float = 0.0
-    """When the credential should be renewed, in seconds since the epoch; 0 for never."""
-    lookup: t.Callable[[], Connection] | None = None
-    """Who gives a new one."""
-
-    async def renew(self) -> bool:
-        """Take a new credential when the time has come; whether it did."""
-        if self.lookup is None or not self.expires or time.time() < self.expires:
-            return False
-        found = await asyncio.to_thread(self.lookup)
-        self.expires = found.expires
-        self.headers = _bearer(found.token)
-        return True
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 async def resolve(connection: Connection, cluster: str) -> Endpoint:
@@ -74,9 +45,15 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
         endpoint.expires, endpoint.lookup = found.expires, connection.lookup
         return endpoint
     if connection.server:
-        headers = _bearer(connection.token)
         tls = _tls(cluster, connection.server, {"ca": connection.ca_pem.encode()}, "cluster_api_ca")
-        return Endpoint(connection.server.rstrip("/"), tls, headers)
+        return Endpoint(
+            connection.server.rstrip("/"),
+            tls,
+            bearer(connection.token),
+            public_ca=not connection.ca_pem,
+            account=connection.account,
+            gate=connection.gate,
+        )
     if not connection.kubeconfig:
         raise FleetError(
             "no way to reach this cluster is given",

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import re
 import ssl
@@ -41,6 +43,19 @@ class ApiError(FleetError):
         self.reason = reason
         self.causes = tuple(causes)
         self.retry_after = retry_after
+
+    def because(self, error: FleetError) -> ApiError:
+        """The same answer, with what somebody else knows of its cause."""
+        return ApiError(
+            error.what,
+            status=self.status,
+            reason=self.reason,
+            cluster=self.cluster,
+            obj=self.obj,
+            seen="; ".join(part for part in (self.seen, error.seen) if part),
+            means=error.means,
+            next_step=error.next_step,
+        )
 
 
 def conflicts(error: ApiError) -> list[tuple[str, str]]:
@@ -98,10 +113,14 @@ def from_response(
     action: str,
     secret: bool = False,
     retry_after: str | None = None,
+    account: str = "",
+    gate: str = "",
 ) -> ApiError:
     """An ApiError from a status code and the (decoded) body of an answer.
 
     Args:
+        account: whose credential it was, where its provider tells: for 401, when a new one was refused too.
+        gate: the permission that is asked for in front of the API server.
         action: what was tried, as ``apply``, ``read``, ``delete`` ...
         secret: the object is a Secret: values that the server repeats are cut out.
     """
@@ -111,8 +130,14 @@ def from_response(
         reason = str(body.get("reason") or "Unknown")
         details = body.get("details") or {}
     else:
-        message, reason = str(body).strip()[:300], ""
+        message, reason = _foreign(body), ""
     means, next_step = _hints(status, reason, message, action)
+    if status == 401 and account:
+        means = f"it does not take a token of {account}, and a new one neither"
+        next_step = "look whether that account still exists and is enabled, and whether this is the cluster meant"
+    if status == 403 and gate and (not reason or gate.split()[0] in message):
+        means = f"{account or 'the account'} lacks a permission that is asked for in front of the API server: {gate}"
+        next_step = "grant a role that holds it; or use another of the cluster's endpoints; then run again"
     try:
         wait = float(retry_after or details.get("retryAfterSeconds") or "nan")
     except ValueError:
@@ -131,10 +156,32 @@ def from_response(
     )
 
 
+def _foreign(body: t.Any) -> str:
+    """The words of an answer that is not an API server's; those of Google's services lie in ``error.message``."""
+    parsed = body
+    if isinstance(body, str):
+        with contextlib.suppress(ValueError):
+            parsed = json.loads(body)
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    told = error.get("message") if isinstance(error, dict) else None
+    return " ".join(str(told or body).split())[:300]
+
+
 def from_transport(
-    error: BaseException, *, server: str, cluster: str, obj: str, action: str, timeout: float
+    error: BaseException,
+    *,
+    server: str,
+    cluster: str,
+    obj: str,
+    action: str,
+    timeout: float,
+    public_ca: bool = False,
 ) -> ApiError:
-    """An ApiError for a failure on the way: name, network, TLS, time-out."""
+    """An ApiError for a failure on the way: name, network, TLS, time-out.
+
+    Args:
+        public_ca: the certificate is checked against the CAs that this machine trusts.
+    """
 
     def told(what: str, seen: str, means: str, next_step: str) -> ApiError:
         return ApiError(
@@ -143,7 +190,7 @@ def from_transport(
 
     where = "the kubeconfig's server address (or cluster_api_url)"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _certificate(error.certificate_error, told)
+        return _certificate(error.certificate_error, told, public_ca)
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
         return told(
             "no TLS connection to the API server",
@@ -179,7 +226,7 @@ def from_transport(
     )
 
 
-def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiError]) -> ApiError:
+def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiError], public_ca: bool) -> ApiError:
     code = getattr(error, "verify_code", 0)
     seen = str(getattr(error, "verify_message", "") or error)
     if code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -195,6 +242,15 @@ def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiErr
             seen,
             "it has expired, or a clock is wrong",
             "renew the API server's certificate, or set the clock",
+        )
+    if public_ca:
+        return told(
+            "the API server's certificate is not signed by a CA that this machine trusts",
+            seen,
+            "no CA is given for this address, so a public certificate is expected: something between shows its own "
+            "(a proxy that reads TLS), this machine has no CA bundle, or the CA is a private one",
+            "add the CA to this machine's trust store, or name its file in SSL_CERT_FILE (cluster_api_ca for a "
+            "cluster_api_url); then run again",
         )
     return told(
         "the API server's certificate is not signed by the expected CA",

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import typing as t
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from .connect import Endpoint
+from ..errors import FleetError
+from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport
 
 __all__ = ["Transport"]
@@ -34,7 +36,7 @@ class Transport:
         self._session = aiohttp.ClientSession(
             # No limit here: a watch holds its connection; what sends many requests bounds itself.
             connector=aiohttp.TCPConnector(limit=0, ssl=endpoint.tls if endpoint.tls else True),
-            headers={"User-Agent": "mesh.fleet", "Accept": "application/json", **endpoint.headers},
+            headers={"User-Agent": "mesh.fleet", "Accept": "application/json"},
             # As kubectl does it: proxies of the environment, never for this machine.
             trust_env=host not in ("localhost", "::1") and not host.startswith("127."),
             # Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB.
@@ -44,10 +46,26 @@ class Transport:
     async def close(self) -> None:
         await self._session.close()
 
-    async def _fresh(self) -> None:
-        """Before a request: a run may last longer than a cloud's token."""
-        if await self.endpoint.renew():
-            self._session.headers.update(self.endpoint.headers)
+    async def _fresh(self) -> dict[str, str]:
+        """The credential for the next request: a run may last longer than a cloud's token."""
+        await self.endpoint.renew()
+        return dict(self.endpoint.headers)
+
+    async def _another(self, used: t.Mapping[str, str], told: ApiError) -> dict[str, str]:
+        """After a 401, which means that nothing was done: another credential than the one ``used``.
+
+        Raises:
+            ApiError: there is none; ``told`` where nobody knows more.
+        """
+        if self.endpoint.lookup:
+            told.seen = f"{self.endpoint.server}: {told.seen}"
+        try:
+            found = await self.endpoint.another(used.get("Authorization", ""))
+        except FleetError as error:
+            raise told.because(error) from error
+        if not found:
+            raise told
+        return dict(self.endpoint.headers)
 
     def _extra(self) -> dict[str, t.Any]:
         extra: dict[str, t.Any] = {}
@@ -59,7 +77,13 @@ class Transport:
 
     def broken(self, error: BaseException, *, obj: str, action: str) -> ApiError:
         return from_transport(
-            error, server=self.endpoint.server, cluster=self.cluster, obj=obj, action=action, timeout=self.timeout
+            error,
+            server=self.endpoint.server,
+            cluster=self.cluster,
+            obj=obj,
+            action=action,
+            timeout=self.timeout,
+            public_ca=self.endpoint.public_ca,
         )
 
     async def request(
@@ -82,12 +106,17 @@ class Transport:
         Raises:
             ApiError: anything but a success.
         """
-        await self._fresh()
-        for attempt in range(_RETRIES):
-            last = attempt == _RETRIES - 1
+        headers = await self._fresh()
+        renewed, tries = False, 0
+        while True:
+            tries += 1
+            last = tries == _RETRIES
             try:
-                return await self._once(method, path, params, body, content_type, obj, action, secret)
+                return await self._once(method, path, headers, params, body, content_type, obj, action, secret)
             except ApiError as error:
+                if error.status == 401 and not renewed:
+                    renewed, tries, headers = True, 0, await self._another(headers, error)
+                    continue
                 if last or error.retry_after is None or error.status not in (429, 503):
                     raise
                 await asyncio.sleep(min(error.retry_after, 10.0))  # the server said for how long
@@ -96,12 +125,12 @@ class Transport:
                     raise self.broken(error, obj=obj, action=action) from None
             except _BROKEN as error:
                 raise self.broken(error, obj=obj, action=action) from None
-        raise AssertionError("unreachable")
 
     async def _once(
         self,
         method: str,
         path: str,
+        headers: t.Mapping[str, str],
         params: t.Mapping[str, str] | None,
         body: t.Any,
         content_type: str,
@@ -115,54 +144,94 @@ class Transport:
             params=params,
             # JSON is YAML: an apply patch may be sent as such.
             data=None if body is None else json.dumps(body).encode(),
-            headers=None if body is None else {"Content-Type": content_type},
+            headers=headers if body is None else {**headers, "Content-Type": content_type},
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=_READ_TIMEOUT),
             **self._extra(),
         ) as response:
-            raw = await response.read()
-            answer: t.Any = raw.decode(errors="replace")
-            if "json" in response.headers.get("Content-Type", ""):
-                answer = json.loads(raw)
+            answer = await _decoded(response)
             if response.status < 300:
+                self.endpoint.accepted(headers.get("Authorization", ""))
                 return answer
-            raise from_response(
-                response.status,
-                answer,
-                cluster=self.cluster,
-                obj=obj,
-                action=action,
-                secret=secret,
-                retry_after=response.headers.get("Retry-After"),
-            )
+            raise self._refused(response, answer, obj, action, secret)
+
+    def _refused(
+        self, response: aiohttp.ClientResponse, answer: t.Any, obj: str, action: str, secret: bool = False
+    ) -> ApiError:
+        return from_response(
+            response.status,
+            answer,
+            cluster=self.cluster,
+            obj=obj,
+            action=action,
+            secret=secret,
+            retry_after=response.headers.get("Retry-After"),
+            account=self.endpoint.account,
+            gate=self.endpoint.gate,
+        )
 
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
         """Events of a watch, one JSON document a line, until the server ends it."""
-        await self._fresh()
-        try:
-            async with self._session.get(
-                self.endpoint.server + path,
-                params=params,
-                timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout),
-                **self._extra(),
-            ) as response:
-                if response.status >= 300:
-                    raise from_response(
-                        response.status, await response.text(), cluster=self.cluster, obj=obj, action="watch"
-                    )
-                async for line in response.content:
-                    if line.strip():
-                        yield json.loads(line)
-        except _BROKEN as error:
-            raise self.broken(error, obj=obj, action="watch") from None
+        headers, renewed = await self._fresh(), False
+        while True:
+            try:
+                async with self._session.get(
+                    self.endpoint.server + path,
+                    params=params,
+                    headers=headers,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout),
+                    **self._extra(),
+                ) as response:
+                    if response.status < 300:
+                        self.endpoint.accepted(headers.get("Authorization", ""))
+                        async for line in response.content:
+                            if line.strip():
+                                yield json.loads(line)
+                        return
+                    told = self._refused(response, await _decoded(response), obj, "watch")
+            except _BROKEN as error:
+                raise self.broken(error, obj=obj, action="watch") from None
+            if told.status != 401 or renewed:
+                raise told
+            renewed, headers = True, await self._another(headers, told)
 
     async def socket(self, path: str, params: t.Sequence[tuple[str, str]], protocols: t.Sequence[str]) -> t.Any:
         """Open a websocket (aiohttp's ClientWebSocketResponse); a refusal is its WSServerHandshakeError."""
-        await self._fresh()
-        return await self._session.ws_connect(
+        headers = await self._fresh()
+        try:
+            return await self._open(path, params, protocols, headers)
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status != 401:
+                raise
+            # Why there is no other credential is told to whoever asks for the reason of this refusal.
+            with contextlib.suppress(FleetError):
+                if await self.endpoint.another(headers.get("Authorization", "")):
+                    return await self._open(path, params, protocols, dict(self.endpoint.headers))
+            raise
+
+    async def _open(
+        self,
+        path: str,
+        params: t.Sequence[tuple[str, str]],
+        protocols: t.Sequence[str],
+        headers: t.Mapping[str, str],
+    ) -> t.Any:
+        opened = await self._session.ws_connect(
             self.endpoint.server + path,
             params=params,
             protocols=protocols,
+            headers=headers,
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             **self._extra(),
         )
+        self.endpoint.accepted(headers.get("Authorization", ""))
+        return opened
+
+
+async def _decoded(response: aiohttp.ClientResponse) -> t.Any:
+    """The body: from JSON where it is said to be that, else as text."""
+    raw = await response.read()
+    text = raw.decode(errors="replace")
+    if "json" in response.headers.get("Content-Type", ""):
+        return json.loads(text)
+    return text

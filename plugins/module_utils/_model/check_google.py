@@ -11,7 +11,7 @@ import typing as t
 from ..errors import FleetError
 from .addresses import FreeRanges, Interval, interval, overlaps
 from .fleet import Cluster, Fleet
-from .gke_paths import callers, network_name
+from .gke_paths import callers, network_name, outside
 from .gke_pools import pools
 from .gke_wanted import NODE_PREFIX, NODE_RANGE, node_ranges
 from .problems import Problem, quoted
@@ -130,9 +130,12 @@ def _in_one_vpc(one: _Range) -> tuple[str, t.Collection[str]]:
 
 
 def _ways(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
-    """Watchers that come to a list of authorized networks from addresses that nobody knows."""
+    """Watchers that come to a list of authorized networks from addresses that nobody knows, or that find no way."""
     blocked: dict[str, list[str]] = {}
+    shut: list[Problem] = []
     for host, come in callers(fleet).items():
+        if host in ours:
+            shut += _shut_out(fleet, ours[host], come.hosts)
         if host in ours and ours[host].variables.get("gke_authorized_networks"):
             for watcher in come.unknown:
                 blocked.setdefault(watcher, []).append(host)
@@ -142,4 +145,20 @@ def _ways(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
         message = f"is missing: it watches {clusters[0]}{more}, whose gke_authorized_networks must let it through"
         hint = "the addresses from which its pods come, or [] when they are in that list"
         problems.append(Problem(watcher, "cluster_egress", "", message, hint))
-    return problems
+    return problems + shut
+
+
+def _shut_out(fleet: Fleet, cluster: Cluster, watchers: t.Sequence[str]) -> list[Problem]:
+    """The DNS endpoint is for Google's accounts, and with it the public one is closed: who is left outside."""
+    v = cluster.variables
+    if text(v, "gke_endpoint") != "dns" or text(v, "gke_peer_endpoint") or cluster.peer_endpoint:
+        return []
+    others = outside(fleet, cluster, watchers)
+    if not others:
+        return []
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    message = (
+        f"leaves no way for {others[0]}{more}, whose istiod watches it from outside its VPC and has no Google token"
+    )
+    hint = "gke_endpoint: public; or gke_peer_endpoint: private where networks are joined, or cluster_peer_endpoint"
+    return [Problem(cluster.name, "gke_endpoint", quoted("dns"), message, hint)]

@@ -10,6 +10,7 @@ import typing as t
 from . import check_managed
 from .check_values import is_loopback
 from .fleet import ROLE_PRIMARY, ROLE_REMOTE, network_of
+from .gke_paths import is_dns_endpoint
 from .nearest import Nearest
 from .problems import Problem, quoted, shown
 from .variables import FAULTY, VARIABLES, text
@@ -115,6 +116,10 @@ def _access(host: str, variables: t.Mapping[str, t.Any], alone: bool) -> list[Pr
     if endpoint and is_loopback(endpoint):
         hint = "an address at which the other clusters' pods reach this API server"
         problems.append(Problem(host, "cluster_peer_endpoint", quoted(endpoint), "is loopback", hint))
+    if endpoint and is_dns_endpoint(endpoint):
+        hint = "an address of the API server itself, or leave it out and set gke_peer_endpoint"
+        message = "is Google's DNS endpoint, which takes Google's tokens: istiods have those of the cluster"
+        problems.append(Problem(host, "cluster_peer_endpoint", quoted(endpoint), message, hint))
     if url and not endpoint and not alone and is_loopback(url):
         hint = "set cluster_peer_endpoint to an address that they reach"
         problems.append(Problem(host, "cluster_api_url", quoted(url), "is loopback: no peer can use it", hint))

@@ -51,6 +51,9 @@ def fault_of(variable: Variable, value: t.Any) -> Fault | None:
         return None if words.fullmatch(str(value).lower()) else _wrong_type(variable, value)
     if not isinstance(value, _TYPES[variable.type]):
         return _wrong_type(variable, value)
+    if (variable.name, value) == ("gke_peer_endpoint", "dns"):
+        hint = "public or private: an istiod has a token of the cluster it watches, and Google asks for its own there"
+        return Fault("cannot be used by istiods", hint)
     if variable.choices and value not in variable.choices:
         return Fault("is unknown", f"one of: {', '.join(variable.choices)}")
     rule = _FORMS.get(variable.form)

@@ -22,12 +22,20 @@ __all__ = [
     "Cluster",
     "Connection",
     "Fleet",
+    "Lookup",
     "network_of",
     "wanted_ranges",
 ]
 
 ROLE_PRIMARY = "primary"
 ROLE_REMOTE = "remote"
+
+
+class Lookup(t.Protocol):
+    """Asks a provider where a cluster is, which may take a second."""
+
+    def __call__(self, *, refused: str = "") -> Connection:
+        """``refused`` is a token that is not accepted any more: it is not the answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +54,12 @@ class Connection:
     """Address for the other clusters' istiods; "" when it is ``server``."""
     expires: float = 0.0
     """When ``token`` should be renewed, in seconds since the epoch; 0 for never."""
-    lookup: t.Callable[[], Connection] | None = dataclasses.field(default=None, repr=False, compare=False)
-    """Asks a provider, which may take a second; everything else is empty then. It may be asked again."""
+    account: str = ""
+    """Whose ``token`` it is, in words, where a provider gives it."""
+    gate: str = ""
+    """The permission that a provider asks for in front of the API server; "" where nobody stands there."""
+    lookup: Lookup | None = dataclasses.field(default=None, repr=False, compare=False)
+    """Everything else is empty then. It may be asked again."""
 
     def resolved(self) -> Connection:
         """This connection, or what ``lookup`` finds."""

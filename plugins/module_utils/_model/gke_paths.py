@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+import urllib.parse
 
 from .fleet import ROLE_PRIMARY, Cluster, Fleet
 from .gke_members import is_managed
 from .gke_values import choice, flag
 from .variables import text
 
-__all__ = ["Callers", "Meeting", "Place", "callers", "meetings", "network_name"]
+__all__ = ["Callers", "Meeting", "Place", "callers", "is_dns_endpoint", "meetings", "network_name", "outside"]
 
 Place = tuple[str, str, str]
 """Project, VPC and region: what one Cloud NAT serves."""
@@ -48,6 +49,25 @@ class Callers:
 def network_name(cluster: Cluster, fleet_name: str) -> str:
     """The VPC of a GKE cluster."""
     return text(cluster.variables, "gke_network") or f"mesh-{fleet_name}"
+
+
+def is_dns_endpoint(url: str) -> bool:
+    """Whether an address is one of Google's DNS endpoints.
+
+    Google checks each caller there before the API server does, and shows a certificate of a public authority. A
+    remote secret holds what the API server itself takes and shows: a token and the CA of the cluster.
+    """
+    try:
+        host = urllib.parse.urlsplit(url if "://" in url else f"https://{url}").hostname or ""
+    except ValueError:
+        return False
+    return host.rstrip(".").endswith(".gke.goog")
+
+
+def outside(fleet: Fleet, cluster: Cluster, watchers: t.Iterable[str]) -> list[str]:
+    """Those of its watchers that are in another VPC than a cluster."""
+    here = _vpc(fleet, cluster)
+    return [name for name in watchers if _vpc(fleet, fleet.clusters[name]) != here]
 
 
 def _vpc(fleet: Fleet, cluster: Cluster) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import urllib.parse
 
 from ..errors import FleetError
 from .fleet import Cluster
+from .gke_paths import is_dns_endpoint
 
 __all__ = ["PeerServer", "peer_server"]
 
@@ -86,6 +87,16 @@ def _refuse_unreachable(cluster: Cluster, found: PeerServer) -> None:
             cluster=cluster.name,
             seen=f"{found.url} ({found.origin})",
             next_step="set cluster_peer_endpoint, for example https://203.0.113.10:6443",
+        )
+    if is_dns_endpoint(found.url):
+        raise FleetError(
+            "its API address for other clusters is Google's DNS endpoint",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            means="Google lets its own accounts through there, by a public certificate; istiods of other clusters have "
+            "a token and the CA of the cluster itself",
+            next_step="switch the private or public endpoint of the cluster on and set gke_peer_endpoint to it, or set "
+            "cluster_peer_endpoint to an address that leads to the API server itself",
         )
     try:
         address = ipaddress.ip_address(host)

@@ -64,6 +64,7 @@ def test_addresses(cluster: dict[str, t.Any], choice: str, peer_choice: str, ser
     found = addresses(kept(cluster), "west", choice, peer_choice)
     assert (found.server, found.peer) == (f"https://{server}", f"https://{peer}")
     assert found.ca_pem == ("" if choice == "dns" else CA)
+    assert found.gate.startswith("container.clusters.connect") is (choice == "dns")
 
 
 def test_clusters_that_are_not_in_one_network_meet_outside() -> None:
@@ -79,10 +80,33 @@ def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:
     assert "gke_endpoint" in caught.value.next_step
 
 
-def test_the_dns_endpoint_must_be_switched_on() -> None:
-    off = {**PLAIN, "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": "gke-1.us-west1.gke.goog"}}}
-    with pytest.raises(FleetError, match="it has no dns endpoint"):
-        addresses(off, "west", "dns")
+@pytest.mark.parametrize(
+    ("dns", "seen"),
+    [
+        ({"endpoint": "gke-1.us-west1.gke.goog"}, "switched off (allowExternalTraffic)"),
+        ({"endpoint": "gke-1.us-west1.gke.goog", "allowExternalTraffic": False}, "switched off (allowExternalTraffic)"),
+        ({}, "not there"),
+        (None, "not there"),
+    ],
+)
+def test_the_dns_endpoint_must_be_switched_on(dns: dict[str, t.Any] | None, seen: str) -> None:
+    off = {**PLAIN, "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns} if dns is not None else {}}
+    with pytest.raises(FleetError, match="it has no dns endpoint") as caught:
+        addresses(kept(off), "west", "dns")
+    assert caught.value.seen == f"endpoints: public 34.82.1.9; the DNS endpoint is {seen}"
+    assert "gcloud container clusters update west --enable-dns-access --location us-west1-a" in caught.value.next_step
+
+
+def test_a_cluster_with_the_dns_endpoint_alone_is_ours_and_nobody_elses() -> None:
+    dns = PLAIN["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]
+    alone = {
+        **PLAIN,
+        "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": False}, "dnsEndpointConfig": dns},
+    }
+    found = addresses(kept(alone), "west", "dns")
+    assert (found.server, found.peer) == ("https://gke-1.us-west1.gke.goog", "")
+    with pytest.raises(FleetError, match="it has no public endpoint"):
+        addresses(kept(alone), "west", "dns", "public")
 
 
 @pytest.mark.parametrize("status", ["PROVISIONING", "STOPPING", "ERROR"])

@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp import reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster, resolve
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 CA = (Path(__file__).parent / "ca.pem").read_text()
 PLACE = {"cluster_provider": "gke", "cluster_region": "us-west1", "cluster_zone": "us-west1-a"}
@@ -36,6 +37,8 @@ class Google:
         assert params == {"parent": "projects/shop-prod/locations/-"}
         type(self).lists += 1
         return {"clusters": self.clusters}
+
+    account = "service account fleet@shop-prod"
 
     def token(self) -> str:
         type(self).tokens += 1
@@ -118,11 +121,45 @@ def test_a_client_renews_in_the_middle_of_its_work(google: type[Google]) -> None
         before = endpoint.headers["Authorization"]
         google.lasts = 3600
         await asyncio.sleep(0.3)  # past the moment at which the token should be renewed
-        assert await endpoint.renew()
-        assert not await endpoint.renew()
+        await asyncio.gather(*[endpoint.renew() for _request in range(20)])
         return [before, endpoint.headers["Authorization"]]
 
     assert asyncio.run(work()) == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_refused_token_is_replaced_once_for_all_requests_and_tasks(google: type[Google]) -> None:
+    async def work() -> list[bool]:
+        tasks = [await resolve(cluster().connection, "west") for _task in range(3)]
+        used = tasks[0].headers["Authorization"]
+        found = await asyncio.gather(*[task.another(used) for task in tasks for _request in range(20)])
+        assert {task.headers["Authorization"] for task in tasks} == {"Bearer token-2"}
+        return found
+
+    assert asyncio.run(work()) == [True] * 60
+    assert (google.lists, google.tokens) == (1, 2)
+
+
+def test_a_new_token_that_is_refused_is_not_renewed_until_one_was_accepted(google: type[Google]) -> None:
+    async def work() -> None:
+        endpoint = await resolve(cluster().connection, "west")
+        assert await endpoint.another("Bearer token-1")
+        assert not await endpoint.another("Bearer token-2")
+        endpoint.accepted("Bearer token-2")
+        assert await endpoint.another("Bearer token-2")
+        assert endpoint.account == "service account fleet@shop-prod"
+
+    asyncio.run(work())
+    assert google.tokens == 3
+
+
+def test_a_given_token_that_is_refused_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GCP_ACCESS_TOKEN", "given-by-a-person")
+    with pytest.raises(FleetError) as caught:
+        cluster().connection.lookup(refused="given-by-a-person")  # type: ignore[misc]
+    assert caught.value.what == "the access token in GCP_ACCESS_TOKEN is not accepted"
+    with pytest.raises(FleetError) as caught:
+        cluster(gke_access_token="another").connection.lookup(refused="another")  # type: ignore[misc]
+    assert "set gke_access_token anew" in caught.value.next_step
 
 
 def test_a_given_token_is_used_as_it_is_and_not_kept(google: type[Google], tmp_path: Path) -> None:
@@ -136,6 +173,7 @@ def test_a_given_token_is_used_as_it_is_and_not_kept(google: type[Google], tmp_p
 def test_a_token_is_in_no_text_of_a_cluster() -> None:
     there = cluster(gke_access_token="given-by-a-person")
     assert "given-by-a-person" not in repr(there) + repr(there.connection.resolved())
+    assert "given-by-a-person" not in repr(asyncio.run(resolve(there.connection, "west")))
 
 
 def test_a_cluster_made_during_the_run_is_found(google: type[Google], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +201,25 @@ def test_its_name_in_google_may_be_another(google: type[Google]) -> None:
 def test_a_connection_of_its_own_wins(google: type[Google]) -> None:
     assert cluster(cluster_kubeconfig="/k").connection.lookup is None
     assert google.lists == 0
+
+
+def test_istiods_of_others_are_never_sent_to_the_dns_endpoint(google: type[Google]) -> None:
+    dns = {"endpoint": "gke-1.us-west1.gke.goog", "allowExternalTraffic": True}
+    google.clusters[0]["controlPlaneEndpointsConfig"]["dnsEndpointConfig"] = dns
+    there = cluster(gke_endpoint="dns")
+    found = there.connection.resolved()
+    assert (found.server, found.ca_pem, found.gate.split()[0]) == (
+        "https://gke-1.us-west1.gke.goog",
+        "",
+        "container.clusters.connect",
+    )
+    assert peer_server(there, None).url == "https://10.0.0.2"
+    reach.forget(reach.options(there))
+    google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["enabled"] = False
+    assert there.connection.resolved().server == "https://gke-1.us-west1.gke.goog"
+    with pytest.raises(FleetError, match="is Google's DNS endpoint") as caught:
+        peer_server(there, None)
+    assert "gke_peer_endpoint" in caught.value.next_step
 
 
 def test_the_address_for_peers_by_choice() -> None:

@@ -120,3 +120,40 @@ def test_a_watcher_whose_addresses_nobody_knows() -> None:
 
 def test_a_cluster_with_a_kubeconfig_of_its_own_is_not_googles_to_check() -> None:
     assert said({"west": {**WEST, "cluster_kubeconfig": "/k", "gke_node_count": 0}}) == []
+
+
+DNS = "gke-0a1b2c.us-west1.gke.goog"
+
+
+def test_istiods_are_not_sent_to_the_dns_endpoint() -> None:
+    assert said({"west": {**WEST, "gke_peer_endpoint": "dns"}}) == [
+        'west gke_peer_endpoint "dns" cannot be used by istiods | '
+        "public or private: an istiod has a token of the cluster it watches, and Google asks for its own there"
+    ]
+    (found,) = said({"west": {**WEST, "cluster_peer_endpoint": f"https://{DNS}"}, "north": NORTH})
+    assert found.startswith(f'west cluster_peer_endpoint "https://{DNS}" is Google\'s DNS endpoint')
+
+
+@pytest.mark.parametrize(
+    ("west", "others", "shut_out"),
+    [
+        ({}, {"north": NORTH}, ""),
+        ({}, {"north": {**NORTH, "gke_network": "corp"}}, "north"),
+        ({}, {"north": {**NORTH, "gke_network": "corp"}, "own": OWN}, "north and 1 more"),
+        ({}, {"own": OWN}, "own"),
+        ({}, {"own": {**OWN, "mesh_peers": []}}, ""),
+        ({"gke_peer_endpoint": "private"}, {"own": OWN}, ""),
+        ({"cluster_peer_endpoint": "https://192.0.2.1"}, {"own": OWN}, ""),
+        ({"gke_endpoint": "public"}, {"own": OWN}, ""),
+    ],
+)
+def test_with_the_dns_endpoint_alone_those_outside_the_vpc_find_no_way(
+    west: Vars, others: dict[str, Vars], shut_out: str
+) -> None:
+    found = said({"west": {**WEST, "gke_endpoint": "dns", **west}, **others})
+    if not shut_out:
+        assert found == []
+        return
+    assert len(found) == 1, found
+    assert found[0].startswith(f'west gke_endpoint "dns" leaves no way for {shut_out}, whose istiod watches it')
+    assert "gke_peer_endpoint: private where networks are joined" in found[0]

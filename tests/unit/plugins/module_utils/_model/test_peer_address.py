@@ -35,6 +35,14 @@ def test_the_endpoint_of_the_inventory_comes_first() -> None:
     assert (found.url, found.host_port) == ("https://api.example:6443", ("api.example", 6443))
 
 
+def test_googles_dns_endpoint_is_for_nobodys_istiod() -> None:
+    for config in (kubeconfig(west="https://gke-1.us-west1.gke.goog"), None):
+        there = west(cluster_api_url="https://GKE-1.us-west1.gke.goog", cluster_api_token="x", cluster_api_ca="x")
+        with pytest.raises(FleetError, match="is Google's DNS endpoint") as caught:
+            peer_server(there, config)
+        assert "cluster_peer_endpoint" in caught.value.next_step
+
+
 def test_then_the_peer_context_then_the_connections_own() -> None:
     config = {"west": "https://10.0.0.1:6443", "west-peer": "https://10.0.0.2:6443"}
     assert peer_server(west(cluster_context="west"), kubeconfig(**config)).url == "https://10.0.0.2:6443"

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where an API server is, and the credential for it as it is now: renewed when it ends, or when it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ssl
+import time
+
+from .._model.fleet import Connection, Lookup
+
+__all__ = ["Endpoint", "bearer"]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+@dataclasses.dataclass
+class Endpoint:
+    """Everything a request needs. ``headers`` hold a credential: left out of ``repr``."""
+
+    server: str
+    tls: ssl.SSLContext | None
+    headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    server_name: str | None = None
+    proxy: str | None = None
+    public_ca: bool = False
+    """Whether the server's certificate is checked against the CAs that this machine trusts."""
+    account: str = ""
+    """Whose credential it is, in words, where its provider tells."""
+    gate: str = ""
+    """The permission that is asked for in front of the API server."""
+    expires: float = 0.0
+    """When the credential should be renewed, in seconds since the epoch; 0 for never."""
+    lookup: Lookup | None = None
+    """Who gives a new one."""
+    _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
+    _on_trial: str = dataclasses.field(default="", repr=False, compare=False)
+    """A credential that was got for a refused one, as long as the server has not accepted it."""
+
+    async def renew(self) -> None:
+        """Take a new credential when the time has come."""
+        async with self._turn:
+            if self.lookup is not None and self.expires and time.time() >= self.expires:
+                self._take(await asyncio.to_thread(self.lookup))
+
+    async def another(self, refused: str) -> bool:
+        """After a 401: whether there is another credential than the one that was refused.
+
+        Many requests share one: whoever comes first gets a new one, the others take it. One that is new and that
+        nobody has accepted yet is not renewed again.
+
+        Args:
+            refused: the header ``Authorization`` of the request.
+
+        Raises:
+            FleetError: there can be none, in its provider's words.
+        """
+        if self.lookup is None:
+            return False
+        async with self._turn:
+            if self._authorization == refused:
+                if refused == self._on_trial:
+                    return False
+                self._take(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
+                self._on_trial = self._authorization
+            return self._authorization != refused
+
+    def accepted(self, authorization: str) -> None:
+        """The server took a request with this header."""
+        if authorization == self._on_trial:
+            self._on_trial = ""
+
+    @property
+    def _authorization(self) -> str:
+        return self.headers.get("Authorization", "")
+
+    def _take(self, found: Connection) -> None:
+        self.expires, self.account, self.headers = found.expires, found.account, bearer(found.token)
