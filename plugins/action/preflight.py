@@ -15,12 +15,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.check_services import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import Problem, headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.vault_box import VaultBox
 
 _GIB = 2**30
 
@@ -29,19 +31,24 @@ class ActionModule(FleetAction):
     """See ``plugins/modules/preflight.py`` for the documentation."""
 
     ARGUMENT_SPEC = {
-        "part": {"type": "str", "choices": ["data", "machine", "cluster"], "default": "data"},
+        "part": {"type": "str", "choices": ["data", "machine", "keys", "cluster"], "default": "data"},
         "group": {"type": "str", "default": "mesh_clusters"},
         "memory_per_cluster": {"type": "float", "default": 1.2},
         "disk": {"type": "dict", "default": {}},
         "disk_per_cluster": {"type": "dict", "default": {}},
         "open_files": {"type": "int", "default": 0},
         "inotify_per_cluster": {"type": "int", "default": 0},
+        "root": {"type": "str", "default": "generated"},
+        "vault_password_file": {"type": "str", "default": ""},
+        "vault_password_create": {"type": "bool", "default": False, "no_log": False},
         "timeout": {"type": "float", "default": 10.0},
     }
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
         if args["part"] == "cluster":
             return self._cluster(args, task_vars)
+        if args["part"] == "keys":
+            return self._keys(args, task_vars)
         return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
 
     def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -84,6 +91,16 @@ class ActionModule(FleetAction):
         )
         problems = check_capacity(capacity(disks), needs, len(planned), len(standing))
         return _failed(problems) if problems else result(problems=[])
+
+    def _keys(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Whether private keys can be encrypted, before clusters that cost money are made. Nothing is written."""
+        fleet = self.fleet(task_vars, args["group"])
+        play = {str(host) for host in task_vars["ansible_play_hosts"]}
+        ours = any(c.name in play and not is_managed(c) for c in fleet.primaries())
+        if ours and args["root"] != "provided":
+            box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
+            box.encrypt("")
+        return result(problems=[])
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """One existing cluster: reached, by credentials that it takes, and which one it is. For one that Google

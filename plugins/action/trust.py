@@ -72,10 +72,8 @@ class ActionModule(FleetAction):
             return result(summary="no signer needed: Google's CA signs", clusters={}, failures={}, problems={})
         primaries = [c for c in fleet.primaries() if c.name in play and not is_managed(c)]
         policy = _policy(fleet, args)
-        password = os.path.expanduser(args["vault_password_file"])
-        if not password and args["vault_password_create"]:
-            password = os.path.join(fleet.directory, "vault-password")
-        box = VaultBox(password, create=args["vault_password_create"], check_mode=self.check_mode)
+        password, create = args["vault_password_file"], args["vault_password_create"]
+        box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)
         with locked(directory, check_mode=self.check_mode):
             return await self._present(fleet, primaries, args, policy, directory, box)
 

@@ -16,13 +16,15 @@ description:
     clusters take seconds.
   - O(part=machine) checks that this machine has memory, disk and limits for the local clusters of the play that are
     not there yet. Run it once.
+  - O(part=keys) checks that there is a vault password, where private keys of the play's clusters are to be kept on this
+    machine. Run it once.
   - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) is reached and takes
     the credentials. Run it on every cluster.
 options:
   part:
     description: What to check.
     type: str
-    choices: [data, machine, cluster]
+    choices: [data, machine, keys, cluster]
     default: data
   group:
     description: The inventory group whose hosts are the clusters of the fleet.
@@ -48,6 +50,18 @@ options:
     description: With O(part=machine), inotify instances that a local cluster takes; V(0) for any.
     type: int
     default: 0
+  root:
+    description: With O(part=keys), where the root comes from, as C(trust_root) of the role C(trust) says it.
+    type: str
+    default: generated
+  vault_password_file:
+    description: With O(part=keys), C(trust_vault_password_file).
+    type: str
+    default: ""
+  vault_password_create:
+    description: With O(part=keys), C(trust_vault_password_create).
+    type: bool
+    default: false
   timeout:
     description: With O(part=cluster), seconds to connect.
     type: float
@@ -68,6 +82,12 @@ EXAMPLES = r"""
       /var/lib/containers: 3
   run_once: true
 
+- name: Check that private keys can be encrypted
+  mesh.fleet.preflight:
+    part: keys
+    vault_password_create: true
+  run_once: true
+
 - name: Check that existing clusters answer
   mesh.fleet.preflight:
     part: cluster
@@ -76,7 +96,7 @@ EXAMPLES = r"""
 RETURN = r"""
 problems:
   description: What is wrong, by host in inventory order; empty when nothing is. Secrets are not in it.
-  returned: with O(part=data) and O(part=machine)
+  returned: with O(part=data), O(part=machine) and O(part=keys)
   type: list
   elements: dict
   contains:

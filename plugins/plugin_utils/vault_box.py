@@ -14,6 +14,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext, is_encrypted
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["VaultBox", "private_directory", "write_file"]
@@ -67,6 +68,14 @@ class VaultBox:
         self._check_mode = check_mode
         self.created = ""
         """The password file that was made (in check mode: would be), or ""."""
+
+    @classmethod
+    def of_trust(cls, fleet: Fleet, password_file: str, create: bool, *, check_mode: bool) -> VaultBox:
+        """By the variables of role trust: a password that is made lies in the fleet's folder unless a file is named."""
+        path = os.path.expanduser(password_file)
+        if not path and create:
+            path = os.path.join(fleet.directory, "vault-password")
+        return cls(path, create=create, check_mode=check_mode)
 
     def encrypt(self, text: str) -> str:
         """Vault text of ``text``. Raises FleetError when there is no vault password."""

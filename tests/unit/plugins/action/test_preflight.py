@@ -132,6 +132,34 @@ def test_clusters_that_stand_have_their_share(play: Runner) -> None:
     assert code == 0, text
 
 
+def test_keys_that_could_not_be_encrypted_stop_the_run_before_anything_is_made(play: Runner) -> None:
+    code, text = play(GOOD, part="keys")
+    assert code != 0
+    assert "there is no vault password to protect private keys with" in text
+    assert "trust_vault_password_create: true" in text
+    missing = str(play.folder / "missing")
+    code, text = play(GOOD, part=f"keys, vault_password_file: {missing}")
+    assert code != 0
+    assert "trust_vault_password_file does not exist" in text
+    (play.folder / "password").write_text("open")
+    assert play(GOOD, "--vault-password-file", str(play.folder / "password"), part="keys")[0] == 0
+    assert play(GOOD, part="keys, vault_password_create: true")[0] == 0
+    assert not (play.folder / "local").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cluster"),
+    [
+        ("keys, root: provided", ""),
+        ("keys", "cluster_provider: gke, gke_project: shop-prod, mesh_control_plane: managed"),
+    ],
+)
+def test_nobody_needs_a_password_where_no_key_is_kept(play: Runner, arguments: str, cluster: str) -> None:
+    inventory = GOOD.replace("  vars: {", f"  vars: {{{cluster}, ") if cluster else GOOD
+    code, text = play(inventory, part=arguments)
+    assert code == 0, text
+
+
 def test_vaulted_values_are_read_and_stay_secret(play: Runner) -> None:
     (play.folder / "password").write_text("open")
     secret = [("default", VaultSecret(b"open"))]
