@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import typing as t
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +15,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTIONS = ROOT / "collections"
+
+# What a person's shell says about Ansible, clouds and clusters, and in which language programs speak to them, is
+# not for tests. Where Ansible may put its files is.
+_ABOUT_THEIRS = re.compile("(ANSIBLE|CLOUDSDK|GCP|GOOGLE|HELM|K8S_AUTH)_|KUBECONFIG$|LANGUAGE$|REQUESTS_CA_BUNDLE$")
+_PLACES = ("ANSIBLE_HOME", "ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TEMP")
+for _name in [name for name in os.environ if _ABOUT_THEIRS.match(name) and name not in _PLACES]:
+    del os.environ[_name]
+os.environ["LC_ALL"] = "C.UTF-8"
 
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(COLLECTIONS)
 os.environ["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
@@ -28,9 +38,22 @@ from ansible.plugins.loader import init_plugin_loader
 
 init_plugin_loader([str(COLLECTIONS)])
 
-# Machines that run tests side by side are slow at times; a wall clock limit per example only makes tests flicker.
-hypothesis.settings.register_profile("project", deadline=None)
+# Machines that run tests side by side are slow at times; a wall clock limit only makes tests flicker. Every run tries
+# the same examples, so that a change is never blamed for what another draw finds; `--hypothesis-profile=explore` draws
+# new ones.
+_SLOW = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("project", derandomize=True, **_SLOW)
+hypothesis.settings.register_profile("explore", max_examples=1000, **_SLOW)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def no_proxy() -> t.Iterator[None]:
+    """No proxy of the machine stands between a test and the servers that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_the_first_failure_stops_what_runs_and_what_waits(
     over, good = run.run_together(stages, 2)
     said = capfd.readouterr().out
     assert not good
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 300
     assert "the cause" in said
     assert "bad       FAILED" in said
     assert "long      stopped because bad failed" in said
@@ -113,14 +113,14 @@ def test_sigterm_ends_what_a_stage_started(tmp_path: Path) -> None:
     outer = subprocess.Popen([sys.executable, "-c", code, str(TESTS), str(tmp_path)], stdout=subprocess.DEVNULL)
     log = tmp_path / "long.log"
     child = 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not child and time.monotonic() < deadline:
         words = log.read_text().split() if log.exists() else []
         child = int(words[-1]) if words and words[-1].isdigit() else 0
         time.sleep(0.02)
     assert child
     outer.send_signal(signal.SIGTERM)
-    assert outer.wait(timeout=30) == 143
+    assert outer.wait(timeout=300) == 143
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import http.client
 import importlib.util
 import json
@@ -38,7 +37,7 @@ class Running(t.NamedTuple):
     def ask(
         self, method: str, path: str, data: t.Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, t.Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             body = data if data is None or isinstance(data, (str, bytes)) else json.dumps(data)
             connection.request(method, path, body, headers or {})
@@ -193,13 +192,13 @@ def test_limits_of_the_request(producer: Running) -> None:
     assert producer.ask("GET", "/nowhere")[0] == 404
     assert producer.ask("POST", "/caller/messages", {})[0] == 404
     assert producer.ask("PUT", "/", {})[0] == 501
-    with socket.create_connection(("127.0.0.1", producer.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", producer.port), timeout=60) as raw:
         raw.sendall(b"POST /producer/messages HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 411 ")
 
 
 def test_a_connection_is_kept(producer: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", producer.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", producer.port, timeout=60)
     for status in (200, 204, 304, 205, 500, 200):
         connection.request("POST", "/producer/messages", json.dumps({"status": status}))
         answer = connection.getresponse()
@@ -242,10 +241,10 @@ def test_failures_are_told_in_words(caller: Running) -> None:
     assert (status, answer["status"]) == (502, 0)
     assert answer["problem"]["what"] == f"127.0.0.1 refused the connection on port {port}"
 
-    status, answer = caller.ask("POST", "/caller/messages", {"delay": 2000, "timeout": 150})
+    status, answer = caller.ask("POST", "/caller/messages", {"delay": 60000, "timeout": 150})
     assert status == 504
     assert answer["problem"]["what"] == "no answer from 127.0.0.1 within 150 ms"
-    assert 140 <= answer["latency_ms"] < 1000
+    assert 140 <= answer["latency_ms"] < 30000
 
 
 @pytest.mark.parametrize(
@@ -337,17 +336,19 @@ def test_probe_has_both_apis(producer: Running) -> None:
 
 def test_sigterm_finishes_what_is_inside() -> None:
     running = start("producer", "east")
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        asked = pool.submit(running.ask, "POST", "/producer/messages", {"delay": 1500})
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:  # the request has to be inside before the signal
-            if len(os.listdir(f"/proc/{running.process.pid}/task")) > 1:
-                break
+    body = b'{"payload": "hello"}'
+    head = f"POST /producer/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running.port), timeout=60) as inside:
+        inside.sendall(head.encode())
+        assert inside.recv(100).startswith(b"HTTP/1.1 100 ")  # it is let in, and has not sent its body
         running.process.send_signal(signal.SIGTERM)
-        late = pool.submit(running.ask, "POST", "/producer/messages", {})
-        assert asked.result()[0] == 200
-        assert late.result()[0] == 200
-    assert running.process.wait(10) == 0
+        deadline = time.monotonic() + 60
+        while running.ask("GET", "/actuator/health/readiness")[0] != 503:
+            assert time.monotonic() < deadline
+        assert running.ask("POST", "/producer/messages", {})[0] == 200, "others learn only later that it goes"
+        inside.sendall(body)
+        assert inside.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert running.process.wait(120) == 0
     running.process.communicate()
 
 
@@ -357,7 +358,7 @@ def test_call_command(producer: Running) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=300,
     )
     told = json.loads(done.stdout)
     assert (done.returncode, told["sent"], told["failed"], told["clusters"]) == (0, 3, 0, {"east": 3})
@@ -371,7 +372,7 @@ def test_start_without_sense_is_refused() -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=20,
+            timeout=300,
         )
         assert done.returncode == 1
         assert says in done.stderr

@@ -58,8 +58,8 @@ def test_a_program_that_is_missing_is_said() -> None:
 
 
 def test_what_takes_too_long_is_ended_with_its_children() -> None:
-    program = "import subprocess; subprocess.run(['sleep', '60'])"
+    program = "import subprocess; subprocess.run(['sleep', '600'])"
     began = time.monotonic()
     with pytest.raises(FleetError, match="did not end in 1 s"):
         asyncio.run(run([sys.executable, "-c", program], what="sleeping", timeout=1))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300

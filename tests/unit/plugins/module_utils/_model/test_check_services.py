@@ -159,6 +159,6 @@ def test_a_large_fleet_with_many_exports_is_checked_quickly() -> None:
     exports = [{"service": f"s{i}.shop", "to": "all"} for i in range(500)]
     routes = [{"service": "web.shop", "path": f"/{i}"} for i in range(500)]
     hosts = {f"c{i}": {**FRA, "mesh_exports": exports, "front_door_routes": routes} for i in range(2000)}
-    began = time.monotonic()
+    began = time.process_time()
     assert check(hosts) == []
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5

@@ -66,9 +66,9 @@ def test_a_public_endpoint_without_a_list_is_open() -> None:
 
 def test_fifty_neighbours_are_few_ranges() -> None:
     hosts = {f"c{n:02d}": WEST for n in range(50)}
-    began = time.monotonic()
+    began = time.process_time()
     found = wanted_of(hosts, gke_endpoint="private", fleet_pod_range="10.0.0.0/10", fleet_service_range="10.64.0.0/10")
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert all(len(w.authorized or ()) <= 8 for w in found.values())
     assert all(lets_through(w, first_of(other.pod_cidr)) for w in found.values() for other in found.values())
 
@@ -151,9 +151,9 @@ def test_where_the_way_is_another_no_address_is_asked_for(more: Vars) -> None:
 def test_thousand_clusters_cost_little() -> None:
     hosts = {f"c{n:04d}": {**WEST, "cluster_pod_cidr": f"10.{n // 256}.{n % 256}.0/24"} for n in range(1000)}
     fleet = fleet_of(hosts, gke_endpoint="private", fleet_service_range="172.16.0.0/6", gke_node_range="100.64.0.0/10")
-    began = time.monotonic()
+    began = time.process_time()
     assert len(wanted(fleet, members(fleet))) == 1000
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 # Node pools.
