@@ -7,6 +7,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
+import yaml
+
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import (
     Live,
@@ -17,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan impor
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import GOOGLE_OPTIONS, GoogleClusterAction
 
 
@@ -56,7 +58,8 @@ class ActionModule(GoogleClusterAction):
             whole.subnets.update(plan.subnets)
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
-        changes += _changes(whole, REMOVED if absent else CREATED) if self.check_mode else []
+            whole.before.update(plan.before)
+        changes += _changes(whole, absent=absent) if self.check_mode else []
         verb = "to be removed" if absent else "to be made or changed"
         said = f"network: {whole.count} parts {verb}" if whole.count else "network: as wanted"
         return self.told(
@@ -86,9 +89,18 @@ def _read(google: Google) -> Live:
     )
 
 
-def _changes(plan: NetworkPlan, action: str) -> list[Change]:
+def _changes(plan: NetworkPlan, *, absent: bool) -> list[Change]:
+    """What google.cloud's modules would do: in check mode they are not called."""
     listed = [("", "Network", n) for n in plan.networks]
     listed += [(host, "Subnetwork", s) for host, s in plan.subnets.items()]
     listed += [("", "Firewall", f) for f in plan.firewalls]
-    changes = [Change(host, kind, item["name"], action) for host, kind, item in listed]
-    return changes + [Change("", "Firewall", item["name"], REMOVED) for item in plan.stale]
+    changes = []
+    for host, kind, item in listed:
+        name, now = item["name"], plan.before.get(item["name"]) if kind == "Firewall" else None
+        if absent:
+            changes.append(Change(host, kind, name, REMOVED, before=yaml.safe_dump(item)))
+        else:
+            before, action = (yaml.safe_dump(now), CHANGED) if now else ("", CREATED)
+            changes.append(Change(host, kind, name, action, before=before, after=yaml.safe_dump(item)))
+    gone = [Change("", "Firewall", item["name"], REMOVED, before=yaml.safe_dump(item)) for item in plan.stale]
+    return changes + gone

@@ -52,7 +52,7 @@ PRESENT: Json = {
     "gke_cluster": {"enable_apis": True, "interval": 0.05},
     "gke_access": {"front_door": FRONT, "enable_apis": True},
     "gke_membership": None,
-    "gke_fleet_feature": {"front_door": FRONT, "memberships": MEMBERS, "timeout": 20},
+    "gke_fleet_feature": {"front_door": FRONT, "memberships": MEMBERS, "timeout": 120},
 }
 ABSENT: Json = {
     "gke_fleet_feature": {"state": "absent"},
@@ -246,4 +246,6 @@ def test_the_network_is_told_once_and_made_by_others(runs: dict[str, Run], step:
     named = [*parts["networks"], *parts["subnets"].values(), *parts["firewalls"]]
     assert sorted(o["name"] for o in planned.objects if o["action"] != "unchanged") == sorted(p["name"] for p in named)
     assert bool(named) == (step in ("nothing is there", "all goes"))
+    side = "after" if step == "nothing is there" else "before"
+    assert sorted(yaml.safe_load(d[side])["name"] for d in planned.diff) == sorted(p["name"] for p in named)
     assert not then.changed

@@ -107,6 +107,10 @@ def test_a_third_cluster_adds_its_subnet_and_its_ranges_only() -> None:
     assert set(webhooks["source_ranges"]) - set(live.firewalls["mesh-shop-webhooks"]["sourceRanges"]) == {
         three[2].node_cidr
     }
+    # A check shows what changes of a rule, and nothing else of it.
+    was = plan.before["mesh-shop-pods"]
+    assert {key for key in pods if pods[key] != was[key]} == {"source_ranges"}
+    assert was["source_ranges"] == live.firewalls["mesh-shop-pods"]["sourceRanges"]
 
 
 # In a VPC of others.

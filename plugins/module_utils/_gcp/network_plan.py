@@ -37,6 +37,8 @@ class NetworkPlan:
     firewalls: list[Json] = dataclasses.field(default_factory=list)
     stale: list[Json] = dataclasses.field(default_factory=list)
     """Firewall rules of ours that others take the place of."""
+    before: dict[str, Json] = dataclasses.field(default_factory=dict)
+    """What firewall rules that change are now, by name, in the words of ``firewalls``."""
 
     @property
     def count(self) -> int:
@@ -75,6 +77,8 @@ def plan_network(
             if _differs(rule, live.firewalls.get(rule["name"])):
                 _check_rule(rule, live.firewalls.get(rule["name"]), marker)
                 plan.firewalls.append({"project": project, **rule})
+                if rule["name"] in live.firewalls:
+                    plan.before[rule["name"]] = {"project": project, **rule, **_now(live.firewalls[rule["name"]])}
         current = {rule["name"] for rule in rules}
         plan.stale += [rule for rule in _made(name, mine, live, marker) if rule["name"] not in current]
     return plan, failed
@@ -207,11 +211,16 @@ def _made(network: str, mine: t.Sequence[Wanted], live: Live, marker: str) -> li
 
 
 def _differs(rule: Json, found: Json | None) -> bool:
-    if found is None:
-        return True
-    allowed = sorted((a.get("IPProtocol", ""), tuple(a.get("ports") or ())) for a in found.get("allowed") or [])
-    wanted = sorted((a["ip_protocol"], tuple(a.get("ports") or ())) for a in rule["allowed"])
-    return sorted(found.get("sourceRanges") or []) != rule["source_ranges"] or allowed != wanted
+    now = _now(found or {})
+    allowed, wanted = (sorted(map(repr, one["allowed"])) for one in (now, rule))
+    return bool(now["source_ranges"] != rule["source_ranges"] or allowed != wanted)
+
+
+def _now(found: Json) -> Json:
+    """What a rule lets through, as google.cloud's module would say it."""
+    rules = found.get("allowed") or []
+    allowed = [{"ip_protocol": a["IPProtocol"], **{k: a[k] for k in ("ports",) if a.get(k)}} for a in rules]
+    return {"source_ranges": sorted(found.get("sourceRanges") or []), "allowed": allowed}
 
 
 def _check_rule(rule: Json, found: Json | None, marker: str) -> None:
