@@ -104,7 +104,10 @@ class Mesh:
             managed.worker = None  # the next round tries again
 
     def _look(self, managed: Managed) -> None:
-        """Whether it works by now: istiod serves, and its webhooks know its certificate."""
+        """Whether it works by now: istiod serves, and its webhooks know its certificate.
+
+        Once it does, it stays so: Google does not report a pod that misses a probe.
+        """
         if not managed.installed.is_set():
             return
         behind = self.client(managed.member.kubeconfig)
@@ -115,6 +118,7 @@ class Mesh:
         for name in _INJECTORS:
             hooks = (behind.get(_WEBHOOKS, name) or {}).get("webhooks") or [{}]
             good &= all((hook.get("clientConfig") or {}).get("caBundle") for hook in hooks)
+        good |= managed.active
         if good == managed.active and behind.get(REVISION, plane.REVISION_NAME, plane.NAMESPACE):
             return
         behind.apply(REVISION, plane.revision("regular"))
