@@ -89,15 +89,19 @@ def _validator(service: str, version: str, name: str) -> jsonschema.Draft202012V
 def breaches(entry: Json) -> list[str]:
     """What is wrong with a request that the stand-in took and logged; [] for nothing.
 
-    google.cloud's modules send ``kind``, which only Google writes: from them such fields pass.
+    google.cloud's modules send ``kind``, which only Google writes: from them such fields pass. google-auth sends null
+    for what it leaves out when it impersonates, which means the same.
     """
     service = entry["method"].partition(".")[0]
     method = known_methods(service, entry["version"])[entry["method"]]
     request = (method.get("request") or {}).get("$ref")
     if not request:
         return [f"{entry['method']}: a body where none belongs"] if entry.get("body") else []
+    body = entry.get("body") or {}
+    if service == "iamcredentials":
+        body = {name: value for name, value in body.items() if value is not None}
     found = []
-    for error in _validator(service, entry["version"], request).iter_errors(entry.get("body") or {}):
+    for error in _validator(service, entry["version"], request).iter_errors(body):
         where = ".".join(str(part) for part in error.absolute_path)
         if error.validator == "not" and OUR_AGENT not in entry.get("agent", ""):
             continue

@@ -29,7 +29,7 @@ def robot(google_cloud: StandIn) -> Google:
         "service_account_contents": google_cloud.service_account(ROBOT),
         "endpoint": google_cloud.endpoint,
     }
-    return Google(Settings.from_args(args), patience=2)
+    return Google(Settings.from_args(args), patience=60)
 
 
 def revoke(standin: StandIn) -> None:
@@ -113,7 +113,7 @@ def test_a_given_token_cannot_be_renewed_and_its_variable_is_named(
     else:
         args["access_token"] = "given.by-a-person"
     with pytest.raises(GoogleError) as caught:
-        Google(Settings.from_args(args), patience=2).call(*LIST, cluster="west", **ALL)
+        Google(Settings.from_args(args), patience=60).call(*LIST, cluster="west", **ALL)
     assert str(caught.value).startswith(f"west: the access token in {variable} is not accepted")
     assert "cannot be renewed" in caught.value.means
     assert f"set {variable} anew" in caught.value.next_step

@@ -41,13 +41,15 @@ def account_of(credentials: t.Any, settings: Settings) -> str:
 
 
 def renewed_by(credentials: t.Any, settings: Settings) -> str:
-    """What to do when a new token of these is refused too."""
+    """What to do when these give no token, or when a new one is refused too."""
     if settings.auth_kind == "serviceaccount" or _is(credentials, "service_account"):
         return "look whether the service account still exists and is enabled, and whether its key is; make a new key"
     if settings.auth_kind == "machineaccount" or _is(credentials, "compute_engine"):
-        return "look whether the machine's service account still exists and is enabled"
+        return "look whether this is a machine of Google Cloud whose service account exists and is enabled"
     if _is(credentials, "identity_pool", "aws", "pluggable", "external_account", "external_account_authorized_user"):
-        return "look whether the workload identity pool and its provider are enabled"
+        return (
+            "look whether the workload identity pool and its provider are enabled, and what their file names is there"
+        )
     if _is(credentials, "impersonated_credentials"):
         return "look whether the impersonated service account still exists and is enabled"
     return "run `gcloud auth application-default login`"

@@ -87,8 +87,12 @@ class Login:
             if self._credentials.token == token:
                 if token == self._on_trial:
                     return False  # it is new already, and nobody took it yet
-                self._credentials.refresh(self._ask)
-                self._on_trial = str(self._credentials.token)
+                # From the beginning: what an impersonation rests on has tokens too, kept by the library to their end.
+                anew = make_credentials(self.settings)
+                anew.refresh(self._ask)
+                self._credentials = anew
+                # A machine is given the same token until it is old.
+                self._on_trial = str(anew.token) if anew.token != token else ""
             return bool(self._credentials.token != token)
 
     def refusal(self, seen: str, cluster: str, obj: str) -> GoogleError:
@@ -104,7 +108,8 @@ class Login:
         try:
             yield
         except auth_errors.GoogleAuthError as error:
-            raise login_failed(error, self.settings, self.account, cluster) from error
+            advice = renewed_by(self._credentials, self.settings)
+            raise login_failed(error, self.settings, self.account, advice, cluster) from error
         except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
             # A file or program beside the credentials that is not what they say: the library checks little.
             raise FleetError(

@@ -57,11 +57,12 @@ def refused(account: str, advice: str, *, cluster: str = "", obj: str = "", seen
     )
 
 
-def login_failed(error: Exception, settings: Settings, account: str, cluster: str) -> FleetError:
+def login_failed(error: Exception, settings: Settings, account: str, advice: str, cluster: str) -> FleetError:
     """google-auth could not get or renew a token.
 
     Args:
         account: for whom, as :func:`account_of` says it.
+        advice: what to look at.
     """
     if settings.auth_kind == "accesstoken":
         return handed_refused(settings.told_by, cluster=cluster)
@@ -81,12 +82,14 @@ def login_failed(error: Exception, settings: Settings, account: str, cluster: st
         cluster=cluster,
         seen=said,
         means=f"the credentials of kind {settings.auth_kind} are wrong, revoked or out of reach: {account}",
-        next_step="check them (gcloud auth application-default login, or a new service account key); then run again",
+        next_step=f"{advice}; then run again",
     )
 
 
 def _said(error: Exception) -> str:
     """The library's words, and those of Google's answer, which it hands on behind them."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
     words = [str(error.args[0] if error.args else error)]
     with contextlib.suppress(IndexError, ValueError, TypeError, AttributeError):
         body = error.args[1] if isinstance(error.args[1], dict) else json.loads(error.args[1])

@@ -66,7 +66,8 @@ class Endpoint:
                 if refused == self._on_trial:
                     return False
                 self._take(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
-                self._on_trial = self._authorization
+                # A machine of a cloud is given the same token until it is old.
+                self._on_trial = self._authorization if self._authorization != refused else ""
             return self._authorization != refused
 
     def accepted(self, authorization: str) -> None:

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where credentials become tokens: Google's token endpoint, for service accounts and for users' refresh tokens."""
+"""Where credentials become tokens: Google's token endpoint, for service accounts and for users' refresh tokens, and its
+security token service, for identities of other providers (workload identity federation)."""
 
 from __future__ import annotations
 
@@ -14,11 +15,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-__all__ = ["Login", "LoginRefused"]
+__all__ = ["LOGINS", "Login", "LoginRefused"]
 
 Json = dict[str, t.Any]
 
+LOGINS = {("oauth2.googleapis.com", "/token"): "oauth2.token", ("sts.googleapis.com", "/v1/token"): "sts.token"}
+"""Host and path of each, and its name in the log."""
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+_POOL = "//iam.googleapis.com/projects/{number}/locations/global/workloadIdentityPools/{pool}/providers/{provider}"
 _AUDIENCES = (
     "https://oauth2.googleapis.com/token",
     "https://www.googleapis.com/oauth2/v4/token",
@@ -50,6 +56,8 @@ class Login:
         self.keys: dict[str, tuple[str, rsa.RSAPublicKey]] = {}
         """Of each service account: the key's id and its public half."""
         self.refresh_tokens: set[str] = set()
+        self.subjects: dict[str, str] = {}
+        """Of each workload identity provider, by its audience: the token of somebody whom it lets in."""
 
     # -- who may have one ----------------------------------------------------------------------
 
@@ -83,10 +91,33 @@ class Login:
             "token_uri": token_uri,
         }
 
+    def workload(self, subject: str, path: str, *, pool: str = "ci", provider: str = "runner", robot: str = "") -> Json:
+        """What ``gcloud iam workload-identity-pools create-cred-config`` writes.
+
+        Args:
+            subject: the token of the other provider that is let in.
+            path: the file in which the workload finds it.
+            robot: the service account that the workload acts as; "" for none.
+        """
+        audience = _POOL.format(number="100000000000", pool=pool, provider=provider)
+        self.subjects[audience] = subject
+        found = {
+            "universe_domain": "googleapis.com",
+            "type": "external_account",
+            "audience": audience,
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": "https://sts.googleapis.com/v1/token",
+            "credential_source": {"file": path},
+        }
+        if robot:
+            base = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
+            found["service_account_impersonation_url"] = f"{base}/{robot}:generateAccessToken"
+        return found
+
     # -- one login -----------------------------------------------------------------------------
 
     def answer(self, raw: bytes, uri: str) -> Json:
-        """The body for one ``POST /token``; LoginRefused for one that Google would refuse.
+        """The body for one ``POST`` to an endpoint of LOGINS; LoginRefused for one that Google would refuse.
 
         Args:
             raw: the request's body, a form.
@@ -99,10 +130,27 @@ class Login:
         elif kind == "refresh_token":
             if form.get("refresh_token") not in self.refresh_tokens:
                 raise LoginRefused("invalid_grant", "Token has been expired or revoked.")
+        elif kind == EXCHANGE_GRANT:
+            self._check_exchange(form)
         else:
             raise LoginRefused("unsupported_grant_type", f"Invalid grant_type: {kind or ''}")
         seconds = self.expires_in
-        return {"access_token": self.issue(seconds), "expires_in": int(seconds), "token_type": "Bearer"}
+        found: Json = {"access_token": self.issue(seconds), "expires_in": int(seconds), "token_type": "Bearer"}
+        return {**found, "issued_token_type": _ACCESS_TOKEN} if kind == EXCHANGE_GRANT else found
+
+    def _check_exchange(self, form: dict[str, str]) -> None:
+        for name in ("audience", "subject_token", "subject_token_type", "requested_token_type", "scope"):
+            if not form.get(name):
+                raise LoginRefused("invalid_request", f"Invalid value for {name}.")
+        wanted = self.subjects.get(form["audience"])
+        if wanted is None:
+            raise LoginRefused(
+                "invalid_target",
+                'The target service indicated by the "audience" parameters is invalid. This might either be because '
+                "the pool or provider is disabled or deleted or because it doesn't exist.",
+            )
+        if form["subject_token"] != wanted:
+            raise LoginRefused("invalid_grant", "The given credential is rejected by the attribute condition.")
 
     def _check_assertion(self, assertion: str, uri: str) -> None:
         try:

@@ -24,7 +24,7 @@ from . import compute, container, container_pools, fleet, iam, project
 from .cloud import DEFAULT_TOKEN, Cloud
 from .discovery import Method, Refused, services
 from .errors import not_found_page, service_disabled
-from .login import Login, LoginRefused
+from .login import LOGINS, Login, LoginRefused
 from .tls import make_authority
 
 __all__ = ["StandIn"]
@@ -40,7 +40,7 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     **iam.HANDLERS,
 }
 V3 = {"cloudresourcemanager.projects.get": project.project_get_v3}
-HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com", "oauth2.googleapis.com"})
+HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com"} | {host for host, _path in LOGINS})
 # Switching APIs on, and looking at the project, work while the rest is off.
 _ALWAYS_ON = ("serviceusage.googleapis.com", "cloudresourcemanager.googleapis.com")
 LOGIN = "oauth2.googleapis.com"
@@ -75,8 +75,7 @@ class StandIn:
         class Handler(_Handler):
             standin = outer
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", port), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 
     @property
@@ -116,9 +115,9 @@ class StandIn:
             self.cloud.log.append(entry)
             self.cloud.settle()
             try:
-                if (host, verb, parts.path) == (LOGIN, "POST", "/token"):
-                    entry["method"] = "oauth2.token"
-                    found = self._login(raw)
+                if verb == "POST" and (host, parts.path) in LOGINS:
+                    entry["method"] = LOGINS[host, parts.path]
+                    found = self._login(entry["method"], raw)
                 else:
                     found = self._dispatch(entry, host, verb, parts, headers, raw)
                     for observer in self.observers:
@@ -136,8 +135,8 @@ class StandIn:
                 entry["status"] = 404
                 return 404, not_found_page(parts.path), {}
 
-    def _login(self, raw: bytes) -> Json:
-        self.cloud.hit("oauth2.token", "/token", raw.decode("ascii", "replace"))
+    def _login(self, method: str, raw: bytes) -> Json:
+        self.cloud.hit(method, "/token", raw.decode("ascii", "replace"))
         return self.login.answer(raw, self.token_uri)
 
     def _dispatch(
@@ -233,6 +232,12 @@ class StandIn:
                 self.cloud.fail(**json.loads(raw))
                 return 200, {}
         return 404, {}
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    # Of fifty that come at once, none shall be turned away to come again a second later.
+    request_queue_size = 256
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
