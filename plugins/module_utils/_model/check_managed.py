@@ -98,6 +98,12 @@ def _together(managed: _Hosts) -> list[Problem]:
             if value != found[first]:
                 seen = f"is {value or 'the default'}, {first}'s is {found[first] or 'the default'}: {why}"
                 problems.append(Problem(host, name, "", seen, hint))
+    # A network's name alone says one of the cluster's own project.
+    homes = {h: "" if "/" in vpcs[h] else text(v, "gke_project") for h, v in managed.items()}
+    for host, project in homes.items():
+        if vpcs[host] == vpcs[first] and project != homes[first]:
+            seen = f"is {project}, {first}'s is {homes[first]}: managed clusters share one VPC, projects do not"
+            problems.append(Problem(host, "gke_project", "", seen, "make them in one project, or run an istiod there"))
     return problems
 
 

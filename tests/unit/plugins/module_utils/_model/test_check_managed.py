@@ -60,6 +60,14 @@ def test_what_goes_together(hosts: dict[str, dict[str, t.Any]]) -> None:
             "north gke_network is two, west's is one: managed clusters share one VPC | name one VPC for all of them",
         ),
         (
+            {
+                "west": managed(gke_fleet_project="shop-prod"),
+                "north": managed(gke_fleet_project="shop-prod", gke_project="shop-edge"),
+            },
+            "north gke_project is shop-edge, west's is shop-prod: managed clusters share one VPC, projects "
+            "do not | make them in one project, or run an istiod there",
+        ),
+        (
             {"west": managed(mesh_peers=["north"]), "north": managed(), "south": managed()},
             "west mesh_peers leaves out south: Google's control planes see all others or none | "
             "leave it out for all, or set it to [] for none",
