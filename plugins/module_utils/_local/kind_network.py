@@ -27,6 +27,8 @@ __all__ = ["Node", "join"]
 
 _STAMP = "/run/mesh-fleet-stamp"
 """In a node: by which state of this machine's fleet its network was made."""
+_ONE_CALL = 120
+"""Seconds for one command in a node, which takes a fraction of one where the machine has nothing else to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ async def join(
         manifest = yaml.safe_dump_all(_balancer_objects(balancer, image, env["BLOCK"]))
         stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
         container = fleet.container_name(node.name)
-        seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=30)
+        seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=_ONE_CALL)
         if seen.out == stamp:
             return ""
         if dry_run:
@@ -99,7 +101,7 @@ async def join(
             what="installing the load balancer",
             cluster=node.name,
             stdin=manifest,
-            timeout=60,
+            timeout=_ONE_CALL,
         )
         await fleet.engine.run(
             "exec",
@@ -111,7 +113,7 @@ async def join(
             what="preparing the node's network",
             cluster=node.name,
             stdin=script,
-            timeout=60,
+            timeout=_ONE_CALL,
         )
         await asyncio.gather(
             _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
@@ -127,7 +129,7 @@ async def join(
             f"printf %s {stamp} > {_STAMP}",
             what="remembering the node's network",
             cluster=node.name,
-            timeout=60,
+            timeout=_ONE_CALL,
         )
         return node.name
 
@@ -195,7 +197,10 @@ async def _until(
     deadline = loop.time() + timeout
     kubectl = ["exec", container, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout", "10s"]
     while True:
-        done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=30))
+        try:
+            done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL))
+        except FleetError as error:
+            done, seen = False, error.what  # a machine that is busy: there is time left
         if done:
             return
         if loop.time() > deadline:
