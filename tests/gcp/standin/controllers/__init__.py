@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import threading
@@ -62,8 +63,15 @@ class Controllers:
 
     def _run(self, controller: Controller) -> None:
         name = type(controller).__name__
+        seen: dict[str, FleetView] = {}
         while not self.over.wait(_SECONDS):
-            for fleet in look(self.cloud):
+            fleets = {fleet.project: fleet for fleet in look(self.cloud)}
+            # A fleet without features and members is listed no more, however long the last look took: it is left
+            # until what was made for it is gone.
+            for project in seen.keys() - fleets.keys():
+                fleets[project] = dataclasses.replace(seen[project], members=(), features={})
+            seen = dict(fleets)
+            for fleet in fleets.values():
                 try:
                     controller.reconcile(fleet)
                 except Busy:
@@ -75,6 +83,8 @@ class Controllers:
                     self._say(f"{name} {fleet.project}", traceback.format_exc())
                 else:
                     self._say(f"{name} {fleet.project}", "")
+                    if not fleet.members and not fleet.features:
+                        del seen[fleet.project]
 
     def _say(self, who: str, what: str) -> None:
         if self.said.get(who, "") != what:

@@ -20,7 +20,7 @@ from ..cloud import Cloud
 from ..fleet import follow
 from . import plane
 from .authority import MeshCA
-from .behind import Behind, Kind, Unreachable
+from .behind import Behind, Busy, Kind, Unreachable
 from .kinds import CONFIG_MAP, DEPLOYMENT, REVISION, REVISION_CRDS, SECRET, define
 from .view import FleetView, Member
 
@@ -129,7 +129,7 @@ class Mesh:
     def _stop(self, name: str) -> None:
         managed = self.planes[name]
         if managed.worker is not None and managed.worker.is_alive():
-            return  # another round
+            raise Busy(f"the control plane of {managed.member.cluster} is still being made")
         behind = self.client(managed.member.kubeconfig)
         gone = [obj for obj in managed.objects if obj["kind"] not in _STAYS]
         self._leave(behind, set())
