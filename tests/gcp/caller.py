@@ -26,11 +26,11 @@ class Caller:
     def __call__(self, verb: str, path: str, body: t.Any = None, *, host: str = "") -> requests.Response:
         host = host or ("compute.googleapis.com" if path.startswith("/compute/") else "container.googleapis.com")
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return requests.request(verb, f"{self.standin.endpoint}/{host}{path}", json=body, headers=headers, timeout=10)
+        return requests.request(verb, f"{self.standin.endpoint}/{host}{path}", json=body, headers=headers, timeout=60)
 
     def settle(self) -> None:
         """Let every operation end."""
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while any(not o.done for o in self.standin.cloud.operations.values()):
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -45,10 +45,10 @@ class Run:
 
     def __init__(self, options: dict[str, t.Any]) -> None:
         self.options = options
-        self.patience = 5.0
+        self.patience = 60.0
 
     def __call__(
-        self, fleet: Fleet | None = None, *, absent: bool = False, dry: bool = False, timeout: float = 10
+        self, fleet: Fleet | None = None, *, absent: bool = False, dry: bool = False, timeout: float = 120
     ) -> dict[str, list[Change] | FleetError]:
         fleet = fleet or fleet_of()
         self.google = Google(Settings.from_args(self.options), patience=self.patience)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def exercised(request: pytest.FixtureRequest) -> set[str]:
     option = request.config.option
     ran = {item.path for item in request.session.items}
     if (
-        option.keyword
+        hasattr(request.config, "workerinput")  # one of several processes that share the tests
+        or option.keyword
         or option.markexpr
         or not set(here.glob("test_*.py")) <= ran
         or "::" in " ".join(option.file_or_dir)
@@ -59,28 +61,22 @@ def contract() -> t.Iterator[None]:
     assert found == []
 
 
-@pytest.fixture
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credential and no proxy of the machine reaches a test."""
-    for name in (
-        "GCP_PROJECT",
-        "GCP_AUTH_KIND",
-        "GCP_SERVICE_ACCOUNT_FILE",
-        "GCP_SERVICE_ACCOUNT_CONTENTS",
-        "GCP_SERVICE_ACCOUNT_EMAIL",
-        "GCP_ACCESS_TOKEN",
-        "GCP_SCOPES",
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "MESH_FLEET_GOOGLE_ENDPOINT",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "REQUESTS_CA_BUNDLE",
-    ):
-        monkeypatch.delenv(name, raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def direct(no_proxy: None) -> None:
+    """No proxy but the stand-in itself, where a test says so."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No credential of an earlier test, and nothing that an earlier run learned of another stand-in at this port."""
+    for name in [name for name in os.environ if name.startswith(("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg-state"))
 
 
 @pytest.fixture
-def google_cloud(tmp_path: Path, clean_environment: None) -> t.Iterator[StandIn]:
+def google_cloud(tmp_path: Path) -> t.Iterator[StandIn]:
     """A stand-in with nothing in it."""
     with StandIn(tmp_path / "standin") as standin:
         yield standin

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -36,14 +37,21 @@ class Playbook:
         """Exit code, the recap by host, and everything that was said."""
         argv, env = self.prepared(*arguments, tasks_from=tasks_from)
         done = subprocess.run(
-            argv, cwd=self.root, env=env, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            argv,
+            cwd=self.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=1200,
         )
         said = done.stdout + done.stderr
         assert "Traceback" not in said
         stats = json.loads(done.stdout[done.stdout.index("{\n") :])["stats"]
         return done.returncode, stats, said
 
-    def killed_at(self, method: str, seconds: float = 60) -> None:
+    def killed_at(self, method: str, seconds: float = 600) -> None:
         """A run that ends at once, without a word, as soon as Google has taken a request of this method."""
         argv, env = self.prepared()
         run = subprocess.Popen(
@@ -56,12 +64,15 @@ class Playbook:
             start_new_session=True,
         )
         deadline = time.monotonic() + seconds
-        while not any(e["method"] == method and e.get("status") == 200 for e in list(self.standin.cloud.log)):
-            assert run.poll() is None, "it ended before"
-            assert time.monotonic() < deadline, "it never came so far"
-            time.sleep(0.01)  # until the stand-in has seen it
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        try:
+            while not any(e["method"] == method and e.get("status") == 200 for e in list(self.standin.cloud.log)):
+                assert run.poll() is None, "it ended before"
+                assert time.monotonic() < deadline, "it never came so far"
+                time.sleep(0.01)  # until the stand-in has seen it
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
 
     def prepared(self, *arguments: str, tasks_from: str = "main") -> tuple[list[str], dict[str, str]]:
         """Command and environment of a run."""

@@ -77,7 +77,7 @@ def test_a_cluster_being_changed_is_waited_for(made: Run, google_cloud: StandIn)
 def test_a_lost_answer_to_a_creation_is_no_failure(run: Run, google_cloud: StandIn) -> None:
     fleet = fleet_of({"west": HOSTS["west"]})
     seen = run(fleet, dry=True)
-    clusters = Clusters(run.google, our_labels(fleet), marker(fleet), timeout=10, interval=0.1)
+    clusters = Clusters(run.google, our_labels(fleet), marker(fleet), timeout=120, interval=0.1)
     # Read before, made by the try whose answer was lost.
     assert actions(run(fleet))["west"] == "created"
     assert clusters.present(wanted_of(fleet).values()) == seen
@@ -197,7 +197,7 @@ def test_a_change_that_fails_leaves_the_cluster_and_a_rerun_makes_it(made: Run, 
 
 
 def test_a_zone_that_google_does_not_answer_for_is_no_missing_cluster(made: Run, google_cloud: StandIn) -> None:
-    clusters = Clusters(made.google, our_labels(fleet_of()), marker(fleet_of()), timeout=5)
+    clusters = Clusters(made.google, our_labels(fleet_of()), marker(fleet_of()), timeout=60)
     clusters.google = t.cast("t.Any", Unreachable())
     with pytest.raises(FleetError) as caught:
         clusters.read()
@@ -256,10 +256,10 @@ def test_an_api_that_is_off_is_named_with_the_variable(options: Vars, google_clo
 def test_an_api_that_is_off_is_switched_on_when_told_so(options: Vars, google_cloud: StandIn) -> None:
     google_cloud.cloud.disabled |= set(CLUSTER_APIS)
     google = Google(Settings.from_args(options), patience=5)
-    clusters = Clusters(google, our_labels(fleet_of()), marker(fleet_of()), timeout=10, interval=0.1)
+    clusters = Clusters(google, our_labels(fleet_of()), marker(fleet_of()), timeout=120, interval=0.1)
 
     def read(dry: bool, allowed: bool = True) -> list[str]:
-        _none, changes = with_apis(google, clusters.read, None, allowed=allowed, timeout=5, dry_run=dry)
+        _none, changes = with_apis(google, clusters.read, None, allowed=allowed, timeout=60, dry_run=dry)
         return [change.name for change in changes]
 
     with pytest.raises(FleetError, match="is disabled"):

@@ -28,7 +28,7 @@ class FleetPlaybook(Playbook):
         shared = {
             "mesh_exports": [{"service": "orders.shop", "to": "all"}],
             "front_door_routes": [{"service": "web.shop"}],
-            "gke_fleet_timeout": 5,
+            "gke_fleet_timeout": 120,
         }
         self.hosts = {
             "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a", **shared},

@@ -30,6 +30,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members impo
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
+from .held import going, held
 from .standin.cloud import DEFAULT_TOKEN
 from .standin.server import StandIn
 
@@ -44,9 +45,9 @@ def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Stand
         yield running
 
 
-def google(standin: StandIn, project: str = PROJECT, patience: float = 5) -> Google:
+def google(standin: StandIn, project: str = PROJECT, patience: float = 60) -> Google:
     settings = Settings(project, auth_kind="accesstoken", access_token=DEFAULT_TOKEN, endpoint=standin.endpoint)
-    return Quick(settings, timeout=5, patience=patience)
+    return Quick(settings, timeout=60, patience=patience)
 
 
 class Quick(Google):
@@ -57,7 +58,7 @@ class Quick(Google):
 
 
 def hub(standin: StandIn, **more: t.Any) -> Hub:
-    return Hub(google(standin), "shop", **{"timeout": 5, **more})
+    return Hub(google(standin), "shop", **{"timeout": 60, **more})
 
 
 def fleet(**hosts: dict[str, t.Any]) -> Fleet:
@@ -194,11 +195,9 @@ def test_fifty_are_registered_side_by_side(standin: StandIn) -> None:
     many = members(fleet(**{f"c{i}": room for i in range(50)}))
     for member in many.values():
         exist(standin, member)
-    standin.cloud.duration = 0.3
-    began = time.monotonic()
-    changes, _names, failed = hub(standin, timeout=30).register(list(many.values()))
+    with held(standin, lambda: going(standin) >= 10):
+        changes, _names, failed = hub(standin, timeout=120).register(list(many.values()))
     assert (len(changes), failed) == (50, {})
-    assert time.monotonic() - began < 0.3 * 50 / 2
 
 
 # -- features ----------------------------------------------------------------------------------
@@ -221,7 +220,7 @@ def test_features_are_switched_on_once(standin: StandIn, two: dict[str, Member])
     assert live["multiclusteringress"]["spec"]["multiclusteringress"]["configMembership"] == names["west"]
     standin.cloud.log.clear()
     again, seen = hub(standin).enable(FEATURES, **wanted)
-    states = hub(standin).await_features(FEATURES, seen, 5)
+    states = hub(standin).await_features(FEATURES, seen, 60)
     assert {action for _name, action in actions(again)} == {"unchanged"}
     assert states == dict.fromkeys(FEATURES, "active")
     assert len(standin.cloud.log) == 1
@@ -285,7 +284,7 @@ def test_the_control_plane_is_awaited_and_its_implementation_told(standin: Stand
 
     timer = threading.Timer(0.2, provisioned)
     timer.start()
-    states, failed = hub(standin).await_mesh({"north": names["north"]}, 5)
+    states, failed = hub(standin).await_mesh({"north": names["north"]}, 60)
     timer.join()
     assert failed == {}
     assert (states["north"].state, states["north"].implementation) == ("ACTIVE", "TRAFFIC_DIRECTOR")
@@ -296,12 +295,12 @@ def test_what_was_read_a_moment_ago_is_enough_where_all_are_active(standin: Stan
     hub(standin).enable(["servicemesh"], managed=list(names.values()))
     seen = hub(standin).feature("servicemesh")
     before = len(standin.cloud.log)
-    states, _failed = hub(standin).await_mesh(names, 5, seen)
+    states, _failed = hub(standin).await_mesh(names, 60, seen)
     assert {host: state.active for host, state in states.items()} == {"west": True, "north": True}
     assert len(standin.cloud.log) == before
     key = next(name for name in seen["membershipStates"] if name.endswith("/north"))
     seen["membershipStates"][key]["servicemesh"]["controlPlaneManagement"]["state"] = "PROVISIONING"
-    states, failed = hub(standin).await_mesh(names, 5, seen)
+    states, failed = hub(standin).await_mesh(names, 60, seen)
     assert (len(states), failed, len(standin.cloud.log)) == (2, {}, before + 1)
 
 
@@ -319,8 +318,8 @@ def test_conditions_are_told_in_words(standin: StandIn, two: dict[str, Member]) 
         ],
     }
     began = time.monotonic()
-    states, failed = hub(standin).await_mesh(names, 30)
-    assert time.monotonic() - began < 5  # it says itself that waiting does not help
+    states, failed = hub(standin).await_mesh(names, 3600)
+    assert time.monotonic() - began < 600  # it says itself that waiting does not help
     assert list(states) == ["west"]
     text = str(failed["north"])
     assert "stalled; the cluster has no nodes (add a node pool); remote secrets of istioctl" in text
@@ -334,15 +333,15 @@ def test_apis_are_named_or_switched_on(standin: StandIn) -> None:
     standin.cloud.disabled |= {"gkehub.googleapis.com", "mesh.googleapis.com"}
     apis = apis_for(["servicemesh"])
     with pytest.raises(FleetError) as off:
-        enable_apis(google(standin), apis, allowed=False, timeout=5, dry_run=False)
+        enable_apis(google(standin), apis, allowed=False, timeout=60, dry_run=False)
     assert "gkehub.googleapis.com, mesh.googleapis.com" in str(off.value)
     assert "gke_enable_apis: true" in str(off.value)
-    planned = enable_apis(google(standin), apis, allowed=True, timeout=5, dry_run=True)
-    done = enable_apis(google(standin), apis, allowed=True, timeout=5, dry_run=False)
+    planned = enable_apis(google(standin), apis, allowed=True, timeout=60, dry_run=True)
+    done = enable_apis(google(standin), apis, allowed=True, timeout=60, dry_run=False)
     assert actions(planned) == actions(done)
     assert sum(change.action == "created" for change in done) == 2
     assert standin.cloud.disabled == set()
-    again = enable_apis(google(standin), apis, allowed=False, timeout=5, dry_run=False)
+    again = enable_apis(google(standin), apis, allowed=False, timeout=60, dry_run=False)
     assert {change.action for change in again} == {"unchanged"}
     assert api_states(google(standin), apis).number == project_number(google(standin))
 
@@ -398,15 +397,15 @@ def test_clusters_of_another_project_get_googles_agents(standin: StandIn) -> Non
 
 def test_an_address_is_reserved_once_and_given_back_if_ours(standin: StandIn) -> None:
     client = google(standin)
-    ip, planned = reserve_address(client, "shop", "shop", dry_run=True, timeout=5)
+    ip, planned = reserve_address(client, "shop", "shop", dry_run=True, timeout=60)
     assert (ip, planned.action) == ("", "created")
-    ip, change = reserve_address(client, "shop", "shop", dry_run=False, timeout=5)
+    ip, change = reserve_address(client, "shop", "shop", dry_run=False, timeout=60)
     assert change.action == "created"
     assert ip
-    same, change = reserve_address(client, "shop", "shop", dry_run=False, timeout=5)
+    same, change = reserve_address(client, "shop", "shop", dry_run=False, timeout=60)
     assert (same, change.action) == (ip, "unchanged")
-    kept = release_address(client, "shop", "another-fleet", dry_run=False, timeout=5)
+    kept = release_address(client, "shop", "another-fleet", dry_run=False, timeout=60)
     assert kept[0].action == "unchanged"
-    gone = release_address(client, "shop", "shop", dry_run=False, timeout=5)
+    gone = release_address(client, "shop", "shop", dry_run=False, timeout=60)
     assert gone[0].action == "removed"
-    assert release_address(client, "shop", "shop", dry_run=False, timeout=5)[0].action == "unchanged"
+    assert release_address(client, "shop", "shop", dry_run=False, timeout=60)[0].action == "unchanged"

@@ -235,13 +235,13 @@ def test_what_a_feature_says_against_a_member_is_told(standin: StandIn, two: dic
     states[north]["state"] = {"code": "ERROR", "description": "the cluster is not VPC-native"}
     running = hub(standin)
     _changes, seen = running.enable([DISCOVERY])
-    running.await_features([DISCOVERY], seen, 5)
+    running.await_features([DISCOVERY], seen, 60)
     assert running.troubles(DISCOVERY, names) == [
         "north: multi-cluster services says error: the cluster is not VPC-native"
     ]
     # What was switched on just now is read again.
     later = hub(standin)
-    later.await_features([DISCOVERY], {}, 5)
+    later.await_features([DISCOVERY], {}, 60)
     assert len(later.troubles(DISCOVERY, names)) == 1
     assert later.troubles("servicemesh", names) == []
 
@@ -288,8 +288,8 @@ def test_a_rerun_after_a_feature_failed_completes(standin: StandIn, two: dict[st
     standin.cloud.fail("gkehub.*.features.create", 0, "internal error")
     began = time.monotonic()
     with pytest.raises(FleetError, match="internal error"):
-        hub(standin).enable(FEATURES, config_membership=names["west"])
-    assert time.monotonic() - began < 4
+        hub(standin, timeout=3600).enable(FEATURES, config_membership=names["west"])
+    assert time.monotonic() - began < 600
     changes, _names, _failed = hub(standin).register(list(two.values()))
     assert {action for _name, action in actions(changes)} == {"unchanged"}
     hub(standin).enable(FEATURES, config_membership=names["west"])

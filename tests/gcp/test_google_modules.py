@@ -37,7 +37,7 @@ class Module:
         }
         command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", f"google.cloud.{module}"]
         command += ["-e", f"ansible_python_interpreter={sys.executable}", "-a", json.dumps(arguments)]
-        done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, check=False, timeout=900)
         data = json.loads(done.stdout[done.stdout.index("{\n") :])
         return t.cast("Json", data["plays"][0]["tasks"][0]["hosts"]["localhost"])
 

@@ -52,7 +52,7 @@ def fill(standin: StandIn) -> None:
         body = {"cluster": {"name": name, "initialNodeCount": 1, "resourceLabels": labels}}
         parent = f"projects/{project}/locations/{place}"
         operation = google.call("container", "projects.locations.clusters.create", parent=parent, body=body)
-        google.wait("container", operation, 10, interval=0.05)
+        google.wait("container", operation, 60, interval=0.05)
         if name in MEMBERS:
             home, own = MEMBERS[name]
             link = f"//container.googleapis.com/{parent}/clusters/{name}"
@@ -63,7 +63,7 @@ def fill(standin: StandIn) -> None:
                 membershipId=name,
                 body={"endpoint": {"gkeCluster": {"resourceLink": link}}, "labels": own},
             )
-            clients[home].wait("gkehub", operation, 10, interval=0.05)
+            clients[home].wait("gkehub", operation, 60, interval=0.05)
 
 
 def plain(value: dict[str, t.Any]) -> t.Any:
@@ -102,7 +102,7 @@ def ask(standin: StandIn, tmp_path: Path) -> Ask:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_", "MESH_FLEET_"))}
         argv = ["ansible-inventory", "-i", str(tmp_path), *(arguments or ("--list",))]
         env = {**clean, **standin.environment, "ANSIBLE_NOCOLOR": "1", **(environment or {})}
-        done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=900)
         return Said(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -157,7 +157,7 @@ def test_what_the_plugin_says_is_a_fleet_for_preflight(ask: Ask, tmp_path: Path,
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 clusters" in done.stdout

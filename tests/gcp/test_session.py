@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
+from .caller import Caller
 from .standin.server import StandIn
 
 LIST = ("container", "projects.locations.clusters.list")
@@ -25,7 +26,7 @@ ALL = {"parent": "projects/shop-prod/locations/-"}
 
 @pytest.fixture
 def google(options: dict[str, t.Any]) -> Google:
-    return Google(Settings.from_args(options), patience=5)
+    return Google(Settings.from_args(options), patience=60)
 
 
 def network(google: Google) -> dict[str, t.Any]:
@@ -77,7 +78,7 @@ def application(standin: StandIn, folder: Path, monkeypatch: pytest.MonkeyPatch,
     path = folder / "adc.json"
     path.write_text(json.dumps(info))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    return Google(Settings.from_args({"project": "shop-prod", "endpoint": standin.endpoint}), patience=2)
+    return Google(Settings.from_args({"project": "shop-prod", "endpoint": standin.endpoint}), patience=60)
 
 
 def test_default_credentials_of_a_user(proxied: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def test_a_service_account_by_every_way(
     else:
         name = "service_account_file" if how == "file" else "service_account_contents"
         args[name] = {"file": str(path), "contents": info, "text": text}[how]
-    assert Google(Settings.from_args(args), patience=2).call(*LIST, **ALL) == {}
+    assert Google(Settings.from_args(args), patience=60).call(*LIST, **ALL) == {}
 
 
 def test_a_key_that_google_does_not_know_any_more_is_named_without_showing_it(google_cloud: StandIn) -> None:
@@ -145,7 +146,7 @@ def test_a_key_that_google_does_not_know_any_more_is_named_without_showing_it(go
     google_cloud.service_account()  # a new key: the old one is revoked
     args = {"project": "shop-prod", "service_account_contents": info, "endpoint": google_cloud.endpoint}
     with pytest.raises(FleetError) as caught:
-        Google(Settings.from_args(args), patience=2).call(*LIST, **ALL)
+        Google(Settings.from_args(args), patience=60).call(*LIST, **ALL)
     assert "Invalid JWT Signature" in caught.value.seen
     assert "PRIVATE KEY" not in str(caught.value)
 
@@ -168,14 +169,14 @@ def test_the_credential_that_is_there_tells_the_kind() -> None:
         ({"project": "p", "service_account_contents": "{not json"}, "key cannot be used"),
     ],
 )
-def test_missing_credentials_are_named(clean_environment: None, args: dict[str, t.Any], said: str) -> None:
+def test_missing_credentials_are_named(args: dict[str, t.Any], said: str) -> None:
     with pytest.raises(FleetError) as caught:
         Google(Settings.from_args(args, {}))
     assert said in str(caught.value)
     assert caught.value.next_step
 
 
-def test_no_default_credentials(clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_default_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(FleetError) as caught:
         Google(Settings.from_args({"project": "p"}, {}))
@@ -185,7 +186,7 @@ def test_no_default_credentials(clean_environment: None, monkeypatch: pytest.Mon
 def test_a_service_account_logs_in_and_its_token_is_renewed(google_cloud: StandIn) -> None:
     info = google_cloud.service_account()
     args = {"project": "shop-prod", "service_account_contents": info, "endpoint": google_cloud.endpoint}
-    google = Google(Settings.from_args(args), patience=2)
+    google = Google(Settings.from_args(args), patience=60)
     assert google.call(*LIST, **ALL) == {}
     first = google.token()
     assert google.token() == first
@@ -270,14 +271,14 @@ def test_nobody_there() -> None:
 
 
 def test_an_operation_is_awaited(google: Google) -> None:
-    assert google.wait("compute", network(google), 10, interval=0.1)["status"] == "DONE"
+    assert google.wait("compute", network(google), 60, interval=0.1)["status"] == "DONE"
     assert google.call("compute", "networks.get", project="shop-prod", network="mesh")["name"] == "mesh"
 
 
 def test_a_failed_operation_says_why(google: Google, google_cloud: StandIn) -> None:
     google_cloud.cloud.fail("compute.networks.insert", 0, "no room left")
     with pytest.raises(GoogleError) as caught:
-        google.wait("compute", network(google), 10, interval=0.1)
+        google.wait("compute", network(google), 60, interval=0.1)
     assert "no room left" in str(caught.value)
 
 
@@ -292,8 +293,8 @@ def test_an_operation_that_never_ends(google: Google, google_cloud: StandIn) -> 
 def test_pages_are_followed(google: Google, google_cloud: StandIn) -> None:
     for number in range(7):
         google.call("compute", "networks.insert", project="shop-prod", body={"name": f"n{number}"})
+    Caller(google_cloud).settle()
     google_cloud.cloud.page = 3
-    time.sleep(0.1)
     assert len(google.pages("compute", "networks.list", "items", project="shop-prod")) == 7
 
 
@@ -331,7 +332,7 @@ def test_bodies_are_checked(google: Google, body: dict[str, t.Any], said: str) -
 )
 def test_requests_are_checked(google_cloud: StandIn, verb: str, path: str, status: int) -> None:
     headers = {"Authorization": f"Bearer {google_cloud.environment['GCP_ACCESS_TOKEN']}"}
-    answer = requests.request(verb, google_cloud.endpoint + path, headers=headers, timeout=10)
+    answer = requests.request(verb, google_cloud.endpoint + path, headers=headers, timeout=60)
     assert answer.status_code == status, answer.text
 
 
@@ -339,7 +340,7 @@ def test_a_proxy_for_google_alone(google_cloud: StandIn) -> None:
     headers = {"Authorization": f"Bearer {google_cloud.environment['GCP_ACCESS_TOKEN']}"}
     proxies = {"https": google_cloud.endpoint}
     url = "https://compute.googleapis.com/compute/v1/projects/p/global/networks"
-    answer = requests.get(url, headers=headers, proxies=proxies, verify=str(google_cloud.ca_file), timeout=10)
+    answer = requests.get(url, headers=headers, proxies=proxies, verify=str(google_cloud.ca_file), timeout=60)
     assert json.loads(answer.text)["kind"] == "compute#networkList"
     with pytest.raises(requests.exceptions.ProxyError):
-        requests.get("https://example.com/", proxies=proxies, verify=str(google_cloud.ca_file), timeout=10)
+        requests.get("https://example.com/", proxies=proxies, verify=str(google_cloud.ca_file), timeout=60)

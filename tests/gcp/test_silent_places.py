@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import pytest
 
@@ -27,9 +26,8 @@ ZONE = "us-west1-a"
 
 
 @pytest.fixture
-def fleet(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
+def fleet(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """One cluster, which exists and is a member; its zone and region do not answer."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name, value in google_cloud.environment.items():
         monkeypatch.setenv(name, value)
     google_cloud.cloud.duration = 0.01
@@ -42,7 +40,7 @@ def fleet(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     shared = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": PROJECT, "gke_network": "default"}
     west = {**shared, "cluster_region": "us-west1", "cluster_zone": ZONE}
     found = Fleet.from_inventory({"west": west})
-    Hub(Google(Settings.from_args({"project": PROJECT})), "shop", timeout=5).register(list(members(found).values()))
+    Hub(Google(Settings.from_args({"project": PROJECT})), "shop", timeout=60).register(list(members(found).values()))
     google_cloud.cloud.unreachable |= {ZONE, "us-west1"}
     google_cloud.cloud.log.clear()
     return found
@@ -57,7 +55,7 @@ def google() -> Google:
 
 
 CALLERS: dict[str, t.Callable[[Fleet], t.Any]] = {
-    "clusters": lambda _fleet: Clusters(google(), {}, "x", timeout=5).read(),
+    "clusters": lambda _fleet: Clusters(google(), {}, "x", timeout=60).read(),
     "memberships": lambda fleet: Hub(google(), "shop").register(list(members(fleet).values())),
     "leaving": lambda fleet: Hub(google(), "shop").unregister(list(members(fleet).values())),
     "network": lambda _fleet: google().pages("compute", "subnetworks.aggregatedList", "items", project=PROJECT),

@@ -10,10 +10,14 @@ valid in any number of clusters at once, as Google's are.
 from __future__ import annotations
 
 import base64
+import contextlib
+import ssl
+import time
 import typing as t
 import urllib.parse
 
 import kubernetes
+import urllib3
 import yaml
 
 from .cloud import Cloud
@@ -21,6 +25,7 @@ from .cloud import Cloud
 __all__ = ["back_with", "seal"]
 
 Json = dict[str, t.Any]
+_SECONDS = 60.0
 
 
 def back_with(cloud: Cloud) -> None:
@@ -61,7 +66,7 @@ def is_bootstrap(token: str) -> bool:
 
 
 def seal(kubeconfig: str, token: str) -> None:
-    """Make the cluster of ``kubeconfig`` accept ``token``, as its administrator."""
+    """Make the cluster of ``kubeconfig`` accept ``token``, as its administrator; wait until it does."""
     name, _dot, secret = token.partition(".")
     with kubernetes.config.new_client_from_config(kubeconfig) as api:
         core, rbac = kubernetes.client.CoreV1Api(api), kubernetes.client.RbacAuthorizationV1Api(api)
@@ -85,6 +90,24 @@ def seal(kubeconfig: str, token: str) -> None:
                 ],
             },
         )
+        _await(api, token)
+
+
+def _await(api: t.Any, token: str) -> None:
+    """An API server learns by watches of the Secret and of the binding: Google's tokens count at once. One that does
+    not answer in time is left to its caller to complain of."""
+    # Not the administrator's connections: their certificate would speak for any token.
+    context = ssl.create_default_context(cafile=api.configuration.ssl_ca_cert)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # kubeadm's CA has no key identifier of its issuer
+    url = f"{api.configuration.host.rstrip('/')}/api/v1/namespaces/kube-system/secrets?limit=1"
+    headers = {"Authorization": f"Bearer {token}"}
+    deadline = time.monotonic() + _SECONDS
+    with urllib3.PoolManager(ssl_context=context, timeout=_SECONDS, retries=False) as pool:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                if pool.request("GET", url, headers=headers).status == 200:
+                    return
+            time.sleep(0.05)  # between two looks
 
 
 def _apply(create: t.Callable[..., t.Any], *args: t.Any) -> None:

@@ -15,7 +15,7 @@ import urllib3
 __all__ = ["Behind", "Busy", "Kind", "Unreachable"]
 
 Json = dict[str, t.Any]
-_SECONDS = urllib3.Timeout(connect=3, read=15)
+_SECONDS = urllib3.Timeout(connect=30, read=60)
 
 
 class Unreachable(Exception):

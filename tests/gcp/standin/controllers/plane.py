@@ -61,14 +61,17 @@ class Tools:
 
     def run(self, program: str, *arguments: str, stdin: str) -> str:
         """What ``bin/<program>`` says."""
-        done = subprocess.run(
-            [str(self.folder / "bin" / program), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        try:
+            done = subprocess.run(
+                [str(self.folder / "bin" / program), *arguments],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=300,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Failed(f"{program} {arguments[0]}: no end after {error.timeout:g} s") from None
         if done.returncode:
             raise Failed(f"{program} {arguments[0]}: {done.stderr.strip()[-500:]}")
         return done.stdout
