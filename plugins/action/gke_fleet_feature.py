@@ -37,7 +37,7 @@ class ActionModule(GoogleFleetAction):
             list(FEATURES) if absent else needed_features(scope.fleet, front_door=args["front_door"])
         )
         if not scope.play or not features:
-            return self.nothing("no features asked for" if scope.play else "no GKE clusters")
+            return self.nothing("" if scope.play else "no GKE clusters")
         hub = self.hub(args, scope)
         if absent:
             changes, kept = hub.disable(features, self._names(args, scope, scope.play))

@@ -38,7 +38,8 @@ class ActionModule(GoogleFleetAction):
             changes, kept, failed = hub.unregister(chosen)
             verb = "unregistered"
         done = sum(change.action != UNCHANGED for change in changes)
-        said = f"{len(changes)} member{'' if len(changes) == 1 else 's'}: {done} {verb}"
+        said = f"{len(changes)} member{'' if len(changes) == 1 else 's'}"
+        said += f": {done} {verb}" if done or args["state"] == "absent" else ""
         if failed:
             said += f", {len(failed)} failed"
         if kept:
