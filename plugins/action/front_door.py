@@ -67,14 +67,23 @@ class ActionModule(GoogleFleetAction):
         gone_ok = self.check_mode or not door.routes
         async with Kube.connect(scope.fleet.clusters[home].connection, cluster=home, absent_ok=gone_ok) as kube:
             run = DoorRun(
-                scope.fleet, scope.everybody, kube, door, dry_run=self.check_mode, diff=self.diff_mode, say=self.say
+                scope.fleet,
+                scope.everybody,
+                kube,
+                door,
+                dry_run=self.check_mode,
+                diff=self.diff_mode,
+                timeout=float(args["timeout"]),
+                say=self.say,
             )
             await run.prepare()
             ip, reference = await self._address(args, scope, run, changes)
             changes += await run.place(reference, ip)
             vip = ""
             if door.routes and args["wait"] and not self.check_mode:
-                vip = await run.await_address(ip, float(args["timeout"]))
+                vip = await run.await_taken(ip)
+            elif door.routes and not run.fresh:
+                await run.warn_of_refusal()
             # The new door is open by now; what another config cluster still has of the old one goes.
             changes += await run.sweep(host for host in scope.play if host != home)
         if args["state"] == "absent" and args["address"] and args["release_address"] and not is_ip(args["address"]):

@@ -10,10 +10,13 @@ short_description: One address for the world in front of all clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Leads hosts and paths to services of the clusters behind one address, and waits until it has it.
+  - Leads hosts and paths to services of the clusters behind one address, and waits until they are taken.
   - On GKE that is multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster). Selector and ports
     are taken from the live Service. What an earlier config cluster still has is removed once the new one's address is there.
   - Everything that may be wrong is looked at before anything is made. Objects of somebody else are not written over.
+  - Google keeps the old address and routes when it refuses a change, and says so in Events alone. So the wait ends when Google has worked
+    on the door after its last change and no Warning is left about it. A refusal fails the task with Google's words, also where nothing
+    was changed.
   - Runs once for the fleet (C(run_once)). Objects of an earlier run that are not wanted any more go.
 options:
   state:
@@ -53,11 +56,11 @@ options:
     type: bool
     default: false
   wait:
-    description: Whether to wait for the address.
+    description: Whether to wait until it is taken. Without, as in check mode, what is refused already is one of RV(warnings).
     type: bool
     default: true
   timeout:
-    description: Seconds until the address must be there. The first time takes Google up to ten minutes.
+    description: Seconds until Google has taken it, or has taken down what goes. That takes up to ten minutes.
     type: int
     default: 900
 extends_documentation_fragment:
@@ -116,7 +119,8 @@ not_served:
   returned: success
   type: dict
 warnings:
-  description: Services that differ between clusters, and clusters that could not be asked for what is left of an earlier door.
+  description: Services that differ between clusters, clusters that could not be asked for what is left of an earlier door, and what is
+    refused where nobody waits.
   returned: success
   type: list
   elements: str

@@ -14,6 +14,8 @@ description:
     the clusters that may call them, where their name is C(name.namespace.svc.clusterset.local).
   - On GKE that is multi-cluster services, a ServiceExport of C(net.gke.io), and the ServiceImport that Google makes of it. Google
     brings an import to every cluster of the set that has the namespace; C(to) says where it is waited for.
+  - An import that lacks the pods of an exporting cluster is one of RV(warnings), or the failure of that cluster where its ServiceExport
+    (conditions, Events) says why.
   - Clusters of other providers are named in RV(not_served). A Service without pods of its own (ExternalName) is refused.
   - Runs once for the fleet (C(run_once)). An export that somebody else made is left alone.
 options:
@@ -65,7 +67,7 @@ exports:
   type: list
   elements: dict
 imports:
-  description: What arrived, as C(service), C(cluster), C(address).
+  description: What arrived, as C(service), C(cluster), C(address), and C(without) where pods of exporting clusters are not in it.
   returned: success
   type: list
   elements: dict
@@ -74,7 +76,7 @@ not_served:
   returned: success
   type: dict
 warnings:
-  description: Services that nobody has, and those that clusters offer with different ports.
+  description: Services that nobody has, that clusters offer with different ports, or that arrived without the pods of a cluster.
   returned: success
   type: list
   elements: str

@@ -5,37 +5,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, ApiError, Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door, Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import Member
 from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import (
     API,
+    INGRESS,
     KINDS,
     STANDS_ON,
     STATIC_IP,
     differing,
     door_objects,
-    vip_condition,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.door_wait import DoorWait, said_of
 
 __all__ = ["DoorRun"]
 
 PART = "front_door"
 FLEET_LABEL = "mesh.fleet/fleet"
 """Several fleets may share a config cluster: each keeps to its own door."""
-INGRESS = "MultiClusterIngress"
 _CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _CRD_NAME = "multiclusteringresses.networking.gke.io"
 _CRD_SECONDS = 300.0
-_GONE_SECONDS = 300.0
-"""Google takes the load balancer down before the object goes."""
 _PLANNED: dict[str, t.Any] = {"spec": {"selector": {"app": "planned"}, "ports": [{"port": 80}]}}
 """Stands for a Service that is only planned, in check mode."""
 
@@ -50,6 +47,7 @@ class DoorRun:
         door: what the user wants; without routes it is taken away.
         dry_run: plan only.
         diff: whether changes show what they change.
+        timeout: seconds until Google has taken it, or has taken down what goes.
         say: takes a line of progress.
     """
 
@@ -62,16 +60,19 @@ class DoorRun:
         *,
         dry_run: bool = False,
         diff: bool = True,
+        timeout: float = 900,
         say: t.Callable[[str], None] = lambda line: None,
     ) -> None:
         self.fleet, self.members, self.kube, self.door = fleet, members, kube, door
-        self.dry_run, self.diff, self.say = dry_run, diff, say
+        self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
         self.owner = {**owner_labels(PART), FLEET_LABEL: fleet.name}
         self.served: dict[str, list[str]] = {}
         """By backend, the clusters that have its Service."""
         self.services: dict[str, t.Mapping[str, t.Any]] = {}
         """The live Service of each backend."""
         self.warnings: list[str] = []
+        self.fresh = False
+        """Whether this run changed something."""
 
     async def prepare(self) -> None:
         """Everything that may be wrong, before anything is made or reserved: routes to nothing, kinds that are
@@ -92,10 +93,31 @@ class DoorRun:
             changes += await self.kube.apply(objects, labels=self.owner, dry_run=self.dry_run, diff=self.diff)
         for kind in KINDS:
             # The ingress first: Google lets go of a service only when nothing refers to it.
-            changes += await self.kube.prune(
-                objects, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=_GONE_SECONDS
-            )
+            changes += await self._prune(objects, kind)
+        self.fresh = any(change.action != UNCHANGED for change in changes)
         return changes
+
+    async def _prune(self, keep: t.Sequence[dict[str, t.Any]], kind: tuple[str, str]) -> list[Change]:
+        """Remove what is not wanted any more of one kind, and see it gone."""
+        try:
+            return await self.kube.prune(
+                keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=self.timeout
+            )
+        except ApiError:
+            raise
+        except FleetError as error:
+            held = [o for o in await self.kube.list(*kind, labels=self.owner) if o["metadata"].get("deletionTimestamp")]
+            space = str(held[0]["metadata"].get("namespace") or "") if held else ""
+            raise FleetError(
+                f"Google has not let go of it after {self.timeout:g} s",
+                cluster=self.kube.cluster,
+                obj=error.obj,
+                seen="; ".join([error.seen, *await said_of(self.kube, held, space)]),
+                means="its finalizer goes when Google has taken the load balancer down, which nobody does while the "
+                "feature multiclusteringress is off, has another config cluster, or its controller lacks "
+                "roles/container.admin",
+                next_step="see that the feature is on with this config cluster (gke_fleet stage); then run again",
+            ) from error
 
     async def held(self, reference: str) -> str:
         """The address of a door that stands already on the reserved one which ``reference`` names; "" if none does.
@@ -217,41 +239,12 @@ class DoorRun:
                 next_step="create the namespace there, or choose another gke_config_cluster; then run again",
             )
 
-    async def await_address(self, ip: str, timeout: float) -> str:
-        """The address that answers for all routes.
+    async def await_taken(self, ip: str) -> str:
+        """The address that answers for all routes as they are now; see :class:`DoorWait`."""
+        wait = DoorWait(self.kube, self.door, self.owner, self.say)
+        return await wait.until_taken(ip, fresh=self.fresh, timeout=self.timeout)
 
-        Raises FleetError after ``timeout`` seconds, with what Google's controller said of it.
-        """
-        name, namespace = self.door.name, self.door.namespace
-        until = vip_condition(ip)
-        try:
-            live = await self.kube.get(API, INGRESS, name, namespace)
-            if not until(live)[0]:
-                self.say(f"  {self.kube.cluster}: waiting for the front door's address (up to ten minutes at first)")
-                live = await self.kube.wait(API, INGRESS, name, namespace, until=until, timeout=timeout)
-        except FleetError as error:
-            raise FleetError(
-                f"the front door has no address after {timeout:g} s",
-                cluster=self.kube.cluster,
-                obj=f"{INGRESS} {namespace}/{name}",
-                seen="; ".join([error.seen, *await self._events()]),
-                means="the first one takes Google up to ten minutes",
-                next_step="mend what its events name, or wait; then run again",
-            ) from error
-        return until(live)[1]
-
-    async def _events(self) -> list[str]:
-        """What was said last about our objects."""
-        kinds = {kind for _api, kind in KINDS}
-        names = {self.door.name, *self.door.backends()}
-        with contextlib.suppress(FleetError):
-            events = await self.kube.list("v1", "Event", namespace=self.door.namespace)
-            warnings = [e for e in events if e.get("type") == "Warning" and _about(e, kinds, names)]
-            warnings.sort(key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
-            return [f"{e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}" for e in warnings[-3:]]
-        return []
-
-
-def _about(event: t.Mapping[str, t.Any], kinds: set[str], names: set[str]) -> bool:
-    involved = event.get("involvedObject") or {}
-    return involved.get("kind") in kinds and involved.get("name") in names
+    async def warn_of_refusal(self) -> None:
+        """What Google refuses of the door as it lies there is a warning where nobody waits for it."""
+        verdict = await DoorWait(self.kube, self.door, self.owner, self.say).look("", fresh=False)
+        self.warnings += [f"{self.kube.cluster}: {c.obj}: Google refuses it: {c.text}" for c in verdict.refused]

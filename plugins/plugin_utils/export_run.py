@@ -14,13 +14,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import (
     EXPORT_KIND,
     IMPORT_KIND,
     Export,
+    import_lacks,
     import_ready,
     offer,
     service_export,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import membership_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.export_trouble import said_of, trouble_of
 
 __all__ = ["ExportRun"]
 
@@ -59,6 +62,8 @@ class ExportRun:
         self.changes: list[Change] = []
         self.imports: list[dict[str, str]] = []
         """What arrived where: C(service), C(cluster), C(address)."""
+        self.partial: dict[tuple[str, str], list[str]] = {}
+        """By service and exporting cluster, where it arrived without that cluster's pods."""
         self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
         self.offers: dict[str, dict[str, str]] = {export.service: {} for export in exports}
         """By service and cluster, what that cluster's Service offers, in words."""
@@ -90,6 +95,7 @@ class ExportRun:
                 await asyncio.gather(
                     *(self._guarded(name, self._await(kube, arriving)) for name, kube in self.kubes.items())
                 )
+                await self._tell_partial()
             if self.kubes and not self.failures:
                 self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in nobody]
 
@@ -187,41 +193,61 @@ class ExportRun:
                 means="an import lies in the namespace of the service, in every cluster that calls it",
                 next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
             )
+        fresh = {c.cluster for c in self.changes if (c.kind, c.action) == (EXPORT_KIND[1], CREATED)}
+        sources = {host: membership_of(self.fleet.clusters[host]) for host in self.sources[export.service]}
+        awaited = {host: membership for host, membership in sources.items() if host in fresh}
+
+        def arrived(live: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+            done, seen = import_ready(live)
+            lacks = import_lacks(live, awaited) if done else []
+            return done and not lacks, f"it has arrived, without {', '.join(lacks)}" if lacks else seen
+
+        live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
+        if not arrived(live)[0]:
+            self.say(f"  {kube.cluster}: waiting for {export.service} (the first one takes up to five minutes)")
+            live = await self._arrival(kube, export, arrived)
+        address = import_ready(live)[1]
+        lacks = import_lacks(live, sources)
+        for host in lacks:
+            self.partial.setdefault((export.service, host), []).append(kube.cluster)
+        found = {"service": export.service, "cluster": kube.cluster, "address": address}
+        self.imports.append({**found, "without": ", ".join(lacks)} if lacks else found)
+
+    async def _arrival(
+        self, kube: Kube, export: Export, arrived: t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]
+    ) -> t.Mapping[str, t.Any] | None:
+        """The import as it is when all of it has arrived, or when the time is over and some of it has."""
         try:
-            live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
-            if not import_ready(live)[0]:
-                self.say(f"  {kube.cluster}: waiting for {export.service} (the first one takes up to five minutes)")
-                live = await kube.wait(
-                    *IMPORT_KIND, export.name, export.namespace, until=import_ready, timeout=self.timeout
-                )
-                self.say(f"  {kube.cluster}: {export.service} has arrived")
+            live = await kube.wait(*IMPORT_KIND, export.name, export.namespace, until=arrived, timeout=self.timeout)
         except FleetError as error:
+            live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
+            if import_ready(live)[0]:
+                return live
             source = self.sources[export.service][0]
+            said = await asyncio.gather(*(said_of(self.kubes[host], export) for host in self.sources[export.service]))
             raise FleetError(
                 f"{export.service} did not arrive within {self.timeout:g} s",
                 cluster=kube.cluster,
                 obj=f"ServiceImport {export.namespace}/{export.name}",
-                seen="; ".join([error.seen, *await self._events(source, export)]),
+                seen="; ".join([error.seen, *(line for lines in said for line in lines)]),
                 means="the first import takes up to five minutes; after that, the importer lacks "
                 "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
                 next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
                 f"{source}; then run again",
             ) from error
-        address = import_ready(live)[1]
-        self.imports.append({"service": export.service, "cluster": kube.cluster, "address": address})
+        self.say(f"  {kube.cluster}: {export.service} has arrived")
+        return live
 
-    async def _events(self, source: str, export: Export) -> list[str]:
-        """What was said last of the export, where it was made."""
-        with contextlib.suppress(FleetError):
-            events = await self.kubes[source].list("v1", "Event", namespace=export.namespace)
-            about = {"kind": EXPORT_KIND[1], "name": export.name}
-            said = [
-                f"{source} says {e.get('reason')}: {' '.join(str(e.get('message')).split())[:200]}"
-                for e in events
-                if e.get("type") == "Warning" and about.items() <= (e.get("involvedObject") or {}).items()
-            ]
-            return said[-2:]
-        return []
+    async def _tell_partial(self) -> None:
+        """An export that Google says something against fails its cluster; one without pods yet is a warning."""
+        by_name = {export.service: export for export in self.exports}
+        for (service, host), callers in self.partial.items():
+            where = f"{', '.join(sorted(callers))} {'has' if len(callers) == 1 else 'have'} it without {host}"
+            error = await trouble_of(self.kubes[host], by_name[service], where)
+            if error:
+                self.failures.setdefault(host, []).append(error)
+            else:
+                self.warnings.append(f"{service}: {where}, which exports it: has it ready pods there?")
 
     @contextlib.asynccontextmanager
     async def _guard(self, name: str) -> t.AsyncIterator[None]:

@@ -10,9 +10,10 @@ import typing as t
 
 from tests.gcp.standin.cloud import Cloud
 from tests.gcp.standin.controllers.behind import Behind, Unreachable
-from tests.gcp.standin.controllers.ingress import Ingress
+from tests.gcp.standin.controllers.ingress import MANAGER, Ingress
+from tests.gcp.standin.controllers.kinds import EXPORT, IMPORT, INGRESS, MULTI_SERVICE
 from tests.gcp.standin.controllers.services import Services
-from tests.gcp.standin.controllers.view import look
+from tests.gcp.standin.controllers.view import FleetView, look
 
 from . import control_plane
 
@@ -20,7 +21,7 @@ __all__ = ["PROJECT", "World"]
 
 PROJECT = "shop-prod"
 NUMBER = "100000000000"
-_SECONDS = 20.0
+_SECONDS = 120.0
 PLACES = {"west": ("us-west1-a", "us-west1"), "north": ("europe-north1", "europe-north1")}
 
 
@@ -48,9 +49,7 @@ class World:
         robot = f"serviceAccount:service-{NUMBER}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
         self.grant("roles/container.admin", robot)
         self.services = Services(functools.cache(lambda path: Behind(path, "gke-mcs-importer")))
-        self.ingress = Ingress(
-            self.cloud, functools.cache(lambda path: Behind(path, "multi-cluster-ingress-controller"))
-        )
+        self.ingress = Ingress(self.cloud, functools.cache(lambda path: Behind(path, MANAGER)), again=0)
 
     @staticmethod
     def membership(name: str) -> str:
@@ -82,12 +81,24 @@ class World:
                 for fleet in look(self.cloud):
                     self.services.reconcile(fleet)
                     self.ingress.reconcile(fleet)
+                    self._served(fleet)
                 quiet += 1
             except Unreachable:
                 # Kinds that are new are served a moment later.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+    def _served(self, fleet: FleetView) -> None:
+        """Raise Unreachable while a kind that a feature brings is not served yet."""
+        wanted = [(m.kubeconfig, kind) for m in fleet.members for kind in (EXPORT, IMPORT)]
+        if fleet.on("multiclusterservicediscovery") is None:
+            wanted = []
+        if fleet.on("multiclusteringress") is not None:
+            wanted += [(self.cloud.kubeconfigs["west"], kind) for kind in (INGRESS, MULTI_SERVICE)]
+        for path, kind in wanted:
+            if self.services.client(path).request("GET", kind.path()) is None:
+                raise Unreachable(f"{kind.name} is not served yet")
 
     def close(self) -> None:
         for path in list(self.services.zones):

@@ -8,7 +8,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import threading
 import typing as t
 from pathlib import Path
 
@@ -18,14 +17,14 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import API
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
+from .google_door import PROJECT, Google
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CRDS = yaml.safe_load((ROOT / "tests/gcp/crds.yml").read_text(encoding="utf-8"))["items"]
-ADDRESS = "compute/projects/shop-prod/global/addresses/shop"
+ADDRESS = f"compute/projects/{PROJECT}/global/addresses/shop"
 HOSTS = ("west", "north")
 ROUTES = [{"host": "shop.example", "service": "web.shop"}]
 
@@ -60,32 +59,9 @@ async def doors(plane: control_plane.ControlPlane) -> list[str]:
         return [str(i["metadata"]["name"]) for i in await kube.list(API, "MultiClusterIngress")]
 
 
-class Google(threading.Thread):
-    """The controller: gives each ingress of the config cluster the address that is reserved."""
-
-    def __init__(self, plane: control_plane.ControlPlane, standin: StandIn) -> None:
-        super().__init__(daemon=True)
-        self.plane, self.standin, self.ended = plane, standin, threading.Event()
-        self.silent = threading.Event()
-        """While set, nothing is given."""
-
-    def run(self) -> None:
-        asyncio.run(self.work())
-
-    async def work(self) -> None:
-        async with admin(self.plane) as kube:
-            while not self.ended.is_set():
-                for door in [] if self.silent.is_set() else await kube.list(API, "MultiClusterIngress"):
-                    held = (self.standin.cloud.resources.get(ADDRESS) or {}).get("address", "203.0.113.99")
-                    if (door.get("status") or {}).get("VIP") != held:
-                        meta = door["metadata"]
-                        path = f"/apis/{API}/namespaces/{meta['namespace']}/multiclusteringresses/{meta['name']}/status"
-                        merge = {"body": {"status": {"VIP": held}}, "content_type": "application/merge-patch+json"}
-                        try:
-                            await kube.transport.request("PATCH", path, **merge)
-                        except FleetError:
-                            continue  # it went in this moment
-                await asyncio.sleep(0.1)
+async def vips(plane: control_plane.ControlPlane) -> list[str]:
+    async with admin(plane) as kube:
+        return [str(i["status"]["VIP"]) for i in await kube.list(API, "MultiClusterIngress")]
 
 
 class Playbook:
@@ -110,7 +86,7 @@ class Playbook:
             "gke_project": "shop-prod",
             "gke_config_cluster": "west",
             "front_door_address": "shop",
-            "front_door_timeout": 60,
+            "front_door_timeout": 180,
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
         }
@@ -128,7 +104,7 @@ class Playbook:
             capture_output=True,
             text=True,
             check=False,
-            timeout=180,
+            timeout=900,
         )
         said = done.stdout + done.stderr
         assert "Traceback" not in said, said
@@ -138,7 +114,7 @@ class Playbook:
 @pytest.fixture
 def playbook(planes: dict[str, control_plane.ControlPlane], tmp_path: Path) -> t.Iterator[Playbook]:
     with StandIn(tmp_path / "standin", duration=0.01) as standin:
-        google = Google(planes["west"], standin)
+        google = Google(planes, standin)
         google.start()
         yield Playbook(tmp_path, planes, google)
         google.ended.set()
@@ -160,7 +136,7 @@ def test_the_door_is_opened_kept_limited_and_taken_away(
     playbook.google.silent.set()
     code, said = playbook(front_door_routes=ROUTES, front_door_timeout=1)
     assert code != 0
-    assert "waiting for the front door's address" in said
+    assert "waiting for Google to give the front door its address" in said
     assert "no address after 1 s" in said
     playbook.google.silent.clear()
     code, said = playbook(front_door_routes=ROUTES)
@@ -184,6 +160,71 @@ def test_the_door_is_opened_kept_limited_and_taken_away(
     assert ADDRESS not in resources
     code, said = playbook(tasks_from="absent", front_door_release_address=True)
     assert (code, changed(said)) == (0, 0), said
+
+
+def test_what_google_refuses_is_told_until_it_is_mended(playbook: Playbook) -> None:
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code == 0, said
+    refused = {"front_door_routes": ROUTES, "front_door_certificates": ["lost"]}
+    for seconds in (20, 2):  # the second run changes nothing, and finds what Google said
+        code, said = playbook(**refused, front_door_timeout=seconds)
+        assert code != 0, seconds
+        assert "west MultiClusterIngress shop/front-door: Google refuses the front door as it is now" in said
+        assert "SYNC: error translating shop/front-door: googleapi: Error 404" in said
+        assert "'sslCertificates/lost' was not found" in said
+        assert "correct front_door_certificates" in said
+    code, said = playbook("--check", **refused)
+    assert code == 0, said
+    assert "Google refuses it: SYNC: error translating" in said
+    code, said = playbook(front_door_routes=ROUTES)
+    assert (code, changed(said)) == (0, 1), said
+    code, said = playbook(tasks_from="absent")
+    assert code == 0, said
+
+
+def test_a_cluster_that_is_no_member_is_told_by_the_service_that_leads_to_it(
+    playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    lost = playbook.google.members.pop("north")
+    routes = [{**ROUTES[0], "clusters": ["west", "north"]}]
+    code, said = playbook(front_door_routes=routes, front_door_timeout=20)
+    assert code != 0
+    assert "west MultiClusterService shop/web: Google refuses the front door as it is now" in said
+    assert "cluster us-west1-a/north is not a member of the fleet" in said
+    assert "run the gke_fleet stage for it" in said
+    playbook.google.members["north"] = lost
+    code, said = playbook(tasks_from="absent")
+    assert code == 0, said
+
+
+def test_the_door_moves_to_another_address(playbook: Playbook, planes: dict[str, control_plane.ControlPlane]) -> None:
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code == 0, said
+    code, said = playbook(front_door_routes=ROUTES, front_door_address="shop-2")
+    assert code == 0, said
+    resources = playbook.standin.cloud.resources
+    other = resources[ADDRESS + "-2"]
+    assert (resources[ADDRESS]["status"], other["status"]) == ("RESERVED", "IN_USE")
+    assert asyncio.run(vips(planes["west"])) == [other["address"]]
+    code, said = playbook(tasks_from="absent")
+    assert code == 0, said
+
+
+def test_a_door_that_google_does_not_let_go_of_is_told(
+    playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code == 0, said
+    playbook.google.silent.set()
+    code, said = playbook(tasks_from="absent", front_door_timeout=2)
+    assert code != 0
+    assert "Google has not let go of it after 2 s" in said
+    assert "held by finalizers mci.finalizer.networking.gke.io" in said
+    assert "see that the feature is on with this config cluster" in said
+    playbook.google.silent.clear()
+    code, said = playbook(tasks_from="absent")
+    assert code == 0, said
+    assert asyncio.run(doors(planes["west"])) == []
 
 
 def test_nothing_is_reserved_for_a_door_that_cannot_be(playbook: Playbook) -> None:

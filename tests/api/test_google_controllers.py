@@ -29,6 +29,7 @@ from . import control_plane
 from .google_world import PLACES, PROJECT, World
 
 SHOP = "shop"
+RECONCILED = "networking.gke.io/last-reconcile-time"
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 Json = dict[str, t.Any]
 
@@ -91,7 +92,7 @@ def ask(where: str, name: str) -> str:
     host, _colon, port = where.rpartition(":")
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(5)
+        sock.settimeout(60)
         sock.sendto(struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1", (host, int(port)))
         answer = sock.recv(512)
     number, flags, _questions, answers = struct.unpack("!HHHH", answer[:8])
@@ -245,3 +246,46 @@ def test_what_is_wrong_is_told_and_gets_no_address(
     assert vip(clusters["west"]) == ""
     assert len([w for w in warnings(clusters["west"]) if told in w]) == 1
     assert [len(derived(behind)) for behind in clusters.values()] == [1, 0]
+
+
+def test_a_refused_change_leaves_the_door_as_it_was_and_is_counted(world: World, clusters: dict[str, Behind]) -> None:
+    west = clusters["west"]
+    world.turn()
+    multi_service(west, "web")
+    ingress(west, "web")
+    world.turn()
+    before = west.get(INGRESS, "door", SHOP) or {}
+    assert before["status"]["VIP"].startswith("203.0.113.")
+    ingress(west, "nobody")
+    world.turn()
+    after = west.get(INGRESS, "door", SHOP) or {}
+    assert after["status"] == before["status"]
+    assert [after["metadata"]["annotations"].get(RECONCILED)] == [before["metadata"]["annotations"][RECONCILED]]
+    (refused,) = [e for e in west.list(EVENT, SHOP) if e["type"] == "Warning"]
+    assert (refused["reason"], refused["involvedObject"]["name"]) == ("SYNC", "door")
+    assert refused["count"] > 1
+    ingress(west, "web")
+    world.turn()
+    (counted,) = [e["count"] for e in west.list(EVENT, SHOP) if e["type"] == "Warning"]
+    world.turn()
+    assert [e["count"] for e in west.list(EVENT, SHOP) if e["type"] == "Warning"] == [counted]
+
+
+def test_another_address_frees_the_first_and_another_link_takes_its_derived_service_away(
+    world: World, clusters: dict[str, Behind]
+) -> None:
+    west = clusters["west"]
+    world.turn()
+    first, second = world.reserve("first", "198.51.100.7"), world.reserve("second", "198.51.100.8")
+    multi_service(west, "web")
+    ingress(west, "web", static_ip="198.51.100.7")
+    world.turn()
+    assert (vip(west), first["status"], second["status"]) == ("198.51.100.7", "IN_USE", "RESERVED")
+    ingress(west, "web", static_ip="198.51.100.8")
+    multi_service(west, "web", "us-west1-a/west")
+    world.turn()
+    assert (vip(west), first["status"], second["status"]) == ("198.51.100.8", "RESERVED", "IN_USE")
+    assert [len(derived(behind)) for behind in clusters.values()] == [1, 0]
+    multi_service(west, "web", "us-west1-a/west", "europe-north1/nobody")
+    world.turn()
+    assert [w for w in warnings(west) if "cluster europe-north1/nobody is not a member of the fleet" in w]

@@ -16,6 +16,8 @@ __all__ = [
     "EXPORT_KIND",
     "IMPORT_KIND",
     "Export",
+    "export_troubles",
+    "import_lacks",
     "import_ready",
     "offer",
     "parse_exports",
@@ -165,6 +167,33 @@ def import_ready(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
     if spec.get("type") == "Headless":
         return True, "headless"
     return (True, ips[0]) if ips else (False, "its ServiceImport has no address yet")
+
+
+def import_lacks(obj: t.Mapping[str, t.Any] | None, sources: t.Mapping[str, str]) -> list[str]:
+    """Clusters that export a service, but whose pods its import does not have yet.
+
+    GKE names them in ``status.clusters`` (``projects/NUMBER/locations/L/memberships/M``), as KEP-1645 describes; while
+    it names none, nothing is known.
+
+    Args:
+        obj: the live ServiceImport.
+        sources: the membership of each exporting cluster, by its name in the fleet.
+    """
+    entries = ((obj or {}).get("status") or {}).get("clusters") or []
+    named = {str(entry.get("cluster")).rpartition("/")[2] for entry in entries}
+    return [cluster for cluster, membership in sources.items() if membership not in named] if named else []
+
+
+def export_troubles(obj: t.Mapping[str, t.Any] | None) -> list[str]:
+    """What the conditions of a ServiceExport say against it: of KEP-1645, ``Conflict`` is bad, all else good."""
+    if obj is None:
+        return ["there is no ServiceExport any more"]
+    found = []
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if str(condition.get("status")) == ("True" if condition.get("type") == "Conflict" else "False"):
+            why = ": ".join(str(condition[key]) for key in ("reason", "message") if condition.get(key))
+            found.append(f"{condition.get('type')} is {condition.get('status')}{f' ({why})' if why else ''}")
+    return found
 
 
 def offer(service: t.Mapping[str, t.Any]) -> str:

@@ -10,7 +10,16 @@ import typing as t
 from ..errors import FleetError
 from .fleet import Cluster, Fleet
 
-__all__ = ["MANAGED", "Member", "config_cluster", "fleet_project", "is_managed", "members", "needed_features"]
+__all__ = [
+    "MANAGED",
+    "Member",
+    "config_cluster",
+    "fleet_project",
+    "is_managed",
+    "members",
+    "membership_of",
+    "needed_features",
+]
 
 MANAGED = "managed"
 SERVICEMESH = "servicemesh"
@@ -79,6 +88,11 @@ def members(fleet: Fleet, default_project: str = "") -> dict[str, Member]:
     return found
 
 
+def membership_of(cluster: Cluster) -> str:
+    """The name of a GKE cluster's membership in its Google fleet, without project and place."""
+    return str(cluster.variables.get("gke_membership") or cluster.variables.get("gke_name") or cluster.name)
+
+
 def _member(cluster: Cluster, default_project: str) -> Member:
     v = cluster.variables
     project = str(v.get("gke_project") or default_project)
@@ -96,7 +110,7 @@ def _member(cluster: Cluster, default_project: str) -> Member:
         cluster=name,
         fleet_project=str(v.get("gke_fleet_project") or project),
         membership_location=str(v.get("gke_membership_location") or cluster.region),
-        membership=str(v.get("gke_membership") or name),
+        membership=membership_of(cluster),
         managed=is_managed(cluster),
     )
 

@@ -13,20 +13,21 @@ from .problems import Problem
 
 __all__ = [
     "API",
+    "INGRESS",
     "KINDS",
     "STANDS_ON",
     "STATIC_IP",
     "differing",
     "door_objects",
     "door_problems",
-    "vip_condition",
 ]
 
 Object = dict[str, t.Any]
 
 API = "networking.gke.io/v1"
+INGRESS = "MultiClusterIngress"
 KINDS = (
-    (API, "MultiClusterIngress"),
+    (API, INGRESS),
     (API, "MultiClusterService"),
     ("cloud.google.com/v1", "BackendConfig"),
     ("networking.gke.io/v1beta1", "FrontendConfig"),
@@ -222,7 +223,7 @@ def _ingress(door: Door, ports: t.Mapping[str, int], address: str, ip: str) -> O
         meta["annotations"] = annotations
     return {
         "apiVersion": API,
-        "kind": "MultiClusterIngress",
+        "kind": INGRESS,
         "metadata": meta,
         "spec": {"template": {"spec": spec}},
     }
@@ -231,19 +232,3 @@ def _ingress(door: Door, ports: t.Mapping[str, int], address: str, ip: str) -> O
 def _paths(path: str) -> list[str]:
     """A path and all below it, as Google's load balancer spells it."""
     return ["/*"] if path == "/" else [path, f"{path}/*"]
-
-
-def vip_condition(address: str) -> t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]:
-    """A condition on the MultiClusterIngress: it has its address (``address`` where one was reserved)."""
-
-    def check(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
-        if obj is None:
-            return False, "it does not exist"
-        vip = str((obj.get("status") or {}).get("VIP") or "")
-        if not vip:
-            return False, "no address yet"
-        if address and vip != address:
-            return False, f"it has {vip}, not yet {address}"
-        return True, vip
-
-    return check

@@ -13,7 +13,7 @@ import typing as t
 
 from ..cloud import Cloud
 from .behind import Behind, Busy, Unreachable
-from .ingress import Ingress
+from .ingress import MANAGER, Ingress
 from .mesh import Mesh
 from .plane import Failed
 from .services import Services
@@ -45,7 +45,7 @@ class Controllers:
         """What went wrong last, by controller: each new thing is told once."""
         self.all: list[Controller] = [
             Services(functools.cache(lambda path: Behind(path, "gke-mcs-importer"))),
-            Ingress(cloud, functools.cache(lambda path: Behind(path, "multi-cluster-ingress-controller"))),
+            Ingress(cloud, functools.cache(lambda path: Behind(path, MANAGER))),
             Mesh(cloud, functools.cache(lambda path: Behind(path, "Google-GKEHub-Controllers-Servicemesh"))),
         ]
         self.threads = [threading.Thread(target=self._run, args=(one,), daemon=True) for one in self.all]

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Google's multi-cluster ingress: reads its objects in the config cluster alone, and gives them an address.
 
-As Google documents it: a MultiClusterService leads to a headless derived Service ``mci-<name>-svc-<hash>`` in each of
-its clusters; a MultiClusterIngress gets ``status.VIP``, the reserved one that its annotation names or one handed out;
-what is wrong is told by an Event. The controller's finalizers hold both until the load balancer is gone.
+As Google documents and shows it: a MultiClusterService leads to a headless derived Service ``mci-<name>-svc-<hash>``
+in each of its clusters; a MultiClusterIngress gets ``status.VIP``, the reserved one that its annotation names or one
+handed out, and ``last-reconcile-time`` in every round that went well. A change that is refused leaves all of that as it
+was: an Event of type Warning tells it, and is counted up as long as it lasts. The controller's finalizers hold both
+kinds until the load balancer is gone.
 """
 
 from __future__ import annotations
@@ -13,35 +15,56 @@ import datetime
 import functools
 import hashlib
 import json
+import time
 import typing as t
 
 from ..cloud import Cloud
-from .behind import Behind, Kind, Unreachable
-from .kinds import EVENT, GKE_CRDS, INGRESS, INGRESS_CRDS, MULTI_SERVICE, SERVICE, define
+from .behind import Behind, Busy, Kind, Unreachable
+from .kinds import GKE_CRDS, INGRESS, INGRESS_CRDS, MULTI_SERVICE, SERVICE, define
+from .telling import Teller
 from .view import FleetView
 
-__all__ = ["FEATURE", "Ingress"]
+__all__ = ["FEATURE", "MANAGER", "Ingress"]
 
 Json = dict[str, t.Any]
 FEATURE = "multiclusteringress"
 ROLE = "roles/container.admin"
-_CONTROLLER = "multi-cluster-ingress-controller"
+MANAGER = "Google-Multi-Cluster-Ingress"
+"""Field manager of what it writes."""
 _FINALIZER = {INGRESS.name: "mci.finalizer.networking.gke.io", MULTI_SERVICE.name: "mcs.finalizer.networking.gke.io"}
 _PARENT = "networking.gke.io/multiclusterservice-parent"
 _PREFIX = "networking.gke.io/"
+_RECONCILED = f"{_PREFIX}last-reconcile-time"
 
 
 class Wrong(Exception):
     """Something about an object that Google says in an Event."""
 
 
-class Ingress:
-    """The controller of one world; ``cloud`` is where addresses are handed out."""
+class Round(t.NamedTuple):
+    """What was worked on, what stood beside it, and when."""
 
-    def __init__(self, cloud: Cloud, client: t.Callable[[str], Behind]) -> None:
-        self.cloud, self.client = cloud, client
-        self.told: dict[str, set[str]] = {}
-        """Events by the uid of what they are about: each is told once."""
+    wish: str
+    beside: str
+    at: float
+
+
+class Ingress:
+    """The controller of one world.
+
+    Args:
+        cloud: where addresses are handed out.
+        client: of the cluster with a kubeconfig.
+        again: seconds until an object that did not change is worked on once more; at Google about 210.
+    """
+
+    def __init__(self, cloud: Cloud, client: t.Callable[[str], Behind], again: float = 3) -> None:
+        self.cloud, self.client, self.again = cloud, client, again
+        self.teller = Teller("multi-cluster-ingress-controller")
+        self.rounds: dict[str, Round] = {}
+        """By uid, the last one."""
+        self.derived: dict[str, set[str]] = {}
+        """By uid of a service, the kubeconfigs of the clusters in which its derived one is."""
         self.vips: dict[str, str] = {}
         """Address by the uid of its MultiClusterIngress."""
         self.home = ""
@@ -62,35 +85,46 @@ class Ingress:
         behind = self.client(home.kubeconfig)
         if not define(behind, INGRESS_CRDS):
             return
-        services = {_key(s): s for s in behind.list(MULTI_SERVICE)}
+        # What an ingress leads to is made before it, so it is read after it.
         ingresses = behind.list(INGRESS)
+        services = {_key(s): s for s in behind.list(MULTI_SERVICE)}
         used = {key for ingress in ingresses if not _going(ingress) for key in _backends(ingress)}
+        members = sorted(member.link for member in fleet.members)
         for key, service in services.items():
             if _going(service):
                 if key not in used:
                     self._take_down(behind, fleet, service)
                 continue
-            self._guarded(behind, MULTI_SERVICE, service, functools.partial(self._derive, behind, fleet, service))
+            work = functools.partial(self._derive, behind, fleet, service)
+            self._guarded(behind, MULTI_SERVICE, service, members, work)
         for ingress in ingresses:
             if _going(ingress):
                 self._release(behind, ingress)
-            else:
-                self._guarded(
-                    behind, INGRESS, ingress, functools.partial(self._serve, behind, fleet, ingress, services)
-                )
+                continue
+            leads = [services[key]["spec"] for key in sorted(_backends(ingress)) if key in services]
+            work = functools.partial(self._serve, behind, fleet, ingress, services)
+            self._guarded(behind, INGRESS, ingress, leads, work)
 
-    def _guarded(self, behind: Behind, kind: Kind, obj: Json, work: t.Callable[[], None]) -> None:
+    def _guarded(self, behind: Behind, kind: Kind, obj: Json, beside: t.Any, work: t.Callable[[], None]) -> None:
+        """Work on an object when it or what stands ``beside`` it has changed, and else from time to time."""
         meta = obj["metadata"]
-        self._tell(behind, kind, obj, "ADD", f"{meta['namespace']}/{meta['name']}")
+        name = f"{meta['namespace']}/{meta['name']}"
+        notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key != _RECONCILED}
+        last = self.rounds.get(meta["uid"])
+        this = Round(json.dumps([obj["spec"], notes], sort_keys=True), json.dumps(beside, sort_keys=True), -self.again)
+        if last and last[:2] == this[:2] and time.monotonic() - last.at < self.again:
+            return
+        if last is None or last.wish != this.wish:
+            self.teller.tell(behind, kind, obj, "UPDATE" if last else "ADD", name)
+        self.rounds[meta["uid"]] = this
         if _FINALIZER[kind.name] not in (meta.get("finalizers") or []):
             held = [*(meta.get("finalizers") or []), _FINALIZER[kind.name]]
             behind.merge(kind, meta["name"], meta["namespace"], {"metadata": {"finalizers": held}})
         try:
             work()
         except Wrong as wrong:
-            self._tell(
-                behind, kind, obj, "SYNC", f"error translating {meta['namespace']}/{meta['name']}: {wrong}", bad=True
-            )
+            self.teller.tell(behind, kind, obj, "SYNC", f"error translating {name}: {wrong}", bad=True)
+        self.rounds[meta["uid"]] = this._replace(at=time.monotonic())
 
     # -- services ------------------------------------------------------------------------------
 
@@ -104,8 +138,12 @@ class Ingress:
         if unknown:
             raise Wrong(f"cluster {unknown[0]} is not a member of the fleet")
         failed = []
+        has = self.derived.setdefault(meta["uid"], {member.kubeconfig for member in fleet.members})
         for member in fleet.members:
             if links and member.link not in links:
+                if member.kubeconfig in has:
+                    self.client(member.kubeconfig).delete(SERVICE, _derived_name(service), meta["namespace"])
+                    has.discard(member.kubeconfig)
                 continue
             parent = json.dumps({"Namespace": meta["namespace"], "Name": meta["name"]})
             derived = {
@@ -116,13 +154,16 @@ class Ingress:
                 },
                 "spec": {**spec["template"]["spec"], "clusterIP": "None"},
             }
+            has.add(member.kubeconfig)
             try:
                 self.client(member.kubeconfig).apply(SERVICE, derived)
+            except Busy:
+                raise
             except Unreachable as error:
                 failed.append(f"failed to ensure Service in {member.link}: {error}")
                 continue
             said = f"Derived Service was ensured in cluster {{{member.link} {member.cluster}}}"
-            self._tell(behind, MULTI_SERVICE, service, "SYNC", said)
+            self.teller.tell(behind, MULTI_SERVICE, service, "SYNC", said)
         if failed:
             raise Wrong("; ".join(failed))
 
@@ -137,7 +178,8 @@ class Ingress:
         self, behind: Behind, fleet: FleetView, ingress: Json, services: t.Mapping[tuple[str, str], Json]
     ) -> None:
         meta = ingress["metadata"]
-        for key, port in _backends(ingress).items():
+        backends = _backends(ingress)
+        for key, port in backends.items():
             service = services.get(key)
             if service is None or _going(service):
                 raise Wrong(f"MultiClusterService {key[0]}/{key[1]} not found")
@@ -149,24 +191,23 @@ class Ingress:
             if name not in fleet.certificates:
                 raise Wrong(f"googleapi: Error 404: The resource 'sslCertificates/{name}' was not found, notFound")
         vip = self._vip(fleet, ingress, notes.get(f"{_PREFIX}static-ip", ""))
-        if (ingress.get("status") or {}).get("VIP") == vip:
-            return
-        rule = f"mci-{_hash(meta['uid'])}-fw-{meta['namespace']}-{meta['name']}"
+        mine = f"mci-{_hash(meta['uid'])}"
+        status = {
+            "VIP": vip,
+            "CloudResources": {
+                "BackendServices": [
+                    f"{mine}-{port}-{space}-{name}" for (space, name), port in sorted(backends.items())
+                ],
+                "ForwardingRules": [f"{mine}-fw-{meta['namespace']}-{meta['name']}"],
+                "TargetProxies": [f"{mine}-{meta['namespace']}-{meta['name']}"],
+                "UrlMap": f"{mine}-{meta['namespace']}-{meta['name']}",
+            },
+        }
+        if ingress.get("status") != status:
+            behind.merge(INGRESS, meta["name"], meta["namespace"], {"status": status}, status=True)
+        # Last: whoever reads that a round is over sees what it led to.
         now = datetime.datetime.now(datetime.UTC).strftime("%A, %d-%b-%y %H:%M:%S UTC")
-        behind.merge(
-            INGRESS,
-            meta["name"],
-            meta["namespace"],
-            {"metadata": {"annotations": {f"{_PREFIX}last-reconcile-time": now}}},
-        )
-        behind.merge(
-            INGRESS,
-            meta["name"],
-            meta["namespace"],
-            {"status": {"VIP": vip, "CloudResources": {"ForwardingRules": [rule]}}},
-            status=True,
-        )
-        self._tell(behind, INGRESS, ingress, "UPDATE", f"{meta['namespace']}/{meta['name']}")
+        behind.merge(INGRESS, meta["name"], meta["namespace"], {"metadata": {"annotations": {_RECONCILED: now}}})
 
     def _vip(self, fleet: FleetView, ingress: Json, wanted: str) -> str:
         """The address: the one that is reserved under ``wanted`` (an IP or a URL), else one of Google's."""
@@ -175,6 +216,8 @@ class Ingress:
             return self.vips.setdefault(uid, f"203.0.113.{len(self.vips) % 250 + 1}")
         for path, address in fleet.addresses.items():
             if wanted == address["address"] or wanted.endswith("/" + path):
+                if self.vips.get(uid) not in (None, address["address"]):
+                    self._free(self.vips[uid])
                 self._mark(f"compute/{path}", "IN_USE")
                 self.vips[uid] = str(address["address"])
                 return self.vips[uid]
@@ -185,13 +228,16 @@ class Ingress:
             if key in self.cloud.resources:
                 self.cloud.resources[key]["status"] = status
 
-    def _release(self, behind: Behind, ingress: Json) -> None:
-        """The load balancer goes, and its address is free again."""
-        vip = self.vips.pop(ingress["metadata"]["uid"], "")
+    def _free(self, vip: str) -> None:
+        """A reserved address is nobody's again."""
         with self.cloud.lock:
             for key, item in self.cloud.resources.items():
                 if key.startswith("compute/") and "/global/addresses/" in key and item.get("address") == vip:
                     item["status"] = "RESERVED"
+
+    def _release(self, behind: Behind, ingress: Json) -> None:
+        """The load balancer goes, and its address is free again."""
+        self._free(self.vips.pop(ingress["metadata"]["uid"], ""))
         self._loose(behind, INGRESS, ingress)
 
     def _let_go(self, behind: Behind, fleet: FleetView) -> None:
@@ -207,34 +253,8 @@ class Ingress:
         meta = obj["metadata"]
         held = [name for name in meta.get("finalizers") or [] if name != _FINALIZER[kind.name]]
         behind.merge(kind, meta["name"], meta["namespace"], {"metadata": {"finalizers": held}})
-
-    def _tell(self, behind: Behind, kind: Kind, obj: Json, reason: str, message: str, *, bad: bool = False) -> None:
-        meta = obj["metadata"]
-        told = self.told.setdefault(meta["uid"], set())
-        if f"{reason} {message}" in told:
-            return
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        behind.create(
-            EVENT,
-            {
-                "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
-                "involvedObject": {
-                    "apiVersion": kind.api,
-                    "kind": kind.name,
-                    "name": meta["name"],
-                    "namespace": meta["namespace"],
-                    "uid": meta["uid"],
-                },
-                "type": "Warning" if bad else "Normal",
-                "reason": reason,
-                "message": message,
-                "source": {"component": _CONTROLLER},
-                "firstTimestamp": now,
-                "lastTimestamp": now,
-                "count": 1,
-            },
-        )
-        told.add(f"{reason} {message}")
+        self.rounds.pop(meta["uid"], None)
+        self.derived.pop(meta["uid"], None)
 
 
 def _key(obj: Json) -> tuple[str, str]:

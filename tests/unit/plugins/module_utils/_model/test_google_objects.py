@@ -9,7 +9,13 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.mesh_status import in_words
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import import_ready, offer, parse_exports
+from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import (
+    export_troubles,
+    import_lacks,
+    import_ready,
+    offer,
+    parse_exports,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import parse_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import (
@@ -65,6 +71,29 @@ def test_an_import_has_arrived_when_it_has_an_address() -> None:
     assert import_ready({"spec": {"type": "ClusterSetIP"}})[0] is False
     assert import_ready({"spec": {"type": "ClusterSetIP", "ips": ["10.0.0.9"]}}) == (True, "10.0.0.9")
     assert import_ready({"spec": {"type": "Headless"}})[0] is True
+
+
+def test_an_import_names_the_clusters_whose_pods_it_has() -> None:
+    sources = {"west": "shop-west", "north": "north"}
+    live = {"status": {"clusters": [{"cluster": "projects/100/locations/us-west1/memberships/shop-west"}]}}
+    assert import_lacks(live, sources) == ["north"]
+    assert import_lacks({"status": {}}, sources) == []
+    assert import_lacks(None, sources) == []
+
+
+def test_conditions_of_an_export_that_speak_against_it_are_told() -> None:
+    conditions = [
+        {"type": "Valid", "status": "True"},
+        {"type": "Ready", "status": "False", "reason": "Pending", "message": "no endpoints"},
+        {"type": "Conflict", "status": "True", "reason": "PortConflict"},
+        {"type": "Other", "status": "Unknown"},
+    ]
+    assert export_troubles({"status": {"conditions": conditions}}) == [
+        "Ready is False (Pending: no endpoints)",
+        "Conflict is True (PortConflict)",
+    ]
+    assert export_troubles({}) == []
+    assert export_troubles(None) == ["there is no ServiceExport any more"]
 
 
 def test_what_clusters_offer_is_compared_in_words() -> None:
