@@ -19,6 +19,7 @@ __all__ = ["Done", "explain", "run"]
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_ENDED_SECONDS = 10.0
 
 # What programs print, what it means, what to do about it.
 _CAUSES: tuple[tuple[str, str, str], ...] = (
@@ -137,6 +138,9 @@ async def run(
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # Its children may die after it: what they hold open would outlive the loop.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.communicate(), _ENDED_SECONDS)
             await process.wait()
     out, err = raw_out.decode(errors="replace"), raw_err.decode(errors="replace")
     if log is not None:
