@@ -49,13 +49,15 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(sans)), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, common_name: str, groups: t.Sequence[str] = (), *, server: bool = False) -> tuple[bytes, bytes]:
-        """``(certificate, key)`` in PEM."""
+    def issue(
+        self, common_name: str, groups: t.Sequence[str] = (), *, server: bool = False, hosts: t.Sequence[str] = ()
+    ) -> tuple[bytes, bytes]:
+        """``(certificate, key)`` in PEM; ``hosts`` are names that a server answers to."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group) for group in groups]
         names.append(x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name))
-        sans: list[x509.GeneralName] = []
+        sans: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
         if server:
-            sans = [x509.DNSName("kubernetes"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            sans += [x509.DNSName("kubernetes"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         cert = self._sign(x509.Name(names), key.public_key(), sans=sans)
         return cert.public_bytes(serialization.Encoding.PEM), pem_key(key)

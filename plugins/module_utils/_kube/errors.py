@@ -131,9 +131,10 @@ def from_response(
         details = body.get("details") or {}
     else:
         message, reason = _foreign(body), ""
-    means, next_step = _hints(status, reason, message, action)
+    what, (means, next_step) = f"{action} failed", _hints(status, reason, message, action)
     if status == 401 and account:
-        means = f"it does not take a token of {account}, and a new one neither"
+        what += f": the API server does not accept {account}"
+        means = "a new token was got, and refused too: the account was disabled or deleted, or is not of this cluster"
         next_step = "look whether that account still exists and is enabled, and whether this is the cluster meant"
     if status == 403 and gate and (not reason or gate.split()[0] in message):
         means = f"{account or 'the account'} lacks a permission that is asked for in front of the API server: {gate}"
@@ -143,7 +144,7 @@ def from_response(
     except ValueError:
         wait = float("nan")
     return ApiError(
-        f"{action} failed",
+        what,
         status=status,
         reason=reason,
         causes=details.get("causes") or (),

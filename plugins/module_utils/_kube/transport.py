@@ -57,8 +57,6 @@ class Transport:
         Raises:
             ApiError: there is none; ``told`` where nobody knows more.
         """
-        if self.endpoint.lookup:
-            told.seen = f"{self.endpoint.server}: {told.seen}"
         try:
             found = await self.endpoint.another(used.get("Authorization", ""))
         except FleetError as error:
@@ -157,7 +155,7 @@ class Transport:
     def _refused(
         self, response: aiohttp.ClientResponse, answer: t.Any, obj: str, action: str, secret: bool = False
     ) -> ApiError:
-        return from_response(
+        told = from_response(
             response.status,
             answer,
             cluster=self.cluster,
@@ -168,6 +166,9 @@ class Transport:
             account=self.endpoint.account,
             gate=self.endpoint.gate,
         )
+        if told.status == 401 and self.endpoint.lookup:
+            told.seen = f"{self.endpoint.server}: {told.seen}"  # where somebody else's word led us
+        return told
 
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
         """Events of a watch, one JSON document a line, until the server ends it."""
