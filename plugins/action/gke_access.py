@@ -109,6 +109,8 @@ class ActionModule(GoogleFleetAction):
         """What nobody needs any more: neither a feature that is on nor a member that stays."""
         record = Grants(scope.fleet.directory)
         ours = record.read()
+        if not ours and not args["unrecorded"]:
+            return list(args["features"] or FEATURES), [], [], []
         projects = {member.project for member in scope.everybody.values()}
         number = project_number(google)
         every = bindings_for(args["features"] or FEATURES, projects, scope.project, number)

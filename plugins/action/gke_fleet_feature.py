@@ -27,6 +27,7 @@ class ActionModule(GoogleFleetAction):
         "front_door": {"type": "bool", "default": False},
         "memberships": {"type": "dict", "default": {}},
         "wait": {"type": "bool", "default": True},
+        "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 600},
     }
 

@@ -20,6 +20,7 @@ class ActionModule(GoogleFleetAction):
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 600},
     }
 

@@ -37,6 +37,7 @@ class ActionModule(GoogleFleetAction):
         "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
         "memberships": {"type": "dict", "default": {}},
         "seen": {"type": "dict", "default": {}},
+        "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 900},
     }
 

@@ -46,6 +46,12 @@ options:
     description: Whether to wait until they are active.
     type: bool
     default: true
+  enable_apis:
+    description:
+      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
+        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+    type: bool
+    default: false
   timeout:
     description: Seconds for each operation, and for the wait.
     type: int

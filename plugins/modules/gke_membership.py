@@ -20,6 +20,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  enable_apis:
+    description:
+      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
+        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+    type: bool
+    default: false
   timeout:
     description: Seconds for the registration of one cluster.
     type: int

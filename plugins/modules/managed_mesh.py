@@ -35,6 +35,12 @@ options:
     description: What C(gke_fleet_feature) returned as C(mesh_states). Where all are active in it, Google is not asked again.
     type: dict
     default: {}
+  enable_apis:
+    description:
+      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
+        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+    type: bool
+    default: false
   timeout:
     description: Seconds until every control plane must be active.
     type: int

@@ -56,6 +56,8 @@ class GoogleFleetAction(FleetAction):
             scope.fleet.name,
             timeout=float(args["timeout"]),
             dry_run=self.check_mode,
+            # A run switches the API on before it looks; and where it is off, nobody has anything to leave.
+            off_is_empty=(self.check_mode and bool(args.get("enable_apis"))) or args["state"] == "absent",
         )
 
     @staticmethod

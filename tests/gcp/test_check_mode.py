@@ -51,8 +51,8 @@ PRESENT: Json = {
     "gke_nat": {"enable_apis": True},
     "gke_cluster": {"enable_apis": True, "interval": 0.05},
     "gke_access": {"front_door": FRONT, "enable_apis": True},
-    "gke_membership": None,
-    "gke_fleet_feature": {"front_door": FRONT, "memberships": MEMBERS, "timeout": 120},
+    "gke_membership": {"enable_apis": True},
+    "gke_fleet_feature": {"front_door": FRONT, "memberships": MEMBERS, "enable_apis": True, "timeout": 120},
 }
 ABSENT: Json = {
     "gke_fleet_feature": {"state": "absent"},

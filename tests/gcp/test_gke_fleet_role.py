@@ -148,3 +148,23 @@ def test_what_must_be_there_first_is_named_and_nothing_is_registered(
     assert words in said
     assert held(google_cloud) == set()
     assert playbook.record == []
+
+
+@pytest.mark.slow
+def test_a_check_knows_whether_the_fleets_api_will_be_on(playbook: FleetPlaybook, google_cloud: StandIn) -> None:
+    google_cloud.cloud.disabled.add("gkehub.googleapis.com")
+    for variables in playbook.hosts.values():
+        # Memberships alone need no look at APIs beforehand.
+        variables |= {"mesh_exports": [], "front_door_routes": []}
+    for how in (("--check",), ()):
+        code, _stats, said = playbook(*how)
+        assert code != 0, how
+        assert "API gkehub.googleapis.com is disabled in project shop-prod" in said
+    # A cluster that is still to be made, with a control plane that Google is to run.
+    playbook.hosts["west"] |= {"gke_name": "new", "mesh_control_plane": "managed"}
+    code, stats, said = playbook("--check", "-e", "gke_enable_apis=true")
+    assert (code, changed(stats) > 0) == (0, True), said
+    # Where the API is off nobody is a member: there is nothing to take away, and nothing to switch on for that.
+    code, stats, said = playbook("--limit", "north", tasks_from="absent")
+    assert (code, changed(stats)) == (0, 0), said
+    assert google_cloud.cloud.disabled == {"gkehub.googleapis.com"}

@@ -26,13 +26,23 @@ class HubClient:
         fleet_name: ours, written on what we make.
         timeout: seconds for one operation.
         dry_run: plan only.
+        off_is_empty: whether a fleet whose API is off counts as one in which nothing is.
     """
 
-    def __init__(self, google: Google, fleet_name: str, *, timeout: float = 600, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        google: Google,
+        fleet_name: str,
+        *,
+        timeout: float = 600,
+        dry_run: bool = False,
+        off_is_empty: bool = False,
+    ) -> None:
         self.google = google
         self.fleet_name = fleet_name
         self.timeout = timeout
         self.dry_run = dry_run
+        self.off_is_empty = off_is_empty
         self.parent = f"projects/{google.project}/locations/global"
         self._numbers: dict[str, str] = {}
         self.last: dict[str, Json] = {}
@@ -44,16 +54,17 @@ class HubClient:
         return self.listed("memberships", anywhere)
 
     def listed(self, kind: str, parent: str) -> list[Json]:
-        """All ``memberships`` or ``features`` of a place.
-
-        A check in a project where the API is off finds none: the run itself switches it on before it looks.
-        """
+        """All ``memberships`` or ``features`` of a place."""
         try:
             return self.google.pages("gkehub", f"projects.locations.{kind}.list", "resources", parent=parent)
         except GoogleError as error:
-            if self.dry_run and error.reason == "SERVICE_DISABLED":
-                return []
-            raise
+            self.check_off(error)
+            return []
+
+    def check_off(self, error: GoogleError) -> None:
+        """Raise what Google answered, unless it is that the API is off and that counts as an empty fleet."""
+        if not (self.off_is_empty and error.reason == "SERVICE_DISABLED"):
+            raise error
 
     def number(self, project: str) -> str:
         """The number that belongs to a project's id; asked once."""

@@ -35,9 +35,13 @@ class Features(HubClient):
 
     def feature(self, feature: str) -> Json:
         """One feature, or ``{}``."""
-        return self.google.call(
-            "gkehub", "projects.locations.features.get", name=f"{self.parent}/features/{feature}", absent=True
-        )
+        try:
+            return self.google.call(
+                "gkehub", "projects.locations.features.get", name=f"{self.parent}/features/{feature}", absent=True
+            )
+        except GoogleError as error:
+            self.check_off(error)
+            return {}
 
     def enable(
         self,
