@@ -17,7 +17,9 @@ options:
   auth_kind:
     description:
       - What the credentials are. Empty takes E(GCP_AUTH_KIND), else what the other options tell, else V(application).
-      - V(application) is what C(gcloud auth application-default login) or the machine's environment gives.
+      - V(application) is what C(gcloud auth application-default login) or the machine's environment gives, or the file in
+        E(GOOGLE_APPLICATION_CREDENTIALS). It may be a user's login, a key, a workload identity of another provider, or an
+        impersonation.
     type: str
     choices: ["", application, serviceaccount, machineaccount, accesstoken]
     default: ""
@@ -36,7 +38,8 @@ options:
     type: str
     default: ""
   access_token:
-    description: A bearer token. Empty takes E(GCP_ACCESS_TOKEN). It ends after an hour and cannot be renewed.
+    description: A bearer token. Empty takes E(GCP_ACCESS_TOKEN). It ends after an hour and cannot be renewed; all
+      other credentials are, near their end and when they are refused before it.
     type: str
     default: ""
   scopes:

@@ -31,7 +31,8 @@ GOOGLE = (
         "gke_endpoint",
         CLUSTER,
         "Which address of the API server the controller uses: `public`, `private` (the controller is in the VPC, or "
-        "reaches it), or `dns` (from anywhere, by IAM; it must be switched on).",
+        "reaches it), or `dns` (from anywhere, for accounts with `container.clusters.connect`; role gke_cluster "
+        "switches it on and the public one off).",
         default="public",
         choices=("public", "private", "dns"),
         providers=_GKE,
@@ -39,7 +40,8 @@ GOOGLE = (
     Variable(
         "gke_peer_endpoint",
         CLUSTER,
-        "Which address of the API server the other clusters' istiods use. `cluster_peer_endpoint` wins.",
+        "Which address of the API server the other clusters' istiods use: never the DNS endpoint, which asks for Google's "
+        "tokens. `cluster_peer_endpoint` wins.",
         default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
         "or there is no other; else `public`",
         choices=("public", "private"),
@@ -240,8 +242,9 @@ GOOGLE = (
     Variable(
         "gke_auth_kind",
         CLUSTER,
-        "Who we are to Google, as in google.cloud: `application` (default credentials), `serviceaccount`, "
-        "`machineaccount`, `accesstoken`.",
+        "Who we are to Google, as in google.cloud: `application` (default credentials: a user's login, or what "
+        "`GOOGLE_APPLICATION_CREDENTIALS` names, workload identity federation and impersonation among them), "
+        "`serviceaccount`, `machineaccount`, `accesstoken`.",
         default_text="`GCP_AUTH_KIND`; else what is given decides, and without anything `application`",
         choices=("application", "serviceaccount", "machineaccount", "accesstoken"),
         providers=_GKE,
@@ -272,7 +275,7 @@ GOOGLE = (
     Variable(
         "gke_access_token",
         CLUSTER,
-        "OAuth access token. Good for an hour at most, so for short runs only.",
+        "OAuth access token. Good for an hour at most, and never renewed, so for short runs only.",
         default_text="`GCP_ACCESS_TOKEN`",
         providers=_GKE,
         secret=True,
