@@ -59,9 +59,15 @@ class ActionModule(GoogleClusterAction):
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
             whole.before.update(plan.before)
-        changes += _changes(whole, absent=absent) if self.check_mode else []
+        # Where nobody is left, the run ends before anything is made.
+        goes_on = absent or any(w.host not in failed for part in parts for w in part.play)
+        changes += _changes(whole, absent=absent) if self.check_mode and goes_on else []
         verb = "to be removed" if absent else "to be made or changed"
-        said = f"network: {whole.count} parts {verb}" if whole.count else "network: as wanted"
+        said = (
+            f"network: {whole.count} part{'' if whole.count == 1 else 's'} {verb}"
+            if whole.count
+            else "network: as wanted"
+        )
         return self.told(
             changes,
             failed,

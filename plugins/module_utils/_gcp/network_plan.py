@@ -10,6 +10,7 @@ import typing as t
 from .._model.addresses import interval
 from .._model.gke_wanted import PODS, SERVICES, Wanted
 from ..errors import FleetError
+from .network_ranges import in_use, refused, wrong_ranges
 
 __all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal"]
 
@@ -72,7 +73,10 @@ def plan_network(
                 continue
             if subnet:
                 plan.subnets[w.host] = subnet
-        rules = _rules(name, mine, marker, ours=_is_ours(live, name, marker))
+        # Whoever is refused keeps the ranges that it has: rules speak of those, and of none that nobody gets.
+        there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
+        having = [in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
+        rules = _rules(name, having, marker, ours=_is_ours(live, name, marker)) if having else []
         for rule in rules:
             if _differs(rule, live.firewalls.get(rule["name"])):
                 _check_rule(rule, live.firewalls.get(rule["name"]), marker)
@@ -80,7 +84,8 @@ def plan_network(
                 if rule["name"] in live.firewalls:
                     plan.before[rule["name"]] = {"project": project, **rule, **_now(live.firewalls[rule["name"]])}
         current = {rule["name"] for rule in rules}
-        plan.stale += [rule for rule in _made(name, mine, live, marker) if rule["name"] not in current]
+        if having:
+            plan.stale += [rule for rule in _made(name, mine, live, marker) if rule["name"] not in current]
     return plan, failed
 
 
@@ -103,21 +108,12 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
         )
     ranges = {"gke_node_cidr": w.node_cidr, "cluster_pod_cidr": w.pod_cidr, "cluster_service_cidr": w.service_cidr}
     if found is not None:
-        wrong = _wrong_ranges(w, found, ranges)
+        wrong = wrong_ranges(w, found, ranges)
         if wrong:
-            first = next(iter(wrong))
-            raise FleetError(
-                f"{', '.join(wrong)} cannot be changed in place",
-                cluster=w.host,
-                obj=f"Subnetwork {w.region}/{w.subnetwork}",
-                seen="; ".join(f"{name} is {has}, wanted {ranges[name]}" for name, has in wrong.items()),
-                means="the ranges of a subnet in use stay as they are",
-                next_step=f"set {first} to what is there, or name another gke_subnetwork",
-            )
+            raise refused(w, wrong, ranges)
         return None
-    ours = {(o.region, o.subnetwork) for o in mine}
     for (region, name), other in live.subnets.items():
-        if (region, name) in ours or _last(other.get("network")) != w.network:
+        if _last(other.get("network")) != w.network:
             continue
         for cidr in (other["ipCidrRange"], *(r["ipCidrRange"] for r in other.get("secondaryIpRanges") or [])):
             for variable, mine_cidr in ranges.items():
@@ -142,19 +138,6 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
             {"range_name": SERVICES, "ip_cidr_range": w.service_cidr},
         ],
     }
-
-
-def _wrong_ranges(w: Wanted, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:
-    """What an existing subnet has instead of a wanted range, by variable."""
-    second = {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
-    has = {"gke_node_cidr": subnet.get("ipCidrRange", "")}
-    if not w.adopt:
-        has["cluster_pod_cidr"] = second.get(PODS, f"no secondary range {PODS}")
-        has["cluster_service_cidr"] = second.get(SERVICES, f"no secondary range {SERVICES}")
-    elif w.pod_cidr not in second.values():
-        # Others named the ranges of a cluster that is taken over; its services may have a range of Google's own.
-        has["cluster_pod_cidr"] = ", ".join(second.values()) or "no secondary range"
-    return {name: found for name, found in has.items() if found != ranges[name]}
 
 
 _KINDS = ("pods", "webhooks")

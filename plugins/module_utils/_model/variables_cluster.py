@@ -35,14 +35,14 @@ CLUSTERS = (
         "cluster_pod_cidr",
         CLUSTER,
         "IPv4 range of the pods. Tell it for existing clusters too, so that overlaps are found.",
-        default_text="kind: a /16 of `fleet_pod_range`; else unknown",
+        default_text="kind, gke: a /16 of `fleet_pod_range`, in the order of the hosts; else unknown",
         form="cidr",
     ),
     Variable(
         "cluster_service_cidr",
         CLUSTER,
         "IPv4 range of the services. Tell it for existing clusters too.",
-        default_text="kind: a /16 of `fleet_service_range`; else unknown",
+        default_text="kind, gke: a /16 of `fleet_service_range`, in the order of the hosts; else unknown",
         form="cidr",
     ),
     Variable(
