@@ -168,7 +168,7 @@ def main() -> int:
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.glob("*.xml"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     began = time.monotonic()
     wanted = checks.stages(arguments.stages or names, OUT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -26,6 +26,7 @@ ACCOUNT = "istio-reader-service-account"
 TOKEN_SECRET = f"{ACCOUNT}-istio-remote-secret-token"
 """The name istioctl gives it, so that both use the same one."""
 PLANNED = "planned"
+_HANDSHAKE_SECONDS = 3.0
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -143,7 +144,7 @@ async def _shake_hands(peer: Peer) -> None:
     host, port = PeerServer(peer.server, "", peer.tls_server_name).host_port
     context = ssl.create_default_context(cadata=base64.b64decode(peer.ca).decode())
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # kubeadm's CA has no key identifier of its issuer
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(_HANDSHAKE_SECONDS):
         _reader, writer = await asyncio.open_connection(
             host, port, ssl=context, server_hostname=peer.tls_server_name or host
         )

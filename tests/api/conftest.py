@@ -13,9 +13,18 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
 
 from . import control_plane
+from .google_fleet import HOSTS
 from .nodes import Nodes
 
 _NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def direct(no_proxy: None, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
+    """API servers are on loopback; what kubectl and Helm remember of one is not believed of another at its port."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECACHEDIR", str(tmp_path_factory.mktemp("kubectl")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +33,19 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.
     running = control_plane.start(tmp_path_factory.mktemp("control-plane"))
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def google_planes(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[dict[str, control_plane.ControlPlane]]:
+    """API servers of the two clusters of google_fleet.py."""
+    started: dict[str, control_plane.ControlPlane] = {}
+    try:
+        for name in HOSTS:
+            started[name] = control_plane.start(tmp_path_factory.mktemp(name))
+        yield started
+    finally:
+        for plane in started.values():
+            plane.stop()
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import os
 import shutil
 import signal
@@ -28,7 +29,8 @@ from .authority import Authority, pem_key
 
 ADMIN_TOKEN = "admin-of-the-test-control-plane"
 LIMITED_TOKEN = "somebody-without-any-right-here"
-_START_SECONDS = 90
+_START_SECONDS = 300
+"""Far more than it takes: a machine may be busy with other things."""
 
 
 class Missing(Exception):
@@ -57,10 +59,29 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Port:
+    """A port of loopback that is ours until :meth:`close`: whoever connects to it is refused, unless a server that
+    shares ports (``SO_REUSEPORT``) listens there. A number that is merely free may be another program's a moment
+    later."""
+
+    def __init__(self) -> None:
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.number = int(self._held.getsockname()[1])
+
+    def close(self) -> None:
+        self._held.close()
+
+
+@functools.cache
+def _closed() -> Port:
+    return Port()
+
+
+def closed_port() -> int:
+    """A port of loopback that refuses everybody for as long as this process lives."""
+    return _closed().number
 
 
 def _write(path: Path, data: bytes) -> Path:
@@ -80,6 +101,7 @@ class ControlPlane:
     """Contexts ``admin`` (client certificate), ``token``, ``limited``, ``expired``, ``wrong-ca``."""
     authority: Authority = dataclasses.field(repr=False)
     processes: list[subprocess.Popen[bytes]] = dataclasses.field(default_factory=list, repr=False)
+    ports: t.Sequence[Port] = ()
 
     def start_controllers(self) -> None:
         """Start kube-controller-manager: namespaces get deleted, workloads get their pods."""
@@ -93,8 +115,7 @@ class ControlPlane:
             f"--root-ca-file={self.directory / 'ca.crt'}",
             "--controllers=namespace-controller,serviceaccount-controller,deployment-controller,"
             "replicaset-controller,garbage-collector-controller",
-            "--bind-address=127.0.0.1",
-            f"--secure-port={free_port()}",
+            "--secure-port=0",  # nobody asks it anything
             "--use-service-account-credentials=false",
         )
 
@@ -124,6 +145,8 @@ class ControlPlane:
             process.kill()  # their data goes with them: an API server's calm end takes ten seconds
         for process in self.processes:
             process.wait()
+        for port in self.ports:
+            port.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -174,9 +197,14 @@ def start(directory: Path) -> ControlPlane:
         directory / "tokens.csv",
         f'{ADMIN_TOKEN},admin,admin,"system:masters"\n{LIMITED_TOKEN},limited,limited\n'.encode(),
     )
-    port, etcd_port, peer_port = free_port(), free_port(), free_port()
+    port, etcd_port, peer_port = ports = [Port(), Port(), Port()]
     plane = ControlPlane(
-        directory, f"https://127.0.0.1:{port}", authority.pem.decode(), directory / "kubeconfig", authority
+        directory,
+        f"https://127.0.0.1:{port.number}",
+        authority.pem.decode(),
+        directory / "kubeconfig",
+        authority,
+        ports=ports,
     )
     _kubeconfig(plane, authority.issue("admin", ["system:masters"]))
     etcd, server = program("etcd", "server"), program("kube-apiserver")
@@ -184,20 +212,22 @@ def start(directory: Path) -> ControlPlane:
         plane._run(
             etcd,
             f"--data-dir={directory / 'etcd'}",
-            f"--listen-client-urls=http://127.0.0.1:{etcd_port}",
-            f"--advertise-client-urls=http://127.0.0.1:{etcd_port}",
-            f"--listen-peer-urls=http://127.0.0.1:{peer_port}",
+            f"--listen-client-urls=http://127.0.0.1:{etcd_port.number}",
+            f"--advertise-client-urls=http://127.0.0.1:{etcd_port.number}",
+            f"--listen-peer-urls=http://127.0.0.1:{peer_port.number}",
+            "--socket-reuse-port=true",
             "--unsafe-no-fsync=true",
             "--logger=zap",
             "--log-level=error",
         )
         plane._run(
             server,
-            f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+            f"--etcd-servers=http://127.0.0.1:{etcd_port.number}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             "--endpoint-reconciler-type=none",
-            f"--secure-port={port}",
+            f"--secure-port={port.number}",
+            "--permit-port-sharing=true",
             f"--tls-cert-file={directory / 'server.crt'}",
             f"--tls-private-key-file={directory / 'server.key'}",
             f"--client-ca-file={directory / 'ca.crt'}",
@@ -235,7 +265,7 @@ def _await_ready(plane: ControlPlane) -> None:
                 name = Path(str(process.args[0] if isinstance(process.args, list) else process.args)).name
                 log = (plane.directory / f"{name}.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{name} ended with {process.returncode}:\n{log}")
-        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(request, timeout=2) as answer:
+        with contextlib.suppress(urllib.error.URLError, OSError), opener.open(request, timeout=20) as answer:
             seen = answer.read().decode()
             if answer.status == 200:
                 return

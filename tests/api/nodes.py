@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import threading
+import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane
 
@@ -31,14 +35,18 @@ class Nodes(threading.Thread):
         connection = Connection(kubeconfig=str(self.plane.kubeconfig), context="admin")
         async with Kube.connect(connection, cluster="nodes") as kube:
             while not self.ended.is_set():
-                for deployment in await kube.list("apps/v1", "Deployment"):
-                    status = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
-                    status["observedGeneration"] = deployment["metadata"]["generation"]
-                    await self._say(kube, "apis/apps/v1", "deployments", deployment, status)
-                for service in await kube.list("v1", "Service", labels={"mesh.fleet/part-of": "gateways"}):
-                    status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
-                    await self._say(kube, "api/v1", "services", service, status)
+                with contextlib.suppress(FleetError):  # a busy API server: at the next turn
+                    await self._turn(kube)
                 await asyncio.sleep(0.2)
+
+    async def _turn(self, kube: Kube) -> None:
+        for deployment in await kube.list("apps/v1", "Deployment"):
+            status = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+            status["observedGeneration"] = deployment["metadata"]["generation"]
+            await self._say(kube, "apis/apps/v1", "deployments", deployment, status)
+        for service in await kube.list("v1", "Service", labels={"mesh.fleet/part-of": "gateways"}):
+            status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
+            await self._say(kube, "api/v1", "services", service, status)
 
     @staticmethod
     async def _say(kube: Kube, group: str, plural: str, obj: dict[str, t.Any], status: dict[str, t.Any]) -> None:
@@ -57,8 +65,40 @@ class Nodes(threading.Thread):
                 raise
 
 
+_OWN = ("events", "events.events.k8s.io", "leases.coordination.k8s.io", "ipaddresses.networking.k8s.io")
+"""Kinds that an API server fills by itself, at times of its own."""
+
+
 def everything(api: control_plane.ControlPlane) -> set[str]:
-    """Every object of the API server, by kind, namespace and name."""
-    kinds = [k for k in api.kubectl("api-resources", "--verbs=list", "-o", "name").split() if "events" not in k]
+    """Every object of the API server, by kind, namespace and name; those that it makes by itself left out."""
+    kinds = [k for k in api.kubectl("api-resources", "--verbs=list", "-o", "name").split() if k not in _OWN]
     form = "jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{'\\n'}{end}"
-    return set(api.kubectl("get", ",".join(kinds), "-A", "-o", form).split())
+    found = api.kubectl("get", ",".join(kinds), "-A", "-o", form).split()
+    # A controller gives each namespace its account, sooner or later.
+    return {name for name in found if not (name.startswith("ServiceAccount/") and name.endswith("/default"))}
+
+
+def await_everything(api: control_plane.ControlPlane, wanted: set[str]) -> None:
+    """Wait until there is exactly this: what goes last, the garbage collector takes."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            found = everything(api)
+        except AssertionError as error:  # a kind went between the list of kinds and that of its objects
+            found = {str(error)}
+        if found == wanted:
+            return
+        more, less = sorted(found - wanted), sorted(wanted - found)
+        assert time.monotonic() < deadline, f"too much: {more}, missing: {less}"
+        time.sleep(0.2)  # between two looks
+
+
+def await_pods(api: control_plane.ControlPlane, namespace: str) -> list[dict[str, t.Any]]:
+    """The namespace's pods, as soon as there are any: a Deployment is ready here before its controller made them."""
+    deadline = time.monotonic() + 120
+    while True:
+        found: list[dict[str, t.Any]] = json.loads(api.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"no pod in {namespace}"
+        time.sleep(0.1)  # between two looks

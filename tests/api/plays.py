@@ -51,7 +51,7 @@ def run_plays(
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=900,
     )
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output

@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube import apply
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-from .control_plane import free_port
+from .control_plane import closed_port
 from .manifests import config_map, crd, namespace_of, secret
 
 Connect = t.Callable[..., Kube]
@@ -230,7 +232,7 @@ def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
                 f"Secret {namespace}/credentials removed",
             ]
             assert await kube.get("v1", "ConfigMap", "gone", namespace) is not None
-            done = await kube.prune([kept], labels=labels, kinds=kinds, wait=10)
+            done = await kube.prune([kept], labels=labels, kinds=kinds, wait=60)
             assert sorted(actions(done)) == sorted(actions(planned))
             assert "password: '(masked" in next(c.before for c in done if c.kind == "Secret")
             left = [o["metadata"]["name"] for o in await kube.list("v1", "ConfigMap", namespace)]
@@ -249,7 +251,7 @@ def test_delete(connect: Connect, namespace: str) -> None:
             planned = await kube.delete("v1", "ConfigMap", "settings", namespace, dry_run=True)
             assert planned.action == "removed"
             assert await kube.get("v1", "ConfigMap", "settings", namespace) is not None
-            done = await kube.delete("v1", "ConfigMap", "settings", namespace, wait=10)
+            done = await kube.delete("v1", "ConfigMap", "settings", namespace, wait=60)
             assert "a: '1'" in done.before
             assert (await kube.delete("v1", "ConfigMap", "settings", namespace)).action == "unchanged"
             assert (await kube.delete("nowhere.example.com/v1", "Thing", "x", "y")).action == "unchanged"
@@ -324,12 +326,13 @@ def test_a_webhook_that_does_not_answer_is_named(
 
     async def create_until_refused(kube: Kube) -> None:
         """The API server takes a moment to know of the webhook."""
-        for number in range(200):
-            await kube.apply([config_map(namespace, f"n-{number}", a="1")])
+        async with asyncio.timeout(120):
+            for number in itertools.count():
+                await kube.apply([config_map(namespace, f"n-{number}", a="1")])
 
     async def run() -> None:
         async with connect() as kube:
-            hook = webhook(free_port())
+            hook = webhook(closed_port())
             await kube.apply([namespace_of(namespace), hook])
             try:
                 with pytest.raises(FleetError) as caught:
@@ -337,6 +340,7 @@ def test_a_webhook_that_does_not_answer_is_named(
                 assert "check.example.com" in caught.value.seen
                 assert "admission webhook did not answer" in caught.value.means
                 # It starts while we ask: what was refused goes through.
+                monkeypatch.setattr(apply, "_SERVED_TIMEOUT", 120.0)
                 waiting = asyncio.ensure_future(kube.apply([config_map(namespace, "patient", a="1")]))
                 await asyncio.sleep(0.2)
                 await kube.remove([hook])
@@ -344,5 +348,5 @@ def test_a_webhook_that_does_not_answer_is_named(
             finally:
                 await kube.remove([hook])
 
-    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.apply._SERVED_TIMEOUT", 3.0)
+    monkeypatch.setattr(apply, "_SERVED_TIMEOUT", 0.5)
     asyncio.run(run())

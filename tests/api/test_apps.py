@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
@@ -224,7 +225,7 @@ async def _a_pod(kube: Kube, namespace: str) -> dict[str, t.Any]:
     def one(pods: t.Sequence[dict[str, t.Any]]) -> tuple[bool, str]:
         return bool(pods), f"{len(pods)} pods"
 
-    return (await kube.wait_list("v1", "Pod", namespace, until=one, timeout=30))[0]
+    return (await kube.wait_list("v1", "Pod", namespace, until=one, timeout=120))[0]
 
 
 def test_an_app_that_never_becomes_ready_is_named_with_its_cause(role: Role, connect: Connect) -> None:
@@ -272,13 +273,18 @@ def test_pods_without_a_sidecar_are_made_anew_when_asked(role: Role, connect: Co
         pod = await _a_pod(kube, "again")
         ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         await _patch_status(kube, f"/api/v1/namespaces/again/pods/{pod['metadata']['name']}", ready)
+        # The controllers take their time; the role shall find it ready.
+        await kube.wait("apps/v1", "Deployment", "again", "again", until=deployment_ready, timeout=120)
         return str(pod["metadata"]["name"])
+
+    def another(pods: t.Sequence[dict[str, t.Any]]) -> tuple[bool, str]:
+        names = {p["metadata"]["name"] for p in pods}
+        return bool(names - {first}), f"pods {sorted(names)}"
 
     first = in_cluster(connect, available)
     # The new pod has no node to run on here: it is waited for in vain, but it is there.
     assert role(apps_list=apps, apps_restart_unsidecared=True).result["problem"]["what"].startswith('app "again"')
-    pods = in_cluster(connect, lambda kube: kube.pods("again"))
-    assert {p["metadata"]["name"] for p in pods} - {first}
+    in_cluster(connect, lambda kube: kube.wait_list("v1", "Pod", "again", until=another, timeout=120))
     assert role("--check", apps_list=apps).touched() == {}
 
 
@@ -328,7 +334,7 @@ def test_the_page_is_exposed_by_objects_that_istio_takes(role: Role, connect: Co
             "VirtualService sample-caller": "removed",
         }
     finally:
-        in_cluster(connect, lambda kube: kube.remove(crds, wait=60))
+        in_cluster(connect, lambda kube: kube.remove(crds, wait=180))
 
 
 def test_the_sample_pair(role: Role, connect: Connect) -> None:

@@ -200,7 +200,7 @@ def test_wrong_ca(connect: Connect) -> None:
 
 
 def test_refused_and_silent() -> None:
-    port = control_plane.free_port()
+    port = control_plane.closed_port()
     error = refused(to(Connection(server=f"https://127.0.0.1:{port}", token="x")))
     assert "not reachable" in error.what
     assert "connection refused" in error.seen
@@ -231,13 +231,13 @@ def test_plain_text_where_tls_is_expected() -> None:
 
 
 def test_name_that_does_not_resolve() -> None:
-    error = refused(to(Connection(server="https://no-such-host.invalid:6443", token="x"), timeout=5))
+    error = refused(to(Connection(server="https://no-such-host.invalid:6443", token="x"), timeout=120))
     assert "does not resolve" in error.what
 
 
 def test_one_error_for_all_objects_when_the_server_is_away() -> None:
     async def run() -> None:
-        port = control_plane.free_port()
+        port = control_plane.closed_port()
         async with to(Connection(server=f"https://127.0.0.1:{port}", token="x")) as kube:
             maps = [
                 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"n{i}", "namespace": "x"}}

@@ -79,7 +79,7 @@ class Google(StandIn):
 
     async def until(self, token: str, *, good: bool) -> None:
         """Wait until the API server takes the token, or does not any more: it learns of it by a watch."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while await self.takes(token) is not good:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
@@ -90,7 +90,7 @@ class Google(StandIn):
             async with Kube.connect(connection, cluster="west") as kube:
                 await kube.list("v1", "Namespace")
         except ApiError as error:
-            if error.status != 401:
+            if error.status not in (401, 403):  # who it is and what it may do are learned one after the other
                 raise
             return False
         return True
@@ -133,20 +133,19 @@ def test_a_token_ends_while_a_client_waits_and_the_next_one_goes_on(google: Goog
 
     async def work() -> None:
         async with Kube.connect(cluster(google).connection, cluster="west") as kube:
-            (first,) = google.given
-            long = asyncio.create_task(kube.wait("v1", "ConfigMap", "first", "default", until=there, timeout=120))
-            while len(google.given) < 2:
-                await kube.list("v1", "Namespace")
-                await asyncio.sleep(0.2)
+            first = google.given[0]
+            long = asyncio.create_task(kube.wait("v1", "ConfigMap", "first", "default", until=there, timeout=300))
+            async with asyncio.timeout(120):
+                while google.given[-1] == first:
+                    await kube.list("v1", "Namespace")
+                    await asyncio.sleep(0.2)
             await asyncio.to_thread(google.end, first)
             assert not await google.takes(first)
-            assert google.given[-1] != first
             await kube.apply([go("first")])
-            assert (await asyncio.wait_for(long, 60))["metadata"]["name"] == "first"
-            again = asyncio.create_task(kube.wait("v1", "ConfigMap", "second", "default", until=there, timeout=120))
-            await asyncio.sleep(0.2)
+            assert (await asyncio.wait_for(long, 300))["metadata"]["name"] == "first"
+            again = asyncio.create_task(kube.wait("v1", "ConfigMap", "second", "default", until=there, timeout=300))
             await kube.apply([go("second")])
-            assert (await asyncio.wait_for(again, 60))["metadata"]["name"] == "second"
+            assert (await asyncio.wait_for(again, 300))["metadata"]["name"] == "second"
 
     asyncio.run(work())
     asked = [e for e in google.cloud.log if e["host"] == "oauth2.googleapis.com"]
@@ -195,7 +194,7 @@ def test_a_run_outlives_its_tokens_without_kubeconfig_and_gcloud(google: Google,
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_
 from . import control_plane
 from .injector import IMAGE, OWNED, Injector
 from .loop import in_loop
-from .nodes import ADDRESS, everything
+from .nodes import ADDRESS, await_everything, await_pods, everything
 from .plays import role_play, run_plays
 from .test_mesh_roles import CHARTS
 
@@ -66,7 +66,7 @@ class Play:
             "ansible_connection": "local",
             "gateways_charts": CHARTS,
             "gateways_helm": helm,
-            "gateways_timeout": 60,
+            "gateways_timeout": 180,
             "apps_sample": {},
             **variables,
         }
@@ -101,13 +101,13 @@ def test_gateways_come_without_an_istiod_and_go_alone(
     assert "istio.io/rev" not in space["labels"]
     names = [d["metadata"]["name"] for d in shown(api, "deployments", "-A")["items"]]
     assert names == ["istio-ingressgateway"]
-    images = {c["image"] for p in shown(api, "pods", "-n", "istio-ingress")["items"] for c in p["spec"]["containers"]}
+    images = {c["image"] for p in await_pods(api, "istio-ingress") for c in p["spec"]["containers"]}
     assert images == {IMAGE}
     assert "changed" not in play("gateways")
     assert shown(api, "namespace", "istio-system") == system
 
     play("gateways", tasks="absent")
-    assert everything(api) == before
+    await_everything(api, before)
     assert shown(api, "namespace", "istio-system") == system
 
 
@@ -163,7 +163,7 @@ def test_apps_ask_googles_injector(api: control_plane.ControlPlane, play: Play) 
     assert labels["istio-injection"] == "enabled"
     assert "changed" not in play("apps", apps_list=apps)
     play("apps", tasks="absent")
-    assert everything(api) == before
+    await_everything(api, before)
 
 
 @in_loop
@@ -179,10 +179,24 @@ def test_injection_is_asked_of_the_cluster_itself(api: control_plane.ControlPlan
     assert none.value.seen == "a new pod would get no sidecar"
     assert "run the gke_fleet stage with --limit west" in str(none.value)
     api.kubectl("label", "namespace", "plain", "istio-injection=enabled")
-    _injection(api, "plain", 30)
+    _injection(api, "plain", 120)
     assert "plain" in google.asked
     assert shown(api, "pods", "-n", "plain")["items"] == []
     api.kubectl("delete", "namespace", "plain")
+
+
+def test_our_istiod_does_not_go_beside_googles_control_plane(
+    api: control_plane.ControlPlane, google: Injector, play: Play
+) -> None:
+    """A cluster that Google served before, or that somebody else has switched on: nothing of ours gets into it."""
+    before, space = everything(api), shown(api, "namespace", "istio-system")
+    for more in (("--check",), ()):
+        out = play("trust", *more, ok=False, mesh_control_plane="istiod", trust_vault_password_create=True)
+        assert "Google runs a control plane in it, and an istiod of ours goes beside none" in out
+        assert "MutatingWebhookConfiguration istiod-asm-managed" in out
+        assert "set mesh_control_plane: managed for west" in out
+    assert everything(api) == before
+    assert shown(api, "namespace", "istio-system") == space
 
 
 def test_an_istiod_beside_googles_control_plane_is_refused(api: control_plane.ControlPlane, google: Injector) -> None:

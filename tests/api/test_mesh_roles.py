@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
-from .nodes import ADDRESS, everything
+from .nodes import ADDRESS, await_everything, everything
 from .plays import role_play, run_plays
 
 CHARTS = os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts")
@@ -45,10 +45,10 @@ class Play:
                 "ansible_connection": "local",
                 "control_plane_charts": CHARTS,
                 "control_plane_helm": helm,
-                "control_plane_timeout": 30,
+                "control_plane_timeout": 180,
                 "gateways_charts": CHARTS,
                 "gateways_helm": helm,
-                "gateways_timeout": 30,
+                "gateways_timeout": 180,
             },
             "hosts": {"west": {}},
         }
@@ -69,18 +69,21 @@ def play(api: control_plane.ControlPlane, tmp_path: Path) -> Play:
 
 
 @pytest.fixture
-def cacerts(api: control_plane.ControlPlane) -> None:
+def cacerts(api: control_plane.ControlPlane) -> t.Iterator[None]:
     api.kubectl("create", "namespace", "istio-system")
     literals = [f"--from-literal={name}=x" for name in CACERTS]
     api.kubectl("-n", "istio-system", "create", "secret", "generic", "cacerts", *literals)
+    yield
+    api.kubectl("delete", "namespace", "istio-system")
 
 
 def release(api: control_plane.ControlPlane, name: str) -> dict[str, str]:
     helm = str(control_plane.program("helm"))
     env = {**os.environ, "KUBECONFIG": str(api.kubeconfig)}
     out = subprocess.run(
-        [helm, "ls", "-n", "istio-system", "-a", "-o", "json"], capture_output=True, text=True, check=True, env=env
+        [helm, "ls", "-n", "istio-system", "-a", "-o", "json"], capture_output=True, text=True, check=False, env=env
     )
+    assert out.returncode == 0, out.stderr
     found = [entry for entry in json.loads(out.stdout) if entry["name"] == name]
     return {"status": found[0]["status"], "revision": found[0]["revision"]} if found else {}
 
@@ -115,7 +118,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
 
     play("gateways", tasks="absent")
     play("control_plane", tasks="absent")
-    assert everything(api) == before
+    await_everything(api, before)
     assert "nothing there" in play("control_plane", tasks="absent")
 
 

@@ -39,6 +39,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address._refuse_unreachable", lambda *_: None
     )
+    monkeypatch.setattr(peering_reads, "_HANDSHAKE_SECONDS", 60.0)  # they answer, however busy the machine is
 
 
 def fleet(planes: dict[str, control_plane.ControlPlane], **more: dict[str, t.Any]) -> Fleet:
@@ -193,7 +194,7 @@ async def test_absent_takes_both_directions(planes: dict[str, control_plane.Cont
 async def test_a_dead_cluster_fails_alone(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
     dead = {
-        "cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}",
+        "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
         "cluster_api_token": "x",
         "cluster_api_ca": planes["west"].ca_pem,
     }
@@ -368,7 +369,7 @@ async def test_an_endless_token_stays_while_somebody_may_use_it(planes: dict[str
     # A watcher that does not answer may hold it.
     async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
         await kube.delete("v1", "Secret", BUNDLE, SYSTEM)
-    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}", "cluster_api_token": "x"}
+    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}", "cluster_api_token": "x"}
     partly = fleet(planes, south={**dead, "cluster_api_ca": planes["west"].ca_pem})
     outcome = await peer(partly, ["east"])
     assert "south may use it, and could not be asked" in " ".join(outcome.warnings)

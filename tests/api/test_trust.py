@@ -159,7 +159,7 @@ def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
     nothing = {"cluster_kubeconfig": "", "cluster_context": ""}
     stage.hosts["gone"] = {
         **nothing,
-        "cluster_api_url": f"https://127.0.0.1:{control_plane.free_port()}",
+        "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
         "cluster_api_token": "sesame",
         "cluster_api_ca": stage.plane.ca_pem,
     }

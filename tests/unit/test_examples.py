@@ -39,7 +39,7 @@ def told(kind: str) -> Json:
     names = {"module": MODULES, "role": ROLES}.get(kind) or [name for k, name in OTHERS if k == kind]
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", kind, *(f"mesh.fleet.{name}" for name in names)],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
     found: Json = json.loads(said.stdout)
     return {name.removeprefix("mesh.fleet."): entry for name, entry in found.items()}

@@ -253,7 +253,7 @@ def test_inventory_examples_use_documented_options(name: str) -> None:
 def test_ansible_doc_tells_of_an_inventory_plugin(name: str) -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", "inventory", f"mesh.fleet.{name}"],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
     entry = json.loads(said.stdout)[f"mesh.fleet.{name}"]
     assert entry["examples"]
@@ -263,7 +263,7 @@ def test_ansible_doc_tells_of_an_inventory_plugin(name: str) -> None:
 def test_ansible_doc_tells_of_every_module() -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", *(f"mesh.fleet.{module}" for module in MODULES)],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
     told = json.loads(said.stdout)
     assert set(told) == {f"mesh.fleet.{module}" for module in MODULES}
@@ -276,7 +276,7 @@ def test_ansible_doc_tells_of_every_module() -> None:
 def test_ansible_doc_tells_of_every_role() -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", "role", *(f"mesh.fleet.{role}" for role in ROLES)],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
     told = json.loads(said.stdout)
     assert set(told) == {f"mesh.fleet.{role}" for role in ROLES}

@@ -20,8 +20,8 @@ __all__ = ["FIELD_MANAGER", "apply"]
 
 FIELD_MANAGER = "mesh.fleet"
 
-_CRD_TIMEOUT = 30.0
-_SERVED_TIMEOUT = 10.0
+_CRD_TIMEOUT = 60.0
+_SERVED_TIMEOUT = 30.0
 _WEBHOOK_STARTS = ("connect: connection refused", "no endpoints available for service")
 
 

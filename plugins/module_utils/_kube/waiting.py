@@ -20,6 +20,7 @@ from .transport import Transport
 
 __all__ = ["Waiter"]
 
+_FIRST_LOOK_SECONDS = 10.0
 _EXPLAINED = ("DaemonSet", "Deployment", "Pod", "StatefulSet")
 
 
@@ -89,15 +90,16 @@ async def _until_done(
     where: str,
 ) -> list[Object]:
     """Follow what matches until ``until`` (all matching objects) is done; raise what was last seen after
-    ``timeout`` seconds."""
+    ``timeout`` seconds. However short that is, a server that is only slow is looked at once."""
     state = {"seen": "the API server gave no answer"}
+    deadline = asyncio.get_running_loop().time() + timeout
 
     def trouble(error: ApiError) -> None:
         state["seen"] = f"{error.what} ({error.seen})"
 
     try:
         async with (
-            asyncio.timeout(timeout),
+            asyncio.timeout(max(timeout, _FIRST_LOOK_SECONDS)) as limit,
             contextlib.aclosing(
                 t.cast(
                     "t.AsyncGenerator[dict[str, Object], None]",
@@ -110,6 +112,8 @@ async def _until_done(
                 done, state["seen"] = until(found)
                 if done:
                     return found
+                if limit.when() != deadline:
+                    limit.reschedule(deadline)
     except TimeoutError:
         pass
     raise FleetError(

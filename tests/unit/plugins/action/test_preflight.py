@@ -60,7 +60,7 @@ class Runner:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=120,
+            timeout=900,
         )
         return done.returncode, done.stdout
 
