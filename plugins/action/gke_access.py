@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import (
     revoke,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import (
+    POLICY_API,
     Binding,
     apis_for,
     bindings_for,
@@ -81,12 +82,14 @@ class ActionModule(GoogleFleetAction):
     ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
         features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
         changes: list[Change] = []
-        number = ""
+        number, unseen = "", False
+        projects = {member.project for member in scope.everybody.values()}
+        policies = [POLICY_API] if more or bindings_for(features, projects, scope.project, "") else []
         if features or args["apis"] or args["enable_apis"]:
             # For the membership alone nobody has to look: an API that is off says so itself.
-            apis = list(dict.fromkeys([*apis_for(features), *args["apis"]]))
+            apis = list(dict.fromkeys([*apis_for(features), *policies, *args["apis"]]))
             states = api_states(google, apis)
-            number = states.number
+            number, unseen = states.number, bool(policies) and POLICY_API not in states.on
             changes += enable_apis(
                 google,
                 apis,
@@ -95,12 +98,11 @@ class ActionModule(GoogleFleetAction):
                 dry_run=self.check_mode,
                 states=states,
             )
-        projects = {member.project for member in scope.everybody.values()}
         if not number and needs_number(features, projects, scope.project):
             number = project_number(google)
         wanted = list(dict.fromkeys([*bindings_for(features, projects, scope.project, number), *more]))
         record = Grants(scope.fleet.directory)
-        changes += grant(google, wanted, dry_run=self.check_mode, told=record.add)
+        changes += grant(google, wanted, dry_run=self.check_mode, told=record.add, unseen=unseen)
         return features, changes, wanted, []
 
     def _take_back(

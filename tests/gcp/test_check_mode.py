@@ -43,7 +43,15 @@ MORE: Json = {
     "gke_release_channel": "stable",
     "front_door_routes": [{"service": "web.shop"}],
 }
-OFF = ("compute", "container", "gkehub", "mesh", "multiclusteringress", "multiclusterservicediscovery")
+OFF = (
+    "cloudresourcemanager",
+    "compute",
+    "container",
+    "gkehub",
+    "mesh",
+    "multiclusteringress",
+    "multiclusterservicediscovery",
+)
 FRONT = "{{ (front_door_routes | default([])) | length > 0 }}"
 MEMBERS = "{{ members.memberships | default({}) }}"
 PRESENT: Json = {

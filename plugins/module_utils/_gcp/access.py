@@ -89,7 +89,9 @@ def enable_apis(
     return [Change("", "API", api, CREATED if api in off else UNCHANGED) for api in apis]
 
 
-def grant(google: Google, wanted: t.Iterable[Binding], *, dry_run: bool, told: Told | None = None) -> list[Change]:
+def grant(
+    google: Google, wanted: t.Iterable[Binding], *, dry_run: bool, told: Told | None = None, unseen: bool = False
+) -> list[Change]:
     """Add members to roles. Nobody else's binding is touched, and a policy that is right is not written.
 
     Args:
@@ -97,8 +99,9 @@ def grant(google: Google, wanted: t.Iterable[Binding], *, dry_run: bool, told: T
         wanted: who is to have which role.
         dry_run: look only.
         told: called with what was added, project by project, as soon as it is there.
+        unseen: with ``dry_run``, the API that tells policies is still off: nobody has a role yet.
     """
-    return _change(google, wanted, dry_run=dry_run, add=True, told=told)
+    return _change(google, wanted, dry_run=dry_run, add=True, told=told, unseen=unseen)
 
 
 def revoke(google: Google, unwanted: t.Iterable[Binding], *, dry_run: bool, told: Told | None = None) -> list[Change]:
@@ -107,14 +110,20 @@ def revoke(google: Google, unwanted: t.Iterable[Binding], *, dry_run: bool, told
 
 
 def _change(
-    google: Google, bindings: t.Iterable[Binding], *, dry_run: bool, add: bool, told: Told | None
+    google: Google,
+    bindings: t.Iterable[Binding],
+    *,
+    dry_run: bool,
+    add: bool,
+    told: Told | None,
+    unseen: bool = False,
 ) -> list[Change]:
     by_project: dict[str, list[Binding]] = {}
     for binding in bindings:
         by_project.setdefault(binding.project, []).append(binding)
     changes: list[Change] = []
     for project, some in by_project.items():
-        touched = set(_write(google, project, some, dry_run=dry_run, add=add))
+        touched = set(some if unseen and dry_run else _write(google, project, some, dry_run=dry_run, add=add))
         if told is not None and not dry_run:
             told([b for b in some if b in touched] if add else some)
         action = CHANGED if add else REMOVED

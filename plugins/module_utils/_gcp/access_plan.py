@@ -12,6 +12,7 @@ import typing as t
 from .._model.gke_members import DISCOVERY, INGRESS, SERVICEMESH
 
 __all__ = [
+    "POLICY_API",
     "Binding",
     "api_of_agent",
     "apis_for",
@@ -24,6 +25,8 @@ __all__ = [
 
 Json = dict[str, t.Any]
 
+POLICY_API = "cloudresourcemanager.googleapis.com"
+"""Tells policies, and changes them: needed where a role is granted."""
 _BASE = ("container.googleapis.com", "gkehub.googleapis.com")
 _APIS: t.Mapping[str, tuple[str, ...]] = {
     SERVICEMESH: ("mesh.googleapis.com",),
@@ -31,7 +34,7 @@ _APIS: t.Mapping[str, tuple[str, ...]] = {
         "multiclusterservicediscovery.googleapis.com",
         "trafficdirector.googleapis.com",
         "dns.googleapis.com",
-        "cloudresourcemanager.googleapis.com",
+        POLICY_API,
     ),
     INGRESS: ("multiclusteringress.googleapis.com", "multiclusterservicediscovery.googleapis.com"),
 }

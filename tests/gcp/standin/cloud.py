@@ -21,6 +21,8 @@ __all__ = ["Cloud", "Fault", "Operation"]
 Json = dict[str, t.Any]
 
 DEFAULT_TOKEN = "standin.0123456789abcdef"
+_LARGEST = {"maxResults": 500}
+"""Sizes of pages that are refused above; others give as many as they like."""
 _EXPECTED = (
     "Expected OAuth 2 access token, login cookie or other valid authentication credential. "
     "See https://developers.google.com/identity/sign-in/web/devconsole-project."
@@ -164,11 +166,14 @@ class Cloud:
     def paged(self, items: list[t.Any], params: Json, size_name: str = "pageSize") -> tuple[list[t.Any], Json]:
         """The page that is asked for, and what points to the next one."""
         given = str(params.get("pageToken") or "")
+        wanted = int(params.get(size_name) or 0)
+        if not 0 <= wanted <= _LARGEST.get(size_name, wanted):
+            raise Refused(400, f"Invalid value for field '{size_name}': '{wanted}'.")
         # A caller can make nothing of a token but send it back.
         start = 0 if not given else self._pages.get(given, -1)
         if start < 0:
             raise Refused(400, f"Invalid value for field 'pageToken': '{given}'.")
-        size = min(int(params.get(size_name) or self.page), self.page)
+        size = min(wanted or self.page, self.page)
         if start + size >= len(items):
             return items[start : start + size], {}
         token = base64.urlsafe_b64encode(f"{next(self.count)}:{start + size}".encode()).decode()

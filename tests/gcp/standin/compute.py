@@ -84,6 +84,8 @@ def insert(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, 
     key = f"compute/{target}"
     if key in cloud.resources or any(o.view["operationType"] == "insert" for o in cloud.working(link(target))):
         raise Refused(409, f"The resource '{target}' already exists")
+    if item.get("region") and str(item["region"]).rsplit("/", 1)[-1] != path.get("region"):
+        raise Refused(400, f"Invalid value for field 'resource.region': '{item['region']}'. It is not the request's.")
     check(cloud, collection, path["project"], item, key)
     item |= {
         "kind": f"compute#{folder.removesuffix('es') if folder == 'addresses' else folder.rstrip('s')}",

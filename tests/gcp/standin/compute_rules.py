@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import typing as t
 
 from .cloud import Cloud
@@ -14,6 +15,12 @@ __all__ = ["check", "fill", "link", "user_of"]
 
 Json = dict[str, t.Any]
 _ANY_SOURCE = ("sourceRanges", "sourceTags", "sourceServiceAccounts")
+_TAG = "(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)"
+_LAST_PORT = 65535
+_FORBIDDEN = tuple(
+    ipaddress.IPv4Network(text)
+    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "199.36.153.4/30", "199.36.153.8/30", "224.0.0.0/4")
+)
 _ALL = "ALL_SUBNETWORKS_ALL_IP_RANGES"
 
 
@@ -81,6 +88,7 @@ def check(cloud: Cloud, collection: str, project: str, item: Json, key: str) -> 
         network = network or "global/networks/default"
         if bool(item.get("allowed")) == bool(item.get("denied")):
             raise Refused(400, "Exactly one of 'resource.allowed' and 'resource.denied' must be specified")
+        _check_firewall(item)
     if network:
         _check_network(cloud, project, item, str(network))
     if collection == "subnetworks":
@@ -99,6 +107,22 @@ def _check_network(cloud: Cloud, project: str, item: Json, text: str) -> None:
             raise Refused(400, f"The resource '{target}' is not ready", reason="resourceNotReady")
         raise Refused(404, f"The resource '{target}' was not found")
     item["network"] = link(target)
+
+
+def _check_firewall(item: Json) -> None:
+    for i, rule in enumerate(item.get("allowed") or item.get("denied") or []):
+        protocol, ports = str(rule.get("IPProtocol", "")), rule.get("ports") or []
+        if ports and protocol.lower() not in ("tcp", "udp", "sctp"):
+            text = "Ports may only be specified on rules whose protocol is one of [TCP, UDP, SCTP]."
+            raise _invalid(f"allowed[{i}].ports[0]", ports[0], text)
+        for j, port in enumerate(ports):
+            first, _dash, last = port.partition("-")
+            if not re.fullmatch(r"\d+(-\d+)?", port) or not int(first) <= int(last or first) <= _LAST_PORT:
+                raise _invalid(f"allowed[{i}].ports[{j}]", port, "Must be a port, or a range of ports.")
+    for field in ("targetTags", "sourceTags"):
+        for i, tag in enumerate(item.get(field) or []):
+            if not re.fullmatch(_TAG, tag):
+                raise _invalid(f"{field}[{i}]", tag, f"Must be a match of regex '{_TAG}'")
 
 
 def _check_ranges(cloud: Cloud, project: str, item: Json, key: str) -> None:
@@ -141,6 +165,8 @@ def _network(where: str, text: str) -> ipaddress.IPv4Network:
         raise _invalid(where, text, "Must be a CIDR address range with no host bits set.") from None
     if not 4 <= found.prefixlen <= 29:
         raise _invalid(where, text, "The prefix length must be between 4 and 29.")
+    if any(found.overlaps(other) for other in _FORBIDDEN):
+        raise _invalid(where, text, "The range is reserved and cannot be used.")
     return found
 
 
@@ -153,6 +179,7 @@ def _check_nat(cloud: Cloud, project: str, item: Json, key: str) -> None:
         for field in ("name", "sourceSubnetworkIpRangesToNat"):
             if not nat.get(field):
                 raise Refused(400, f"Required field 'resource.nats[0].{field}' not specified", reason="required")
+        _check_nat_addresses(cloud, nat)
     for other, found in cloud.under(f"compute/projects/{project}/regions/{region}/routers/*"):
         if other != key and found["network"] == item["network"] and everything(found) and everything(item):
             raise _invalid(
@@ -160,6 +187,17 @@ def _check_nat(cloud: Cloud, project: str, item: Json, key: str) -> None:
                 _ALL,
                 f"Router '{found['name']}' in the same network and region has a NAT for all subnetworks already.",
             )
+
+
+def _check_nat_addresses(cloud: Cloud, nat: Json) -> None:
+    how, addresses = nat.get("natIpAllocateOption", "AUTO_ONLY"), nat.get("natIps") or []
+    if (how == "MANUAL_ONLY") != bool(addresses):
+        text = "natIps are given with MANUAL_ONLY, and only with it."
+        raise _invalid("nats[0].natIpAllocateOption", how, text)
+    for address in addresses:
+        target = str(address).partition("projects/")[2]
+        if f"compute/projects/{target}" not in cloud.resources:
+            raise Refused(404, f"The resource 'projects/{target}' was not found")
 
 
 # -- what is in use ----------------------------------------------------------------------------
@@ -176,6 +214,10 @@ def user_of(cloud: Cloud, collection: str, key: str, found: Json) -> str:
                 return other.partition("/")[2]
         elif collection == "networks" and other.startswith("compute/") and item.get("network") == found["selfLink"]:
             return other.partition("/")[2]
+        elif collection == "addresses" and "/routers/" in other:
+            used = "".join(str(ip) for nat in item.get("nats") or [] for ip in nat.get("natIps") or [])
+            if key.partition("/")[2] in used:
+                return other.partition("/")[2]
     return ""
 
 

@@ -5,23 +5,17 @@
 from __future__ import annotations
 
 import copy
-import re
 import typing as t
 
 from .cloud import Cloud, Fault
+from .container_rules import check_cluster, check_control_plane, check_labels, check_place
 from .container_view import fill_cluster, now, shown
 from .errors import Refused
-from .places import is_place, is_zone, region_of
+from .places import region_of
 
-__all__ = ["HANDLERS", "NAME", "begins", "change", "parent", "ready"]
+__all__ = ["HANDLERS", "begins", "change", "parent", "ready"]
 
 Json = dict[str, t.Any]
-NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
-_LABEL_KEY = re.compile(r"[a-z][-_a-z0-9]{0,62}")
-_LABEL_VALUE = re.compile(r"[-_a-z0-9]{0,63}")
-_MOST_LABELS = 64
-_MOST_NETWORKS = 100
-"""Authorized networks of one cluster."""
 
 
 def parent(path: Json) -> str:
@@ -52,24 +46,12 @@ def _operation(
 
 def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     cluster = copy.deepcopy(body.get("cluster") or {})
-    name = str(cluster.get("name", ""))
-    if not NAME.fullmatch(name):
-        raise Refused(400, "Cluster.name must match regex '(?:[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)'.")
-    if not is_place(path["locationsId"]):
-        raise Refused(400, f'Location "{path["locationsId"]}" does not exist.')
+    project, place = path["projectsId"], path["locationsId"]
+    check_cluster(cluster, project, place)
+    name = str(cluster["name"])
     key = _key({**path, "clustersId": name})
     if key in cloud.resources:
         raise Refused(409, f"Already exists: {key.partition('/')[2]}.")
-    _check_labels(cluster.get("resourceLabels") or {})
-    autopilot = bool((cluster.get("autopilot") or {}).get("enabled"))
-    if autopilot and (cluster.get("nodePools") or cluster.get("initialNodeCount") or cluster.get("nodeConfig")):
-        raise Refused(400, "Autopilot clusters do not support user-defined node pools.")
-    if autopilot and is_zone(path["locationsId"]):
-        raise Refused(400, "Autopilot clusters must be regional clusters.")
-    if not autopilot and not cluster.get("nodePools") and not cluster.get("initialNodeCount"):
-        raise Refused(400, "Cluster.initial_node_count must be greater than zero.")
-    _check_control_plane(cluster.get("controlPlaneEndpointsConfig") or {}, cluster)
-    project, place = path["projectsId"], path["locationsId"]
     _check_network(cloud, cluster, project, region_of(place))
     fill_cluster(cluster, parent(path), next(cloud.count))
     cloud.resources[key] = cluster
@@ -117,23 +99,6 @@ def _check_network(cloud: Cloud, cluster: Json, project: str, region: str) -> No
                 f'Services range "{name}" in network "{network}", subnetwork "{subnet}" is already used by another '
                 f"cluster: {key.partition('/')[2]}.",
             )
-
-
-def _check_control_plane(ends: Json, cluster: Json) -> None:
-    blocks = ((ends.get("ipEndpointsConfig") or {}).get("authorizedNetworksConfig") or {}).get("cidrBlocks") or []
-    if len(blocks) > _MOST_NETWORKS:
-        raise Refused(400, f"Number of authorized networks {len(blocks)} exceeds the limit of {_MOST_NETWORKS}.")
-    plane = (cluster.get("privateClusterConfig") or {}).get("masterIpv4CidrBlock")
-    if plane and not plane.endswith("/28"):
-        raise Refused(400, f'Invalid master_ipv4_cidr_block "{plane}": its prefix length must be 28.')
-
-
-def _check_labels(labels: Json) -> None:
-    if len(labels) > _MOST_LABELS:
-        raise Refused(400, f"A cluster can have at most {_MOST_LABELS} labels.")
-    for key, value in labels.items():
-        if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value):
-            raise Refused(400, f'Invalid resource label "{key}: {value}".')
 
 
 def ready(cloud: Cloud, path: Json) -> Json:
@@ -203,7 +168,7 @@ def update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
     if field not in _UPDATES:
         raise Refused(501, f"the stand-in does not know ClusterUpdate.{field}")
     if field == "desiredControlPlaneEndpointsConfig":
-        _check_control_plane(value, {})
+        check_control_plane(value, {})
     if field == "desiredDatapathProvider":
         raise Refused(400, "Updating datapath provider of an existing cluster is not supported.")
 
@@ -226,7 +191,7 @@ def _merged(old: t.Any, new: t.Any) -> t.Any:
 
 def set_labels(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     cluster = ready(cloud, path)
-    _check_labels(body.get("resourceLabels") or {})
+    check_labels(body.get("resourceLabels") or {})
     if body.get("labelFingerprint") != cluster["labelFingerprint"]:
         raise Refused(400, "Labels could not be set due to fingerprint mismatch.", word="FAILED_PRECONDITION")
 
@@ -261,6 +226,8 @@ def _reached(cloud: Cloud, path: Json) -> None:
 
 
 def listed(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    if path["locationsId"] != "-":
+        check_place(path["locationsId"])
     _reached(cloud, path)
     found, gone = cloud.reached(cloud.under(f"container/{parent(path)}/clusters/*"))
     answer: Json = {"clusters": [shown(cluster) for cluster in found]} if found else {}

@@ -8,7 +8,8 @@ import copy
 import typing as t
 
 from .cloud import Cloud, Fault
-from .container import NAME, change, ready
+from .container import change, ready
+from .container_rules import check_autoscaling, check_pool
 from .container_view import fill_pool
 from .errors import Refused
 
@@ -28,8 +29,7 @@ def _pool(cluster: Json, path: Json) -> Json:
 def pool_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     pool = copy.deepcopy(body.get("nodePool") or {})
     cluster = ready(cloud, path)
-    if not NAME.fullmatch(str(pool.get("name", ""))):
-        raise Refused(400, "NodePool.name must match regex '(?:[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?)'.")
+    check_pool({"name": "", **pool})
     if any(p["name"] == pool["name"] for p in cluster.get("nodePools") or []):
         raise Refused(409, f"Already exists: {cluster['selfLink'].partition('/v1/')[2]}/nodePools/{pool['name']}.")
     fill_pool(pool, cluster)
@@ -50,6 +50,9 @@ def pool_update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
     odd = set(body) - known - {"name", "etag"}
     if odd:
         raise Refused(501, f"the stand-in does not know UpdateNodePoolRequest.{sorted(odd)[0]}")
+
+    given = {"labels": (body.get("labels") or {}).get("labels"), "taints": (body.get("taints") or {}).get("taints")}
+    check_pool({"config": {**{k: body[k] for k in ("diskSizeGb",) if k in body}, **given}})
 
     def apply(_cluster: Json) -> None:
         config = pool["config"]
@@ -72,6 +75,7 @@ def pool_update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
 
 def pool_size(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     pool = _pool(ready(cloud, path), path)
+    check_pool({"initialNodeCount": body.get("nodeCount")})
     return change(
         cloud,
         path,
@@ -84,6 +88,7 @@ def pool_size(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault |
 
 def pool_autoscaling(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     pool = _pool(ready(cloud, path), path)
+    check_autoscaling(body.get("autoscaling") or {})
     return change(
         cloud, path, "UPDATE_CLUSTER", fault, lambda _c: pool.update(autoscaling=body.get("autoscaling")), pool["name"]
     )

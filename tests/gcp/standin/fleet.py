@@ -25,6 +25,10 @@ _FEATURES = (
 )
 
 
+_MEMBERSHIP = ("labels", "endpoint", "authority", "description", "externalId", "infrastructureType", "monitoringConfig")
+"""What of a membership may be changed."""
+
+
 def _parent(path: Json) -> str:
     return f"projects/{path['projectsId']}/locations/{path['locationsId']}"
 
@@ -70,6 +74,10 @@ def membership_create(cloud: Cloud, path: Json, params: Json, body: Json, fault:
         cluster = "container/" + link.removeprefix("//container.googleapis.com/")
         if not link.startswith("//container.googleapis.com/projects/") or cluster not in cloud.resources:
             raise Refused(400, f"cluster {link} does not exist")
+        for other, found in cloud.under("gkehub/projects/*/locations/*/memberships/*"):
+            if ((found.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") == link:
+                raise Refused(409, f"cluster {link} already has membership {other.partition('/')[2]}")
+    _check_issuer(body)
     item = {
         **copy.deepcopy(body),
         "name": name,
@@ -86,6 +94,12 @@ def membership_create(cloud: Cloud, path: Json, params: Json, body: Json, fault:
             cloud.resources.pop(key, None)
 
     return _operation(cloud, path, "create", name, done, fault)
+
+
+def _check_issuer(body: Json) -> None:
+    issuer = (body.get("authority") or {}).get("issuer")
+    if issuer is not None and not issuer.startswith("https://"):
+        raise Refused(400, f'InvalidValueError for field authority.issuer: "{issuer}" must begin with https://')
 
 
 def _membership(path: Json) -> str:
@@ -105,8 +119,14 @@ def membership_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: F
 
 def membership_patch(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     key = _membership(path)
-    cloud.get(key)
-    fields = _mask(params)
+    old, fields = cloud.get(key), _mask(params)
+    for field in fields:
+        if field not in _MEMBERSHIP and field.partition(".")[0] not in ("labels", "endpoint", "authority"):
+            raise Refused(400, f"InvalidValueError for field update_mask: {field} cannot be updated")
+    link = ((body.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink")
+    if link and link != ((old.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink"):
+        raise Refused(400, "InvalidValueError for field endpoint.gke_cluster.resource_link: it is immutable")
+    _check_issuer(body)
 
     def done() -> None:
         if fault is None:
@@ -166,6 +186,10 @@ def feature_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fa
 
 
 def _check_feature(cloud: Cloud, item: Json) -> None:
+    kind = item["name"].rpartition("/")[2]
+    other = next((one for one in item.get("spec") or {} if one in _FEATURES and one != kind), "")
+    if other:
+        raise Refused(400, f"InvalidValueError for field spec: {other} does not go with feature {kind}")
     config = ((item.get("spec") or {}).get("multiclusteringress") or {}).get("configMembership")
     if item["name"].endswith("/multiclusteringress") and (not config or f"gkehub/{config}" not in cloud.resources):
         raise Refused(400, f"InvalidValueError for field config_membership: membership {config} does not exist")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -32,15 +33,21 @@ def _policy(cloud: Cloud, path: Json) -> tuple[str, Json]:
 
 
 def policy_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    version = (body.get("options") or {}).get("requestedPolicyVersion", 0)
+    if version not in (0, 1, 3):
+        raise Refused(400, f"Invalid policy version {version}: 0, 1 and 3 are valid.")
     return copy.deepcopy(_policy(cloud, path)[1])
 
 
 def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     name, old = _policy(cloud, path)
-    new = copy.deepcopy(body.get("policy") or {})
+    if "policy" not in body:
+        raise Refused(400, "policy is required.", violations=[("policy", "required")])
+    new = copy.deepcopy(body["policy"])
     if new.get("etag") not in (None, old["etag"]):
         raise Refused(409, "There were concurrent policy changes.", word="ABORTED")
     for binding in new.get("bindings") or []:
+        _check_binding(binding, int(new.get("version") or 0))
         for member in binding.get("members") or []:
             email = member.removeprefix("serviceAccount:")
             if _account(email) in _AGENTS and f"iam/agents/{email}" not in cloud.resources:
@@ -57,6 +64,53 @@ _AGENTS: dict[str, str] = {
     "gcp-sa-multiclusteringress": "multiclusteringress.googleapis.com",
 }
 """Google's own accounts: IAM knows each when its service has been used in the project, or it was asked for."""
+
+
+def _check_binding(binding: Json, version: int) -> None:
+    role = str(binding.get("role") or "")
+    if not re.fullmatch(r"((projects|organizations)/[^/]+/)?roles/[\w.]+", role):
+        raise Refused(400, f'The role name must be in the form "roles/{{role}}", not "{role}".')
+    if role.startswith("roles/") and role not in _ROLES:
+        raise Refused(400, f"Role {role} is not supported for this resource.")
+    if binding.get("condition") and version != _WITH_CONDITIONS:
+        raise Refused(400, "Bindings with conditions need a policy of version 3.")
+    for member in binding.get("members") or []:
+        if not re.fullmatch(_MEMBER, member):
+            text = "is of an unknown type. Please set a valid type prefix for the member."
+            raise Refused(400, f"The member {member} {text}")
+
+
+_WITH_CONDITIONS = 3
+_MEMBER = (
+    r"allUsers|allAuthenticatedUsers|((deleted:)?(user|serviceAccount|group):.+|(domain|principal|principalSet):.+)"
+)
+_ROLES = frozenset(
+    f"roles/{name}"
+    for name in (
+        "anthosservicemesh.serviceAgent",
+        "compute.networkAdmin",
+        "compute.networkUser",
+        "compute.networkViewer",
+        "compute.securityAdmin",
+        "container.admin",
+        "container.defaultNodeServiceAccount",
+        "container.developer",
+        "container.hostServiceAgentUser",
+        "container.serviceAgent",
+        "editor",
+        "gkehub.admin",
+        "gkehub.serviceAgent",
+        "iam.serviceAccountTokenCreator",
+        "iam.serviceAccountUser",
+        "iam.workloadIdentityUser",
+        "multiclusterservicediscovery.serviceAgent",
+        "owner",
+        "resourcemanager.projectIamAdmin",
+        "serviceusage.serviceUsageAdmin",
+        "viewer",
+    )
+)
+"""Predefined roles of Google's that anybody here has to do with; it has hundreds more."""
 
 
 def _account(email: str) -> str:
@@ -101,10 +155,27 @@ def api_list(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | 
 
 
 def api_batch_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return {"services": [_api(cloud, path, n.rsplit("/", 1)[-1]) for n in params.get("names") or []]}
+    names = params.get("names") or []
+    if len(names) > _MOST_ASKED:
+        raise Refused(400, f"Too many services: {len(names)}, and {_MOST_ASKED} can be asked for at a time.")
+    own = {cloud.number(path["projectsId"] if "projectsId" in path else path["v1Id1"])}
+    if any(cloud.number(n.split("/")[1]) not in own for n in names):
+        raise Refused(400, "The names do not belong to the parent.")
+    return {"services": [_api(cloud, path, n.rsplit("/", 1)[-1]) for n in names]}
 
 
 def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> Json:
+    if not 0 < len(names) <= _MOST_ENABLED:
+        raise Refused(400, f"{len(names)} services, and 1 to {_MOST_ENABLED} can be enabled at a time.")
+    unknown = [one for one in names if one not in _APIS and one not in cloud.disabled]
+    if unknown:
+        raise Refused(
+            403,
+            f"Not found or permission denied for service(s): {', '.join(unknown)}.",
+            reason="SERVICE_CONFIG_NOT_FOUND_OR_PERMISSION_DENIED",
+            metadata={"services": ",".join(unknown)},
+            domain="serviceusage.googleapis.com",
+        )
     name = f"operations/acf.{next(cloud.count):013d}"
 
     def done() -> None:
@@ -129,10 +200,12 @@ def api_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
     return cloud.see(found)
 
 
+_MOST_ASKED, _MOST_ENABLED = 30, 20
 _APIS = (
     "cloudresourcemanager.googleapis.com",
     "compute.googleapis.com",
     "container.googleapis.com",
+    "dns.googleapis.com",
     "gkehub.googleapis.com",
     "iam.googleapis.com",
     "mesh.googleapis.com",

@@ -41,8 +41,8 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
 }
 V3 = {"cloudresourcemanager.projects.get": project.project_get_v3}
 HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com"} | {host for host, _path in LOGINS})
-# Switching APIs on, and looking at the project, work while the rest is off.
-_ALWAYS_ON = ("serviceusage.googleapis.com", "cloudresourcemanager.googleapis.com")
+# Switching APIs on works while the rest is off.
+_ALWAYS_ON = ("serviceusage.googleapis.com",)
 LOGIN = "oauth2.googleapis.com"
 
 
