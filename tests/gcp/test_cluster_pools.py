@@ -80,6 +80,8 @@ def test_one_pool_of_several_is_changed_in_place(
 def test_what_a_pool_cannot_change_is_refused_by_name(made: Run) -> None:
     error = failure(made(with_west(gke_node_pools=[{"name": "nodes"}, {**EDGE, "spot": True}])))
     assert error.what == "gke_node_pools.edge.spot cannot be changed in place"
+    assert "name a pool of another name" in error.next_step
+    assert "delete the cluster" not in error.next_step
 
 
 def test_a_pool_that_is_added_is_made_and_one_that_is_left_out_stays(made: Run, google_cloud: StandIn) -> None:

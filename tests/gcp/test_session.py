@@ -246,6 +246,27 @@ def test_trouble_that_passes_is_waited_out(google: Google, google_cloud: StandIn
     assert google.requests == 3
 
 
+@pytest.mark.parametrize(("status", "reason"), [(403, "rateLimitExceeded"), (429, "RATE_LIMIT_EXCEEDED")])
+def test_requests_that_come_too_fast_are_no_lack_of_quota(
+    google: Google, options: dict[str, t.Any], google_cloud: StandIn, status: int, reason: str
+) -> None:
+    said = "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute'"
+    fault = google_cloud.cloud.fail("container.*.list", status, said, reason=reason, times=1)
+    assert google.call(*LIST, **ALL) == {}
+    assert google.requests == 2
+    fault.times = -1
+    with pytest.raises(GoogleError, match="Google asks for fewer requests"):
+        Google(Settings.from_args(options), patience=0.1).call(*LIST, **ALL)
+
+
+def test_where_a_permission_is_explained(google: Google, google_cloud: StandIn) -> None:
+    google_cloud.cloud.deny("container.clusters.list")
+    with pytest.raises(GoogleError, match="roles/gke_cluster/README"):
+        google.call(*LIST, **ALL)
+    with pytest.raises(GoogleError, match="roles/gke_fleet/README"):
+        google.call("gkehub", "projects.locations.memberships.list", parent="projects/shop-prod/locations/-")
+
+
 def test_retry_after_is_kept(google: Google, google_cloud: StandIn) -> None:
     google_cloud.cloud.fail("container.*.list", 429, retry_after=1.5)
     began = time.monotonic()

@@ -9,7 +9,7 @@ import email.utils
 import time
 import typing as t
 
-from .problems import GoogleError
+from .problems import MORE_QUOTA, QUOTA, GoogleError
 
 __all__ = ["check_operation", "decode", "describe", "is_done", "retry_after"]
 
@@ -39,13 +39,17 @@ def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
         return
     with contextlib.suppress(KeyError, IndexError, TypeError):
         error = {**error["errors"][0], "message": "; ".join(e["message"] for e in error["errors"])}
+    said = str(error.get("message") or error)
+    # Google repeats itself in some of these.
+    which = {k: v for k, v in operation.items() if k not in ("detail", "statusMessage") or str(v) not in said}
+    quota = "quota" in said.lower()
     raise GoogleError(
-        "Google could not do it",
+        QUOTA if quota else "Google could not do it",
         status=0,
         cluster=cluster,
         obj=obj,
-        seen=f"{error.get('message') or error} ({describe(operation)})",
-        next_step="mend what Google names, then run again",
+        seen=f"{said} ({describe(which)})",
+        next_step=MORE_QUOTA if quota else "mend what Google names, then run again",
     )
 
 

@@ -18,13 +18,20 @@ Json = t.Mapping[str, t.Any]
 def refused(wanted: Wanted, differences: t.Sequence[Difference]) -> FleetError:
     """Differences that only a new cluster would mend."""
     first = differences[0]
+    # A pool is made anew beside the old one, which keeps the cluster.
+    pools = all(d.variable.endswith("spot") for d in differences)
+    anew = (
+        "name a pool of another name in gke_node_pools, and delete the old one when the new one runs "
+        "(gcloud container node-pools delete)"
+    )
     return FleetError(
         f"{', '.join(d.variable for d in differences)} cannot be changed in place",
         cluster=wanted.host,
         obj=wanted.path,
         seen="; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences),
         means="Google sets it when a cluster or node pool is made, so that would have to be made anew",
-        next_step=f"set {first.variable} back, or delete the cluster first (gke_cluster_delete: true)",
+        next_step=f"set {first.variable} back, or "
+        + (anew if pools else "delete the cluster first (gke_cluster_delete: true)"),
     )
 
 

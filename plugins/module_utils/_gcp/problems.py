@@ -13,6 +13,9 @@ import urllib.parse
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = [
+    "MORE_QUOTA",
+    "QUOTA",
+    "RATES",
     "GoogleError",
     "LibraryMissing",
     "explain",
@@ -32,6 +35,11 @@ _NEEDED = {
 }
 """What methods need whose services do not say it."""
 _API = re.compile(r"\b(?P<name>[a-z]+\.googleapis\.com)\b")
+
+RATES = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
+"""Google's words, with 403 or 429, for too many requests in a short time. The message speaks of a quota there too."""
+QUOTA = "a quota of the project is used up"
+MORE_QUOTA = "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again"
 
 
 class GoogleError(FleetError):
@@ -101,18 +109,15 @@ def _verdict(
             "nobody has switched it on",
             f"set gke_enable_apis: true, or run `gcloud services enable {api} --project {project}`; then run again",
         )
-    if "quota" in message.lower() and status in (403, 429) and "rateLimitExceeded" not in reasons:
-        return (
-            "a quota of the project is used up",
-            "",
-            "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again",
-        )
-    if status == 403:
+    fast = status in (403, 429) and bool(RATES & set(reasons))
+    if "quota" in message.lower() and status in (403, 429) and not fast:
+        return QUOTA, "", MORE_QUOTA
+    if status == 403 and not fast:
         permission = metadata.get("permission") or permission_in(message) or _NEEDED.get(method, "")
         return (
             f"permission {permission} is missing" if permission else "Google does not allow it",
             f"the account has no role in project {project} that allows {method}",
-            f"grant a role with {permission or 'that permission'} (roles/gke_cluster/README.md lists them)",
+            f"grant a role with {permission or 'that permission'} (roles/{_role_of(method)}/README.md lists them)",
         )
     if status == 404:
         return "Google does not know it", "", f"check the names, and that the account may see project {project}"
@@ -120,11 +125,16 @@ def _verdict(
         return "it exists already, or something else is being done to it", "", "run again when that is over"
     if status == 400 and ("CLUSTER_ALREADY_HAS_OPERATION" in reasons or "incompatible operation" in message):
         return "something else is being done to it", "Google does one thing at a time", "run again when that is over"
-    if status == 429:
+    if status == 429 or fast:
         return "Google asks for fewer requests", "a rate quota of the project", "run again in a minute"
     if status >= 500:
         return "Google has trouble of its own", "", "run again; status.cloud.google.com tells about outages"
     return "Google refuses the request", "", "mend what the answer names; then run again"
+
+
+def _role_of(method: str) -> str:
+    """The role of ours that calls such methods."""
+    return "gke_cluster" if method.partition(".")[0] in ("compute", "container") else "gke_fleet"
 
 
 def permission_in(message: str) -> str:

@@ -12,7 +12,7 @@ import typing as t
 
 from .answers import decode, retry_after
 from .login import Login
-from .problems import GoogleError, explain, no_answer
+from .problems import RATES, GoogleError, explain, no_answer
 
 try:
     import requests
@@ -90,7 +90,7 @@ class Sender:
                 lost = _explained(answer, about)
                 if status == 401:
                     raise self.login.refusal(lost.seen, about.cluster, about.obj)
-                if status not in _AGAIN:
+                if status not in _AGAIN and lost.reason not in RATES:
                     raise lost
                 wait = max(retry_after(answer.headers.get("Retry-After")), pause)
             if time.monotonic() + wait > deadline:

@@ -38,6 +38,15 @@ def test_every_error_of_an_operation_is_told() -> None:
     check_operation({"name": "o", "status": "DONE"})
 
 
+def test_a_quota_that_ends_an_operation_is_told_as_one_and_once() -> None:
+    said = "Not all instances running. QUOTA_EXCEEDED: Quota 'CPUS' exceeded. Limit: 8.0 in region us-west1."
+    operation = {"name": "o", "operationType": "CREATE_CLUSTER", "status": "DONE", "statusMessage": said}
+    with pytest.raises(GoogleError, match="a quota of the project is used up") as caught:
+        check_operation({**operation, "error": {"code": 8, "message": said}}, "west")
+    assert caught.value.seen == f"{said} (operation o CREATE_CLUSTER DONE)"
+    assert "ask for more" in caught.value.next_step
+
+
 def test_when_to_ask_again_is_a_number_or_a_time() -> None:
     assert retry_after("1.5") == 1.5
     assert retry_after(None) == retry_after("soon") == retry_after("-3") == 0.0
