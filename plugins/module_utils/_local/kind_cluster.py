@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import typing as t
@@ -22,6 +23,9 @@ __all__ = ["KindCluster", "Spec"]
 
 _BIRTH = "/kind/mesh-fleet.json"
 """Written into a node when kind is done: a node without it is one whose creation was cut off."""
+
+_REMOVAL = 180
+"""Seconds until a node must be gone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,17 +173,7 @@ class KindCluster:
     async def _delete(self) -> None:
         if self.fleet.engine.name == "podman":
             # kind's own delete waits for a stop signal that a dead or half-made node never answers.
-            await self.fleet.engine.run(
-                "rm",
-                "--force",
-                "--time",
-                "0",
-                "--volumes",
-                self.container,
-                what="removing the node",
-                cluster=self.name,
-                timeout=120,
-            )
+            await self._remove_container()
         else:
             await run(
                 [self.fleet.kind, "delete", "cluster", "--quiet", "--name", self.kind_name],
@@ -188,6 +182,20 @@ class KindCluster:
                 env=self.fleet.kind_env,
                 timeout=120,
             )
+
+    async def _remove_container(self) -> None:
+        # podman gives the many processes of a node five seconds to be gone (libpod's killContainerTimeout), which is
+        # too short for a machine that is busy; what it was told to kill dies nevertheless.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REMOVAL
+        while True:
+            words = ["rm", "--force", "--time", "0", "--volumes", self.container]
+            done = await self.fleet.engine.run(*words, check=False, timeout=_REMOVAL)
+            if done.code == 0 or not await self.fleet.engine.containers([self.container]):
+                return
+            if loop.time() > deadline:
+                raise failed("removing the node", done, cluster=self.name)
+            await asyncio.sleep(0.5)
 
     async def _birth(self) -> dict[str, t.Any] | None:
         # `cp` reads a stopped container too, which `exec` cannot.
