@@ -123,7 +123,8 @@ async def test_a_refusal_that_google_repeats_ends_the_wait(fleet: Fleet, monkeyp
         await kube.apply([warning("MultiClusterService", "pay", "cluster x is not a member of the fleet")])
 
         async def insist() -> None:
-            await heard.wait()
+            async with asyncio.timeout(SECONDS):
+                await heard.wait()
             later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=5)
             body = {"count": 2, "lastTimestamp": later.strftime("%Y-%m-%dT%H:%M:%SZ")}
             await merge(kube, f"/api/v1/namespaces/{SHOP}/events/pay.1", body)
