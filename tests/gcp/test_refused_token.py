@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import threading
+import time
 import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp import login as login_module
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -132,9 +134,37 @@ def test_a_key_that_was_taken_away_during_the_run(robot: Google, google_cloud: S
     assert ROBOT in caught.value.means
 
 
+def test_fifty_that_cannot_be_helped_ask_once(robot: Google, google_cloud: StandIn) -> None:
+    robot.call(*LIST, **ALL)
+    token, login = robot.token(), robot._login
+    google_cloud.login.keys.clear()
+    waiting = threading.Semaphore(0)
+
+    class Clock:
+        """Tells when somebody has come."""
+
+        @staticmethod
+        def monotonic() -> float:
+            waiting.release()
+            return time.monotonic()
+
+    def ask(number: int) -> str:
+        with pytest.raises(FleetError) as caught:
+            login.renew(token, f"cluster-{number}")
+        return str(caught.value).partition(" ")[0]
+
+    with pytest.MonkeyPatch.context() as patch, concurrent.futures.ThreadPoolExecutor(50) as threads:
+        patch.setattr(login_module, "time", Clock)
+        with login._turn:
+            asked = [threads.submit(ask, number) for number in range(50)]
+            assert all(waiting.acquire(timeout=60) for _thread in asked)
+        assert [one.result() for one in asked] == [f"cluster-{number}:" for number in range(50)]
+    assert logins(google_cloud) == 2
+
+
 def test_a_token_that_ends_by_the_clock_is_renewed_before_it_is_used(robot: Google, google_cloud: StandIn) -> None:
     # The library takes a token for old some minutes before its end.
-    google_cloud.login.expires_in = 1.0
+    google_cloud.login.expires_in = 100.0
     robot.call(*LIST, **ALL)
     robot.call(*LIST, **ALL)
     assert [entry["status"] for entry in google_cloud.cloud.log if entry["method"].endswith("list")] == [200, 200]

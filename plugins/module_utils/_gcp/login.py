@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import functools
 import threading
+import time
 import typing as t
 
 from ..errors import FleetError
@@ -47,6 +48,8 @@ class Login:
         self._turn = threading.Lock()
         self._on_trial = ""
         """A token that was got for a refused one, as long as nobody has accepted it."""
+        self._failed: tuple[float, FleetError] | None = None
+        """When there was none to get for the last time, and why: who waited meanwhile is told the same."""
         wire = requests.Session()
         wire.mount("https://", requests.adapters.HTTPAdapter(max_retries=_TRIES))
         self._ask = functools.partial(Request(wire), timeout=timeout)
@@ -83,17 +86,31 @@ class Login:
         """After a refusal: whether there is another token than this one. Whoever is first gets it for all."""
         if self.settings.auth_kind == "accesstoken":
             return False
-        with self._turn, self._told(cluster):
+        came = time.monotonic()
+        with self._turn:
             if self._credentials.token == token:
                 if token == self._on_trial:
                     return False  # it is new already, and nobody took it yet
+                if self._failed and self._failed[0] > came:
+                    known = self._failed[1]
+                    raise FleetError(
+                        known.what, cluster=cluster, seen=known.seen, means=known.means, next_step=known.next_step
+                    ) from known
+                self._begin_anew(token, cluster)
+            return bool(self._credentials.token != token)
+
+    def _begin_anew(self, token: str, cluster: str) -> None:
+        try:
+            with self._told(cluster):
                 # From the beginning: what an impersonation rests on has tokens too, kept by the library to their end.
                 anew = make_credentials(self.settings)
                 anew.refresh(self._ask)
                 self._credentials = anew
                 # A machine is given the same token until it is old.
                 self._on_trial = str(anew.token) if anew.token != token else ""
-            return bool(self._credentials.token != token)
+        except FleetError as error:
+            self._failed = (time.monotonic(), error)
+            raise
 
     def refusal(self, seen: str, cluster: str, obj: str) -> GoogleError:
         """What to say when there is no better token."""

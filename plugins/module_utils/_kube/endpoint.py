@@ -10,6 +10,7 @@ import ssl
 import time
 
 from .._model.fleet import Connection, Lookup
+from ..errors import FleetError
 
 __all__ = ["Endpoint", "bearer"]
 
@@ -40,6 +41,8 @@ class Endpoint:
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
     _on_trial: str = dataclasses.field(default="", repr=False, compare=False)
     """A credential that was got for a refused one, as long as the server has not accepted it."""
+    _failed: tuple[float, FleetError] | None = dataclasses.field(default=None, repr=False, compare=False)
+    """When there was none to get for the last time, and why: who waited meanwhile is told the same."""
 
     async def renew(self) -> None:
         """Take a new credential when the time has come."""
@@ -61,11 +64,18 @@ class Endpoint:
         """
         if self.lookup is None:
             return False
+        came = time.monotonic()
         async with self._turn:
             if self._authorization == refused:
                 if refused == self._on_trial:
                     return False
-                self._take(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
+                if self._failed and self._failed[0] > came:
+                    raise self._failed[1]
+                try:
+                    self._take(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
+                except FleetError as error:
+                    self._failed = (time.monotonic(), error)
+                    raise
                 # A machine of a cloud is given the same token until it is old.
                 self._on_trial = self._authorization if self._authorization != refused else ""
             return self._authorization != refused

@@ -177,11 +177,13 @@ def from_transport(
     action: str,
     timeout: float,
     public_ca: bool = False,
+    looked_up: bool = False,
 ) -> ApiError:
     """An ApiError for a failure on the way: name, network, TLS, time-out.
 
     Args:
         public_ca: the certificate is checked against the CAs that this machine trusts.
+        looked_up: the address is what Google tells of the cluster.
     """
 
     def told(what: str, seen: str, means: str, next_step: str) -> ApiError:
@@ -190,6 +192,8 @@ def from_transport(
         )
 
     where = "the kubeconfig's server address (or cluster_api_url)"
+    if looked_up:
+        where = "which of the cluster's endpoints is used (gke_endpoint)"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _certificate(error.certificate_error, told, public_ca)
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):

@@ -82,6 +82,7 @@ class Transport:
             action=action,
             timeout=self.timeout,
             public_ca=self.endpoint.public_ca,
+            looked_up=self.endpoint.lookup is not None,
         )
 
     async def request(

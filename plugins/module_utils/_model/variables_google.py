@@ -40,8 +40,8 @@ GOOGLE = (
     Variable(
         "gke_peer_endpoint",
         CLUSTER,
-        "Which address of the API server the other clusters' istiods use: never the DNS endpoint, which asks for Google's "
-        "tokens. `cluster_peer_endpoint` wins.",
+        "Which address of the API server the other clusters' istiods use: never the DNS endpoint, which asks for "
+        "Google's tokens. `cluster_peer_endpoint` wins.",
         default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
         "or there is no other; else `public`",
         choices=("public", "private"),

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A credential that is refused in the middle of the work: another one is got once, and what was refused is repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import resolve
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+
+class Server:
+    """An API server that takes one token, and a provider that gives tokens."""
+
+    def __init__(self) -> None:
+        self.good = "Bearer token-1"
+        self.given = self.asked = 0
+        self.seen: list[tuple[str, str, bytes]] = []
+        """Method, credential and body of each request."""
+        self.trouble: FleetError | None = None
+        self.url = ""
+
+    def lookup(self, *, refused: str = "") -> Connection:
+        self.asked += 1
+        if self.trouble:
+            raise self.trouble
+        self.given += 1
+        return Connection(server=self.url, token=f"token-{self.given}", account="the account fleet")
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        self.seen.append((request.method, given, await request.read()))
+        if given != self.good:
+            return web.json_response(
+                {"kind": "Status", "reason": "Unauthorized", "message": "Unauthorized"}, status=401
+            )
+        if request.headers.get("Upgrade") == "websocket":
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            await socket.send_str("hello")
+            await socket.close()
+            return socket
+        if request.query.get("watch"):
+            return web.Response(text='{"type": "ADDED"}\n{"type": "DELETED"}\n')
+        return web.json_response({"method": request.method})
+
+
+Work = t.Callable[[Server, Transport], t.Coroutine[t.Any, t.Any, None]]
+
+
+def over(work: Work) -> None:
+    async def run() -> None:
+        server = Server()
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", server.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        transport = Transport(await resolve(Connection(lookup=server.lookup), "west"), "west", 60)
+        try:
+            await work(server, transport)
+        finally:
+            await transport.close()
+            await runner.cleanup()
+
+    asyncio.run(run())
+
+
+async def watched(transport: Transport) -> list[str]:
+    return [event["type"] async for event in transport.lines("/pods", {"watch": "true"}, obj="Pod")]
+
+
+async def greeted(transport: Transport) -> str:
+    async with await transport.socket("/exec", [], []) as socket:
+        return str((await socket.receive()).data)
+
+
+def test_a_change_is_sent_again_with_its_body() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        assert await transport.request("POST", "/pods", body={"a": 1}) == {"method": "POST"}
+        server.good = "Bearer token-2"
+        assert await transport.request("POST", "/pods", body={"a": 2}) == {"method": "POST"}
+        assert server.seen[1:] == [
+            ("POST", "Bearer token-1", b'{"a": 2}'),
+            ("POST", "Bearer token-2", b'{"a": 2}'),
+        ]
+
+    over(work)
+
+
+def test_a_watch_and_a_socket_are_opened_again() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        assert await watched(transport) == ["ADDED", "DELETED"]
+        server.good = "Bearer token-2"
+        assert await watched(transport) == ["ADDED", "DELETED"]
+        server.good = "Bearer token-3"
+        assert await greeted(transport) == "hello"
+        assert server.given == 3
+        assert [given for _method, given, _body in server.seen] == [
+            f"Bearer token-{number}" for number in (1, 1, 2, 2, 3)
+        ]
+
+    over(work)
+
+
+def test_all_at_once_ask_once() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        server.good = "Bearer token-2"
+        await asyncio.gather(
+            *[transport.request("GET", "/pods") for _time in range(40)],
+            *[watched(transport) for _time in range(5)],
+            *[greeted(transport) for _time in range(5)],
+        )
+        assert server.given == 2
+
+    over(work)
+
+
+def test_refused_again_it_ends() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        server.good = "Bearer none"
+        for _time in range(3):
+            with pytest.raises(ApiError) as caught:
+                await transport.request("GET", "/pods", obj="Pod", action="list")
+            assert (caught.value.status, caught.value.obj) == (401, "Pod")
+            assert caught.value.what == "list failed: the API server does not accept the account fleet"
+            assert caught.value.seen == f"{server.url}: 401 Unauthorized"
+        with pytest.raises(ApiError, match="watch failed: the API server does not accept the account fleet"):
+            await watched(transport)
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await greeted(transport)
+        assert server.given == 2
+        assert len(server.seen) == 2 + 1 + 1 + 1 + 1
+
+    over(work)
+
+
+def test_what_the_provider_says_is_told() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        server.good = "Bearer none"
+        server.trouble = FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")
+        waits = [transport.request("GET", "/pods", obj="Pod") for _time in range(20)]
+        told = await asyncio.gather(*waits, watched(transport), return_exceptions=True)
+        assert len(told) == 21
+        for error in told:
+            assert isinstance(error, ApiError)
+            assert (error.status, error.cluster, error.obj, error.what) == (401, "west", "Pod", "no token")
+            assert error.seen == f"{server.url}: 401 Unauthorized; account not found"
+            assert (error.means, error.next_step) == ("it was deleted", "make it")
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await greeted(transport)
+
+    over(work)
+
+
+def test_who_waits_while_another_asks_in_vain_is_told_the_same() -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        server.trouble = FleetError("no token")
+        endpoint = transport.endpoint
+        async with endpoint._turn:
+            waiting = [asyncio.create_task(endpoint.another("Bearer token-1")) for _time in range(20)]
+            await asyncio.sleep(0)  # each comes as far as the lock
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert told == [server.trouble] * 20
+        assert server.asked == 2
+        server.trouble = None
+        assert await endpoint.another("Bearer token-1")
+
+    over(work)
