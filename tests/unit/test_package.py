@@ -31,6 +31,16 @@ def test_the_archive_holds_the_collection_and_nothing_of_the_workshop(built: Pat
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
+def test_collections_that_roles_call_are_dependencies(root: Path) -> None:
+    """Whoever installs the collection gets them; for an execution environment they are told once more."""
+    told = yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["dependencies"]
+    listed = yaml.safe_load((root / "requirements.yml").read_text(encoding="utf-8"))["collections"]
+    assert told == {one["name"]: one["version"] for one in listed}
+    for name in ("google.cloud", "kubernetes.core"):
+        called = [f for f in (root / "roles").glob("*/tasks/*.yml") if f"{name}." in f.read_text(encoding="utf-8")]
+        assert name in told or not called
+
+
 def test_it_is_found_where_it_is_installed(built: Path, tmp_path: Path) -> None:
     # Its dependencies lie in site-packages already, with the ansible package.
     install = ["ansible-galaxy", "collection", "install", str(built), "-p", str(tmp_path), "--no-deps", "--offline"]
