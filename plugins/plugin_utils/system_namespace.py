@@ -8,8 +8,10 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import CREATED, MANAGED_BY, MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import system_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["ensure_namespace", "is_election", "leave_namespace"]
@@ -29,11 +31,31 @@ _LOOKED_AT = (
 
 
 async def ensure_namespace(kube: t.Any, fleet: Fleet, cluster: Cluster, *, dry_run: bool = False) -> list[Change]:
-    """Make the control plane's namespace, or bring its labels and annotations to what the fleet says."""
+    """Make the control plane's namespace, or bring its labels and annotations to what the fleet says.
+
+    Raises FleetError where a control plane of Google's injects already.
+    """
     live = await kube.get("v1", "Namespace", fleet.namespace)
+    if live is not None and (live["metadata"].get("labels") or {}).get(MANAGED_BY) != MANAGER:
+        await _not_beside_google(kube, cluster)
     created = live is None or CREATED in ((live["metadata"].get("annotations")) or {})
     changes: list[Change] = await kube.apply([system_namespace(fleet, cluster, created=created)], dry_run=dry_run)
     return changes
+
+
+async def _not_beside_google(kube: t.Any, cluster: Cluster) -> None:
+    """Two control planes in one cluster would both inject, and Google supports no such cluster."""
+    hooks = await kube.list("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+    name = next((hook["metadata"]["name"] for hook in hooks if google_owned(hook)), "")
+    if name:
+        raise FleetError(
+            "Google runs a control plane in it, and an istiod of ours goes beside none",
+            cluster=cluster.name,
+            obj=f"MutatingWebhookConfiguration {name}",
+            means="Cloud Service Mesh was switched on there, by this inventory before or by somebody else",
+            next_step=f"set mesh_control_plane: managed for {cluster.name}; or end it: gcloud container fleet mesh "
+            "update --management manual, then delete Google's webhooks; then run again",
+        )
 
 
 async def leave_namespace(
