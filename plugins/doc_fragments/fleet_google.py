@@ -11,15 +11,15 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   project:
-    description: ID of the Google Cloud project. Empty takes E(GCP_PROJECT).
+    description: ID of the Google Cloud project of clusters without C(gke_project). Empty takes E(GCP_PROJECT).
     type: str
     default: ""
   auth_kind:
     description:
       - What the credentials are. Empty takes E(GCP_AUTH_KIND), else what the other options tell, else V(application).
-      - V(application) is what C(gcloud auth application-default login) or the machine's environment gives, or the file in
-        E(GOOGLE_APPLICATION_CREDENTIALS). It may be a user's login, a key, a workload identity of another provider, or an
-        impersonation.
+      - V(application) is what C(gcloud auth application-default login) or the machine's environment gives, or the file
+        in E(GOOGLE_APPLICATION_CREDENTIALS). It may be a user's login, a key, a workload identity of another provider,
+        or an impersonation.
     type: str
     choices: ["", application, serviceaccount, machineaccount, accesstoken]
     default: ""

@@ -40,6 +40,10 @@ options:
     description: V(mesh.fleet.mesh_fleet).
     required: true
     choices: [mesh.fleet.mesh_fleet, mesh_fleet]
+  project:
+    description: ID of the Google Cloud project, where O(projects) names none. Empty takes E(GCP_PROJECT).
+    type: str
+    default: ""
   service_account_file:
     description: Path of a service account's JSON key. Empty takes E(GCP_SERVICE_ACCOUNT_FILE).
     type: str
