@@ -20,12 +20,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Api
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import _kubeconfig as kubeconfig_of
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
 from .dns_endpoint import NAME, DnsEndpoint
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+KUBECTL = control_plane.bin_dir() / "kubectl"  # the tests have caches of their own
 HOST = {
     "cluster_provider": "gke",
     "cluster_region": "us-west1",
@@ -119,6 +121,14 @@ def test_what_is_followed_and_changed_goes_by_the_name_too(front: DnsEndpoint) -
             return str((await waiting)["metadata"]["name"])
 
     assert asyncio.run(work()) == "by-name"
+
+
+def test_programs_that_get_a_kubeconfig_of_ours_come_by_the_name(front: DnsEndpoint) -> None:
+    with kubeconfig_of(cluster().connection) as (path, context):
+        command = [str(KUBECTL), f"--kubeconfig={path}", f"--context={context}"]
+        done = subprocess.run([*command, "get", "namespaces"], capture_output=True, text=True, check=False, timeout=300)
+    assert "kube-system" in done.stdout, done.stderr
+    assert set(front.statuses) == {0}
 
 
 def test_a_run_of_ansible_by_the_name(front: DnsEndpoint, google: StandIn, tmp_path: Path) -> None:
