@@ -40,8 +40,10 @@ def ensure_browser() -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise RuntimeError(f"a browser is missing; install the system packages: {' '.join(missing)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], check=True, env=env)
-    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], check=True, env=env)
+    # Another program of this machine may be at it.
+    patient = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=600"]
+    subprocess.run([*patient, "update"], check=True, env=env)
+    subprocess.run([*patient, "install", "-y", "--no-install-recommends", *missing], check=True, env=env)
 
 
 @contextlib.contextmanager

@@ -10,24 +10,24 @@ import typing as t
 import pytest
 
 from .google import CLUSTERS_OF
-from .local_fleet import Fleet
+from .local_fleet import FLEETS, Fleet
 
 
 @pytest.fixture(scope="module")
 def new_fleet() -> t.Iterator[t.Callable[[str], Fleet]]:
-    """Makes fleets by name, and takes away whatever is left of them at the end."""
+    """Makes fleets by the end of their names. Nothing is left of them before, nor after."""
     if os.geteuid() != 0:
         pytest.skip("clusters of this machine need root")
     made: list[Fleet] = []
 
-    def new(name: str) -> Fleet:
-        made.append(Fleet(name))
+    def new(name: str = "") -> Fleet:
+        made.append(Fleet(FLEETS + name))
+        made[-1].clear()
         return made[-1]
 
     yield new
     for fleet in made:
-        if fleet.names() or fleet.state.exists():
-            fleet.remove()
+        fleet.clear()
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,9 @@ def google_clusters() -> t.Iterator[Fleet]:
     if os.geteuid() != 0:
         pytest.skip("clusters of this machine need root")
     fleet = Fleet(CLUSTERS_OF)
-    fleet.play("clusters")
-    yield fleet
-    if fleet.names() or fleet.state.exists():
-        fleet.remove()
+    fleet.clear()
+    try:
+        fleet.play("clusters")
+        yield fleet
+    finally:
+        fleet.clear()

@@ -15,7 +15,9 @@ import urllib.request
 
 import yaml
 
-from .local_fleet import ROOT, STATE, Fleet
+from .local_fleet import STATE, Fleet
+from .playbooks import ROOT, play
+from .waiting import SECONDS, until_equal
 
 PROJECT = "shop-prod"
 CLUSTERS_OF = os.environ.get("MESH_FLEET_GCP", "gcp")
@@ -69,7 +71,9 @@ class Google:
                 stderr=log,
             )
         assert self.process.stdout is not None
-        self.environment: dict[str, str] = json.loads(self.process.stdout.readline())
+        told = self.process.stdout.readline()
+        assert told, f"the stand-in does not start: {self.log()}"
+        self.environment: dict[str, str] = json.loads(told)
         # Google's hosts by the proxy, the clusters without: Python knows no ranges here.
         own = [fleet.address(real) for real in BEHIND.values()]
         self.environment["NO_PROXY"] = ",".join([self.environment["NO_PROXY"], *own])
@@ -92,7 +96,7 @@ class Google:
         request = urllib.request.Request(
             f"{self.environment['MESH_FLEET_GOOGLE_ENDPOINT']}/standin/{what}", method=method
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return json.load(answer)
 
     def asked(self) -> list[str]:
@@ -113,36 +117,35 @@ class Google:
     def memberships(self) -> set[str]:
         return set(self.resources("/memberships/"))
 
+    def log(self) -> str:
+        """What went wrong in the clusters, as the controllers tell it."""
+        return (self.folder / "controllers.log").read_text()
+
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(timeout=60)
+        try:
+            self.process.wait(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         shutil.rmtree(STATE / MESH, ignore_errors=True)
 
     # -- what we do ----------------------------------------------------------------------------
 
     def play(self, playbook: str, *arguments: str, good: bool = True) -> str:
         """Run a playbook on inventories/gke; what it said."""
-        inventories = ["-i", "inventories/gke", "-i", str(self.machine)]
-        foreign = ("GCP_", "GOOGLE_", "K8S_AUTH_", "KUBECONFIG")
-        done = subprocess.run(
-            ["ansible-playbook", *inventories, "-e", f"fleet_name={MESH}", f"playbooks/{playbook}.yml", *arguments],
-            cwd=ROOT,
-            env={
-                **{k: v for k, v in os.environ.items() if not k.startswith(foreign)},
-                **self.environment,
-                "GCP_PROJECT": PROJECT,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        said = done.stdout + done.stderr
-        assert (done.returncode == 0) is good, said + (self.folder / "controllers.log").read_text()
+        try:
+            said = play(
+                playbook,
+                *("-e", f"fleet_name={MESH}"),
+                *arguments,
+                good=good,
+                inventories=["inventories/gke", str(self.machine)],
+                environment={**self.environment, "GCP_PROJECT": PROJECT},
+                without=("GCP_", "GOOGLE_", "K8S_AUTH_", "KUBECONFIG"),
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()}") from None
         assert self.environment["GCP_ACCESS_TOKEN"] not in said
         assert "Traceback" not in said
         return said
@@ -154,6 +157,18 @@ class Google:
         said = self.fleet.kubectl(BEHIND[cluster], "get", kinds, *arguments, "-o", "json")
         found = json.loads(said)
         return list(found["items"]) if found["kind"] == "List" else [found]
+
+    def answered_by(self, cluster: str, url: str) -> object:
+        """Who answers a pod of the sample in Google's ``cluster``, or the problem that it has."""
+        found = self.call(cluster, url)
+        return found.get("cluster") or found
+
+    def is_answered_by(self, cluster: str, url: str, other: str) -> None:
+        """Wait until a pod of ``cluster`` is answered by ``other``.
+
+        The name reaches the cluster's DNS, and the endpoints its nodes and sidecars, some time after the objects.
+        """
+        until_equal(lambda: self.answered_by(cluster, url), other, f"who answers {url} to {cluster}")
 
     def call(self, cluster: str, url: str) -> dict[str, t.Any]:
         """What a pod of the sample in Google's ``cluster`` gets from ``url``."""

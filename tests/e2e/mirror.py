@@ -30,7 +30,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import En
 from ansible_collections.mesh.fleet.plugins.module_utils._local.node_image import build_image
 from ansible_collections.mesh.fleet.plugins.module_utils._local.registry_build import RegistryBuild
 
-from .local_fleet import CACHE, ROOT, until
+from .local_fleet import CACHE
+from .playbooks import ROOT
+from .waiting import until
 
 
 def free_port() -> int:
@@ -46,21 +48,29 @@ class Registry:
         subprocess.run(["apt-get", "download", "-q", "docker-registry"], cwd=folder, check=True, capture_output=True)
         (package,) = folder.glob("docker-registry_*.deb")
         subprocess.run(["dpkg-deb", "-x", str(package), str(folder / "root")], check=True)
-        self.host = f"127.0.0.1:{free_port()}"
+        self.folder = folder
+        # A port that was free may be somebody's a moment later.
+        for _try in range(5):
+            self.host = f"127.0.0.1:{free_port()}"
+            self.process = self._serve()
+            until(lambda: self.process.poll() is not None or self._answers(), "the registry to answer")
+            if self.process.poll() is None:
+                return
+        raise AssertionError(f"docker-registry ended: {(folder / 'log').read_text()[-2000:]}")
+
+    def _serve(self) -> subprocess.Popen[bytes]:
         config = {
             "version": 0.1,
             "log": {"level": "error", "accesslog": {"disabled": True}},
-            "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
+            "storage": {"filesystem": {"rootdirectory": str(self.folder / "storage")}},
             "http": {"addr": self.host},
         }
-        (folder / "config.yml").write_text(yaml.safe_dump(config))
-        argv = [str(folder / "root/usr/bin/docker-registry"), "serve", str(folder / "config.yml")]
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(self._answers, "the registry to answer", 30)
+        (self.folder / "config.yml").write_text(yaml.safe_dump(config))
+        argv = [str(self.folder / "root/usr/bin/docker-registry"), "serve", str(self.folder / "config.yml")]
+        with (self.folder / "log").open("wb") as log:
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _answers(self) -> bool:
-        assert self.process.poll() is None, "docker-registry ended"
         try:
             with urllib.request.urlopen(f"http://{self.host}/v2/", timeout=2) as answer:
                 return bool(answer.status == 200)
@@ -89,7 +99,7 @@ class Files:
         handler = functools.partial(Handler, directory=str(folder))
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.host = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -8,13 +8,17 @@ before and after: none of it may have been touched by us.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import typing as t
 
 import pytest
 
 from .google import BEHIND, CLUSTERSET, MESH, PROJECT, TRAFFIC, Google
-from .local_fleet import STATE, Fleet, changed, until
+from .local_fleet import STATE, Fleet
+from .playbooks import changed
+from .waiting import until_equal
 
 MANAGED = ("-e", "mesh_control_plane=managed", "-e", json.dumps(TRAFFIC))
 OURS = "managed-by=mesh.fleet"
@@ -24,6 +28,11 @@ KINDS = (
     "clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations,"
     "controlplanerevisions.mesh.cloud.google.com"
 )
+COUNTERS = ("managedFields", "resourceVersion", "generation")
+CONNECTED = {name: ["mesh.googleapis.com"] for name in BEHIND}
+PARTED: dict[str, list[str]] = {name: [] for name in BEHIND}
+ACTIVE = dict.fromkeys(BEHIND, "ACTIVE TRAFFIC_DIRECTOR")
+PRODUCER = "http://sample-producer.istio-apps:8080/"
 IDENTITY = f"spiffe://{PROJECT}.svc.id.goog/ns/istio-apps/sa/sample-caller-sa"
 
 
@@ -34,16 +43,37 @@ def google(google_clusters: Fleet, tmp_path_factory: pytest.TempPathFactory) -> 
     running.stop()
 
 
-def versions(google: Google) -> dict[tuple[str, str, str, str], str]:
-    """Of every object that Google's controllers made: its UID and generation of content."""
+def contents(google: Google) -> dict[tuple[str, str, str, str], dict[str, t.Any]]:
+    """Every object that Google's controllers made, as far as somebody else would have to change it.
+
+    Kubernetes itself and istiod go on writing: status, the certificate of webhooks and whether they are needed, the
+    generation and version that count all writes.
+    """
     found = {}
     for name in BEHIND:
-        for obj in google.objects(name, KINDS, "-A", "-l", GOOGLES):
+        for obj in google.objects(name, KINDS, "-A", "-l", GOOGLES, "--show-managed-fields"):
             meta = obj["metadata"]
-            managers = {m["manager"] for m in meta.get("managedFields") or []}
-            assert "mesh.fleet" not in managers, (name, obj["kind"], meta["name"])
-            found[name, obj["kind"], meta.get("namespace", ""), meta["name"]] = meta["resourceVersion"]
+            assert "mesh.fleet" not in {m["manager"] for m in meta["managedFields"]}, (name, obj["kind"], meta["name"])
+            kept = {key: value for key, value in meta.items() if key not in COUNTERS}
+            body = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+            if "data" in body:
+                body["data"] = {key: hashlib.sha256(value.encode()).hexdigest() for key, value in body["data"].items()}
+            for hook in body.get("webhooks") or []:
+                hook["clientConfig"].pop("caBundle", None)
+                hook.pop("failurePolicy", None)
+            found[name, obj["kind"], meta.get("namespace", ""), meta["name"]] = {**body, "metadata": kept}
     return found
+
+
+def remote_secrets(google: Google) -> dict[str, list[str]]:
+    """Whose control plane sees others: owners of remote secrets by cluster."""
+    found = {name: google.objects(name, "secrets", "-A", "-l", "istio/multiCluster=true") for name in BEHIND}
+    return {name: [s["metadata"]["labels"]["istio.io/owned-by"] for s in secrets] for name, secrets in found.items()}
+
+
+def deployments_of_google(google: Google) -> list[str]:
+    found = [google.objects(name, "deployments", "-n", "istio-system", "-l", GOOGLES) for name in BEHIND]
+    return [d["metadata"]["name"] for listed in found for d in listed]
 
 
 def mesh_states(google: Google) -> dict[str, str]:
@@ -57,7 +87,7 @@ def mesh_states(google: Google) -> dict[str, str]:
 
 def test_one_run_from_nothing_to_the_verified_call(google: Google) -> None:
     google.play("site", *MANAGED, "--diff")
-    assert mesh_states(google) == dict.fromkeys(BEHIND, "ACTIVE TRAFFIC_DIRECTOR")
+    until_equal(functools.partial(mesh_states, google), ACTIVE, "Google's control planes")
     seen = json.loads((STATE / MESH / "verify" / "verify.json").read_text())
     assert seen["ok"], seen
     good = {(c["caller"], c["callee"], c["service"]) for c in seen["calls"] if c["ok"]}
@@ -67,60 +97,47 @@ def test_one_run_from_nothing_to_the_verified_call(google: Google) -> None:
         ("west", "north", "sample-producer"),
     }
     assert {c["identity"] for c in seen["calls"] if c["service"] == "sample-producer"} == {IDENTITY}
-    assert google.call("west", CLUSTERSET).get("cluster") == "north"
+    google.is_answered_by("west", CLUSTERSET, "north")
 
 
 def test_no_control_plane_of_ours_and_no_secret_of_ours(google: Google) -> None:
+    assert remote_secrets(google) == CONNECTED
     for name in BEHIND:
         (options,) = google.objects(
             name, "configmaps", "-n", "istio-system", "--field-selector", "metadata.name=asm-options"
         )
         assert options["data"] == {"ASM_OPTS": "CNI=on", "multicluster_mode": "connected"}
-        secrets = google.objects(name, "secrets", "-A", "-l", "istio/multiCluster=true")
-        assert [s["metadata"]["labels"]["istio.io/owned-by"] for s in secrets] == ["mesh.googleapis.com"]
         releases = google.objects(name, "secrets", "-n", "istio-system", "-l", "owner=helm")
         assert releases == []
         assert google.objects(name, "deployments", "-n", "istio-system", "-l", f"app.kubernetes.io/{OURS}") == []
 
 
 def test_nothing_to_do_changes_nothing(google: Google) -> None:
-    before = versions(google)
+    before = contents(google)
     google.ask("log", "DELETE")
     assert changed(google.play("site", *MANAGED)) == 0
     asked = google.asked()
     assert len(asked) <= 2 * len(BEHIND) + 5, asked
-    assert versions(google) == before
+    assert contents(google) == before
 
 
 def test_disconnected_clusters_do_not_see_each_other(google: Google) -> None:
     alone = json.dumps({"mesh_peers": []})
     google.play("gke_fleet", *MANAGED, "-e", alone)
-    until(
-        lambda: not any(google.objects(name, "secrets", "-A", "-l", "istio/multiCluster=true") for name in BEHIND),
-        "Google's control planes to part",
-        20,
-    )
-    until(
-        lambda: "problem" in google.call("west", "http://sample-producer.istio-apps:8080/"),
-        "the call to the other cluster to end",
-        30,
-    )
+    until_equal(functools.partial(remote_secrets, google), PARTED, "Google's control planes, disconnected")
+    until_equal(lambda: list(google.call("west", PRODUCER)), ["problem"], "what a call to the other cluster leads to")
     assert changed(google.play("gke_fleet", *MANAGED)) > 0
-    until(
-        lambda: google.call("west", "http://sample-producer.istio-apps:8080/").get("cluster") == "north",
-        "the call to the other cluster to be answered again",
-        30,
-    )
+    until_equal(functools.partial(remote_secrets, google), CONNECTED, "Google's control planes, connected again")
+    google.is_answered_by("west", PRODUCER, "north")
 
 
 def test_what_is_googles_stays_untouched_when_the_mesh_goes(google: Google) -> None:
-    before = versions(google)
+    before = contents(google)
     google.play("teardown", *MANAGED)
-    after = versions(google)
-    parted = {key for key in before if key[1] == "Secret" and key[3].startswith("istio-remote-secret-")}
-    until(lambda: not parted & set(versions(google)), "Google's control planes to part", 20)
-    kept = {key: version for key, version in before.items() if key not in parted}
-    assert {key: version for key, version in after.items() if key not in parted} == kept
+    until_equal(functools.partial(remote_secrets, google), PARTED, "Google's control planes, without the mesh")
+    parted = [key for key in before if key[1] == "Secret" and key[3].startswith("istio-remote-secret-")]
+    assert len(parted) == len(BEHIND)
+    assert contents(google) == {key: value for key, value in before.items() if key not in parted}
     for name in BEHIND:
         left = google.objects(
             name, "namespaces,configmaps,secrets,services,deployments", "-A", "-l", f"app.kubernetes.io/{OURS}"
@@ -132,17 +149,13 @@ def test_what_is_googles_stays_untouched_when_the_mesh_goes(google: Google) -> N
             name, "configmaps", "-n", "istio-system", "--field-selector", "metadata.name=asm-options"
         )
         assert options["data"] == {"ASM_OPTS": "CNI=on"}
-    assert mesh_states(google) == dict.fromkeys(BEHIND, "ACTIVE TRAFFIC_DIRECTOR")
+    until_equal(functools.partial(mesh_states, google), ACTIVE, "Google's control planes")
 
 
 def test_members_leave_before_their_clusters_go(google: Google) -> None:
     google.play("teardown", *MANAGED, "-e", "gke_cluster_delete=true")
     assert (google.clusters(), google.memberships(), google.resources("/features/")) == ({}, set(), {})
-    until(
-        lambda: not any(google.objects(n, "deployments", "-n", "istio-system", "-l", GOOGLES) for n in BEHIND),
-        "what Google ran to end",
-        60,
-    )
+    until_equal(functools.partial(deployments_of_google, google), [], "what Google runs in clusters that are gone")
 
 
 def test_the_clusters_behind_it_go(google_clusters: Fleet) -> None:

@@ -11,13 +11,14 @@ import typing as t
 
 import pytest
 
-from .local_fleet import Fleet, changed
+from .local_fleet import Fleet
 from .mirror import Mirror, can_run
+from .playbooks import changed
 
 
 @pytest.fixture(scope="module")
 def fleet(new_fleet: t.Callable[[str], Fleet]) -> Fleet:
-    return new_fleet("e2e-upstream")
+    return new_fleet("-upstream")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,8 @@ def mirror(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator
 def directory(fleet: Fleet, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[pathlib.Path]:
     folder = tmp_path_factory.mktemp("upstream")
     yield folder
-    fleet.remove()
-    fleet.start("artifacts_removal", "-e", f"artifacts_directory={folder}").communicate(timeout=120)
+    fleet.clear()
+    fleet.start("artifacts_removal", "-e", f"artifacts_directory={folder}").end()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -56,7 +57,7 @@ def test_a_cluster_from_mirrors(fleet: Fleet, mirror: Mirror, directory: pathlib
     for name in ("istio/pilot", "istio/proxyv2", "library/python"):
         assert any(image.startswith(f"{mirror.registry.host}/{name}:") for image in images)
     ready = "--for=condition=Available"
-    fleet.kubectl("west", "-n", "kube-system", "wait", ready, "deployment/mesh-fleet-load-balancer", "--timeout=120s")
+    fleet.kubectl("west", "-n", "kube-system", "wait", ready, "deployment/mesh-fleet-load-balancer", "--timeout=300s")
     assert (directory / "charts/istiod/Chart.yaml").exists()
     assert changed(fleet.play("clusters", *arguments)) == 0
 
