@@ -14,6 +14,9 @@ from .variables import FLEET, VARIABLES, Variable, text
 
 __all__ = ["check", "check_shared"]
 
+_GOOGLE_FLEET = "gke_fleet_project"
+_MEANS = {"mesh_id": "fleet_name", _GOOGLE_FLEET: "gke_project"}
+"""What a variable that is not set means."""
 _LONGEST_HOSTNAME = 63
 _LONGEST_GKE = 40
 
@@ -74,7 +77,7 @@ def check_shared(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Problem]:
     for variable in VARIABLES.values():
         if variable.scope != FLEET or variable.name not in used:
             continue
-        keys = _keys(hosts, variable)
+        keys = _keys(_concerned(hosts, variable), variable)
         counted = collections.Counter(keys.values())
         if len(counted) == 1:
             continue
@@ -101,14 +104,23 @@ def check_shared(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Problem]:
     return problems
 
 
+def _concerned(
+    hosts: t.Mapping[str, t.Mapping[str, t.Any]], variable: Variable
+) -> t.Mapping[str, t.Mapping[str, t.Any]]:
+    """Whose value counts. Of the Google fleet the inventory plugin tells its members, and no cluster elsewhere."""
+    if variable.name != _GOOGLE_FLEET:
+        return hosts
+    return {h: v for h, v in hosts.items() if variable.name in v or text(v, "cluster_provider") == "gke"}
+
+
 def _keys(hosts: t.Mapping[str, t.Mapping[str, t.Any]], variable: Variable) -> dict[str, t.Any]:
     """Per host something hashable that is equal where the values mean the same."""
     seen: dict[int, str] = {}
     keys: dict[str, t.Any] = {}
     for host, variables in hosts.items():
         found = variables.get(variable.name, variable.default)
-        if found is None and variable.name == "mesh_id":
-            found = text(variables, "fleet_name")
+        if found is None and variable.name in _MEANS:
+            found = text(variables, _MEANS[variable.name])
         if found is None or isinstance(found, str):
             keys[host] = found
             continue

@@ -157,3 +157,11 @@ def test_with_the_dns_endpoint_alone_those_outside_the_vpc_find_no_way(
     assert len(found) == 1, found
     assert found[0].startswith(f'west gke_endpoint "dns" leaves no way for {shut_out}, whose istiod watches it')
     assert "gke_peer_endpoint: private where networks are joined" in found[0]
+
+
+def test_the_google_fleet_is_no_matter_of_clusters_elsewhere() -> None:
+    """As the inventory plugin tells it: of Google's clusters alone, beside a file with others."""
+    google = {"west": {**WEST, "gke_fleet_project": "shop-prod"}, "north": {**NORTH, "gke_project": "shop-prod"}}
+    assert said({**google, "own": OWN}) == []
+    google["north"]["gke_fleet_project"] = "shop-edge"
+    assert any("gke_fleet_project" in line and "differs from" in line for line in said({**google, "own": OWN}))
