@@ -53,7 +53,8 @@ def contents(google: Google) -> dict[tuple[str, str, str, str], dict[str, t.Any]
     for name in BEHIND:
         for obj in google.objects(name, KINDS, "-A", "-l", GOOGLES, "--show-managed-fields"):
             meta = obj["metadata"]
-            assert "mesh.fleet" not in {m["manager"] for m in meta["managedFields"]}, (name, obj["kind"], meta["name"])
+            managers = {entry["manager"] for entry in meta.get("managedFields") or []}
+            assert "mesh.fleet" not in managers, (name, obj["kind"], meta["name"])
             kept = {key: value for key, value in meta.items() if key not in COUNTERS}
             body = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
             if "data" in body:
@@ -68,7 +69,9 @@ def contents(google: Google) -> dict[tuple[str, str, str, str], dict[str, t.Any]
 def remote_secrets(google: Google) -> dict[str, list[str]]:
     """Whose control plane sees others: owners of remote secrets by cluster."""
     found = {name: google.objects(name, "secrets", "-A", "-l", "istio/multiCluster=true") for name in BEHIND}
-    return {name: [s["metadata"]["labels"]["istio.io/owned-by"] for s in secrets] for name, secrets in found.items()}
+    return {
+        name: [s["metadata"]["labels"].get("istio.io/owned-by") for s in secrets] for name, secrets in found.items()
+    }
 
 
 def deployments_of_google(google: Google) -> list[str]:
