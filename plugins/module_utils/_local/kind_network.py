@@ -83,26 +83,7 @@ async def join(
             return node.name
         options = [part for key, value in env.items() for part in ("--env", f"{key}={value}")]
         await _wait_for_api(fleet, container, node.name, timeout)
-        await fleet.engine.run(
-            "exec",
-            "--interactive",
-            *options,
-            container,
-            "kubectl",
-            "--kubeconfig",
-            "/etc/kubernetes/admin.conf",
-            "apply",
-            "--server-side",
-            "--field-manager",
-            "mesh.fleet",
-            "--force-conflicts",
-            "--filename",
-            "-",
-            what="installing the load balancer",
-            cluster=node.name,
-            stdin=manifest,
-            timeout=_ONE_CALL,
-        )
+        await _apply(fleet, container, node.name, timeout, manifest)
         await fleet.engine.run(
             "exec",
             "--interactive",
@@ -163,6 +144,15 @@ async def _wait_for_api(fleet: KindFleet, container: str, cluster: str, timeout:
     await _until(fleet, container, cluster, timeout, ["get", "--raw", "/readyz"], answered, "the API server answers")
 
 
+async def _apply(fleet: KindFleet, container: str, cluster: str, timeout: float, manifest: str) -> None:
+    def applied(done: Done) -> tuple[bool, str]:
+        return done.code == 0, done.last_line
+
+    # Until it is done: on a busy machine etcd has moments in which it answers nobody.
+    words = ["apply", "--server-side", "--field-manager", "mesh.fleet", "--force-conflicts", "--filename", "-"]
+    await _until(fleet, container, cluster, timeout, words, applied, "the load balancer is installed", manifest)
+
+
 async def _wait_for_node(
     fleet: KindFleet, container: str, cluster: str, timeout: float, since: datetime.datetime
 ) -> None:
@@ -191,14 +181,25 @@ async def _until(
     words: t.Sequence[str],
     judge: t.Callable[[Done], tuple[bool, str]],
     what: str,
+    stdin: str | None = None,
 ) -> None:
     """Ask kubectl in the node until ``judge`` says that it is done."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    kubectl = ["exec", container, "kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--request-timeout", "10s"]
+    reads = ["--interactive"] if stdin is not None else []
+    kubectl = [
+        "exec",
+        *reads,
+        container,
+        "kubectl",
+        "--kubeconfig",
+        "/etc/kubernetes/admin.conf",
+        "--request-timeout",
+        "30s",
+    ]
     while True:
         try:
-            done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL))
+            done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin))
         except FleetError as error:
             done, seen = False, error.what  # a machine that is busy: there is time left
         if done:
