@@ -134,6 +134,7 @@ EXAMPLES = r"""
   skip_unreachable: true
 """
 
+import difflib
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleParserError
@@ -169,8 +170,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache=cache)
-        self._read_config_data(path)
+        config = self._read_config_data(path)
         try:
+            self._refuse_unknown(config)
             answers, wanted = self._answers(path, cache), self._filter()
             self._fill(hosts_of(answers, wanted))
             missing = left_out(answers, wanted)
@@ -178,6 +180,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 self.display.warning(f"no hosts because of their state: {', '.join(missing)}; statuses takes them")
         except FleetError as error:
             raise AnsibleParserError(_line(error)) from None
+
+    def _refuse_unknown(self, config: t.Iterable[str]) -> None:
+        """Ansible passes over what it does not know, and a filter that is misspelt lets everything in."""
+        known = [str(name) for name in self.get_options()]
+        for name in map(str, config):
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                told = (
+                    f"did you mean {close[0]}?" if close else "ansible-doc -t inventory mesh.fleet.mesh_fleet"
+                )
+                raise FleetError(f"option {name} is unknown", next_step=told)
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -146,12 +146,20 @@ def test_the_google_fleet_is_told_to_the_roles(ask: Ask) -> None:
 def test_what_the_plugin_says_is_a_fleet_for_preflight(ask: Ask, tmp_path: Path, standin: StandIn) -> None:
     # Each stand-in cluster has the same ranges: networks of their own keep them apart.
     ask(projects=["shop-prod", "shop-edge"], compose={"mesh_network": "google_cluster.name"})
+    own = {
+        "cluster_provider": "kubeconfig",
+        "cluster_kubeconfig": "/own",
+        "cluster_region": "eu-de",
+        "mesh_network": "own",
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"mesh_clusters": {"hosts": {"fra": own}}}))
+    inventories = ["-i", str(tmp_path / "google.mesh_fleet.yml"), "-i", str(tmp_path / "own.yaml")]
     task = {"name": "Check", "mesh.fleet.preflight": {}, "run_once": True}
     play = [{"name": "Play", "hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]}]
     (tmp_path / "play.yaml").write_text(yaml.safe_dump(play))
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_", "MESH_FLEET_"))}
     done = subprocess.run(
-        ["ansible-playbook", "-i", str(tmp_path / "google.mesh_fleet.yml"), str(tmp_path / "play.yaml")],
+        ["ansible-playbook", *inventories, str(tmp_path / "play.yaml")],
         cwd=ROOT,
         env={**clean, **standin.environment, "NO_COLOR": "1"},
         capture_output=True,
@@ -160,7 +168,7 @@ def test_what_the_plugin_says_is_a_fleet_for_preflight(ask: Ask, tmp_path: Path,
         timeout=900,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 clusters" in done.stdout
+    assert "6 clusters" in done.stdout
 
 
 def test_no_credential_becomes_a_variable(ask: Ask, standin: StandIn) -> None:
@@ -323,6 +331,7 @@ def one_line(said: Said) -> str:
     [
         ({"projects": []}, {}, ("no Google Cloud project is named", "set projects in this file, or GCP_PROJECT")),
         ({}, {"GCP_ACCESS_TOKEN": "ended"}, ("expired", "GCP_ACCESS_TOKEN")),
+        ({"lables": {"mesh_id": "shop"}}, {}, ("option lables is unknown", "did you mean labels?")),
         ({"hostname": "nothing.here"}, {}, ("hostname gives no name", "google_cluster.name")),
         ({"hostname": "google_cluster.project"}, {}, ('3 clusters would be the host "shop-prod"', "hostname: ")),
         ({"strict": True, "compose": {"x": "nothing.here"}}, {}, ("Could not set x", "correct it in this file")),
