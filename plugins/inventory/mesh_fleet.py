@@ -187,9 +187,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for name in map(str, config):
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
-                told = (
-                    f"did you mean {close[0]}?" if close else "ansible-doc -t inventory mesh.fleet.mesh_fleet"
-                )
+                told = f"did you mean {close[0]}?" if close else "ansible-doc -t inventory mesh.fleet.mesh_fleet"
                 raise FleetError(f"option {name} is unknown", next_step=told)
 
     # -- asking --------------------------------------------------------------------------------
