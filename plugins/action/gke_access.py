@@ -23,8 +23,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.grants import Grants
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, projects_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import needed_features
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import TRUSTED, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import others_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import host_projects, needed_features
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 
@@ -98,11 +100,18 @@ class ActionModule(GoogleFleetAction):
                 dry_run=self.check_mode,
                 states=states,
             )
-        if not number and needs_number(features, projects, scope.project):
+        # Roles in a host project may be others' to give, and not even to be looked at by these credentials.
+        trusted = network_roles(scope.fleet) == TRUSTED
+        networks = {} if trusted else host_projects(scope.everybody.values())
+        if not number and needs_number(features, {*projects, *networks.values()}, scope.project):
             number = project_number(google)
-        wanted = list(dict.fromkeys([*bindings_for(features, projects, scope.project, number), *more]))
+        wanted = list(dict.fromkeys([*bindings_for(features, projects, scope.project, number, networks), *more]))
         record = Grants(scope.fleet.directory)
-        changes += grant(google, wanted, dry_run=self.check_mode, told=record.add, unseen=unseen)
+        try:
+            changes += grant(google, wanted, dry_run=self.check_mode, told=record.add, unseen=unseen)
+        except GoogleError as error:
+            hosts = set(networks.values()) - {*projects, scope.project}
+            raise others_roles(error, [b for b in wanted if b.project in hosts]) from None
         return features, changes, wanted, []
 
     def _take_back(
@@ -115,13 +124,14 @@ class ActionModule(GoogleFleetAction):
             return list(args["features"] or FEATURES), [], [], []
         projects = {member.project for member in scope.everybody.values()}
         number = project_number(google)
-        every = bindings_for(args["features"] or FEATURES, projects, scope.project, number)
+        networks = host_projects(scope.everybody.values())
+        every = bindings_for(args["features"] or FEATURES, projects, scope.project, number, networks)
         hub = self.hub(args, scope, google)
         leaving = [member.resource_link for member in scope.play.values()] if self.check_mode else []
         others, unsure = projects_of(hub.memberships(), leaving)
         staying = [host for host in scope.everybody if host not in scope.play]
         on = [feature for feature in hub.features() if feature in FEATURES] if others or unsure else []
-        needed = set(bindings_for(on, others | (projects if unsure else set()), scope.project, number))
+        needed = set(bindings_for(on, others | (projects if unsure else set()), scope.project, number, networks))
         if staying:
             # What the inventory names beside them is for the clusters that it still has.
             needed |= (set(ours) | set(more)) - set(every)

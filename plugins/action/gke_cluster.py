@@ -11,6 +11,9 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import forget, options, remember
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import GRANTED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import (
     Place,
     Wanted,
@@ -27,6 +30,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import 
 )
 
 Outcomes = dict[str, list[Change] | FleetError]
+_SHARING_SECONDS = 300
+"""For each step before clusters are on a Shared VPC, whatever time they themselves are given."""
 
 
 class ActionModule(GoogleClusterAction):
@@ -66,6 +71,7 @@ class ActionModule(GoogleClusterAction):
                 timeout=args["timeout"],
                 interval=args["interval"],
                 dry_run=self.check_mode,
+                granted=self.sharing(fleet, part.google, args).roles == GRANTED,
                 say=self.say,
             )
             _read, apis = with_apis(
@@ -80,7 +86,11 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 return clusters.absent(part.play), apis
             known, unknown = _with_egress(part, egress)
-            return {**clusters.present(known), **unknown}, apis
+            for host, (refused, prepared) in self._hosts(fleet, part, clusters.missing(known), args).items():
+                part.google.requests += host.requests
+                unknown.update(refused)
+                apis += prepared
+            return {**clusters.present(w for w in known if w.host not in unknown), **unknown}, apis
 
         found: Outcomes = {}
         apis: list[Change] = []
@@ -98,6 +108,17 @@ class ActionModule(GoogleClusterAction):
             else:
                 remember(given, live[part.project])
         return self.told([*apis, *changes], failed, parts, _summary(changes, len(failed), self.check_mode))
+
+    def _hosts(
+        self, fleet: Fleet, part: Part, new: list[Wanted], args: dict[str, t.Any]
+    ) -> dict[Google, tuple[dict[str, FleetError], list[Change]]]:
+        """For each host project of clusters that are to be made: whether they may be on its networks."""
+        found = {}
+        for project in dict.fromkeys(w.network_project for w in new if w.shared):
+            google = part.google.of(project)
+            sharing = self.sharing(fleet, google, {**args, "timeout": min(args["timeout"], _SHARING_SECONDS)})
+            found[google] = sharing.prepared(w for w in new if w.network_project == project)
+        return found
 
 
 def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[Wanted], Outcomes]:

@@ -17,6 +17,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import (
     plan_nat,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import may_not, permissions_for
+from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Place, marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
@@ -41,7 +44,7 @@ class ActionModule(GoogleClusterAction):
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         absent = args["state"] == "absent"
-        fleet, parts = self.parts(args, task_vars, whole=not absent)
+        fleet, parts = self.parts(args, task_vars, whole=not absent, networks=True)
         # Whoever lets a NAT through has to know its address, also where its own clusters are not in the play.
         fixed = {place for part in parts for w in part.play for place in w.nats}
         changes: list[Change] = []
@@ -52,15 +55,20 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 changes += self._absent(part, marker(fleet), args["timeout"])
             elif mine or any(w.private_nodes for w in part.play):
+                elsewhere = {name for name, c in fleet.clusters.items() if _leaves_by_itself(c)}
+                look = functools.partial(self._plan, part, mine, marker(fleet), elsewhere)
                 plan, apis = with_apis(
                     part.google,
-                    functools.partial(self._plan, part, mine, marker(fleet)),
-                    self._plan(part, mine, marker(fleet), ask=False),
+                    look,
+                    look(ask=False),
                     allowed=args["enable_apis"],
                     timeout=args["timeout"],
                     dry_run=self.check_mode,
                 )
                 changes += apis
+                refused, prepared = self._refused(fleet, part, plan, args)
+                failed.update(refused)
+                changes += prepared
                 changes += self._present(part, plan, marker(fleet), args["timeout"])
                 egress.update({"/".join(place): addresses for place, addresses in plan.egress.items()})
                 for w in part.everybody:
@@ -71,11 +79,34 @@ class ActionModule(GoogleClusterAction):
         return self.told(changes, failed, parts, summary, egress=egress)
 
     @staticmethod
-    def _plan(part: Part, fixed: set[Place], mark: str, *, ask: bool = True) -> NatPlan:
-        """One request, and one more where addresses must be known; without ``ask`` as in an empty project."""
-        places = {w.place: w for w in reversed(part.play) if w.private_nodes}
+    def _plan(
+        part: Part, fixed: set[Place], mark: str, elsewhere: t.Collection[str] = (), *, ask: bool = True
+    ) -> NatPlan:
+        """One request, and one more where addresses must be known; without ``ask`` as in an empty project.
+
+        The nodes of hosts ``elsewhere`` leave a Shared VPC by a way that others made.
+        """
+        mine = [w for w in reversed(part.play) if w.private_nodes]
+        places = {w.place: w for w in mine if not (w.shared and w.host in elsewhere)}
         routers = _listed(part.google, "routers") if ask else {}
         return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if ask and fixed else {}, mark)
+
+    def _refused(
+        self, fleet: Fleet, part: Part, plan: NatPlan, args: dict[str, t.Any]
+    ) -> tuple[dict[str, FleetError], list[Change]]:
+        """In a host project, which hosts cannot have the NAT that they lack; it is taken out of the plan."""
+        lack = {w.host: parts for w in part.play if w.shared and (parts := plan.told(w.network, w.region))}
+        mine = {w.host: w for w in part.play if w.host in lack}
+        kinds = [kind for kind in ("addresses", "routers") if getattr(plan, kind)]
+        missing = missing_permissions(part.google, permissions_for(kinds)) if mine else []
+        failed = {host: may_not(w, lack[host], missing) for host, w in mine.items()} if missing else {}
+        for error in failed.values():
+            error.next_step += "; or set cluster_egress where its nodes leave by another way"
+        able = [w for host, w in mine.items() if host not in failed and not w.adopt]
+        refused, changes = self.sharing(fleet, part.google, args).prepared(able)
+        failed |= refused
+        plan.drop({mine[host].place for host in failed} - {w.place for w in part.play if w.host not in failed})
+        return failed, changes
 
     def _present(self, part: Part, plan: NatPlan, mark: str, timeout: float) -> list[Change]:
         changes = [Change("", "Address", name, CREATED, region) for region, name in plan.addresses]
@@ -156,6 +187,10 @@ def _listed(google: Google, kind: str) -> Listed:
     """All of a kind in the project, by region and name."""
     places = google.pages("compute", f"{kind}.aggregatedList", "items", project=google.project)
     return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
+
+
+def _leaves_by_itself(cluster: Cluster) -> bool:
+    return cluster.variables.get("cluster_egress") not in (None, "")
 
 
 def _change(step: RouterStep) -> Change:

@@ -16,11 +16,23 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan impor
     plan_network,
     plan_removal,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import (
+    is_forbidden,
+    may_not,
+    no_sight,
+    permissions_for,
+    told_parts,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import GOOGLE_OPTIONS, GoogleClusterAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
+    GOOGLE_OPTIONS,
+    GoogleClusterAction,
+    Part,
+)
 
 
 class ActionModule(GoogleClusterAction):
@@ -29,30 +41,47 @@ class ActionModule(GoogleClusterAction):
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "front_door": {"type": "bool", "default": False},
         "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
     }
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         absent = args["state"] == "absent"
-        fleet, parts = self.parts(args, task_vars)
+        fleet, parts = self.parts(args, task_vars, networks=True)
         whole, failed = NetworkPlan(), dict[str, FleetError]()
         changes: list[Change] = []
         for part in parts:
             play = {w.host for w in part.play}
-            live, apis = with_apis(
-                part.google,
-                functools.partial(_read, part.google),
-                Live({}, {}, {}),
-                allowed=args["enable_apis"],
-                timeout=args["timeout"],
-                dry_run=self.check_mode,
-            )
+            try:
+                live, apis = with_apis(
+                    part.google,
+                    functools.partial(_read, part.google),
+                    Live({}, {}, {}),
+                    allowed=args["enable_apis"],
+                    timeout=args["timeout"],
+                    dry_run=self.check_mode,
+                )
+            except GoogleError as error:
+                if not is_forbidden(error) or not all(w.shared for w in part.play):
+                    raise
+                failed.update({w.host: no_sight(error, part.project) for w in part.play})
+                continue
             changes += apis
             if absent:
                 plan, bad = plan_removal(part.everybody, play, live, marker(fleet))
+                staying = {w.member.project for w in part.everybody if w.host not in play}
+                leaving = dict.fromkeys(w.member.project for w in part.play if w.shared)
+                changes += self.sharing(fleet, part.google, args).taken_back(p for p in leaving if p not in staying)
             else:
-                plan, bad = plan_network(part.everybody, play, live, marker(fleet))
+                plan, bad = plan_network(part.everybody, play, live, marker(fleet), doors=args["front_door"])
+                if plan.count:
+                    bad.update(_not_ours_to_make(part, plan, live, bad))
+                    new = [w for w in part.play if not w.adopt and w.host not in bad]
+                    refused, prepared = self.sharing(fleet, part.google, args).prepared(new)
+                    bad.update(refused)
+                    changes += prepared
+                _without(plan, part, bad)
             failed.update(bad)
             whole.networks += plan.networks
             whole.subnets.update(plan.subnets)
@@ -93,6 +122,44 @@ def _read(google: Google) -> Live:
         },
         firewalls={f["name"]: f for f in firewalls},
     )
+
+
+def _not_ours_to_make(part: Part, plan: NetworkPlan, live: Live, bad: t.Collection[str]) -> dict[str, FleetError]:
+    """By host, what a host project lacks for it and these credentials may not make."""
+    shared = [w for w in part.play if w.shared and w.host not in bad]
+    kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(plan, kind)]
+    missing = missing_permissions(part.google, permissions_for(kinds)) if shared and kinds else []
+    blocked = {kind for kind in kinds if set(permissions_for([kind])) & set(missing)}
+    if not blocked:
+        return {}
+    failed = {}
+    for w in shared:
+        lacks = told_parts(
+            w,
+            plan.networks if "networks" in blocked else [],
+            plan.subnets if "subnets" in blocked else {},
+            plan.firewalls if "firewalls" in blocked else [],
+            live.firewalls,
+        )
+        if lacks:
+            failed[w.host] = may_not(w, lacks, missing)
+    theirs = {w.network for w in shared}
+    if "firewalls" in blocked:
+        plan.firewalls[:] = [rule for rule in plan.firewalls if rule["network"] not in theirs]
+    if {"firewalls", "stale"} & blocked:
+        # A rule of ours that is in nobody's way stays, until somebody may remove it.
+        plan.stale[:] = [rule for rule in plan.stale if rule["network"] not in theirs]
+    return failed
+
+
+def _without(plan: NetworkPlan, part: Part, bad: t.Collection[str]) -> None:
+    """Nothing is made for clusters that cannot be, and nothing at all in a VPC of which none is left."""
+    for host in bad:
+        plan.subnets.pop(host, None)
+    lost = {w.network for w in part.play if w.host in bad} - {w.network for w in part.play if w.host not in bad}
+    plan.networks[:] = [n for n in plan.networks if n["name"] not in lost]
+    plan.firewalls[:] = [f for f in plan.firewalls if f["network"] not in lost]
+    plan.stale[:] = [f for f in plan.stale if f["network"] not in lost]
 
 
 def _changes(plan: NetworkPlan, *, absent: bool) -> list[Change]:

@@ -12,8 +12,8 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Every cluster of the projects becomes a host of the group O(group), with the variables that the roles of this
     collection read, C(cluster_provider), C(cluster_region), C(cluster_zone), C(cluster_pod_cidr),
-    C(cluster_service_cidr), C(cluster_labels), C(gke_project), C(gke_name), C(gke_network) and C(gke_subnetwork) where
-    they are of its own project, and from its membership in a fleet
+    C(cluster_service_cidr), C(cluster_labels), C(gke_project), C(gke_name), C(gke_network) and C(gke_subnetwork), on a
+    Shared VPC C(gke_network_project), and from its membership in a fleet
     C(gke_fleet_project), C(gke_membership) and C(gke_membership_location). A cluster that is no member yet gets the
     C(gke_fleet_project) that all members have in common.
   - What else Google says of a cluster lies in C(google_cluster), for O(compose), O(groups), O(keyed_groups) and

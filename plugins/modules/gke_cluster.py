@@ -12,6 +12,8 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Makes the GKE cluster of each host of the play whose C(cluster_provider) is C(gke), as its C(gke_*) variables describe it;
     the README of role C(gke_cluster) lists them.
+  - On a Shared VPC (C(gke_network_project)) a cluster is made only where Google says that its project may use the network; the README
+    tells what that takes.
   - Zonal with C(cluster_zone), else regional; Standard with one node pool named C(nodes) or those of C(gke_node_pools), or
     Autopilot.
   - All clusters of a project are read by one request, and made or changed at the same time. One that fails drops out alone.
@@ -20,7 +22,7 @@ description:
     C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_machine_type), C(gke_disk_size),
     C(gke_node_labels) and taints. A pool that is missing is made; one that the inventory does not name is left alone."
   - "Refused with the variable's name, because the cluster or pool would have to be made anew: C(gke_mode), C(gke_network),
-    C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."
+    C(gke_network_project), C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."
   - A cluster that this fleet did not make is not changed, unless C(gke_adopt) is true for its host, and never deleted. Of one that is
     taken over only what the inventory says is changed, beside labels, workload identity and global access, which a mesh needs.
   - A cluster that is being made or changed is waited for; one in state ERROR or DEGRADED fails with what Google says.

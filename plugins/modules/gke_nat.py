@@ -12,6 +12,8 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Makes one Cloud Router with NAT for each VPC and region that holds private nodes of the fleet and has none. C(google.cloud)
     has no module for it.
+  - On a Shared VPC it is in the host project; where these credentials may not make it there, RV(failures) says what is missing, and a
+    cluster with C(cluster_egress) needs none.
   - A router of others that has NAT for the same VPC and region serves as well, and is never changed.
   - Where clusters of another VPC have authorized networks that must let these nodes through, an address is reserved for the
     NAT, so that it is known before the clusters are made; a router of this fleet that took any address is changed to it.

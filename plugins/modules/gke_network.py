@@ -13,15 +13,22 @@ description:
   - Compares the VPC, the subnets with their secondary ranges and the firewall rules that the GKE clusters of the inventory need
     with what is there, by three requests a project, and returns what is missing as arguments of C(google.cloud)'s modules.
   - Those modules make it, each only where needed. They have no check mode, so in check mode the change is reported here.
+  - The project is the clusters' own, or the host project of a Shared VPC (C(gke_network_project)). Before anything is to be made
+    there, Google is asked whether the clusters' projects are attached, their accounts have the roles they need
+    (C(gke_network_roles)), and these credentials may make it; else RV(failures) names what is missing and who has to do it.
   - Ranges come from the model. One that overlaps a foreign subnet of the same VPC is refused with the variable's name.
 options:
   state:
     description:
       - V(absent) returns what this fleet made and does not need any more. A VPC that holds something of others is not
-        among it; RV(failures) names what that is.
+        among it; RV(failures) names what that is. Roles that this fleet granted in a host project are taken back.
     type: str
     choices: [present, absent]
     default: present
+  front_door:
+    description: Whether multi-cluster ingress is before the clusters. Google's load balancers need a firewall rule in a host project.
+    type: bool
+    default: false
   enable_apis:
     description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
     type: bool

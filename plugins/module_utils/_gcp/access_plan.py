@@ -44,6 +44,7 @@ _AGENTS: t.Mapping[str, tuple[str, str]] = {
 }
 """Google's own accounts, which have their role in their own project by themselves, but in no other."""
 _AGENT_APIS: t.Mapping[str, str] = {
+    "container-engine-robot": "container.googleapis.com",
     "gcp-sa-gkehub": "gkehub.googleapis.com",
     "gcp-sa-servicemesh": "mesh.googleapis.com",
     "gcp-sa-mcsd": "multiclusterservicediscovery.googleapis.com",
@@ -76,11 +77,20 @@ def api_of_agent(member: str) -> str:
 
 
 def needs_number(features: t.Iterable[str], projects: t.Iterable[str], project: str) -> bool:
-    """Whether the fleet project's number is part of a binding: a request that can be saved otherwise."""
+    """Whether the fleet project's number is part of a binding: a request that can be saved otherwise.
+
+    ``projects`` are those of clusters and of their networks.
+    """
     return INGRESS in features or any(other != project for other in projects)
 
 
-def bindings_for(features: t.Iterable[str], projects: t.Iterable[str], project: str, number: str) -> list[Binding]:
+def bindings_for(
+    features: t.Iterable[str],
+    projects: t.Iterable[str],
+    project: str,
+    number: str,
+    networks: t.Mapping[str, str] | None = None,
+) -> list[Binding]:
     """Who needs which role where.
 
     Args:
@@ -88,6 +98,7 @@ def bindings_for(features: t.Iterable[str], projects: t.Iterable[str], project: 
         projects: ids of the projects that have clusters in the fleet.
         project: id of the fleet project.
         number: its number; may be "" where :func:`needs_number` says no.
+        networks: by project with clusters on a Shared VPC, the host project.
     """
     wanted, with_clusters = list(features), sorted(set(projects))
     found = []
@@ -96,19 +107,26 @@ def bindings_for(features: t.Iterable[str], projects: t.Iterable[str], project: 
         for one in with_clusters:
             importer = f"serviceAccount:{one}.svc.id.goog[gke-mcs/gke-mcs-importer]"
             found.append(Binding(one, "roles/compute.networkViewer", importer))
+            if networks and one in networks:
+                found.append(Binding(networks[one], "roles/compute.networkViewer", importer))
+    hosts = {host for one, host in (networks or {}).items() if one in with_clusters}
+    for host in sorted(hosts - {project, *with_clusters}):
+        agents = [_AGENTS[feature] for feature in wanted if feature in _AGENTS]
+        found += [Binding(host, role, _agent(number, account)) for account, role in agents]
     if INGRESS in wanted:
-        agent = f"serviceAccount:service-{number}@gcp-sa-multiclusteringress.iam.gserviceaccount.com"
+        agent = _agent(number, "gcp-sa-multiclusteringress")
         found += [Binding(one, "roles/container.admin", agent) for one in sorted({project, *with_clusters})]
     for other in with_clusters:
         if other == project:
             continue
         agents = [("gcp-sa-gkehub", "roles/gkehub.serviceAgent")]
         agents += [_AGENTS[feature] for feature in wanted if feature in _AGENTS]
-        found += [
-            Binding(other, role, f"serviceAccount:service-{number}@{account}.iam.gserviceaccount.com")
-            for account, role in agents
-        ]
+        found += [Binding(other, role, _agent(number, account)) for account, role in agents]
     return found
+
+
+def _agent(number: str, account: str) -> str:
+    return f"serviceAccount:service-{number}@{account}.iam.gserviceaccount.com"
 
 
 def _holds(binding: Json, wanted: Binding) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._model.gke_wanted import PODS, SERVICES, Wanted
+from .._model.gke_wanted import Wanted
 from .pool_plan import Difference, Step, compare_pool, pool_body, pool_view, wanted_pool_view
 
 __all__ = ["Difference", "Step", "body", "compare", "managed", "wanted_view"]
@@ -25,12 +25,12 @@ def body(wanted: Wanted, description: str) -> Json:
         "name": wanted.member.cluster,
         "description": description,
         "resourceLabels": dict(wanted.labels),
-        "network": f"projects/{wanted.member.project}/global/networks/{wanted.network}",
-        "subnetwork": f"projects/{wanted.member.project}/regions/{wanted.region}/subnetworks/{wanted.subnetwork}",
+        "network": wanted.network_path,
+        "subnetwork": wanted.subnetwork_path,
         "ipAllocationPolicy": {
             "useIpAliases": True,
-            "clusterSecondaryRangeName": PODS,
-            "servicesSecondaryRangeName": SERVICES,
+            "clusterSecondaryRangeName": wanted.pod_range,
+            "servicesSecondaryRangeName": wanted.service_range,
         },
         "releaseChannel": {"channel": wanted.channel},
         "workloadIdentityConfig": {"workloadPool": f"{wanted.member.project}.svc.id.goog"},
@@ -86,6 +86,7 @@ def managed(live: Json, wanted: Wanted) -> Json:
     autopilot = bool((live.get("autopilot") or {}).get("enabled"))
     found: Json = {
         "gke_mode": "autopilot" if autopilot else "standard",
+        "gke_network_project": _project(network.get("network")) or wanted.network_project,
         "gke_network": _last(network.get("network") or live.get("network")),
         "gke_subnetwork": _last(network.get("subnetwork") or live.get("subnetwork")),
         "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
@@ -138,6 +139,7 @@ def wanted_view(wanted: Wanted) -> Json:
     """The same, as the inventory wants it."""
     found: Json = {
         "gke_mode": "autopilot" if wanted.autopilot else "standard",
+        "gke_network_project": wanted.network_project,
         "gke_network": wanted.network,
         "gke_subnetwork": wanted.subnetwork,
         "cluster_pod_cidr": wanted.pod_cidr,
@@ -238,6 +240,13 @@ def _steps(wanted: Wanted, live: Json, should: Json, endpoints: Json) -> dict[st
 
 def _pool(live: Json, name: str) -> Json | None:
     return next((pool for pool in live.get("nodePools") or [] if pool.get("name") == name), None)
+
+
+def _project(path: t.Any) -> str:
+    """Of ``projects/P/global/networks/N``; "" where no project is told."""
+    first, _slash, rest = str(path or "").partition("/")
+    project = rest.partition("/")[0] if first == "projects" else ""
+    return "" if project.isdigit() else project
 
 
 def _last(text: t.Any) -> str:

@@ -14,7 +14,8 @@ from .._model.gke_wanted import Wanted
 from ..errors import FleetError
 from ..results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 from . import cluster_problems
-from .cluster_plan import Difference, body, compare, managed, wanted_view
+from .cluster_plan import Difference, compare, managed, wanted_view
+from .creation import advised, create
 from .patience import TimeIsUp, until
 from .session import Google, GoogleError
 
@@ -24,6 +25,8 @@ Json = dict[str, t.Any]
 _METHOD = "projects.locations.clusters."
 _BUSY = "CLUSTER_ALREADY_HAS_OPERATION"
 _SIDE_BY_SIDE = 64
+_KNOWN_SECONDS = 180.0
+"""For so long a role that was granted may not be known everywhere."""
 
 
 class Clusters:
@@ -36,6 +39,7 @@ class Clusters:
         timeout: seconds for each operation.
         dry_run: look, plan and tell; change nothing.
         interval: longest pause between two looks at an operation, in seconds.
+        granted: roles in a host project may have been granted just now, which Google knows some time later.
         say: shows one line of progress.
     """
 
@@ -48,10 +52,12 @@ class Clusters:
         timeout: float,
         dry_run: bool = False,
         interval: float | None = None,
+        granted: bool = False,
         say: t.Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.google, self.labels, self.description = google, dict(labels), description
         self.timeout, self.dry_run, self.interval, self.say = timeout, dry_run, interval, say
+        self.known_seconds = _KNOWN_SECONDS if granted else 0.0
         self.live: dict[tuple[str, str], Json] = {}
         """Clusters of the project by location and name."""
 
@@ -67,6 +73,10 @@ class Clusters:
                 next_step="run again",
             )
         self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
+
+    def missing(self, wanted: t.Iterable[Wanted]) -> list[Wanted]:
+        """Those that are not there."""
+        return [w for w in wanted if self._found(w) is None]
 
     def present(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
         """Make or change the clusters; what happened to each, by host."""
@@ -146,14 +156,7 @@ class Clusters:
         if self.dry_run:
             return [change]
         try:
-            operation = self.google.call(
-                "container",
-                _METHOD + "create",
-                parent=wanted.parent,
-                body=body(wanted, self.description),
-                cluster=wanted.host,
-                obj=wanted.path,
-            )
+            operation = create(self.google, wanted, self.description, self.known_seconds, self.interval)
         except GoogleError as error:
             # The answer to an earlier try may have been lost on its way: then it is there, and ours.
             live = self._get(wanted) if error.status == 409 else {}
@@ -161,7 +164,10 @@ class Clusters:
                 raise
             self._settled(wanted, live)
             return [change]
-        self._wait(wanted, operation)
+        try:
+            self._wait(wanted, operation)
+        except GoogleError as error:
+            raise advised(self.google, wanted, error) from None
         self.say(f"  {wanted.host} made in {wanted.member.location}")
         return [change]
 

@@ -24,10 +24,11 @@ class Grants:
 
     Args:
         directory: the fleet's folder on the controller.
+        name: of the file. Who grants for another reason has another one: each takes back its own.
     """
 
-    def __init__(self, directory: str) -> None:
-        self.path = Path(directory) / "google" / "grants.json"
+    def __init__(self, directory: str, name: str = "grants.json") -> None:
+        self.path = Path(directory) / "google" / name
 
     def read(self) -> list[Binding]:
         """What we granted and did not take back; nothing where there is no record, or it cannot be read."""

@@ -39,7 +39,8 @@ _WORDS: t.Mapping[str, str] = {
     "NON_STANDARD_BINARY_USAGE": "proxies run another binary than Google's",
     "UNSUPPORTED_GATEWAY_CLASS": "a Gateway is of a class that the managed mesh does not know",
     "MANAGED_CNI_NOT_ENABLED": "the managed CNI is switched off",
-    "SHARED_VPC_MISSING_PERMISSIONS": "Google's mesh service account lacks rights in the shared VPC's host project",
+    "SHARED_VPC_MISSING_PERMISSIONS": "the fleet project's mesh service account lacks "
+    "roles/anthosservicemesh.serviceAgent in the Shared VPC's host project",
     "REQUIRED_ORG_POLICY_DISABLED": "an organization policy forbids what the mesh needs",
 }
 

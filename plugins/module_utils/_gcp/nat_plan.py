@@ -22,6 +22,7 @@ class RouterStep:
     """A router to make (``patch`` false) or to change, for the nodes of ``host``."""
 
     host: str
+    network: str
     region: str
     body: Json
     patch: bool
@@ -38,6 +39,23 @@ class NatPlan:
     """Addresses of NATs, as ranges; one that is to be reserved stands there in words."""
     unknown: dict[Place, FleetError] = dataclasses.field(default_factory=dict)
     """NATs whose addresses cannot be told."""
+
+    def told(self, network: str, region: str) -> list[str]:
+        """What is to be made for a VPC in a region, in words that somebody else can act by."""
+        found = [f"address {r}/{n}" for r, n in self.addresses if (r, n) == (region, nat_name(network, region))]
+        verb = {True: "changed", False: "made"}
+        steps = [step for step in self.routers if (step.network, step.region) == (network, region)]
+        return found + [f"router {region}/{s.body['name']} with NAT for all subnets, {verb[s.patch]}" for s in steps]
+
+    def drop(self, places: t.Collection[Place]) -> None:
+        """Make nothing there."""
+        gone = {(network, region) for _project, network, region in places}
+        names = {(region, nat_name(network, region)) for network, region in gone}
+        self.addresses[:] = [one for one in self.addresses if one not in names]
+        self.routers[:] = [step for step in self.routers if (step.network, step.region) not in gone]
+        for place in places:
+            if not all("/" in known for known in self.egress.get(place, ())):
+                del self.egress[place]  # nobody reserves it
 
 
 def router_name(network: str, region: str) -> str:
@@ -103,10 +121,10 @@ def plan_nat(
             nats = [{**nat, **how}]
             host = places[place].host
             if serving is not None:
-                plan.routers.append(RouterStep(host, region, {"name": serving["name"], "nats": nats}, True))
+                plan.routers.append(RouterStep(host, network, region, {"name": serving["name"], "nats": nats}, True))
             else:
                 body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
-                plan.routers.append(RouterStep(host, region, {**body, "nats": nats}, False))
+                plan.routers.append(RouterStep(host, network, region, {**body, "nats": nats}, False))
     return plan
 
 

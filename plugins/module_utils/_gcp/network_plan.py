@@ -8,15 +8,14 @@ import dataclasses
 import typing as t
 
 from .._model.addresses import interval
-from .._model.gke_wanted import PODS, SERVICES, Wanted
+from .._model.gke_wanted import Wanted
 from ..errors import FleetError
+from .firewall_plan import check_owner, covered, differs, made, now, rules
 from .network_ranges import in_use, refused, wrong_ranges
 
 __all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal"]
 
 Json = dict[str, t.Any]
-_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
-WEBHOOK_PORT = "15017"
 
 
 @dataclasses.dataclass
@@ -47,20 +46,21 @@ class NetworkPlan:
 
 
 def plan_network(
-    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str
+    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str, *, doors: bool = False
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
     """What the clusters need that is not there, and which hosts cannot have it.
 
     Args:
-        everybody: all GKE clusters of the fleet in this project.
+        everybody: all GKE clusters of the fleet whose VPC is of this project.
         play: hosts whose subnets are looked at; firewall rules always speak of everybody.
         live: what is there.
         marker: description of what we make.
+        doors: whether load balancers of Google's are before the clusters (multi-cluster ingress).
     """
     plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
         mine = [w for w in everybody if w.network == name]
-        project = mine[0].member.project
+        project = mine[0].network_project
         if name not in live.networks:
             plan.networks.append({"project": project, "name": name, "description": marker})
         for w in mine:
@@ -76,16 +76,19 @@ def plan_network(
         # Whoever is refused keeps the ranges that it has: rules speak of those, and of none that nobody gets.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
         having = [in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
-        rules = _rules(name, having, marker, ours=_is_ours(live, name, marker)) if having else []
-        for rule in rules:
-            if _differs(rule, live.firewalls.get(rule["name"])):
-                _check_rule(rule, live.firewalls.get(rule["name"]), marker)
+        wanted = rules(name, having, marker, ours=_is_ours(live, name, marker), doors=doors) if having else []
+        for rule in wanted:
+            found = live.firewalls.get(rule["name"])
+            if found is None and any(w.shared for w in mine) and covered(rule, live.firewalls.values()):
+                continue  # whoever administers the Shared VPC has a rule of their own for it
+            if differs(rule, found):
+                check_owner(rule, found, marker)
                 plan.firewalls.append({"project": project, **rule})
-                if rule["name"] in live.firewalls:
-                    plan.before[rule["name"]] = {"project": project, **rule, **_now(live.firewalls[rule["name"]])}
-        current = {rule["name"] for rule in rules}
+                if found is not None:
+                    plan.before[rule["name"]] = {"project": project, **rule, **now(found)}
+        current = {rule["name"] for rule in wanted}
         if having:
-            plan.stale += [rule for rule in _made(name, mine, live, marker) if rule["name"] not in current]
+            plan.stale += [rule for rule in made(name, mine, live.firewalls, marker) if rule["name"] not in current]
     return plan, failed
 
 
@@ -126,7 +129,7 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
                         next_step=f"choose another {variable}, or another gke_network",
                     )
     return {
-        "project": w.member.project,
+        "project": w.network_project,
         "name": w.subnetwork,
         "description": marker,
         "region": w.region,
@@ -134,85 +137,10 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
         "ip_cidr_range": w.node_cidr,
         "private_ip_google_access": True,
         "secondary_ip_ranges": [
-            {"range_name": PODS, "ip_cidr_range": w.pod_cidr},
-            {"range_name": SERVICES, "ip_cidr_range": w.service_cidr},
+            {"range_name": w.pod_range, "ip_cidr_range": w.pod_cidr},
+            {"range_name": w.service_range, "ip_cidr_range": w.service_cidr},
         ],
     }
-
-
-_KINDS = ("pods", "webhooks")
-
-
-def _rules(network: str, mine: t.Sequence[Wanted], marker: str, *, ours: bool) -> list[Json]:
-    """Pods to every cluster's nodes and pods; control planes to istiod's webhook.
-
-    Our own VPC holds nothing but our clusters, so rules there are about all of it. In one of others they are about
-    nodes with our tag, unless a cluster was taken over, whose nodes may have none.
-    """
-    pods = sorted({w.pod_cidr for w in mine})
-    # Where Google reaches nodes by Private Service Connect, webhooks are called through an agent among the pods;
-    # where it does so by a peered VPC, from the control plane's own range.
-    planes = sorted({cidr for w in mine for cidr in (w.node_cidr, w.control_plane_cidr) if cidr})
-    tagged = not ours and not any(w.adopt for w in mine)
-    sources = {"pods": pods, "webhooks": planes}
-    allowed = {
-        "pods": [{"ip_protocol": protocol} for protocol in _PROTOCOLS],
-        "webhooks": [{"ip_protocol": "tcp", "ports": [WEBHOOK_PORT]}],
-    }
-    return [
-        {
-            "name": _rule_name(network, mine[0], kind, ours=ours, tagged=tagged),
-            "description": marker,
-            "network": network,
-            "source_ranges": sources[kind],
-            "allowed": allowed[kind],
-            **({"target_tags": [mine[0].tag]} if tagged else {}),
-        }
-        for kind in _KINDS
-    ]
-
-
-def _rule_name(network: str, one: Wanted, kind: str, *, ours: bool, tagged: bool) -> str:
-    # google.cloud's module cannot give a rule other targets, so that is another rule; and two fleets may share a VPC.
-    base = network if ours else f"{network}-{one.tag}"
-    end = f"-{kind}-nodes" if tagged else f"-{kind}"
-    return base[: 63 - len(end)].rstrip("-") + end
-
-
-def _made(network: str, mine: t.Sequence[Wanted], live: Live, marker: str) -> list[Json]:
-    """Every rule of ours that is there."""
-    names = {
-        _rule_name(network, mine[0], kind, ours=ours, tagged=tagged)
-        for kind in _KINDS
-        for ours, tagged in ((True, False), (False, False), (False, True))
-    }
-    return [
-        {"project": mine[0].member.project, "name": name, "network": network}
-        for name in sorted(names)
-        if live.firewalls.get(name, {}).get("description") == marker
-    ]
-
-
-def _differs(rule: Json, found: Json | None) -> bool:
-    now = _now(found or {})
-    allowed, wanted = (sorted(map(repr, one["allowed"])) for one in (now, rule))
-    return bool(now["source_ranges"] != rule["source_ranges"] or allowed != wanted)
-
-
-def _now(found: Json) -> Json:
-    """What a rule lets through, as google.cloud's module would say it."""
-    rules = found.get("allowed") or []
-    allowed = [{"ip_protocol": a["IPProtocol"], **{k: a[k] for k in ("ports",) if a.get(k)}} for a in rules]
-    return {"source_ranges": sorted(found.get("sourceRanges") or []), "allowed": allowed}
-
-
-def _check_rule(rule: Json, found: Json | None, marker: str) -> None:
-    if found is not None and found.get("description") != marker:
-        raise FleetError(
-            f"firewall rule {rule['name']} exists, and this fleet did not make it",
-            seen=str(found.get("description") or "no description"),
-            next_step="rename or delete it, or choose another gke_network",
-        )
 
 
 def plan_removal(
@@ -222,7 +150,7 @@ def plan_removal(
     plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
         mine = [w for w in everybody if w.network == name]
-        project = mine[0].member.project
+        project = mine[0].network_project
         for w in mine:
             found = live.subnets.get((w.region, w.subnetwork), {})
             if w.host in play and found.get("description") == marker:
@@ -235,11 +163,11 @@ def plan_removal(
                 }
         if any(w.host not in play for w in mine):
             continue
-        rules = _made(name, mine, live, marker)
-        plan.firewalls += rules
+        ours = made(name, mine, live.firewalls, marker)
+        plan.firewalls += ours
         if live.networks.get(name, {}).get("description") != marker:
             continue
-        left = _left_in(name, live, {r["name"] for r in rules}, {(w.region, w.subnetwork) for w in mine})
+        left = _left_in(name, live, {r["name"] for r in ours}, {(w.region, w.subnetwork) for w in mine})
         if left:
             failed.update((w.host, _kept(project, name, left)) for w in mine)
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._model.gke_wanted import PODS, SERVICES, Wanted
+from .._model.gke_wanted import Wanted
 from ..errors import FleetError
 
 __all__ = ["in_use", "refused", "wrong_ranges"]
@@ -24,8 +24,8 @@ def wrong_ranges(w: Wanted, subnet: Json, ranges: t.Mapping[str, str]) -> dict[s
     second = _second(subnet)
     has = {"gke_node_cidr": subnet.get("ipCidrRange", "")}
     if not w.adopt:
-        has["cluster_pod_cidr"] = second.get(PODS, f"no secondary range {PODS}")
-        has["cluster_service_cidr"] = second.get(SERVICES, f"no secondary range {SERVICES}")
+        has["cluster_pod_cidr"] = second.get(w.pod_range, f"no secondary range {w.pod_range}")
+        has["cluster_service_cidr"] = second.get(w.service_range, f"no secondary range {w.service_range}")
     elif w.pod_cidr not in second.values():
         # Others named the ranges of a cluster that is taken over; its services may have a range of Google's own.
         has["cluster_pod_cidr"] = ", ".join(second.values()) or "no secondary range"
@@ -52,5 +52,5 @@ def in_use(w: Wanted, subnet: Json | None) -> Wanted:
     """The cluster with the ranges that its pods and nodes have now: what the inventory says of them may be refused."""
     if subnet is None or w.adopt:
         return w
-    nodes, pods = subnet.get("ipCidrRange") or w.node_cidr, _second(subnet).get(PODS, w.pod_cidr)
+    nodes, pods = subnet.get("ipCidrRange") or w.node_cidr, _second(subnet).get(w.pod_range, w.pod_cidr)
     return dataclasses.replace(w, node_cidr=nodes, pod_cidr=pods)

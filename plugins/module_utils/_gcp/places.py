@@ -280,10 +280,12 @@ def _variables(project: str, cluster: Json, member: Json | None, fleets: t.Colle
 
 
 def _network(project: str, cluster: Json) -> dict[str, str]:
-    """VPC and subnet by name, where they are of the cluster's own project."""
+    """VPC and subnet by name, and the host project where the VPC is shared."""
     found = {}
     for variable, field in (("gke_network", "network"), ("gke_subnetwork", "subnetwork")):
         path = str((cluster.get("networkConfig") or {}).get(field) or cluster.get(field) or "")
-        if path and ("/" not in path or f"projects/{project}/" in path):
+        if path:
             found[variable] = path.rsplit("/", 1)[-1]
+        if field == "network" and path.startswith("projects/") and path.split("/")[1] != project:
+            found["gke_network_project"] = path.split("/")[1]
     return found

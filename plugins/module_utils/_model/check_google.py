@@ -11,13 +11,13 @@ import typing as t
 from ..errors import FleetError
 from .addresses import FreeRanges, Interval, interval, overlaps
 from .fleet import Cluster, Fleet
-from .gke_paths import callers, network_name, outside
+from .gke_paths import callers, network_name, network_project, outside
 from .gke_pools import pools
 from .gke_wanted import NODE_PREFIX, NODE_RANGE, node_ranges
 from .problems import Problem, quoted
 from .variables import text
 
-__all__ = ["check"]
+__all__ = ["check", "check_door"]
 
 _Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
 _CONTROL_PLANE = 28
@@ -38,7 +38,50 @@ def check(hosts: _Hosts) -> list[Problem]:
         problems += _names(ours)
         problems += _ranges(fleet, ours)
         problems += _ways(fleet, ours)
+        problems += _exports(fleet, ours)
     return problems
+
+
+def check_door(hosts: _Hosts) -> list[Problem]:
+    """What Google's multi-cluster ingress asks of clusters on a Shared VPC; ``hosts`` are a front door's."""
+    gke = {host: v for host, v in hosts.items() if text(v, "cluster_provider") == "gke"}
+    projects = {host: _own(v) for host, v in gke.items()}
+    shared = next((host for host, v in gke.items() if _host(v) not in ("", projects[host])), "")
+    if not shared:
+        return []
+    message = f"is {{}}, {shared}'s {projects[shared]}: on a Shared VPC one front door has clusters of one project"
+    hint = "leave the cluster out of front_door_routes[].clusters, or make it in that project"
+    return [
+        Problem(host, "gke_project", "", message.format(project), hint)
+        for host, project in projects.items()
+        if project != projects[shared]
+    ]
+
+
+def _own(v: t.Mapping[str, t.Any]) -> str:
+    return text(v, "gke_project") or os.environ.get("GCP_PROJECT", "")
+
+
+def _host(v: t.Mapping[str, t.Any]) -> str:
+    return text(v, "gke_network_project")
+
+
+def _exports(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
+    """Multi-cluster services do not span several Shared VPCs."""
+    if not any(c.variables.get("mesh_exports") for c in ours.values()):
+        return []
+    vpcs = {h: f"{_host(c.variables)}/{network_name(c, fleet.name)}" for h, c in ours.items() if _is_shared(c)}
+    first = next(iter(vpcs), "")
+    hint = "Google's multi-cluster services take clusters of one Shared VPC: use one, or leave mesh_exports out"
+    return [
+        Problem(host, "gke_network_project", "", f"leads to VPC {vpc}, {first}'s to {vpcs[first]}", hint)
+        for host, vpc in vpcs.items()
+        if vpc != vpcs[first]
+    ]
+
+
+def _is_shared(cluster: Cluster) -> bool:
+    return _host(cluster.variables) not in ("", _own(cluster.variables))
 
 
 def _elsewhere(cluster: Cluster) -> bool:
@@ -104,7 +147,7 @@ def _ranges(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
         return [Problem("", "gke_node_range", pool, message, hint)]
     listed: list[_Range] = []
     for host, c in ours.items():
-        vpc = f"{text(c.variables, 'gke_project')} {network_name(c, fleet.name)}"
+        vpc = f"{network_project(c)} {network_name(c, fleet.name)}"
         for variable, cidr in (("cluster_pod_cidr", c.pod_cidr), ("cluster_service_cidr", c.service_cidr)):
             listed.append(_Range(host, variable, cidr, vpc, True))
         listed.append(_Range(host, "gke_node_cidr", nodes[host], vpc, False))

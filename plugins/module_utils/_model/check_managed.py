@@ -98,12 +98,15 @@ def _together(managed: _Hosts) -> list[Problem]:
             if value != found[first]:
                 seen = f"is {value or 'the default'}, {first}'s is {found[first] or 'the default'}: {why}"
                 problems.append(Problem(host, name, "", seen, hint))
-    # A network's name alone says one of the cluster's own project.
-    homes = {h: "" if "/" in vpcs[h] else text(v, "gke_project") for h, v in managed.items()}
+    # A network's name says one of the cluster's own project, or of a Shared VPC's host project.
+    homes = {h: text(v, "gke_network_project") or text(v, "gke_project") for h, v in managed.items()}
     for host, project in homes.items():
         if vpcs[host] == vpcs[first] and project != homes[first]:
+            shared = any(text(managed[h], "gke_network_project") for h in (host, first))
+            name = "gke_network_project" if shared else "gke_project"
             seen = f"is {project}, {first}'s is {homes[first]}: managed clusters share one VPC, projects do not"
-            problems.append(Problem(host, "gke_project", "", seen, "make them in one project, or run an istiod there"))
+            hint = "make them in one project, name one gke_network_project for all (Shared VPC), or run an istiod there"
+            problems.append(Problem(host, name, "", seen, hint))
     return problems
 
 

@@ -12,6 +12,7 @@ import collections
 import os
 import typing as t
 
+from . import check_google
 from .check_values import fault_of
 from .exports import read_exports
 from .front_door_reading import read_door
@@ -82,7 +83,12 @@ def check_door(hosts: _Hosts, sound: _Hosts) -> list[Problem]:
         https_redirect=str(values.get("front_door_https_redirect") or "").lower() in _TRUE,
     )
     providers = {host: text(variables, "cluster_provider") for host, variables in sound.items()}
-    return problems + found + door_problems(door, providers)
+    problems += found + door_problems(door, providers)
+    if door.routes:
+        named = [set(route.clusters or ()) for route in door.routes]
+        behind = sound if not all(named) else {h: v for h, v in sound.items() if h in set().union(*named)}
+        problems += check_google.check_door(behind)
+    return problems
 
 
 def _values(given: _Hosts) -> tuple[list[Problem], set[str]]:

@@ -192,8 +192,8 @@ def _google_name(value: str) -> Fault | None:
     if _GOOGLE.fullmatch(value):
         return None
     if "/" in value:
-        hint = "give its name; a network of another project (Shared VPC) is not supported"
-        return Fault("is a path, not a name in the cluster's own project", hint)
+        hint = "give its name alone; the project of a Shared VPC goes into gke_network_project"
+        return Fault("is a path, not a name", hint)
     return Fault("is not a name in Google Cloud", "at most 63 lower-case letters, digits and -, a letter first")
 
 

@@ -47,6 +47,8 @@ class Member:
     membership_location: str
     membership: str
     managed: bool = False
+    network_project: str = ""
+    """Of its VPC: its own, or the host project of a Shared VPC."""
 
     @property
     def resource_link(self) -> str:
@@ -112,6 +114,7 @@ def _member(cluster: Cluster, default_project: str) -> Member:
         membership_location=str(v.get("gke_membership_location") or cluster.region),
         membership=membership_of(cluster),
         managed=is_managed(cluster),
+        network_project=str(v.get("gke_network_project") or project),
     )
 
 
@@ -129,6 +132,11 @@ def fleet_project(found: t.Mapping[str, Member]) -> str:
             next_step="set gke_fleet_project to that project, for all clusters",
         )
     return projects[0] if projects else ""
+
+
+def host_projects(found: t.Iterable[Member]) -> dict[str, str]:
+    """By project with clusters on a Shared VPC, the one that has it: Google lets a project be attached to one."""
+    return {m.project: m.network_project for m in found if m.network_project not in ("", m.project)}
 
 
 def config_cluster(fleet: Fleet, found: t.Mapping[str, Member]) -> str:

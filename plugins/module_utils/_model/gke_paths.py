@@ -18,10 +18,20 @@ from .gke_members import is_managed
 from .gke_values import choice, flag
 from .variables import text
 
-__all__ = ["Callers", "Meeting", "Place", "callers", "is_dns_endpoint", "meetings", "network_name", "outside"]
+__all__ = [
+    "Callers",
+    "Meeting",
+    "Place",
+    "callers",
+    "is_dns_endpoint",
+    "meetings",
+    "network_name",
+    "network_project",
+    "outside",
+]
 
 Place = tuple[str, str, str]
-"""Project, VPC and region: what one Cloud NAT serves."""
+"""Project of the VPC, VPC and region: what one Cloud NAT serves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +80,15 @@ def outside(fleet: Fleet, cluster: Cluster, watchers: t.Iterable[str]) -> list[s
     return [name for name in watchers if _vpc(fleet, fleet.clusters[name]) != here]
 
 
+def network_project(cluster: Cluster) -> str:
+    """The project of that VPC: the cluster's own, or the host project of a Shared VPC; "" for ``GCP_PROJECT``."""
+    return text(cluster.variables, "gke_network_project") or text(cluster.variables, "gke_project")
+
+
 def _vpc(fleet: Fleet, cluster: Cluster) -> tuple[str, ...]:
     if cluster.provider != "gke":
         return (cluster.provider, cluster.name)
-    return ("gke", text(cluster.variables, "gke_project"), network_name(cluster, fleet.name))
+    return ("gke", network_project(cluster), network_name(cluster, fleet.name))
 
 
 def _watchers(fleet: Fleet) -> tuple[list[Cluster], dict[str, list[Cluster]]]:

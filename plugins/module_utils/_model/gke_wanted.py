@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 PODS, SERVICES = "pods", "services"
-"""Names of the secondary ranges of a cluster's subnet."""
+"""Names of the secondary ranges of a cluster's subnet, unless the inventory names others."""
 MODES = ("standard", "autopilot")
 CHANNELS = ("rapid", "regular", "stable", "extended")
 NODE_RANGE = "10.128.0.0/14"
@@ -55,11 +55,16 @@ class Wanted:
     member: Member
     region: str
     labels: t.Mapping[str, str]
+    network_project: str
+    """Of the VPC: the cluster's own project, or the host project of a Shared VPC."""
     network: str
     subnetwork: str
     node_cidr: str
     pod_cidr: str
     service_cidr: str
+    pod_range: str
+    """Name of the subnet's secondary range for pods."""
+    service_range: str
     control_plane_cidr: str
     channel: str
     autopilot: bool
@@ -87,9 +92,22 @@ class Wanted:
         return f"{self.parent}/clusters/{self.member.cluster}"
 
     @property
+    def shared(self) -> bool:
+        """Whether its VPC is another project's: a Shared VPC."""
+        return self.network_project != self.member.project
+
+    @property
+    def network_path(self) -> str:
+        return f"projects/{self.network_project}/global/networks/{self.network}"
+
+    @property
+    def subnetwork_path(self) -> str:
+        return f"projects/{self.network_project}/regions/{self.region}/subnetworks/{self.subnetwork}"
+
+    @property
     def place(self) -> Place:
         """Where its nodes find a Cloud NAT."""
-        return (self.member.project, self.network, self.region)
+        return (self.network_project, self.network, self.region)
 
 
 def our_labels(fleet: Fleet) -> dict[str, str]:
@@ -216,11 +234,14 @@ def _wanted(
         member=member,
         region=cluster.region,
         labels={**our_labels(fleet), "mesh_id": fleet.mesh_id, **_labels(host, v)},
+        network_project=member.network_project or member.project,
         network=network_name(cluster, fleet.name),
         subnetwork=_subnet_name(cluster, fleet.name),
         node_cidr=nodes,
         pod_cidr=cluster.pod_cidr,
         service_cidr=cluster.service_cidr,
+        pod_range=text(v, "gke_pod_range_name") or PODS,
+        service_range=text(v, "gke_service_range_name") or SERVICES,
         control_plane_cidr=str(v.get("gke_control_plane_cidr") or ""),
         channel=choice(host, v, "gke_release_channel", CHANNELS, "regular").upper(),
         autopilot=autopilot,

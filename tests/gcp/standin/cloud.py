@@ -93,6 +93,12 @@ class Cloud:
         """When a token ends (time.monotonic); one that is not here is good until it is taken away."""
         self.issued = {DEFAULT_TOKEN}
         self.disabled: set[str] = set()
+        self.disabled_in: dict[str, set[str]] = {}
+        """APIs that are off in one project alone."""
+        self.hosts: set[str] = set()
+        """Shared VPC host projects."""
+        self.attached: dict[str, str] = {}
+        """By service project, its host project."""
         self.unreachable: set[str] = set()
         """Regions and zones that do not answer: lists over all places lack what is there, and say so."""
         self.policies: dict[str, Json] = {}
@@ -245,9 +251,19 @@ class Cloud:
             self.faults.append(fault)
         return fault
 
-    def deny(self, permission: str, method: str = "*", times: int = -1) -> None:
-        """Take a permission away from the caller, for the methods that the pattern names."""
-        self.fail(method, 403, permission=permission, times=times)
+    def deny(self, permission: str, method: str = "*", times: int = -1, path: str = "") -> None:
+        """Take a permission away from the caller, for the methods that the pattern names, below ``path``."""
+        self.fail(method, 403, permission=permission, times=times, path=path)
+
+    def attach(self, project: str, host: str) -> None:
+        """What a Shared VPC admin does: ``project`` becomes a service project of ``host``."""
+        self.hosts.add(host)
+        self.attached[project] = host
+
+    def grant(self, policy: str, role: str, *members: str) -> None:
+        """Give a role, in a project's policy or in that of a resource with this path."""
+        found = self.policies.setdefault(policy, {"version": 1, "etag": "BwAAAAAAAAA=", "bindings": []})
+        found["bindings"].append({"role": role, "members": list(members)})
 
     def hit(self, method: str, path: str, body: str) -> Fault | None:
         """The fault that this request meets, if any: raised, or returned for its operation."""

@@ -266,11 +266,7 @@ def get_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
     return cloud.see(found)
 
 
-def project(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return {"name": path["project"], "id": cloud.number(path["project"]), "kind": "compute#project"}
-
-
-HANDLERS: dict[str, t.Callable[..., Json]] = {"compute.projects.get": project}
+HANDLERS: dict[str, t.Callable[..., Json]] = {}
 _VERBS: dict[str, t.Callable[..., Json]] = {
     "insert": insert,
     "get": get,

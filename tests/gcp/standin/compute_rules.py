@@ -205,9 +205,8 @@ def _check_nat_addresses(cloud: Cloud, nat: Json) -> None:
 
 def user_of(cloud: Cloud, collection: str, key: str, found: Json) -> str:
     """The first resource that needs this one; "" for none."""
-    project = key.split("/")[2]
     for other, item in sorted(cloud.resources.items()):
-        if other.startswith(f"container/projects/{project}/") and "/clusters/" in other:
+        if other.startswith("container/") and "/clusters/" in other:
             config = item.get("networkConfig") or {}
             used = str(config.get({"networks": "network", "subnetworks": "subnetwork"}.get(collection, "")) or "")
             if used and key == f"compute/{used}":

@@ -12,6 +12,7 @@ from .container_rules import check_cluster, check_control_plane, check_labels, c
 from .container_view import fill_cluster, now, shown
 from .errors import Refused
 from .places import region_of
+from .shared_vpc import check, network_of
 
 __all__ = ["HANDLERS", "begins", "change", "parent", "ready"]
 
@@ -71,13 +72,15 @@ def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
 
 
 def _check_network(cloud: Cloud, cluster: Json, project: str, region: str) -> None:
-    network = str(cluster.get("network", "default")).rsplit("/", 1)[-1]
+    host, network = network_of(cluster, project)
     subnet = str(cluster.get("subnetwork", "default")).rsplit("/", 1)[-1]
-    if network == "default":
+    if host != project:
+        check(cloud, project, host, region, subnet)
+    elif network == "default":
         return
-    if f"compute/projects/{project}/global/networks/{network}" not in cloud.resources:
+    if f"compute/projects/{host}/global/networks/{network}" not in cloud.resources:
         raise Refused(400, f'Network "{network}" does not exist.')
-    found = cloud.resources.get(f"compute/projects/{project}/regions/{region}/subnetworks/{subnet}")
+    found = cloud.resources.get(f"compute/projects/{host}/regions/{region}/subnetworks/{subnet}")
     if found is None:
         raise Refused(400, f'Subnetwork "{subnet}" does not exist in region {region}.')
     ranges = {r["rangeName"]: r["ipCidrRange"] for r in found.get("secondaryIpRanges") or []}
@@ -90,9 +93,10 @@ def _check_network(cloud: Cloud, cluster: Json, project: str, region: str) -> No
             if policy[field] not in ranges:
                 raise Refused(400, f'Secondary range "{policy[field]}" does not exist in subnetwork "{subnet}".')
             policy[block] = ranges[policy[field]]
-    for key, other in cloud.under(f"container/projects/{project}/locations/*/clusters/*"):
+    for key, other in cloud.under("container/projects/*/locations/*/clusters/*"):
         theirs = (other.get("ipAllocationPolicy") or {}).get("servicesIpv4CidrBlock")
-        if theirs and theirs == policy.get("servicesIpv4CidrBlock") and other["network"] == network:
+        same = network_of(other, key.split("/")[2]) == (host, network)
+        if theirs and theirs == policy.get("servicesIpv4CidrBlock") and same:
             name = policy.get("servicesSecondaryRangeName")
             raise Refused(
                 400,

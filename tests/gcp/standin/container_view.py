@@ -10,6 +10,7 @@ import ipaddress
 import typing as t
 
 from .places import is_zone, region_of
+from .shared_vpc import network_of
 
 __all__ = ["fill_cluster", "fill_pool", "now", "shown"]
 
@@ -71,9 +72,10 @@ def fill_cluster(cluster: Json, parent: str, number: int) -> None:
     )
     for field, value in _DEFAULTS.items():
         cluster.setdefault(field, copy.deepcopy(value))
+    host, network = network_of(cluster, project)
     cluster["networkConfig"] = {
-        "network": f"projects/{project}/global/networks/{_last(cluster.get('network'))}",
-        "subnetwork": f"projects/{project}/regions/{region}/subnetworks/{_last(cluster.get('subnetwork'))}",
+        "network": f"projects/{host}/global/networks/{network}",
+        "subnetwork": f"projects/{host}/regions/{region}/subnetworks/{_last(cluster.get('subnetwork'))}",
         "datapathProvider": "ADVANCED_DATAPATH" if autopilot else "LEGACY_DATAPATH",
         "serviceExternalIpsConfig": {},
         "defaultEnablePrivateNodes": False,

@@ -11,6 +11,7 @@ import typing as t
 from .cloud import Cloud, Fault
 from .errors import Refused
 from .places import REGIONS
+from .shared_vpc import mesh_may
 
 __all__ = ["HANDLERS", "follow"]
 
@@ -211,6 +212,9 @@ def follow(cloud: Cloud, item: Json) -> None:
             managed = (spec.get("mesh") or {}).get("management") == "MANAGEMENT_AUTOMATIC"
             plane = _plane(cloud, key.partition("/")[2], membership) if managed else {"state": "DISABLED"}
             state["servicemesh"] = {"controlPlaneManagement": plane, "conditions": []}
+            if managed and not mesh_may(cloud, project, membership):
+                plane["state"] = "FAILED_PRECONDITION"
+                state["servicemesh"]["conditions"] = [{"code": "SHARED_VPC_MISSING_PERMISSIONS", "severity": "ERROR"}]
         states["/".join(parts[1:])] = state
     item["membershipStates"] = states
 

@@ -132,8 +132,9 @@ def identity(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | 
 
 
 def _api(cloud: Cloud, path: Json, name: str) -> Json:
-    off = name in cloud.disabled
-    project = cloud.number(path["v1Id1"] if "v1Id1" in path else path["projectsId"])
+    given = path["v1Id1"] if "v1Id1" in path else path["projectsId"]
+    off = name in cloud.disabled | cloud.disabled_in.get(cloud.project_id(given), set())
+    project = cloud.number(given)
     return {
         "name": f"projects/{project}/services/{name}",
         "parent": f"projects/{project}",
@@ -181,6 +182,8 @@ def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> 
     def done() -> None:
         if fault is None:
             cloud.disabled -= set(names)
+            for off in cloud.disabled_in.values():
+                off -= set(names)
 
     return cloud.begin(f"serviceusage/{name}", {"name": name, "response": {}}, done, fault)
 

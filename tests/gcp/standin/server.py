@@ -20,7 +20,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from . import compute, container, container_pools, fleet, iam, project
+from . import compute, container, container_pools, fleet, iam, project, shared_vpc
 from .cloud import DEFAULT_TOKEN, Cloud
 from .discovery import Method, Refused, services
 from .errors import not_found_page, service_disabled
@@ -35,6 +35,7 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     **container.HANDLERS,
     **container_pools.HANDLERS,
     **compute.HANDLERS,
+    **shared_vpc.HANDLERS,
     **fleet.HANDLERS,
     **project.HANDLERS,
     **iam.HANDLERS,
@@ -151,8 +152,9 @@ class StandIn:
         method, path = self._route(host, verb, parts.path)
         entry["method"] = method.id
         self.cloud.check_token(headers.get("Authorization", ""))
-        if host in self.cloud.disabled and host not in _ALWAYS_ON:
-            name = path.get("projectsId") or path.get("project") or ""
+        name = path.get("projectsId") or path.get("project") or ""
+        off = self.cloud.disabled | self.cloud.disabled_in.get(name, set())
+        if host in off and host not in _ALWAYS_ON:
             raise service_disabled(method.service.name, name, self.cloud.number(name))
         try:
             body = json.loads(raw) if raw else None

@@ -99,7 +99,7 @@ def objects(tools: Tools, member: Member, project: str, authority: MeshCA) -> li
             "kind": "Namespace",
             "metadata": {
                 "name": NAMESPACE,
-                "labels": {"topology.istio.io/network": f"{member.project}-{member.network}"},
+                "labels": {"topology.istio.io/network": f"{member.host}-{member.network}"},
             },
         },
         _secret("cacerts", authority.issuer(member.cluster)),
@@ -134,7 +134,7 @@ def _values(facts: t.Mapping[str, str], member: Member, project: str) -> Json:
             "tag": facts["tag"],
             "imagePullPolicy": "IfNotPresent",
             "meshID": f"proj-{member.number}",
-            "network": f"{member.project}-{member.network}",
+            "network": f"{member.host}-{member.network}",
             "multiCluster": {"clusterName": cluster_id(member)},
             "proxy": {"resources": {"requests": {"cpu": "10m", "memory": "40Mi"}}},
         },

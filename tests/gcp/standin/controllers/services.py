@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Google's multi-cluster services: from a ServiceExport to a name that pods of every member call.
 
-As Google documents it: the importer needs ``roles/compute.networkViewer``; each export leads to a ServiceImport in
-every member that has the namespace, with the address of a derived Service ``gke-mcs-<hash>`` beside it, whose
-Endpoints are the pods of all exporting clusters; the name is ``NAME.NAMESPACE.svc.clusterset.local``. With the last
-export all of it goes.
+As Google documents it: the importer needs ``roles/compute.networkViewer``, on a Shared VPC in the host project too,
+where the fleet's agent needs its role; each export leads to a ServiceImport in every member that has the namespace,
+with the address of a derived Service ``gke-mcs-<hash>`` beside it, whose Endpoints are the pods of all exporting
+clusters; the name is ``NAME.NAMESPACE.svc.clusterset.local``. With the last export all of it goes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = ["FEATURE", "Services"]
 Json = dict[str, t.Any]
 FEATURE = "multiclusterservicediscovery"
 ROLE = "roles/compute.networkViewer"
+AGENT_ROLE = "roles/multiclusterservicediscovery.serviceAgent"
 MANAGED_BY = "gke-mcs-controller.gke.io"
 _OURS = {"app.kubernetes.io/managed-by": MANAGED_BY}
 _SELECT = f"app.kubernetes.io/managed-by={MANAGED_BY}"
@@ -66,7 +67,11 @@ class Services:
         exported = self._exports(ready)
         for member in ready:
             importer = f"serviceAccount:{member.project}.svc.id.goog[gke-mcs/gke-mcs-importer]"
-            if (member.project, ROLE, importer) in fleet.bindings:  # else it says so in its log alone
+            looks = {(project, ROLE, importer) for project in (member.project, member.host)}
+            agent = f"serviceAccount:service-{member.number}@gcp-sa-mcsd.iam.gserviceaccount.com"
+            if member.host != member.project:
+                looks.add((member.host, AGENT_ROLE, agent))
+            if looks <= fleet.bindings:  # else it says so in its log alone
                 self._import(member, exported)
 
     def _forget(self, path: str) -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ..cloud import Cloud
+from ..shared_vpc import network_of
 
 __all__ = ["FleetView", "Member", "look"]
 
@@ -27,6 +28,8 @@ class Member:
     location: str
     cluster: str
     network: str
+    host: str
+    """The project that has the network."""
     kubeconfig: str
     """Of the real cluster behind it."""
 
@@ -79,9 +82,9 @@ def _fleet(cloud: Cloud, project: str) -> FleetView:
         if not cluster or not kubeconfig or membership["state"]["code"] != "READY" or cluster["status"] != "RUNNING":
             continue
         parts = path.split("/")
-        network = str(cluster.get("network") or "default").rsplit("/", 1)[-1]
+        host, network = network_of(cluster, parts[1])
         members.append(
-            Member(key.partition("/")[2], number, parts[1], parts[3], str(cluster["name"]), network, kubeconfig)
+            Member(key.partition("/")[2], number, parts[1], parts[3], str(cluster["name"]), network, host, kubeconfig)
         )
     features = {
         key.rpartition("/")[2]: feature

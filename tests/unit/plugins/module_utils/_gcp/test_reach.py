@@ -241,6 +241,9 @@ OWN = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k"}
         (FAR, False, "https://34.82.1.9"),
         ({"gke_network": "another"}, True, "https://34.82.1.9"),
         ({"gke_project": "shop-edge"}, True, "https://34.82.1.9"),
+        # On a Shared VPC it does not matter whose project the cluster is in.
+        ({"gke_project": "shop-edge", "gke_network_project": "shop-prod"}, True, "https://10.0.0.2"),
+        ({"gke_network_project": "shop-net"}, True, "https://34.82.1.9"),
         (OWN, True, "https://34.82.1.9"),
         # Who does not watch it does not count; a remote's primary does.
         ({**OWN, "mesh_peers": []}, True, "https://10.0.0.2"),

@@ -66,7 +66,10 @@ def test_a_sound_fleet_has_no_problem() -> None:
         ({"gke_authorized_networks": ["home"]}, "has home, which is not a range in CIDR form"),
         ({"gke_authorized_networks": ["198.51.100.7/24"]}, "has host bits set | 198.51.100.0/24 is the range"),
         ({"gke_authorized_networks": "198.51.100.7/32"}, "is text, not a list"),
-        ({"gke_network": "projects/host/global/networks/shared"}, "is a path, not a name in the cluster's own project"),
+        (
+            {"gke_network": "projects/host/global/networks/shared"},
+            "is a path, not a name | give its name",
+        ),
         ({"gke_subnetwork": "Sub"}, 'gke_subnetwork "Sub" is not a name in Google Cloud'),
         (
             {"gke_node_pools": [{"name": "a", "machine": "x"}]},
@@ -98,6 +101,14 @@ def test_ranges_of_different_vpcs_may_be_the_same() -> None:
     assert said({"west": {**WEST, **same}, "north": {**NORTH, **same, "gke_network": "corp"}}) == []
     (found,) = said({"west": {**WEST, **same}, "north": {**NORTH, **same}})
     assert found.startswith("north gke_node_cidr 10.140.0.0/22 overlaps west's gke_node_cidr")
+
+
+def test_ranges_on_one_shared_vpc_are_held_against_each_other() -> None:
+    same = {"gke_node_cidr": "10.140.0.0/22", "gke_network_project": "shop-net"}
+    north, fleet = {**NORTH, **same, "gke_project": "team-b"}, {"gke_fleet_project": "shop-prod"}
+    (found,) = said({"west": {**WEST, **same}, "north": north}, **fleet)
+    assert found.startswith("north gke_node_cidr 10.140.0.0/22 overlaps west's gke_node_cidr")
+    assert said({"west": {**WEST, **same}, "north": {**north, "gke_network_project": "corp-net"}}, **fleet) == []
 
 
 def test_ranges_for_nodes_that_are_used_up() -> None:

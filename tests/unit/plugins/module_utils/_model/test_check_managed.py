@@ -65,7 +65,17 @@ def test_what_goes_together(hosts: dict[str, dict[str, t.Any]]) -> None:
                 "north": managed(gke_fleet_project="shop-prod", gke_project="shop-edge"),
             },
             "north gke_project is shop-edge, west's is shop-prod: managed clusters share one VPC, projects "
-            "do not | make them in one project, or run an istiod there",
+            "do not | make them in one project, name one gke_network_project for all (Shared VPC), or run an istiod "
+            "there",
+        ),
+        (
+            {
+                "west": managed(gke_network_project="shop-net", gke_fleet_project="shop-prod"),
+                "north": managed(gke_project="team-b", gke_fleet_project="shop-prod"),
+            },
+            "north gke_network_project is team-b, west's is shop-net: managed clusters share one VPC, projects "
+            "do not | make them in one project, name one gke_network_project for all (Shared VPC), or run an istiod "
+            "there",
         ),
         (
             {"west": managed(mesh_peers=["north"]), "north": managed(), "south": managed()},

@@ -139,6 +139,26 @@ def test_clusters_of_several_projects_name_one_google_fleet() -> None:
     assert said(hosts, gke_fleet_project="shop-prod") == []
 
 
+SHARED = {"gke_network_project": "shop-net", "gke_fleet_project": "shop-prod"}
+
+
+def test_a_front_door_on_a_shared_vpc_has_clusters_of_one_project() -> None:
+    hosts = {"west": {**GKE, **SHARED}, "data": {**GKE, **SHARED, "gke_project": "team-data"}}
+    assert said(hosts) == []
+    (found,) = said(hosts, front_door_routes=[{"service": "web.shop"}])
+    assert found.startswith("data gke_project is team-data, west's shop-prod: on a Shared VPC one front door has")
+    assert said(hosts, front_door_routes=[{"service": "web.shop", "clusters": ["west"]}]) == []
+    own = {host: {**v, "gke_network_project": ""} for host, v in hosts.items()}
+    assert said(own, front_door_routes=[{"service": "web.shop"}]) == []
+
+
+def test_exports_stay_on_one_shared_vpc() -> None:
+    hosts = {"west": {**GKE, **SHARED}, "data": {**GKE, **SHARED, "gke_network": "corp"}}
+    assert said(hosts) == []
+    (found,) = said(hosts, mesh_exports=[{"service": "orders.shop", "to": "all"}])
+    assert found.startswith("data gke_network_project leads to VPC shop-net/corp, west's to shop-net/mesh-")
+
+
 def test_two_clusters_cannot_have_one_membership() -> None:
     hosts = {
         "west": {**GKE, "gke_name": "main"},

@@ -99,6 +99,18 @@ def test_neighbours_too_come_by_nat_where_one_watcher_is_elsewhere() -> None:
     assert lets_through(found["west"], "192.0.2.3")
 
 
+def test_clusters_of_service_projects_on_one_network_are_neighbours() -> None:
+    shared = {"gke_network_project": "shop-net"}
+    found = wanted_of({"west": {**WEST, **LIMITED, **shared}, "north": {**NORTH, **shared, "gke_project": "team-b"}})
+    assert found["west"].nats == ()
+    assert lets_through(found["west"], first_of(found["north"].pod_cidr))
+    assert found["north"].place == ("shop-net", "mesh-shop", "europe-north1")
+    # On a network of its own the second one comes by its NAT, which is in the host project of that network.
+    corp = {**NORTH, "gke_project": "team-b", "gke_network_project": "corp-net"}
+    apart = wanted_of({"west": {**WEST, **LIMITED, **shared}, "north": corp})
+    assert apart["west"].nats == (("corp-net", "mesh-shop", "europe-north1"),)
+
+
 def test_the_project_of_the_environment_is_that_of_its_nat() -> None:
     fleet = fleet_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}}, gke_project="")
     assert wanted(fleet, members(fleet, "from-environment"))["west"].nats[0][0] == "from-environment"
