@@ -78,7 +78,7 @@ def test_targets_of_make_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_plugins_and_roles_that_are_named_are_there(page: Path) -> None:
-    kinds = ("action", "callback", "doc_fragments", "filter", "inventory", "modules")
+    kinds = ("action", "callback", "doc_fragments", "filter", "inventory", "modules", "test")
     known = {p.stem for kind in kinds for p in (ROOT / "plugins" / kind).glob("*.py")}
     known |= {p.name for p in (ROOT / "roles").iterdir()}
     for text in code(page):

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "action": EDGE | {"plugin_utils"},
     "callback": {"plugin_utils"},
     "filter": EDGE,
+    "test": EDGE,
     "inventory": EDGE | {"plugin_utils"},
     "modules": set[str](),
     "doc_fragments": set[str](),

@@ -16,9 +16,10 @@ import urllib.parse
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-from .problems import explain
+from .problems import RATES, explain
+from .sending import AGAIN
 
-__all__ = ["module_failure"]
+__all__ = ["module_failure", "passes"]
 
 _BODY = re.compile(r"GCP returned error: (?P<body>\{.*\})", re.DOTALL)
 _VERBS = {"POST": "insert", "DELETE": "delete", "GET": "get", "PATCH": "patch", "PUT": "update"}
@@ -26,7 +27,26 @@ _NO_WAY = re.compile(r"'(?P<error>\w+)' object has no attribute 'message'")
 """google.cloud stumbles over errors of the connection while it tells them; the kind of error is all that is left."""
 _KEPT = "already being used by"
 _PARTS = {"compute.networks.delete": "the VPC", "compute.subnetworks.delete": "the subnet"}
+_PAGE = re.compile(r"Invalid JSON response with error: .*\bError (?P<code>5\d\d) \(", re.DOTALL)
+"""A page that Google's front ends answer with, instead of a body."""
 _LENGTH = 300
+
+
+def passes(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a task failed by what passes by itself: our own client tries again after the same answers."""
+    words = str(result.get("msg") or "")
+    if not result.get("failed"):
+        return False
+    page = _PAGE.search(words)
+    if page:
+        return int(page["code"]) in AGAIN
+    found = _BODY.search(words)
+    body = _literal(found["body"]) if found else None
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, t.Mapping):
+        return False
+    reasons = {str(e.get("reason")) for e in error.get("errors") or [] if isinstance(e, t.Mapping)}
+    return error.get("code") in AGAIN or bool(reasons & RATES)
 
 
 def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:

@@ -21,13 +21,14 @@ except ImportError as _missing:
 else:
     MISSING = None
 
-__all__ = ["MISSING", "About", "Sender"]
+__all__ = ["AGAIN", "MISSING", "About", "Sender"]
 
 Json = dict[str, t.Any]
 
 _OURS = ("content-length", "user-agent")
 """Headers that the library proposes and the connection sets."""
-_AGAIN = (429, 500, 502, 503, 504)
+AGAIN = (429, 500, 502, 503, 504)
+"""Answers that pass by themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Sender:
                 lost = _explained(answer, about)
                 if status == 401:
                     raise self.login.refusal(lost.seen, about.cluster, about.obj)
-                if status not in _AGAIN and lost.reason not in RATES:
+                if status not in AGAIN and lost.reason not in RATES:
                     raise lost
                 wait = max(retry_after(answer.headers.get("Retry-After")), pause)
             if time.monotonic() + wait > deadline:

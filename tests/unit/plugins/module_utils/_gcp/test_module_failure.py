@@ -11,6 +11,7 @@ from ansible.errors import AnsibleTypeError
 
 from ansible_collections.mesh.fleet.plugins.filter.google_failure import google_failure
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.module_failure import module_failure
+from ansible_collections.mesh.fleet.plugins.test.google_busy import google_busy
 
 NETWORKS = "https://compute.googleapis.com/compute/v1/projects/shop-prod/global/networks"
 
@@ -85,3 +86,32 @@ def test_the_filter_takes_results_only() -> None:
     assert google_failure({"failed": True, "msg": "no"}, "Make the VPC").startswith("Make the VPC: ")
     with pytest.raises(AnsibleTypeError):
         google_failure("no", "Make the VPC")
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+def test_what_passes_by_itself_is_worth_another_try(code: int) -> None:
+    assert google_busy(answered(code, "x"))
+    assert google_busy({"failed": True, "msg": "Invalid JSON response with error: <title>Error 502 (Server Error)!!1"})
+    limited = answered(403, "Quota exceeded for quota metric 'Queries'")
+    assert not google_busy(limited)
+    limited["msg"] = limited["msg"].replace("'reason': 'x'", "'reason': 'rateLimitExceeded'")
+    assert google_busy(limited)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"changed": True},
+        {"failed": True, "msg": "Please install the google-auth library"},
+        {"failed": True, "msg": str([{"code": "QUOTA_EXCEEDED", "message": "Quota 'NETWORKS' exceeded."}])},
+        {"failed": True, "msg": "Invalid JSON response with error: <title>Error 404 (Not Found)!!1"},
+        answered(400, "Invalid value"),
+    ],
+)
+def test_what_does_not_pass_is_not_tried_again(result: dict[str, t.Any]) -> None:
+    assert not google_busy(result)
+
+
+def test_the_test_takes_results_only() -> None:
+    with pytest.raises(AnsibleTypeError, match="the result of a task"):
+        google_busy("no result")
