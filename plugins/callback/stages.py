@@ -17,7 +17,8 @@ description:
   - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
   - The recap has a line for each host. A failed task that ran once ends the run for the other hosts too; they are named
     with the task that stopped them.
-  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed.
+  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed; nothing where the C(rescue)
+    begins with P(ansible.builtin.fail#module), which tells it in other words.
   - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
     and the stage lines with them.
 requirements:
@@ -34,7 +35,11 @@ import typing as t
 from ansible import constants as C
 from ansible import context
 
-from ansible_collections.mesh.fleet.plugins.plugin_utils.callback_base import VerboseCallback, is_rescued
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback_base import (
+    VerboseCallback,
+    is_rescued,
+    is_retold,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import (
     failure_text,
     human_time,
@@ -280,8 +285,10 @@ class CallbackModule(VerboseCallback):
     def _show_failure(self, result: t.Any, data: dict[str, t.Any], handled: bool, prefix: str = "") -> None:
         """The whole message, at once; the same words for another host only once in a stage.
 
-        Of a failure that the playbook handles the beginning is enough: what it means is for the handler to say.
+        Of a failure that the playbook handles the beginning is enough, and nothing where a ``rescue`` tells it anew.
         """
+        if handled and is_retold(result.task):
+            return
         host = self.host_label(result)
         text = failure_text(
             data,

@@ -8,7 +8,9 @@ import typing as t
 
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
-__all__ = ["VerboseCallback", "is_rescued"]
+__all__ = ["VerboseCallback", "is_rescued", "is_retold"]
+
+_FAIL = ("fail", "ansible.builtin.fail", "ansible.legacy.fail")
 
 
 class VerboseCallback(DefaultCallback):
@@ -49,10 +51,20 @@ class VerboseCallback(DefaultCallback):
 
 def is_rescued(task: t.Any) -> bool:
     """Whether a ``rescue`` stands above the task, that is, whether its failure is somebody's plan."""
+    return bool(_rescue(task))
+
+
+def is_retold(task: t.Any) -> bool:
+    """Whether the ``rescue`` above the task fails in any case: then it tells the failure in its own words."""
+    rescue = _rescue(task)
+    return bool(rescue) and getattr(rescue[0], "action", "") in _FAIL and not rescue[0].when
+
+
+def _rescue(task: t.Any) -> list[t.Any]:
     child, parent = task, getattr(task, "_parent", None)
     while parent is not None:
         in_body = any(getattr(entry, "_uuid", None) == child._uuid for entry in getattr(parent, "block", None) or [])
         if getattr(parent, "rescue", None) and in_body:
-            return True
+            return list(parent.rescue)
         child, parent = parent, getattr(parent, "_parent", None)
-    return False
+    return []

@@ -329,7 +329,7 @@ def test_roles_that_others_have_to_grant_are_named() -> None:
 
 def test_a_managed_control_plane_says_that_the_host_project_lacks_its_role(google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
-    (west,) = wanted_of(fleet_of({"west": {"cluster_region": "us-west1"}}, gke_network_project=HOST)).values()
+    west = wanted_of(fleet_of({"west": {"cluster_region": "us-west1"}}, gke_network_project=HOST))["west"]
     config = {"network": west.network_path}
     cloud.resources[f"container/{west.path}"] = {"name": "west", "status": "RUNNING", "networkConfig": config}
     hub = Hub(client(google_cloud, "shop-prod"), "shop", timeout=5, dry_run=False)

@@ -31,7 +31,7 @@ class Server:
 
     def lookup(self, *, refused: str = "") -> Connection:
         self.asked += 1
-        if self.trouble:
+        if isinstance(self.trouble, FleetError):
             raise self.trouble
         self.given += 1
         return Connection(server=self.url, token=f"token-{self.given}", account="the account fleet")
