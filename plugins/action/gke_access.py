@@ -135,7 +135,10 @@ class ActionModule(GoogleFleetAction):
         if staying:
             # What the inventory names beside them is for the clusters that it still has.
             needed |= (set(ours) | set(more)) - set(every)
-        candidates = set(ours) | (set(every) | set(more) if args["unrecorded"] else set())
+        # Roles that are trusted to be in a host project were not ours to grant.
+        given = {} if network_roles(scope.fleet) == TRUSTED else networks
+        granted = bindings_for(args["features"] or FEATURES, projects, scope.project, number, given)
+        candidates = set(ours) | (set(granted) | set(more) if args["unrecorded"] else set())
         gone = sorted(candidates - needed)
         kept = [f"{b.role} of {b.member} in {b.project}: still needed" for b in sorted(candidates & needed)]
         changes = revoke(google, gone, dry_run=self.check_mode, told=record.drop)

@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_a
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import (
     NatPlan,
     RouterStep,
+    in_need,
     nat_name,
     plan_nat,
 )
@@ -20,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Goo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import may_not, permissions_for
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Place, marker
+from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Place, Wanted, marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
@@ -66,7 +67,7 @@ class ActionModule(GoogleClusterAction):
                     dry_run=self.check_mode,
                 )
                 changes += apis
-                refused, prepared = self._refused(fleet, part, plan, args)
+                refused, prepared = self._refused(fleet, in_need(part.play, elsewhere), part.google, plan, args)
                 failed.update(refused)
                 changes += prepared
                 changes += self._present(part, plan, marker(fleet), args["timeout"])
@@ -82,30 +83,26 @@ class ActionModule(GoogleClusterAction):
     def _plan(
         part: Part, fixed: set[Place], mark: str, elsewhere: t.Collection[str] = (), *, ask: bool = True
     ) -> NatPlan:
-        """One request, and one more where addresses must be known; without ``ask`` as in an empty project.
-
-        The nodes of hosts ``elsewhere`` leave a Shared VPC by a way that others made.
-        """
-        mine = [w for w in reversed(part.play) if w.private_nodes]
-        places = {w.place: w for w in mine if not (w.shared and w.host in elsewhere)}
+        """One request, and one more where addresses must be known; without ``ask`` as in an empty project."""
+        places = {w.place: w for w in reversed(in_need(part.play, elsewhere))}
         routers = _listed(part.google, "routers") if ask else {}
         return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if ask and fixed else {}, mark)
 
     def _refused(
-        self, fleet: Fleet, part: Part, plan: NatPlan, args: dict[str, t.Any]
+        self, fleet: Fleet, needing: list[Wanted], google: Google, plan: NatPlan, args: dict[str, t.Any]
     ) -> tuple[dict[str, FleetError], list[Change]]:
         """In a host project, which hosts cannot have the NAT that they lack; it is taken out of the plan."""
-        lack = {w.host: parts for w in part.play if w.shared and (parts := plan.told(w.network, w.region))}
-        mine = {w.host: w for w in part.play if w.host in lack}
+        lack = {w.host: parts for w in needing if w.shared and (parts := plan.told(w.network, w.region))}
+        mine = {w.host: w for w in needing if w.host in lack}
         kinds = [kind for kind in ("addresses", "routers") if getattr(plan, kind)]
-        missing = missing_permissions(part.google, permissions_for(kinds)) if mine else []
+        missing = missing_permissions(google, permissions_for(kinds)) if mine else []
         failed = {host: may_not(w, lack[host], missing) for host, w in mine.items()} if missing else {}
         for error in failed.values():
             error.next_step += "; or set cluster_egress where its nodes leave by another way"
         able = [w for host, w in mine.items() if host not in failed and not w.adopt]
-        refused, changes = self.sharing(fleet, part.google, args).prepared(able)
+        refused, changes = self.sharing(fleet, google, args).prepared(able)
         failed |= refused
-        plan.drop({mine[host].place for host in failed} - {w.place for w in part.play if w.host not in failed})
+        plan.drop({mine[host].place for host in failed} - {w.place for w in needing if w.host not in failed})
         return failed, changes
 
     def _present(self, part: Part, plan: NatPlan, mark: str, timeout: float) -> list[Change]:

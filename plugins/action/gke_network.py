@@ -50,6 +50,7 @@ class ActionModule(GoogleClusterAction):
         absent = args["state"] == "absent"
         fleet, parts = self.parts(args, task_vars, networks=True)
         whole, failed = NetworkPlan(), dict[str, FleetError]()
+        planned: list[Change] = []
         changes: list[Change] = []
         for part in parts:
             play = {w.host for w in part.play}
@@ -87,10 +88,10 @@ class ActionModule(GoogleClusterAction):
             whole.subnets.update(plan.subnets)
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
-            whole.before.update(plan.before)
+            planned += _changes(plan, absent=absent)  # by project: rules have the same names in each
         # Where nobody is left, the run ends before anything is made.
         goes_on = absent or any(w.host not in failed for part in parts for w in part.play)
-        changes += _changes(whole, absent=absent) if self.check_mode and goes_on else []
+        changes += planned if self.check_mode and goes_on else []
         verb = "to be removed" if absent else "to be made or changed"
         said = (
             f"network: {whole.count} part{'' if whole.count == 1 else 's'} {verb}"

@@ -39,6 +39,7 @@ class ActionModule(FleetAction):
         "open_files": {"type": "int", "default": 0},
         "inotify_per_cluster": {"type": "int", "default": 0},
         "root": {"type": "str", "default": "generated"},
+        "directory": {"type": "str", "default": ""},
         "vault_password_file": {"type": "str", "default": ""},
         "vault_password_create": {"type": "bool", "default": False, "no_log": False},
         "timeout": {"type": "float", "default": 10.0},
@@ -96,7 +97,12 @@ class ActionModule(FleetAction):
         """Whether private keys can be encrypted, before clusters that cost money are made. Nothing is written."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
-        ours = any(c.name in play and not is_managed(c) for c in fleet.primaries())
+        ours = [c.name for c in fleet.primaries() if c.name in play and not is_managed(c)]
+        if args["root"] == "external":
+            # A cluster's key is written with its first request; a run that asks for none needs no password.
+            folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
+            keys = {name: os.path.join(folder, "external", f"{name}.key.vault") for name in ours}
+            ours = [name for name in ours if not os.path.exists(keys[name])]
         if ours and args["root"] != "provided":
             box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
             box.encrypt("")

@@ -17,8 +17,8 @@ description:
   - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
   - The recap has a line for each host. A failed task that ran once ends the run for the other hosts too; they are named
     with the task that stopped them.
-  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed; nothing where the C(rescue)
-    begins with P(ansible.builtin.fail#module), which tells it in other words.
+  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed; nothing where the
+    C(rescue) begins with P(ansible.builtin.fail#module), which tells it in other words.
   - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
     and the stage lines with them.
 requirements:

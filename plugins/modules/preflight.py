@@ -54,6 +54,10 @@ options:
     description: With O(part=keys), where the root comes from, as C(trust_root) of the role C(trust) says it.
     type: str
     default: generated
+  directory:
+    description: With O(part=keys), C(trust_dir). Where it holds the key of each cluster whose signer is C(external), no password is needed.
+    type: str
+    default: ""
   vault_password_file:
     description: With O(part=keys), C(trust_vault_password_file).
     type: str

@@ -136,7 +136,7 @@ class DoorWait:
             first = verdict.refused[0]
             means, next_step = advice(first.message, serving=bool(verdict.vip))
             return FleetError(
-                f"the front door has no address after {timeout:g} s: Google refuses it"
+                "the front door has no address: Google refuses it"
                 if not verdict.vip
                 else "Google refuses the front door as it is now",
                 cluster=self.kube.cluster,

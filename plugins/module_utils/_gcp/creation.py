@@ -51,7 +51,7 @@ def create(google: Google, wanted: Wanted, description: str, seconds: float, int
     else:
         with contextlib.suppress(TimeIsUp):
             return until(look, seconds, longest=interval)
-    raise advised(google, wanted, refusal[0]) from refusal[0]
+    raise advised(google, wanted, refusal[0]) from None
 
 
 def advised(google: Google, wanted: Wanted, error: GoogleError) -> GoogleError:

@@ -128,4 +128,11 @@ def _covers(found: Json, rule: Json) -> bool:
 def _lets(allowed: Json, wanted: Json) -> bool:
     if allowed.get("IPProtocol") not in ("all", wanted["ip_protocol"]):
         return False
-    return not allowed.get("ports") or (bool(wanted.get("ports")) and set(wanted["ports"]) <= set(allowed["ports"]))
+    ports, needed = allowed.get("ports"), wanted.get("ports")
+    return not ports or bool(needed and all(any(_within(one, some) for some in ports) for one in needed))
+
+
+def _within(port: str, ports: str) -> bool:
+    """Whether ``8080`` is that port, or among ``8000-9000``."""
+    first, _dash, last = ports.partition("-")
+    return int(first) <= int(port) <= int(last or first)

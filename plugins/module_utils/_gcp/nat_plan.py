@@ -10,7 +10,7 @@ import typing as t
 from .._model.gke_wanted import Place, Wanted
 from ..errors import FleetError
 
-__all__ = ["NatPlan", "RouterStep", "nat_name", "plan_nat", "router_name"]
+__all__ = ["NatPlan", "RouterStep", "in_need", "nat_name", "plan_nat", "router_name"]
 
 Json = dict[str, t.Any]
 Routers = t.Mapping[tuple[str, str], Json]
@@ -66,6 +66,11 @@ def router_name(network: str, region: str) -> str:
 def nat_name(network: str, region: str) -> str:
     """Of the address that we reserve for it."""
     return f"{network[: 58 - len(region)]}-{region}-nat"
+
+
+def in_need(play: t.Iterable[Wanted], elsewhere: t.Collection[str]) -> list[Wanted]:
+    """Clusters whose nodes need NAT; those of hosts ``elsewhere`` leave a Shared VPC by a way that others made."""
+    return [w for w in play if w.private_nodes and not (w.shared and w.host in elsewhere)]
 
 
 def plan_nat(

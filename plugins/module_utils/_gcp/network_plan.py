@@ -77,9 +77,10 @@ def plan_network(
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
         having = [in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
         wanted = rules(name, having, marker, ours=_is_ours(live, name, marker), doors=doors) if having else []
+        theirs = [rule for rule in live.firewalls.values() if rule.get("description") != marker]
         for rule in wanted:
             found = live.firewalls.get(rule["name"])
-            if found is None and any(w.shared for w in mine) and covered(rule, live.firewalls.values()):
+            if found is None and any(w.shared for w in mine) and covered(rule, theirs):
                 continue  # whoever administers the Shared VPC has a rule of their own for it
             if differs(rule, found):
                 check_owner(rule, found, marker)

@@ -21,7 +21,14 @@ from .access_plan import Binding
 from .apis import CLUSTER_APIS
 from .grants import Grants
 from .session import Google, GoogleError
-from .sharing_plan import is_forbidden, lacking, not_attached, roles_missing, service_project_bindings
+from .sharing_plan import (
+    is_forbidden,
+    lacking,
+    not_attached,
+    others_roles,
+    roles_missing,
+    service_project_bindings,
+)
 
 __all__ = ["CHECKED", "GRANTED", "TRUSTED", "Sharing", "missing_permissions", "network_roles"]
 
@@ -80,16 +87,18 @@ class Sharing:
         policy = self._policy()
         for project in dict.fromkeys(w.member.project for w in shared):
             mine = [w for w in shared if w.member.project == project]
+            google = self.google.of(project)
             try:
-                changes += self._service_project(mine, policy, failed)
+                changes += self._service_project(google, mine, policy, failed)
             except FleetError as error:
                 failed.update({w.host: error for w in mine})
+            finally:
+                self.google.requests += google.requests
         return failed, changes
 
     def _service_project(
-        self, mine: t.Sequence[Wanted], policy: Json | None, failed: dict[str, FleetError]
+        self, google: Google, mine: t.Sequence[Wanted], policy: Json | None, failed: dict[str, FleetError]
     ) -> list[Change]:
-        google = self._of(mine[0].member.project)
         apart = self._attached(google, mine[0])
         if apart is not None:
             failed.update({w.host: apart(w) for w in mine})
@@ -100,38 +109,42 @@ class Sharing:
         bindings = service_project_bindings(self.google.project, number or project_number(google))
         if self.roles == GRANTED:
             missing = lacking(policy, bindings) if policy is not None else bindings
-            with _RECORDING:  # service projects are prepared side by side
-                changes += grant(google, missing, dry_run=self.dry_run, told=self.record.add)
+            try:
+                with _RECORDING:  # service projects are prepared side by side
+                    changes += grant(google, missing, dry_run=self.dry_run, told=self.record.add)
+            except GoogleError as error:
+                raise others_roles(error, missing) from None
         else:
             missing = lacking(policy or {}, bindings)
             for w in mine if missing else ():
                 left = self._on_subnet(w, missing)
                 if left:
                     failed[w.host] = roles_missing(w, left)
-        self._counted(google)
         return changes
 
-    def taken_back(self, leaving: t.Iterable[str]) -> list[Change]:
-        """Take back what this fleet granted to service projects of which no cluster stays."""
+    def taken_back(self, leaving: t.Iterable[Wanted]) -> list[Change]:
+        """Take back what this fleet granted to service projects, except where clusters of others need it.
+
+        Args:
+            leaving: the fleet's clusters that go, in check mode those that would: of projects of which none stays.
+        """
         changes: list[Change] = []
-        for project in leaving:
+        own = {(w.member.project, w.member.location, w.member.cluster) for w in leaving}
+        for project in sorted({one[0] for one in own}):
             ours = set(self.record.read())
             if not any(b.project == self.google.project for b in ours):
                 break
-            google = self._of(project)
+            google = self.google.of(project)
             gone = [b for b in service_project_bindings(self.google.project, project_number(google)) if b in ours]
-            changes += revoke(google, gone, dry_run=self.dry_run, told=self.record.drop)
-            self._counted(google)
+            user = self._user(google, own) if gone else ""
+            if user:
+                self.say(f"  roles of project {project} in project {self.google.project} stay: {user} needs them")
+            else:
+                changes += revoke(google, gone, dry_run=self.dry_run, told=self.record.drop)
+            self.google.requests += google.requests
         return changes
 
     # -- looks ---------------------------------------------------------------------------------
-
-    def _of(self, project: str) -> Google:
-        return self.google.of(project)
-
-    def _counted(self, other: Google) -> None:
-        self.google.requests += other.requests
-        other.requests = 0
 
     def _apis(self, google: Google) -> tuple[str, list[Change]]:
         """The project's number, "" where it was not told, and what was switched on."""
@@ -165,15 +178,17 @@ class Sharing:
         """What to say of each cluster where its project is not attached; None where it is."""
         try:
             host = str(google.call("compute", "projects.getXpnHost", project=google.project).get("name") or "")
-            if host == w.network_project:
-                return None
-            found = self.google.call("compute", "projects.get", project=w.network_project)
         except GoogleError as error:
             self._unseen(error, f"to which host project {google.project} is attached")
             return None
-        finally:
-            self._counted(google)
-        is_host = found.get("xpnProjectStatus") == "HOST"
+        if host == w.network_project:
+            return None
+        is_host = True
+        try:
+            found = self.google.call("compute", "projects.get", project=w.network_project)
+            is_host = found.get("xpnProjectStatus") == "HOST"
+        except GoogleError as error:
+            self._unseen(error, f"whether {w.network_project} is a Shared VPC host project")
         return lambda one: not_attached(one, host, is_host=is_host)
 
     def _on_subnet(self, w: Wanted, missing: t.Sequence[Binding]) -> list[Binding]:
@@ -188,6 +203,18 @@ class Sharing:
             return [b for b in missing if b.role.startswith("roles/container.")]
         # The right to use GKE's account of the host project is the project's to give.
         return [b for b in missing if b.role.startswith("roles/container.") or lacking(policy, [b])]
+
+    def _user(self, google: Google, own: t.Collection[tuple[str, str, str]]) -> str:
+        """A cluster of the client's project, not of ``own``, that is or may be on a network of the host project."""
+        parent = f"projects/{google.project}/locations/-"
+        answer = google.call("container", "projects.locations.clusters.list", parent=parent)
+        for cluster in answer.get("clusters") or []:
+            network = str((cluster.get("networkConfig") or {}).get("network") or "")
+            shared = network.startswith(f"projects/{self.google.project}/")
+            if shared and (google.project, cluster["location"], cluster["name"]) not in own:
+                return f"cluster {cluster['name']}"
+        unseen = answer.get("missingZones") or []
+        return f"what is in {', '.join(unseen)}, which Google does not tell," if unseen else ""
 
     def _unseen(self, error: GoogleError, what: str) -> None:
         if not is_forbidden(error):

@@ -13,7 +13,7 @@ from .._model.gke_wanted import Wanted
 from ..errors import FleetError
 from .access_plan import Binding, missing_bindings
 from .firewall_plan import covered
-from .problems import GoogleError
+from .problems import RATES, GoogleError
 
 __all__ = [
     "ROBOT",
@@ -157,8 +157,8 @@ def told_parts(
 
 
 def is_forbidden(error: GoogleError) -> bool:
-    """Whether it is these credentials that may not, and not an API that is off."""
-    return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured")
+    """Whether it is these credentials that may not, and not an API that is off or asked too often."""
+    return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured", *RATES)
 
 
 def no_sight(error: FleetError, project: str) -> FleetError:
@@ -185,9 +185,10 @@ def may_not(w: Wanted, parts: t.Sequence[str], permissions: t.Sequence[str]) -> 
 
 
 def others_roles(error: GoogleError, wanted: t.Sequence[Binding]) -> GoogleError:
-    """The roles of Google's controllers in a host project, whose policy these credentials may not see or change."""
-    here = [b for b in wanted if error.status == 403 and error.obj.endswith(f" {b.project}")]
+    """Roles of Google's accounts in a host project, whose policy these credentials may not see or change."""
+    here = [b for b in wanted if is_forbidden(error) and error.obj.endswith(f" {b.project}")]
     if here:
+        error.means = f"the account has no role in project {here[0].project} that allows it"
         error.next_step = (
             f"have an administrator of project {here[0].project} grant "
             + ", ".join(f"{b.role} to {b.member}" for b in here)

@@ -49,6 +49,8 @@ def fault_of(variable: Variable, value: t.Any) -> Fault | None:
     if variable.type in _SCALARS:
         words = _SCALARS[variable.type]
         return None if words.fullmatch(str(value).lower()) else _wrong_type(variable, value)
+    if variable.form == "key" and isinstance(value, t.Mapping):
+        return None  # JSON that YAML has read already, as google.cloud takes it too
     if not isinstance(value, _TYPES[variable.type]):
         return _wrong_type(variable, value)
     if (variable.name, value) == ("gke_peer_endpoint", "dns"):

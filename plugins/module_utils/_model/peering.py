@@ -18,17 +18,20 @@ def edges(fleet: Fleet) -> list[tuple[str, str]]:
     is what its primary watches, because the primary configures its proxies. Where Google runs the control
     plane nobody watches by secrets: those clusters see each other by a setting of their own.
     """
-    found = []
-    for watcher in fleet.clusters.values():
-        if watcher.role != ROLE_PRIMARY or is_managed(watcher):
-            continue
-        for watched in fleet.clusters.values():
-            if watched.name == watcher.name or is_managed(watched):
-                continue
-            served = watched.primary == watcher.name
-            if served or watcher.peers is None or watched.name in watcher.peers:
-                found.append((watcher.name, watched.name))
-    return found
+    return [
+        (watcher.name, watched.name)
+        for watcher in fleet.clusters.values()
+        if watcher.role == ROLE_PRIMARY and not is_managed(watcher)
+        for watched in fleet.clusters.values()
+        if _watches(watcher, watched)
+    ]
+
+
+def _watches(watcher: Cluster, watched: Cluster) -> bool:
+    """Of an istiod of ours: whether it watches that cluster."""
+    if watched.name == watcher.name or is_managed(watched):
+        return False
+    return watched.primary == watcher.name or watcher.peers is None or watched.name in watcher.peers
 
 
 def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
@@ -37,8 +40,12 @@ def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
         return True
     if is_managed(fleet.clusters[caller]):
         return _joined(fleet.clusters[caller]) and _joined(fleet.clusters[callee])
-    serving = fleet.clusters[caller].primary
-    return serving == callee or (serving, callee) in set(edges(fleet))
+    # Asked for each pair of a fleet, so this makes no edges().
+    serving = fleet.clusters.get(fleet.clusters[caller].primary)
+    if serving is None or serving.name == callee:
+        return serving is not None
+    ours = serving.role == ROLE_PRIMARY and not is_managed(serving)
+    return ours and _watches(serving, fleet.clusters[callee])
 
 
 def _joined(cluster: Cluster) -> bool:

@@ -2,18 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Every ``mesh_*``, ``cluster_*``, ``fleet_*`` and ``gke_*`` variable that an inventory may hold.
 
-The one register of their names, types and defaults, filled by ``variables_mesh.py``, ``variables_cluster.py`` and
-``variables_google.py``: ``fleet.py`` takes its defaults from here, ``checks.py`` its rules, and
-``docs/variables.md`` is made from it.
+The one register of their names, types and defaults, filled by ``variables_mesh.py``, ``variables_cluster.py``,
+``variables_google.py`` and ``variables_login.py``: ``fleet.py`` takes its defaults from here, ``checks.py`` its
+rules, and ``docs/variables.md`` is made from it.
 """
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from .variable import CLUSTER, FLEET, PROVIDERS, Variable
 from .variables_cluster import CLUSTERS
 from .variables_google import GOOGLE
+from .variables_login import LOGIN
 from .variables_mesh import MESH
 
 __all__ = [
@@ -49,7 +51,7 @@ OF_ROLES = frozenset(
 )
 """Variables of roles that begin like ours; the roles' own specifications check their values."""
 
-VARIABLES: t.Mapping[str, Variable] = {variable.name: variable for variable in (*MESH, *CLUSTERS, *GOOGLE)}
+VARIABLES: t.Mapping[str, Variable] = {variable.name: variable for variable in (*MESH, *CLUSTERS, *GOOGLE, *LOGIN)}
 
 
 def value(variables: t.Mapping[str, t.Any], name: str) -> t.Any:
@@ -63,6 +65,8 @@ def value(variables: t.Mapping[str, t.Any], name: str) -> t.Any:
 
 
 def text(variables: t.Mapping[str, t.Any], name: str) -> str:
-    """:func:`value` as text; "" where there is neither value nor default."""
+    """:func:`value` as text, a dictionary as JSON; "" where there is neither value nor default."""
     found = value(variables, name)
+    if isinstance(found, t.Mapping):
+        return json.dumps(found, default=str)
     return "" if found is None else str(found)

@@ -147,6 +147,17 @@ def test_keys_that_could_not_be_encrypted_stop_the_run_before_anything_is_made(p
     assert not (play.folder / "local").exists()
 
 
+def test_no_password_is_needed_where_a_corporate_ca_has_all_requests(play: Runner) -> None:
+    kept = play.folder / "ca" / "external"
+    kept.mkdir(parents=True)
+    (kept / "west.key.vault").write_text("")
+    external = f"keys, root: external, directory: {play.folder / 'ca'}"
+    assert "there is no vault password" in play(GOOD, part=external)[1]
+    (kept / "east.key.vault").write_text("")
+    code, text = play(GOOD, part=external)
+    assert code == 0, text
+
+
 @pytest.mark.parametrize(
     ("arguments", "cluster"),
     [

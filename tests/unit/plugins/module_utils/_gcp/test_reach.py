@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime
+import json
 import stat
 import typing as t
 from pathlib import Path
@@ -259,6 +260,12 @@ def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
     hosts = {"west": {**PLACE, **shared}, "east": {**PLACE, **shared, **other}}
     west = reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
     assert peer_server(west, None).url == peer
+
+
+def test_a_key_that_yaml_read_already_is_json_again() -> None:
+    """The options of a host, as modules, the kept file's name and the client's settings take them."""
+    key = {"type": "service_account", "private_key": "sesame"}
+    assert json.loads(reach.options(cluster(gke_service_account_contents=key))["service_account_contents"]) == key
 
 
 def test_login_asks_for_a_token_only(google: type[Google]) -> None:

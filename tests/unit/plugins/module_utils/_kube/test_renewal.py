@@ -26,13 +26,13 @@ class Server:
         self.given = self.asked = 0
         self.seen: list[tuple[str, str, bytes]] = []
         """Method, credential and body of each request."""
-        self.trouble: FleetError | None = None
+        self.troubles: list[FleetError] = []
         self.url = ""
 
     def lookup(self, *, refused: str = "") -> Connection:
         self.asked += 1
-        if isinstance(self.trouble, FleetError):
-            raise self.trouble
+        for trouble in self.troubles:
+            raise trouble
         self.given += 1
         return Connection(server=self.url, token=f"token-{self.given}", account="the account fleet")
 
@@ -149,7 +149,7 @@ def test_refused_again_it_ends() -> None:
 def test_what_the_provider_says_is_told() -> None:
     async def work(server: Server, transport: Transport) -> None:
         server.good = "Bearer none"
-        server.trouble = FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")
+        server.troubles = [FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")]
         waits = [transport.request("GET", "/pods", obj="Pod") for _time in range(20)]
         told = await asyncio.gather(*waits, watched(transport), return_exceptions=True)
         assert len(told) == 21
@@ -166,7 +166,7 @@ def test_what_the_provider_says_is_told() -> None:
 
 def test_who_waits_while_another_asks_in_vain_is_told_the_same() -> None:
     async def work(server: Server, transport: Transport) -> None:
-        server.trouble = FleetError("no token")
+        server.troubles = [FleetError("no token")]
         endpoint = transport.endpoint
         async with endpoint._turn:
             waiting = [asyncio.create_task(endpoint.another("Bearer token-1")) for _time in range(20)]
@@ -174,7 +174,7 @@ def test_who_waits_while_another_asks_in_vain_is_told_the_same() -> None:
         told = await asyncio.gather(*waiting, return_exceptions=True)
         assert told == [server.trouble] * 20
         assert server.asked == 2
-        server.trouble = None
+        server.troubles = [None]
         assert await endpoint.another("Bearer token-1")
 
     over(work)

@@ -170,6 +170,13 @@ def test_with_the_dns_endpoint_alone_those_outside_the_vpc_find_no_way(
     assert "gke_peer_endpoint: private where networks are joined" in found[0]
 
 
+def test_a_key_may_be_a_dictionary_and_is_never_shown() -> None:
+    key = {"type": "service_account", "private_key": "sesame"}
+    assert said({"west": {**WEST, "gke_service_account_contents": key}, "north": NORTH}) == []
+    wrong = said({"west": {**WEST, "gke_service_account_contents": [key]}, "north": NORTH})
+    assert len(wrong) == 1 and "is not text" in wrong[0] and "sesame" not in wrong[0]
+
+
 def test_the_google_fleet_is_no_matter_of_clusters_elsewhere() -> None:
     """As the inventory plugin tells it: of Google's clusters alone, beside a file with others."""
     google = {"west": {**WEST, "gke_fleet_project": "shop-prod"}, "north": {**NORTH, "gke_project": "shop-prod"}}

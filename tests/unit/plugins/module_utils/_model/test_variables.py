@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.check_values import fault_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import count_edges, edges, summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import count_edges, edges, may_call, summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.variables import OF_ROLES, PREFIXES, VARIABLES
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import state_dir
 
@@ -77,3 +77,8 @@ def test_edges_are_counted_without_making_them(rows: list[tuple[bool, str, list[
     }
     fleet = Fleet.from_inventory(hosts)
     assert count_edges(fleet) == len(edges(fleet))
+    watched = set(edges(fleet))
+    for caller in fleet.clusters.values():
+        for callee in fleet.clusters:
+            served = callee in (caller.name, caller.primary) or (caller.primary, callee) in watched
+            assert may_call(fleet, caller.name, callee) == served
