@@ -149,7 +149,8 @@ def test_refused_again_it_ends() -> None:
 def test_what_the_provider_says_is_told() -> None:
     async def work(server: Server, transport: Transport) -> None:
         server.good = "Bearer none"
-        server.troubles = [FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")]
+        deleted = FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")
+        server.troubles = [deleted]
         waits = [transport.request("GET", "/pods", obj="Pod") for _time in range(20)]
         told = await asyncio.gather(*waits, watched(transport), return_exceptions=True)
         assert len(told) == 21
@@ -172,9 +173,9 @@ def test_who_waits_while_another_asks_in_vain_is_told_the_same() -> None:
             waiting = [asyncio.create_task(endpoint.another("Bearer token-1")) for _time in range(20)]
             await asyncio.sleep(0)  # each comes as far as the lock
         told = await asyncio.gather(*waiting, return_exceptions=True)
-        assert told == [server.trouble] * 20
+        assert told == server.troubles * 20
         assert server.asked == 2
-        server.troubles = [None]
+        server.troubles = []
         assert await endpoint.another("Bearer token-1")
 
     over(work)
