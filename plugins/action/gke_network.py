@@ -72,8 +72,8 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 plan, bad = plan_removal(part.everybody, play, live, marker(fleet))
                 staying = {w.member.project for w in part.everybody if w.host not in play}
-                leaving = dict.fromkeys(w.member.project for w in part.play if w.shared)
-                changes += self.sharing(fleet, part.google, args).taken_back(p for p in leaving if p not in staying)
+                leaving = [w for w in part.play if w.shared and w.member.project not in staying]
+                changes += self.sharing(fleet, part.google, args).taken_back(leaving)
             else:
                 plan, bad = plan_network(part.everybody, play, live, marker(fleet), doors=args["front_door"])
                 if plan.count:

@@ -21,7 +21,8 @@ options:
   state:
     description:
       - V(absent) returns what this fleet made and does not need any more. A VPC that holds something of others is not
-        among it; RV(failures) names what that is. Roles that this fleet granted in a host project are taken back.
+        among it; RV(failures) names what that is. Roles that this fleet granted in a host project are taken back,
+        unless clusters of others need them.
     type: str
     choices: [present, absent]
     default: present
