@@ -193,7 +193,8 @@ class ExportRun:
                 means="an import lies in the namespace of the service, in every cluster that calls it",
                 next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
             )
-        fresh = {c.cluster for c in self.changes if (c.kind, c.action) == (EXPORT_KIND[1], CREATED)}
+        made = (EXPORT_KIND[1], CREATED, export.namespace, export.name)
+        fresh = {c.cluster for c in self.changes if (c.kind, c.action, c.namespace, c.name) == made}
         sources = {host: membership_of(self.fleet.clusters[host]) for host in self.sources[export.service]}
         awaited = {host: membership for host, membership in sources.items() if host in fresh}
 

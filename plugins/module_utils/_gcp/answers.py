@@ -53,12 +53,27 @@ def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
     )
 
 
-def decode(answer: t.Any) -> Json:
-    """The JSON of an answer of requests; an empty one is {}."""
+def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:
+    """The JSON of an answer of requests; an empty one is {}.
+
+    Raises GoogleError for what is no JSON object, without its text: nobody knows what is in it.
+    """
     if not answer.content:
         return {}
-    found: Json = answer.json()
-    return found
+    found: t.Any = None
+    with contextlib.suppress(ValueError):
+        found = answer.json()
+    if isinstance(found, dict):
+        return found
+    raise GoogleError(
+        "the answer is not one of Google's",
+        status=answer.status_code,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{answer.status_code} {answer.headers.get('Content-Type') or 'of no type'} from {answer.url.partition('?')[0]}",
+        means="something between answers in Google's place: a proxy, or the login page of a network",
+        next_step="look at the proxy that HTTPS_PROXY names and at this machine's network; then run again",
+    )
 
 
 def retry_after(text: str | None) -> float:

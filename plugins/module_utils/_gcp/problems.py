@@ -68,7 +68,8 @@ def explain(status: int, content: bytes, method: str, project: str, *, cluster: 
     """An answer that is no success, with its meaning and the next step."""
     error: dict[str, t.Any] = {}
     with contextlib.suppress(ValueError, AttributeError, UnicodeDecodeError):
-        error = json.loads(content).get("error") or {}
+        found = json.loads(content).get("error")
+        error = found if isinstance(found, dict) else {}  # of another server it may be a word
     message = " ".join(str(error.get("message") or content[:200].decode("utf-8", "replace")).split())
     infos = [d for d in error.get("details") or [] if isinstance(d, dict)]
     legacy = [e for e in error.get("errors") or [] if isinstance(e, dict)]

@@ -85,7 +85,7 @@ class Sender:
                 if status != 401:
                     self.login.accepted(token)
                 if status < 300:
-                    return decode(answer)
+                    return decode(answer, about.cluster, about.obj)
                 if status == 404 and absent:
                     return {}
                 lost = _explained(answer, about)

@@ -8,14 +8,35 @@ import email.utils
 import time
 
 import pytest
+import requests
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.answers import (
     check_operation,
+    decode,
     describe,
     is_done,
     retry_after,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.problems import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.problems import GoogleError, explain
+
+
+def answer(content: bytes) -> requests.Response:
+    made = requests.Response()
+    made.status_code, made.url, made._content = 200, "https://container.googleapis.com/v1", content
+    made.headers["Content-Type"] = "text/html"
+    return made
+
+
+def test_what_somebody_between_answers_is_told_without_its_text() -> None:
+    assert decode(answer(b"")) == {}
+    assert decode(answer(b'{"name": "west"}')) == {"name": "west"}
+    for foreign in (b"<html>sesame</html>", b"[]"):
+        with pytest.raises(GoogleError) as caught:
+            decode(answer(foreign), "west")
+        assert caught.value.seen == "200 text/html from https://container.googleapis.com/v1"
+        assert (caught.value.cluster, "sesame" in str(caught.value)) == ("west", False)
+    said = explain(403, b'{"error": "access_denied"}', "container.projects.zones.list", "shop-prod")
+    assert said.seen == '403 {"error": "access_denied"} (container.projects.zones.list)'
 
 
 def test_an_operation_is_over_in_the_words_of_each_service() -> None:
