@@ -65,12 +65,13 @@ def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:
         found = answer.json()
     if isinstance(found, dict):
         return found
+    kind, place = answer.headers.get("Content-Type") or "of no type", answer.url.partition("?")[0]
     raise GoogleError(
         "the answer is not one of Google's",
         status=answer.status_code,
         cluster=cluster,
         obj=obj,
-        seen=f"{answer.status_code} {answer.headers.get('Content-Type') or 'of no type'} from {answer.url.partition('?')[0]}",
+        seen=f"{answer.status_code} {kind} from {place}",
         means="something between answers in Google's place: a proxy, or the login page of a network",
         next_step="look at the proxy that HTTPS_PROXY names and at this machine's network; then run again",
     )
