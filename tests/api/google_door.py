@@ -31,7 +31,9 @@ class Google(threading.Thread):
         self.silent = threading.Event()
         """While set, nothing is done."""
         self.members = {
-            name: Member(f"{_MEMBERS}/{name}", "1", PROJECT, "us-west1-a", name, "default", str(plane.kubeconfig))
+            name: Member(
+                f"{_MEMBERS}/{name}", "1", PROJECT, "us-west1-a", name, "default", PROJECT, str(plane.kubeconfig)
+            )
             for name, plane in planes.items()
         }
         self.ingress = Ingress(standin.cloud, functools.cache(lambda path: Behind(path, MANAGER)), again=1)
