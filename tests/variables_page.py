@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "variables.md"
 
 _HEAD = """# Variables of a fleet
 
-Made by `python tests/variables_page.py` from `plugins/module_utils/_model/variables.py`; do not edit.
+Made by `python tests/variables_page.py` from `plugins/module_utils/_model/inventory/variables.py`; do not edit.
 
 A variable of the fleet has one value for all clusters: set it in the vars of the group `mesh_clusters`.
 A variable of a cluster may be set per host, or per group. Empty and missing mean the default.
@@ -28,7 +28,7 @@ Roles have variables of their own, named after the role: see the README of each.
 def render() -> str:
     """The page, as it should be."""
     sys.path.insert(0, str(ROOT / "collections"))
-    from ansible_collections.mesh.fleet.plugins.module_utils._model import variables
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory import variables
 
     titles = {variables.FLEET: "Of the fleet: equal on every cluster", variables.CLUSTER: "Of a cluster"}
     lines = [_HEAD]

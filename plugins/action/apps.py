@@ -9,7 +9,15 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
+    gateways_namespace,
+    injection_label,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, Release
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
     ClusterPlan,
     SampleOptions,
@@ -17,18 +25,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.apps import (
     our_labels,
     plan_cluster,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.apps_reading import parse_apps, sample_apps
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import (
-    gateways_namespace,
-    injection_label,
-)
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import INGRESS, Release
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import parse_apps, sample_apps
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
     PRUNED,
     PRUNED_OLDER,
     is_created,
@@ -36,10 +36,10 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import (
     release_record,
     stale_releases,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.app_ready import all_ready, of_release
-from ansible_collections.mesh.fleet.plugins.plugin_utils.app_sources import read_program, with_sources
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_injection
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.ready import all_ready, of_release
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program, with_sources
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 
 class ActionModule(HelmAction):

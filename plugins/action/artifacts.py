@@ -7,12 +7,12 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import Wanted, ensure
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts_removal import remove
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import Wanted, ensure
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.removal import remove
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 _NEEDED = ("files", "versions", "charts", "hub", "node_image", "sample_image")
 

@@ -10,11 +10,8 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, deployment_ready, gone
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import MANAGED_BY, MANAGER
-from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import KEYS
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     EASTWEST,
     Release,
     base_release,
@@ -22,14 +19,20 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     istiod_name,
     istiod_release,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.gateway_services import find_gateways
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod_refresh import refresh_istiod
-from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import check_skew, clean_up
-from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import ensure_namespace, leave_namespace
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import check_skew, clean_up
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import refresh_istiod
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
+    ensure_namespace,
+    leave_namespace,
+)
 
 NOT_YET = "known-when-the-gateway-has-one"
 """Stands for a primary's address in check mode, while its gateway is only planned."""

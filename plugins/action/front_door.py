@@ -7,19 +7,19 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.address import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.address import (
     address_url,
     release_address,
     reserve_address,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import refuse
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import is_ip, read_door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import config_cluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import door_problems
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_reading import is_ip, read_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import door_problems
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import config_cluster
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.door_run import DoorRun
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import DoorRun
 
 
 class ActionModule(GoogleFleetAction):

@@ -8,26 +8,18 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import (
-    deployment_ready,
-    webhook_has_ca_bundle,
-)
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import (
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, webhook_has_ca_bundle
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
     gateways_namespace,
     injection_label,
     mesh_namespace,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exposure import cross_network_gateway, expose_istiod
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import (
-    CREATED,
-    MANAGED_BY,
-    MANAGER,
-    PART_OF,
-    owner_labels,
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import (
+    cross_network_gateway,
+    expose_istiod,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     EASTWEST,
     INGRESS,
     Release,
@@ -37,13 +29,21 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import (
     remotes_of,
     webhook_name,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    CREATED,
+    MANAGED_BY,
+    MANAGER,
+    PART_OF,
+    owner_labels,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.app_cleanup import is_created, leave_namespaces
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_injection
-from ansible_collections.mesh.fleet.plugins.plugin_utils.mesh_state import address, service_address
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import is_created, leave_namespaces
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import address, service_address
 
 PLACEHOLDER_IMAGE = "auto"
 """What Istio's gateway chart writes as the image, for the injector to replace."""

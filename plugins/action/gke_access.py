@@ -7,28 +7,31 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import (
-    api_states,
-    enable_apis,
-    grant,
-    project_number,
-    revoke,
-)
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
     POLICY_API,
     Binding,
     apis_for,
     bindings_for,
     needs_number,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.grants import Grants
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, projects_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import TRUSTED, network_roles
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import others_roles
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import host_projects, needed_features
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import (
+    api_states,
+    enable_apis,
+    grant,
+    project_number,
+    revoke,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, projects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import TRUSTED, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import others_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
+    host_projects,
+    needed_features,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 
 
 class ActionModule(GoogleFleetAction):

@@ -8,13 +8,13 @@ import collections
 import concurrent.futures
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import forget, options, remember
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import GRANTED
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import GRANTED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     Place,
     Wanted,
     marker,
@@ -23,7 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted impor
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,

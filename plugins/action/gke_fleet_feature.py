@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, same_member
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, same_member
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     INGRESS,
     SERVICEMESH,
     config_cluster,
     needed_features,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 
 
 class ActionModule(GoogleFleetAction):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
     GOOGLE_OPTIONS,
     GoogleFleetAction,
     failures_of,

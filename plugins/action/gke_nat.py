@@ -9,22 +9,22 @@ import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import (
     NatPlan,
     RouterStep,
     in_need,
     nat_name,
     plan_nat,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import may_not, permissions_for
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Place, Wanted, marker
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import may_not, permissions_for
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Place, Wanted, marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,

@@ -9,26 +9,26 @@ import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import with_apis
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
     Live,
     NetworkPlan,
     plan_network,
     plan_removal,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import (
     is_forbidden,
     may_not,
     no_sight,
     permissions_for,
     told_parts,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_clusters import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,

@@ -7,10 +7,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.wiring import Release
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import HelmAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 
 _RELEASE = {
     "name": {"type": "str", "required": True},

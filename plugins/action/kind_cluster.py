@@ -10,14 +10,14 @@ import os
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._local.host import adapt_host, host_record
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_cluster import KindCluster, Spec
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_fleet import KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import adapt_host, host_record
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.cluster import KindCluster, Spec
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 
 class ActionModule(FleetAction):

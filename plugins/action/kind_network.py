@@ -8,14 +8,14 @@ import pathlib
 import shutil
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._local.host import host_record, restore_host
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_fleet import Foreign, KindFleet
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_network import Node, join
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind_strays import find_strays
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import host_record, restore_host
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.network import Node, join
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_strays
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 _UNNAMED = "the inventory does not name it"
 

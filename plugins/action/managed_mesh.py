@@ -7,10 +7,9 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.mesh_status import MeshStatus
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube, owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import (
     KEY,
     NAMESPACE,
     OPTIONS,
@@ -18,9 +17,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh imp
     mode_of,
     options_map,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google_fleet import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
     GOOGLE_OPTIONS,
     GoogleFleetAction,
     failures_of,

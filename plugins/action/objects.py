@@ -11,10 +11,10 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_run import Options, PeeringRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
 
 class ActionModule(FleetAction):

@@ -8,21 +8,21 @@ import asyncio
 import os
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.reach import connected, login
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import connected, login
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._local.capacity import capacity
-from ansible_collections.mesh.fleet.plugins.module_utils._model.capacity import Needs, check_capacity
-from ansible_collections.mesh.fleet.plugins.module_utils._model.check_services import DOOR_PREFIX
-from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import Problem, headline, table
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.services import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain, read_variables
-from ansible_collections.mesh.fleet.plugins.plugin_utils.vault_box import VaultBox
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
 

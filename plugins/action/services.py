@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import parse_exports
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import parse_exports
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.export_run import ExportRun
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports import ExportRun
 
 
 class ActionModule(FleetAction):

@@ -11,22 +11,25 @@ import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model import trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.certificates import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import all_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     KEY_TYPES,
     days_left,
     fingerprint,
     parse_certificates,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes import all_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import is_managed
-from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.system_namespace import ensure_namespace, leave_namespace
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust_root import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
+    ensure_namespace,
+    leave_namespace,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.root import (
     ROOT_CERT,
     ROOT_KEY,
     CorporateCa,
@@ -35,8 +38,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust_root import (
     locked,
     open_signer,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust_state import pick_up, read_live
-from ansible_collections.mesh.fleet.plugins.plugin_utils.vault_box import VaultBox
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.state import pick_up, read_live
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 Failures = dict[str, FleetError]
 

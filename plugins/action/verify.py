@@ -9,8 +9,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_facts import FAILED, SKIPPED
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_report import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
     failure_text,
     junit,
@@ -18,9 +18,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify_report im
     table,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.app_sources import read_program
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify_run import Options, VerifyRun, now, write_private
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun, now, write_private
 
 
 class ActionModule(FleetAction):

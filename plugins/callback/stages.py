@@ -35,18 +35,14 @@ import typing as t
 from ansible import constants as C
 from ansible import context
 
-from ansible_collections.mesh.fleet.plugins.plugin_utils.callback_base import (
-    VerboseCallback,
-    is_rescued,
-    is_retold,
-)
-from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
     human_time,
     recap_lines,
     stage_lines,
     stage_name,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.verbose import VerboseCallback, is_rescued, is_retold
 
 NAME_WIDTH = 14
 """Column of what a stage has to say."""

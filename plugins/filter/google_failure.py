@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleTypeError
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.module_failure import module_failure
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import module_failure
 
 
 def google_failure(result: t.Any, what: str) -> str:

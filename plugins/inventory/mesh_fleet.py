@@ -141,8 +141,9 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.template import trust_as_template
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import GOOGLE_OPTIONS, Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS, Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import (
     Filter,
     Found,
     ask,
@@ -150,9 +151,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import (
     left_out,
     twice,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import plain
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 
 _NAME = "google_cluster.name"
 _PATIENCE = 20.0

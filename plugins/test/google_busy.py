@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleTypeError
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.module_failure import passes
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import passes
 
 
 def google_busy(result: t.Any) -> bool:

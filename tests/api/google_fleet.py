@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import NAMESPACE, OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import NAMESPACE, OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
 from . import control_plane
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model import wiring
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exposure import cross_network_gateway
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio import helm_values as wiring
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import cross_network_gateway
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 
 from . import control_plane
 

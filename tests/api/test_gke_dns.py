@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import reach
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm_action import _kubeconfig as kubeconfig_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import _kubeconfig as kubeconfig_of
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import reach
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Cluster, Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Connection, Fleet
 from tests.gcp.standin.backing import seal
 from tests.gcp.standin.server import StandIn
 

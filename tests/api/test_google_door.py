@@ -10,14 +10,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door import Door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import parse_door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
-from ansible_collections.mesh.fleet.plugins.module_utils._model.google_door import API
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import Door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_reading import parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils import door_run
-from ansible_collections.mesh.fleet.plugins.plugin_utils.door_run import DoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door as door_run
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import DoorRun
 
 from .google_fleet import CRD, CRDS, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
 from .loop import in_loop

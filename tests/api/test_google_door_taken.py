@@ -11,12 +11,14 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model import google_taken
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.front_door_reading import parse_door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster import (
+    multicluster_ingress_status as google_taken,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_reading import parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.door_run import DoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import DoorRun
 
 from .google_fleet import SECONDS, SHOP, fleet, on, put, service
 from .loop import in_loop

@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionModule as ManagedMesh
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.managed_mesh import NAMESPACE, OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import NAMESPACE, OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
 from .google_fleet import actions, fleet, on, put
 from .loop import in_loop

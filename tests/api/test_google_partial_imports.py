@@ -7,9 +7,13 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.exports import EXPORT_KIND, IMPORT_KIND, parse_exports
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.plugin_utils.export_run import ExportRun
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
+    EXPORT_KIND,
+    IMPORT_KIND,
+    parse_exports,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports import ExportRun
 
 from .google_fleet import HOSTS, SECONDS, SHOP, fleet, on, put, service
 from .loop import in_loop

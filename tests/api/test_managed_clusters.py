@@ -12,9 +12,9 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionModule as ManagedMesh
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.injection import await_injection
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 from . import control_plane
 from .injector import IMAGE, OWNED, Injector

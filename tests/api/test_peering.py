@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_kubeconfig as rk
-from ansible_collections.mesh.fleet.plugins.module_utils._model import remote_secrets as rs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Connection, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ownership import owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.remote_secret_writes import BUNDLE
-from ansible_collections.mesh.fleet.plugins.plugin_utils import peering_reads
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering_run import Options, Outcome, PeeringRun
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig as rk
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import reads as peering_reads
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, Outcome, PeeringRun
 
 from . import control_plane
 from .loop import in_loop
@@ -37,7 +37,8 @@ def planes(new_plane: control_plane.Start) -> dict[str, control_plane.ControlPla
 def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's API servers listen on loopback only, which the product refuses for good reasons."""
     monkeypatch.setattr(
-        "ansible_collections.mesh.fleet.plugins.module_utils._model.peer_address._refuse_unreachable", lambda *_: None
+        "ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses._refuse_unreachable",
+        lambda *_: None,
     )
     monkeypatch.setattr(peering_reads, "_HANDSHAKE_SECONDS", 60.0)  # they answer, however busy the machine is
 

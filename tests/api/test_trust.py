@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model import trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.signing_chain import SigningChain
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust_checks import verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 
 from . import control_plane
 from .plays import role_play, run_plays

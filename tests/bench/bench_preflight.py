@@ -20,11 +20,11 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.checks import check
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.problems import table
-from ansible_collections.mesh.fleet.plugins.plugin_utils.fleet_variables import read_variables
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import read_variables
 
 HOSTS = 10_000
 GROUP = "mesh_clusters"

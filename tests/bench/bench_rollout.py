@@ -30,11 +30,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "collections"))
 
 # The path has to be set first.
-from ansible_collections.mesh.fleet.plugins.module_utils._local import build_source, node_image, registry_build
-from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import keys_of
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._model import certificates
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import Policy, sign
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import build_source, node_image
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import keys_of
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.registries import build as registry_build
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import Policy, sign
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 FLEET = "bench"

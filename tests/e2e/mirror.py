@@ -24,11 +24,11 @@ import urllib.request
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.build_graph import Store, keys_of
-from ansible_collections.mesh.fleet.plugins.module_utils._local.build_source import Recipe
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._local.node_image import build_image
-from ansible_collections.mesh.fleet.plugins.module_utils._local.registry_build import RegistryBuild
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import Store, keys_of
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_source import Recipe
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.node_image import build_image
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.registries.build import RegistryBuild
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 
 from .local_fleet import CACHE
 from .playbooks import ROOT

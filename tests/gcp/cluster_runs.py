@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, marker, our_labels, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    Wanted,
+    marker,
+    our_labels,
+    wanted,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 

@@ -9,11 +9,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.apis import CLUSTER_APIS, with_apis
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import marker, our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import CLUSTER_APIS, with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker, our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of

@@ -8,16 +8,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import nat_name, plan_nat
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import nat_name, plan_nat
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
     Live,
     NetworkPlan,
     plan_network,
     plan_removal,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.discovery import services

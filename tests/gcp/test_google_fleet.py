@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import hub_client
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, apis_for, bindings_for
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import (
     api_states,
     enable_apis,
     grant,
     project_number,
     revoke,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import Binding, apis_for, bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.address import release_address, reserve_address
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import Hub
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import Member, members
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import client as hub_client
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.address import release_address, reserve_address
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
@@ -40,7 +40,7 @@ PROJECT = "shop-prod"
 @pytest.fixture
 def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[StandIn]:
     monkeypatch.setattr(hub_client, "LOOKS", (0.02, 0.1))
-    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_features.LOOKS", (0.02, 0.1))
+    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features.LOOKS", (0.02, 0.1))
     with StandIn(tmp_path / "standin") as running:
         yield running
 

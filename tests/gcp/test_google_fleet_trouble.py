@@ -11,11 +11,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import access, hub_features
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import grant, project_number, revoke
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import Binding, bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub_plan import FEATURES, projects_of
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import Member, members
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import project_access as access
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, bindings_for
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import grant, project_number, revoke
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import features as hub_features
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, projects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.server import StandIn

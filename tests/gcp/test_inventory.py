@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 
 from .standin.server import StandIn
 

@@ -11,9 +11,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import login as login_module
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth import login as login_module
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.server import StandIn

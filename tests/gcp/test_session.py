@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import _ENVIRONMENT, GOOGLE_OPTIONS, Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import (
+    _ENVIRONMENT,
+    GOOGLE_OPTIONS,
+    Settings,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .caller import Caller

@@ -9,25 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access_plan import bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.cluster_plan import body, compare
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.firewall_plan import covered, rules
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import Hub
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.mesh_status import status_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.nat_plan import plan_nat
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.places import Filter, hosts_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing import Sharing, missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.sharing_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import bindings_for
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import Filter, hosts_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.plan import body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import status_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import plan_nat
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing, missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import (
     is_forbidden,
     no_sight,
     others_roles,
     told_parts,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import DISCOVERY, SERVICEMESH, host_projects
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_wanted import Wanted, marker, our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    Wanted,
+    marker,
+    our_labels,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
+    DISCOVERY,
+    SERVICEMESH,
+    host_projects,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .cluster_runs import fleet_of, wanted_of

@@ -8,14 +8,15 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp import places, reach
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import Hub
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import inventory_hosts as places
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.gke_members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .caller import Caller

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Dependence points one way, as docs/architecture.md says, and never in a circle."""
+"""Imports point one way, as docs/architecture.md says: between packages, and never in a circle."""
 
 from __future__ import annotations
 
@@ -12,25 +12,91 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parent.parent.parent / "plugins"
 COLLECTION = "ansible_collections.mesh.fleet.plugins."
+
+
+def below(root: str, *packages: str) -> set[str]:
+    """Packages of one folder by their full names; "" is the folder itself."""
+    return {f"{root}/{package}".rstrip("/") for package in packages}
+
+
 SHARED = {"module_utils"}
-MODEL = SHARED | {"module_utils/_model"}
-EDGE = MODEL | {"module_utils/_kube", "module_utils/_local", "module_utils/_gcp"}
+# Every package may import its own files and SHARED; the table says what else. A package that is not in it fails.
+MODEL = {
+    "inventory": {"providers/google"},
+    "providers/google": {"inventory"},
+    "control_planes": {"inventory", "providers/google"},
+    "istio": {"inventory", "providers/google", "control_planes"},
+    "trust": set[str](),
+    "peering": {"inventory", "providers/google", "control_planes", "istio"},
+    "workloads": {"inventory", "providers/google", "control_planes", "istio", "peering"},
+    "multicluster": {"inventory"},
+    "validation": {"inventory", "providers/google", "control_planes", "multicluster"},
+    "verify": {"inventory", "providers/google", "control_planes", "istio", "trust", "peering", "workloads"},
+}
+KUBE = {"": set[str](), "helm": {""}}
+LOCAL = {
+    "engine": set[str](),
+    "kind": {"engine"},
+    "artifacts": {"engine", "artifacts/registries"},
+    "artifacts/registries": {"engine", "artifacts"},
+}
+GCP = {
+    "": set[str](),
+    "auth": {""},
+    "api": {"", "auth"},
+    "access": {"", "auth", "api"},
+    "network": {"", "auth", "api", "access"},
+    "hub": {"", "auth", "api", "access"},
+    "clusters": {"", "auth", "api", "access", "network", "hub"},
+}
+PLUGIN_UTILS = {
+    "base": set[str](),
+    "callback": set[str](),
+    "helm": {"base"},
+    "istiod": {"base"},
+    "trust": {"base", "istiod"},
+    "peering": {"base", "istiod"},
+    "apps": {"base", "helm", "istiod"},
+    "google": {"base"},
+    "multicluster": {"base", "google"},
+    "verify": {"base", "apps", "istiod"},
+}
+
+_MODEL = below("module_utils/_model", *MODEL)
+_KUBE = below("module_utils/_kube", *KUBE)
+_LOCAL = below("module_utils/_local", *LOCAL)
+_GCP = below("module_utils/_gcp", *GCP)
+_PLUGIN_UTILS = below("plugin_utils", *PLUGIN_UTILS)
+_EDGE = _MODEL | _KUBE | _LOCAL | _GCP
+
+
+def layers(root: str, table: dict[str, set[str]], everything: set[str]) -> dict[str, set[str]]:
+    """Rows of one folder by full names, with what all of its packages may import."""
+    return {f"{root}/{own}".rstrip("/"): below(root, *others) | everything for own, others in table.items()}
+
+
 MAY_IMPORT = {
-    "module_utils": SHARED,
-    "module_utils/_model": MODEL,
-    "module_utils/_kube": MODEL | {"module_utils/_kube"},
-    "module_utils/_local": MODEL | {"module_utils/_local"},
-    "module_utils/_gcp": MODEL | {"module_utils/_gcp", "module_utils/_kube"},
-    "plugin_utils": EDGE | {"plugin_utils"},
-    "action": EDGE | {"plugin_utils"},
-    "callback": {"plugin_utils"},
-    "filter": EDGE,
-    "test": EDGE,
-    "inventory": EDGE | {"plugin_utils"},
+    "module_utils": set[str](),
+    **layers("module_utils/_model", MODEL, set()),
+    **layers("module_utils/_kube", KUBE, _MODEL),
+    **layers("module_utils/_local", LOCAL, _MODEL),
+    **layers("module_utils/_gcp", GCP, _MODEL | _KUBE),
+    **layers("plugin_utils", PLUGIN_UTILS, _EDGE),
+    "action": _EDGE | _PLUGIN_UTILS,
+    "callback": below("plugin_utils", "callback"),
+    "filter": _EDGE,
+    "test": _EDGE,
+    "inventory": _EDGE | below("plugin_utils", "base"),
     "modules": set[str](),
     "doc_fragments": set[str](),
 }
 FILES = {str(path.relative_to(PLUGINS).with_suffix("")): path for path in sorted(PLUGINS.rglob("*.py"))}
+REGISTRIES = "module_utils/_local/artifacts/registries"
+"""Building from package registries: one file of ``_local/artifacts`` chooses it, nothing else imports it."""
+
+
+def package_of(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def imported(name: str) -> set[str]:
@@ -55,10 +121,9 @@ def imported(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_imports_point_down(name: str) -> None:
-    layer = name.rpartition("/")[0]
-    wrong = {
-        target for target in imported(name) if target in FILES and target.rpartition("/")[0] not in MAY_IMPORT[layer]
-    }
+    package = package_of(name)
+    allowed = MAY_IMPORT[package] | SHARED | ({package} if "utils" in package else set())
+    wrong = {target for target in imported(name) if target in FILES and package_of(target) not in allowed}
     assert wrong == set()
 
 
@@ -84,8 +149,18 @@ def test_no_file_imports_one_that_imports_it() -> None:
         pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
+def test_one_file_knows_how_to_build_from_registries() -> None:
+    inside = {name for name in FILES if package_of(name) == REGISTRIES}
+    users = {name for name in set(FILES) - inside if imported(name) & inside}
+    assert users == {"module_utils/_local/artifacts/artifacts"}
+
+
+def test_every_package_of_the_table_is_there() -> None:
+    assert set(MAY_IMPORT) - {package_of(name) for name in FILES} == set()
+
+
 def test_a_wrong_import_is_seen() -> None:
     assert "module_utils/_kube/session" in imported("module_utils/_kube/reading")
     assert "module_utils/_kube/removal" in imported("module_utils/_kube/client")
-    assert "plugin_utils/fleet_action" in imported("action/peering")
-    assert "ansible.plugins.action" in imported("plugin_utils/fleet_action")
+    assert "plugin_utils/base/fleet_action" in imported("action/peering")
+    assert "ansible.plugins.action" in imported("plugin_utils/base/fleet_action")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .._model.ownership import MANAGED_BY, PART_OF, owner_labels
+from .._model.istio.ownership import MANAGED_BY, PART_OF, owner_labels
 from ..results import Change
 from . import apply as applying
 from . import execs, removal

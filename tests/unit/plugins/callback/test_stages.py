@@ -307,7 +307,7 @@ def test_verbose_shows_tasks_and_results_and_the_stage_line(run: RunPlays) -> No
 
 
 def test_a_fleet_of_fifty_is_wrapped_between_two_clusters() -> None:
-    from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import stage_lines
+    from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import stage_lines
 
     said = [f"cluster-{number:02d} ready" for number in range(50)]
     lines = stage_lines("clusters", said, "6 min")
@@ -329,6 +329,6 @@ def test_a_fleet_of_fifty_is_wrapped_between_two_clusters() -> None:
     ],
 )
 def test_times_are_human(seconds: float, said: str) -> None:
-    from ansible_collections.mesh.fleet.plugins.plugin_utils.stage_text import human_time
+    from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import human_time
 
     assert human_time(seconds) == said

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
 
 def fleet(hosts: dict[str, dict[str, t.Any]], **shared: t.Any) -> Fleet:

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Google answers, read: bodies, operations of all services, and how long to wait before asking again."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import time
+import typing as t
+
+from ..errors import MORE_QUOTA, QUOTA, GoogleError
+
+__all__ = ["check_operation", "decode", "describe", "is_done", "retry_after"]
+
+Json = dict[str, t.Any]
+_DONE_STATES = ("DONE", "ABORTED")
+
+
+def is_done(operation: Json) -> bool:
+    """Whether an operation of any service is over, well or not."""
+    return bool(operation.get("done")) or operation.get("status") in _DONE_STATES
+
+
+def describe(operation: Json) -> str:
+    """An operation in a few words."""
+    kind = operation.get("operationType") or (operation.get("metadata") or {}).get("verb") or ""
+    state = operation.get("status") or ("DONE" if operation.get("done") else "RUNNING")
+    detail = operation.get("detail") or operation.get("statusMessage") or ""
+    return " ".join(str(part) for part in ("operation", operation.get("name"), kind, state, detail) if part)
+
+
+def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
+    """Raise GoogleError when an operation that is over has failed."""
+    error = operation.get("error")
+    if not error and operation.get("status") == "ABORTED":
+        error = {"message": "aborted"}
+    if not error:
+        return
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        error = {**error["errors"][0], "message": "; ".join(e["message"] for e in error["errors"])}
+    said = str(error.get("message") or error)
+    # Google repeats itself in some of these.
+    which = {k: v for k, v in operation.items() if k not in ("detail", "statusMessage") or str(v) not in said}
+    quota = "quota" in said.lower()
+    raise GoogleError(
+        QUOTA if quota else "Google could not do it",
+        status=0,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{said} ({describe(which)})",
+        next_step=MORE_QUOTA if quota else "mend what Google names, then run again",
+    )
+
+
+def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:
+    """The JSON of an answer of requests; an empty one is {}.
+
+    Raises GoogleError for what is no JSON object, without its text: nobody knows what is in it.
+    """
+    if not answer.content:
+        return {}
+    found: t.Any = None
+    with contextlib.suppress(ValueError):
+        found = answer.json()
+    if isinstance(found, dict):
+        return found
+    kind, place = answer.headers.get("Content-Type") or "of no type", answer.url.partition("?")[0]
+    raise GoogleError(
+        "the answer is not one of Google's",
+        status=answer.status_code,
+        cluster=cluster,
+        obj=obj,
+        seen=f"{answer.status_code} {kind} from {place}",
+        means="something between answers in Google's place: a proxy, or the login page of a network",
+        next_step="look at the proxy that HTTPS_PROXY names and at this machine's network; then run again",
+    )
+
+
+def retry_after(text: str | None) -> float:
+    """Seconds that the server asked us to wait; it may name a time instead."""
+    if not text:
+        return 0.0
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(text))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    return 0.0

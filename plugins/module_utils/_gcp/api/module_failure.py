@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a failed task of the collection google.cloud says, in our form.
+
+Its modules hand on Google's answer in three shapes: the body as the text of a Python dictionary behind some words,
+with the request beside it; an operation's errors as a list; or plain words.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import typing as t
+import urllib.parse
+
+from ...errors import FleetError
+from ..errors import RATES, explain
+from .sending import AGAIN
+
+__all__ = ["module_failure", "passes"]
+
+_BODY = re.compile(r"GCP returned error: (?P<body>\{.*\})", re.DOTALL)
+_VERBS = {"POST": "insert", "DELETE": "delete", "GET": "get", "PATCH": "patch", "PUT": "update"}
+_NO_WAY = re.compile(r"'(?P<error>\w+)' object has no attribute 'message'")
+"""google.cloud stumbles over errors of the connection while it tells them; the kind of error is all that is left."""
+_KEPT = "already being used by"
+_PARTS = {"compute.networks.delete": "the VPC", "compute.subnetworks.delete": "the subnet"}
+_PAGE = re.compile(r"Invalid JSON response with error: .*\bError (?P<code>5\d\d) \(", re.DOTALL)
+"""A page that Google's front ends answer with, instead of a body."""
+_LENGTH = 300
+
+
+def passes(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a task failed by what passes by itself: our own client tries again after the same answers."""
+    words = str(result.get("msg") or "")
+    if not result.get("failed"):
+        return False
+    page = _PAGE.search(words)
+    if page:
+        return int(page["code"]) in AGAIN
+    found = _BODY.search(words)
+    body = _literal(found["body"]) if found else None
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, t.Mapping):
+        return False
+    reasons = {str(e.get("reason")) for e in error.get("errors") or [] if isinstance(e, t.Mapping)}
+    return error.get("code") in AGAIN or bool(reasons & RATES)
+
+
+def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:
+    """The first failure of a result, which may be that of a loop.
+
+    Args:
+        result: of a failed task, as Ansible registers it.
+        what: what the task does; the name of the item that failed is put behind it.
+    """
+    failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
+    item = failed.get("item")
+    named = f"{what} {item['name']}" if isinstance(item, t.Mapping) and item.get("name") else what
+    project = str(((failed.get("invocation") or {}).get("module_args") or {}).get("project") or "")
+    words = str(failed.get("msg") or "").strip()
+    errors = _literal(words)
+    if isinstance(errors, list):
+        return _operation(errors, named, project)
+    found = _BODY.search(words)
+    body = _literal(found["body"]) if found else None
+    if isinstance(body, dict):
+        request = failed.get("request") or {}
+        error = body.get("error")
+        error = error if isinstance(error, t.Mapping) else {}
+        method = _method(request)
+        message = str(error.get("message") or "")
+        if _KEPT in message and method in _PARTS:
+            return _kept(_PARTS[method], message, named)
+        return explain(int(error.get("code") or 0), json.dumps(body).encode(), method, project, obj=named)
+    connection = _NO_WAY.search(words)
+    if connection:
+        return FleetError(
+            "Google does not answer",
+            obj=named,
+            seen=connection["error"],
+            means="no way to Google from this machine, or something between that this machine does not trust",
+            next_step="check network, proxy (HTTPS_PROXY), DNS and the proxy's certificate; then run again",
+        )
+    return FleetError(
+        "google.cloud could not do it",
+        obj=named,
+        seen=" ".join(words.split())[:_LENGTH],
+        next_step="mend what it names; then run again",
+    )
+
+
+def _literal(words: str) -> t.Any:
+    """What a text says as Python writes it, else None: Ansible makes text of any message that is none."""
+    try:
+        return ast.literal_eval(words)
+    except (ValueError, SyntaxError):
+        return None
+
+
+def _method(request: t.Mapping[str, t.Any]) -> str:
+    """The request as Google names methods, ``compute.networks.insert``, as far as its address tells."""
+    parts = [part for part in urllib.parse.urlsplit(str(request.get("url") or "")).path.split("/") if part]
+    verb = str(request.get("method") or "")
+    place = next((i for i, part in enumerate(parts) if part in ("global", "regions", "zones")), -1)
+    kind = place + (1 if place >= 0 and parts[place] == "global" else 2)
+    if place < 0 or kind >= len(parts):
+        return "compute"
+    return f"compute.{parts[kind]}.{_VERBS.get(verb, verb.lower())}"
+
+
+def _kept(part: str, message: str, what: str) -> FleetError:
+    return FleetError(
+        f"{part} could not be removed",
+        obj=what,
+        seen=" ".join(message.split())[:_LENGTH],
+        means="something that this fleet did not make is in it, such as what a load balancer of GKE left",
+        next_step="gcloud compute network-endpoint-groups list, firewall-rules list: delete what nobody needs; "
+        "then run again",
+    )
+
+
+def _operation(errors: t.Sequence[t.Any], what: str, project: str) -> FleetError:
+    """An operation that Google began and could not end; it has no status, so its code is all that can be read."""
+    told = [e for e in errors if isinstance(e, t.Mapping)]
+    seen = "; ".join(" ".join(str(e.get("message") or e.get("code") or e).split()) for e in told) or str(errors)
+    if any("QUOTA" in str(e.get("code")) or "quota" in str(e.get("message")).lower() for e in told):
+        body = json.dumps({"error": {"code": 403, "message": seen}}).encode()
+        quota = explain(403, body, "compute", project, obj=what)
+        quota.seen = seen
+        return quota
+    return FleetError("Google could not do it", obj=what, seen=seen, next_step="mend what Google names, then run again")

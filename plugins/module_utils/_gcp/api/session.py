@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One client for all of Google's services that the collection uses: calls, lists, operations.
+
+How a request is built is in methods.py, how it is sent in sending.py, with what token in login.py.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import itertools
+import threading
+import typing as t
+
+from ...errors import FleetError
+from ..auth.credentials import Settings
+from ..auth.login import Login
+from ..errors import GoogleError, LibraryMissing, library_missing, part_missing
+from . import methods, sending
+from . import polling as patience
+from .answers import check_operation, describe, is_done
+from .methods import VERSIONS, Methods
+from .sending import About, Sender
+
+__all__ = ["VERSIONS", "Google", "GoogleError", "LibraryMissing"]
+
+Json = dict[str, t.Any]
+
+
+class Google:
+    """Calls to Google for one project, from any number of threads.
+
+    Args:
+        settings: project, credentials and endpoint; see :class:`Settings`.
+        timeout: seconds for one request; and, together with its retries, ``patience`` seconds.
+        patience: seconds for which 429, 5xx and lost connections are tried again.
+    """
+
+    def __init__(self, settings: Settings, *, timeout: float = 60, patience: float = 120) -> None:
+        missing = methods.MISSING or sending.MISSING
+        if missing is not None:
+            raise library_missing(missing)
+        self.settings = settings
+        self.project = settings.project
+        self.requests = 0
+        """How many requests were sent, retries among them."""
+        self._counting = threading.Lock()
+        self._methods = Methods(settings.endpoint)
+        self._login = Login(settings, timeout)
+        self._sender = Sender(self._login, timeout, patience)
+
+    @classmethod
+    def from_args(cls, args: t.Mapping[str, t.Any]) -> Google:
+        """From task arguments with google.cloud's option names; an empty one falls back to its environment variable."""
+        return cls(Settings.from_args(args))
+
+    def of(self, project: str) -> Google:
+        """The same client for another project: one login, one set of connections; requests are counted apart."""
+        other = copy.copy(self)
+        other.project, other.requests = project, 0
+        return other
+
+    @property
+    def account(self) -> str:
+        """Who we are to Google, in words."""
+        return self._login.account
+
+    def token(self) -> str:
+        """A bearer token that is good now, refreshed when it has expired: secret."""
+        return self._login.token()
+
+    def token_expires(self) -> datetime.datetime | None:
+        """When :meth:`token` ends, in UTC; None where that is not known (a given access token)."""
+        return self._login.ends()
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def call(
+        self, service: str, method: str, *, cluster: str = "", obj: str = "", absent: bool = False, **params: t.Any
+    ) -> Json:
+        """Call ``method`` ("projects.locations.clusters.get") of ``service`` ("container") and return its answer.
+
+        Args:
+            service: a key of VERSIONS, or ``name:version``.
+            method: the method's name in the discovery document, without the service's.
+            cluster: the host that this is about, for messages.
+            obj: the object that this is about, for messages.
+            absent: return ``{}`` for 404 instead of raising.
+            params: the method's parameters by their names, and ``body``.
+
+        Raises GoogleError for what Google answers and FleetError for what keeps us from asking.
+        """
+        request = self._methods.request(service, method, params)
+        about = About(f"{service.partition(':')[0]}.{method}", self.project, cluster, obj)
+        return self._sender.send(request, about, self._count, absent=absent)
+
+    def _count(self) -> None:
+        with self._counting:
+            self.requests += 1
+
+    def pages(self, service: str, method: str, key: str, **params: t.Any) -> list[t.Any]:
+        """All items of a list method: ``key`` names them in the answer; pages are followed.
+
+        For an ``aggregatedList`` each entry is a pair ``(place, {...})``. Takes what :meth:`call` takes.
+
+        Raises FleetError for an answer that lacks the places which Google could not reach: whoever takes it for the
+        whole makes or removes what is there already.
+        """
+        found: list[t.Any] = []
+        while True:
+            answer = self.call(service, method, **params)
+            silent = answer.get("unreachable") or answer.get("unreachables")
+            if silent:
+                raise part_missing(silent, f"{service.partition(':')[0]}.{method}", self.project)
+            items = answer.get(key) or []
+            found += items.items() if isinstance(items, dict) else items
+            token = answer.get("nextPageToken")
+            if not token:
+                return found
+            params["pageToken"] = token
+
+    def wait(
+        self,
+        service: str,
+        operation: Json,
+        timeout: float,
+        *,
+        cluster: str = "",
+        obj: str = "",
+        interval: float | None = None,
+    ) -> Json:
+        """Wait until a long-running operation is done, and return it as last seen.
+
+        Args:
+            service: the service that began it.
+            operation: what the call that began it returned.
+            timeout: seconds.
+            interval: the longest pause between two looks, in seconds; by default grows to 10.
+
+        Raises GoogleError when it failed, and FleetError when it is not over in time: Google goes on with
+        it, so a rerun picks up from there.
+        """
+        looks = itertools.chain([operation], iter(lambda: self._look(service, operation, cluster, obj), None))
+
+        def look() -> tuple[bool, Json]:
+            found = next(looks)
+            return is_done(found), found
+
+        first = 0.05 if interval is not None and interval < 1 else 0.5
+        try:
+            over = patience.until(look, timeout, first=first, longest=interval)
+        except patience.TimeIsUp as up:
+            raise FleetError(
+                f"Google is not done after {timeout:g} s",
+                cluster=cluster,
+                obj=obj,
+                seen=describe(up.args[0]),
+                means="the operation goes on without this run",
+                next_step="run again: what is done by then is taken as it is; or allow more time",
+            ) from up
+        check_operation(over, cluster, obj)
+        return over
+
+    def _look(self, service: str, operation: Json, cluster: str, obj: str) -> Json:
+        """The operation as it is now."""
+        name = str(operation["name"])
+        near: Json = {"cluster": cluster, "obj": obj}
+        kind = service.partition(":")[0]
+        if kind == "compute":
+            near |= {"project": self.project, "operation": name}
+            for scope in ("zone", "region"):
+                if operation.get(scope):
+                    near[scope] = str(operation[scope]).rsplit("/", 1)[-1]
+                    return self.call(service, f"{scope}Operations.get", **near)
+            return self.call(service, "globalOperations.get", **near)
+        if kind == "container" and not name.startswith("projects/"):
+            place = operation.get("zone") or operation.get("location")
+            name = f"projects/{self.project}/locations/{place}/operations/{name}"
+        prefix = "projects.locations." if name.startswith("projects/") else ""
+        return self.call(service, f"{prefix}operations.get", name=name, **near)

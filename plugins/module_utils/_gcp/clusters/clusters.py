@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""GKE clusters made, changed and deleted side by side; each fails alone."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import itertools
+import typing as t
+
+import yaml
+
+from ..._model.providers.google.clusters import Wanted
+from ...errors import FleetError
+from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from ..api.polling import TimeIsUp, until
+from ..api.session import Google, GoogleError
+from . import problems as cluster_problems
+from .creation import advised, create
+from .plan import Difference, compare, managed, wanted_view
+
+__all__ = ["Clusters"]
+
+Json = dict[str, t.Any]
+_METHOD = "projects.locations.clusters."
+_BUSY = "CLUSTER_ALREADY_HAS_OPERATION"
+_SIDE_BY_SIDE = 64
+_KNOWN_SECONDS = 180.0
+"""For so long a role that was granted may not be known everywhere."""
+
+
+class Clusters:
+    """The clusters of one project.
+
+    Args:
+        google: a client for it.
+        labels: labels that tell a cluster of ours.
+        description: what a new cluster's description says.
+        timeout: seconds for each operation.
+        dry_run: look, plan and tell; change nothing.
+        interval: longest pause between two looks at an operation, in seconds.
+        granted: roles in a host project may have been granted just now, which Google knows some time later.
+        say: shows one line of progress.
+    """
+
+    def __init__(
+        self,
+        google: Google,
+        labels: t.Mapping[str, str],
+        description: str,
+        *,
+        timeout: float,
+        dry_run: bool = False,
+        interval: float | None = None,
+        granted: bool = False,
+        say: t.Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.google, self.labels, self.description = google, dict(labels), description
+        self.timeout, self.dry_run, self.interval, self.say = timeout, dry_run, interval, say
+        self.known_seconds = _KNOWN_SECONDS if granted else 0.0
+        self.live: dict[tuple[str, str], Json] = {}
+        """Clusters of the project by location and name."""
+
+    def read(self) -> None:
+        """One request for all clusters of the project."""
+        parent = f"projects/{self.google.project}/locations/-"
+        answer = self.google.call("container", _METHOD + "list", parent=parent)
+        if answer.get("missingZones"):
+            raise FleetError(
+                "Google did not tell about all its zones",
+                seen=", ".join(answer["missingZones"]),
+                means="a cluster there would be taken for missing",
+                next_step="run again",
+            )
+        self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
+
+    def missing(self, wanted: t.Iterable[Wanted]) -> list[Wanted]:
+        """Those that are not there."""
+        return [w for w in wanted if self._found(w) is None]
+
+    def present(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+        """Make or change the clusters; what happened to each, by host."""
+        return self._each(list(wanted), self._present)
+
+    def absent(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+        """Delete the clusters that we made."""
+        return self._each(list(wanted), self._absent)
+
+    def _each(
+        self, wanted: list[Wanted], work: t.Callable[[Wanted], list[Change]]
+    ) -> dict[str, list[Change] | FleetError]:
+        found: dict[str, list[Change] | FleetError] = {}
+        if not wanted:
+            return found
+        with concurrent.futures.ThreadPoolExecutor(min(len(wanted), _SIDE_BY_SIDE)) as pool:
+            jobs = {w.host: pool.submit(work, w) for w in wanted}
+        for host, job in jobs.items():
+            try:
+                found[host] = job.result()
+            except FleetError as error:
+                found[host] = error
+        return found
+
+    # -- one cluster ---------------------------------------------------------------------------
+
+    def _present(self, wanted: Wanted) -> list[Change]:
+        live = self._found(wanted)
+        if live is None:
+            self._check_elsewhere(wanted)
+            return self._create(wanted)
+        self._check_owner(wanted, live)
+        live = self._settled(wanted, live)
+        differences = compare(wanted, live, taken=live.get("description") != self.description)
+        refused = [d for d in differences if d.step is None]
+        if refused:
+            raise cluster_problems.refused(wanted, refused)
+        if not differences:
+            return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
+        for difference in differences:
+            self._change(wanted, difference)
+        names = list(dict.fromkeys(d.variable for d in differences))
+        if self.dry_run is False:
+            self.say(f"  {wanted.host} changed: {', '.join(names)}")
+        return [
+            Change(
+                wanted.host,
+                "Cluster",
+                wanted.member.cluster,
+                CHANGED,
+                before=_text({d.variable: d.before for d in differences}),
+                after=_text({d.variable: d.after for d in differences}),
+            )
+        ]
+
+    def _found(self, wanted: Wanted) -> Json | None:
+        return self.live.get((wanted.member.location, wanted.member.cluster))
+
+    def _check_elsewhere(self, wanted: Wanted) -> None:
+        """A cluster cannot move: ours of this name in another place would be left behind."""
+        for (place, name), live in self.live.items():
+            if name == wanted.member.cluster and self._is_ours(live) and wanted.region in ("", *_regions(place)):
+                moved = Difference("cluster_zone", place, wanted.member.location, None)
+                raise cluster_problems.refused(wanted, [moved])
+
+    def _is_ours(self, live: Json) -> bool:
+        labels = live.get("resourceLabels") or {}
+        return all(labels.get(k) == v for k, v in self.labels.items())
+
+    def _check_owner(self, wanted: Wanted, live: Json) -> None:
+        if self._is_ours(live) or wanted.adopt:
+            return
+        raise cluster_problems.foreign(wanted, live)
+
+    def _create(self, wanted: Wanted) -> list[Change]:
+        change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
+        if self.dry_run:
+            return [change]
+        try:
+            operation = create(self.google, wanted, self.description, self.known_seconds, self.interval)
+        except GoogleError as error:
+            # The answer to an earlier try may have been lost on its way: then it is there, and ours.
+            live = self._get(wanted) if error.status == 409 else {}
+            if not live or not self._is_ours(live):
+                raise
+            self._settled(wanted, live)
+            return [change]
+        try:
+            self._wait(wanted, operation)
+        except GoogleError as error:
+            raise advised(self.google, wanted, error) from None
+        self.say(f"  {wanted.host} made in {wanted.member.location}")
+        return [change]
+
+    def _settled(self, wanted: Wanted, live: Json) -> Json:
+        """The cluster once nothing else is being done to it. In check mode as it is."""
+        looks = itertools.chain([live], iter(lambda: self._get(wanted), None))
+
+        def look() -> tuple[bool, Json]:
+            found = next(looks)
+            return self._is_settled(wanted, found), found
+
+        try:
+            return until(look, self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise cluster_problems.not_ready(wanted, up.args[0], self.timeout) from up
+
+    def _is_settled(self, wanted: Wanted, live: Json) -> bool:
+        if not live:
+            raise cluster_problems.gone(wanted)
+        state = live.get("status")
+        if state in ("ERROR", "DEGRADED"):
+            raise cluster_problems.broken(wanted, live)
+        if state == "STOPPING":
+            raise cluster_problems.leaving(wanted)
+        return self.dry_run or state == "RUNNING"
+
+    def _get(self, wanted: Wanted) -> Json:
+        return self.google.call(
+            "container", _METHOD + "get", name=wanted.path, absent=True, cluster=wanted.host, obj=wanted.path
+        )
+
+    def _change(self, wanted: Wanted, difference: Difference) -> None:
+        step = difference.step
+        if self.dry_run or step is None or not step.method:
+            return
+        target: Json = {"parent" if step.method == "nodePools.create" else "name": step.name}
+        self._alone(wanted, step.method, **target, body=step.body)
+
+    def _alone(self, wanted: Wanted, method: str, **params: t.Any) -> None:
+        """Call a method of which Google does one at a time on a cluster, and wait until it is done.
+
+        GKE begins some of its own (repairs, upgrades, after a creation), which the cluster's status does not always
+        show: those are awaited.
+        """
+        refusal: list[GoogleError] = []
+
+        def look() -> tuple[bool, Json]:
+            try:
+                return True, self.google.call(
+                    "container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params
+                )
+            except GoogleError as error:
+                if error.reason != _BUSY and "incompatible operation" not in error.seen:
+                    raise
+                refusal[:] = [error]
+                return False, {}
+
+        try:
+            operation = until(look, self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise refusal[0] from up
+        self._wait(wanted, operation)
+
+    def _wait(self, wanted: Wanted, operation: Json) -> None:
+        self.google.wait(
+            "container", operation, self.timeout, cluster=wanted.host, obj=wanted.path, interval=self.interval
+        )
+
+    def _absent(self, wanted: Wanted) -> list[Change]:
+        live = self._found(wanted)
+        if live is None:
+            return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
+        # A cluster that was taken over has our labels too; its description, which nobody can change, has another maker.
+        if not self._is_ours(live) or live.get("description") != self.description:
+            raise cluster_problems.kept(wanted, live)
+        change = Change(wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted)))
+        if self.dry_run:
+            return [change]
+        if live.get("status") in ("PROVISIONING", "RECONCILING"):
+            self._settled(wanted, live)
+        if live.get("status") == "STOPPING":
+            self._gone(wanted)
+            return [change]
+        self._alone(wanted, "delete", name=wanted.path)
+        self.say(f"  {wanted.host} deleted")
+        return [change]
+
+    def _gone(self, wanted: Wanted) -> None:
+        try:
+            until(lambda: (not self._get(wanted), None), self.timeout, longest=self.interval)
+        except TimeIsUp as up:
+            raise cluster_problems.not_gone(wanted, self.timeout) from up
+
+
+def _regions(place: str) -> tuple[str, ...]:
+    """A place and its region: ``us-west1-a`` is in ``us-west1``."""
+    return (place, "-".join(place.split("-")[:2]))
+
+
+def _text(values: t.Any) -> str:
+    return str(yaml.safe_dump(values, sort_keys=False))

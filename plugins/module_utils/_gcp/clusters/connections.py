@@ -1,0 +1,277 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Connections to GKE clusters, without gcloud and without kubeconfig.
+
+Every task is a process of its own, so what a run has learned lies in a private file (0600): the clusters
+of a project with their addresses and CAs, from one ``clusters.list``, and the token in use. The next task
+takes both from there until they are old. Google's libraries are imported only when something is to be asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import time
+import typing as t
+from pathlib import Path
+
+from ..._kube.connect import AbsentCluster
+from ..._model.inventory.fleet import Cluster, Connection, Fleet
+from ..._model.inventory.variables import text
+from ..._model.providers.google.paths import Meeting, meetings
+from ...paths import cache_dir
+from .endpoints import addresses, kept, place_of
+
+__all__ = ["connected", "forget", "login", "options", "remember"]
+
+_LIST_SECONDS = 600.0
+"""How long addresses and CAs are believed."""
+_AGAIN_SECONDS = 2.0
+"""A cluster that is missing from a list younger than this is not looked for again."""
+_MARGIN_SECONDS = 240.0
+"""A token is renewed when it is good for less than this; google-auth sees it alike."""
+_OLD_SECONDS = 3600.0
+"""What was not touched for so long is of a run that ended, and its token has ended too."""
+_OPTIONS = {
+    "project": "gke_project",
+    "auth_kind": "gke_auth_kind",
+    "service_account_file": "gke_service_account_file",
+    "service_account_contents": "gke_service_account_contents",
+    "service_account_email": "gke_service_account_email",
+    "access_token": "gke_access_token",
+}
+_INSIDE = Meeting(inside=True, near=False)
+_ENVIRONMENT = ("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_")
+
+
+def options(cluster: Cluster) -> dict[str, t.Any]:
+    """Project and credentials of a host as the options of every action over Google."""
+    return {option: text(cluster.variables, variable) for option, variable in _OPTIONS.items()}
+
+
+def connected(fleet: Fleet) -> Fleet:
+    """The fleet whose GKE clusters are looked up when somebody connects to them; nothing is asked before.
+
+    A cluster with a kubeconfig or an address of its own keeps that.
+    """
+    met = meetings(fleet)
+    ours = {
+        name: dataclasses.replace(
+            c, connection=Connection(lookup=functools.partial(connection_of, c, meeting=met[name]))
+        )
+        for name, c in fleet.clusters.items()
+        if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
+    }
+    return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
+
+
+def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE, refused: str = "") -> Connection:
+    """Server, CA and a token that is good for some time.
+
+    Args:
+        cluster: where to.
+        meeting: where those that watch it are.
+        refused: a token of ours that the cluster does not take any more. Of the tasks that say so, one gets a new one.
+
+    Raises:
+        AbsentCluster: Google has no such cluster.
+        FleetError: no credentials, no permission, no such endpoint; a token was refused that cannot be renewed.
+    """
+    given = options(cluster)
+    name = text(cluster.variables, "gke_name") or cluster.name
+    place = cluster.zone or cluster.region
+    with _memory(given) as known:
+        if refused and known.get("token") == refused:
+            known.pop("token")
+        found = _find(known, name, place)
+        age = time.time() - float(known.get("listed", 0))
+        if age > (_LIST_SECONDS if found else _AGAIN_SECONDS):
+            google = _google(given)
+            listed = google.call("container", "projects.locations.clusters.list", parent=_everywhere(google))
+            known["clusters"] = [kept(entry) for entry in listed.get("clusters") or []]
+            known["silent"] = [str(zone) for zone in listed.get("missingZones") or []]
+            known["listed"] = time.time()
+            _take_token(known, google)
+            found = _find(known, name, place)
+        if found is None:
+            project = given["project"] or os.environ.get("GCP_PROJECT")
+            silent = [zone for zone in known.get("silent") or [] if zone == place or zone.startswith(f"{place}-")]
+            if silent:
+                # Not absent: somebody who believed that would make it anew.
+                from ..errors import part_missing
+
+                known.pop("listed", None)
+                raise part_missing(silent, "container.projects.locations.clusters.list", str(project))
+            elsewhere = [place_of(entry) for entry in known["clusters"] if entry.get("name") == name]
+            raise AbsentCluster(
+                "Google has no such cluster",
+                cluster=cluster.name,
+                obj=f"cluster {name} in {place}",
+                seen=f"one of this name in {', '.join(elsewhere)}"
+                if elsewhere
+                else f"{len(known['clusters'])} clusters in project {project}",
+                means="it was not made yet, or project, name or place are another's",
+                next_step="run the clusters stage, or correct gke_project, gke_name, cluster_region or cluster_zone",
+            )
+        where = addresses(
+            found,
+            cluster.name,
+            text(cluster.variables, "gke_endpoint"),
+            text(cluster.variables, "gke_peer_endpoint"),
+            inside=meeting.inside,
+            near=meeting.near,
+        )
+        token = _token(known, given, refused)
+    return Connection(
+        server=where.server,
+        token=token.value,
+        ca_pem=where.ca_pem,
+        peer_server=where.peer,
+        account=token.account,
+        gate=where.gate,
+        expires=token.ends - _MARGIN_SECONDS if token.ends else 0.0,
+    )
+
+
+def login(cluster: Cluster) -> None:
+    """Prove that there are credentials which Google takes: a token is got, or renewed.
+
+    Raises FleetError when not.
+    """
+    given = options(cluster)
+    with _memory(given) as known:
+        _token(known, given)
+
+
+def forget(given: t.Mapping[str, t.Any]) -> None:
+    """Ask Google anew for the clusters of a project: after one was made, changed or deleted.
+
+    Args:
+        given: the options with which the change was made, as :func:`options` makes them.
+    """
+    with _memory(given) as known:
+        known.pop("listed", None)
+
+
+def remember(given: t.Mapping[str, t.Any], clusters: t.Iterable[t.Mapping[str, t.Any]]) -> None:
+    """Believe what somebody has just read: all clusters of a project. The first connection asks nothing then.
+
+    Args:
+        given: as for :func:`forget`.
+        clusters: as Google lists them.
+    """
+    with _memory(given) as known:
+        known["clusters"], known["silent"] = [kept(entry) for entry in clusters], []
+        known["listed"] = time.time()
+
+
+def _find(known: t.Mapping[str, t.Any], name: str, place: str) -> dict[str, t.Any] | None:
+    for entry in known.get("clusters") or []:
+        if entry.get("name") == name and place_of(entry) == place:
+            return t.cast("dict[str, t.Any]", entry)
+    return None
+
+
+def _google(given: t.Mapping[str, t.Any]) -> t.Any:
+    from ..api.session import Google
+
+    return Google.from_args(given)
+
+
+def _everywhere(google: t.Any) -> str:
+    return f"projects/{google.project}/locations/-"
+
+
+class _Token(t.NamedTuple):
+    """A token, when it ends (seconds since the epoch; 0 where nobody knows), and whose it is, in words."""
+
+    value: str
+    ends: float
+    account: str
+
+
+def _token(known: dict[str, t.Any], given: t.Mapping[str, t.Any], refused: str = "") -> _Token:
+    handed = str(given["access_token"] or os.environ.get("GCP_ACCESS_TOKEN") or "")
+    kind = str(given["auth_kind"] or os.environ.get("GCP_AUTH_KIND") or "")
+    if handed and kind in ("", "accesstoken"):
+        variable = "gke_access_token" if given["access_token"] else "GCP_ACCESS_TOKEN"
+        if handed == refused:
+            from ..auth.login_problems import handed_refused
+
+            raise handed_refused(variable)
+        # Every task has it anyway: no need to keep it.
+        return _Token(handed, 0.0, f"the access token in {variable}")
+    if float(known.get("expires", 0)) - time.time() < _MARGIN_SECONDS or not known.get("token"):
+        google = _google(given)
+        _take_token(known, google)
+        if not google.token_expires():
+            return _Token(str(google.token()), 0.0, google.account)
+    return _Token(str(known["token"]), float(known["expires"]), str(known.get("account") or ""))
+
+
+def _take_token(known: dict[str, t.Any], google: t.Any) -> None:
+    token, ends = google.token(), google.token_expires()
+    if ends is not None:
+        known["token"], known["expires"], known["account"] = token, ends.timestamp(), google.account
+
+
+@contextlib.contextmanager
+def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    """What this run knows, locked against its other tasks, and kept when the block ends. Without a place
+    to write, each task asks by itself."""
+    environment = {k: v for k, v in os.environ.items() if k.startswith(_ENVIRONMENT)}
+    key = hashlib.sha256(json.dumps([_run(), dict(given), environment], sort_keys=True).encode()).hexdigest()[:32]
+    folder = cache_dir() / "google"
+    path = folder / f"{key}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / f"{key}.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield {}
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = _read(path)
+        before = json.dumps(known)
+        try:
+            yield known
+        finally:
+            if json.dumps(known) != before:
+                _write(path, known)
+    finally:
+        os.close(lock)
+
+
+def _read(path: Path) -> dict[str, t.Any]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _write(path: Path, known: t.Mapping[str, t.Any]) -> None:
+    new = path.with_suffix(".new")
+    with contextlib.suppress(OSError):
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+            json.dump(known, stream)
+        os.replace(new, path)
+        for old in path.parent.iterdir():
+            if time.time() - old.stat().st_mtime > _OLD_SECONDS:
+                old.unlink(missing_ok=True)
+
+
+def _run() -> str:
+    """The run that this task belongs to: tasks are children of one ansible-playbook."""
+    parent = os.getppid()
+    try:
+        # Field 22, behind the name in brackets: when it started. A number alone comes back.
+        began = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        began = ""
+    return f"{parent} {began}"

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where a GKE cluster's API server is, from what ``clusters.list`` says of it: pure functions."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import typing as t
+
+from ...errors import FleetError
+
+__all__ = ["CHOICES", "CONNECT", "DNS", "PRIVATE", "PUBLIC", "Addresses", "addresses", "kept", "place_of"]
+
+DNS, PRIVATE, PUBLIC = "dns", "private", "public"
+CHOICES = (PUBLIC, PRIVATE, DNS)
+
+CONNECT = "container.clusters.connect (roles/container.developer, roles/container.admin)"
+"""What Google asks for at the DNS endpoint, before the API server sees a request; and who has it."""
+
+Json = t.Mapping[str, t.Any]
+
+_UNUSABLE = {
+    "PROVISIONING": ("it is being made", "wait until Google has made it; then run again"),
+    "STOPPING": ("it is being deleted", "wait until it is gone, then let the cluster stage make it anew"),
+    "ERROR": ("it is in state ERROR", "look at it in the console or with `gcloud container clusters describe`"),
+}
+
+
+class Addresses(t.NamedTuple):
+    """``server`` for us and ``peer`` for the other clusters' istiods ("": there is none), with the CA of each
+    ("" for a public one), and the permission that Google asks for on the way to ``server``."""
+
+    server: str
+    ca_pem: str
+    peer: str
+    gate: str = ""
+
+
+def kept(cluster: Json) -> dict[str, t.Any]:
+    """The part of a Cluster that this module reads: what is worth keeping, and nothing secret."""
+    out = {name: cluster[name] for name in _KEPT if name in cluster}
+    ca = (cluster.get("masterAuth") or {}).get("clusterCaCertificate")
+    return {**out, **({"masterAuth": {"clusterCaCertificate": ca}} if ca else {})}
+
+
+_KEPT = (
+    "name", "location", "zone", "status", "statusMessage", "endpoint", "controlPlaneEndpointsConfig",
+    "privateClusterConfig", "networkConfig",
+)  # fmt: skip
+
+
+def place_of(cluster: Json) -> str:
+    """Zone of a zonal cluster, region of a regional one."""
+    return str(cluster.get("location") or cluster.get("zone") or "")
+
+
+def addresses(
+    cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "", *, inside: bool = True, near: bool = False
+) -> Addresses:
+    """Choose the addresses.
+
+    Args:
+        cluster: Google's Cluster.
+        host: its name in the inventory, for messages.
+        choice: PUBLIC, PRIVATE or DNS: the address for us.
+        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all that watch it
+            are ``inside`` and reach it, else the public one where there is one.
+            Never DNS: its door takes Google's tokens only.
+        inside: those that watch it are in its VPC.
+        near: they are in its region.
+
+    Raises:
+        FleetError: the cluster is not ready, or has no address of the kind.
+    """
+    status = str(cluster.get("status") or "")
+    if status in _UNUSABLE:
+        means, step = _UNUSABLE[status]
+        raise FleetError(
+            "its API server cannot be used",
+            cluster=host,
+            seen=f"{status} {cluster.get('statusMessage') or ''}".strip(),
+            means=means,
+            next_step=step,
+        )
+    there = _known(cluster)
+    if not peer_choice and (there[PRIVATE] or there[PUBLIC]):
+        peer_choice = PRIVATE if _meet_inside(cluster, there, inside, near) or not there[PUBLIC] else PUBLIC
+    for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
+        if wanted and not there.get(wanted):
+            raise _no_endpoint(cluster, host, there, variable, wanted)
+    return Addresses(
+        server=f"https://{there[choice]}",
+        # The name of the DNS endpoint has a certificate of a public authority.
+        ca_pem="" if choice == DNS else _ca(cluster, host),
+        peer=f"https://{there[peer_choice]}" if peer_choice else "",
+        gate=CONNECT if choice == DNS else "",
+    )
+
+
+def _no_endpoint(cluster: Json, host: str, there: t.Mapping[str, str], variable: str, wanted: str) -> FleetError:
+    have = ", ".join(f"{kind} {address}" for kind, address in there.items() if address) or "none"
+    dns = (cluster.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}
+    if wanted == DNS:
+        closed = "switched off (allowExternalTraffic)" if dns.get("endpoint") else "not there"
+        seen = f"endpoints: {have}; the DNS endpoint is {closed}"
+        switch = f"gcloud container clusters update {cluster.get('name')} --enable-dns-access"
+        step = f"run the clusters stage, or `{switch} --location {place_of(cluster)}`; or set {variable} to another one"
+    else:
+        seen = f"endpoints: {have}"
+        step = f"set {variable} to another one, or switch the {wanted} endpoint of the cluster on"
+    return FleetError(f"it has no {wanted} endpoint", cluster=host, seen=seen, next_step=step)
+
+
+def _meet_inside(cluster: Json, there: t.Mapping[str, str], inside: bool, near: bool) -> bool:
+    """Whether pods reach the private endpoint, which Google serves in one region, and with global access in all of a
+    VPC. They come there by their own addresses, which lists of authorized networks name; elsewhere by those of NAT."""
+    ip = (cluster.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig") or {}
+    old = cluster.get("privateClusterConfig") or {}
+    everywhere = ip.get("globalAccess") or (old.get("masterGlobalAccessConfig") or {}).get("enabled")
+    return bool(there[PRIVATE] and inside and (near or everywhere))
+
+
+def _known(cluster: Json) -> dict[str, str]:
+    endpoints = cluster.get("controlPlaneEndpointsConfig") or {}
+    ip, dns = endpoints.get("ipEndpointsConfig") or {}, endpoints.get("dnsEndpointConfig") or {}
+    private = cluster.get("privateClusterConfig") or {}
+    inside = str(ip.get("privateEndpoint") or private.get("privateEndpoint") or "")
+    outside = str(ip.get("publicEndpoint") or private.get("publicEndpoint") or "")
+    plain = str(cluster.get("endpoint") or "")
+    closed = private.get("enablePrivateEndpoint") or ip.get("enablePublicEndpoint") is False
+    if not outside and plain != inside and not closed:
+        outside = plain
+    if not inside and closed:
+        inside = plain
+    if ip.get("enabled") is False:
+        inside = outside = ""
+    name = str(dns.get("endpoint") or "") if dns.get("allowExternalTraffic") else ""
+    return {PUBLIC: "" if closed else outside, PRIVATE: inside, DNS: name}
+
+
+def _ca(cluster: Json, host: str) -> str:
+    encoded = str((cluster.get("masterAuth") or {}).get("clusterCaCertificate") or "")
+    try:
+        pem = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        pem = ""
+    if "BEGIN CERTIFICATE" not in pem:
+        raise FleetError(
+            "Google tells no CA certificate of it",
+            cluster=host,
+            means="it is not ready yet, or the account may not see it (container.clusters.get)",
+            next_step="run again when the cluster is RUNNING; or set gke_endpoint: dns",
+        )
+    return pem

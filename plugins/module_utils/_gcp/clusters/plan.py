@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A GKE cluster as Google takes and shows it, beside what the inventory wants: pure functions.
+
+Only what the inventory manages is compared, so what Google fills in or others add never counts as a change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._model.providers.google.clusters import Wanted
+from .pools import (
+    Difference,
+    Step,
+    compare_pool,
+    pool_body,
+    pool_view,
+    wanted_pool_view,
+)
+
+__all__ = ["Difference", "Step", "body", "compare", "managed", "wanted_view"]
+
+Json = dict[str, t.Any]
+_IDENTITY, _TAG = "workload identity", "network tag"
+
+
+def body(wanted: Wanted, description: str) -> Json:
+    """The body of ``clusters.create``."""
+    cluster: Json = {
+        "name": wanted.member.cluster,
+        "description": description,
+        "resourceLabels": dict(wanted.labels),
+        "network": wanted.network_path,
+        "subnetwork": wanted.subnetwork_path,
+        "ipAllocationPolicy": {
+            "useIpAliases": True,
+            "clusterSecondaryRangeName": wanted.pod_range,
+            "servicesSecondaryRangeName": wanted.service_range,
+        },
+        "releaseChannel": {"channel": wanted.channel},
+        "workloadIdentityConfig": {"workloadPool": f"{wanted.member.project}.svc.id.goog"},
+        "controlPlaneEndpointsConfig": _endpoints(wanted),
+        "networkConfig": {"defaultEnablePrivateNodes": wanted.private_nodes},
+    }
+    if wanted.control_plane_cidr:
+        cluster["privateClusterConfig"] = {"masterIpv4CidrBlock": wanted.control_plane_cidr}
+    if wanted.autopilot:
+        cluster["autopilot"] = {"enabled": True}
+        cluster["nodePoolAutoConfig"] = {"networkTags": {"tags": [wanted.tag]}}
+        return {"cluster": cluster}
+    if wanted.dataplane_v2:
+        cluster["networkConfig"]["datapathProvider"] = "ADVANCED_DATAPATH"
+    cluster["nodePools"] = [pool_body(wanted, pool) for pool in wanted.pools]
+    return {"cluster": cluster}
+
+
+def _endpoints(wanted: Wanted) -> Json:
+    return {
+        "dnsEndpointConfig": {"allowExternalTraffic": wanted.dns_endpoint},
+        "ipEndpointsConfig": {
+            "enabled": True,
+            "enablePublicEndpoint": wanted.public_endpoint,
+            # Peers in other regions reach the private endpoint too.
+            "globalAccess": True,
+            **_networks(wanted),
+        },
+    }
+
+
+def _networks(wanted: Wanted) -> Json:
+    networks: Json = {"enabled": wanted.authorized is not None}
+    if wanted.authorized is not None:
+        networks |= {
+            "cidrBlocks": [{"cidrBlock": cidr} for cidr in wanted.authorized],
+            # The list holds for the private endpoint too, or Google takes no private ranges in it.
+            "privateEndpointEnforcementEnabled": True,
+            # Else every machine of every customer with a public address in Google Cloud is let through.
+            "gcpPublicCidrsAccessEnabled": False,
+        }
+    return {"authorizedNetworksConfig": networks}
+
+
+# -- what is there, in the inventory's words ----------------------------------------------------
+
+
+def managed(live: Json, wanted: Wanted) -> Json:
+    """What we manage of a cluster that is there, by variable."""
+    ends = live.get("controlPlaneEndpointsConfig") or {}
+    ip = ends.get("ipEndpointsConfig") or _old_endpoints(live)
+    network = live.get("networkConfig") or {}
+    autopilot = bool((live.get("autopilot") or {}).get("enabled"))
+    found: Json = {
+        "gke_mode": "autopilot" if autopilot else "standard",
+        "gke_network_project": _project(network.get("network")) or wanted.network_project,
+        "gke_network": _last(network.get("network") or live.get("network")),
+        "gke_subnetwork": _last(network.get("subnetwork") or live.get("subnetwork")),
+        "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
+        "cluster_service_cidr": live.get("servicesIpv4Cidr", ""),
+        "gke_private_nodes": bool(
+            network.get("defaultEnablePrivateNodes", (live.get("privateClusterConfig") or {}).get("enablePrivateNodes"))
+        ),
+        "gke_endpoint": {
+            "public": bool(ip.get("enablePublicEndpoint", True)),
+            "dns": bool((ends.get("dnsEndpointConfig") or {}).get("allowExternalTraffic")),
+            "all regions": bool(ip.get("globalAccess")),
+        },
+        "gke_authorized_networks": _authorized(ip.get("authorizedNetworksConfig") or {}),
+        "gke_release_channel": (live.get("releaseChannel") or {}).get("channel", "UNSPECIFIED"),
+        _IDENTITY: (live.get("workloadIdentityConfig") or {}).get("workloadPool", ""),
+        "gke_labels": dict(live.get("resourceLabels") or {}),
+    }
+    if autopilot:
+        found[_TAG] = list(((live.get("nodePoolAutoConfig") or {}).get("networkTags") or {}).get("tags") or [])
+        return found
+    found["gke_dataplane_v2"] = network.get("datapathProvider") == "ADVANCED_DATAPATH"
+    for pool in wanted.pools:
+        there = _pool(live, pool.name)
+        found |= pool_view(pool, there) if there else {}
+    return found
+
+
+def _old_endpoints(live: Json) -> Json:
+    """The same from the fields that Google had before."""
+    private = live.get("privateClusterConfig") or {}
+    return {
+        "enablePublicEndpoint": not private.get("enablePrivateEndpoint"),
+        "globalAccess": (private.get("masterGlobalAccessConfig") or {}).get("enabled"),
+        "authorizedNetworksConfig": live.get("masterAuthorizedNetworksConfig"),
+    }
+
+
+def _authorized(allowed: Json) -> list[str] | None:
+    if not allowed.get("enabled"):
+        return None
+    found = sorted(b["cidrBlock"] for b in allowed.get("cidrBlocks") or [])
+    if not allowed.get("privateEndpointEnforcementEnabled"):
+        found.append("everybody in the VPC")
+    if allowed.get("gcpPublicCidrsAccessEnabled"):
+        found.append("public addresses of Google Cloud")
+    return found
+
+
+def wanted_view(wanted: Wanted) -> Json:
+    """The same, as the inventory wants it."""
+    found: Json = {
+        "gke_mode": "autopilot" if wanted.autopilot else "standard",
+        "gke_network_project": wanted.network_project,
+        "gke_network": wanted.network,
+        "gke_subnetwork": wanted.subnetwork,
+        "cluster_pod_cidr": wanted.pod_cidr,
+        "cluster_service_cidr": wanted.service_cidr,
+        "gke_private_nodes": wanted.private_nodes,
+        "gke_endpoint": {"public": wanted.public_endpoint, "dns": wanted.dns_endpoint, "all regions": True},
+        "gke_authorized_networks": None if wanted.authorized is None else sorted(wanted.authorized),
+        "gke_release_channel": wanted.channel,
+        _IDENTITY: f"{wanted.member.project}.svc.id.goog",
+        "gke_labels": dict(wanted.labels),
+    }
+    if wanted.autopilot:
+        return {**found, _TAG: [wanted.tag]}
+    found["gke_dataplane_v2"] = wanted.dataplane_v2
+    for pool in wanted.pools:
+        found |= wanted_pool_view(wanted, pool)
+    return found
+
+
+_OWN = ("gke_private_nodes", "gke_release_channel", "gke_dataplane_v2", "gke_authorized_networks")
+"""What a cluster that was taken over keeps where the inventory says nothing."""
+
+
+def compare(wanted: Wanted, live: Json, *, taken: bool = False) -> list[Difference]:
+    """What differs, each with the call that mends it; empty when the cluster is as wanted.
+
+    Args:
+        wanted: as the inventory describes it.
+        live: as Google shows it.
+        taken: others made it, so that only what the inventory says, and what a mesh needs, is changed.
+    """
+    is_so, should = managed(live, wanted), wanted_view(wanted)
+    if taken:
+        should |= {name: is_so[name] for name in _OWN if name in is_so and name not in wanted.given}
+        if "gke_endpoint" not in wanted.given:
+            should["gke_endpoint"] = {**is_so["gke_endpoint"], "all regions": True}
+    mode_fits = is_so["gke_mode"] == should["gke_mode"]
+    # Labels and tags of others stay.
+    should["gke_labels"] = {**is_so["gke_labels"], **should["gke_labels"]}
+    if _TAG in should:
+        should[_TAG] = is_so.get(_TAG, []) if wanted.tag in is_so.get(_TAG, []) else [*is_so.get(_TAG, []), wanted.tag]
+    steps = _steps(wanted, live, should, _endpoints(wanted) if not taken else _told_endpoints(wanted))
+    of_pools = {name for pool in wanted.pools for name in wanted_pool_view(wanted, pool)}
+    found = [
+        Difference(name, is_so.get(name), value, steps.get(name))
+        for name, value in should.items()
+        if name not in of_pools and is_so.get(name) != value and (mode_fits or name not in (_TAG, "gke_dataplane_v2"))
+    ]
+    if mode_fits and (not taken or "gke_node_pools" in wanted.given):
+        # Where the inventory does not say whether nodes are private, those of a cluster of others stay as they are.
+        private = is_so["gke_private_nodes"] if not taken or "gke_private_nodes" in wanted.given else None
+        for pool in wanted.pools:
+            found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
+    return _each_call_once(found)
+
+
+def _each_call_once(found: list[Difference]) -> list[Difference]:
+    """Where one call mends several differences, only the first of them makes it."""
+    done: set[str] = set()
+    for number, difference in enumerate(found):
+        if difference.step is not None:
+            key = str(difference.step)
+            if key in done:
+                found[number] = dataclasses.replace(difference, step=dataclasses.replace(difference.step, method=""))
+            done.add(key)
+    return found
+
+
+def _told_endpoints(wanted: Wanted) -> Json:
+    """Only what the inventory says of them, and that all regions reach the private one."""
+    if "gke_endpoint" in wanted.given:
+        found = _endpoints(wanted)
+    else:
+        found = {"ipEndpointsConfig": {"globalAccess": True, **_networks(wanted)}}
+    if "gke_authorized_networks" not in wanted.given:
+        found["ipEndpointsConfig"].pop("authorizedNetworksConfig", None)
+    return found
+
+
+def _steps(wanted: Wanted, live: Json, should: Json, endpoints: Json) -> dict[str, Step]:
+    """The call that sets each variable that can be changed in place; the same call may set several."""
+
+    def update(field: str, value: t.Any) -> Step:
+        return Step("update", wanted.path, {"update": {field: value}})
+
+    ends = update("desiredControlPlaneEndpointsConfig", endpoints)
+    labels = {"resourceLabels": should["gke_labels"], "labelFingerprint": live.get("labelFingerprint", "")}
+    return {
+        "gke_private_nodes": update("desiredDefaultEnablePrivateNodes", wanted.private_nodes),
+        "gke_endpoint": ends,
+        "gke_authorized_networks": ends,
+        "gke_release_channel": update("desiredReleaseChannel", {"channel": wanted.channel}),
+        _IDENTITY: update("desiredWorkloadIdentityConfig", {"workloadPool": should[_IDENTITY]}),
+        "gke_labels": Step("setResourceLabels", wanted.path, labels),
+        _TAG: update("desiredNodePoolAutoConfigNetworkTags", {"tags": should.get(_TAG)}),
+    }
+
+
+def _pool(live: Json, name: str) -> Json | None:
+    return next((pool for pool in live.get("nodePools") or [] if pool.get("name") == name), None)
+
+
+def _project(path: t.Any) -> str:
+    """Of ``projects/P/global/networks/N``; "" where no project is told."""
+    first, _slash, rest = str(path or "").partition("/")
+    project = rest.partition("/")[0] if first == "projects" else ""
+    return "" if project.isdigit() else project
+
+
+def _last(text: t.Any) -> str:
+    return str(text or "").rsplit("/", 1)[-1]

@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A node pool as Google takes and shows it, beside what the inventory wants: pure functions."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.node_pools import EFFECTS, NAME, Pool
+
+__all__ = ["Difference", "Step", "compare_pool", "pool_body", "pool_view", "wanted_pool_view"]
+
+Json = dict[str, t.Any]
+_GOOGLES = ("google.com", "k8s.io", "kubernetes.io", "gke.io", "nvidia.com")
+"""Domains whose labels and taints Google adds by itself."""
+_TAGS, _IDENTITY, _PRIVATE = "network tag", "workload identity of nodes", "gke_private_nodes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One call that changes a cluster in place. ``method`` is below ``projects.locations.clusters``."""
+
+    method: str
+    name: str
+    body: Json
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """A field that is not as wanted. ``step`` is None where only making the cluster anew would change it."""
+
+    variable: str
+    before: t.Any
+    after: t.Any
+    step: Step | None
+
+
+def pool_body(wanted: Wanted, pool: Pool) -> Json:
+    """A NodePool to make."""
+    made: Json = {
+        "name": pool.name,
+        "initialNodeCount": pool.count,
+        "config": {
+            "machineType": pool.machine,
+            "diskSizeGb": pool.disk,
+            "spot": pool.spot,
+            "labels": dict(pool.labels),
+            "tags": [wanted.tag],
+            "oauthScopes": ["https://www.googleapis.com/auth/cloud-platform"],
+            "workloadMetadataConfig": {"mode": "GKE_METADATA"},
+        },
+        "management": {"autoUpgrade": True, "autoRepair": True},
+    }
+    if pool.taints:
+        made["config"]["taints"] = _taints(pool)
+    if pool.maximum:
+        made["autoscaling"] = _autoscaling(pool)
+    return made
+
+
+def _taints(pool: Pool) -> list[Json]:
+    return [{"key": key, "value": value, "effect": EFFECTS[effect]} for key, value, effect in pool.taints]
+
+
+def _autoscaling(pool: Pool) -> Json:
+    if not pool.maximum:
+        return {"enabled": False}
+    return {"enabled": True, "minNodeCount": pool.count, "maxNodeCount": pool.maximum}
+
+
+def variable(pool: Pool, name: str) -> str:
+    """What the inventory calls a value of a pool."""
+    return f"gke_{name}" if pool.name == NAME else f"gke_node_pools.{pool.name}.{name}"
+
+
+def wanted_pool_view(wanted: Wanted, pool: Pool) -> Json:
+    """What we manage of a pool, by variable."""
+    found: Json = {
+        "spot": pool.spot,
+        "machine_type": pool.machine,
+        "disk_size": pool.disk,
+        "node_labels": dict(pool.labels),
+        "taints": [list(taint) for taint in pool.taints],
+        "node_count_max": pool.maximum,
+        "node_count": pool.count,
+    }
+    return {variable(pool, name): value for name, value in found.items()}
+
+
+def pool_view(pool: Pool, live: Json) -> Json:
+    """The same of a pool that is there."""
+    config, scaling = live.get("config") or {}, live.get("autoscaling") or {}
+    words = {theirs: ours for ours, theirs in EFFECTS.items()}
+    mine = {key for key, _value, _effect in pool.taints}
+    taints = [
+        [taint.get("key", ""), taint.get("value", ""), words.get(taint.get("effect", ""), taint.get("effect", ""))]
+        for taint in config.get("taints") or []
+        if taint.get("key") in mine or not _is_googles(str(taint.get("key")))
+    ]
+    on = bool(scaling.get("enabled"))
+    found: Json = {
+        "spot": bool(config.get("spot")),
+        "machine_type": config.get("machineType", ""),
+        "disk_size": int(config.get("diskSizeGb") or 0),
+        "node_labels": {
+            key: value
+            for key, value in (config.get("labels") or {}).items()
+            if key in pool.labels or not _is_googles(key)
+        },
+        "taints": sorted(taints),
+        "node_count_max": int(scaling.get("maxNodeCount") or 0) if on else 0,
+        "node_count": int(scaling.get("minNodeCount") or 0) if on else int(live.get("initialNodeCount") or 0),
+    }
+    return {variable(pool, name): value for name, value in found.items()}
+
+
+def _is_googles(key: str) -> bool:
+    domain = key.partition("/")[0] if "/" in key else ""
+    return any(domain == end or domain.endswith(f".{end}") for end in _GOOGLES)
+
+
+def compare_pool(wanted: Wanted, pool: Pool, live: Json | None, *, private: bool | None) -> list[Difference]:
+    """What differs of a pool, each with the call that mends it.
+
+    Args:
+        wanted: the cluster.
+        pool: the pool, as wanted.
+        live: the pool that is there; None when it is not.
+        private: whether pools that say nothing have private nodes; None to leave that as it is.
+    """
+    if live is None:
+        step = Step("nodePools.create", wanted.path, {"nodePool": pool_body(wanted, pool)})
+        return [Difference("node pool", None, pool.name, step)]
+    is_so, should, steps = pool_view(pool, live), wanted_pool_view(wanted, pool), _steps(wanted, pool)
+    found = [
+        Difference(name, is_so[name], value, steps.get(name)) for name, value in should.items() if is_so[name] != value
+    ]
+    return found + _beside(wanted, pool, live, private)
+
+
+def _beside(wanted: Wanted, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
+    """What is the same in every pool of ours."""
+    config = live.get("config") or {}
+    found = []
+    is_private = bool((live.get("networkConfig") or {}).get("enablePrivateNodes", private))
+    if private is not None and is_private != wanted.private_nodes:
+        step = _update(wanted, pool, {"nodeNetworkConfig": {"enablePrivateNodes": wanted.private_nodes}})
+        found.append(Difference(_PRIVATE, is_private, wanted.private_nodes, step))
+    if (config.get("workloadMetadataConfig") or {}).get("mode") != "GKE_METADATA":
+        step = _update(wanted, pool, {"workloadMetadataConfig": {"mode": "GKE_METADATA"}})
+        found.append(Difference(_IDENTITY, False, True, step))
+    tags = list(config.get("tags") or [])
+    if wanted.tag not in tags:
+        step = _update(wanted, pool, {"tags": {"tags": [*tags, wanted.tag]}})
+        found.append(Difference(_TAGS, tags, [*tags, wanted.tag], step))
+    return found
+
+
+def _update(wanted: Wanted, pool: Pool, body: Json) -> Step:
+    return Step("nodePools.update", f"{wanted.path}/nodePools/{pool.name}", body)
+
+
+def _steps(wanted: Wanted, pool: Pool) -> dict[str, Step]:
+    """The call that sets each variable that can be changed in place; the same call may set several."""
+    path = f"{wanted.path}/nodePools/{pool.name}"
+    size = Step("nodePools.setSize", path, {"nodeCount": pool.count})
+    scale = Step("nodePools.setAutoscaling", path, {"autoscaling": _autoscaling(pool)})
+    found = {
+        "machine_type": _update(wanted, pool, {"machineType": pool.machine}),
+        "disk_size": _update(wanted, pool, {"diskSizeGb": str(pool.disk)}),
+        "node_labels": _update(wanted, pool, {"labels": {"labels": dict(pool.labels)}}),
+        "taints": _update(wanted, pool, {"taints": {"taints": _taints(pool)}}),
+        "node_count": scale if pool.maximum else size,
+        "node_count_max": scale,
+    }
+    return {variable(pool, name): step for name, step in found.items()}

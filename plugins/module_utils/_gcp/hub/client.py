@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One project's Google fleet: who asks, and how long."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ...errors import FleetError
+from ..api import polling as patience
+from ..api.session import Google, GoogleError
+
+__all__ = ["HubClient", "shown"]
+
+Json = dict[str, t.Any]
+LOOKS = (1.0, 10.0)
+"""Seconds between two looks at a state: at first, and at most."""
+
+
+class HubClient:
+    """One project's fleet.
+
+    Args:
+        google: the client; its project is the fleet's.
+        fleet_name: ours, written on what we make.
+        timeout: seconds for one operation.
+        dry_run: plan only.
+        off_is_empty: whether a fleet whose API is off counts as one in which nothing is.
+    """
+
+    def __init__(
+        self,
+        google: Google,
+        fleet_name: str,
+        *,
+        timeout: float = 600,
+        dry_run: bool = False,
+        off_is_empty: bool = False,
+    ) -> None:
+        self.google = google
+        self.fleet_name = fleet_name
+        self.timeout = timeout
+        self.dry_run = dry_run
+        self.off_is_empty = off_is_empty
+        self.parent = f"projects/{google.project}/locations/global"
+        self._numbers: dict[str, str] = {}
+        self.last: dict[str, Json] = {}
+        """Features as they were read last."""
+
+    def memberships(self) -> list[Json]:
+        """All of the project, in every place: one request a page."""
+        anywhere = f"projects/{self.google.project}/locations/-"
+        return self.listed("memberships", anywhere)
+
+    def listed(self, kind: str, parent: str) -> list[Json]:
+        """All ``memberships`` or ``features`` of a place."""
+        try:
+            return self.google.pages("gkehub", f"projects.locations.{kind}.list", "resources", parent=parent)
+        except GoogleError as error:
+            self.check_off(error)
+            return []
+
+    def check_off(self, error: GoogleError) -> None:
+        """Raise what Google answered, unless it is that the API is off and that counts as an empty fleet."""
+        if not (self.off_is_empty and error.reason == "SERVICE_DISABLED"):
+            raise error
+
+    def number(self, project: str) -> str:
+        """The number that belongs to a project's id; asked once."""
+        if project not in self._numbers:
+            found = self.google.call("cloudresourcemanager", "projects.get", projectId=project)
+            self._numbers[project] = str(found["projectNumber"])
+        return self._numbers[project]
+
+    def until(
+        self,
+        look: t.Callable[[], tuple[bool, str]],
+        what: str,
+        *,
+        cluster: str = "",
+        obj: str = "",
+        timeout: float | None = None,
+    ) -> str:
+        """Look again and again until it is done; what was seen then."""
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            return patience.until(look, seconds, first=LOOKS[0], longest=LOOKS[1])
+        except patience.TimeIsUp as up:
+            raise FleetError(
+                f"{what} after {seconds:.3g} s",
+                cluster=cluster,
+                obj=obj,
+                seen=up.args[0],
+                means="Google goes on with it",
+                next_step="run again; or allow more time",
+            ) from up
+
+
+def shown(value: t.Mapping[str, t.Any]) -> str:
+    """For ``--diff``; "" for nothing."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n" if value else ""

@@ -1,0 +1,285 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Features of the Google fleet, and the control planes that Google runs for it."""
+
+from __future__ import annotations
+
+import functools
+import time
+import typing as t
+
+from ..._model.providers.google.members import DISCOVERY, INGRESS, SERVICEMESH
+from ...errors import FleetError
+from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from ..api.session import GoogleError
+from .client import LOOKS, HubClient, Json, shown
+from .mesh_status import MeshStatus, status_of
+from .plan import (
+    FeaturePlan,
+    feature_plan,
+    is_ours,
+    mesh_specs_without,
+    same_member,
+)
+
+__all__ = ["Features", "feature_state"]
+
+_ASKS = {
+    SERVICEMESH: "the managed mesh",
+    DISCOVERY: "multi-cluster services",
+    INGRESS: "multi-cluster ingress",
+}
+
+
+class Features(HubClient):
+    """The features of one project's fleet."""
+
+    def features(self) -> dict[str, Json]:
+        """All features of the fleet by their id: one request a page."""
+        found = self.listed("features", self.parent)
+        return {str(feature["name"]).rsplit("/", 1)[-1]: feature for feature in found}
+
+    def feature(self, feature: str) -> Json:
+        """One feature, or ``{}``."""
+        try:
+            return self.google.call(
+                "gkehub", "projects.locations.features.get", name=f"{self.parent}/features/{feature}", absent=True
+            )
+        except GoogleError as error:
+            self.check_off(error)
+            return {}
+
+    def enable(
+        self,
+        features: t.Iterable[str],
+        *,
+        managed: t.Sequence[str] = (),
+        config_membership: str = "",
+        move: bool = False,
+    ) -> tuple[list[Change], dict[str, Json]]:
+        """Switch features on and give them what the inventory says, one after the other.
+
+        Args:
+            features: which.
+            managed: memberships whose control plane Google is to run.
+            config_membership: in which multi-cluster ingress is read.
+            move: whether it may take over from another one.
+
+        Returns:
+            The changes, and the features as they were before.
+        """
+        live = self.features()
+
+        def plan(feature: str, found: Json | None) -> FeaturePlan:
+            return feature_plan(
+                feature,
+                found,
+                fleet_name=self.fleet_name,
+                managed=managed,
+                config_membership=config_membership,
+                move=move,
+            )
+
+        # All are planned before the first is sent: what cannot be stops the run with nothing half done.
+        plans = [plan(feature, live.get(feature)) for feature in features]
+        return [self._make(one, live.get(one.feature), plan) for one in plans], live
+
+    def _make(
+        self, plan: FeaturePlan, found: Json | None, again: t.Callable[[str, Json | None], FeaturePlan]
+    ) -> Change:
+        """Send a plan; where somebody else is at the feature, wait and plan anew from what is there then."""
+        deadline, pause = time.monotonic() + self.timeout, LOOKS[0]
+        while True:
+            going = ((found or {}).get("resourceState") or {}).get("state") == "DISABLING"
+            try:
+                if self.dry_run or not going:
+                    return self._send(plan)
+                seen = "it is being switched off"
+            except GoogleError as error:
+                if error.status != 409:
+                    raise
+                seen = error.seen
+            if time.monotonic() > deadline:
+                raise FleetError(
+                    f"somebody else is at it, for {self.timeout:g} s now",
+                    obj=f"feature {plan.feature}",
+                    seen=seen,
+                    next_step="run again when that is over; or allow more time",
+                )
+            time.sleep(pause)  # between two looks: Hub has no watch
+            pause = min(pause * 1.5, LOOKS[1])
+            found = self.feature(plan.feature) or None
+            plan = again(plan.feature, found)
+
+    def _send(self, plan: FeaturePlan) -> Change:
+        obj = f"feature {plan.feature}"
+        if not plan.method:
+            return Change("", "Feature", plan.feature, UNCHANGED)
+        action = CREATED if plan.method == "create" else CHANGED
+        change = Change("", "Feature", plan.feature, action, before=shown(plan.before), after=shown(plan.after))
+        if self.dry_run:
+            return change
+        if plan.method == "create":
+            params: Json = {"parent": self.parent, "featureId": plan.feature}
+        else:
+            params = {"name": f"{self.parent}/features/{plan.feature}", "updateMask": plan.mask}
+        operation = self.google.call(
+            "gkehub", f"projects.locations.features.{plan.method}", body=plan.body, obj=obj, **params
+        )
+        self.google.wait("gkehub", operation, self.timeout, obj=obj)
+        return change
+
+    def _state_of(self, feature: str) -> tuple[bool, str]:
+        self.last[feature] = self.feature(feature)
+        return feature_state(self.last[feature])
+
+    def troubles(self, feature: str, memberships: t.Mapping[str, str]) -> list[str]:
+        """What a feature that is on says against some of its members, as it was read last.
+
+        Args:
+            feature: its id; the managed mesh has a wait of its own.
+            memberships: the membership's name by host.
+        """
+        found = (self.last.get(feature) or {}).get("membershipStates") or {}
+        said = []
+        for host, name in memberships.items():
+            states: list[Json] = [value for key, value in found.items() if same_member(key, name)]
+            state = (states[0].get("state") or {}) if states else {}
+            if feature != SERVICEMESH and state.get("code") in ("WARNING", "ERROR"):
+                told = " ".join(str(state.get("description") or "without a reason").split())[:200]
+                said.append(f"{host}: {_ASKS[feature]} says {state['code'].lower()}: {told}")
+        return said
+
+    def await_features(self, features: t.Iterable[str], seen: t.Mapping[str, Json], timeout: float) -> dict[str, str]:
+        """Wait until each feature is active; what it says of itself, in words, by feature.
+
+        Args:
+            features: which.
+            seen: as they were read last; only those that are not active there are asked again.
+            timeout: seconds for all of them.
+        """
+        deadline = time.monotonic() + timeout
+        states = {}
+        self.last.update(seen)
+        for feature in features:
+            done, state = feature_state(seen.get(feature) or {})
+            if not done:
+                left = max(0.0, deadline - time.monotonic())
+                state = self.until(
+                    functools.partial(self._state_of, feature),
+                    f"{_ASKS[feature]} is not ready",
+                    obj=f"feature {feature}",
+                    timeout=left,
+                )
+            states[feature] = state
+        return states
+
+    def disable(self, features: t.Iterable[str], leaving: t.Sequence[str]) -> tuple[list[Change], list[str]]:
+        """Take members out of the features; a feature that we made and that nobody is left in goes.
+
+        Args:
+            features: which.
+            leaving: names of the memberships that leave.
+
+        Returns:
+            The changes, and what was kept and why.
+        """
+        live, changes, kept = self.features(), [], []
+        staying = [m for m in self.memberships() if not any(same_member(str(m["name"]), name) for name in leaving)]
+        for feature in features:
+            found = live.get(feature)
+            if found is None:
+                changes.append(Change("", "Feature", feature, UNCHANGED))
+            elif is_ours(found, self.fleet_name) and (not staying or self._config_leaves(feature, found, leaving)):
+                changes.append(self._delete(feature, found))
+            else:
+                why = f"{len(staying)} other members" if staying else "it was not made by this inventory"
+                kept.append(f"feature {feature}: {why}")
+                changes.append(self._leave(feature, found, leaving))
+        return changes, kept
+
+    @staticmethod
+    def _config_leaves(feature: str, found: Json, leaving: t.Sequence[str]) -> bool:
+        """Whether the cluster goes in which multi-cluster ingress is read, and every front door with it."""
+        config = str(((found.get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
+        return feature == INGRESS and any(same_member(config, name) for name in leaving)
+
+    def _delete(self, feature: str, found: Json) -> Change:
+        if not self.dry_run:
+            obj, name = f"feature {feature}", f"{self.parent}/features/{feature}"
+            # Its members' specs go with it.
+            operation = self.google.call(
+                "gkehub", "projects.locations.features.delete", name=name, force=True, obj=obj, absent=True
+            )
+            if operation:
+                self.google.wait("gkehub", operation, self.timeout, obj=obj)
+        return Change("", "Feature", feature, REMOVED, before=shown({"labels": found.get("labels")}))
+
+    def _leave(self, feature: str, found: Json, leaving: t.Sequence[str]) -> Change:
+        specs = found.get("membershipSpecs") or {}
+        emptied = mesh_specs_without(specs, leaving)
+        if feature != SERVICEMESH or not emptied:
+            return Change("", "Feature", feature, UNCHANGED)
+        body = {"membershipSpecs": emptied}
+        old = {name: spec for name, spec in specs.items() if any(same_member(name, x) for x in emptied)}
+        return self._send(FeaturePlan(feature, "patch", body, "membershipSpecs", {"membershipSpecs": old}, body))
+
+    # -- the managed mesh ----------------------------------------------------------------------
+
+    def await_mesh(
+        self, memberships: t.Mapping[str, str], timeout: float, seen: t.Mapping[str, t.Any] | None = None
+    ) -> tuple[dict[str, MeshStatus], dict[str, FleetError]]:
+        """Wait until Google's control plane is active for each host.
+
+        Args:
+            memberships: the membership's name by host.
+            timeout: seconds for all of them.
+            seen: the feature as it was read a moment ago; it is enough where all are active in it.
+
+        Returns:
+            The states of those that are active, and an error for each other one.
+        """
+        states = {host: status_of(seen or {}, name) for host, name in memberships.items()}
+        if all(state.active for state in states.values()):
+            return states, {}
+        deadline, pause = time.monotonic() + timeout, LOOKS[0]
+        while True:
+            feature = self.feature(SERVICEMESH)
+            states = {host: status_of(feature, name) for host, name in memberships.items()}
+            waiting = [host for host, state in states.items() if not state.active and not state.hopeless]
+            left = deadline - time.monotonic()
+            if not waiting or left <= 0 or self.dry_run:
+                break
+            time.sleep(min(pause, left))  # between two looks: Hub has no watch
+            pause = min(pause * 1.5, LOOKS[1])
+        failed = {
+            host: _not_active(host, memberships[host], state, timeout)
+            for host, state in states.items()
+            if not state.active
+        }
+        return {host: state for host, state in states.items() if state.active}, failed
+
+
+def feature_state(feature: t.Mapping[str, t.Any]) -> tuple[bool, str]:
+    """Whether a feature is active and not in error, and what it says of itself."""
+    if not feature:
+        return False, "it does not exist"
+    resource = str((feature.get("resourceState") or {}).get("state") or "ACTIVE")
+    state = (feature.get("state") or {}).get("state") or {}
+    code, told = str(state.get("code") or "OK"), str(state.get("description") or "")
+    words = resource.lower() + (f", {code.lower()}: {told}" if code != "OK" and told else "")
+    return resource == "ACTIVE" and code != "ERROR", words
+
+
+def _not_active(host: str, membership: str, state: MeshStatus, timeout: float) -> FleetError:
+    waited = "" if state.hopeless else f" after {timeout:g} s"
+    return FleetError(
+        f"Google's control plane is not active{waited}",
+        cluster=host,
+        obj=f"membership {membership}",
+        seen=state.described,
+        means="; ".join(state.conditions) if state.conditions else "",
+        next_step="mend what Google names, then run again"
+        if state.conditions
+        else "run again: it takes up to ten minutes; `gcloud container fleet mesh describe` tells more",
+    )

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Global addresses that outlive what stands behind them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...errors import FleetError
+from ...results import CREATED, REMOVED, UNCHANGED, Change
+from ..api.session import Google
+
+__all__ = ["address_url", "release_address", "reserve_address"]
+
+
+def address_url(project: str, name: str) -> str:
+    """How Google's load balancers name a reserved address."""
+    return f"https://www.googleapis.com/compute/v1/projects/{project}/global/addresses/{name}"
+
+
+def _mark(fleet_name: str) -> str:
+    return f"mesh.fleet: front door of {fleet_name}"
+
+
+def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> tuple[str, Change]:
+    """The IP of the address ``name``, which is reserved when nobody has done so; "" while it is only planned.
+
+    Raises FleetError for an address of that name which the world cannot reach, or behind which something else is.
+    """
+    where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
+    found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
+    if found:
+        _refuse_unfit(found, where["obj"])
+        return str(found.get("address") or ""), Change("", "Address", name, UNCHANGED)
+    change = Change("", "Address", name, CREATED, after=f"{name}: external, global\n")
+    if dry_run:
+        return "", change
+    body = {"name": name, "addressType": "EXTERNAL", "ipVersion": "IPV4", "description": _mark(fleet_name)}
+    operation = google.call("compute", "globalAddresses.insert", body=body, **where)
+    google.wait("compute", operation, timeout, obj=where["obj"])
+    found = google.call("compute", "globalAddresses.get", address=name, **where)
+    return str(found.get("address") or ""), change
+
+
+def _refuse_unfit(found: t.Mapping[str, t.Any], obj: str) -> None:
+    internal = found.get("addressType") == "INTERNAL"
+    # Multi-cluster ingress calls all that it makes mci-...
+    others = [
+        str(user).rsplit("/", 1)[-1]
+        for user in found.get("users") or []
+        if not str(user).rsplit("/", 1)[-1].startswith("mci-")
+    ]
+    if internal or others:
+        raise FleetError(
+            "the address cannot be the front door's",
+            obj=obj,
+            seen="an internal address" if internal else f"in use by {', '.join(others)}",
+            means="the world cannot reach it" if internal else "something else is behind it already",
+            next_step="set front_door_address to another name; it is reserved when it is not there",
+        )
+
+
+def release_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> list[Change]:
+    """Give the address back, where we reserved it."""
+    where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
+    found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
+    if not found or found.get("description") != _mark(fleet_name):
+        return [Change("", "Address", name, UNCHANGED)]
+    if not dry_run:
+        operation = google.call("compute", "globalAddresses.delete", address=name, **where)
+        google.wait("compute", operation, timeout, obj=where["obj"])
+    return [Change("", "Address", name, REMOVED, before=f"{name}: {found.get('address')}\n")]

@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Firewall rules of one VPC, as google.cloud's module takes them: pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ..._model.providers.google.clusters import Wanted
+from ...errors import FleetError
+
+__all__ = ["check_owner", "covered", "differs", "made", "now", "rules"]
+
+Json = dict[str, t.Any]
+_PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
+_NEEDED = ("tcp", "udp", "icmp")
+"""Without these a rule of others does not serve."""
+WEBHOOK_PORT = "15017"
+_KINDS = ("pods", "webhooks", "doors")
+_PROBES = ("130.211.0.0/22", "35.191.0.0/16")
+"""From where Google's load balancers and their health checks come."""
+
+
+def rules(network: str, mine: t.Sequence[Wanted], marker: str, *, ours: bool, doors: bool) -> list[Json]:
+    """Pods to every cluster's nodes and pods; control planes to istiod's webhook; load balancers to a Shared VPC.
+
+    Our own VPC holds nothing but our clusters, so rules there are about all of it. In one of others they are about
+    nodes with our tag, unless a cluster was taken over, whose nodes may have none.
+    """
+    pods = sorted({w.pod_cidr for w in mine})
+    # Where Google reaches nodes by Private Service Connect, webhooks are called through an agent among the pods;
+    # where it does so by a peered VPC, from the control plane's own range.
+    planes = sorted({cidr for w in mine for cidr in (w.node_cidr, w.control_plane_cidr) if cidr})
+    tagged = not ours and not any(w.adopt for w in mine)
+    tcp = {"ip_protocol": "tcp"}
+    parts: dict[str, tuple[list[str], list[Json]]] = {
+        "pods": (pods, [{"ip_protocol": protocol} for protocol in _PROTOCOLS]),
+        "webhooks": (planes, [{**tcp, "ports": [WEBHOOK_PORT]}]),
+    }
+    if doors and any(w.shared for w in mine):
+        # Google makes this rule in a VPC of the clusters' own project, and in no host project.
+        parts["doors"] = (sorted(_PROBES), [tcp])
+    return [
+        {
+            "name": _name(network, mine[0], kind, ours=ours, tagged=tagged),
+            "description": marker,
+            "network": network,
+            "source_ranges": sources,
+            "allowed": allowed,
+            **({"target_tags": [mine[0].tag]} if tagged else {}),
+        }
+        for kind, (sources, allowed) in parts.items()
+    ]
+
+
+def _name(network: str, one: Wanted, kind: str, *, ours: bool, tagged: bool) -> str:
+    # google.cloud's module cannot give a rule other targets, so that is another rule; and two fleets may share a VPC.
+    base = network if ours else f"{network}-{one.tag}"
+    end = f"-{kind}-nodes" if tagged else f"-{kind}"
+    return base[: 63 - len(end)].rstrip("-") + end
+
+
+def made(network: str, mine: t.Sequence[Wanted], live: t.Mapping[str, Json], marker: str) -> list[Json]:
+    """Every rule of ours that is there."""
+    names = {
+        _name(network, mine[0], kind, ours=ours, tagged=tagged)
+        for kind in _KINDS
+        for ours, tagged in ((True, False), (False, False), (False, True))
+    }
+    return [
+        {"project": mine[0].network_project, "name": name, "network": network}
+        for name in sorted(names)
+        if live.get(name, {}).get("description") == marker
+    ]
+
+
+def differs(rule: Json, found: Json | None) -> bool:
+    """Whether the rule has to be made or changed."""
+    if found is None:
+        return True
+    is_so = now(found)
+    allowed, wanted = (sorted(map(repr, one["allowed"])) for one in (is_so, rule))
+    return bool(is_so["source_ranges"] != rule["source_ranges"] or allowed != wanted)
+
+
+def now(found: Json) -> Json:
+    """What a rule lets through, as google.cloud's module would say it."""
+    allowed = [
+        {"ip_protocol": a["IPProtocol"], **{k: a[k] for k in ("ports",) if a.get(k)}}
+        for a in found.get("allowed") or []
+    ]
+    return {"source_ranges": sorted(found.get("sourceRanges") or []), "allowed": allowed}
+
+
+def check_owner(rule: Json, found: Json | None, marker: str) -> None:
+    """Raises FleetError for a rule of that name which somebody else made."""
+    if found is not None and found.get("description") != marker:
+        raise FleetError(
+            f"firewall rule {rule['name']} exists, and this fleet did not make it",
+            seen=str(found.get("description") or "no description"),
+            next_step="rename or delete it, or choose another gke_network",
+        )
+
+
+def covered(rule: Json, live: t.Iterable[Json]) -> bool:
+    """Whether a rule of others in the same VPC lets through all that ``rule`` would."""
+    return any(_covers(found, rule) for found in live)
+
+
+def _covers(found: Json, rule: Json) -> bool:
+    if str(found.get("network", "")).rsplit("/", 1)[-1] != rule["network"] or found.get("disabled"):
+        return False
+    if found.get("direction", "INGRESS") != "INGRESS" or not found.get("allowed"):
+        return False
+    if found.get("targetServiceAccounts") or found.get("destinationRanges"):
+        return False
+    tags = found.get("targetTags") or []
+    if tags and not set(rule.get("target_tags") or ["every machine"]) <= set(tags):
+        return False
+    sources = [ipaddress.ip_network(text) for text in found.get("sourceRanges") or []]
+    wide = [net for net in sources if isinstance(net, ipaddress.IPv4Network)]
+    inside = all(any(ipaddress.IPv4Network(one).subnet_of(net) for net in wide) for one in rule["source_ranges"])
+    needed = [wanted for wanted in rule["allowed"] if wanted["ip_protocol"] in _NEEDED]
+    return inside and all(any(_lets(a, wanted) for a in found["allowed"]) for wanted in needed)
+
+
+def _lets(allowed: Json, wanted: Json) -> bool:
+    if allowed.get("IPProtocol") not in ("all", wanted["ip_protocol"]):
+        return False
+    ports, needed = allowed.get("ports"), wanted.get("ports")
+    return not ports or bool(needed and all(any(_within(one, some) for some in ports) for one in needed))
+
+
+def _within(port: str, ports: str) -> bool:
+    """Whether ``8080`` is that port, or among ``8000-9000``."""
+    first, _dash, last = ports.partition("-")
+    return int(first) <= int(port) <= int(last or first)

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The VPC under the clusters of one project: what is missing of it, as google.cloud's modules take it. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..._model.inventory.addresses import interval
+from ..._model.providers.google.clusters import Wanted
+from ...errors import FleetError
+from .firewall import check_owner, covered, differs, made, now, rules
+from .ranges import in_use, refused, wrong_ranges
+
+__all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal"]
+
+Json = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class Live:
+    """What a project has, by name (subnets and routers: region and name)."""
+
+    networks: dict[str, Json]
+    subnets: dict[tuple[str, str], Json]
+    firewalls: dict[str, Json]
+
+
+@dataclasses.dataclass
+class NetworkPlan:
+    """Arguments of google.cloud's modules: only what has to be made, changed or deleted."""
+
+    networks: list[Json] = dataclasses.field(default_factory=list)
+    subnets: dict[str, Json] = dataclasses.field(default_factory=dict)
+    """By host."""
+    firewalls: list[Json] = dataclasses.field(default_factory=list)
+    stale: list[Json] = dataclasses.field(default_factory=list)
+    """Firewall rules of ours that others take the place of."""
+    before: dict[str, Json] = dataclasses.field(default_factory=dict)
+    """What firewall rules that change are now, by name, in the words of ``firewalls``."""
+
+    @property
+    def count(self) -> int:
+        return len(self.networks) + len(self.subnets) + len(self.firewalls) + len(self.stale)
+
+
+def plan_network(
+    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str, *, doors: bool = False
+) -> tuple[NetworkPlan, dict[str, FleetError]]:
+    """What the clusters need that is not there, and which hosts cannot have it.
+
+    Args:
+        everybody: all GKE clusters of the fleet whose VPC is of this project.
+        play: hosts whose subnets are looked at; firewall rules always speak of everybody.
+        live: what is there.
+        marker: description of what we make.
+        doors: whether load balancers of Google's are before the clusters (multi-cluster ingress).
+    """
+    plan, failed = NetworkPlan(), dict[str, FleetError]()
+    for name in dict.fromkeys(w.network for w in everybody):
+        mine = [w for w in everybody if w.network == name]
+        project = mine[0].network_project
+        if name not in live.networks:
+            plan.networks.append({"project": project, "name": name, "description": marker})
+        for w in mine:
+            if w.host not in play:
+                continue
+            try:
+                subnet = _subnet(w, mine, live, marker)
+            except FleetError as error:
+                failed[w.host] = error
+                continue
+            if subnet:
+                plan.subnets[w.host] = subnet
+        # Whoever is refused keeps the ranges that it has: rules speak of those, and of none that nobody gets.
+        there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
+        having = [in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
+        wanted = rules(name, having, marker, ours=_is_ours(live, name, marker), doors=doors) if having else []
+        theirs = [rule for rule in live.firewalls.values() if rule.get("description") != marker]
+        for rule in wanted:
+            found = live.firewalls.get(rule["name"])
+            if found is None and any(w.shared for w in mine) and covered(rule, theirs):
+                continue  # whoever administers the Shared VPC has a rule of their own for it
+            if differs(rule, found):
+                check_owner(rule, found, marker)
+                plan.firewalls.append({"project": project, **rule})
+                if found is not None:
+                    plan.before[rule["name"]] = {"project": project, **rule, **now(found)}
+        current = {rule["name"] for rule in wanted}
+        if having:
+            plan.stale += [rule for rule in made(name, mine, live.firewalls, marker) if rule["name"] not in current]
+    return plan, failed
+
+
+def _is_ours(live: Live, network: str, marker: str) -> bool:
+    """Whether we made the VPC, or are about to."""
+    return network not in live.networks or live.networks[network].get("description") == marker
+
+
+def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Json | None:
+    """The subnet to make; None when it is there as wanted."""
+    found = live.subnets.get((w.region, w.subnetwork))
+    owner = next(o for o in mine if (o.region, o.subnetwork) == (w.region, w.subnetwork))
+    if owner.host != w.host and not w.adopt:
+        raise FleetError(
+            f"subnet {w.subnetwork} is {owner.host}'s too",
+            cluster=w.host,
+            obj=f"Subnetwork {w.region}/{w.subnetwork}",
+            means="its ranges are those of one cluster",
+            next_step="leave gke_subnetwork out, or name another one",
+        )
+    ranges = {"gke_node_cidr": w.node_cidr, "cluster_pod_cidr": w.pod_cidr, "cluster_service_cidr": w.service_cidr}
+    if found is not None:
+        wrong = wrong_ranges(w, found, ranges)
+        if wrong:
+            raise refused(w, wrong, ranges)
+        return None
+    for (region, name), other in live.subnets.items():
+        if _last(other.get("network")) != w.network:
+            continue
+        for cidr in (other["ipCidrRange"], *(r["ipCidrRange"] for r in other.get("secondaryIpRanges") or [])):
+            for variable, mine_cidr in ranges.items():
+                if _overlap(cidr, mine_cidr):
+                    raise FleetError(
+                        f"{variable} {mine_cidr} overlaps {cidr} of subnet {region}/{name}",
+                        cluster=w.host,
+                        obj=f"Network {w.network}",
+                        means="one VPC cannot hold two ranges that overlap",
+                        next_step=f"choose another {variable}, or another gke_network",
+                    )
+    return {
+        "project": w.network_project,
+        "name": w.subnetwork,
+        "description": marker,
+        "region": w.region,
+        "network": w.network,
+        "ip_cidr_range": w.node_cidr,
+        "private_ip_google_access": True,
+        "secondary_ip_ranges": [
+            {"range_name": w.pod_range, "ip_cidr_range": w.pod_cidr},
+            {"range_name": w.service_range, "ip_cidr_range": w.service_cidr},
+        ],
+    }
+
+
+def plan_removal(
+    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str
+) -> tuple[NetworkPlan, dict[str, FleetError]]:
+    """What we made and nobody of the fleet needs once the clusters of ``play`` are gone, and what keeps a VPC."""
+    plan, failed = NetworkPlan(), dict[str, FleetError]()
+    for name in dict.fromkeys(w.network for w in everybody):
+        mine = [w for w in everybody if w.network == name]
+        project = mine[0].network_project
+        for w in mine:
+            found = live.subnets.get((w.region, w.subnetwork), {})
+            if w.host in play and found.get("description") == marker:
+                plan.subnets[w.host] = {
+                    "project": project,
+                    "name": w.subnetwork,
+                    "region": w.region,
+                    "network": w.network,
+                    "ip_cidr_range": found["ipCidrRange"],
+                }
+        if any(w.host not in play for w in mine):
+            continue
+        ours = made(name, mine, live.firewalls, marker)
+        plan.firewalls += ours
+        if live.networks.get(name, {}).get("description") != marker:
+            continue
+        left = _left_in(name, live, {r["name"] for r in ours}, {(w.region, w.subnetwork) for w in mine})
+        if left:
+            failed.update((w.host, _kept(project, name, left)) for w in mine)
+        else:
+            plan.networks.append({"project": project, "name": name})
+    return plan, failed
+
+
+def _left_in(network: str, live: Live, rules: t.Collection[str], subnets: t.Collection[tuple[str, str]]) -> list[str]:
+    """What of others is in the VPC."""
+    left = [
+        f"firewall rule {name}"
+        for name, rule in live.firewalls.items()
+        if _last(rule.get("network")) == network and name not in rules
+    ]
+    left += [
+        f"subnet {region}/{name}"
+        for (region, name), subnet in live.subnets.items()
+        if _last(subnet.get("network")) == network and (region, name) not in subnets
+    ]
+    return left
+
+
+def _kept(project: str, network: str, left: t.Sequence[str]) -> FleetError:
+    return FleetError(
+        f"VPC {network} stays, because something that this fleet did not make is in it",
+        obj=f"projects/{project}/global/networks/{network}",
+        seen=", ".join(left),
+        means="names with k8s- or gke- are GKE's, for a load balancer that was there when its cluster went",
+        next_step="delete what is named there, if nobody needs it; then run again",
+    )
+
+
+def _overlap(one: str, other: str) -> bool:
+    (a, b), (c, d) = interval(one), interval(other)
+    return a <= d and c <= b
+
+
+def _last(text: t.Any) -> str:
+    return str(text or "").rsplit("/", 1)[-1]

@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Shared VPC: what Google asks for before a service project's clusters are on a host project's network. Pure.
+
+Google's words for the two are host project (it has the network) and service project (it has the clusters).
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..._model.providers.google.clusters import Wanted
+from ...errors import FleetError
+from ..access.bindings import Binding, missing_bindings
+from ..errors import RATES, GoogleError
+from .firewall import covered
+
+__all__ = [
+    "ROBOT",
+    "is_forbidden",
+    "is_refusal",
+    "lacking",
+    "may_not",
+    "no_sight",
+    "not_attached",
+    "others_roles",
+    "permissions_for",
+    "roles_missing",
+    "service_project_bindings",
+    "told_parts",
+    "with_advice",
+]
+
+Json = dict[str, t.Any]
+_Error = t.TypeVar("_Error", bound=FleetError)
+ROBOT = "container-engine-robot"
+USER = "roles/compute.networkUser"
+AGENT_USER = "roles/container.hostServiceAgentUser"
+_ENOUGH: t.Mapping[str, tuple[str, ...]] = {
+    USER: ("roles/compute.networkAdmin", "roles/compute.admin", "roles/editor", "roles/owner"),
+    AGENT_USER: ("roles/container.admin", "roles/owner"),
+}
+"""Roles that hold all of what another one gives."""
+_PERMISSIONS: t.Mapping[str, tuple[str, ...]] = {
+    "networks": ("compute.networks.create",),
+    "subnets": ("compute.subnetworks.create", "compute.networks.updatePolicy"),
+    "firewalls": ("compute.firewalls.create", "compute.firewalls.update", "compute.networks.updatePolicy"),
+    "stale": ("compute.firewalls.delete", "compute.networks.updatePolicy"),
+    "routers": ("compute.routers.create", "compute.routers.update"),
+    "addresses": ("compute.addresses.create",),
+}
+_REFUSALS = (
+    "container.hostServiceAgent.use",
+    "Google Compute Engine: Required",
+    "does not have an associated Shared-VPC host project",
+)
+
+
+def service_project_bindings(host: str, number: str) -> list[Binding]:
+    """Roles in the host project ``host`` for the accounts of the service project with that number."""
+    robot = f"serviceAccount:service-{number}@{ROBOT}.iam.gserviceaccount.com"
+    apis = f"serviceAccount:{number}@cloudservices.gserviceaccount.com"
+    return [Binding(host, AGENT_USER, robot), Binding(host, USER, robot), Binding(host, USER, apis)]
+
+
+def lacking(policy: t.Mapping[str, t.Any], wanted: t.Iterable[Binding]) -> list[Binding]:
+    """Those that a policy gives neither by name nor by a wider role."""
+    return [
+        binding
+        for binding in missing_bindings(policy, wanted)
+        if missing_bindings(policy, wider := [Binding(binding.project, r, binding.member) for r in _wider(binding)])
+        == wider
+    ]
+
+
+def _wider(binding: Binding) -> tuple[str, ...]:
+    return _ENOUGH.get(binding.role, ())
+
+
+def permissions_for(kinds: t.Iterable[str]) -> list[str]:
+    """What making parts of these kinds takes."""
+    return list(dict.fromkeys(p for kind in kinds for p in _PERMISSIONS[kind]))
+
+
+# -- what is said ------------------------------------------------------------------------------
+
+
+def not_attached(w: Wanted, host: str, *, is_host: bool) -> FleetError:
+    """The clusters' project is not a service project of the host project.
+
+    Args:
+        w: a cluster.
+        host: the project to which it is attached; "" for none.
+        is_host: whether the project that was asked for shares its networks at all.
+    """
+    mine, theirs = w.member.project, w.network_project
+    enable = "" if is_host else f"`gcloud compute shared-vpc enable {theirs}` and "
+    seen = f"its host project is {host}" if host else "it has no host project"
+    return FleetError(
+        f"project {mine} is not attached to project {theirs}",
+        cluster=w.host,
+        obj=w.network_path,
+        seen=seen if is_host else f"{seen}, and {theirs} is no Shared VPC host project",
+        means="clusters can be on a VPC of their own project, or of the one host project that it is attached to",
+        next_step=f"have a Shared VPC admin (roles/compute.xpnAdmin of the organization or a folder) run {enable}"
+        f"`gcloud compute shared-vpc associated-projects add {mine} --host-project {theirs}`; then run again",
+    )
+
+
+def roles_missing(w: Wanted, missing: t.Sequence[Binding]) -> FleetError:
+    """GKE's accounts of the clusters' project have no right to the network."""
+    theirs = w.network_project
+    commands = "; ".join(
+        f"`gcloud projects add-iam-policy-binding {theirs} --member={b.member} --role={b.role}`" for b in missing
+    )
+    return FleetError(
+        f"accounts of project {w.member.project} lack roles in host project {theirs}",
+        cluster=w.host,
+        obj=f"IAM policy of project {theirs}",
+        seen="missing: " + ", ".join(f"{b.role} for {b.member}" for b in missing),
+        means="Google refuses a cluster on a Shared VPC without them",
+        next_step=f"have an administrator of project {theirs} run {commands} ({USER} is enough on subnet "
+        f"{w.region}/{w.subnetwork}); or set gke_network_roles: granted where these credentials may do so, or trusted "
+        "where a folder, a group or a custom role gives them; then run again",
+    )
+
+
+def told_parts(
+    w: Wanted,
+    networks: t.Iterable[Json],
+    subnets: t.Mapping[str, Json],
+    firewalls: t.Iterable[Json],
+    live: t.Mapping[str, Json],
+) -> list[str]:
+    """What one cluster lacks of a network that is to be made or changed, in words that somebody else can act by.
+
+    Args:
+        w: the cluster.
+        networks: VPCs to make, as google.cloud's module takes them.
+        subnets: the same of subnets, by host.
+        firewalls: the same of firewall rules.
+        live: firewall rules that are there, by name.
+    """
+    found = [f"VPC {n['name']} (custom subnets)" for n in networks if n["name"] == w.network]
+    if w.host in subnets:
+        subnet = subnets[w.host]
+        second = ", ".join(f"{r['range_name']} {r['ip_cidr_range']}" for r in subnet["secondary_ip_ranges"])
+        found.append(f"subnet {w.region}/{w.subnetwork}: {w.node_cidr}, secondary ranges {second}")
+    for rule in firewalls:
+        own = {w.pod_cidr, w.node_cidr, w.control_plane_cidr} & set(rule["source_ranges"])
+        mine = {**rule, "source_ranges": sorted(own) or rule["source_ranges"]}
+        if rule["network"] == w.network and not covered(mine, live.values()):
+            what = ", ".join(":".join([a["ip_protocol"], *a.get("ports", ())]) for a in rule["allowed"])
+            target = f"nodes tagged {', '.join(rule['target_tags'])}" if rule.get("target_tags") else "all of it"
+            found.append(f"firewall rule {rule['name']}: {what} from {', '.join(rule['source_ranges'])} to {target}")
+    return found
+
+
+def is_forbidden(error: GoogleError) -> bool:
+    """Whether it is these credentials that may not, and not an API that is off or asked too often."""
+    return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured", *RATES)
+
+
+def no_sight(error: FleetError, project: str) -> FleetError:
+    """The network cannot even be looked at."""
+    error.obj = f"host project {project}"
+    error.next_step = (
+        f"have an administrator of project {project} grant these credentials roles/compute.networkViewer there, or "
+        "roles/compute.networkAdmin and roles/compute.securityAdmin, with which the run makes what is missing"
+    )
+    return error
+
+
+def may_not(w: Wanted, parts: t.Sequence[str], permissions: t.Sequence[str]) -> FleetError:
+    """The host project lacks something, and these credentials may not make it."""
+    return FleetError(
+        f"the network in host project {w.network_project} lacks something that these credentials may not make",
+        cluster=w.host,
+        obj=w.network_path,
+        seen=f"missing: {'; '.join(parts)}",
+        means=f"no {', '.join(permissions)} in project {w.network_project}",
+        next_step=f"have an administrator of project {w.network_project} make it, or grant these credentials "
+        "roles/compute.networkAdmin and roles/compute.securityAdmin there; then run again",
+    )
+
+
+def others_roles(error: GoogleError, wanted: t.Sequence[Binding]) -> GoogleError:
+    """Roles of Google's accounts in a host project, whose policy these credentials may not see or change."""
+    here = [b for b in wanted if is_forbidden(error) and error.obj.endswith(f" {b.project}")]
+    if here:
+        error.means = f"the account has no role in project {here[0].project} that allows it"
+        error.next_step = (
+            f"have an administrator of project {here[0].project} grant "
+            + ", ".join(f"{b.role} to {b.member}" for b in here)
+            + ", and set gke_network_roles: trusted; or let these credentials do so "
+            "(roles/resourcemanager.projectIamAdmin); then run again"
+        )
+    return error
+
+
+def is_refusal(error: FleetError) -> bool:
+    """Whether Google refused a cluster because of the Shared VPC."""
+    return any(words in error.seen for words in _REFUSALS)
+
+
+def with_advice(error: _Error, w: Wanted, number: str) -> _Error:
+    """Google's refusal of a cluster on a Shared VPC, with what would mend it."""
+    theirs = w.network_project
+    wanted = service_project_bindings(theirs, number or "NUMBER")
+    needed = ", ".join(f"{b.role} for {b.member}" for b in wanted)
+    error.means = f"host project {theirs} does not let project {w.member.project} use its network"
+    error.next_step = (
+        f"have an administrator of {theirs} attach project {w.member.project} (gcloud compute shared-vpc "
+        f"associated-projects add), switch container.googleapis.com on there, and grant {needed}, and {USER} for the "
+        "credentials of this run; then run again"
+    )
+    return error

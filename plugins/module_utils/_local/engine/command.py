@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run a program of this machine: its output kept, its failure explained, nothing left running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import pathlib
+import shlex
+import signal
+import typing as t
+
+from ...errors import FleetError
+
+__all__ = ["Done", "explain", "run"]
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_ENDED_SECONDS = 10.0
+
+# What programs print, what it means, what to do about it.
+_CAUSES: tuple[tuple[str, str, str], ...] = (
+    (
+        "no space left on device",
+        "the disk is full",
+        "free some space (docs/local-fleet.md says how much) and run again",
+    ),
+    ("errno 28", "the disk is full", "free some space (docs/local-fleet.md says how much) and run again"),
+    ("disk quota exceeded", "the disk quota is used up", "free some space and run again"),
+    (
+        "403 forbidden",
+        "the registry refuses this machine",
+        "set a mirror (artifacts_hub, artifacts_charts, artifacts_downloads)",
+    ),
+    (
+        "403 (forbidden)",
+        "the registry refuses this machine",
+        "set a mirror (artifacts_hub, artifacts_kind_image, artifacts_sample_image), or artifacts_source: registries",
+    ),
+    (
+        "status code 403",
+        "the registry refuses this machine",
+        "set a mirror (artifacts_hub, artifacts_charts, artifacts_downloads)",
+    ),
+    ("401 unauthorized", "the registry wants a login", "log in with the container engine, or set a mirror"),
+    ("checksum mismatch", "what was downloaded is not what the project pins", "do not use it; look who changed it"),
+    ("address already in use", "another program holds that port", "stop it, or run again for another port"),
+    ("temporary failure in name resolution", "no name server answers", "check this machine's network"),
+    ("no such host", "a host name does not resolve from here", "check this machine's network, or set a mirror"),
+    ("cannot connect to the docker daemon", "the docker daemon does not run", "start it, or install podman"),
+    ("port is already allocated", "another program holds that port", "stop it, then run again"),
+    ("is already used on the host", "another network of this machine has that range", "set fleet_engine_network"),
+    ("operation not permitted", "this user may not do that", "run as root, or let this user use the container engine"),
+    ("permission denied", "this user may not do that", "run as root, or let this user use the container engine"),
+)
+
+
+class Done(t.NamedTuple):
+    """A program that ended: exit status, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        """What it said last, preferably as an error."""
+        lines = (self.err.strip() or self.out.strip()).splitlines()
+        return lines[-1] if lines else f"exit status {self.code}, no output"
+
+
+def explain(text: str) -> tuple[str, str]:
+    """``(means, next_step)`` for the output of a failed program; empty when it is not a known cause."""
+    lowered = text.lower()
+    for needle, means, next_step in _CAUSES:
+        if needle in lowered:
+            return means, next_step
+    return "", ""
+
+
+async def run(
+    argv: t.Sequence[str],
+    *,
+    what: str = "",
+    cluster: str = "",
+    env: t.Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    stdin: str | bytes | None = None,
+    timeout: float = 600,
+    check: bool = True,
+    log: pathlib.Path | None = None,
+) -> Done:
+    """Run ``argv`` without a shell.
+
+    Args:
+        what: what is being done, for the error; the command itself otherwise.
+        cluster: named in the error.
+        env: added to this process's environment.
+        timeout: seconds after which the program and its children are killed.
+        check: raise on a non-zero exit status.
+        log: file that receives a copy of the output.
+
+    Raises:
+        FleetError: the program is missing, failed or took too long.
+    """
+    doing = what or shlex.join(argv[:4])
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise FleetError(
+            f"{doing}: {argv[0]} is not there",
+            cluster=cluster,
+            next_step="run the clusters stage, which brings it (playbooks/clusters.yml)",
+        ) from error
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    try:
+        raw_out, raw_err = await asyncio.wait_for(process.communicate(data), timeout)
+    except TimeoutError as error:
+        raise FleetError(
+            f"{doing} did not end in {timeout:.0f} s",
+            cluster=cluster,
+            seen=_log_end(log),
+            next_step="run again; what is finished is kept",
+        ) from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            # Its children may die after it: what they hold open would outlive the loop.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.communicate(), _ENDED_SECONDS)
+            await process.wait()
+    out, err = raw_out.decode(errors="replace"), raw_err.decode(errors="replace")
+    if log is not None:
+        log.write_text(f"$ {shlex.join(argv)}\n{out}{err}")
+    done = Done(process.returncode or 0, out, err)
+    if check and done.code != 0:
+        raise failed(doing, done, cluster=cluster)
+    return done
+
+
+def failed(doing: str, done: Done, *, cluster: str = "") -> FleetError:
+    """The error for a program that ended with a status other than 0."""
+    text = done.err.strip() or done.out.strip()
+    means, next_step = explain(text)
+    telling = [
+        line for line in text.splitlines() if line.strip() and not line.startswith(("\t", "sigs.k8s.io/", "Stack"))
+    ]
+    errors = [line for line in telling if "error" in line.lower()]
+    seen = (errors or telling)[-1][:400] if telling else f"exit status {done.code}, no output"
+    return FleetError(f"{doing} failed", cluster=cluster, seen=seen, means=means, next_step=next_step)
+
+
+def _die_with_parent() -> None:
+    # A run that is killed must not leave a build or a half-made cluster working on behind the next run's back.
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _log_end(log: pathlib.Path | None) -> str:
+    if log is None or not log.exists():
+        return ""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""

@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One kind cluster of a fleet: make it, revive it, take it away. Touches nothing that this fleet did not make."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import typing as t
+
+import yaml
+
+from ...errors import FleetError
+from ..engine.command import failed, run
+from ..engine.engine import address_of
+from ..engine.machine import kind_patches
+from . import kubeconfig
+from .fleet import Foreign, KindFleet
+from .restart import revive, settle
+
+__all__ = ["KindCluster", "Spec"]
+
+_BIRTH = "/kind/mesh-fleet.json"
+"""Written into a node when kind is done: a node without it is one whose creation was cut off."""
+
+_REMOVAL = 180
+"""Seconds until a node must be gone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """What a cluster shall be."""
+
+    name: str
+    pod_cidr: str
+    service_cidr: str
+    labels: t.Mapping[str, str]
+    """Node labels: region and zone, and the user's own."""
+    image: str
+
+
+class KindCluster:
+    """One cluster of a :class:`KindFleet`."""
+
+    def __init__(self, fleet: KindFleet, name: str) -> None:
+        self.fleet = fleet
+        self.name = name
+        self.container = fleet.container_name(name)
+        self.kind_name = f"{fleet.name}-{name}"
+
+    async def inspect(self) -> dict[str, t.Any] | None:
+        """The node's container, or None.
+
+        Raises:
+            FleetError: a container of that name is not of this fleet.
+        """
+        found = (await self.fleet.engine.containers([self.container])).get(self.container)
+        if found is None:
+            return None
+        networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
+        if self.fleet.network_name not in networks and (networks or not await self._born_here()):
+            raise Foreign(
+                f"a container {self.container} is there that this project did not make",
+                cluster=self.name,
+                seen=f"it is on network {', '.join(networks) or '(none)'}, not on {self.fleet.network_name}",
+                next_step=f"remove or rename it, or give the fleet another fleet_name than {self.fleet.name}",
+            )
+        return found
+
+    async def _born_here(self) -> bool:
+        # A run that was killed between taking a node off its network and joining it again leaves it on none.
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        return done.code == 0 and f'"fleet": "{self.fleet.name}"' in done.out
+
+    async def present(self, spec: Spec, *, dry_run: bool, say: t.Callable[[str], None]) -> str:
+        """Make the cluster, or mend it; returns ``created``, ``changed`` (revived) or ``unchanged``."""
+        kubeconfig.refuse_foreign(self.fleet.kubeconfig(self.name), self.name)
+        container = await self.inspect()
+        state = "unchanged"
+        if container is not None:
+            if dry_run and not self.fleet.engine.alive(container):
+                return "changed"
+            if not dry_run and settle(self.fleet.engine, container):
+                container = await self.inspect() or container
+            birth = await self._birth()
+            if birth is None:
+                say(f"  {self.name}: its creation was cut off; making it anew")
+                if not dry_run:
+                    await self._delete()
+                container = None
+            else:
+                self._refuse_changes(spec, birth)
+        if container is None:
+            if not dry_run:
+                await self._create(spec)
+            return "created"
+        if not self.fleet.engine.alive(container):
+            state = "changed"
+            if not dry_run:
+                say(f"  {self.name}: its node is not running; starting it")
+                address = kubeconfig.known_address(self.fleet.kubeconfig(self.name))
+                await revive(self.fleet.engine, container, self.fleet.network_name, self.name, address)
+                container = await self.inspect() or container
+        if not dry_run and await self._write_kubeconfig(container):
+            state = "changed"
+        return state
+
+    async def absent(self, *, dry_run: bool) -> str:
+        """Remove the node and the kubeconfig; returns ``removed`` or ``unchanged``."""
+        path = self.fleet.kubeconfig(self.name)
+        kubeconfig.refuse_foreign(path, self.name)
+        try:
+            container = await self.inspect()
+        except Foreign:
+            # What is not ours is not there, for a removal.
+            container = None
+        if container is None and not path.exists():
+            return "unchanged"
+        if not dry_run:
+            if container is not None:
+                settle(self.fleet.engine, container)
+                await self._delete()
+            path.unlink(missing_ok=True)
+        return "removed"
+
+    async def _create(self, spec: Spec) -> None:
+        if not spec.image:
+            raise FleetError(
+                "no node image is known",
+                cluster=self.name,
+                next_step="run role artifacts first (playbooks/clusters.yml does), or set kind_cluster_image",
+            )
+        config = {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "name": self.kind_name,
+            "networking": {"disableDefaultCNI": True, "podSubnet": spec.pod_cidr, "serviceSubnet": spec.service_cidr},
+            "nodes": [{"role": "control-plane", "image": spec.image, "labels": dict(spec.labels)}],
+            **kind_patches(self.fleet.engine.machine),
+        }
+        unused = self.fleet.directory / f".{self.name}.kubeconfig"
+        try:
+            await run(
+                [self.fleet.kind, "create", "cluster", "--quiet", "--config", "-", "--kubeconfig", str(unused)],
+                what="creating the kind cluster",
+                cluster=self.name,
+                env=self.fleet.kind_env,
+                stdin=yaml.safe_dump(config),
+                timeout=900,
+            )
+        finally:
+            # kind merges into a kubeconfig; ours are written whole, one a cluster.
+            for leftover in (unused, unused.with_name(f"{unused.name}.lock")):
+                leftover.unlink(missing_ok=True)
+        container = await self.inspect()
+        if container is None:
+            raise FleetError("kind made no node", cluster=self.name, next_step="run again")
+        await self._write_kubeconfig(container, fresh=True)
+        birth = {"pod_cidr": spec.pod_cidr, "service_cidr": spec.service_cidr, "fleet": self.fleet.name}
+        await self.fleet.engine.run(
+            "exec",
+            "--interactive",
+            self.container,
+            "sh",
+            "-c",
+            f"cat > {_BIRTH}",
+            what="marking the node as finished",
+            cluster=self.name,
+            stdin=json.dumps(birth),
+        )
+
+    async def _delete(self) -> None:
+        if self.fleet.engine.name == "podman":
+            # kind's own delete waits for a stop signal that a dead or half-made node never answers.
+            await self._remove_container()
+        else:
+            await run(
+                [self.fleet.kind, "delete", "cluster", "--quiet", "--name", self.kind_name],
+                what="removing the kind cluster",
+                cluster=self.name,
+                env=self.fleet.kind_env,
+                timeout=120,
+            )
+
+    async def _remove_container(self) -> None:
+        # podman gives the many processes of a node five seconds to be gone (libpod's killContainerTimeout), which is
+        # too short for a machine that is busy; what it was told to kill dies nevertheless.
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _REMOVAL
+        while True:
+            words = ["rm", "--force", "--time", "0", "--volumes", self.container]
+            done = await self.fleet.engine.run(*words, check=False, timeout=_REMOVAL)
+            if done.code == 0 or not await self.fleet.engine.containers([self.container]):
+                return
+            if loop.time() > deadline:
+                raise failed("removing the node", done, cluster=self.name)
+            await asyncio.sleep(0.5)
+
+    async def _birth(self) -> dict[str, t.Any] | None:
+        # `cp` reads a stopped container too, which `exec` cannot.
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        if done.code != 0:
+            said = done.err.lower()
+            if "no such file" in said or "could not find the file" in said:
+                return None
+            # Taking "cannot be read" for "is not there" would delete a cluster that only looks ill.
+            raise failed("looking into the node", done, cluster=self.name)
+        found: dict[str, t.Any] = json.loads(done.out[done.out.index("{") : done.out.rindex("}") + 1])
+        return found
+
+    def _refuse_changes(self, spec: Spec, birth: t.Mapping[str, t.Any]) -> None:
+        for key, wanted in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):
+            if birth.get(key) != wanted:
+                raise FleetError(
+                    f"cluster_{key} cannot change while the cluster lives",
+                    cluster=self.name,
+                    seen=f"the cluster was made with {birth.get(key)}, the inventory says {wanted}",
+                    next_step=f"put it back, or remove the cluster first: teardown.yml --limit {self.name}",
+                )
+
+    async def _write_kubeconfig(self, container: t.Mapping[str, t.Any], *, fresh: bool = False) -> bool:
+        """Write the kubeconfig from kind's if it differs or the cluster is ``fresh``; whether it did."""
+        address = address_of(container, self.fleet.network_name)
+        path = self.fleet.kubeconfig(self.name)
+        server = f"https://127.0.0.1:{_host_port(container)}"
+        peer = f"https://{address}:6443"
+        if not fresh and kubeconfig.same_servers(path, server, peer):
+            return False
+        done = await run(
+            [self.fleet.kind, "get", "kubeconfig", "--name", self.kind_name],
+            what="reading the kubeconfig",
+            cluster=self.name,
+            env=self.fleet.kind_env,
+        )
+        kubeconfig.write(path, self.name, yaml.safe_load(done.out), server, peer)
+        return True
+
+
+def _host_port(container: t.Mapping[str, t.Any]) -> str:
+    bindings = (container.get("HostConfig") or {}).get("PortBindings") or {}
+    live = (
+        ((container.get("NetworkSettings") or {}).get("Ports") or {}).get("6443/tcp") or bindings.get("6443/tcp") or []
+    )
+    return str(live[0]["HostPort"]) if live else "6443"

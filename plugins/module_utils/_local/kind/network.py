@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The pod networks of a fleet's kind clusters: who reaches whom, and the addresses of LoadBalancer Services."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import hashlib
+import ipaddress
+import json
+import pathlib
+import typing as t
+
+import yaml
+
+from ..._model.istio.ownership import MANAGED_BY, MANAGER
+from ...errors import FleetError
+from ..engine.command import Done
+from ..engine.engine import address_of
+from .addresses import load_balancer_block
+from .fleet import KindFleet
+from .node_state import furnished, settled, started_at
+
+__all__ = ["Node", "join"]
+
+_STAMP = "/run/mesh-fleet-stamp"
+"""In a node: by which state of this machine's fleet its network was made."""
+_ONE_CALL = 120
+"""Seconds for one command in a node, which takes a fraction of one where the machine has nothing else to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One cluster of the fleet as the network sees it; ``number`` is its place in the inventory."""
+
+    name: str
+    number: int
+    network: str
+    pod_cidr: str
+
+
+async def join(
+    fleet: KindFleet, nodes: t.Sequence[Node], *, files: pathlib.Path, image: str, timeout: float, dry_run: bool
+) -> list[str]:
+    """Bring every node that is up to the state that the inventory describes, side by side.
+
+    Args:
+        fleet: their fleet.
+        nodes: all kind clusters of the inventory; those that do not exist yet are left out.
+        files: folder ``files`` of role kind_cluster.
+        image: an image with Python, for the load balancer.
+        timeout: seconds to wait for a node to be Ready.
+        dry_run: only find out which nodes would change.
+
+    Returns:
+        The names of the clusters that changed.
+
+    Raises:
+        FleetError: a node did not become Ready, with what was last seen.
+    """
+    containers = await fleet.engine.containers([fleet.container_name(n.name) for n in nodes])
+    addresses = {}
+    for node in nodes:
+        container = containers.get(fleet.container_name(node.name))
+        if container is not None and fleet.engine.alive(container):
+            addresses[node.name] = address_of(container, fleet.network_name)
+    up = [n for n in nodes if n.name in addresses]
+    subnet = await fleet.subnet()
+    script = (files / "prepare_node.sh").read_text()
+    balancer = (files / "load_balancer.py").read_text()
+
+    async def one(node: Node) -> str:
+        env = _environment(node, up, addresses, load_balancer_block(subnet, node.number))
+        manifest = yaml.safe_dump_all(_balancer_objects(balancer, image, env["BLOCK"]))
+        stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
+        container = fleet.container_name(node.name)
+        seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=_ONE_CALL)
+        if seen.out == stamp:
+            return ""
+        if dry_run:
+            return node.name
+        options = [part for key, value in env.items() for part in ("--env", f"{key}={value}")]
+        await _wait_for_api(fleet, container, node.name, timeout)
+        await _apply(fleet, container, node.name, timeout, manifest)
+        await fleet.engine.run(
+            "exec",
+            "--interactive",
+            *options,
+            container,
+            "sh",
+            "-s",
+            what="preparing the node's network",
+            cluster=node.name,
+            stdin=script,
+            timeout=_ONE_CALL,
+        )
+        await asyncio.gather(
+            _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
+            _wait_for_namespaces(fleet, container, node.name, timeout),
+        )
+        # Last of all: what was cut off, or not ready in time, is done and awaited again. /run is empty after a restart,
+        # as are routes and rules, so the stamp lives as long as what it stands for.
+        await fleet.engine.run(
+            "exec",
+            container,
+            "sh",
+            "-c",
+            f"printf %s {stamp} > {_STAMP}",
+            what="remembering the node's network",
+            cluster=node.name,
+            timeout=_ONE_CALL,
+        )
+        return node.name
+
+    results = await asyncio.gather(*(one(node) for node in up), return_exceptions=True)
+    errors = [r for r in results if isinstance(r, BaseException)]
+    if errors:
+        raise errors[0]
+    return [r for r in results if isinstance(r, str) and r]
+
+
+def _environment(node: Node, up: t.Sequence[Node], addresses: t.Mapping[str, str], block: str) -> dict[str, str]:
+    friends = [n for n in up if n.name != node.name and n.network == node.network]
+    strangers = [n for n in up if n.network != node.network]
+    # kubeadm gives a cluster's first node the first /24 of its pods.
+    own = next(
+        ipaddress.IPv4Network(node.pod_cidr).subnets(new_prefix=max(24, ipaddress.IPv4Network(node.pod_cidr).prefixlen))
+    )
+    return {
+        "POD_CIDR": node.pod_cidr,
+        "NODE_CIDR": str(own),
+        "BLOCK": block,
+        "PEERS": " ".join(f"{n.pod_cidr}={addresses[n.name]}" for n in friends),
+        "STRANGERS": " ".join(n.pod_cidr for n in strangers),
+    }
+
+
+async def _wait_for_api(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
+    def answered(done: Done) -> tuple[bool, str]:
+        return done.code == 0, done.last_line
+
+    await _until(fleet, container, cluster, timeout, ["get", "--raw", "/readyz"], answered, "the API server answers")
+
+
+async def _apply(fleet: KindFleet, container: str, cluster: str, timeout: float, manifest: str) -> None:
+    def applied(done: Done) -> tuple[bool, str]:
+        return done.code == 0, done.last_line
+
+    # Until it is done: on a busy machine etcd has moments in which it answers nobody.
+    words = ["apply", "--server-side", "--field-manager", "mesh.fleet", "--force-conflicts", "--filename", "-"]
+    await _until(fleet, container, cluster, timeout, words, applied, "the load balancer is installed", manifest)
+
+
+async def _wait_for_node(
+    fleet: KindFleet, container: str, cluster: str, timeout: float, since: datetime.datetime
+) -> None:
+    def seen(done: Done) -> tuple[bool, str]:
+        return settled(json.loads(done.out)["items"], since) if done.code == 0 else (False, done.last_line)
+
+    words = ["get", "nodes,pods", "--all-namespaces", "--output", "json"]
+    await _until(fleet, container, cluster, timeout, words, seen, "the node is Ready")
+
+
+async def _wait_for_namespaces(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
+    def seen(done: Done) -> tuple[bool, str]:
+        return furnished(done.out) if done.code == 0 else (False, done.last_line)
+
+    columns = "K:.kind,S:.metadata.namespace,N:.metadata.name,P:.status.phase"
+    words = ["get", "namespaces,serviceaccounts,configmaps", "--all-namespaces", "--no-headers", "--output"]
+    words.append(f"custom-columns={columns}")
+    await _until(fleet, container, cluster, timeout, words, seen, "pods can be made in every namespace")
+
+
+async def _until(
+    fleet: KindFleet,
+    container: str,
+    cluster: str,
+    timeout: float,
+    words: t.Sequence[str],
+    judge: t.Callable[[Done], tuple[bool, str]],
+    what: str,
+    stdin: str | None = None,
+) -> None:
+    """Ask kubectl in the node until ``judge`` says that it is done."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    reads = ["--interactive"] if stdin is not None else []
+    kubectl = [
+        "exec",
+        *reads,
+        container,
+        "kubectl",
+        "--kubeconfig",
+        "/etc/kubernetes/admin.conf",
+        "--request-timeout",
+        "30s",
+    ]
+    while True:
+        try:
+            done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin))
+        except FleetError as error:
+            done, seen = False, error.what  # a machine that is busy: there is time left
+        if done:
+            return
+        if loop.time() > deadline:
+            raise FleetError(
+                f"waited {timeout:.0f} s until {what}",
+                cluster=cluster,
+                seen=seen,
+                next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
+            )
+        await asyncio.sleep(0.2)
+
+
+def _balancer_objects(program: str, image: str, block: str) -> list[dict[str, t.Any]]:
+    name, namespace = "mesh-fleet-load-balancer", "kube-system"
+    labels = {MANAGED_BY: MANAGER, "app.kubernetes.io/name": name}
+    digest = hashlib.sha256(program.encode()).hexdigest()[:12]
+
+    def meta(scoped: bool = True) -> dict[str, t.Any]:
+        return {"name": name, "labels": labels, **({"namespace": namespace} if scoped else {})}
+
+    container = {
+        "name": "load-balancer",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "/program/load_balancer.py"],
+        "env": [{"name": "BLOCK", "value": block}, {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
+        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}},
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "program", "mountPath": "/program", "readOnly": True}],
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta()},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": meta(False),
+            "rules": [
+                {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
+                {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
+            ],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": meta(False),
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta(), "data": {"load_balancer.py": program}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": meta(),
+            "spec": {
+                "replicas": 1,
+                "strategy": {"type": "Recreate"},
+                "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
+                "template": {
+                    "metadata": {"labels": labels, "annotations": {"mesh.fleet/program": digest}},
+                    "spec": {
+                        "serviceAccountName": name,
+                        "containers": [container],
+                        "volumes": [{"name": "program", "configMap": {"name": name}}],
+                    },
+                },
+            },
+        },
+    ]

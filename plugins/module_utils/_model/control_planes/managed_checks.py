@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of clusters whose control plane Google runs: what it takes, and what is not for the inventory to choose."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..inventory.fleet import ROLE_REMOTE, network_of
+from ..inventory.problems import Problem, quoted
+from ..inventory.variables import FAULTY, text
+from ..providers.google.members import MANAGED
+from .managed_peering import NAMESPACE
+
+__all__ = ["check", "is_managed_host"]
+
+_Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def is_managed_host(variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether a host's variables say that Google runs its control plane."""
+    return text(variables, "mesh_control_plane") == MANAGED
+
+
+def check(hosts: _Hosts) -> list[Problem]:
+    """Everything about managed clusters that cannot be, given values that are right in themselves."""
+    managed = {host: variables for host, variables in hosts.items() if is_managed_host(variables)}
+    problems: list[Problem] = []
+    for host, variables in managed.items():
+        problems += _kind(host, variables)
+        problems += _peers(host, variables, managed, hosts)
+    for host, variables in hosts.items():
+        if host not in managed:
+            problems += _watched(host, variables, managed)
+    problems += _together(managed)
+    if managed and len(managed) == len(hosts):
+        problems += _not_ours(managed)
+    return problems
+
+
+def _kind(host: str, variables: t.Mapping[str, t.Any]) -> list[Problem]:
+    problems = []
+    provider = text(variables, "cluster_provider")
+    if text(variables, "mesh_role") == ROLE_REMOTE:
+        message, hint = "does not go with mesh_role remote", "a managed control plane serves its own cluster"
+        problems.append(Problem(host, "mesh_control_plane", quoted(MANAGED), message, hint))
+    if provider not in ("gke", FAULTY):
+        message = f"does not go with provider {quoted(provider)}"
+        problems.append(Problem(host, "mesh_control_plane", quoted(MANAGED), message, "Google runs it on GKE only"))
+    return problems
+
+
+def _peers(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts, hosts: _Hosts) -> list[Problem]:
+    """All other managed clusters, or none: Google's control planes know no choice."""
+    peers = variables.get("mesh_peers")
+    if not peers or text(variables, "mesh_role") == ROLE_REMOTE:
+        return []
+    named = {peer for peer in peers if isinstance(peer, str) and peer in hosts and peer != host}
+    foreign = sorted(named - set(managed))
+    if foreign:
+        message = "has an istiod of ours, which Google's control plane does not see"
+        return [
+            Problem(host, "mesh_peers", quoted(name), message, "leave mesh_peers out: all managed clusters")
+            for name in foreign
+        ]
+    missing = sorted(set(managed) - named - {host})
+    if not named or not missing:
+        return []
+    message = f"leaves out {', '.join(missing)}: Google's control planes see all others or none"
+    return [Problem(host, "mesh_peers", "", message, "leave it out for all, or set it to [] for none")]
+
+
+def _watched(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> list[Problem]:
+    """Peers of an istiod of ours: it cannot watch for a mesh of Google's, with another root and trust domain."""
+    peers = variables.get("mesh_peers") or []
+    message = "has a control plane that Google runs, in a mesh of its own"
+    return [
+        Problem(host, "mesh_peers", quoted(peer), message, "leave it out, or run an istiod there too")
+        for peer in peers
+        if isinstance(peer, str) and peer in managed
+    ]
+
+
+def _together(managed: _Hosts) -> list[Problem]:
+    """One network, one VPC. The first cluster's is taken for what was meant."""
+    problems: list[Problem] = []
+    if not managed:
+        return problems
+    first = next(iter(managed))
+    networks = {h: network_of(h, v, text(v, "mesh_id") or text(v, "fleet_name")) for h, v in managed.items()}
+    vpcs = {h: text(v, "gke_network") for h, v in managed.items()}
+    rules = (
+        (networks, "mesh_network", "Google's control planes know one network, without gateways between", "set flat"),
+        (vpcs, "gke_network", "managed clusters share one VPC", "name one VPC for all of them"),
+    )
+    for found, name, why, hint in rules:
+        for host, value in found.items():
+            if value != found[first]:
+                seen = f"is {value or 'the default'}, {first}'s is {found[first] or 'the default'}: {why}"
+                problems.append(Problem(host, name, "", seen, hint))
+    # A network's name says one of the cluster's own project, or of a Shared VPC's host project.
+    homes = {h: text(v, "gke_network_project") or text(v, "gke_project") for h, v in managed.items()}
+    for host, project in homes.items():
+        if vpcs[host] == vpcs[first] and project != homes[first]:
+            shared = any(text(managed[h], "gke_network_project") for h in (host, first))
+            name = "gke_network_project" if shared else "gke_project"
+            seen = f"is {project}, {first}'s is {homes[first]}: managed clusters share one VPC, projects do not"
+            hint = "make them in one project, name one gke_network_project for all (Shared VPC), or run an istiod there"
+            problems.append(Problem(host, name, "", seen, hint))
+    return problems
+
+
+def _not_ours(managed: _Hosts) -> list[Problem]:
+    """Where Google runs every control plane, these mean nothing; they are fleet-wide, so they are told once."""
+    host, variables = next(iter(managed.items()))
+    problems = []
+    for name, default in (("mesh_revision", "default"), ("mesh_namespace", NAMESPACE)):
+        value = text(variables, name)
+        if value != default:
+            message = "is not ours to choose where Google runs the control planes"
+            problems.append(Problem(host, name, quoted(value), message, "leave it out"))
+    return problems

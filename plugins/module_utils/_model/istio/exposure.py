@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the east-west gateways let through, as Istio's objects: services to other networks, istiod to its remotes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..control_planes.control_plane import own_networks
+from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..providers.google.members import is_managed
+from .helm_values import EASTWEST, istiod_name, remotes_of
+from .ownership import owner_labels
+
+__all__ = ["cross_network_gateway", "expose_istiod"]
+
+Manifest = dict[str, t.Any]
+
+
+def _gateway(fleet: Fleet, name: str, servers: list[Manifest]) -> Manifest:
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": name, "namespace": fleet.namespace, "labels": owner_labels("gateways")},
+        "spec": {"selector": {"istio": EASTWEST.removeprefix("istio-")}, "servers": servers},
+    }
+
+
+def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
+    """Port 15443 of the east-west gateways: passes mesh TLS through to services, by its SNI.
+
+    Only primaries hold configuration: a remote's gateway is configured by its primary.
+    """
+    if cluster.role != ROLE_PRIMARY or is_managed(cluster) or len(own_networks(fleet)) < 2:
+        return []
+    return [
+        _gateway(
+            fleet,
+            "cross-network-gateway",
+            [
+                {
+                    "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
+                    "tls": {"mode": "AUTO_PASSTHROUGH"},
+                    "hosts": ["*.local"],
+                }
+            ],
+        )
+    ]
+
+
+def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
+    """What lets a primary's istiod be reached by the remotes it serves: 15012 (xDS) and 15017 (injection)."""
+    if not remotes_of(fleet, cluster.name):
+        return []
+    ports = (("tls-istiod", 15012, 15012), ("tls-istiodwebhook", 15017, 443))
+    host = f"{istiod_name(fleet)}.{fleet.namespace}.svc.cluster.local"
+    servers = [
+        {
+            "port": {"name": name, "number": port, "protocol": "TLS"},
+            "tls": {"mode": "PASSTHROUGH"},
+            "hosts": ["*"],
+        }
+        for name, port, _target in ports
+    ]
+    routes = [
+        {
+            "match": [{"port": port, "sniHosts": ["*"]}],
+            "route": [{"destination": {"host": host, "port": {"number": target}}}],
+        }
+        for _name, port, target in ports
+    ]
+    return [
+        _gateway(fleet, "istiod-gateway", servers),
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "istiod-vs", "namespace": fleet.namespace, "labels": owner_labels("gateways")},
+            "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
+        },
+    ]

@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a cluster has to hold to be part of the mesh: Helm releases and objects, as plain data.
+
+Everything is derived from the :class:`Fleet`; a user's own Helm values are merged last, so they win.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+from ..control_planes.control_plane import gateways_namespace, own_networks
+from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..providers.google.members import is_managed
+from .ownership import CREATED, MANAGER, PART_OF, owner_labels
+
+__all__ = [
+    "EASTWEST",
+    "INGRESS",
+    "Release",
+    "base_release",
+    "eastwest_wanted",
+    "gateway_release",
+    "is_ours",
+    "istiod_name",
+    "istiod_release",
+    "merged",
+    "mesh_config_name",
+    "remotes_of",
+    "system_namespace",
+    "webhook_name",
+]
+
+Values = dict[str, t.Any]
+
+EASTWEST = "istio-eastwestgateway"
+INGRESS = "istio-ingressgateway"
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """One Helm release as it should be."""
+
+    name: str
+    namespace: str
+    chart: str
+    """Folder, archive, or name within a repository, as Helm's own CHART argument."""
+    values: Values = dataclasses.field(default_factory=dict)
+    version: str = ""
+    """Chart version for a chart from a repository; "" takes what the folder holds."""
+    repo: str = ""
+
+
+def merged(*layers: t.Mapping[str, t.Any]) -> Values:
+    """Merge Helm values: later wins, mappings are merged deeply, everything else (lists too) is replaced."""
+    out: Values = {}
+    for layer in layers:
+        for key, value in layer.items():
+            mine = out.get(key)
+            if isinstance(mine, dict) and isinstance(value, t.Mapping):
+                out[key] = merged(mine, value)
+            else:
+                out[key] = copy.deepcopy(dict(value) if isinstance(value, t.Mapping) else value)
+    return out
+
+
+def helm_revision(fleet: Fleet) -> str:
+    """The charts write the default revision as ""."""
+    return "" if fleet.revision == "default" else fleet.revision
+
+
+def istiod_name(fleet: Fleet) -> str:
+    """Name of istiod's release, Deployment and Service of the fleet's revision."""
+    revision = helm_revision(fleet)
+    return f"istiod-{revision}" if revision else "istiod"
+
+
+def mesh_config_name(fleet: Fleet) -> str:
+    """Name of the ConfigMap with the mesh configuration, as istiod's chart makes it and istiod looks for it."""
+    revision = helm_revision(fleet)
+    return f"istio-{revision}" if revision else "istio"
+
+
+def webhook_name(fleet: Fleet) -> str:
+    """Name of the injection webhook's configuration, as istiod's chart makes it."""
+    revision = helm_revision(fleet)
+    parts = ["istio-sidecar-injector", revision, "" if fleet.namespace == "istio-system" else fleet.namespace]
+    return "-".join(part for part in parts if part)
+
+
+def remotes_of(fleet: Fleet, primary: str) -> list[Cluster]:
+    """The clusters without an istiod of their own that ``primary`` serves."""
+    return [c for c in fleet.clusters.values() if c.role != ROLE_PRIMARY and c.primary == primary]
+
+
+def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values:
+    """The namespace of the control plane.
+
+    ``created``: whether it is ours, that is, it did not exist before. Every stage that needs the
+    namespace applies this same object: with one field manager, two different ones would undo each
+    other at every run.
+
+    A remote's annotation names the primary that may lead there; istiod reads it only when it learns
+    of the cluster, so it has to be there before the remote secret is.
+    """
+    metadata: Values = {
+        "name": fleet.namespace,
+        "labels": {**owner_labels("control_plane"), "topology.istio.io/network": cluster.network},
+    }
+    annotations: dict[str, str] = {}
+    if created:
+        annotations[CREATED] = "true"
+    if cluster.role != ROLE_PRIMARY:
+        annotations["topology.istio.io/controlPlaneClusters"] = cluster.primary
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def is_ours(values: t.Mapping[str, t.Any]) -> bool:
+    """Whether a release's recorded values carry our mark."""
+    return values.get("ownerName") == MANAGER or (values.get("labels") or {}).get(PART_OF) == "gateways"
+
+
+def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
+    """Values that every chart takes.
+
+    ``ownerName`` is the charts' own label for who installed them; by it we know our releases again.
+    """
+    out: Values = {"ownerName": MANAGER} if owned else {}
+    if fleet.namespace != "istio-system" and not is_managed(cluster):
+        out["global"] = {"istioNamespace": fleet.namespace}
+    if cluster.provider == "gke":
+        out = merged(out, {"global": {"platform": "gke"}})
+    return out
+
+
+def base_release(fleet: Fleet, cluster: Cluster, chart: str, user: t.Mapping[str, t.Any] | None = None) -> Release:
+    """CRDs, the reader account, and the validation webhook of the fleet's revision."""
+    values = merged(_common(fleet, cluster), {"defaultRevision": fleet.revision})
+    if cluster.role != ROLE_PRIMARY:
+        values["profile"] = "remote"
+    return Release("istio-base", fleet.namespace, chart, merged(values, user or {}))
+
+
+def istiod_release(
+    fleet: Fleet,
+    cluster: Cluster,
+    chart: str,
+    *,
+    hub: str = "",
+    tag: str = "",
+    replicas: int = 0,
+    dns_capture: bool = True,
+    primary_address: str = "",
+    user: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> Release:
+    """istiod of a primary, or what stands for it in a remote.
+
+    Args:
+        hub, tag: where Istio's images are; "" leaves the chart's own.
+        replicas: fixed number of istiods, which also turns autoscaling off; 0 leaves the chart's own.
+        dns_capture: let sidecars answer names that no cluster DNS knows.
+        primary_address: address of the primary's east-west gateway, for a remote.
+        user: the user's values, in the order in which they are merged.
+    """
+    values = merged(
+        _common(fleet, cluster),
+        {"global": {"network": cluster.network, "multiCluster": {"clusterName": cluster.name}}},
+    )
+    if helm_revision(fleet):
+        values["revision"] = helm_revision(fleet)
+    if cluster.role != ROLE_PRIMARY:
+        values = merged(
+            values,
+            {
+                "profile": "remote",
+                "global": {"remotePilotAddress": primary_address},
+                "istiodRemote": {"injectionPath": f"/inject/cluster/{cluster.name}/net/{cluster.network}"},
+                # The primary reads the trust domain of a remote's pods from the remote's own mesh configuration,
+                # which profile "remote" leaves out: without it proxies expect identities of cluster.local.
+                "configMap": True,
+                "meshConfig": {"trustDomain": fleet.trust_domain},
+            },
+        )
+    else:
+        values = merged(
+            values,
+            {"global": {"meshID": fleet.mesh_id}, "meshConfig": {"trustDomain": fleet.trust_domain}},
+        )
+        if hub:
+            values["global"]["hub"] = hub
+        if tag:
+            values["global"]["tag"] = tag
+        if dns_capture:
+            values["meshConfig"]["defaultConfig"] = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
+        if remotes_of(fleet, cluster.name):
+            values["global"]["externalIstiod"] = True
+        if replicas:
+            values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})
+    return Release(istiod_name(fleet), fleet.namespace, chart, merged(values, *user))
+
+
+def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> bool:
+    """Whether a cluster gets an east-west gateway.
+
+    Args:
+        choice: ``auto``: when the fleet has more than one network, or the cluster serves remotes;
+            ``always``; or ``never``, which still keeps the one that remotes are served through.
+
+    Google's control plane cannot configure one, so its clusters have none, whatever is chosen.
+    """
+    if is_managed(cluster):
+        return False
+    if choice == "always" or remotes_of(fleet, cluster.name):
+        return True
+    return choice != "never" and len(own_networks(fleet)) > 1
+
+
+def gateway_release(
+    fleet: Fleet,
+    cluster: Cluster,
+    chart: str,
+    name: str,
+    *,
+    namespace: str = "",
+    replicas: int = 0,
+    user: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> Release:
+    """A gateway of the fleet's revision, or of Google's; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
+    values = merged(_common(fleet, cluster, owned=False), {"labels": {PART_OF: "gateways"}})
+    if helm_revision(fleet) and not is_managed(cluster):
+        values["revision"] = helm_revision(fleet)
+    if name == EASTWEST:
+        values["networkGateway"] = cluster.network
+    if replicas:
+        values = merged(values, {"autoscaling": {"enabled": False}, "replicaCount": replicas})
+    return Release(name, namespace or gateways_namespace(fleet, cluster), chart, merged(values, *user))

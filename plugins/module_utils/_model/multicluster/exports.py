@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Exported services (``mesh_exports``) and the objects that stand for them in clusters of a provider."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...errors import FleetError
+from ..inventory.nearest import Nearest
+from ..inventory.problems import Problem, quoted, shown
+from ..inventory.values import LABEL
+
+__all__ = [
+    "EXPORT_KIND",
+    "IMPORT_KIND",
+    "Export",
+    "export_troubles",
+    "import_lacks",
+    "import_ready",
+    "offer",
+    "parse_exports",
+    "read_exports",
+    "refuse",
+    "service_export",
+    "split_service",
+    "unknown_clusters",
+]
+
+EXPORT_KIND = ("net.gke.io/v1", "ServiceExport")
+IMPORT_KIND = ("net.gke.io/v1", "ServiceImport")
+_KEYS = ("service", "to")
+_MANY = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """A service that other clusters may call. ``to`` None: all of them."""
+
+    name: str
+    namespace: str
+    to: tuple[str, ...] | None = None
+
+    @property
+    def service(self) -> str:
+        return f"{self.name}.{self.namespace}"
+
+    @property
+    def host(self) -> str:
+        """The name by which every cluster of the set calls it."""
+        return f"{self.name}.{self.namespace}.svc.clusterset.local"
+
+    def reaches(self, cluster: str) -> bool:
+        return self.to is None or cluster in self.to
+
+
+def refuse(problems: t.Sequence[Problem]) -> None:
+    """Raise one FleetError for all of them; nothing for none."""
+    if not problems:
+        return
+    if len(problems) == 1:
+        (one,) = problems
+        raise FleetError(f"{one.variable} {one.message}", seen=one.value, next_step=one.hint)
+    lines = [f"{p.statement}{f': {p.hint}' if p.hint else ''}" for p in problems]
+    raise FleetError(
+        f"{len(problems)} problems", seen="\n         ".join(lines), next_step="correct them; then run again"
+    )
+
+
+def split_service(text: t.Any, variable: str, problems: list[Problem]) -> tuple[str, str]:
+    """``name.namespace`` as its two parts, or two empty ones and a problem of ``variable``."""
+    name, dot, namespace = str(text or "").partition(".")
+    if dot and LABEL.fullmatch(name) and LABEL.fullmatch(namespace):
+        return name, namespace
+    value = "" if text in (None, "") else shown(text)
+    problems.append(Problem("", variable, value, "is not name.namespace", "for example orders.shop"))
+    return "", ""
+
+
+def unknown_clusters(given: t.Iterable[t.Any], variable: str, clusters: t.Collection[str]) -> list[Problem]:
+    """A problem for each name that is no cluster's, or is there twice."""
+    problems, seen = [], set()
+    for name in given:
+        if name not in clusters:
+            guess = Nearest(clusters).find(str(name))
+            near = f"one of: {', '.join(list(clusters)[:_MANY])}" if clusters else ""
+            hint = f"did you mean {quoted(guess)}?" if guess else near
+            problems.append(Problem("", variable, shown(name), "names no cluster of this fleet", hint))
+        elif name in seen:
+            problems.append(Problem("", variable, shown(name), "is named twice", "name it once"))
+        seen.add(str(name))
+    return problems
+
+
+def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export], list[Problem]]:
+    """``mesh_exports`` as data, and everything that is wrong with it.
+
+    Args:
+        given: a list of ``{service: name.namespace, to: all | [cluster, ...]}``.
+        clusters: names of the fleet's clusters.
+    """
+    problems: list[Problem] = []
+    if not isinstance(given, (list, tuple)):
+        if given:
+            hint = "[{service: orders.shop, to: all}]"
+            problems.append(Problem("", "mesh_exports", shown(given), "is no list of services", hint))
+        given = []
+    found: dict[str, Export] = {}
+    for number, entry in enumerate(given):
+        where = f"mesh_exports[{number}]"
+        if not isinstance(entry, t.Mapping):
+            hint = "{service: orders.shop, to: all}"
+            problems.append(Problem("", where, shown(entry), "is not a dictionary", hint))
+            continue
+        for key in entry:
+            if key not in _KEYS:
+                guess = Nearest(_KEYS).find(str(key))
+                hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
+                problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+        name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
+        export = Export(name, namespace, _to(entry.get("to", "all"), f"{where}.to", clusters, problems))
+        if not name:
+            continue
+        if export.service in found:
+            problems.append(Problem("", f"{where}.service", export.service, "is exported twice", "list it once"))
+        found[export.service] = export
+    return list(found.values()), problems
+
+
+def parse_exports(given: t.Any, clusters: t.Collection[str]) -> list[Export]:
+    """``mesh_exports`` as data; see :func:`read_exports`. Raises FleetError for all that is wrong."""
+    found, problems = read_exports(given, clusters)
+    refuse(problems)
+    return found
+
+
+def _to(given: t.Any, where: str, clusters: t.Collection[str], problems: list[Problem]) -> tuple[str, ...] | None:
+    if given == "all":
+        return None
+    if not isinstance(given, (list, tuple)):
+        message = "is neither all nor a list of clusters"
+        hint = f"[{given}]" if isinstance(given, str) and given in clusters else "all, or [west, north]"
+        problems.append(Problem("", where, shown(given), message, hint))
+        return None
+    if not given:
+        problems.append(Problem("", where, "", "names nobody", "all, or leave the service out"))
+    problems += unknown_clusters(given, where, clusters)
+    return tuple(str(name) for name in given)
+
+
+def service_export(export: Export) -> dict[str, t.Any]:
+    """GKE's ServiceExport: the name alone says it all."""
+    return {
+        "apiVersion": EXPORT_KIND[0],
+        "kind": EXPORT_KIND[1],
+        "metadata": {"name": export.name, "namespace": export.namespace},
+    }
+
+
+def import_ready(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+    """The import has an address (a headless one needs none)."""
+    if obj is None:
+        return False, "there is no ServiceImport yet"
+    spec = obj.get("spec") or {}
+    ips = [str(ip) for ip in spec.get("ips") or []]
+    if spec.get("type") == "Headless":
+        return True, "headless"
+    return (True, ips[0]) if ips else (False, "its ServiceImport has no address yet")
+
+
+def import_lacks(obj: t.Mapping[str, t.Any] | None, sources: t.Mapping[str, str]) -> list[str]:
+    """Clusters that export a service, but whose pods its import does not have yet.
+
+    GKE names them in ``status.clusters`` (``projects/NUMBER/locations/L/memberships/M``), as KEP-1645 describes; while
+    it names none, nothing is known.
+
+    Args:
+        obj: the live ServiceImport.
+        sources: the membership of each exporting cluster, by its name in the fleet.
+    """
+    entries = ((obj or {}).get("status") or {}).get("clusters") or []
+    named = {str(entry.get("cluster")).rpartition("/")[2] for entry in entries}
+    return [cluster for cluster, membership in sources.items() if membership not in named] if named else []
+
+
+def export_troubles(obj: t.Mapping[str, t.Any] | None) -> list[str]:
+    """What the conditions of a ServiceExport say against it: of KEP-1645, ``Conflict`` is bad, all else good."""
+    if obj is None:
+        return ["there is no ServiceExport any more"]
+    found = []
+    for condition in (obj.get("status") or {}).get("conditions") or []:
+        if str(condition.get("status")) == ("True" if condition.get("type") == "Conflict" else "False"):
+            why = ": ".join(str(condition[key]) for key in ("reason", "message") if condition.get(key))
+            found.append(f"{condition.get('type')} is {condition.get('status')}{f' ({why})' if why else ''}")
+    return found
+
+
+def offer(service: t.Mapping[str, t.Any]) -> str:
+    """What a Service offers its callers, in words that are equal where the offers are: kind and ports."""
+    spec = service.get("spec") or {}
+    ports = sorted(
+        f"{p['port']}{'' if p.get('protocol', 'TCP') == 'TCP' else '/' + str(p['protocol'])}"
+        + (f" ({p['name']})" if p.get("name") else "")
+        for p in spec.get("ports") or []
+    )
+    kind = "headless, " if spec.get("clusterIP") == "None" else ""
+    return f"{kind}port {', '.join(ports)}" if ports else f"{kind}no port"

@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The address of a cluster's API server that the other clusters' istiods can use."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+import urllib.parse
+
+from ...errors import FleetError
+from ..inventory.fleet import Cluster
+from ..providers.google.paths import is_dns_endpoint
+
+__all__ = ["PeerServer", "peer_server"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PeerServer:
+    """A server URL, the name its certificate is checked against when that differs, and where both came from."""
+
+    url: str
+    origin: str
+    tls_server_name: str = ""
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        parts = urllib.parse.urlsplit(self.url)
+        return parts.hostname or "", parts.port or 443
+
+
+def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> PeerServer:
+    """Choose the address: ``cluster_peer_endpoint``, else the ``<cluster>-peer`` context, else the controller's own.
+
+    Args:
+        cluster: the cluster that is watched.
+        kubeconfig: its kubeconfig as parsed data; None when it is reached by address and token.
+
+    Raises:
+        FleetError: no address can be found, or it leads back to whoever asks (loopback, link-local).
+    """
+    if cluster.peer_endpoint:
+        found = PeerServer(cluster.peer_endpoint, "cluster_peer_endpoint")
+    elif kubeconfig is not None:
+        found = _from_kubeconfig(cluster, kubeconfig)
+    elif cluster.connection.lookup:
+        known = cluster.connection.resolved()
+        found = PeerServer(known.peer_server or known.server, "its provider")
+    elif cluster.connection.server:
+        found = PeerServer(cluster.connection.server, "cluster_api_url")
+    else:
+        raise FleetError(
+            "it is not known where other clusters reach its API server",
+            cluster=cluster.name,
+            next_step="set cluster_peer_endpoint, or cluster_kubeconfig, or cluster_api_url",
+        )
+    url = found.url if "://" in found.url else f"https://{found.url}"
+    found = dataclasses.replace(found, url=url.rstrip("/"))
+    _refuse_unreachable(cluster, found)
+    return found
+
+
+def _from_kubeconfig(cluster: Cluster, document: t.Mapping[str, t.Any]) -> PeerServer:
+    contexts = {str(c.get("name")): c.get("context") or {} for c in document.get("contexts") or []}
+    clusters = {str(c.get("name")): c.get("cluster") or {} for c in document.get("clusters") or []}
+    wanted = [f"{cluster.name}-peer", cluster.connection.context or str(document.get("current-context") or "")]
+    for name in wanted:
+        target = clusters.get(str((contexts.get(name) or {}).get("cluster") or ""))
+        if target and target.get("server"):
+            return PeerServer(str(target["server"]), f"context {name}", str(target.get("tls-server-name") or ""))
+    raise FleetError(
+        f"context {wanted[1] or '(current)'} leads to no server",
+        cluster=cluster.name,
+        obj=cluster.connection.kubeconfig,
+        seen="contexts: " + (", ".join(sorted(contexts)) or "none"),
+        next_step="set cluster_context to one of these, or cluster_peer_endpoint",
+    )
+
+
+def _refuse_unreachable(cluster: Cluster, found: PeerServer) -> None:
+    parts = urllib.parse.urlsplit(found.url)
+    host = parts.hostname or ""
+    if parts.scheme != "https" or not host:
+        raise FleetError(
+            "the API address for other clusters is not an https address",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            next_step="set cluster_peer_endpoint, for example https://203.0.113.10:6443",
+        )
+    if is_dns_endpoint(found.url):
+        raise FleetError(
+            "its API address for other clusters is Google's DNS endpoint",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            means="Google lets its own accounts through there, by a public certificate; istiods of other clusters have "
+            "a token and the CA of the cluster itself",
+            next_step="switch the private or public endpoint of the cluster on and set gke_peer_endpoint to it, or set "
+            "cluster_peer_endpoint to an address that leads to the API server itself",
+        )
+    try:
+        address = ipaddress.ip_address(host)
+        useless = address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast
+    except ValueError:
+        useless = host == "localhost" or host.endswith(".localhost")
+    if useless:
+        raise FleetError(
+            "its API address cannot be reached from another cluster",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            means="a loopback or link-local address leads every istiod back to itself",
+            next_step="set cluster_peer_endpoint to the address that pods of the other clusters can reach",
+        )

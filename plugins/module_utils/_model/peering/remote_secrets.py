@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Remote secrets of one watching cluster: what is there, and what happens to each key.
+
+istiod takes each key of each labelled Secret as one remote cluster, refuses a second Secret for a cluster
+that it knows, and drops a cluster (for about 0.4 s, or until the next event) when its key leaves its Secret.
+So a key stays in the Secret where it was found, and only new keys choose a place.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import typing as t
+
+from ..istio.ownership import MANAGED_BY, MANAGER
+from . import kubeconfig as rk
+
+__all__ = ["Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
+
+ISTIOCTL_PREFIX = "istio-remote-secret-"
+LABEL = "istio/multiCluster"
+ANNOTATION = "networking.istio.io/cluster"
+
+OURS = "ours"
+ISTIOCTL = "istioctl"
+FOREIGN = "foreign"
+
+ADD = "add"
+RENEW = "renew"
+ADOPT = "adopt"
+REMOVE = "remove"
+KEEP = "keep"
+PROVIDED = "provided"
+"""Somebody else's Secret holds the key: left alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One key of one live Secret."""
+
+    cluster: str
+    home: str
+    owner: str
+    text: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """What a watched cluster offers, read once for all its watchers."""
+
+    cluster: str
+    server: str
+    ca: str
+    account: str
+    """``namespace/name`` of the account whose token is handed out."""
+    account_uid: str
+    tls_server_name: str = ""
+    static_token: str = dataclasses.field(default="", repr=False)
+    """The token Secret's token when ``peering_token`` is static, "" otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyPlan:
+    """What happens to one edge, and why. ``home`` is "" for a key that has no place yet."""
+
+    cluster: str
+    action: str
+    reason: str = ""
+    home: str = ""
+    needs_token: bool = False
+    expires: float | None = None
+    duplicates: tuple[str, ...] = ()
+
+
+def owner_of(secret: t.Mapping[str, t.Any]) -> str:
+    """Whose Secret it is. Only istioctl's exact shape counts as istioctl's; anything unknown is foreign."""
+    meta = secret.get("metadata") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    if labels.get(MANAGED_BY) == MANAGER:
+        return OURS
+    keys = sorted(secret.get("data") or {})
+    if (
+        len(keys) == 1
+        and meta.get("name") == ISTIOCTL_PREFIX + keys[0]
+        and annotations.get(ANNOTATION) == keys[0]
+        and MANAGED_BY not in labels
+        and not meta.get("ownerReferences")
+        and "istio.io/owned-by" not in {**labels, **annotations}
+    ):
+        return ISTIOCTL
+    return FOREIGN
+
+
+def read_entries(secrets: t.Iterable[t.Mapping[str, t.Any]]) -> list[Entry]:
+    """Every key of the labelled Secrets of a watcher, in a stable order."""
+    found = []
+    for secret in sorted(secrets, key=lambda s: str(s["metadata"]["name"])):
+        if ((secret.get("metadata") or {}).get("labels") or {}).get(LABEL) != "true":
+            continue
+        owner = owner_of(secret)
+        for key, value in sorted((secret.get("data") or {}).items()):
+            text = base64.b64decode(value or "").decode("utf-8", "replace")
+            found.append(Entry(str(key), str(secret["metadata"]["name"]), owner, text))
+    return found
+
+
+def decide(
+    entries: t.Iterable[Entry],
+    wanted: t.Mapping[str, Peer | None],
+    unwanted: t.Container[str],
+    *,
+    static: bool,
+    renew_before: float,
+    now: float,
+) -> list[KeyPlan]:
+    """One plan per cluster that is wanted or present, sorted by name.
+
+    Args:
+        entries: what the watcher holds.
+        wanted: clusters that this run gives the watcher; None when the cluster could not be read,
+            which leaves its key as it is.
+        unwanted: says which present clusters lose their edge in this run; those that are in neither
+            are out of the run's scope and stay as they are.
+        static: whether tokens without expiry are wanted.
+        renew_before: seconds of validity that a bound token must have left.
+        now: seconds since the epoch.
+    """
+    by_cluster: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_cluster.setdefault(entry.cluster, []).append(entry)
+    plans = []
+    for name in sorted({*wanted, *by_cluster}):
+        held = by_cluster.get(name, [])
+        if name in wanted:
+            peer = wanted[name]
+            if peer is not None:
+                plans.append(_wanted(peer, held, static, renew_before, now))
+        elif name in unwanted:
+            # Only what carries our label is ever deleted; others' secrets are reported by the caller.
+            ours = [e for e in held if e.owner == OURS]
+            if ours:
+                plans.append(
+                    KeyPlan(
+                        name,
+                        REMOVE,
+                        "no edge leads to it any more",
+                        ours[0].home,
+                        duplicates=tuple(e.home for e in ours[1:]),
+                    )
+                )
+            elif held:
+                plans.append(KeyPlan(name, PROVIDED, f"held by Secret {held[0].home}, not ours", held[0].home))
+    return plans
+
+
+def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, now: float) -> KeyPlan:
+    foreign = [e for e in held if e.owner == FOREIGN]
+    if foreign:
+        # A second Secret would be refused by istiod; ours, if there is one, steps back.
+        return KeyPlan(
+            peer.cluster,
+            PROVIDED,
+            f"held by Secret {foreign[0].home}, not ours",
+            foreign[0].home,
+            expires=_expiry(foreign[0], peer),
+            duplicates=tuple(e.home for e in held if e.owner == OURS),
+        )
+    # istioctl's Secret goes first: taking it over writes it, and that event makes istiod read it again
+    # should the duplicate have been the one it had registered.
+    own = sorted(held, key=lambda e: (e.owner != ISTIOCTL, e.home))
+    if not own:
+        return KeyPlan(peer.cluster, ADD, "new edge", needs_token=not static)
+    home, spare = own[0], tuple(e.home for e in own[1:])
+    access = rk.parse(home.text, peer.cluster)
+    reason, new_token = _stale(access, peer, static, renew_before, now)
+    if reason:
+        return KeyPlan(peer.cluster, RENEW, reason, home.home, new_token and not static, _expiry(home, peer), spare)
+    action = ADOPT if home.owner == ISTIOCTL or spare else KEEP
+    why = f"made by istioctl, taken over in place as Secret {home.home}" if home.owner == ISTIOCTL else ""
+    if spare:
+        why = f"{why}; " if why else ""
+        why += f"also in {', '.join(spare)}"
+    return KeyPlan(peer.cluster, action, why, home.home, expires=_expiry(home, peer), duplicates=spare)
+
+
+def _expiry(entry: Entry, peer: Peer) -> float | None:
+    access = rk.parse(entry.text, peer.cluster)
+    token = rk.read_token(access.token) if access else None
+    return token.expires if token else None
+
+
+def _stale(
+    access: rk.RemoteAccess | None, peer: Peer, static: bool, renew_before: float, now: float
+) -> tuple[str, bool]:
+    """Why a live key must be written again ("" if it need not) and whether that takes another token."""
+    if access is None:
+        return "its kubeconfig cannot be read", True
+    token = rk.read_token(access.token)
+    if token is None or token.account != peer.account:
+        return f"its token is not one of {peer.account}", True
+    if token.account_uid != peer.account_uid:
+        return f"{peer.account} was made anew, which ended its token", True
+    if not _same_pem(access.ca, peer.ca):
+        return "the cluster's CA has changed", True
+    if static:
+        if access.token != peer.static_token:
+            return "its token is not that of the token Secret", True
+    elif token.expires is None:
+        return "its token never expires, a bound one is wanted", True
+    elif token.expires - now < _due(token, renew_before):
+        left = token.expires - now
+        return ("its token has expired" if left <= 0 else f"its token ends in {left / 3600:.0f} h"), True
+    if access.server != peer.server or access.tls_server_name != peer.tls_server_name:
+        return f"the API address was {access.server}", False
+    return "", False
+
+
+def _due(token: rk.Token, renew_before: float) -> float:
+    """Seconds left at which a token is due: a server that shortens tokens must not make every run renew them."""
+    if token.issued is None or token.expires is None:
+        return renew_before
+    return min(renew_before, (token.expires - token.issued) / 3)
+
+
+def _same_pem(one: str, other: str) -> bool:
+    """istioctl and the API hold the same PEM; only surrounding white space may differ."""
+    try:
+        return base64.b64decode(one).split() == base64.b64decode(other).split()
+    except ValueError:
+        return False

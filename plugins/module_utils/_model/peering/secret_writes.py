@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From what was decided about each key to the Secrets of one watching cluster, in the order of their writing."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import typing as t
+
+from ..istio.ownership import owner_labels
+from . import kubeconfig as rk
+from .remote_secrets import (
+    ADD,
+    ADOPT,
+    ANNOTATION,
+    KEEP,
+    LABEL,
+    OURS,
+    PROVIDED,
+    REMOVE,
+    KeyPlan,
+    Peer,
+    owner_of,
+)
+
+__all__ = ["BUNDLE", "SOFT_LIMIT", "Writes", "compose"]
+
+BUNDLE = "istio-remote-secrets"
+RESOLVED = "mesh.fleet/duplicates-resolved"
+SOFT_LIMIT = 900 * 1024
+"""Bytes of kubeconfigs up to which a Secret accepts a further key (Kubernetes refuses 1 MiB)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Writes:
+    """The Secrets to apply, in this order, and then the names of those to delete."""
+
+    first: list[dict[str, t.Any]] = dataclasses.field(repr=False)
+    """Secrets that only lose keys another Secret holds as well: written (or deleted) before ``apply``."""
+    delete_first: list[str]
+    apply: list[dict[str, t.Any]] = dataclasses.field(repr=False)
+    delete: list[str]
+
+
+def compose(
+    secrets: t.Iterable[t.Mapping[str, t.Any]],
+    plans: t.Iterable[KeyPlan],
+    peers: t.Mapping[str, Peer],
+    tokens: t.Mapping[str, str],
+    *,
+    namespace: str,
+    part_of: str = "peering",
+    now: str = "",
+    soft_limit: int = SOFT_LIMIT,
+) -> Writes:
+    """Turn plans into Secrets.
+
+    Args:
+        secrets: the watcher's live Secrets.
+        plans: what :func:`decide` said.
+        peers: the watched clusters.
+        tokens: new tokens by cluster; a key that needs none keeps its own.
+        namespace: istiod's.
+        now: written as annotation where duplicates were resolved, so that istiod sees an event.
+        soft_limit: bytes a Secret may hold before a new key goes to the next one.
+    """
+    live = {str(s["metadata"]["name"]): s for s in secrets}
+    data: dict[str, dict[str, str]] = {name: dict(s.get("data") or {}) for name, s in live.items()}
+    touched: set[str] = set()
+    losing: set[str] = set()
+    resolved: set[str] = set()
+    new: list[tuple[str, str]] = []
+    for plan in plans:
+        for spare in plan.duplicates:
+            if plan.action == PROVIDED and owner_of(live[spare]) != OURS:
+                continue
+            data[spare].pop(plan.cluster, None)
+            losing.add(spare)
+            if plan.action not in (REMOVE, PROVIDED):
+                resolved.add(plan.home)
+        if plan.action in (KEEP, PROVIDED):
+            continue
+        if plan.action == REMOVE:
+            data[plan.home].pop(plan.cluster, None)
+            touched.add(plan.home)
+            continue
+        peer = peers[plan.cluster]
+        if plan.action == ADOPT:
+            touched.add(plan.home)
+            continue
+        value = _rendered(plan, peer, tokens, data)
+        if plan.action == ADD:
+            new.append((plan.cluster, value))
+        else:
+            data[plan.home][plan.cluster] = value
+            touched.add(plan.home)
+    for cluster, value in sorted(new):
+        home = _place(data, live, len(value), soft_limit)
+        data.setdefault(home, {})[cluster] = value
+        touched.add(home)
+    return _writes(live, data, touched | resolved, losing - touched - resolved, resolved, namespace, part_of, now)
+
+
+def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Mapping[str, t.Mapping[str, str]]) -> str:
+    token = tokens.get(plan.cluster) or peer.static_token
+    if not plan.needs_token and not token:
+        old = rk.parse(base64.b64decode(data[plan.home][plan.cluster]).decode(), plan.cluster)
+        token = old.token if old else ""
+    access = rk.RemoteAccess(plan.cluster, peer.server, peer.ca, token, peer.tls_server_name)
+    return base64.b64encode(rk.render(access).encode()).decode()
+
+
+def _place(data: t.Mapping[str, t.Mapping[str, str]], live: t.Mapping[str, t.Any], size: int, limit: int) -> str:
+    """The first of our bundles with room: istio-remote-secrets, -2, -3, ..."""
+    number = 1
+    while True:
+        name = BUNDLE if number == 1 else f"{BUNDLE}-{number}"
+        taken = name in live and owner_of(live[name]) != OURS
+        held = sum(len(value) * 3 // 4 for value in data.get(name, {}).values())
+        if not taken and (held + size * 3 // 4 <= limit or not data.get(name)):
+            return name
+        number += 1
+
+
+def _writes(
+    live: t.Mapping[str, t.Any],
+    data: t.Mapping[str, dict[str, str]],
+    touched: set[str],
+    losing: set[str],
+    resolved: set[str],
+    namespace: str,
+    part_of: str,
+    now: str,
+) -> Writes:
+    def secret(name: str) -> dict[str, t.Any]:
+        annotations = {ANNOTATION: ",".join(sorted(data[name]))}
+        before = ((live.get(name) or {}).get("metadata") or {}).get("annotations") or {}
+        if name in resolved:
+            annotations[RESOLVED] = now
+        elif RESOLVED in before:
+            annotations[RESOLVED] = before[RESOLVED]
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": {LABEL: "true", **owner_labels(part_of)},
+                "annotations": annotations,
+            },
+            "type": (live.get(name) or {}).get("type") or "Opaque",
+            "data": {key: data[name][key] for key in sorted(data[name])},
+        }
+
+    # A Secret that both loses a duplicate and is the new home of another key is written before the rest:
+    # its loss must come before the event that makes istiod read the remaining home.
+    return Writes(
+        first=[secret(name) for name in sorted(losing) if data[name]],
+        delete_first=sorted(name for name in losing if not data[name]),
+        apply=[secret(name) for name in sorted(touched, key=lambda n: (n in resolved, n)) if data[name]],
+        delete=sorted(name for name in touched if not data[name]),
+    )

@@ -1,0 +1,266 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each GKE cluster of the inventory shall be: ranges come from the model, never typed twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import typing as t
+
+from ....errors import FleetError
+from ...inventory.addresses import assign_ranges
+from ...inventory.fleet import Cluster, Fleet
+from ...inventory.variables import text
+from .members import Member
+from .node_pools import Pool, pools
+from .paths import Callers, Place, callers, network_name
+from .values import choice, flag, wrong
+
+__all__ = [
+    "MOST_AUTHORIZED",
+    "PODS",
+    "SERVICES",
+    "Place",
+    "Pool",
+    "Wanted",
+    "marker",
+    "node_ranges",
+    "node_tag",
+    "our_labels",
+    "wanted",
+    "with_egress",
+]
+
+PODS, SERVICES = "pods", "services"
+"""Names of the secondary ranges of a cluster's subnet, unless the inventory names others."""
+MODES = ("standard", "autopilot")
+CHANNELS = ("rapid", "regular", "stable", "extended")
+NODE_RANGE = "10.128.0.0/14"
+"""Where node ranges are cut from, a /22 each, unless ``gke_node_range`` says otherwise."""
+NODE_PREFIX = 22
+MOST_AUTHORIZED = 100
+"""Authorized networks that Google takes for one cluster."""
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
+_LABEL = re.compile(r"[-_a-z0-9]{0,63}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One cluster, as the inventory describes it."""
+
+    host: str
+    member: Member
+    region: str
+    labels: t.Mapping[str, str]
+    network_project: str
+    """Of the VPC: the cluster's own project, or the host project of a Shared VPC."""
+    network: str
+    subnetwork: str
+    node_cidr: str
+    pod_cidr: str
+    service_cidr: str
+    pod_range: str
+    """Name of the subnet's secondary range for pods."""
+    service_range: str
+    control_plane_cidr: str
+    channel: str
+    autopilot: bool
+    private_nodes: bool
+    public_endpoint: bool
+    dns_endpoint: bool
+    authorized: tuple[str, ...] | None
+    """Ranges that may reach the API server; None for everybody. Those of ``nats`` are not among them."""
+    nats: tuple[Place, ...]
+    """Cloud NATs whose addresses may reach the API server too."""
+    dataplane_v2: bool
+    adopt: bool
+    tag: str
+    """Network tag of the nodes: what firewall rules in a VPC of others are about."""
+    pools: tuple[Pool, ...]
+    given: frozenset[str]
+    """Variables that the inventory sets: of a cluster that was taken over no others are changed."""
+
+    @property
+    def parent(self) -> str:
+        return f"projects/{self.member.project}/locations/{self.member.location}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.parent}/clusters/{self.member.cluster}"
+
+    @property
+    def shared(self) -> bool:
+        """Whether its VPC is another project's: a Shared VPC."""
+        return self.network_project != self.member.project
+
+    @property
+    def network_path(self) -> str:
+        return f"projects/{self.network_project}/global/networks/{self.network}"
+
+    @property
+    def subnetwork_path(self) -> str:
+        return f"projects/{self.network_project}/regions/{self.region}/subnetworks/{self.subnetwork}"
+
+    @property
+    def place(self) -> Place:
+        """Where its nodes find a Cloud NAT."""
+        return (self.network_project, self.network, self.region)
+
+
+def our_labels(fleet: Fleet) -> dict[str, str]:
+    """Labels that tell a cluster which this fleet made."""
+    return {"managed-by": "mesh-fleet", "mesh-fleet": fleet.name}
+
+
+def marker(fleet: Fleet) -> str:
+    """Description of network resources that this fleet made: they carry no labels."""
+    return f"made by mesh.fleet for fleet {fleet.name}"
+
+
+def node_tag(fleet_name: str) -> str:
+    """Network tag of the nodes that this fleet makes."""
+    return f"mesh-{fleet_name}"[:63].rstrip("-")
+
+
+def _subnet_name(cluster: Cluster, fleet_name: str) -> str:
+    given = text(cluster.variables, "gke_subnetwork")
+    return given or f"{network_name(cluster, fleet_name)}-{cluster.name}"[:63].rstrip("-")
+
+
+def wanted(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, Wanted]:
+    """Every GKE cluster of the fleet by host; ``members`` are those of gke_members.members().
+
+    Raises FleetError for a value that cannot be, with the variable's name.
+    """
+    try:
+        nodes, lacking = node_ranges(fleet, members)
+    except ValueError as error:
+        raise FleetError("node ranges cannot be given", seen=str(error), next_step="correct the range") from error
+    if lacking:
+        raise FleetError(
+            "node ranges cannot be given",
+            seen=f"none is left for {', '.join(lacking)}",
+            next_step="widen gke_node_range",
+        )
+    default = next((m.project for h, m in members.items() if not text(fleet.clusters[h].variables, "gke_project")), "")
+    coming = callers(fleet)
+    memory: dict[frozenset[str], tuple[str, ...]] = {}
+    found = {}
+    for host, member in members.items():
+        inside = frozenset([host, *coming[host].hosts] if coming[host].hosts else [])
+        if inside not in memory:
+            own = (r for h in inside for r in (fleet.clusters[h].pod_cidr, nodes.get(h, "")) if r)
+            memory[inside] = _collapsed(own)
+        nats = tuple((project or default, *place) for project, *place in coming[host].nats)
+        come = dataclasses.replace(coming[host], nats=t.cast("tuple[Place, ...]", nats))
+        found[host] = _wanted(fleet, fleet.clusters[host], member, nodes[host], come, memory[inside])
+    return found
+
+
+def node_ranges(fleet: Fleet, hosts: t.Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """Each GKE cluster's range for nodes, and the clusters for which none is left."""
+    hosts = list(hosts)
+    first = next((fleet.clusters[host].variables for host in hosts), {})
+    pool = text(first, "gke_node_range") or NODE_RANGE
+    given: dict[str, tuple[str | None, str | None]] = {
+        host: (text(fleet.clusters[host].variables, "gke_node_cidr"), None) for host in hosts
+    }
+    taken = [r for c in fleet.clusters.values() for r in (c.pod_cidr, c.service_cidr) if r]
+    taken += [r for host in hosts if (r := text(fleet.clusters[host].variables, "gke_control_plane_cidr"))]
+    assigned, missing = assign_ranges(given, pool, pool, NODE_PREFIX, taken)
+    return {host: pair[0] for host, pair in assigned.items()}, [host for host, _kind, _pool in missing]
+
+
+def with_egress(wanted: Wanted, egress: t.Mapping[Place, t.Sequence[str]]) -> Wanted:
+    """The cluster with the addresses of the Cloud NATs by which others come to it.
+
+    Args:
+        wanted: the cluster.
+        egress: addresses by NAT. One that is still to be reserved stands there in words.
+
+    Raises FleetError where a NAT's addresses are not among them.
+    """
+    missing = ["/".join(place) for place in wanted.nats if place not in egress]
+    if missing:
+        raise FleetError(
+            "it is not known from which addresses its peers come",
+            cluster=wanted.host,
+            seen=f"no address of the NAT of {', '.join(missing)}",
+            next_step="let gke_nat come first and hand its egress to gke_cluster, as role gke_cluster does; or set "
+            "cluster_egress of the clusters there",
+        )
+    come = [address for place in wanted.nats for address in egress[place]]
+    known = [address for address in come if "/" in address]
+    words = [address for address in come if "/" not in address]
+    authorized = wanted.authorized
+    if authorized is not None:
+        authorized = (*_collapsed([*authorized, *known]), *words)
+    return dataclasses.replace(wanted, authorized=authorized, nats=())
+
+
+def _collapsed(ranges: t.Iterable[str]) -> tuple[str, ...]:
+    """The same addresses in as few ranges as possible: Google takes only so many."""
+    nets = ipaddress.collapse_addresses(ipaddress.IPv4Network(text, strict=False) for text in ranges)
+    return tuple(str(net) for net in nets)
+
+
+def _wanted(
+    fleet: Fleet, cluster: Cluster, member: Member, nodes: str, come: Callers, inside: tuple[str, ...]
+) -> Wanted:
+    v = cluster.variables
+    host = cluster.name
+    endpoint = choice(host, v, "gke_endpoint", ("public", "private", "dns"), "public")
+    autopilot = choice(host, v, "gke_mode", MODES, "standard") == "autopilot"
+    if autopilot and cluster.zone:
+        raise wrong(host, "gke_mode", "autopilot", "Autopilot clusters are regional: leave cluster_zone out")
+    if not _NAME.fullmatch(member.cluster):
+        raise wrong(host, "gke_name", member.cluster, "at most 40 lower-case letters, digits and -, a letter first")
+    given = [str(r) for r in v.get("gke_authorized_networks") or []]
+    for entry in given:
+        try:
+            ipaddress.IPv4Network(entry)
+        except ValueError:
+            raise wrong(host, "gke_authorized_networks", entry, "IPv4 ranges, for example 198.51.100.7/32") from None
+    limited = bool(given) or endpoint != "public"
+    authorized = _collapsed([*given, *inside, *come.ranges]) if limited else None
+    if authorized is not None and len(authorized) + len(come.nats) > MOST_AUTHORIZED:
+        hint = f"Google takes {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
+        raise wrong(host, "gke_authorized_networks", f"{len(authorized)} ranges", hint)
+    return Wanted(
+        host=host,
+        member=member,
+        region=cluster.region,
+        labels={**our_labels(fleet), "mesh_id": fleet.mesh_id, **_labels(host, v)},
+        network_project=member.network_project or member.project,
+        network=network_name(cluster, fleet.name),
+        subnetwork=_subnet_name(cluster, fleet.name),
+        node_cidr=nodes,
+        pod_cidr=cluster.pod_cidr,
+        service_cidr=cluster.service_cidr,
+        pod_range=text(v, "gke_pod_range_name") or PODS,
+        service_range=text(v, "gke_service_range_name") or SERVICES,
+        control_plane_cidr=str(v.get("gke_control_plane_cidr") or ""),
+        channel=choice(host, v, "gke_release_channel", CHANNELS, "regular").upper(),
+        autopilot=autopilot,
+        private_nodes=flag(host, v, "gke_private_nodes", True),
+        public_endpoint=endpoint == "public",
+        dns_endpoint=endpoint == "dns",
+        authorized=authorized,
+        nats=come.nats if limited else (),
+        dataplane_v2=flag(host, v, "gke_dataplane_v2", True),
+        adopt=flag(host, v, "gke_adopt", False),
+        tag=node_tag(fleet.name),
+        pools=() if autopilot else pools(host, v),
+        given=frozenset(name for name, value in v.items() if name.startswith("gke_") and value not in (None, "", [])),
+    )
+
+
+def _labels(host: str, v: t.Mapping[str, t.Any]) -> dict[str, str]:
+    found = {str(k): str(value) for k, value in (v.get("gke_labels") or {}).items()}
+    for key, value in found.items():
+        if not _LABEL.fullmatch(key) or not _LABEL.fullmatch(value):
+            raise wrong(host, "gke_labels", f"{key}: {value}", "lower-case letters, digits, _ and -")
+    return found

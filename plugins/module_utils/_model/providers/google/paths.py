@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""By which way istiods reach the API servers of GKE clusters, and from which addresses they come: pure.
+
+Within one VPC, pods reach the control plane's private endpoint by their own addresses: GKE does not translate
+what goes to private ranges, and Google serves that endpoint in its region, and with global access in all. Whatever
+else leaves a VPC for a public endpoint has the address of Cloud NAT, or of the node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+import urllib.parse
+
+from ...inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ...inventory.variables import text
+from .members import is_managed
+from .values import choice, flag
+
+__all__ = [
+    "Callers",
+    "Meeting",
+    "Place",
+    "callers",
+    "is_dns_endpoint",
+    "meetings",
+    "network_name",
+    "network_project",
+    "outside",
+]
+
+Place = tuple[str, str, str]
+"""Project of the VPC, VPC and region: what one Cloud NAT serves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Meeting:
+    """Where a GKE cluster is met by all that watch it: in its VPC, and in its region."""
+
+    inside: bool
+    near: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Callers:
+    """What a cluster's authorized networks must hold for the istiods that watch it."""
+
+    hosts: tuple[str, ...]
+    """Clusters whose pods and nodes come by their own addresses."""
+    ranges: tuple[str, ...]
+    """Addresses that the inventory tells."""
+    nats: tuple[Place, ...]
+    """Cloud NATs by which clusters come."""
+    unknown: tuple[str, ...]
+    """Watchers of which nobody knows from where they come."""
+
+
+def network_name(cluster: Cluster, fleet_name: str) -> str:
+    """The VPC of a GKE cluster."""
+    return text(cluster.variables, "gke_network") or f"mesh-{fleet_name}"
+
+
+def is_dns_endpoint(url: str) -> bool:
+    """Whether an address is one of Google's DNS endpoints.
+
+    Google checks each caller there before the API server does, and shows a certificate of a public authority. A
+    remote secret holds what the API server itself takes and shows: a token and the CA of the cluster.
+    """
+    try:
+        host = urllib.parse.urlsplit(url if "://" in url else f"https://{url}").hostname or ""
+    except ValueError:
+        return False
+    return host.rstrip(".").endswith(".gke.goog")
+
+
+def outside(fleet: Fleet, cluster: Cluster, watchers: t.Iterable[str]) -> list[str]:
+    """Those of its watchers that are in another VPC than a cluster."""
+    here = _vpc(fleet, cluster)
+    return [name for name in watchers if _vpc(fleet, fleet.clusters[name]) != here]
+
+
+def network_project(cluster: Cluster) -> str:
+    """The project of that VPC: the cluster's own, or the host project of a Shared VPC; "" for ``GCP_PROJECT``."""
+    return text(cluster.variables, "gke_network_project") or text(cluster.variables, "gke_project")
+
+
+def _vpc(fleet: Fleet, cluster: Cluster) -> tuple[str, ...]:
+    if cluster.provider != "gke":
+        return (cluster.provider, cluster.name)
+    return ("gke", network_project(cluster), network_name(cluster, fleet.name))
+
+
+def _watchers(fleet: Fleet) -> tuple[list[Cluster], dict[str, list[Cluster]]]:
+    """Clusters that watch every other one, and the further ones that watch a cluster by name."""
+    everyone: list[Cluster] = []
+    named: dict[str, list[Cluster]] = {}
+    for cluster in fleet.clusters.values():
+        if is_managed(cluster):
+            continue
+        if cluster.role != ROLE_PRIMARY:
+            if cluster.primary in fleet.clusters:
+                named.setdefault(cluster.name, []).append(fleet.clusters[cluster.primary])
+        elif cluster.peers is None:
+            everyone.append(cluster)
+        else:
+            for peer in dict.fromkeys(cluster.peers):
+                named.setdefault(peer, []).append(cluster)
+    return everyone, named
+
+
+def meetings(fleet: Fleet) -> dict[str, Meeting]:
+    """For each GKE cluster. Costs O(N), and O(1) for each name in ``mesh_peers``."""
+    everyone, named = _watchers(fleet)
+    vpcs = {_vpc(fleet, cluster) for cluster in everyone}
+    regions = {cluster.region for cluster in everyone}
+    found = {}
+    for cluster in fleet.clusters.values():
+        if cluster.provider == "gke":
+            mine, more = _vpc(fleet, cluster), named.get(cluster.name, ())
+            found[cluster.name] = Meeting(
+                inside=vpcs <= {mine} and all(_vpc(fleet, other) == mine for other in more),
+                near=regions <= {cluster.region} and all(other.region == cluster.region for other in more),
+            )
+    return found
+
+
+def callers(fleet: Fleet) -> dict[str, Callers]:
+    """For each GKE cluster: who comes to its API server, and from where."""
+    everyone, named = _watchers(fleet)
+    met = meetings(fleet)
+    found = {}
+    for cluster in fleet.clusters.values():
+        if cluster.provider == "gke":
+            watching = {c.name: c for c in [*everyone, *named.get(cluster.name, ())] if c.name != cluster.name}
+            watching = {} if is_managed(cluster) else watching
+            found[cluster.name] = _callers(fleet, cluster, watching.values(), met[cluster.name].inside)
+    return found
+
+
+def _callers(fleet: Fleet, cluster: Cluster, watching: t.Iterable[Cluster], inside: bool) -> Callers:
+    v = cluster.variables
+    by = text(v, "gke_peer_endpoint") or ("private" if inside else "public")
+    # An address of the inventory's own may lead anywhere, and a cluster without public endpoint is reached inside.
+    outside = by == "public" and not cluster.peer_endpoint
+    outside = outside and choice(cluster.name, v, "gke_endpoint", ("public", "private", "dns"), "public") == "public"
+    hosts: list[str] = []
+    ranges: list[str] = []
+    nats: list[Place] = []
+    unknown: list[str] = []
+    for watcher in watching:
+        told = watcher.variables.get("cluster_egress")
+        hosts.append(watcher.name)
+        if told is not None and told != "":
+            ranges += [str(entry) for entry in told]
+        elif outside and watcher.provider == "gke" and flag(watcher.name, watcher.variables, "gke_private_nodes", True):
+            _gke, project, network = _vpc(fleet, watcher)
+            nats.append((project, network, watcher.region))
+        elif outside:
+            unknown.append(watcher.name)
+    return Callers(tuple(hosts), tuple(ranges), tuple(dict.fromkeys(nats)), tuple(unknown))

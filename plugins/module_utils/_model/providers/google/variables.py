@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Variables ``gke_*``: clusters in Google Cloud, and their fleet."""
+
+from __future__ import annotations
+
+from ...inventory.variable import CLUSTER, FLEET, Variable
+
+__all__ = ["GOOGLE"]
+
+_GKE = ("gke",)
+
+GOOGLE = (
+    Variable(
+        "gke_project",
+        CLUSTER,
+        "Google Cloud project of the cluster: its ID.",
+        default_text="the environment variable `GCP_PROJECT`",
+        form="project",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_name",
+        CLUSTER,
+        "The cluster's name in Google Cloud.",
+        default_text="its name in the inventory",
+        form="google_cluster",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_endpoint",
+        CLUSTER,
+        "Which address of the API server the controller uses: `public`, `private` (the controller is in the VPC, or "
+        "reaches it), or `dns` (from anywhere, for accounts with `container.clusters.connect`; role gke_cluster "
+        "switches it on and the public one off).",
+        default="public",
+        choices=("public", "private", "dns"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_peer_endpoint",
+        CLUSTER,
+        "Which address of the API server the other clusters' istiods use: never the DNS endpoint, which asks for "
+        "Google's tokens. `cluster_peer_endpoint` wins.",
+        default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
+        "or there is no other; else `public`",
+        choices=("public", "private"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_authorized_networks",
+        CLUSTER,
+        "IPv4 ranges that may reach the API server, beside those of its peers, which are computed. Name the "
+        "controller's.",
+        default_text="everybody may reach a public endpoint; peers alone a private one",
+        type="list",
+        form="cidrs",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_mode",
+        CLUSTER,
+        "`standard`, or `autopilot` (regional: without `cluster_zone`).",
+        default="standard",
+        choices=("standard", "autopilot"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_release_channel",
+        CLUSTER,
+        "GKE's release channel.",
+        default="regular",
+        choices=("rapid", "regular", "stable", "extended"),
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_network",
+        CLUSTER,
+        "VPC of the cluster; made where it is not there.",
+        default_text="`mesh-<fleet_name>`",
+        form="google_name",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_network_project",
+        CLUSTER,
+        "Project of the VPC, where that is not the cluster's: the host project of a Shared VPC.",
+        default_text="`gke_project`",
+        form="project",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_network_roles",
+        FLEET,
+        "The roles that GKE's accounts of service projects need in the host project of a Shared VPC: `checked` before "
+        "anything is made; `granted` where they are missing, and taken back by the removal; or `trusted` to be there, "
+        "with those of Google's controllers (a folder's policy, a group, a custom role give them unseen).",
+        default="checked",
+        choices=("checked", "granted", "trusted"),
+    ),
+    Variable(
+        "gke_pod_range_name",
+        CLUSTER,
+        "Name of the subnet's secondary range for pods.",
+        default="pods",
+        form="google_name",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_service_range_name",
+        CLUSTER,
+        "Name of the subnet's secondary range for services.",
+        default="services",
+        form="google_name",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_subnetwork",
+        CLUSTER,
+        "Subnet of the nodes, with secondary ranges for pods and services; made where it is not there.",
+        default_text="`<gke_network>-<cluster>`",
+        form="google_name",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_range",
+        FLEET,
+        "IPv4 range from which each cluster is given a /22 for its nodes.",
+        default="10.128.0.0/14",
+        form="cidr",
+    ),
+    Variable(
+        "gke_node_cidr",
+        CLUSTER,
+        "IPv4 range of the nodes.",
+        default_text="a /22 of `gke_node_range`",
+        form="cidr",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_control_plane_cidr",
+        CLUSTER,
+        "A /28 for the control plane, where Google shall not take an address of the subnet.",
+        default_text="chosen by Google",
+        form="cidr",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_private_nodes",
+        CLUSTER,
+        "Nodes without public addresses; Cloud NAT lets them out.",
+        default_text="true",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_dataplane_v2",
+        CLUSTER,
+        "GKE Dataplane V2.",
+        default_text="true",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_labels",
+        CLUSTER,
+        "Resource labels, beside those by which we know our own.",
+        type="dict",
+        form="google_labels",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_machine_type",
+        CLUSTER,
+        "Machine type of the nodes (standard).",
+        default="e2-standard-4",
+        form="google_name",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_count",
+        CLUSTER,
+        "Nodes in each zone (standard).",
+        default_text="1",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_count_max",
+        CLUSTER,
+        "With autoscaling, the most nodes in each zone; 0 for none.",
+        default_text="0",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_disk_size",
+        CLUSTER,
+        "GB of each node's disk.",
+        default_text="100",
+        type="int",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_spot",
+        CLUSTER,
+        "Spot nodes: cheaper, and taken away at any time.",
+        default_text="false",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_labels",
+        CLUSTER,
+        "Kubernetes labels of the nodes.",
+        type="dict",
+        form="labels",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_node_pools",
+        CLUSTER,
+        "Node pools (standard): `{name: edge, machine_type: c3-standard-4, taints: [{key: edge, value: only}]}`. Each "
+        "may also hold `node_count`, `node_count_max`, `disk_size`, `spot` and `node_labels`; what it leaves out is "
+        "`gke_<key>`.",
+        default_text="one, `nodes`, of the variables above",
+        type="list",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_adopt",
+        CLUSTER,
+        "Take a cluster of this name that this inventory did not make: what the inventory says of it is changed then, "
+        "and it is never deleted.",
+        default_text="false",
+        type="bool",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_fleet_project",
+        FLEET,
+        "Project that hosts the Google fleet.",
+        default_text="the value of `gke_project`",
+        form="project",
+    ),
+    Variable(
+        "gke_membership",
+        CLUSTER,
+        "Name of its membership in the Google fleet.",
+        default_text="its name in Google Cloud",
+        form="label",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_membership_location",
+        CLUSTER,
+        "Location of its membership.",
+        default_text="the value of `cluster_region`",
+        form="locality",
+        providers=_GKE,
+    ),
+    Variable(
+        "gke_enable_apis",
+        FLEET,
+        "Whether APIs of the Google Cloud project that are off may be switched on; else the run names them and stops.",
+        type="bool",
+        default=False,
+    ),
+    Variable(
+        "gke_config_cluster",
+        FLEET,
+        "Name of the cluster in which Google reads multi-cluster ingress.",
+        default_text="the first GKE cluster",
+    ),
+)

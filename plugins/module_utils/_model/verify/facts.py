@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What verify has read, per cluster, and how one check is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..istio.debug_pages import Gateway, RemoteCluster
+
+__all__ = ["FAILED", "OK", "SKIPPED", "Answer", "Check", "Facts", "IstiodFacts", "check_of"]
+
+OK = "ok"
+FAILED = "failed"
+SKIPPED = "skipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One check by name, with what was seen; a failed one also says what it means and what to do.
+
+    ``group`` is the kind of check, ``name`` what it is about; ``clusters`` those that a failure counts against.
+    """
+
+    group: str
+    name: str
+    state: str
+    seen: str
+    clusters: tuple[str, ...]
+    means: str = ""
+    next_step: str = ""
+
+
+def check_of(group: str, name: str, good: bool, seen: str, clusters: tuple[str, ...], means: str, step: str) -> Check:
+    """A check that passed, or one that failed with what that means and the next step."""
+    return Check(group, name, OK if good else FAILED, seen, clusters, "" if good else means, "" if good else step)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One call as the caller's pod saw it. ``identity`` is the caller's as the callee saw it."""
+
+    ok: bool
+    status: int
+    latency_ms: float
+    cluster: str
+    identity: str
+    what: str = ""
+    means: str = ""
+    next_step: str = ""
+    said: str = ""
+    """What came back instead of the callee's answer."""
+
+
+@dataclasses.dataclass
+class IstiodFacts:
+    """One istiod pod's own view."""
+
+    pod: str
+    clusters: dict[str, RemoteCluster] = dataclasses.field(default_factory=dict)
+    gateways: list[Gateway] = dataclasses.field(default_factory=list)
+    shards: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
+    trust_domains: dict[str, set[str]] = dataclasses.field(default_factory=dict)
+    """By cluster, the trust domains under which it knows that cluster's pods."""
+
+
+@dataclasses.dataclass
+class Facts:
+    """One cluster. Texts are PEM where they hold certificates; None is "not there"."""
+
+    cluster: str
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    cacerts: t.Mapping[str, str] | None = None
+    root_config: str | None = None
+    namespace_network: str | None = None
+    gateway_network: str | None = None
+    """Label of the east-west gateway's Service; None when there is no such gateway."""
+    gateway_address: str | None = None
+    ingress_address: str = ""
+    remote_secrets: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """``(cluster, Secret)`` of every key of every remote secret."""
+    istiods: list[IstiodFacts] = dataclasses.field(default_factory=list)
+    probe: str = ""
+    """Name of the probe's pod; "" when none is ready."""
+    probe_ip: str = ""
+    sidecar: bool = False
+    proxy_cluster: str = ""
+    proxy_network: str = ""
+    proxy_roots: str = ""
+    proxy_chain: str = ""
+    proxy_endpoints: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    """By callee: where this cluster's probe sends calls to the callee's probe."""
+    caller: str = ""
+    """Name of a sample-caller pod; "" when there is none."""
+    producer_clusters: bool = False
+    """Whether a sample-producer pod runs here."""
+    problem: str = ""
+    """Why nothing could be read, "" when all could."""

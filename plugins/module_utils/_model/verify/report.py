@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What verify found, for people (a table), for machines (JSON) and for CI (JUnit)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+import xml.etree.ElementTree as ET
+
+from .facts import FAILED, SKIPPED, Check
+
+__all__ = ["Call", "as_document", "failure_text", "junit", "summary", "table"]
+
+
+_CELL = 72
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One ordered pair as it ended. ``expected``: whether they should be able to talk."""
+
+    caller: str
+    callee: str
+    service: str
+    expected: bool
+    ok: bool
+    """It ended as expected, identity included."""
+    seen: str
+    identity: str = ""
+    path: str = ""
+    status: int = 0
+    latency_ms: float = 0.0
+    means: str = ""
+    next_step: str = ""
+    said: str = ""
+    """What came back instead of the callee's answer: a proxy's own words, as a rule."""
+
+    def as_check(self) -> Check:
+        group = "call" if self.expected else "no call"
+        state = "ok" if self.ok else FAILED
+        name = f"{self.caller} → {self.callee} ({self.service})"
+        return Check(group, name, state, self.seen, (self.caller, self.callee), self.means, self.next_step)
+
+
+def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
+    """Lines of a table: the call, the identity seen, the path; then where a person opens the sample page."""
+    head = ("call", "service", "answer", "identity seen", "path")
+    rows = [
+        (
+            f"{c.caller} → {c.callee}",
+            c.service,
+            _short(c.seen)
+            if not c.ok
+            else f"{c.status} in {c.latency_ms:.0f} ms"
+            if c.expected
+            else "refused, as declared",
+            c.identity or "-",
+            c.path or "-",
+        )
+        for c in calls
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]
+    ]
+    lines += [f"sample page in {cluster}: {link}" for cluster, link in pages.items()]
+    return lines
+
+
+def _short(text: str) -> str:
+    """What fits into a cell; the whole of it is told with the failed check."""
+    return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
+
+
+def summary(calls: t.Sequence[Call], checks: t.Sequence[Check]) -> str:
+    """The stage's line."""
+    good = sum(c.ok for c in calls)
+    failed = [c for c in checks if c.state == FAILED]
+    text = f"{good}/{len(calls)} calls"
+    if calls and good == len(calls):
+        text += " · identities as expected"
+    ran = [c for c in checks if c.state != SKIPPED]
+    return text + (f" · {len(failed)} of {len(ran)} checks failed" if failed else f" · {len(ran)} checks")
+
+
+def failure_text(failed: t.Sequence[Check]) -> str:
+    """All failed checks of a cluster, said completely."""
+    lines = [f"{len(failed)} check{'s' if len(failed) != 1 else ''} failed"]
+    for check in failed:
+        lines += [f"{check.group}: {check.name}", f"  seen   {check.seen}"]
+        lines += [f"  means  {check.means}"] if check.means else []
+        lines += [f"  next   {check.next_step}"] if check.next_step else []
+    return "\n".join(lines)
+
+
+def as_document(
+    fleet: str,
+    started: str,
+    seconds: float,
+    calls: t.Sequence[Call],
+    checks: t.Sequence[Check],
+    pages: t.Mapping[str, str],
+) -> dict[str, t.Any]:
+    """The JSON document. ``started`` is an ISO 8601 time."""
+    return {
+        "fleet": fleet,
+        "started": started,
+        "seconds": round(seconds, 2),
+        "ok": not any(c.state == FAILED for c in checks),
+        "calls": [dataclasses.asdict(c) for c in calls],
+        "checks": [dataclasses.asdict(c) for c in checks],
+        "pages": dict(pages),
+    }
+
+
+def junit(fleet: str, seconds: float, checks: t.Sequence[Check]) -> str:
+    """One test suite a group of checks, one test case a check."""
+    root = ET.Element("testsuites", name=f"mesh.fleet verify {fleet}", time=f"{seconds:.2f}")
+    ordered = sorted(checks, key=lambda c: c.group)
+    for group, members in itertools.groupby(ordered, key=lambda c: c.group):
+        listed = list(members)
+        counts = {
+            "tests": str(len(listed)),
+            "failures": str(sum(c.state == FAILED for c in listed)),
+            "skipped": str(sum(c.state == SKIPPED for c in listed)),
+        }
+        suite = ET.SubElement(root, "testsuite", {"name": group, **counts})
+        for check in listed:
+            case = ET.SubElement(suite, "testcase", {"classname": group, "name": check.name})
+            if check.state == FAILED:
+                failure = ET.SubElement(case, "failure", {"message": _clean(check.seen)})
+                failure.text = _clean(f"seen {check.seen}\nmeans {check.means}\nnext {check.next_step}")
+            elif check.state == SKIPPED:
+                ET.SubElement(case, "skipped", {"message": _clean(check.seen)})
+            else:
+                ET.SubElement(case, "system-out").text = _clean(check.seen)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _clean(text: str) -> str:
+    """XML 1.0 knows no control characters."""
+    return "".join(c if c in "\n\t" or c >= " " else "?" for c in text)

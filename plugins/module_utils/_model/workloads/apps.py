@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Apps of the inventory: which objects each cluster has to hold, stubs and namespaces included."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+from ...errors import FleetError
+from ..control_planes.control_plane import injection_label, istio_api, mesh_namespace
+from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..istio.ownership import CREATED, owner_labels
+from ..peering.graph import may_call
+from .sample import NAMESPACE, PROGRAM, exposure, name_of, sample_objects
+
+__all__ = [
+    "APP",
+    "PART",
+    "WORKLOADS",
+    "App",
+    "ClusterPlan",
+    "SampleOptions",
+    "Workload",
+    "namespace_object",
+    "our_labels",
+    "plan_cluster",
+    "unsidecared",
+]
+
+Manifest = dict[str, t.Any]
+
+PART = "apps"
+APP = "mesh.fleet/app"
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+
+# Kinds without a namespace that an app may bring. A kind of a CRD can say so itself: metadata.namespace: "".
+_CLUSTER_KINDS = frozenset(
+    {
+        "APIService",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CSIDriver",
+        "CustomResourceDefinition",
+        "GatewayClass",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class App:
+    """One app of the fleet.
+
+    ``manifests`` are its objects in the cluster that is being planned; the same App tells other
+    clusters which of its Services need a stub.
+    """
+
+    name: str
+    namespace: str
+    clusters: tuple[str, ...]
+    inject: bool = True
+    manifests: tuple[Manifest, ...] = ()
+    files: tuple[str, ...] = ()
+    template: str = ""
+    chart: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    services: tuple[Manifest, ...] = ()
+    stub_in: tuple[str, ...] | str = "callers"
+    wait: bool = True
+    wait_timeout: int = 300
+    """Seconds."""
+
+    def stubs(self, fleet: Fleet) -> tuple[str, ...]:
+        """Clusters that get stubs of its Services: those asked for that have no pods of it."""
+        if self.stub_in == "none" or not self.clusters:
+            return ()
+        wanted: t.Iterable[str] = fleet.clusters if isinstance(self.stub_in, str) else self.stub_in
+        if self.stub_in == "callers":
+            wanted = [c for c in fleet.clusters if any(may_call(fleet, c, callee) for callee in self.clusters)]
+        return tuple(c for c in wanted if c not in self.clusters)
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleOptions:
+    """What the inventory says of the sample pair."""
+
+    where: t.Mapping[str, tuple[str, ...]]
+    """Role to the clusters that run it."""
+    image: str
+    program: t.Mapping[str, str]
+    namespace: str = NAMESPACE
+    replicas: int = 1
+    expose: bool = True
+    hosts: tuple[str, ...] = ("*",)
+    wait_timeout: int = 180
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """Something to wait for."""
+
+    app: str
+    manifest: Manifest
+    inject: bool
+    timeout: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterPlan:
+    """What one cluster has to hold."""
+
+    objects: list[Manifest]
+    """Without the namespaces: whether those are ours, only the cluster knows."""
+    namespaces: dict[str, bool]
+    """Name to whether its pods get a sidecar."""
+    workloads: list[Workload]
+    running: list[str]
+    """Names of the apps that run here."""
+    stubs: list[str]
+    """``namespace/name`` of the stub Services."""
+
+
+def our_labels(app: str = "") -> dict[str, str]:
+    found = owner_labels(PART)
+    return {**found, APP: app} if app else found
+
+
+def namespace_object(fleet: Fleet, cluster: Cluster, name: str, *, inject: bool, created: bool) -> Manifest:
+    asked = injection_label(fleet, cluster) if inject else {}
+    metadata: Manifest = {"name": name, "labels": {**our_labels(), **asked}}
+    if created:
+        metadata["annotations"] = {CREATED: "true"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleOptions | None = None) -> ClusterPlan:
+    """Everything that cluster ``name`` has to hold.
+
+    Raises FleetError when two apps want one object, or one namespace both with and without sidecars.
+    """
+    cluster = fleet.clusters[name]
+    plan = ClusterPlan([], {}, [], [], [])
+    owners: dict[tuple[str, str, str, str], tuple[str, Manifest]] = {}
+    exposed = False
+    for app in [*apps, *_pair(cluster, sample)]:
+        here = name in app.clusters
+        wanted = [_owned(m, app) for m in app.manifests] if here else []
+        if here:
+            plan.running.append(app.name)
+        elif name in app.stubs(fleet):
+            wanted = [_stub(m, app) for m in (*app.manifests, *app.services) if _is_service(m)]
+            plan.stubs.extend(f"{m['metadata']['namespace']}/{m['metadata']['name']}" for m in wanted)
+        if here or wanted:
+            _want_namespace(plan.namespaces, app, fleet, cluster)
+            exposed = exposed or app.name == name_of("caller")
+        for manifest in wanted:
+            key = _key(manifest)
+            if key not in owners:
+                owners[key] = (app.name, manifest)
+                plan.objects.append(manifest)
+            elif owners[key][1] != manifest or owners[key][0] == app.name:
+                raise FleetError(
+                    f'apps "{owners[key][0]}" and "{app.name}" both bring it',
+                    cluster=name,
+                    obj=f"{key[1]} {key[2]}/{key[3]}",
+                    next_step="let one of them bring it, or give it another name",
+                )
+        if here and app.wait:
+            plan.workloads.extend(
+                Workload(app.name, m, app.inject, app.wait_timeout) for m in wanted if m["kind"] in WORKLOADS
+            )
+    # A remote's gateway is configured by its primary, which is where these objects have to be.
+    if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
+        caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
+        shown = exposure(istio_api(cluster), namespace=sample.namespace, hosts=sample.hosts)
+        plan.objects.extend(_owned(m, caller) for m in shown)
+    return plan
+
+
+def unsidecared(pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Names of the pods without a sidecar that should have one: no opt-out, not finished, not going."""
+    found = []
+    for pod in pods:
+        meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+        phase = (pod.get("status") or {}).get("phase")
+        asked = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}.get("sidecar.istio.io/inject")
+        if meta.get("deletionTimestamp") or phase in ("Succeeded", "Failed"):
+            continue
+        if str(asked).lower() == "false" or spec.get("hostNetwork"):
+            continue
+        containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+        if not any(c.get("name") == "istio-proxy" for c in containers):
+            found.append(str(meta.get("name")))
+    return found
+
+
+def _pair(cluster: Cluster, sample: SampleOptions | None) -> list[App]:
+    """The sample pair as apps."""
+    if sample is None:
+        return []
+    return [
+        App(
+            name=name_of(role),
+            namespace=sample.namespace,
+            clusters=clusters,
+            manifests=tuple(
+                sample_objects(
+                    cluster,
+                    role,
+                    sample.program,
+                    image=sample.image,
+                    namespace=sample.namespace,
+                    replicas=sample.replicas,
+                )
+            ),
+            wait_timeout=sample.wait_timeout,
+        )
+        for role, clusters in sample.where.items()
+    ]
+
+
+def _is_service(manifest: Manifest) -> bool:
+    return (manifest["apiVersion"], manifest["kind"]) == ("v1", "Service")
+
+
+def _owned(manifest: Manifest, app: App) -> Manifest:
+    out = copy.deepcopy(dict(manifest))
+    meta = out["metadata"] = dict(out["metadata"])
+    # The pair shares its program: one object, which belongs to neither of the two.
+    shared = out["kind"] == "ConfigMap" and meta["name"] == PROGRAM
+    meta["labels"] = {**(meta.get("labels") or {}), **our_labels("" if shared else app.name)}
+    if out["kind"] in _CLUSTER_KINDS or meta.get("namespace") == "":
+        meta.pop("namespace", None)
+    else:
+        meta.setdefault("namespace", app.namespace)
+    return out
+
+
+def _stub(service: Manifest, app: App) -> Manifest:
+    """The same name, ports and selector, and nothing that would make it an address of its own to the world."""
+    spec = service.get("spec") or {}
+    ports = [{k: v for k, v in port.items() if k != "nodePort"} for port in spec.get("ports") or []]
+    kept = {key: copy.deepcopy(spec[key]) for key in ("selector", "sessionAffinity") if key in spec}
+    if spec.get("clusterIP") == "None":
+        kept["clusterIP"] = "None"
+    meta = service["metadata"]
+    return _owned(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": meta["name"],
+                "namespace": meta.get("namespace") or app.namespace,
+                "labels": {**(meta.get("labels") or {}), "mesh.fleet/stub": "true"},
+            },
+            "spec": {**kept, "ports": ports},
+        },
+        app,
+    )
+
+
+def _want_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: Cluster) -> None:
+    if app.namespace == mesh_namespace(fleet, cluster):
+        return  # the control plane's own, and its role's to label
+    if namespaces.setdefault(app.namespace, app.inject) != app.inject:
+        raise FleetError(
+            "one app wants sidecars in this namespace, another does not",
+            cluster=cluster.name,
+            obj=f"Namespace {app.namespace}",
+            seen=f'inject of app "{app.name}" is {str(app.inject).lower()}',
+            next_step="put them into namespaces of their own, or opt single pods out by sidecar.istio.io/inject",
+        )
+
+
+def _key(manifest: Manifest) -> tuple[str, str, str, str]:
+    meta = manifest["metadata"]
+    group = str(manifest["apiVersion"]).rpartition("/")[0]
+    return group, str(manifest["kind"]), str(meta.get("namespace") or ""), str(meta["name"])

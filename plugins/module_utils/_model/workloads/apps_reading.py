@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From ``apps_list`` and ``apps_sample`` of an inventory to apps, with every problem named at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+
+from ...errors import FleetError
+from ..inventory.fleet import Fleet
+from .apps import App
+from .sample import ROLES
+
+__all__ = ["SOURCES", "manifest_problem", "parse_apps", "sample_apps"]
+
+Manifest = dict[str, t.Any]
+
+SOURCES = ("manifests", "files", "template", "chart")
+_KEYS = ("name", "clusters", "namespace", "inject", *SOURCES, "services", "stub_in", "wait", "wait_timeout")
+_CHART_KEYS = ("ref", "repo", "version", "values")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def parse_apps(fleet: Fleet, raw: t.Sequence[t.Any]) -> list[App]:
+    """Read ``apps_list``. Raises one FleetError that names every problem."""
+    problems: list[str] = []
+    apps: list[App] = []
+    for index, entry in enumerate(raw):
+        app = _parse(fleet, entry, f"apps_list[{index}]", problems)
+        if app is not None:
+            apps.append(app)
+    names = [app.name for app in apps]
+    problems += [f'two apps are named "{name}"' for name in sorted({n for n in names if names.count(n) > 1})]
+    _raise(problems)
+    return apps
+
+
+def sample_apps(fleet: Fleet, where: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
+    """Read ``apps_sample``: role to clusters. Raises one FleetError that names every problem."""
+    problems: list[str] = []
+    found: dict[str, tuple[str, ...]] = {}
+    for role, value in where.items():
+        if role not in ROLES:
+            problems.append(f'apps_sample: "{role}" is no role of the sample{_near(role, ROLES)}')
+            continue
+        found[role] = _clusters(fleet, value, f"apps_sample.{role}", problems)
+    _raise(problems)
+    return found
+
+
+def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App | None:
+    if not isinstance(entry, t.Mapping):
+        problems.append(f"{where}: a mapping with a name is expected, not {type(entry).__name__}")
+        return None
+    before = len(problems)
+    name = str(entry.get("name") or "")
+    if not _NAME.fullmatch(name):
+        problems.append(f'{where}.name: "{name}" is not a DNS label (a-z, 0-9, -, at most 63 characters)')
+    where = f'{where} "{name}"' if name else where
+    problems += [f"{where}: there is no key {key}{_near(key, _KEYS)}" for key in map(str, entry) if key not in _KEYS]
+    namespace = str(entry.get("namespace") or name)
+    if entry.get("namespace") and not _NAME.fullmatch(namespace):
+        problems.append(f'{where}.namespace: "{namespace}" is not a DNS label')
+    given = [key for key in SOURCES if entry.get(key)]
+    if len(given) != 1:
+        what = " and ".join(given) if given else "none"
+        problems.append(f"{where}: one of {', '.join(SOURCES)} is needed, {what} given")
+    manifests = _manifests(entry.get("manifests"), f"{where}.manifests", problems)
+    services = _services(entry.get("services"), f"{where}.services", problems)
+    files = entry.get("files") or []
+    files = [files] if isinstance(files, str) else files
+    if not isinstance(files, (list, tuple)) or not all(isinstance(f, str) for f in files):
+        problems.append(f"{where}.files: a list of paths is expected")
+        files = []
+    chart = entry.get("chart") or {}
+    if not isinstance(chart, t.Mapping) or (chart and not chart.get("ref")):
+        problems.append(f"{where}.chart: a mapping with ref (a folder, an archive, or a name of its repo) is expected")
+        chart = {}
+    problems += [
+        f"{where}.chart: there is no key {key}{_near(key, _CHART_KEYS)}" for key in chart if key not in _CHART_KEYS
+    ]
+    timeout = entry.get("wait_timeout", 300)
+    if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 1:
+        problems.append(f"{where}.wait_timeout: seconds, at least 1, not {timeout!r}")
+        timeout = 300
+    flags = {key: entry.get(key, True) for key in ("inject", "wait")}
+    problems += [f"{where}.{key}: true or false, not {v!r}" for key, v in flags.items() if not isinstance(v, bool)]
+    stub_in = entry.get("stub_in", "callers")
+    if stub_in not in ("callers", "all", "none"):
+        stub_in = _clusters(fleet, stub_in, f"{where}.stub_in", problems, also=("callers", "none"))
+    clusters = _clusters(fleet, entry.get("clusters", "all"), f"{where}.clusters", problems)
+    if len(problems) > before:
+        return None
+    return App(
+        name=name,
+        namespace=namespace,
+        clusters=clusters,
+        inject=flags["inject"],
+        manifests=manifests,
+        files=tuple(files),
+        template=str(entry.get("template") or ""),
+        chart=dict(chart),
+        services=services,
+        stub_in=stub_in,
+        wait=flags["wait"],
+        wait_timeout=timeout,
+    )
+
+
+def _clusters(
+    fleet: Fleet, value: t.Any, where: str, problems: list[str], also: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    if value == "all":
+        return tuple(fleet.clusters)
+    if value is None or value == "none":
+        return ()
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        words = ", ".join(("all", *also))
+        problems.append(f"{where}: {words}, or a list of clusters is expected, not {value!r}")
+        return ()
+    unknown = [str(v) for v in value if v not in fleet.clusters]
+    problems += [f'{where}: "{v}" is not a cluster of this fleet{_near(v, fleet.clusters)}' for v in unknown]
+    return tuple(dict.fromkeys(str(v) for v in value if v in fleet.clusters))
+
+
+def _manifests(value: t.Any, where: str, problems: list[str]) -> tuple[Manifest, ...]:
+    value = [value] if isinstance(value, t.Mapping) else value or []
+    if not isinstance(value, (list, tuple)):
+        problems.append(f"{where}: a list of manifests is expected")
+        return ()
+    found = []
+    for index, manifest in enumerate(value):
+        problem = manifest_problem(manifest)
+        if problem:
+            problems.append(f"{where}[{index}]: {problem}")
+        else:
+            found.append(manifest)
+    return tuple(found)
+
+
+def manifest_problem(manifest: t.Any) -> str:
+    """Why this is no manifest that can be applied; "" when it is one."""
+    if not isinstance(manifest, t.Mapping):
+        return f"a mapping is expected, not {type(manifest).__name__}"
+    missing = [key for key in ("apiVersion", "kind") if not manifest.get(key)]
+    meta = manifest.get("metadata")
+    if not isinstance(meta, t.Mapping) or not meta.get("name"):
+        missing.append("metadata.name")
+    return f"{', '.join(missing)} missing" if missing else ""
+
+
+def _services(value: t.Any, where: str, problems: list[str]) -> tuple[Manifest, ...]:
+    found = []
+    for index, entry in enumerate(value or []):
+        if not isinstance(entry, t.Mapping) or not entry.get("name") or not entry.get("port"):
+            problems.append(f"{where}[{index}]: name and port of a Service are expected")
+            continue
+        port = {"name": str(entry.get("port_name") or "http"), "port": entry["port"]}
+        found.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": str(entry["name"])},
+                "spec": {"ports": [port], "selector": entry.get("selector") or {"app": str(entry["name"])}},
+            }
+        )
+    return tuple(found)
+
+
+def _near(word: str, known: t.Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f', did you mean "{close[0]}"?' if close else ""
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        raise FleetError(
+            f"{count} in the apps of the inventory, nothing was touched",
+            seen="\n         ".join(problems),
+            next_step="correct apps_list (or apps_sample) and run again",
+        )

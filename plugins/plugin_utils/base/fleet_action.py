@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The base of every action plugin here: plain arguments in, one return shape out, no traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import connected
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import explain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import PREFIXES
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
+
+__all__ = ["FleetAction", "plain"]
+
+_DISPLAY = Display()
+
+
+class FleetAction(ActionBase):
+    """Validate arguments, run :meth:`execute`, turn a FleetError into a failed result.
+
+    A subclass sets ``ARGUMENT_SPEC`` (Ansible's argument_spec) and writes ``execute``, which returns
+    a result made by :func:`..module_utils.results.result`.
+    """
+
+    ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {}
+    _supports_check_mode = True
+    _supports_async = False
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        try:
+            _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
+            outcome = self.execute(plain(args), task_vars or {})
+            if asyncio.iscoroutine(outcome):
+                outcome = asyncio.run(outcome)
+            result.update(outcome)
+        except FleetError as error:
+            result.update(failed=True, msg=str(error), problem=error.as_dict())
+        except OSError as error:
+            # A full disk or a folder that may not be written can strike anywhere.
+            means, next_step = explain(str(error))
+            told = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
+            result.update(failed=True, msg=str(told), problem=told.as_dict())
+        except AnsibleActionFail as error:
+            result.update(failed=True, msg=str(error))
+        return result
+
+    # Named, not defined: a subclass makes it plain or ``async``, whichever it needs.
+    execute: t.Callable[[dict[str, t.Any], dict[str, t.Any]], t.Any]
+    """Do the work with ``(args, task_vars)``; raise FleetError for anything a user must know."""
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self._task.check_mode)
+
+    @property
+    def diff_mode(self) -> bool:
+        return bool(self._task.diff)
+
+    def say(self, text: str) -> None:
+        """One line of live progress."""
+        _DISPLAY.display(text)
+
+    def read_fleet(
+        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
+    ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
+        """The variables of every cluster of the inventory, whatever ``--limit`` says, and what could not be read;
+        with those whose names begin with one of ``more`` too."""
+        hosts = task_vars["groups"].get(group, [])
+        return read_variables(task_vars["hostvars"], hosts, self._templar, (*PREFIXES, *more))
+
+    def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
+        """The fleet as the whole inventory describes it, whatever ``--limit`` says."""
+        hosts, unreadable = self.read_fleet(task_vars, group)
+        advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
+        if unreadable:
+            first = unreadable[0]
+            raise FleetError(
+                f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
+            )
+        try:
+            return connected(Fleet.from_inventory(hosts))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The base of the actions about clusters and their network: what is wanted, by project, and its client.
+
+The network's project is the clusters' own, or the host project of a Shared VPC.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+
+__all__ = ["GOOGLE_OPTIONS", "GoogleClusterAction", "Part"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One project of the fleet: of clusters, or of their networks."""
+
+    project: str
+    everybody: list[Wanted]
+    """All its clusters, whatever --limit says; those on its networks are meant where networks are."""
+    play: list[Wanted]
+    google: Google
+
+
+class GoogleClusterAction(FleetAction):
+    """An action that runs once for the fleet's GKE clusters, project by project."""
+
+    def parts(
+        self, args: dict[str, t.Any], task_vars: dict[str, t.Any], *, whole: bool = False, networks: bool = False
+    ) -> tuple[Fleet, list[Part]]:
+        """The fleet, and its projects that have clusters in the play; with ``whole`` the others too.
+
+        With ``networks`` the projects are those of the clusters' networks.
+        """
+        fleet = self.fleet(task_vars)
+        found = wanted(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
+        inside = {str(host) for host in task_vars["ansible_play_hosts"]}
+        parts = []
+
+        def project_of(w: Wanted) -> str:
+            return w.network_project if networks else w.member.project
+
+        for project in dict.fromkeys(project_of(w) for w in found.values()):
+            everybody = [w for w in found.values() if project_of(w) == project]
+            play = [w for w in everybody if w.host in inside]
+            if play or (whole and inside & set(found)):
+                given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
+                inventory = options(fleet.clusters[(play or everybody)[0].host])
+                google = Google.from_args({**inventory, **given, "project": project})
+                parts.append(Part(project, everybody, play, google))
+        return fleet, parts
+
+    def sharing(self, fleet: Fleet, google: Google, args: dict[str, t.Any]) -> Sharing:
+        """What is asked for before a cluster is on a network of the client's project that is not its own."""
+        return Sharing(
+            google,
+            roles=network_roles(fleet),
+            directory=fleet.directory,
+            enable_apis=bool(args["enable_apis"]),
+            timeout=float(args["timeout"]),
+            dry_run=self.check_mode,
+            say=self.say,
+        )
+
+    def told(
+        self,
+        changes: list[Change],
+        failed: t.Mapping[str, FleetError],
+        parts: list[Part],
+        summary: str,
+        **more: t.Any,
+    ) -> dict[str, t.Any]:
+        """The result; what failed is told by host."""
+        return result(
+            changes,
+            summary=summary,
+            with_diff=self.diff_mode,
+            failures={host: str(error) for host, error in failed.items()},
+            problems={host: [error.as_dict()] for host, error in failed.items()},
+            requests=sum(part.google.requests for part in parts),
+            **more,
+        )

@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Bring a cluster's Helm releases to what they should be: plan in this process, start Helm only for a change."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import json
+import os
+import sys
+import tempfile
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import read_chart
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
+    INSTALL,
+    REMOVE,
+    Plan,
+    Record,
+    newest,
+    plan,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary
+
+__all__ = ["HelmAction"]
+
+PENDING_GRACE = 30.0
+"""Seconds since its start after which an unfinished Helm operation counts as dead: ours never wait within Helm."""
+HISTORY = 3
+"""Revisions that Helm keeps: each holds a whole chart."""
+
+
+class HelmAction(FleetAction):
+    """Base of the actions that install charts."""
+
+    async def releases(
+        self,
+        kube: t.Any,
+        cluster: Cluster,
+        wanted: t.Sequence[Release],
+        task_vars: dict[str, t.Any],
+        *,
+        present: bool = True,
+        helm: str = "",
+        seconds: float = 180,
+        may_take: t.Callable[[Record], bool] = lambda record: True,
+    ) -> list[Change]:
+        """Bring releases to what they should be, in their order.
+
+        Args:
+            kube: a client of the cluster.
+            present: False uninstalls them, in reverse order.
+            helm: path of Helm; "" finds it.
+            seconds: for one operation of Helm.
+            may_take: whether an existing release is ours to change.
+        """
+        stored: dict[str, list[dict[str, t.Any]]] = {}
+        for namespace in dict.fromkeys(release.namespace for release in wanted):
+            stored[namespace] = await kube.list(
+                "v1", "Secret", namespace=namespace, labels="owner=helm,status!=superseded"
+            )
+        changes = []
+        for release in wanted if present else reversed(wanted):
+            record = newest(stored[release.namespace], release.name)
+            chart = read_chart(release.chart) if present and not release.repo else None
+            todo = plan(record, release.values, chart, release.version, present)
+            if todo.changes and record is not None and not may_take(record):
+                if not present:
+                    continue
+                raise FleetError(
+                    "this release is not ours",
+                    cluster=cluster.name,
+                    obj=f"release {release.namespace}/{release.name}",
+                    seen=f"revision {record.revision}, {record.status}, without our mark in its values",
+                    means="somebody installed Istio here by other means",
+                    next_step="choose another mesh_revision beside it, or take it over: control_plane_take_over: true",
+                )
+            change = change_of(cluster, release, todo, chart)
+            changes.append(change)
+            if todo.changes and not self.check_mode:
+                await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
+        return changes
+
+    async def _carry_out(
+        self,
+        kube: t.Any,
+        cluster: Cluster,
+        release: Release,
+        todo: Plan,
+        task_vars: dict[str, t.Any],
+        *,
+        helm: str,
+        seconds: float,
+    ) -> None:
+        if todo.interrupted and todo.record is not None:
+            await _forget(kube, cluster, release, todo.record)
+        arguments: dict[str, t.Any] = {
+            "release_name": release.name,
+            "release_namespace": release.namespace,
+            "binary_path": helm_binary(helm),
+            "timeout": f"{int(seconds)}s",
+        }
+        if todo.action == REMOVE:
+            arguments |= {"release_state": "absent", "wait_timeout": arguments.pop("timeout")}
+        else:
+            arguments |= {
+                "release_state": "present",
+                "chart_ref": release.chart,
+                "release_values": release.values,
+                "history_max": HISTORY,
+                "create_namespace": False,
+            }
+            if release.version:
+                arguments["chart_version"] = release.version
+            if release.repo:
+                arguments["chart_repo_url"] = release.repo
+            if todo.action != INSTALL:
+                # kubernetes.core.helm compares versions and values only, and would skip a chart that changed
+                # under the same version. It compares the content of values files instead where there are any.
+                arguments["values_files"] = [os.devnull]
+        with _kubeconfig(cluster.connection) as (path, context):
+            # Not by its argument kubeconfig: kubernetes.core copies that file, and paths within it are relative to it.
+            ours = {"KUBECONFIG": path, "K8S_AUTH_KUBECONFIG": "", "K8S_AUTH_CONTEXT": ""}
+            self._task.environment = [*(self._task.environment or []), ours]
+            done = self._execute_module(
+                module_name="kubernetes.core.helm",
+                module_args={**arguments, **({"context": context} if context else {})},
+                # Interpreter discovery would find a Python without the libraries that this one has.
+                task_vars={**task_vars, "ansible_python_interpreter": sys.executable},
+            )
+        if done.get("failed"):
+            output = str(done.get("stderr") or done.get("module_stderr") or done.get("msg") or "")
+            raise explain(output, cluster.name, f"release {release.namespace}/{release.name}", todo.action)
+
+
+async def _forget(kube: t.Any, cluster: Cluster, release: Release, record: Record) -> None:
+    """Remove the record of an operation that was cut off; what it made is adopted by the next one.
+
+    Objects carry the release's name, so Helm takes them as its own; the revision before, if there is
+    one, still counts as deployed. A young operation may be somebody's who is alive: it gets time to end.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    age = (now - record.changed_at).total_seconds() if record.changed_at else PENDING_GRACE
+    if age < PENDING_GRACE:
+        try:
+            left = PENDING_GRACE - max(age, 0.0)
+            await kube.wait("v1", "Secret", record.secret, release.namespace, until=_settled, timeout=left)
+            alive = True
+        except FleetError:
+            alive = False
+        if alive:
+            raise FleetError(
+                "Helm was at work on it",
+                cluster=cluster.name,
+                obj=f"release {release.namespace}/{release.name}",
+                seen=f"revision {record.revision} was {record.status} and has just ended",
+                means="somebody else changes this release at the same time",
+                next_step="run again once they are done",
+            )
+    await kube.delete("v1", "Secret", record.secret, release.namespace)
+
+
+def _settled(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+    if secret is None:
+        return True, "gone"
+    status = str((secret["metadata"].get("labels") or {}).get("status"))
+    return not status.startswith(("pending", "uninstalling")), status
+
+
+@contextlib.contextmanager
+def _kubeconfig(connection: Connection) -> t.Iterator[tuple[str, str]]:
+    """Kubeconfig and context for Helm; a token goes through a file of mode 0600, removed at once."""
+    connection = connection.resolved()
+    if not connection.server:
+        yield os.path.abspath(os.path.expanduser(connection.kubeconfig)), connection.context
+        return
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fleet",
+        "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "fleet"}}],
+        "clusters": [{"name": "fleet", "cluster": _server(connection)}],
+        "users": [{"name": "fleet", "user": {"token": connection.token}}],
+    }
+    descriptor, path = tempfile.mkstemp(prefix="mesh-fleet-", suffix=".kubeconfig")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(config, stream)
+        yield path, "fleet"
+    finally:
+        os.unlink(path)
+
+
+def _server(connection: Connection) -> dict[str, str]:
+    out = {"server": connection.server}
+    if connection.ca_pem:
+        out["certificate-authority-data"] = base64.b64encode(connection.ca_pem.encode()).decode()
+    return out

@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Questions to a running istiod. Its image may hold nothing but its own binary, so that is what asks."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
+    parse_clusterz,
+    parse_managed,
+    parse_secret_events,
+    queue_blocked,
+    sync_seen,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["SyncLeft", "await_sync", "debug_page", "istiod_pods", "metrics_page", "secret_events"]
+
+CONTAINER = "discovery"
+_BETWEEN_LOOKS = 0.3
+"""Seconds between two looks at a page that cannot be watched."""
+
+
+async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
+    """Names of the running istiod pods of a revision. Raises FleetError when there is none."""
+    pods = await kube.pods(namespace, {"app": "istiod"})
+    of_revision = [p for p in pods if (p["metadata"].get("labels") or {}).get("istio.io/rev") == revision]
+    running = [
+        str(pod["metadata"]["name"])
+        for pod in of_revision
+        if any(
+            c.get("name") == CONTAINER and c.get("ready")
+            for c in (pod.get("status") or {}).get("containerStatuses") or []
+        )
+    ]
+    if not running:
+        raise FleetError(
+            f"no istiod of revision {revision} is ready",
+            cluster=kube.cluster,
+            obj=f"Namespace {namespace}",
+            seen=f"{len(pods)} istiod pods, {len(of_revision)} of this revision, 0 ready",
+            means="the control plane was not installed, or does not run",
+            next_step=f"run the control_plane stage with --limit {kube.cluster}",
+        )
+    return running
+
+
+async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: float = 30) -> str:
+    """The text of one of istiod's debug pages, such as ``clusterz``."""
+    return await _page(kube, namespace, pod, f"/debug/{page}", timeout)
+
+
+async def secret_events(kube: t.Any, namespace: str, pod: str) -> int:
+    """How many events of remote secrets this istiod has taken in so far."""
+    return parse_secret_events(await metrics_page(kube, namespace, pod))
+
+
+async def metrics_page(kube: t.Any, namespace: str, pod: str, timeout: float = 30) -> str:
+    """The text of istiod's metrics page."""
+    return await _page(kube, namespace, pod, "/metrics", timeout)
+
+
+async def _page(kube: t.Any, namespace: str, pod: str, path: str, timeout: float) -> str:
+    command = ["pilot-discovery", "request", "GET", path]
+    done = await kube.exec(namespace, pod, CONTAINER, command, timeout=timeout)
+    if done.code != 0:
+        raise FleetError(
+            f"istiod does not show {path}",
+            cluster=kube.cluster,
+            obj=f"Pod {namespace}/{pod}",
+            seen=(done.stderr or done.stdout).strip()[-200:],
+            next_step="look at istiod's log",
+        )
+    return str(done.stdout)
+
+
+@dataclasses.dataclass(frozen=True)
+class SyncLeft:
+    """What one istiod pod had not done when time was up."""
+
+    pod: str
+    wrong: dict[str, str]
+    """By cluster, what its page said."""
+    blocked: str
+    """What shows that it takes in no remote secret any more; "" when nothing does."""
+
+
+async def await_sync(
+    kube: t.Any,
+    namespace: str,
+    pods: t.Mapping[str, int],
+    wanted: t.Sequence[str],
+    held: t.Container[str],
+    timeout: float,
+) -> list[SyncLeft]:
+    """Wait until every istiod pod has synced ``wanted``, lists none that is not in ``held``, and is at work on none.
+
+    Args:
+        pods: by pod, the count of :func:`secret_events` from which on its view is of what was written; before
+            that it may show an old connection as synced. 0 where nothing was written.
+
+    Returns:
+        What was still wrong after ``timeout`` seconds; empty: all is well.
+    """
+    deadline = time.monotonic() + timeout
+
+    async def heard(pod: str, events: int) -> None:
+        while events and time.monotonic() < deadline:
+            if await secret_events(kube, namespace, pod) >= events:
+                return
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+    async def one(pod: str, events: int) -> SyncLeft | None:
+        await heard(pod, events)
+        while True:
+            metrics, page = await asyncio.gather(
+                metrics_page(kube, namespace, pod), debug_page(kube, namespace, pod, "clusterz")
+            )
+            view = parse_clusterz(page)
+            done, wrong = sync_seen(view, wanted, held)
+            blocked = queue_blocked(view, parse_managed(metrics))
+            if done and not blocked:
+                return None
+            if time.monotonic() >= deadline:
+                return SyncLeft(pod, wrong, blocked)
+            await asyncio.sleep(_BETWEEN_LOOKS)
+
+    found = await asyncio.gather(*(one(pod, events) for pod, events in pods.items()))
+    return [left for left in found if left]

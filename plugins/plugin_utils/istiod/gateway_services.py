@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gateways of a cluster, in whatever namespace they are: each cluster may have them in another one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
+
+__all__ = ["find_gateways"]
+
+_SELECTOR = "istio in (eastwestgateway,ingressgateway)"
+
+
+async def find_gateways(kube: t.Any, *expected: str) -> dict[str, dict[str, t.Any]]:
+    """By name, the Services of the east-west and the ingress gateway.
+
+    Ours come before those of others, and of equals one in the namespaces of ``expected`` does. One that somebody
+    else made counts only there: elsewhere it is not of this mesh, as far as can be known.
+    """
+    found: dict[str, dict[str, t.Any]] = {}
+    services = [s for s in await kube.list("v1", "Service", labels=_SELECTOR) if _counts(s, expected)]
+    for service in sorted(services, key=lambda s: _rank(s, expected), reverse=True):
+        found[service["metadata"]["name"]] = service
+    return found
+
+
+def _ours(service: t.Mapping[str, t.Any]) -> bool:
+    return (service["metadata"].get("labels") or {}).get(PART_OF) == "gateways"
+
+
+def _counts(service: t.Mapping[str, t.Any], expected: t.Sequence[str]) -> bool:
+    meta = service["metadata"]
+    return meta["name"] in (EASTWEST, INGRESS) and (_ours(service) or meta["namespace"] in expected)
+
+
+def _rank(service: t.Mapping[str, t.Any], expected: t.Sequence[str]) -> tuple[bool, bool, str]:
+    namespace = str(service["metadata"]["namespace"])
+    return not _ours(service), namespace not in expected, namespace

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether pods made in a namespace now would get a sidecar: asked of the cluster itself, whoever serves its webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["await_injection"]
+
+PROXY = "istio-proxy"
+_BETWEEN_LOOKS = 1.0
+"""Seconds between two tries: nothing can be watched that says "the webhook answers now"."""
+
+
+def _pod(namespace: str) -> dict[str, t.Any]:
+    """A pod that is never kept: the API server only tells what it would be."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "mesh-fleet-injection-", "namespace": namespace, "labels": owner_labels("check")},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "app",
+                    "image": "registry.k8s.io/pause:3.10",
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                        "runAsNonRoot": True,
+                        "runAsUser": 1000,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _injected(pod: t.Mapping[str, t.Any]) -> bool:
+    spec = pod.get("spec") or {}
+    return any(c.get("name") == PROXY for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])])
+
+
+async def await_injection(kube: t.Any, namespace: str, seconds: float) -> None:
+    """Wait until a new pod of ``namespace``, which asks for sidecars by its label, would get one.
+
+    The namespace has to be there. A policy that does not let such a pod be made at all answers nothing about
+    sidecars; then this is no reason to wait.
+
+    Raises FleetError after ``seconds``, with what was last seen.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer = await kube.transport.request(
+                "POST",
+                f"/api/v1/namespaces/{namespace}/pods",
+                params={"dryRun": "All"},
+                body=_pod(namespace),
+                obj=f"a pod of {namespace}",
+                action="create",
+            )
+            if _injected(answer):
+                return
+            seen = "a new pod would get no sidecar"
+        except ApiError as error:
+            # A namespace's service account comes a moment after it.
+            if error.status in (403, 422) and "serviceaccount" not in error.seen.lower():
+                return
+            seen = f"{error.what}: {error.seen}" if error.seen else error.what
+        if time.monotonic() >= deadline:
+            raise FleetError(
+                f"its control plane injects no sidecars after {seconds:.0f} s",
+                cluster=kube.cluster,
+                obj=f"Namespace {namespace}",
+                seen=seen,
+                means="Google's control plane has not set up its webhook here, or the API server does not reach it",
+                next_step=f"run the gke_fleet stage with --limit {kube.cluster}: it tells the control plane's state",
+            )
+        await asyncio.sleep(_BETWEEN_LOOKS)

@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Export services from the clusters that run them, and see them arrive where they may be called."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
+    EXPORT_KIND,
+    IMPORT_KIND,
+    Export,
+    import_lacks,
+    import_ready,
+    offer,
+    service_export,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import membership_of
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.export_problems import said_of, trouble_of
+
+__all__ = ["ExportRun"]
+
+PART = "services"
+_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+
+
+class ExportRun:
+    """One run over the clusters of the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to work on.
+        exports: what is to be exported; exports of ours that are not in it are removed.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+        timeout: seconds until every import must be there; 0 does not wait.
+        say: takes a line of progress.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        exports: t.Sequence[Export],
+        *,
+        dry_run: bool = False,
+        diff: bool = True,
+        timeout: float = 600,
+        say: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.fleet, self.exports = fleet, exports
+        self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
+        self.here = [name for name in play if fleet.clusters[name].provider == "gke"]
+        self.elsewhere = [name for name in play if fleet.clusters[name].provider != "gke"]
+        self.changes: list[Change] = []
+        self.imports: list[dict[str, str]] = []
+        """What arrived where: C(service), C(cluster), C(address)."""
+        self.partial: dict[tuple[str, str], list[str]] = {}
+        """By service and exporting cluster, where it arrived without that cluster's pods."""
+        self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
+        self.offers: dict[str, dict[str, str]] = {export.service: {} for export in exports}
+        """By service and cluster, what that cluster's Service offers, in words."""
+        self.warnings: list[str] = []
+        self.failures: dict[str, list[FleetError]] = {}
+        self.kubes: dict[str, Kube] = {}
+
+    def not_served(self) -> dict[str, str]:
+        """Clusters whose provider has no clusterset, and what that means for their pods."""
+        if not self.exports:
+            return {}
+        means = "exported services are served by another means there, which is not built yet; within the mesh "
+        means += "they are called by their own name (name.namespace)"
+        return {name: f"provider {self.fleet.clusters[name].provider}: {means}" for name in self.elsewhere}
+
+    async def run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for name in self.here:
+                # Where nothing is to be exported, a cluster that is gone has nothing left either.
+                gone_ok = self.dry_run or not self.exports
+                kube = Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=gone_ok)
+                async with self._guard(name):
+                    self.kubes[name] = await stack.enter_async_context(kube)
+            await asyncio.gather(*(self._guarded(name, self._export(kube)) for name, kube in self.kubes.items()))
+            nobody = [e for e in self.exports if not self.sources[e.service]]
+            self.warnings += [said for e in self.exports if (said := self._conflict(e))]
+            if self.timeout and not self.dry_run:
+                arriving = [e for e in self.exports if self.sources[e.service]]
+                await asyncio.gather(
+                    *(self._guarded(name, self._await(kube, arriving)) for name, kube in self.kubes.items())
+                )
+                await self._tell_partial()
+            if self.kubes and not self.failures:
+                self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in nobody]
+
+    # -- exporting -----------------------------------------------------------------------------
+
+    async def _export(self, kube: Kube) -> None:
+        found = await asyncio.gather(*(self._service(kube, export) for export in self.exports))
+        mine = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
+        good = [export for export, service in mine if self._exportable(kube, export, service)]
+        if good:
+            await self._crd(kube, EXPORT_KIND[1])
+        ours, owner = [], owner_labels(PART)
+        for export in good:
+            live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
+            labels = ((live or {}).get("metadata") or {}).get("labels") or {}
+            if live is None or labels.get(PART_OF) == PART:
+                ours.append(service_export(export))
+            else:
+                # Somebody else exports it already: it is as it should be, and theirs to remove.
+                self.changes.append(Change(kube.cluster, EXPORT_KIND[1], export.name, UNCHANGED, export.namespace))
+        self.changes += await kube.apply(ours, labels=owner, dry_run=self.dry_run, diff=self.diff)
+        self.changes += await kube.prune(ours, labels=owner, kinds=[EXPORT_KIND], dry_run=self.dry_run, diff=self.diff)
+        for export in good:
+            self.sources[export.service].append(kube.cluster)
+
+    @staticmethod
+    async def _service(kube: Kube, export: Export) -> t.Mapping[str, t.Any] | None:
+        """The cluster's own Service: a stub of ours has the name only, its pods are elsewhere."""
+        service = await kube.get("v1", "Service", export.name, export.namespace)
+        labels = ((service or {}).get("metadata") or {}).get("labels") or {}
+        selector = ((service or {}).get("spec") or {}).get("selector")
+        if service is None or labels.get(MANAGED_BY) != "mesh.fleet" or not selector:
+            return service
+        pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
+        return service if pods else None
+
+    def _exportable(self, kube: Kube, export: Export, service: t.Mapping[str, t.Any]) -> bool:
+        """Whether it may be exported; if not, that is this cluster's failure. What it offers is kept."""
+        spec = service.get("spec") or {}
+        if spec.get("type") == "ExternalName":
+            error = FleetError(
+                f"{export.service} cannot be exported",
+                cluster=kube.cluster,
+                obj=f"Service {export.namespace}/{export.name}",
+                seen=f"type ExternalName ({spec.get('externalName')})",
+                means="an exported service is its pods, and this one has none",
+                next_step="export the service that it points to, or take it out of mesh_exports",
+            )
+            self.failures.setdefault(kube.cluster, []).append(error)
+            return False
+        self.offers[export.service][kube.cluster] = offer(service)
+        return True
+
+    def _conflict(self, export: Export) -> str:
+        """A warning where clusters offer the same service differently."""
+        offers = self.offers[export.service]
+        if len(set(offers.values())) < 2:
+            return ""
+        told = ", ".join(f"{cluster} {what}" for cluster, what in offers.items())
+        return f"{export.service} differs between its clusters ({told}): callers get what the oldest export says"
+
+    async def _crd(self, kube: Kube, kind: str) -> None:
+        """Google's controller brings the kinds some time after the feature was switched on."""
+        name = f"{kind.lower()}s.net.gke.io"
+        if self.dry_run or kube.absent:
+            return
+        try:
+            await kube.wait(*_CRD, name, until=crd_established, timeout=self.timeout or 1)
+        except FleetError as error:
+            raise FleetError(
+                f"GKE's multi-cluster services are not there after {self.timeout:g} s",
+                cluster=kube.cluster,
+                obj=f"CustomResourceDefinition {name}",
+                seen=error.seen,
+                means="the fleet feature multiclusterservicediscovery is off, or the cluster is no member of the fleet",
+                next_step="run the gke_fleet stage; then run again",
+            ) from error
+
+    # -- importing -----------------------------------------------------------------------------
+
+    async def _await(self, kube: Kube, arriving: t.Sequence[Export]) -> None:
+        wanted = [export for export in arriving if export.reaches(kube.cluster)]
+        if not wanted:
+            return
+        await self._crd(kube, IMPORT_KIND[1])
+        await asyncio.gather(*(self._guarded(kube.cluster, self._await_one(kube, export)) for export in wanted))
+
+    async def _await_one(self, kube: Kube, export: Export) -> None:
+        if await kube.get("v1", "Namespace", export.namespace) is None:
+            raise FleetError(
+                f"{export.service} cannot arrive: its namespace is missing",
+                cluster=kube.cluster,
+                obj=f"Namespace {export.namespace}",
+                seen="it does not exist",
+                means="an import lies in the namespace of the service, in every cluster that calls it",
+                next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
+            )
+        made = (EXPORT_KIND[1], CREATED, export.namespace, export.name)
+        fresh = {c.cluster for c in self.changes if (c.kind, c.action, c.namespace, c.name) == made}
+        sources = {host: membership_of(self.fleet.clusters[host]) for host in self.sources[export.service]}
+        awaited = {host: membership for host, membership in sources.items() if host in fresh}
+
+        def arrived(live: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+            done, seen = import_ready(live)
+            lacks = import_lacks(live, awaited) if done else []
+            return done and not lacks, f"it has arrived, without {', '.join(lacks)}" if lacks else seen
+
+        live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
+        if not arrived(live)[0]:
+            self.say(f"  {kube.cluster}: waiting for {export.service} (the first one takes up to five minutes)")
+            live = await self._arrival(kube, export, arrived)
+        address = import_ready(live)[1]
+        lacks = import_lacks(live, sources)
+        for host in lacks:
+            self.partial.setdefault((export.service, host), []).append(kube.cluster)
+        found = {"service": export.service, "cluster": kube.cluster, "address": address}
+        self.imports.append({**found, "without": ", ".join(lacks)} if lacks else found)
+
+    async def _arrival(
+        self, kube: Kube, export: Export, arrived: t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]
+    ) -> t.Mapping[str, t.Any] | None:
+        """The import as it is when all of it has arrived, or when the time is over and some of it has."""
+        try:
+            live = await kube.wait(*IMPORT_KIND, export.name, export.namespace, until=arrived, timeout=self.timeout)
+        except FleetError as error:
+            live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
+            if import_ready(live)[0]:
+                return live
+            source = self.sources[export.service][0]
+            said = await asyncio.gather(*(said_of(self.kubes[host], export) for host in self.sources[export.service]))
+            raise FleetError(
+                f"{export.service} did not arrive within {self.timeout:g} s",
+                cluster=kube.cluster,
+                obj=f"ServiceImport {export.namespace}/{export.name}",
+                seen="; ".join([error.seen, *(line for lines in said for line in lines)]),
+                means="the first import takes up to five minutes; after that, the importer lacks "
+                "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
+                next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
+                f"{source}; then run again",
+            ) from error
+        self.say(f"  {kube.cluster}: {export.service} has arrived")
+        return live
+
+    async def _tell_partial(self) -> None:
+        """An export that Google says something against fails its cluster; one without pods yet is a warning."""
+        by_name = {export.service: export for export in self.exports}
+        for (service, host), callers in self.partial.items():
+            where = f"{', '.join(sorted(callers))} {'has' if len(callers) == 1 else 'have'} it without {host}"
+            error = await trouble_of(self.kubes[host], by_name[service], where)
+            if error:
+                self.failures.setdefault(host, []).append(error)
+            else:
+                self.warnings.append(f"{service}: {where}, which exports it: has it ready pods there?")
+
+    @contextlib.asynccontextmanager
+    async def _guard(self, name: str) -> t.AsyncIterator[None]:
+        try:
+            yield
+        except FleetError as error:
+            self.failures.setdefault(name, []).append(error)
+
+    async def _guarded(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+        async with self._guard(name):
+            await work

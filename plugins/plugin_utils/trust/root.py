@@ -1,0 +1,293 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where a fleet's signers come from: a root of ours, a root the user brings, or somebody else's CA."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import typing as t
+
+from cryptography import x509
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import check_root, verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import Policy, bundle_with, sign
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, private_directory, write_file
+
+__all__ = ["CorporateCa", "Files", "OwnRoot", "Signer", "locked", "open_signer"]
+
+ROOT_CERT = "root-cert.pem"
+ROOT_KEY = "root-key.vault"
+
+
+@contextlib.contextmanager
+def locked(directory: str, *, check_mode: bool) -> t.Iterator[None]:
+    """One run at a time in a trust folder: two would make two roots."""
+    if check_mode and not os.path.isdir(directory):
+        yield
+        return
+    private_directory(directory)
+    handle = os.open(os.path.join(directory, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+class Files:
+    """Writes of a run, kept as changes; in check mode nothing is written."""
+
+    def __init__(self, check_mode: bool) -> None:
+        self.check_mode = check_mode
+        self.changes: list[Change] = []
+
+    def write(self, path: str, text: str, *, shown: str) -> None:
+        """Write ``text`` (0600); ``shown`` is what a diff may show of it."""
+        self.changes.append(Change("", "File", path, CREATED, after=shown))
+        if not self.check_mode:
+            write_file(path, text)
+
+    def remove(self, path: str) -> None:
+        if not os.path.exists(path):
+            return
+        self.changes.append(Change("", "File", path, REMOVED))
+        if not self.check_mode:
+            os.unlink(path)
+
+
+class Signer(t.Protocol):
+    """Gives a cluster its chain, or None when one has to wait for somebody's signature."""
+
+    root: x509.Certificate | None
+    made_now: bool
+
+    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None: ...
+
+
+@dataclasses.dataclass
+class OwnRoot:
+    """A root whose key is here: made by us, or brought by the user."""
+
+    authority: certs.Authority
+    policy: Policy
+    made_now: bool = False
+
+    @property
+    def root(self) -> x509.Certificate | None:
+        return self.authority.certificate
+
+    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
+        return sign(cluster, self.authority, self.policy, present=present)
+
+
+def open_signer(args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files) -> Signer:
+    """The signer that ``args['root']`` asks for, its root checked against the fleet.
+
+    Raises:
+        FleetError: the root or its key is missing, unreadable, no pair, or not fit for this trust domain.
+    """
+    if args["root"] == "external":
+        return CorporateCa(args, directory, policy, box, files)
+    made_now = False
+    if args["root"] == "provided":
+        authority = _provided(args, box)
+    else:
+        found = _kept(directory, box)
+        made_now = found is None
+        authority = found or _new(directory, policy, box, files)
+    check_root(
+        authority.certificate,
+        trust_domain=policy.trust_domain,
+        namespace=policy.namespace,
+        revision=policy.revision,
+        now=policy.now,
+    )
+    return OwnRoot(authority, policy, made_now)
+
+
+def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> certs.Authority:
+    for name in ("root_cert", "root_key"):
+        if not args[name]:
+            raise FleetError(f"trust_{name} is missing", next_step="trust_root: provided needs it: a path, or PEM")
+    found = certs.parse_certificates(_content(args["root_cert"], "trust_root_cert"), what="trust_root_cert")
+    if len(found) > 1:
+        raise FleetError(
+            "trust_root_cert holds more than one certificate",
+            seen=", ".join(f"SHA256 {certs.fingerprint(c)}" for c in found),
+            next_step="give the self-signed root alone",
+        )
+    key = box.decrypt(_content(args["root_key"], "trust_root_key"), "trust_root_key")
+    return _pair(found[0], certs.key_from_pem(key, what="trust_root_key"), "trust_root_key")
+
+
+def _kept(directory: str, box: VaultBox) -> certs.Authority | None:
+    cert, key = os.path.join(directory, ROOT_CERT), os.path.join(directory, ROOT_KEY)
+    # The certificate is written last: a key alone is a run that was cut off before it signed anything.
+    if not os.path.exists(cert):
+        return None
+    if not os.path.exists(key):
+        raise FleetError(
+            "the root's key is gone",
+            obj=key,
+            seen=f"{cert} is there",
+            means="a new root would not be believed by what the present one has signed",
+            next_step="bring the file back from a backup, or rotate the root",
+        )
+    found = certs.parse_certificates(_read(cert, "the root"), what=cert)[0]
+    text = _read(key, "the root's key")
+    if "PRIVATE KEY" in text:
+        raise FleetError(
+            "the root's key lies unencrypted on the disk", obj=key, next_step=f"ansible-vault encrypt {key}"
+        )
+    return _pair(found, certs.key_from_pem(box.decrypt(text, key), what=key), key)
+
+
+def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> certs.Authority:
+    key = certs.new_key(policy.key_type)
+    root = certs.make_root(
+        key,
+        trust_domain=policy.trust_domain,
+        namespace=policy.namespace,
+        organization=policy.organization,
+        lifetime=policy.root_lifetime,
+        now=policy.now,
+    )
+    encrypted = box.encrypt(certs.key_pem(key))
+    if box.created:
+        files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
+    files.write(os.path.join(directory, ROOT_KEY), encrypted, shown="(key, vault encrypted)")
+    files.write(os.path.join(directory, ROOT_CERT), certs.certificate_pem(root), shown="(root certificate)")
+    return certs.Authority(root, key)
+
+
+class CorporateCa:
+    """Intermediates that somebody else signs: requests are written, signed chains are read.
+
+    In ``<trust_dir>/external``: ``<cluster>.csr.pem`` (to be signed), ``<cluster>.key.vault``,
+    ``<cluster>.chain.pem`` (the answer: the intermediate, those above it) and ``root-cert.pem``.
+    """
+
+    made_now = False
+
+    def __init__(
+        self, args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files
+    ) -> None:
+        self._directory = os.path.join(directory, "external")
+        self._policy, self._box, self._files = policy, box, files
+        self._key_type = policy.key_type
+        self.requests: dict[str, str] = {}
+        """By cluster, the request that waits for a signature."""
+        self.root_place = args["root_cert"] or os.path.join(self._directory, ROOT_CERT)
+        self.root: x509.Certificate | None = None
+        if args["root_cert"] or os.path.exists(self.root_place):
+            text = _content(self.root_place, "trust_root_cert")
+            self.root = certs.parse_certificates(text, what="the corporate root")[0]
+            check_root(
+                self.root,
+                trust_domain=policy.trust_domain,
+                namespace=policy.namespace,
+                revision=policy.revision,
+                now=policy.now,
+            )
+
+    def path(self, cluster: str, what: str) -> str:
+        return os.path.join(self._directory, f"{cluster}.{what}")
+
+    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
+        """The signed chain when it is there and newer than ``present``, else None and a request is written."""
+        answer, key = self.path(cluster, "chain.pem"), self.path(cluster, "key.vault")
+        if self.root is None or not os.path.exists(answer):
+            self._request(cluster, fresh=False)
+            return None
+        found = certs.parse_certificates(_read(answer, "the signed chain"), what=answer)
+        if present and certs.parse_certificates(present["ca-cert.pem"])[0] == found[0]:
+            # It is the one in use: a renewal takes a new key.
+            self._request(cluster, fresh=True)
+            return None
+        above = [c for c in found[1:] if c != self.root]
+        signed = SigningChain(
+            certificate=certs.certificate_pem(found[0]),
+            key=self._box.decrypt(_read(key, "the cluster's key"), key),
+            root=bundle_with(self.root, (present or {}).get("root-cert.pem", "")),
+            chain=certs.certificate_pem(found[0], *above, self.root),
+        )
+        try:
+            verify_chain(
+                signed,
+                root=self.root,
+                trust_domain=self._policy.trust_domain,
+                namespace=self._policy.namespace,
+                revision=self._policy.revision,
+                now=self._policy.now,
+            )
+        except FleetError as error:
+            error.cluster, error.obj = cluster, answer
+            raise
+        return signed
+
+    def waiting(self) -> FleetError:
+        """What has to be signed, in one message."""
+        pairs = [f"{request}  ->  {self.path(cluster, 'chain.pem')}" for cluster, request in self.requests.items()]
+        if self.root is None:
+            pairs.append(f"the root's certificate  ->  {self.root_place}")
+        return FleetError(
+            f"{len(self.requests)} signing request{'s wait' if len(self.requests) != 1 else ' waits'} for your CA",
+            seen="\n         ".join(pairs),
+            means="each answer is PEM: the signed intermediate (CA, pathlen 0) first, then the CAs above it",
+            next_step="have them signed, put the answers there, and run again",
+        )
+
+    def _request(self, cluster: str, *, fresh: bool) -> None:
+        path, key_path = self.path(cluster, "csr.pem"), self.path(cluster, "key.vault")
+        self.requests[cluster] = path
+        if os.path.exists(path) and os.path.exists(key_path) and not fresh:
+            return
+        key = certs.new_key(self._key_type)
+        request = certs.make_request(
+            key,
+            cluster=cluster,
+            namespace=self._policy.namespace,
+            revision=self._policy.revision,
+            organization=self._policy.organization,
+        )
+        answer = self.path(cluster, "chain.pem")
+        if fresh and not self._files.check_mode:
+            os.replace(answer, self.path(cluster, "chain.old.pem"))
+        self._files.write(key_path, self._box.encrypt(certs.key_pem(key)), shown="(key, vault encrypted)")
+        self._files.write(path, request, shown=request)
+
+
+def _pair(certificate: x509.Certificate, key: certs.PrivateKey, where: str) -> certs.Authority:
+    if certs.public_bytes(key) != certs.public_bytes(certificate):
+        raise FleetError(
+            "the root's key does not belong to its certificate",
+            obj=where if os.path.isabs(where) else "",
+            seen=f"root SHA256 {certs.fingerprint(certificate)} has another public key",
+            next_step="give the two that were made together",
+        )
+    return certs.Authority(certificate, key)
+
+
+def _content(value: str, name: str) -> str:
+    """``value`` itself when it is PEM or vault text, else what the file of that name holds."""
+    if "-----BEGIN" in value or value.startswith("$ANSIBLE_VAULT"):
+        return value
+    return _read(os.path.expanduser(value), name)
+
+
+def _read(path: str, name: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        # A value that is no path may be anything, a key cut short too: it is not repeated.
+        where = path if os.path.isabs(path) and "\n" not in path else "(not an absolute path)"
+        raise FleetError(f"{name} cannot be read", obj=where, seen=str(reason), next_step="correct the path") from None

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Private keys on the controller: encrypted by Ansible Vault before they reach the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets as random
+import stat
+import tempfile
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext, is_encrypted
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["VaultBox", "private_directory", "write_file"]
+
+
+def private_directory(path: str) -> None:
+    """Make ``path`` (0700) where it is missing. Raises FleetError when that is not possible."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise FleetError(f"{path} cannot be made", seen=str(error), next_step="choose another trust_dir") from None
+
+
+def write_file(path: str, text: str, mode: int = 0o600) -> None:
+    """Replace ``path`` as a whole: a reader, or a run cut off, finds the old text or the new one.
+
+    Raises:
+        FleetError: the disk is full, the folder is not writable.
+    """
+    private_directory(os.path.dirname(path))
+    handle, temporary = -1, ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")  # 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise FleetError(f"{path} cannot be written", seen=str(error), next_step="free the disk, then run again") from (
+            None
+        )
+
+
+class VaultBox:
+    """Encrypts and decrypts with the vault secrets that Ansible has loaded, else with a password file.
+
+    Args:
+        password_file: used beside Ansible's secrets for reading, and for writing when Ansible has none.
+        create: make ``password_file`` with a random password when it is missing. For fleets that
+            may be lost: whoever reads the folder reads the keys.
+        check_mode: make nothing.
+    """
+
+    def __init__(self, password_file: str = "", *, create: bool = False, check_mode: bool = False) -> None:
+        self._file = password_file
+        self._create = create
+        self._check_mode = check_mode
+        self.created = ""
+        """The password file that was made (in check mode: would be), or ""."""
+
+    @classmethod
+    def of_trust(cls, fleet: Fleet, password_file: str, create: bool, *, check_mode: bool) -> VaultBox:
+        """By the variables of role trust: a password that is made lies in the fleet's folder unless a file is named."""
+        path = os.path.expanduser(password_file)
+        if not path and create:
+            path = os.path.join(fleet.directory, "vault-password")
+        return cls(path, create=create, check_mode=check_mode)
+
+    def encrypt(self, text: str) -> str:
+        """Vault text of ``text``. Raises FleetError when there is no vault password."""
+        secrets = self._loaded() or self._from_file(make=True)
+        if not secrets:
+            raise FleetError(
+                "there is no vault password to protect private keys with",
+                seen="Ansible has loaded none, and trust_vault_password_file is not set",
+                means="a key is never written unencrypted",
+                next_step="give ansible-playbook --vault-password-file FILE (or ANSIBLE_VAULT_PASSWORD_FILE), set "
+                "trust_vault_password_file, or for a test fleet trust_vault_password_create: true",
+            )
+        return VaultLib(secrets).encrypt(text, secret=secrets[0][1]).decode()
+
+    def decrypt(self, text: str, what: str) -> str:
+        """The text inside a vault text; text that is not encrypted comes back as it is.
+
+        Raises:
+            FleetError: no password, or the wrong one.
+        """
+        if not is_encrypted(text):
+            return text
+        secrets = [*self._loaded(), *self._from_file(make=False)]
+        if not secrets:
+            raise FleetError(
+                f"{what} cannot be decrypted",
+                seen="no vault password is loaded",
+                next_step="give the password it was encrypted with: ansible-playbook --vault-password-file FILE, or "
+                "trust_vault_password_file",
+            )
+        try:
+            return t.cast(bytes, VaultLib(secrets).decrypt(text)).decode()
+        except (AnsibleError, UnicodeDecodeError):
+            raise FleetError(
+                f"{what} cannot be decrypted",
+                seen=f"{len(secrets)} vault password{'s do' if len(secrets) > 1 else ' does'} not fit",
+                next_step="give the password it was encrypted with, as a further --vault-id",
+            ) from None
+
+    @staticmethod
+    def _loaded() -> list[tuple[str, VaultSecret]]:
+        context = VaultSecretsContext.current(optional=True)
+        return list(context.secrets) if context else []
+
+    def _from_file(self, *, make: bool) -> list[tuple[str, VaultSecret]]:
+        if not self._file:
+            return []
+        if not os.path.exists(self._file):
+            if not self._create:
+                raise FleetError(
+                    "trust_vault_password_file does not exist",
+                    obj=self._file,
+                    next_step="make it (0600, one line), or set trust_vault_password_create: true for a test fleet",
+                )
+            if not make:
+                return []
+            password = random.token_urlsafe(48)
+            self.created = self._file
+            if self._check_mode:
+                return [("default", VaultSecret(password.encode()))]
+            write_file(self._file, password + "\n")
+        mode = stat.S_IMODE(os.stat(self._file).st_mode)
+        if mode & 0o077:
+            raise FleetError(
+                "trust_vault_password_file can be read by others",
+                obj=self._file,
+                seen=f"mode {mode:04o}",
+                next_step=f"chmod 600 {self._file}",
+            )
+        with open(self._file, encoding="utf-8") as stream:
+            password = stream.read().strip()
+        if not password:
+            raise FleetError("trust_vault_password_file is empty", obj=self._file, next_step="write a password to it")
+        return [("default", VaultSecret(password.encode()))]

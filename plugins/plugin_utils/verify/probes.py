@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Put the probe into a cluster, and take it away."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
+    LABELS,
+    NAMESPACE,
+    TELEMETRY,
+    access_log,
+    probe_objects,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
+
+__all__ = ["place_probe", "remove_probe"]
+
+_KINDS = (
+    *(("v1", kind) for kind in ("Service", "ConfigMap", "ServiceAccount")),
+    ("apps/v1", "Deployment"),
+    (TELEMETRY, "Telemetry"),
+)
+_TELEMETRY_CRD = "telemetries.telemetry.istio.io"
+
+
+async def place_probe(
+    kube: t.Any,
+    fleet: Fleet,
+    cluster: Cluster,
+    *,
+    program: t.Mapping[str, str],
+    image: str,
+    dry_run: bool,
+    deadline: float,
+) -> list[Change]:
+    """Bring the probe and wait until it runs; ``deadline`` is of the monotonic clock. Raises FleetError."""
+    space = await kube.get("v1", "Namespace", NAMESPACE)
+    created = space is None or CREATED in (space["metadata"].get("annotations") or {})
+    objects = probe_objects(fleet, cluster, program, image=image, created=created)
+    logging = access_log(cluster)
+    if logging and await kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _TELEMETRY_CRD):
+        objects.append(logging)
+    changes: list[Change] = []
+    if is_managed(cluster) and not dry_run:
+        changes += await kube.apply(objects[:1])
+        await await_injection(kube, NAMESPACE, max(1.0, deadline - time.monotonic()))
+        changes += await kube.apply(objects[1:])
+    else:
+        changes += await kube.apply(objects, dry_run=dry_run)
+    changes += await kube.prune(objects, labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
+    if not dry_run:
+        seconds = max(1.0, deadline - time.monotonic())
+        await kube.wait("apps/v1", "Deployment", "probe", NAMESPACE, until=deployment_ready, timeout=seconds)
+    return changes
+
+
+async def remove_probe(kube: t.Any, *, dry_run: bool, seconds: float) -> list[Change]:
+    """Remove the namespace if it is ours, else what is ours in it. Raises FleetError."""
+    space = await kube.get("v1", "Namespace", NAMESPACE)
+    if space is None:
+        return []
+    if CREATED in (space["metadata"].get("annotations") or {}):
+        change = await kube.delete("v1", "Namespace", NAMESPACE, dry_run=dry_run)
+        if not dry_run:
+            await kube.wait("v1", "Namespace", NAMESPACE, until=namespace_gone, timeout=seconds)
+        return [change]
+    changes: list[Change] = await kube.prune([], labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
+    return changes

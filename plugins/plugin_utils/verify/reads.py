@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read what the checks need from one cluster: objects, istiod's pages, the probe's proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import gateways_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
+    parse_clusterz,
+    parse_networkz,
+    parse_shards,
+    parse_trust_domains,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import running_versions
+
+__all__ = ["find_pods", "read_facts"]
+
+NETWORK = "topology.istio.io/network"
+PROXY = "istio-proxy"
+
+
+async def find_pods(kube: t.Any, found: Facts, sample_namespace: str) -> None:
+    """Note the pods that can be asked to call: the probe, and the sample's."""
+    pods, sample = await asyncio.gather(
+        kube.pods(NAMESPACE, {"app": CONTAINER}),
+        kube.pods(sample_namespace, "app in (sample-caller, sample-producer)"),
+    )
+    for pod in pods:
+        if _ready(pod):
+            found.probe = str(pod["metadata"]["name"])
+            found.probe_ip = str((pod.get("status") or {}).get("podIP") or "")
+            proxy = _proxy(pod)
+            found.sidecar = proxy is not None
+            env = {e["name"]: str(e.get("value") or "") for e in (proxy or {}).get("env") or []}
+            found.proxy_cluster = env.get("ISTIO_META_CLUSTER_ID", "")
+            found.proxy_network = env.get("ISTIO_META_NETWORK", "")
+    for pod in sample:
+        if _ready(pod):
+            if pod["metadata"]["labels"]["app"] == "sample-caller":
+                found.caller = str(pod["metadata"]["name"])
+            else:
+                found.producer_clusters = True
+
+
+async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, gateways: str = "") -> None:
+    """Fill ``found``; what cannot be read at all is said in ``found.problem``.
+
+    ``gateways`` is the namespace of gateways that the inventory names, "" for the default.
+    """
+    try:
+        await asyncio.gather(
+            _gateways(kube, gateways_namespace(fleet, cluster, gateways), found),
+            _control_plane(kube, fleet, cluster, found),
+            _istiods(kube, fleet, cluster, found),
+            _proxy_facts(kube, fleet, found),
+        )
+    except FleetError as error:
+        found.problem = f"{error.what}: {error.seen}" if error.seen else error.what
+
+
+async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+    """What an istiod of ours is given. Where Google runs the control plane, nothing of this is the inventory's."""
+    if is_managed(cluster):
+        return
+    space = fleet.namespace
+    cacerts, config, namespace, secrets, versions = await asyncio.gather(
+        kube.get("v1", "Secret", "cacerts", space),
+        kube.get("v1", "ConfigMap", "istio-ca-root-cert", NAMESPACE if found.probe else space),
+        kube.get("v1", "Namespace", space),
+        kube.list("v1", "Secret", space, {rs.LABEL: "true"}),
+        running_versions(kube, fleet),
+    )
+    found.versions = versions
+    if cacerts:
+        public = {k: v for k, v in (cacerts.get("data") or {}).items() if k != "ca-key.pem"}
+        found.cacerts = {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in public.items()}
+    if config:
+        found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
+    if namespace:
+        found.namespace_network = (namespace["metadata"].get("labels") or {}).get(NETWORK)
+    found.remote_secrets = [(entry.cluster, entry.home) for entry in rs.read_entries(secrets)]
+
+
+async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
+    found.gateway_network, found.gateway_address, found.ingress_address = None, None, ""
+    for name, service in (await find_gateways(kube, namespace)).items():
+        addresses = addresses_of(service)
+        if name == EASTWEST:
+            found.gateway_network = (service["metadata"].get("labels") or {}).get(NETWORK, "no label")
+            found.gateway_address = addresses[0] if addresses else ""
+        elif name == INGRESS:
+            found.ingress_address = addresses[0] if addresses else ""
+
+
+async def _istiods(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+    if cluster.role != ROLE_PRIMARY or cluster.control_plane != "istiod" or kube.absent:
+        return
+    found.istiods = []
+    for pod in await istiod_pods(kube, fleet.namespace, fleet.revision):
+        clusters, networks, shards = await asyncio.gather(
+            *(debug_page(kube, fleet.namespace, pod, page) for page in ("clusterz", "networkz", "endpointShardz"))
+        )
+        known = parse_shards(shards), parse_trust_domains(shards)
+        found.istiods.append(IstiodFacts(pod, parse_clusterz(clusters), parse_networkz(networks), *known))
+
+
+async def _proxy_facts(kube: t.Any, fleet: Fleet, found: Facts) -> None:
+    if not found.sidecar:
+        return
+
+    async def ask(path: str) -> str:
+        done = await kube.exec(NAMESPACE, found.probe, PROXY, ["pilot-agent", "request", "GET", path], timeout=30)
+        return str(done.stdout)
+
+    dump, clusters = await asyncio.gather(ask("config_dump?resource=dynamic_active_secrets"), ask("clusters"))
+    secrets = parse_secrets(dump)
+    found.proxy_roots, found.proxy_chain = secrets.roots, secrets.chain
+    found.proxy_endpoints = {
+        name: endpoints_of(clusters, f"{target(name)}.{NAMESPACE}.svc.cluster.local", PORT) for name in fleet.clusters
+    }
+
+
+def _ready(pod: t.Mapping[str, t.Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+
+
+def _proxy(pod: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    spec = pod.get("spec") or {}
+    # A native sidecar is an init container that stays.
+    for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
+        if container.get("name") == PROXY:
+            return t.cast("dict[str, t.Any]", container)
+    return None

@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Prove the mesh: probes in every cluster, real calls between them, then everybody's own view of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import os
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import managed_clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks, talkers
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import place_probe, remove_probe
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.reads import find_pods, read_facts
+
+__all__ = ["Options", "VerifyRun", "write_private"]
+
+_BETWEEN_LOOKS = 0.5
+"""Seconds between two looks at everybody's view, which no one can watch."""
+_GOOGLE_PATIENCE = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Times in seconds unless named otherwise."""
+
+    program: t.Mapping[str, str]
+    image: str
+    sample_namespace: str
+    timeout: float = 90
+    call_timeout_ms: int = 3000
+    leaf_hours: int = 1
+    signer_days: int = 7
+    dry_run: bool = False
+    gateways: str = ""
+    """Namespace of the gateways that the inventory names."""
+
+
+class VerifyRun:
+    """One run over the clusters of ``play``; their pairs with clusters outside it are checked where a probe is."""
+
+    def __init__(self, fleet: Fleet, play: t.Collection[str], options: Options) -> None:
+        self.fleet, self.play, self.options = fleet, [n for n in fleet.clusters if n in play], options
+        self.kubes: dict[str, Kube] = {}
+        self.facts: dict[str, Facts] = {}
+        self.changes: list[Change] = []
+        self.calls: list[Call] = []
+        self.checks: list[Check] = []
+        self.pages: dict[str, str] = {}
+        self.deadline = 0.0
+
+    async def run(self) -> None:
+        # Google's control plane takes in new services within minutes, not seconds.
+        patience = _GOOGLE_PATIENCE if managed_clusters(self.fleet) else 1
+        self.deadline = time.monotonic() + patience * self.options.timeout
+        async with contextlib.AsyncExitStack() as stack:
+            await asyncio.gather(*(self._enter(stack, name) for name in self.fleet.clusters))
+            await asyncio.gather(*(self._guard(name, self._probe(name)) for name in self.kubes))
+            await self._state()
+            if not self.options.dry_run:
+                called = Calls(
+                    self.fleet,
+                    self.play,
+                    self.kubes,
+                    self.facts,
+                    sample_namespace=self.options.sample_namespace,
+                    timeout_ms=self.options.call_timeout_ms,
+                    deadline=self.deadline,
+                )
+                await called.run()
+                self.calls += called.calls
+                self.checks += called.checks
+        self.checks += [c.as_check() for c in self.calls]
+
+    async def remove(self) -> None:
+        """Take the probes off the clusters of the play."""
+        async with contextlib.AsyncExitStack() as stack:
+            await asyncio.gather(*(self._enter(stack, name) for name in self.play))
+            await asyncio.gather(*(self._guard(name, self._remove(name)) for name in self.kubes))
+        self.checks += [
+            Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", "run again")
+            for f in self.facts.values()
+            if f.problem
+        ]
+
+    async def _enter(self, stack: contextlib.AsyncExitStack, name: str) -> None:
+        found = self.facts.setdefault(name, Facts(name))
+        try:
+            self.kubes[name] = await stack.enter_async_context(
+                Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=True)
+            )
+            if self.kubes[name].absent and not self.options.dry_run and name in self.play:
+                found.problem = "it does not exist yet"
+        except FleetError as error:
+            found.problem = f"{error.what}: {error.seen}"
+
+    async def _guard(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+        if self.facts[name].problem:
+            work.close()
+            return
+        try:
+            await work
+        except FleetError as error:
+            self.facts[name].problem = " ".join(p for p in (error.what, error.seen, error.means) if p)
+
+    # -- probes --------------------------------------------------------------------------------
+
+    async def _probe(self, name: str) -> None:
+        if name in self.play:
+            self.changes += await place_probe(
+                self.kubes[name],
+                self.fleet,
+                self.fleet.clusters[name],
+                program=self.options.program,
+                image=self.options.image,
+                dry_run=self.options.dry_run,
+                deadline=self.deadline,
+            )
+        await find_pods(self.kubes[name], self.facts[name], self.options.sample_namespace)
+
+    async def _remove(self, name: str) -> None:
+        self.changes += await remove_probe(self.kubes[name], dry_run=self.options.dry_run, seconds=self.options.timeout)
+
+    # -- views ---------------------------------------------------------------------------------
+
+    async def _state(self) -> None:
+        """Read everybody's view until all of it is as it should be, or time is up: it settles within seconds."""
+        until = self.deadline if not self.options.dry_run else 0.0
+        names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
+        while True:
+            for name in names:
+                self.facts[name].problem = ""  # of an earlier look: an istiod that was just starting, a busy machine
+            await asyncio.gather(
+                *(
+                    read_facts(self.kubes[n], self.fleet, self.fleet.clusters[n], self.facts[n], self.options.gateways)
+                    for n in names
+                )
+            )
+            relevant = {n: self.facts[n] for n in self.facts if n in self.play or n in names}
+            relevant = {n: f for n, f in relevant.items() if n in self.play or not f.problem}
+            if self.options.dry_run:
+                relevant = {n: f for n, f in relevant.items() if not self.kubes[n].absent}
+            checks = state_checks(
+                self.fleet, relevant, leaf_hours=self.options.leaf_hours, signer_days=self.options.signer_days
+            )
+            checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
+            settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
+            settling |= any(self.facts[name].problem for name in names if name in self.play)
+            if time.monotonic() >= until or not (settling or self._unheard()):
+                break
+            await asyncio.sleep(_BETWEEN_LOOKS)
+        self.checks += checks
+        for name in self.play:
+            found = self.facts[name]
+            if found.caller and found.ingress_address:
+                self.pages[name] = f"http://{found.ingress_address}/"
+
+    def _unheard(self) -> list[tuple[str, str]]:
+        """Pairs whose caller's proxy has not heard of the callee yet: it cannot say by which path it calls.
+
+        Of Google's control plane it is not known how it names what it tells.
+        """
+        alive = [n for n in self.fleet.clusters if self.facts[n].probe]
+        return [
+            (caller, callee)
+            for caller, callee in talkers(self.fleet, alive)[0]
+            if caller in self.play
+            and self.facts[caller].sidecar
+            and not is_managed(self.fleet.clusters[caller])
+            and not self.facts[caller].proxy_endpoints.get(callee)
+        ]
+
+
+_SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")
+"""Checks that may be red for some seconds after a rollout."""
+
+
+def write_private(directory: str, files: t.Mapping[str, str]) -> None:
+    """Write files of mode 0600 below a folder of mode 0700; each is replaced as a whole."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for name, text in files.items():
+        path = os.path.join(directory, name)
+        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(f"{path}.new", path)
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

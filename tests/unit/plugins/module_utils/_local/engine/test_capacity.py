@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import (
+    Capacity,
+    Needs,
+    check_capacity,
+)
+
+GIB = 2**30
+NEEDS = Needs(memory=2 * GIB, disks={"/var": 5 * GIB}, nofile=4096, inotify=16)
+
+
+def test_a_machine_with_room_has_no_problem() -> None:
+    has = Capacity(memory=8 * GIB, disks={"/var": 9 * GIB}, nofile=-1, inotify_instances=128, inotify_used=40)
+    assert check_capacity(has, NEEDS, 4) == []
+
+
+def test_what_is_unknown_is_not_checked() -> None:
+    assert check_capacity(Capacity(), NEEDS, 4) == []
+
+
+def test_nothing_planned_needs_nothing() -> None:
+    assert check_capacity(Capacity(memory=0, nofile=1), NEEDS, 0, standing=3) == []
+
+
+def test_each_shortage_is_told_with_what_would_be_right() -> None:
+    has = Capacity(memory=3 * GIB, disks={"/var": GIB}, nofile=1024, inotify_instances=128, inotify_used=120)
+    found = [f"{p.statement} | {p.hint}" for p in check_capacity(has, NEEDS, 2, standing=1)]
+    assert found == [
+        "memory 3.0 GiB is free; 2 more clusters beside the 1 that stand take 4.0 GiB | free some, or make 1 of them",
+        "disk 1.0 GiB is free in /var; 5.0 GiB are needed | make room there",
+        "open files 1024 is the hard limit; containers need 4096 "
+        "| raise it: ulimit -Hn, or nofile in /etc/security/limits.conf",
+        "inotify 8 of 128 instances are left; 2 more clusters beside the 1 that stand take 32 "
+        "| sysctl fs.inotify.max_user_instances=512",
+    ]
+
+
+def test_this_machine_can_be_read(tmp_path: Path) -> None:
+    found = capacity([str(tmp_path / "not" / "there")])
+    assert found.memory
+    assert found.disks[str(tmp_path / "not" / "there")] > 0
+    assert found.inotify_used is not None
+
+
+def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 16 kB\nMemAvailable: 9000000 kB\n")
+    assert capacity([], tmp_path).memory == 9000000 * 1024
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("5\n")
+    assert capacity([], tmp_path).memory == 9000000 * 1024
+    (group / "memory.max").write_text("4000\n")
+    (group / "memory.current").write_text("3000\n")
+    (group / "memory.stat").write_text("anon 10\ninactive_file 500\n")
+    assert capacity([], tmp_path).memory == 1500
+
+
+def test_a_machine_without_those_files_is_not_judged(tmp_path: Path) -> None:
+    found = capacity([], tmp_path)
+    assert (found.memory, found.inotify_instances, found.inotify_used) == (None, None, None)

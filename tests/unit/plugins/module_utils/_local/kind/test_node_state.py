@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A node is settled when what is said of it is about its present life."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.node_state import furnished, settled, started_at
+
+SINCE = datetime.datetime(2026, 5, 1, 12, 0, 0, tzinfo=datetime.UTC)
+BEFORE, AFTER = "2026-05-01T11:59:59Z", "2026-05-01T12:00:00Z"
+
+
+def node(ready: str = "True", heard: str = AFTER) -> dict[str, t.Any]:
+    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": heard, "message": "no network yet"}
+    return {"kind": "Node", "metadata": {"name": "n"}, "status": {"conditions": [condition]}}
+
+
+def pod(state: dict[str, t.Any], phase: str = "Running") -> dict[str, t.Any]:
+    status = {"phase": phase, "containerStatuses": [{"state": state}]}
+    return {"kind": "Pod", "metadata": {"name": "p", "namespace": "ns"}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("objects", "seen"),
+    [
+        ([node(), pod({"running": {"startedAt": AFTER}})], ""),
+        ([node(), pod({"running": {"startedAt": BEFORE}}, "Succeeded")], ""),
+        ([node(), pod({"waiting": {"reason": "CrashLoopBackOff"}})], ""),
+        ([node(), pod({}, "Pending")], ""),
+        ([node(), pod({"running": {"startedAt": BEFORE}})], "pod ns/p has not started again"),
+        ([node(heard=BEFORE)], "node n has not reported since it was started"),
+        ([node(ready="False")], "node n is not Ready: no network yet"),
+        ([{"kind": "Node", "metadata": {"name": "n"}}], "node n is not Ready: it has not reported yet"),
+        ([], "no node is registered"),
+    ],
+)
+def test_settled(objects: list[dict[str, t.Any]], seen: str) -> None:
+    assert settled(objects, SINCE) == (not seen, seen or "settled")
+
+
+@pytest.mark.parametrize(
+    ("rows", "seen"),
+    [
+        (["ServiceAccount a default <none>", "ConfigMap a kube-root-ca.crt <none>"], ""),
+        (["ServiceAccount a default <none>"], "namespace a has no ConfigMap kube-root-ca.crt yet"),
+        (["ConfigMap a kube-root-ca.crt <none>"], "namespace a has no ServiceAccount default yet"),
+        (["ServiceAccount b default <none>"], "namespace a has no ServiceAccount default yet"),
+    ],
+)
+def test_furnished(rows: list[str], seen: str) -> None:
+    table = "\n".join(["Namespace <none> a Active", "Namespace <none> going Terminating", *rows])
+    assert furnished(table) == (not seen, seen or "furnished")
+
+
+def test_a_cluster_without_namespaces_is_not_furnished() -> None:
+    assert furnished("") == (False, "there is no namespace yet")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-05-01T12:00:00.982452764Z",
+        "2026-05-01T14:00:00.1+02:00",
+        "2026-05-01 12:00:00.98 +0000 UTC",
+        "2026-05-01T12:00:00Z",
+    ],
+)
+def test_engines_spell_time_differently(text: str) -> None:
+    assert started_at({"State": {"StartedAt": text}}) == SINCE
+
+
+def test_a_container_that_never_started_sets_no_bound() -> None:
+    assert started_at({}).year == 1970

@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One fleet with istiods of ours and control planes of Google's: each cluster gets what its own one understands."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
+    all_managed,
+    gateways_namespace,
+    injection_label,
+    managed_clusters,
+    mesh_namespace,
+    trust_domain,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import cross_network_gateway
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    EASTWEST,
+    INGRESS,
+    eastwest_wanted,
+    gateway_release,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
+    expected_identity,
+    state_checks,
+    talkers,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.managed_calls import for_google
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
+    App,
+    SampleOptions,
+    namespace_object,
+    plan_cluster,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import probe_objects
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+GOOGLE = {"cluster_provider": "gke", "gke_project": "shop-prod", "mesh_control_plane": "managed"}
+
+
+def fleet(**more: t.Any) -> Fleet:
+    """West and north are Google's, fra is ours with a revision, a namespace and a network of its own."""
+    shared = {
+        "fleet_name": "shop",
+        "mesh_trust_domain": "gke.mesh",
+        "mesh_revision": "1-31",
+        "mesh_namespace": "mesh",
+        "cluster_region": "us-west1",
+        **more,
+    }
+    fra = {"cluster_provider": "kubeconfig", "mesh_network": "frankfurt"}
+    hosts: dict[str, dict[str, t.Any]] = {"west": GOOGLE, "north": GOOGLE, "fra": fra}
+    return Fleet.from_inventory({name: {**shared, **values} for name, values in hosts.items()})
+
+
+def test_namespaces_ask_the_injector_that_is_there() -> None:
+    made = fleet()
+    west, fra = made.clusters["west"], made.clusters["fra"]
+    assert injection_label(made, west) == {"istio-injection": "enabled"}
+    assert injection_label(made, fra) == {"istio.io/rev": "1-31"}
+    for cluster in (west, fra):
+        wanted = injection_label(made, cluster)
+        app = namespace_object(made, cluster, "shop", inject=True, created=False)
+        probe = probe_objects(made, cluster, {}, image="i", created=False)[0]
+        assert wanted.items() <= app["metadata"]["labels"].items()
+        assert wanted.items() <= probe["metadata"]["labels"].items()
+        assert sum(key.startswith("istio") for key in app["metadata"]["labels"]) == 1
+
+
+def test_google_signs_for_the_project_that_hosts_its_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = fleet()
+    assert trust_domain(made, made.clusters["west"]) == "shop-prod.svc.id.goog"
+    assert trust_domain(made, made.clusters["fra"]) == "gke.mesh"
+    hosted = fleet(gke_fleet_project="shop-fleet")
+    assert trust_domain(hosted, hosted.clusters["west"]) == "shop-fleet.svc.id.goog"
+    monkeypatch.setenv("GCP_PROJECT", "from-env")
+    bare = Fleet.from_inventory({"west": {"cluster_provider": "gke", "mesh_control_plane": "managed"}})
+    assert trust_domain(bare, bare.clusters["west"]) == "from-env.svc.id.goog"
+
+
+def test_identities_are_those_of_the_callers_control_plane() -> None:
+    made = fleet()
+    assert expected_identity(made, "west", "a", "b") == "spiffe://shop-prod.svc.id.goog/ns/a/sa/b"
+    assert expected_identity(made, "fra", "a", "b") == "spiffe://gke.mesh/ns/a/sa/b"
+
+
+def test_gateways_stay_out_of_googles_namespace() -> None:
+    made = fleet()
+    west, fra = made.clusters["west"], made.clusters["fra"]
+    assert (mesh_namespace(made, west), mesh_namespace(made, fra)) == ("istio-system", "mesh")
+    assert [gateways_namespace(made, c) for c in (west, fra)] == ["istio-ingress", "mesh"]
+    assert [gateways_namespace(made, c, "edge") for c in (west, fra)] == ["edge", "edge"]
+    with pytest.raises(FleetError, match="leave gateways_namespace out"):
+        gateways_namespace(made, west, "istio-system")
+
+
+def test_a_managed_gateway_is_completed_by_google() -> None:
+    made = fleet()
+    west = gateway_release(made, made.clusters["west"], "gateway", INGRESS)
+    assert west.namespace == "istio-ingress"
+    assert not {"revision", "networkGateway"} & set(west.values)
+    assert "istioNamespace" not in west.values["global"]
+    fra = gateway_release(made, made.clusters["fra"], "gateway", INGRESS)
+    assert (fra.namespace, fra.values["revision"]) == ("mesh", "1-31")
+
+
+@pytest.mark.parametrize("choice", ["auto", "always", "never"])
+def test_managed_clusters_have_no_east_west_gateway(choice: str) -> None:
+    made = fleet()
+    for name in ("west", "north"):
+        assert not eastwest_wanted(made, made.clusters[name], choice)
+        assert cross_network_gateway(made, made.clusters[name]) == []
+
+
+def test_the_network_of_managed_clusters_asks_no_gateway_of_others() -> None:
+    made = fleet()
+    assert set(made.networks()) == {"shop-flat", "frankfurt"}
+    assert not eastwest_wanted(made, made.clusters["fra"])
+    assert cross_network_gateway(made, made.clusters["fra"]) == []
+    ours = Fleet.from_inventory({name: {"mesh_network": "per_cluster"} for name in ("fra", "oslo")})
+    assert eastwest_wanted(ours, ours.clusters["fra"])
+    assert cross_network_gateway(ours, ours.clusters["fra"])[0]["spec"]["selector"] == {
+        "istio": EASTWEST.removeprefix("istio-")
+    }
+
+
+def test_the_page_is_exposed_in_a_version_that_google_knows() -> None:
+    made = fleet()
+    options = SampleOptions(where={"caller": tuple(made.clusters)}, image="i", program={"sample.py": ""})
+    for name, version in (("west", "v1beta1"), ("fra", "v1")):
+        objects = plan_cluster(made, name, [], options).objects
+        apis = {o["apiVersion"] for o in objects if "istio" in o["apiVersion"]}
+        assert apis == {f"networking.istio.io/{version}"}
+
+
+def test_googles_namespace_is_not_ours_to_label() -> None:
+    made = fleet()
+    apps = [App(name="a", namespace="istio-system", clusters=("west", "fra"))]
+    assert plan_cluster(made, "west", apps).namespaces == {}
+    assert plan_cluster(made, "fra", apps).namespaces == {"istio-system": True}
+
+
+def test_stubs_lead_from_managed_to_managed_and_no_further() -> None:
+    made = fleet()
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+    app = App(name="a", namespace="shop", clusters=("north",), manifests=(service,))
+    assert app.stubs(made) == ("west",)
+    good, bad = talkers(made, made.clusters)
+    assert good == [("west", "north"), ("north", "west")]
+    assert len(bad) == 4
+
+
+def test_who_is_managed() -> None:
+    made = fleet()
+    assert [c.name for c in managed_clusters(made)] == ["west", "north"]
+    assert all_managed(made, ["west", "north", "stranger"])
+    assert not all_managed(made, made.clusters)
+    assert not all_managed(made, [])
+
+
+def test_preflight_says_whose_trust_domain_it_is() -> None:
+    said = summary(fleet())
+    assert said == (
+        "3 clusters, 0 directed peers, 2 networks; Google runs 2 control planes, trust domain shop-prod.svc.id.goog"
+    )
+
+
+# -- verify ------------------------------------------------------------------------------------
+
+
+def checks(facts: Facts) -> dict[tuple[str, str], str]:
+    found = state_checks(fleet(), {facts.cluster: facts}, leaf_hours=1, signer_days=7)
+    return {(c.group, c.name): c.state for c in found}
+
+
+def test_what_google_does_not_show_is_skipped_and_said() -> None:
+    facts = Facts("west", probe="p", sidecar=True, proxy_cluster="cn-shop-prod-us-west1-west", proxy_network="shop-vpc")
+    assert checks(facts) == {("control plane", "west"): "skipped", ("sidecar", "west"): "ok"}
+    told = next(c for c in state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7))
+    assert "Google runs it" in told.seen
+
+
+def test_a_missing_sidecar_is_told_for_google_too() -> None:
+    facts = Facts("west", probe="p", sidecar=False)
+    assert checks(facts)["sidecar", "west"] == "failed"
+    found = state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7)
+    assert "gke_fleet stage with --limit west" in next(c.next_step for c in found if c.group == "sidecar")
+
+
+def test_googles_roots_and_ours_are_not_compared() -> None:
+    facts = {"west": Facts("west", proxy_roots="theirs"), "fra": Facts("fra", root_config="ours")}
+    found = state_checks(fleet(), facts, leaf_hours=1, signer_days=7)
+    assert {(c.name, c.state) for c in found if c.group == "root"} == {("fra", "ok")}
+
+
+def failed(**changes: t.Any) -> Call:
+    values = {"means": "no address", "next_step": "run the peering stage with --limit west,north", **changes}
+    return Call("west", "north", "probe-north", True, False, "no healthy upstream", **values)
+
+
+def test_advice_for_a_failed_call_is_about_google_where_it_was_about_an_istiod() -> None:
+    told = for_google(failed())
+    assert "asm-options" in told.next_step
+    assert "gke_fleet stage with --limit west,north" in told.next_step
+    assert (told.seen, told.service) == ("no healthy upstream", "probe-north")
+    denied = failed(means="an AuthorizationPolicy of north denies this caller", next_step="allow the identity there")
+    assert for_google(denied) == denied

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which API address peers are given, and which edges a run touches."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import blame, scopes
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+
+def fleet(**hosts: dict[str, t.Any]) -> Fleet:
+    return Fleet.from_inventory({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
+
+
+def west(**variables: t.Any) -> Cluster:
+    return fleet(west=variables).clusters["west"]
+
+
+def kubeconfig(**servers: str) -> dict[str, t.Any]:
+    return {
+        "current-context": next(iter(servers)),
+        "clusters": [{"name": f"c-{name}", "cluster": {"server": url}} for name, url in servers.items()],
+        "contexts": [{"name": name, "context": {"cluster": f"c-{name}", "user": "u"}} for name in servers],
+    }
+
+
+def test_the_endpoint_of_the_inventory_comes_first() -> None:
+    found = peer_server(west(cluster_peer_endpoint="api.example:6443"), kubeconfig(west="https://127.0.0.1:1"))
+    assert (found.url, found.host_port) == ("https://api.example:6443", ("api.example", 6443))
+
+
+def test_googles_dns_endpoint_is_for_nobodys_istiod() -> None:
+    for config in (kubeconfig(west="https://gke-1.us-west1.gke.goog"), None):
+        there = west(cluster_api_url="https://GKE-1.us-west1.gke.goog", cluster_api_token="x", cluster_api_ca="x")
+        with pytest.raises(FleetError, match="is Google's DNS endpoint") as caught:
+            peer_server(there, config)
+        assert "cluster_peer_endpoint" in caught.value.next_step
+
+
+def test_then_the_peer_context_then_the_connections_own() -> None:
+    config = {"west": "https://10.0.0.1:6443", "west-peer": "https://10.0.0.2:6443"}
+    assert peer_server(west(cluster_context="west"), kubeconfig(**config)).url == "https://10.0.0.2:6443"
+    del config["west-peer"]
+    assert peer_server(west(), kubeconfig(**config)).url == "https://10.0.0.1:6443"
+    assert peer_server(west(cluster_api_url="https://h:1/"), None).url == "https://h:1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost", "https://0.0.0.0:1", "https://169.254.1.1"],
+)
+def test_what_leads_back_to_the_asker_is_refused(url: str) -> None:
+    with pytest.raises(FleetError) as caught:
+        peer_server(west(), kubeconfig(west=url))
+    assert "cannot be reached from another cluster" in str(caught.value)
+    assert "set cluster_peer_endpoint" in str(caught.value)
+
+
+def test_other_mistakes_name_the_next_step() -> None:
+    for cluster, config in ((west(cluster_context="gone"), kubeconfig(here="https://h")), (west(), None)):
+        with pytest.raises(FleetError, match="next"):
+            peer_server(cluster, config)
+    with pytest.raises(FleetError, match="not an https address"):
+        peer_server(west(cluster_peer_endpoint="http://plain"), None)
+
+
+FOUR = {
+    "a": {},
+    "b": {},
+    "c": {"mesh_peers": ["a"]},
+    "r": {"mesh_role": "remote", "mesh_primary": "a"},
+}
+
+
+def test_the_whole_fleet() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), FOUR)}
+    assert {name: s.wanted for name, s in found.items()} == {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",)}
+    assert "b" in found["c"].unwanted
+    assert "left-the-inventory" in found["a"].unwanted
+
+
+def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"])}
+    assert {name: s.wanted for name, s in found.items()} == {"a": ("b",), "b": ("a", "c", "r"), "c": ()}
+    assert "b" in found["c"].unwanted and "left-the-inventory" not in found["c"].unwanted
+    assert (found["a"].required, found["c"].required) == (True, False)
+
+
+def test_a_leaving_cluster_goes_in_both_directions() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"], absent=True)}
+    assert all(s.wanted == () for s in found.values())
+    assert "a" in found["b"].unwanted
+    assert "b" in found["a"].unwanted and "c" not in found["a"].unwanted
+
+
+def test_a_failed_edge_counts_against_who_is_alone_with_it() -> None:
+    tried = [("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")]
+    assert blame([("b", "a"), ("c", "a")], tried, "abc") == {("b", "a"): "a", ("c", "a"): "a"}
+    assert blame([("c", "a")], tried, "abc") == {("c", "a"): "c"}
+    assert blame([("c", "a")], tried, "a") == {("c", "a"): "a"}

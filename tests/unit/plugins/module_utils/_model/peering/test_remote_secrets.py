@@ -1,0 +1,307 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Remote secrets: what is decided about each key, and what is written."""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing as t
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig as rk
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import secret_writes as writing
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+ACCOUNT = "istio-system/istio-reader-service-account"
+CA = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
+
+
+def jwt(claims: dict[str, t.Any]) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+def bound(expires: float = NOW + 20 * DAY, uid: str = "u1") -> str:
+    account = {"name": "istio-reader-service-account", "uid": uid}
+    return jwt({"exp": int(expires), "kubernetes.io": {"namespace": "istio-system", "serviceaccount": account}})
+
+
+def static(uid: str = "u1") -> str:
+    prefix = "kubernetes.io/serviceaccount/"
+    return jwt(
+        {
+            prefix + "namespace": "istio-system",
+            prefix + "secret.name": "x",
+            prefix + "service-account.name": "istio-reader-service-account",
+            prefix + "service-account.uid": uid,
+        }
+    )
+
+
+def peer(name: str, **more: t.Any) -> rs.Peer:
+    return rs.Peer(
+        **{
+            "cluster": name,
+            "server": f"https://{name}.example:6443",
+            "ca": CA,
+            "account": ACCOUNT,
+            "account_uid": "u1",
+            **more,
+        }
+    )
+
+
+def text(name: str, token: str, **more: t.Any) -> str:
+    return rk.render(rk.RemoteAccess(name, more.get("server", f"https://{name}.example:6443"), CA, token))
+
+
+def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any) -> dict[str, t.Any]:
+    labels = {rs.LABEL: "true", **({rs.MANAGED_BY: rs.MANAGER} if ours else {}), **more.get("labels", {})}
+    annotations = more.get("annotations", {rs.ANNOTATION: ",".join(keys)})
+    return {
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()},
+    }
+
+
+def istioctls(name: str, token: str) -> dict[str, t.Any]:
+    return secret(f"istio-remote-secret-{name}", {name: text(name, token)})
+
+
+class Run:
+    """decide and compose, as the action does."""
+
+    def __init__(self, live: list[dict[str, t.Any]], wanted: t.Iterable[str], **more: t.Any) -> None:
+        self.live = live
+        peers = {name: peer(name) for name in wanted} | more.get("peers", {})
+        gone = more.get("unwanted")
+        everything = {e.cluster for e in rs.read_entries(live)}
+        self.plans = rs.decide(
+            rs.read_entries(live),
+            peers,
+            everything - set(peers) if gone is None else gone,
+            static=more.get("static", False),
+            renew_before=10 * DAY,
+            now=NOW,
+        )
+        tokens = {p.cluster: bound(NOW + 30 * DAY) for p in self.plans if p.needs_token}
+        limit = more.get("limit", writing.SOFT_LIMIT)
+        known = {name: p for name, p in peers.items() if p is not None}
+        self.writes = writing.compose(
+            live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit
+        )
+
+    @property
+    def actions(self) -> dict[str, str]:
+        return {p.cluster: p.action for p in self.plans}
+
+    @property
+    def after(self) -> list[dict[str, t.Any]]:
+        """The Secrets as they are once everything is written."""
+        state = {s["metadata"]["name"]: s for s in self.live}
+        for obj in self.writes.first:
+            state[obj["metadata"]["name"]] = obj
+        for name in [*self.writes.delete_first]:
+            del state[name]
+        for obj in self.writes.apply:
+            state[obj["metadata"]["name"]] = obj
+        for name in self.writes.delete:
+            del state[name]
+        return list(state.values())
+
+    @property
+    def homes(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for entry in rs.read_entries(self.after):
+            found.setdefault(entry.cluster, []).append(entry.home)
+        return found
+
+
+def test_the_kubeconfig_says_what_istioctls_says() -> None:
+    document = yaml.safe_load(text("on", "a.b.c"))
+    assert document == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "on",
+        "clusters": [
+            {"name": "on", "cluster": {"certificate-authority-data": CA, "server": "https://on.example:6443"}}
+        ],
+        "contexts": [{"name": "on", "context": {"cluster": "on", "user": "on"}}],
+        "users": [{"name": "on", "user": {"token": "a.b.c"}}],
+    }
+
+
+def test_new_edges_share_one_secret() -> None:
+    run = Run([], ["b", "a"])
+    assert run.actions == {"a": "add", "b": "add"}
+    assert run.homes == {"a": [writing.BUNDLE], "b": [writing.BUNDLE]}
+    (made,) = run.writes.apply
+    assert made["metadata"]["labels"][rs.LABEL] == "true"
+    assert made["metadata"]["annotations"][rs.ANNOTATION] == "a,b"
+
+
+def test_a_second_run_has_nothing_to_do() -> None:
+    again = Run(Run([], ["a", "b"]).after, ["a", "b"])
+    assert again.actions == {"a": "keep", "b": "keep"}
+    assert again.writes == writing.Writes([], [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("token", "more", "why", "needs"),
+    [
+        (bound(NOW + 9 * DAY), {}, "ends in 216 h", True),
+        (bound(NOW - 1), {}, "has expired", True),
+        (bound(uid="old"), {}, "was made anew", True),
+        (static(), {}, "never expires", True),
+        ("opaque", {}, "is not one of", True),
+        (bound(), {"server": "https://elsewhere"}, "API address was", False),
+        (bound(), {"ca": base64.b64encode(b"other").decode()}, "CA has changed", True),
+    ],
+)
+def test_a_key_is_renewed_when(token: str, more: dict[str, t.Any], why: str, needs: bool) -> None:
+    live = [secret(writing.BUNDLE, {"a": text("a", token), "b": text("b", bound())}, ours=True)]
+    run = Run(live, ["b"], peers={"a": peer("a", **more)})
+    plan = run.plans[0]
+    assert (plan.action, plan.needs_token) == ("renew", needs)
+    assert why in plan.reason
+    (written,) = run.writes.apply
+    assert written["data"]["b"] == live[0]["data"]["b"], "the other key keeps its bytes"
+    access = rk.parse(base64.b64decode(written["data"]["a"]).decode(), "a")
+    assert access is not None
+    assert (access.token == token) is (not needs)
+
+
+def test_istioctls_secret_is_taken_over_where_it_is() -> None:
+    live = [istioctls("a", bound())]
+    run = Run(live, ["a", "b"])
+    assert run.actions == {"a": "adopt", "b": "add"}
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
+    adopted = next(o for o in run.writes.apply if o["metadata"]["name"] == "istio-remote-secret-a")
+    assert adopted["data"] == live[0]["data"], "same bytes: istiod sees no change"
+    assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
+
+
+def test_a_cluster_held_twice_keeps_istioctls_secret_and_loses_ours_first() -> None:
+    live = [
+        istioctls("a", bound()),
+        secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
+    ]
+    run = Run(live, ["a", "b"])
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
+    assert [o["metadata"]["name"] for o in run.writes.first] == [writing.BUNDLE]
+    assert run.writes.apply[-1]["metadata"]["annotations"][writing.RESOLVED] == "T", "istiod has to see an event"
+    assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        secret("asm-a", {"a": text("a", static())}, labels={"istio.io/owned-by": "mesh.googleapis.com"}),
+        secret("mine", {"a": text("a", static())}),
+        secret("istio-remote-secret-a", {"a": text("a", static())}, labels={"istio.io/owned-by": "x"}),
+        secret("istio-remote-secret-a", {"a": text("a", static())}, labels={rs.MANAGED_BY: "argocd"}),
+        secret("istio-remote-secret-a", {"a": "x", "c": "y"}, annotations={rs.ANNOTATION: "a"}),
+    ],
+)
+def test_secrets_of_others_stay_as_they_are(foreign: dict[str, t.Any]) -> None:
+    run = Run([foreign], ["a"], unwanted={"c"})
+    assert run.actions["a"] == "provided"
+    assert run.writes == writing.Writes([], [], [], [])
+
+
+def test_ours_steps_back_for_a_foreign_one() -> None:
+    run = Run([secret("mine", {"a": "x"}), secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
+    assert run.homes == {"a": ["mine"]}
+
+
+def test_what_is_no_longer_wanted_goes_and_an_empty_secret_with_it() -> None:
+    live = [secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
+    run = Run(live, ["b"])
+    assert run.actions == {"a": "remove", "b": "keep"}
+    assert run.homes == {"b": [writing.BUNDLE]}
+    assert Run(run.after, []).writes.delete == [writing.BUNDLE]
+
+
+def test_what_is_out_of_scope_stays() -> None:
+    live = [secret(writing.BUNDLE, {"a": text("a", static("old")), "b": text("b", bound())}, ours=True)]
+    run = Run(live, ["b"], unwanted=set())
+    assert run.actions == {"b": "keep"}
+    assert run.writes == writing.Writes([], [], [], [])
+
+
+def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
+    live = [secret(writing.BUNDLE, {"a": text("a", bound(NOW - 1))}, ours=True)]
+    run = Run(live, ["b"], peers={"a": None})
+    assert run.actions == {"b": "add"}
+    assert set(run.homes) == {"a", "b"}
+
+
+def test_static_tokens_follow_the_token_secret() -> None:
+    mine = peer("a", static_token=static())
+    live = [secret(writing.BUNDLE, {"a": text("a", static())}, ours=True)]
+    assert Run(live, [], peers={"a": mine}, static=True).actions == {"a": "keep"}
+    changed = Run([secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], [], peers={"a": mine}, static=True)
+    assert changed.actions == {"a": "renew"}
+    assert changed.after == Run([], [], peers={"a": mine}, static=True).after
+
+
+def test_no_secret_outgrows_its_limit_and_places_are_kept() -> None:
+    names = [f"c{n:03}" for n in range(60)]
+    run = Run([], names, limit=10_000)
+    for made in run.after:
+        size = sum(len(base64.b64decode(v)) for v in made["data"].values())
+        assert size <= 10_000
+    assert len(run.after) > 2
+    more = Run(run.after, [*names, "aaa"], limit=10_000)
+    assert {n: h for n, h in more.homes.items() if n != "aaa"} == run.homes
+
+
+def test_nothing_secret_is_printed() -> None:
+    run = Run([istioctls("a", static())], ["a", "b"])
+    for token in (static(), bound(NOW + 30 * DAY)):
+        assert token not in repr(run.plans) + repr(run.writes) + repr(rs.read_entries(run.live))
+        assert token not in repr(rk.RemoteAccess("a", "s", CA, token))
+
+
+_NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
+
+
+@given(
+    ours=st.dictionaries(_NAMES, st.sampled_from([bound(), bound(NOW), static(), "x"])),
+    theirs=st.dictionaries(_NAMES, st.sampled_from([bound(), static()])),
+    foreign=st.sets(_NAMES),
+    wanted=st.sets(_NAMES),
+)
+def test_whatever_was_there(ours: dict[str, str], theirs: dict[str, str], foreign: set[str], wanted: set[str]) -> None:
+    """Each wanted cluster ends in exactly one place, a rerun has nothing to do, and others' Secrets are untouched."""
+    live = [istioctls(name, token) for name, token in theirs.items() if name not in foreign]
+    live += [secret(f"foreign-{name}", {name: "x"}) for name in foreign]
+    if ours:
+        live.append(secret(writing.BUNDLE, {n: text(n, token) for n, token in ours.items()}, ours=True))
+    run = Run(live, wanted)
+    for name in wanted:
+        assert len(run.homes[name]) == 1
+    for name, homes in run.homes.items():
+        if name not in wanted:
+            assert writing.BUNDLE not in homes
+    left = {s["metadata"]["name"]: s for s in run.after}
+    for name in foreign:
+        assert left[f"foreign-{name}"] in live
+    again = Run(run.after, wanted)
+    assert set(again.actions.values()) <= {"keep", "provided"}
+    assert again.writes == writing.Writes([], [], [], [])
+
+
+@given(st.text(max_size=200))
+def test_rubbish_is_not_read_as_a_token_or_kubeconfig(rubbish: str) -> None:
+    rk.read_token(rubbish)
+    rk.read_token(f"a.{rubbish}.b")
+    assert rk.parse(rubbish, "a") is None

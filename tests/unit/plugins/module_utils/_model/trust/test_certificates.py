@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Certificates that are made: what stands in them, and that they verify."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from hypothesis import given, settings
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from .authorities import DAY, NOW, POLICY, ROOT, WEST, authority, check, domains, labels
+
+
+@pytest.mark.parametrize("kind", certs.KEY_TYPES)
+def test_every_key_type_makes_a_chain_that_verifies(kind: str) -> None:
+    policy = dataclasses.replace(POLICY, key_type=kind)
+    chain = trust.sign("west", ROOT, policy)
+    assert check(chain).subject.rfc4514_string() == "L=west,CN=Intermediate CA,O=Istio"
+    # Forms that istiod's loader reads (security/pkg/pki/util/crypto.go).
+    assert chain.key.startswith(("-----BEGIN EC PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----"))
+
+
+def test_an_unknown_key_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="ecdsa-p256"):
+        certs.new_key("ed25519")
+
+
+def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
+    extensions = ROOT.certificate.extensions
+    constraint = extensions.get_extension_for_class(x509.NameConstraints)
+    assert constraint.critical
+    assert constraint.value.permitted_subtrees == [
+        x509.UniformResourceIdentifier("shop.example"),
+        x509.DNSName("istio-system.svc"),
+    ]
+    basic = extensions.get_extension_for_class(x509.BasicConstraints)
+    assert basic.critical
+    assert (basic.value.ca, basic.value.path_length) == (True, None)
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.key_cert_sign
+    assert usage.value.digital_signature
+    assert usage.value.content_commitment
+    assert usage.value.key_encipherment
+
+
+def test_the_intermediate_is_as_istio_wants_it() -> None:
+    chain = trust.sign("west", ROOT, dataclasses.replace(POLICY, revision="canary"))
+    leaf, root = certs.parse_certificates(chain.chain)
+    extensions = leaf.extensions
+    basic = extensions.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
+    assert extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == [
+        "istiod.istio-system.svc",
+        "istiod-canary.istio-system.svc",
+    ]
+    above = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    assert extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == above
+    assert sorted(chain.data) == ["ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"]
+
+
+def test_an_intermediate_never_outlives_its_root() -> None:
+    leaf = certs.parse_certificates(trust.sign("w", ROOT, dataclasses.replace(POLICY, lifetime=9000 * DAY)).chain)[0]
+    assert leaf.not_valid_after_utc == ROOT.certificate.not_valid_after_utc
+
+
+def test_nothing_shows_a_key() -> None:
+    shown = repr(WEST) + repr(ROOT) + repr(trust.Live("west", WEST.data))
+    assert "PRIVATE" not in shown
+    assert "BEGIN EC" not in shown
+
+
+@settings(max_examples=25)
+@given(domain=domains, namespace=labels, cluster=labels, revision=labels)
+def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str, cluster: str, revision: str) -> None:
+    policy = trust.Policy(trust_domain=domain, namespace=namespace, revision=revision, now=NOW)
+    root = authority(policy)
+    chain = trust.sign(cluster, root, policy)
+    leaf = verify_chain(
+        chain, root=root.certificate, trust_domain=domain, namespace=namespace, revision=revision, now=NOW
+    )
+    live = trust.Live(cluster, chain.data, ours=True)
+    assert trust.decide(live, root.certificate, policy).action == trust.KEEP
+    assert certs.fingerprint(leaf) == certs.fingerprint(certs.parse_certificates(chain.certificate)[0])
+
+
+@settings(max_examples=25)
+@given(domain=domains, other=domains)
+def test_another_trust_domain_is_refused(domain: str, other: str) -> None:
+    policy = dataclasses.replace(POLICY, trust_domain=domain)
+    root = authority(policy)
+    chain = trust.sign("west", root, policy)
+    if other == domain:
+        check(chain, root.certificate, trust_domain=other)
+        return
+    with pytest.raises(FleetError) as refused:
+        check(chain, root.certificate, trust_domain=other)
+    assert certs.fingerprint(root.certificate) in refused.value.seen
+
+
+# openssl's opinion: the workload certificates are what has to verify.
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+@pytest.mark.parametrize(
+    ("san", "accepted"),
+    [
+        ("URI:spiffe://shop.example/ns/bank/sa/ledger", True),
+        ("URI:spiffe://shop.example/ns/istio-system/sa/istiod,DNS:istiod.istio-system.svc", True),
+        ("URI:spiffe://other.example/ns/bank/sa/ledger", False),
+        ("URI:spiffe://sub.shop.example/ns/bank/sa/ledger", False),
+        ("URI:spiffe://shop.example/ns/bank/sa/ledger,DNS:shop.bank.svc", False),
+        ("DNS:istiod.istio-system.svc.evil.example", False),
+    ],
+)
+def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accepted: bool) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    policy = dataclasses.replace(POLICY, now=now)
+    root = authority(policy)
+    chain = trust.sign("west", root, policy)
+    signer = certs.Authority(certs.parse_certificates(chain.certificate)[0], certs.key_from_pem(chain.key))
+    names: list[x509.GeneralName] = [
+        x509.UniformResourceIdentifier(part[4:]) if part.startswith("URI:") else x509.DNSName(part[4:])
+        for part in san.split(",")
+    ]
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(signer.certificate.subject)
+        .public_key(certs.new_key().public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + DAY)
+        .add_extension(x509.SubjectAlternativeName(names), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False)
+        .sign(signer.key, hashes.SHA256())
+    )
+    (tmp_path / "root.pem").write_text(chain.root)
+    (tmp_path / "chain.pem").write_text(chain.chain)
+    (tmp_path / "leaf.pem").write_text(certs.certificate_pem(leaf))
+    done = subprocess.run(
+        ["openssl", "verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "chain.pem", "leaf.pem"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is accepted, done.stdout + done.stderr

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Chains that istiod or the proxies would reject are refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import check_root
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.name_constraints import (
+    dns_permitted,
+    uri_permitted,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from .authorities import DAY, NOW, OTHER, ROOT, WEST, check, domains, labels
+
+
+def signed(
+    issuer: certs.Authority,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    ca: bool | None = True,
+    path_length: int | None = 0,
+    sign_certs: bool = True,
+    extended: t.Sequence[x509.ObjectIdentifier] = (),
+    name: str = "Intermediate",
+    algorithm: hashes.HashAlgorithm | None = None,
+    constraints: x509.NameConstraints | None = None,
+) -> x509.Certificate:
+    """A certificate with one thing or another wrong with it."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .issuer_name(issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + 100 * DAY)
+    )
+    if ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(ca, path_length if ca else None), critical=True)
+    usage = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign"), False
+    )
+    builder = builder.add_extension(
+        x509.KeyUsage(
+            digital_signature=True, key_cert_sign=sign_certs, encipher_only=False, decipher_only=False, **usage
+        ),
+        critical=True,
+    )
+    if extended:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(list(extended)), critical=False)
+    if constraints:
+        builder = builder.add_extension(constraints, critical=True)
+    return builder.sign(issuer.key, algorithm or hashes.SHA256())
+
+
+def chain_of(
+    certificate: x509.Certificate,
+    key: certs.PrivateKey,
+    *above: x509.Certificate,
+    root: x509.Certificate = ROOT.certificate,
+) -> SigningChain:
+    return SigningChain(
+        certificate=certs.certificate_pem(certificate),
+        key=certs.key_pem(key),
+        root=certs.certificate_pem(root),
+        chain=certs.certificate_pem(certificate, *above, root),
+    )
+
+
+def test_the_chain_of_another_root_is_refused_with_both_fingerprints() -> None:
+    with pytest.raises(FleetError, match="root differs") as refused:
+        check(WEST, OTHER.certificate)
+    assert certs.fingerprint(ROOT.certificate) in refused.value.seen
+    assert certs.fingerprint(OTHER.certificate) in refused.value.seen
+
+
+def test_a_foreign_key_is_refused() -> None:
+    with pytest.raises(FleetError, match=r"is not the key of ca-cert\.pem"):
+        check(dataclasses.replace(WEST, key=certs.key_pem(certs.new_key())))
+    with pytest.raises(FleetError, match="not a PEM private key") as refused:
+        check(dataclasses.replace(WEST, key="-----BEGIN EC PRIVATE KEY-----\nsesame\n-----END EC PRIVATE KEY-----\n"))
+    assert "sesame" not in str(refused.value)
+
+
+def test_a_root_put_beside_a_chain_it_did_not_sign_is_refused() -> None:
+    with pytest.raises(FleetError, match="a signature in the chain is not valid"):
+        check(
+            dataclasses.replace(
+                WEST,
+                root=certs.certificate_pem(OTHER.certificate),
+                chain=WEST.certificate + certs.certificate_pem(OTHER.certificate),
+            ),
+            OTHER.certificate,
+        )
+
+
+def test_a_chain_that_begins_with_the_root_is_refused() -> None:
+    with pytest.raises(FleetError, match=r"does not begin with ca-cert\.pem"):
+        check(dataclasses.replace(WEST, chain=certs.certificate_pem(ROOT.certificate) + WEST.certificate))
+
+
+def test_a_certificate_between_is_followed_and_missed() -> None:
+    key, lower = certs.new_key(), certs.new_key()
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    assert isinstance(lower, ec.EllipticCurvePrivateKey)
+    policy_ca = signed(ROOT, key, path_length=1, name="Policy CA")
+    leaf = signed(certs.Authority(policy_ca, key), lower)
+    assert check(chain_of(leaf, lower, policy_ca)) == leaf
+    with pytest.raises(FleetError, match="does not lead to the root"):
+        check(chain_of(leaf, lower))
+    short = signed(ROOT, key, path_length=0, name="Policy CA")
+    with pytest.raises(FleetError, match="path length"):
+        check(chain_of(signed(certs.Authority(short, key), lower), lower, short))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"ca": False}, "is not a CA"),
+        ({"ca": None}, "is not a CA"),
+        ({"sign_certs": False}, "may not sign"),
+        ({"extended": [x509.ExtendedKeyUsageOID.SERVER_AUTH]}, "mutual TLS"),
+        ({"constraints": x509.NameConstraints([x509.DNSName("corp.example")], None)}, "name constraint"),
+        ({"constraints": x509.NameConstraints(None, [x509.UniformResourceIdentifier("shop.example")])}, "constraint"),
+    ],
+)
+def test_what_proxies_would_reject_is_refused(wrong: dict[str, t.Any], message: str) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = signed(ROOT, key, **wrong)
+    with pytest.raises(FleetError, match=message) as refused:
+        check(chain_of(certificate, key))
+    assert certs.fingerprint(certificate) in refused.value.seen
+    assert refused.value.next_step
+
+
+def test_expired_and_not_yet_valid() -> None:
+    with pytest.raises(FleetError, match="has expired"):
+        check(WEST, now=NOW + 731 * DAY)
+    with pytest.raises(FleetError, match="not valid yet") as refused:
+        check(WEST, now=NOW - DAY)
+    assert "clock" in refused.value.next_step
+
+
+def test_an_incomplete_secret_names_what_is_missing() -> None:
+    with pytest.raises(FleetError, match="incomplete") as refused:
+        SigningChain.from_data({**WEST.data, "root-cert.pem": ""})
+    assert "missing root-cert.pem" in refused.value.seen
+
+
+def test_a_root_must_be_self_signed_and_fit() -> None:
+    place = {"namespace": "istio-system", "revision": "default", "now": NOW}
+    check_root(ROOT.certificate, trust_domain="shop.example", **place)
+    with pytest.raises(FleetError, match="not self-signed"):
+        check_root(certs.parse_certificates(WEST.certificate)[0], trust_domain="shop.example", **place)
+    with pytest.raises(FleetError, match="name constraint"):
+        check_root(ROOT.certificate, trust_domain="bank.example", **place)
+
+
+@given(host=domains, sub=labels)
+def test_constraints_follow_the_rfc(host: str, sub: str) -> None:
+    uri = [x509.UniformResourceIdentifier(host)]
+    assert uri_permitted(host, uri, [])
+    assert not uri_permitted(f"{sub}.{host}", uri, [])
+    assert uri_permitted(f"{sub}.{host}", [x509.UniformResourceIdentifier(f".{host}")], [])
+    dns = [x509.DNSName(host)]
+    assert dns_permitted(f"{sub}.{host}", dns, [])
+    assert not dns_permitted(f"{sub}{host}", dns, [])
+    assert not dns_permitted(host, [], [x509.DNSName("")])
+    assert dns_permitted(host, uri, uri)  # a kind that is not constrained is free

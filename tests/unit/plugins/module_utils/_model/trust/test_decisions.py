@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is decided for a cluster's trust."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST
+
+
+def decided(live: trust.Live, **changes: t.Any) -> trust.Decision:
+    return trust.decide(live, ROOT.certificate, dataclasses.replace(POLICY, **changes))
+
+
+def test_none_is_issued_a_good_one_stays_an_ending_one_is_renewed() -> None:
+    live = trust.Live("west", WEST.data)
+    assert decided(trust.Live("west")).action == trust.ISSUE
+    assert decided(live) == trust.Decision(
+        "west", trust.KEEP, 730, certs.fingerprint(certs.parse_certificates(WEST.certificate)[0])
+    )
+    assert decided(live, now=NOW + 699 * DAY).action == trust.KEEP
+    soon = decided(live, now=NOW + 719 * DAY)
+    assert (soon.action, soon.days) == (trust.RENEW, 11)
+    assert decided(live, now=NOW + 740 * DAY).action == trust.RENEW
+
+
+def test_a_signer_that_ends_with_its_root_is_not_renewed_at_every_run() -> None:
+    chain = trust.sign("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
+    late = decided(trust.Live("west", chain.data), now=NOW + 3640 * DAY)
+    assert late.action == trust.KEEP
+    assert "rotate the root" in late.warning
+
+
+def test_a_self_signed_istiod_is_not_overwritten() -> None:
+    other = certs.certificate_pem(OTHER.certificate)
+    with pytest.raises(FleetError, match="a live istiod uses another root") as refused:
+        decided(trust.Live("west", None, istiod=True, published_root=other))
+    assert refused.value.cluster == "west"
+    assert certs.fingerprint(OTHER.certificate) in refused.value.seen
+    assert decided(trust.Live("west", None, istiod=False, published_root=other)).action == trust.ISSUE
+    ours = certs.certificate_pem(ROOT.certificate)
+    assert decided(trust.Live("west", None, istiod=True, published_root=ours)).action == trust.ISSUE
+
+
+def test_a_rotation_under_way_keeps_its_bundle() -> None:
+    both = WEST.root + certs.certificate_pem(OTHER.certificate)
+    live = trust.Live("west", {**WEST.data, "root-cert.pem": both})
+    assert decided(live).action == trust.KEEP
+    assert trust.sign("west", ROOT, POLICY, present=live.data).root == both
+    assert trust.bundle_with(ROOT.certificate, certs.certificate_pem(OTHER.certificate)) == WEST.root
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("30d", 30 * DAY), ("12h", DAY / 2), ("1d12h", 1.5 * DAY), ("90m", DAY / 16)]
+)
+def test_lengths_of_time(text: str, expected: datetime.timedelta) -> None:
+    assert trust.duration(text, name="x") == expected
+
+
+@pytest.mark.parametrize("text", ["", "30", "0d", "d", "30 d", "-1d", "1w", "99999999999d"])
+def test_no_lengths_of_time(text: str) -> None:
+    with pytest.raises(FleetError, match="trust_renew_before"):
+        trust.duration(text, name="trust_renew_before")
+
+
+def test_the_line_is_the_one_a_person_reads() -> None:
+    kept = [trust.Decision(name, trust.KEEP, 300) for name in ("a", "b", "c")]
+    renewed = trust.Decision("west", trust.RENEW, 11)
+    line = trust.summary(ROOT.certificate, [renewed, *kept], failed=0, planned=False)
+    assert line == f"root SHA256 {certs.short(ROOT.certificate)}  west renewed (11 days left) · 3 unchanged"
+    new = [trust.Decision(n, trust.ISSUE) for n in ("west", "east")]
+    assert trust.summary(None, new, failed=1, planned=True) == (
+        "root would be made  west, east would be signed · 1 failed"
+    )

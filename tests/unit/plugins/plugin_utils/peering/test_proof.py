@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An istiod that hangs in removing a cluster, as recorded from a real one: seen, restarted, or told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.proof import prove
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import conclude
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, State
+
+SAMPLES = Path(__file__).parents[2] / "module_utils/_model/samples"
+BLOCKED = (SAMPLES / "blocked_clusterz.json").read_text(), (SAMPLES / "blocked_metrics.txt").read_text()
+LOG = (SAMPLES / "blocked.log").read_text()
+
+
+def well(*names: str) -> tuple[str, str]:
+    """The pages of an istiod of west that has synced ``names``."""
+    listed = [{"id": "west", "syncStatus": "synced"}]
+    listed += [{"id": n, "secretName": "istio-system/istio-remote-secrets", "syncStatus": "synced"} for n in names]
+    return json.dumps(listed), f'istiod_managed_clusters{{cluster_type="remote"}} {len(names)}\n'
+
+
+class Watcher:
+    """west's API server: its istiod shows the first pages until it is restarted, then the second."""
+
+    absent = False
+    cluster = "west"
+
+    def __init__(self, before: tuple[str, str], after: tuple[str, str] = ("", ""), fails: bool = False) -> None:
+        self.pages, self.after, self.fails = before, after, fails
+        self.pod = "istiod-old"
+        self.restarts = 0
+
+    async def pods(self, *_: t.Any) -> list[dict[str, t.Any]]:
+        ready = {"containerStatuses": [{"name": "discovery", "ready": True}]}
+        return [{"metadata": {"name": self.pod, "labels": {"istio.io/rev": "default"}}, "status": ready}]
+
+    async def exec(self, _space: str, pod: str, _container: str, command: list[str], **_: t.Any) -> t.Any:
+        assert pod == self.pod, "an istiod that is gone was asked"
+        page = self.pages[1] if command[-1] == "/metrics" else self.pages[0]
+        return types.SimpleNamespace(code=0, stdout=page, stderr="")
+
+    async def logs(self, *_: t.Any, **__: t.Any) -> str:
+        return LOG
+
+    async def apply(self, objects: list[dict[str, t.Any]], **_: t.Any) -> list[Change]:
+        self.restarts += 1
+        return [Change("west", "Deployment", objects[0]["metadata"]["name"], "changed")]
+
+    async def wait(self, *_: t.Any, **__: t.Any) -> None:
+        if self.fails:
+            raise FleetError("it does not become ready", cluster="west")
+        self.pages, self.pod = self.after, "istiod-new"
+
+
+def proven(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) -> State:
+    watches = {"west": list(peers), **{name: [] for name in peers}}
+    fleet = Fleet.from_inventory(
+        {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}
+    )
+    state = State(fleet, frozenset(["west"]), Options(timeout=0.5, **options))
+    state.kubes["west"] = t.cast("t.Any", kube)
+    state.live["west"] = []
+    state.plans["west"] = [rs.KeyPlan(name, rs.KEEP if name == "good" else rs.ADD) for name in peers]
+    every = scopes(fleet, state.play)
+    asyncio.run(prove(state, next(p for p in every if p.watcher == "west")))
+    conclude(state, [p for p in every if p.watcher == "west"])
+    return state
+
+
+def test_the_recorded_istiod_is_restarted_and_proven_again() -> None:
+    kube = Watcher(BLOCKED, well("good", "fresh"))
+    state = proven(kube, ["good", "fresh"])
+    assert state.outcome.failures == {}
+    assert kube.restarts == 1
+    (warning,) = state.outcome.warnings
+    assert "was restarted: it lists 1 remote cluster and counted 2 before" in warning
+    assert "hangs in removing dead0" in warning
+    assert [(c.kind, c.action) for c in state.outcome.changes] == [("Deployment", "changed")]
+    assert state.outcome.summary.endswith("all synced")
+
+
+def test_a_run_with_nothing_to_write_sees_it_too() -> None:
+    kube = Watcher(BLOCKED, well("good"))
+    assert proven(kube).outcome.failures == {}
+    assert kube.restarts == 1
+
+
+def test_without_leave_to_restart_it_is_told_with_the_command() -> None:
+    kube = Watcher(BLOCKED)
+    state = proven(kube, ["good", "fresh"], restart=False)
+    assert kube.restarts == 0
+    text = str(state.outcome.failures["west"][0])
+    assert "has taken in no remote secret for 0.5 s, 1 other edge is in place" in text
+    assert "kubectl -n istio-system rollout restart deployment istiod" in text
+    assert {e["watched"]: e["in_place"] for e in state.outcome.edges} == {"good": True, "fresh": False}
+
+
+def test_an_istiod_that_does_not_come_back_is_the_failure() -> None:
+    state = proven(Watcher(BLOCKED, fails=True))
+    assert "does not become ready" in str(state.outcome.failures["west"][0])
+
+
+@pytest.mark.parametrize("peers", [["good"], ["good", "fresh"]])
+def test_an_istiod_at_work_is_left_alone(peers: list[str]) -> None:
+    kube = Watcher(well(*peers))
+    assert proven(kube, peers).outcome.failures == {}
+    assert kube.restarts == 0
+
+
+def test_a_peer_that_does_not_sync_is_no_reason_to_restart() -> None:
+    page = json.loads(well("good")[0])
+    page[1]["syncStatus"] = "timeout"
+    kube = Watcher((json.dumps(page), well("good")[1]))
+    state = proven(kube)
+    assert kube.restarts == 0
+    assert "west → good failed" in str(state.outcome.failures["west"][0])

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which sidecar is asked about a failed call, and what becomes of the call."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import types
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.causes import with_causes
+
+VERIFY = (
+    "upstream connect error. reset reason: remote connection failure, transport failure reason: TLS_error:|1:SSL "
+    "routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end"
+)
+FAILED = Call(
+    "west", "east", "probe-east", True, False, "status 503", status=503, means="m", next_step="n", said=VERIFY
+)
+GOOD = Call("west", "south", "probe-south", True, True, "200", status=200)
+FACTS = {name: Facts(name, probe="probe-x", sidecar=True, caller="caller-x") for name in ("west", "east", "south")}
+
+
+class Sidecars:
+    """A cluster whose sidecars say what they are given; counts who is asked."""
+
+    def __init__(self, clusters: str = "", log: str = "", broken: bool = False) -> None:
+        self.clusters, self.log, self.broken = clusters, log, broken
+        self.asked: list[tuple[str, str]] = []
+
+    async def exec(self, namespace: str, pod: str, *_: t.Any, **__: t.Any) -> t.Any:
+        if self.broken:
+            raise FleetError("gone")
+        self.asked.append((namespace, pod))
+        return types.SimpleNamespace(code=0, stdout=self.clusters)
+
+    async def logs(self, *_: t.Any, **__: t.Any) -> str:
+        return self.log
+
+
+def explained(west: Sidecars, *calls: Call) -> list[Call]:
+    return asyncio.run(with_causes({"west": west}, FACTS, calls, "apps"))
+
+
+def test_a_failed_call_is_told_by_its_sidecar_and_the_others_stay() -> None:
+    west = Sidecars("outbound|8080||probe-east.mesh-verify.svc.cluster.local::10.90.2.9:15443::cx_connect_fail::2\n")
+    found, untouched = explained(west, FAILED, GOOD)
+    assert untouched is GOOD
+    assert found.seen.startswith("503 from west's sidecar, at 10.90.2.9:15443: CERTIFICATE_VERIFY_FAILED")
+    assert "different roots" in found.means and "west,east" in found.next_step
+    assert west.asked == [("mesh-verify", "probe-x")]
+
+
+def test_a_sidecar_is_asked_once_for_all_its_failed_calls() -> None:
+    west = Sidecars()
+    other = dataclasses.replace(FAILED, callee="south", service="probe-south")
+    sample = dataclasses.replace(FAILED, callee="sample", service="sample-producer", said="no healthy upstream")
+    found = explained(west, FAILED, other, sample)
+    assert sorted(west.asked) == [("apps", "caller-x"), ("mesh-verify", "probe-x")]
+    assert found[2].next_step.endswith("--limit west"), "the sample's callee is no cluster"
+
+
+def test_whoever_cannot_be_asked_leaves_the_call_as_it_was() -> None:
+    assert explained(Sidecars(broken=True), FAILED) == [FAILED]
+    FACTS["west"].sidecar = False
+    try:
+        assert explained(Sidecars(), FAILED) == [FAILED]
+    finally:
+        FACTS["west"].sidecar = True
+
+
+def test_answers_that_came_are_not_explained_away() -> None:
+    impostor = dataclasses.replace(FAILED, status=200, seen="200 from south")
+    unwanted = dataclasses.replace(FAILED, expected=False)
+    assert explained(Sidecars(), impostor, unwanted) == [impostor, unwanted]
