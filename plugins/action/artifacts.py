@@ -7,7 +7,7 @@ from __future__ import annotations
 import pathlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import Wanted, ensure
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, ensure
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.removal import remove
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
@@ -54,7 +54,7 @@ class ActionModule(FleetAction):
             raise FleetError(
                 f"{', '.join(lacking)} must be given where state is present", next_step="role artifacts gives them all"
             )
-        wanted = Wanted(
+        wanted = ArtifactOptions(
             source=args["source"],
             directory=directory,
             engine=args["engine"],

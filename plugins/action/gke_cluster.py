@@ -15,8 +15,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connectio
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import GRANTED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
     Place,
-    Wanted,
     marker,
     our_labels,
     with_egress,
@@ -51,7 +51,7 @@ class ActionModule(GoogleClusterAction):
         absent = args["state"] == "absent"
         fleet, parts = self.parts(args, task_vars)
         if not parts:
-            return self.told([], {}, [], "no GKE clusters")
+            return self.to_result([], {}, [], "no GKE clusters")
         if absent and not args["delete"] and not self.check_mode:
             raise FleetError(
                 "clusters are deleted only when told so",
@@ -107,10 +107,10 @@ class ActionModule(GoogleClusterAction):
                 forget(given)
             else:
                 remember(given, live[part.project])
-        return self.told([*apis, *changes], failed, parts, _summary(changes, len(failed), self.check_mode))
+        return self.to_result([*apis, *changes], failed, parts, _summary(changes, len(failed), self.check_mode))
 
     def _hosts(
-        self, fleet: Fleet, part: Part, new: list[Wanted], args: dict[str, t.Any]
+        self, fleet: Fleet, part: Part, new: list[ClusterSpec], args: dict[str, t.Any]
     ) -> dict[Google, tuple[dict[str, FleetError], list[Change]]]:
         """For each host project of clusters that are to be made: whether they may be on its networks."""
         found = {}
@@ -121,9 +121,9 @@ class ActionModule(GoogleClusterAction):
         return found
 
 
-def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[Wanted], Outcomes]:
+def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[ClusterSpec], Outcomes]:
     """The play's clusters with the addresses of NATs that they let through, and those whose are not known."""
-    known: list[Wanted] = []
+    known: list[ClusterSpec] = []
     unknown: Outcomes = {}
     for wanted in part.play:
         try:

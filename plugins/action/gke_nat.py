@@ -21,7 +21,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import may_not, permissions_for
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Place, Wanted, marker
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
+    Place,
+    marker,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
@@ -77,7 +81,7 @@ class ActionModule(GoogleClusterAction):
                         failed[w.host] = plan.unknown[w.place]
         count = len(changes)
         summary = f"NAT: {count} part{'' if count == 1 else 's'} changed" if changes else "NAT: as wanted"
-        return self.told(changes, failed, parts, summary, egress=egress)
+        return self.to_result(changes, failed, parts, summary, egress=egress)
 
     @staticmethod
     def _plan(
@@ -89,7 +93,7 @@ class ActionModule(GoogleClusterAction):
         return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if ask and fixed else {}, mark)
 
     def _refused(
-        self, fleet: Fleet, needing: list[Wanted], google: Google, plan: NatPlan, args: dict[str, t.Any]
+        self, fleet: Fleet, needing: list[ClusterSpec], google: Google, plan: NatPlan, args: dict[str, t.Any]
     ) -> tuple[dict[str, FleetError], list[Change]]:
         """In a host project, which hosts cannot have the NAT that they lack; it is taken out of the plan."""
         lack = {w.host: parts for w in needing if w.shared and (parts := plan.told(w.network, w.region))}

@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
-    Live,
+    ExistingNetwork,
     NetworkPlan,
     plan_network,
     plan_removal,
@@ -58,7 +58,7 @@ class ActionModule(GoogleClusterAction):
                 live, apis = with_apis(
                     part.google,
                     functools.partial(_read, part.google),
-                    Live({}, {}, {}),
+                    ExistingNetwork({}, {}, {}),
                     allowed=args["enable_apis"],
                     timeout=args["timeout"],
                     dry_run=self.check_mode,
@@ -98,7 +98,7 @@ class ActionModule(GoogleClusterAction):
             if whole.count
             else "network: as wanted"
         )
-        return self.told(
+        return self.to_result(
             changes,
             failed,
             parts,
@@ -110,13 +110,13 @@ class ActionModule(GoogleClusterAction):
         )
 
 
-def _read(google: Google) -> Live:
+def _read(google: Google) -> ExistingNetwork:
     """Three requests, however many clusters."""
     project = google.project
     networks = google.pages("compute", "networks.list", "items", project=project)
     places = google.pages("compute", "subnetworks.aggregatedList", "items", project=project)
     firewalls = google.pages("compute", "firewalls.list", "items", project=project)
-    return Live(
+    return ExistingNetwork(
         networks={n["name"]: n for n in networks},
         subnets={
             (place.rsplit("/", 1)[-1], s["name"]): s for place, inner in places for s in inner.get("subnetworks") or []
@@ -125,7 +125,9 @@ def _read(google: Google) -> Live:
     )
 
 
-def _not_ours_to_make(part: Part, plan: NetworkPlan, live: Live, bad: t.Collection[str]) -> dict[str, FleetError]:
+def _not_ours_to_make(
+    part: Part, plan: NetworkPlan, live: ExistingNetwork, bad: t.Collection[str]
+) -> dict[str, FleetError]:
     """By host, what a host project lacks for it and these credentials may not make."""
     shared = [w for w in part.play if w.shared and w.host not in bad]
     kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(plan, kind)]

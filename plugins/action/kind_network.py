@@ -12,7 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine im
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.network import Node, join
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_strays
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -66,7 +66,7 @@ class ActionModule(FleetAction):
 
     async def _strays(self, local: KindFleet, known: set[str], *, remove: bool) -> tuple[list[Change], str, list[str]]:
         """Remove the clusters that the inventory has forgotten, or name them: changes, a line, warnings."""
-        found = await find_strays(local, known)
+        found = await find_orphans(local, known)
         if not remove:
             advice = "put it back, or remove it with kind_cluster_remove_strays=true"
             name = f"of fleet {local.name}, but {_UNNAMED}"

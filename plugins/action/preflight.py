@@ -8,7 +8,7 @@ import asyncio
 import os
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import connected, login
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import login, with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -118,7 +118,7 @@ class ActionModule(FleetAction):
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
         fleet = Fleet.from_inventory(hosts)
         cluster = fleet.clusters[host]
-        if cluster.provider == "gke" and connected(fleet).clusters[host] is not cluster:
+        if cluster.provider == "gke" and with_connections(fleet).clusters[host] is not cluster:
             await asyncio.to_thread(login, cluster)
             return result(version="", uid="")
         if cluster.provider == "kind":

@@ -34,9 +34,9 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.root import (
     ROOT_KEY,
     CorporateCa,
     Files,
-    Signer,
+    IntermediateIssuer,
     locked,
-    open_signer,
+    open_issuer,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.state import pick_up, read_live
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
@@ -93,7 +93,7 @@ class ActionModule(FleetAction):
         files = Files(self.check_mode)
         if args["root"] == "generated" and not os.path.exists(os.path.join(directory, ROOT_CERT)):
             _root_is_lost(lives.values(), directory)
-        signer = open_signer(args, directory, policy, box, files)
+        signer = open_issuer(args, directory, policy, box, files)
         decisions, chains, warnings = self._plan(signer, lives, policy, failures)
 
         async def write(cluster: Cluster) -> list[Change]:
@@ -118,7 +118,7 @@ class ActionModule(FleetAction):
         )
 
     def _plan(
-        self, signer: Signer, lives: dict[str, trust.Live], policy: trust.Policy, failures: Failures
+        self, signer: IntermediateIssuer, lives: dict[str, trust.ClusterTrust], policy: trust.Policy, failures: Failures
     ) -> tuple[list[trust.Decision], dict[str, SigningChain], list[str]]:
         """Decide and sign for every cluster before any is written; one that is refused drops out alone."""
         decisions: list[trust.Decision] = []
@@ -152,7 +152,7 @@ class ActionModule(FleetAction):
         return decisions, chains, warnings
 
     async def _write(
-        self, fleet: Fleet, cluster: Cluster, live: trust.Live, chain: SigningChain, timeout: float
+        self, fleet: Fleet, cluster: Cluster, live: trust.ClusterTrust, chain: SigningChain, timeout: float
     ) -> list[Change]:
         secret = {
             "apiVersion": "v1",
@@ -231,7 +231,7 @@ def _policy(fleet: Fleet, args: dict[str, t.Any]) -> trust.Policy:
     return policy
 
 
-def _root_is_lost(lives: t.Iterable[trust.Live], directory: str) -> None:
+def _root_is_lost(lives: t.Iterable[trust.ClusterTrust], directory: str) -> None:
     """Signers of ours without our root: a second root would split the mesh."""
     orphans = [live for live in lives if live.ours and live.data and live.data.get("root-cert.pem")]
     if not orphans:
@@ -250,7 +250,7 @@ def _root_is_lost(lives: t.Iterable[trust.Live], directory: str) -> None:
     )
 
 
-def _waits(decision: trust.Decision, signer: Signer) -> trust.Decision:
+def _waits(decision: trust.Decision, signer: IntermediateIssuer) -> trust.Decision:
     """A renewal that waits for a signature does no harm while the present signer is valid."""
     request = signer.requests[decision.cluster] if isinstance(signer, CorporateCa) else ""
     if (decision.days or 0) < 0:

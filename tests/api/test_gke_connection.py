@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import connected
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -72,7 +72,7 @@ def environment(google: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def cluster(token: str = control_plane.ADMIN_TOKEN, **variables: t.Any) -> Cluster:
     hosts = {"west": {**WEST, "gke_access_token": token, **variables}}
-    return connected(Fleet.from_inventory(hosts)).clusters["west"]
+    return with_connections(Fleet.from_inventory(hosts)).clusters["west"]
 
 
 async def namespaces(west: Cluster) -> list[str]:

@@ -79,7 +79,7 @@ def front(
 
 def cluster(token: str = control_plane.ADMIN_TOKEN, **variables: t.Any) -> Cluster:
     hosts = {"west": {**HOST, "gke_access_token": token, **variables}}
-    return reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
 
 
 async def namespaces(west: Cluster) -> list[str]:

@@ -117,7 +117,7 @@ def google(
 
 def cluster(google: Google) -> Cluster:
     hosts = {"west": {**WEST, "gke_service_account_contents": json.dumps(google.service_account())}}
-    return reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
 
 
 def go(name: str) -> dict[str, t.Any]:

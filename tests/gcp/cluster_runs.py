@@ -11,10 +11,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials i
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
-    Wanted,
+    ClusterSpec,
+    cluster_specs,
     marker,
     our_labels,
-    wanted,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -41,8 +41,8 @@ def fleet_of(hosts: t.Mapping[str, Vars] | None = None, **more: t.Any) -> Fleet:
     return Fleet.from_inventory({h: {**base, **v} for h, v in (hosts or HOSTS).items()})
 
 
-def wanted_of(fleet: Fleet) -> dict[str, Wanted]:
-    return wanted(fleet, members(fleet))
+def wanted_of(fleet: Fleet) -> dict[str, ClusterSpec]:
+    return cluster_specs(fleet, members(fleet))
 
 
 class Run:

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.plan import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import ClusterSpec
 
 from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of
 from .standin.discovery import services
@@ -245,7 +245,7 @@ def test_every_body_of_every_pool_is_what_googles_document_takes() -> None:
         "nodePools.setSize": "SetNodePoolSizeRequest",
         "nodePools.setAutoscaling": "SetNodePoolAutoscalingRequest",
     }
-    west: Wanted = wanted_of(with_west(gke_node_pools=[*POOLS, {"name": "batch", "node_count_max": 9}]))["west"]
+    west: ClusterSpec = wanted_of(with_west(gke_node_pools=[*POOLS, {"name": "batch", "node_count_max": 9}]))["west"]
     container.check_schema("CreateClusterRequest", body(west, "x"), "")
     used = set()
     for live in ({}, {"nodePools": [{"name": "nodes"}, {"name": "edge"}, {"name": "batch"}]}):

@@ -10,13 +10,16 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import nat_name, plan_nat
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
-    Live,
+    ExistingNetwork,
     NetworkPlan,
     plan_network,
     plan_removal,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
+    cluster_specs,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -30,19 +33,19 @@ MARK = "made by mesh.fleet for fleet shop"
 PLACE = ("shop-prod", "mesh-shop", "us-west1")
 
 
-def everybody(hosts: t.Mapping[str, Vars], **more: t.Any) -> list[Wanted]:
+def everybody(hosts: t.Mapping[str, Vars], **more: t.Any) -> list[ClusterSpec]:
     base = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "shop-prod", **more}
     fleet = Fleet.from_inventory({host: {**base, **variables} for host, variables in hosts.items()})
-    return list(wanted(fleet, members(fleet)).values())
+    return list(cluster_specs(fleet, members(fleet)).values())
 
 
-def planned(clusters: list[Wanted], live: Live) -> NetworkPlan:
+def planned(clusters: list[ClusterSpec], live: ExistingNetwork) -> NetworkPlan:
     plan, failed = plan_network(clusters, {w.host for w in clusters}, live, MARK)
     assert failed == {}
     return plan
 
 
-def after(plan: NetworkPlan, live: Live) -> Live:
+def after(plan: NetworkPlan, live: ExistingNetwork) -> ExistingNetwork:
     """What is there once google.cloud's modules have made it."""
     networks = {**live.networks, **{n["name"]: n for n in plan.networks}}
     subnets = dict(live.subnets)
@@ -64,11 +67,11 @@ def after(plan: NetworkPlan, live: Live) -> Live:
             "targetTags": f.get("target_tags"),
             "allowed": [{"IPProtocol": a["ip_protocol"], "ports": a.get("ports")} for a in f["allowed"]],
         }
-    return Live(networks, subnets, firewalls)
+    return ExistingNetwork(networks, subnets, firewalls)
 
 
-def nothing() -> Live:
-    return Live({}, {}, {})
+def nothing() -> ExistingNetwork:
+    return ExistingNetwork({}, {}, {})
 
 
 def test_ranges_come_from_the_model() -> None:
@@ -116,8 +119,8 @@ def test_a_third_cluster_adds_its_subnet_and_its_ranges_only() -> None:
 # In a VPC of others.
 
 
-def corp() -> Live:
-    return Live({"corp": {"name": "corp", "description": "the company's"}}, {}, {})
+def corp() -> ExistingNetwork:
+    return ExistingNetwork({"corp": {"name": "corp", "description": "the company's"}}, {}, {})
 
 
 def test_rules_in_a_vpc_of_others_are_about_our_nodes_only() -> None:
@@ -138,7 +141,7 @@ def test_a_cluster_that_is_taken_over_may_have_nodes_without_our_tag() -> None:
 
 def test_a_rule_of_others_is_never_changed() -> None:
     clusters = everybody({"west": WEST})
-    live = Live({}, {}, {"mesh-shop-pods": {"network": "mesh-shop", "description": "by hand"}})
+    live = ExistingNetwork({}, {}, {"mesh-shop-pods": {"network": "mesh-shop", "description": "by hand"}})
     with pytest.raises(FleetError, match="this fleet did not make it"):
         planned(clusters, live)
 
@@ -214,7 +217,7 @@ ROUTER = {"name": "mesh-shop-us-west1", "network": "x/mesh-shop", "description":
 NAME = nat_name("mesh-shop", "us-west1")
 
 
-def west_place() -> dict[t.Any, Wanted]:
+def west_place() -> dict[t.Any, ClusterSpec]:
     (west,) = everybody({"west": WEST})
     return {west.place: west}
 
@@ -269,6 +272,6 @@ def test_an_address_is_reserved_for_a_peer_that_is_not_in_the_play() -> None:
 def test_names_fit(network: str) -> None:
     assert len(nat_name(network, "northamerica-northeast1")) <= 63
     (west,) = everybody({"west": WEST}, gke_network=network)
-    live = Live({network: {"description": "theirs"}}, {}, {})
+    live = ExistingNetwork({network: {"description": "theirs"}}, {}, {})
     for rule in planned([west], live).firewalls:
         assert len(rule["name"]) <= 63

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import Live, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import ExistingNetwork, plan_network
 
 from .test_gke_network import MARK, NORTH, SOUTH, WEST, after, everybody, nothing, planned
 
@@ -25,7 +25,7 @@ def test_a_range_that_is_refused_changes_no_rule_of_the_others() -> None:
 def test_a_range_that_overlaps_others_is_let_through_nowhere() -> None:
     network = {"name": "mesh-shop", "description": MARK}
     office = {"network": "mesh-shop", "ipCidrRange": "10.60.0.0/20"}
-    live = Live({"mesh-shop": network}, {("us-east1", "office"): office}, {})
+    live = ExistingNetwork({"mesh-shop": network}, {("us-east1", "office"): office}, {})
     clusters = everybody({"north": NORTH, "west": {**WEST, "cluster_pod_cidr": "10.60.0.0/16"}})
     plan, failed = plan_network(clusters, {"west", "north"}, live, MARK)
     assert list(failed) == ["west"]

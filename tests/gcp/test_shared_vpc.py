@@ -27,7 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_pl
     told_parts,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
-    Wanted,
+    ClusterSpec,
     marker,
     our_labels,
 )
@@ -49,7 +49,7 @@ MARK = "made by mesh.fleet for fleet shop"
 Json = dict[str, t.Any]
 
 
-def shared(**more: t.Any) -> dict[str, Wanted]:
+def shared(**more: t.Any) -> dict[str, ClusterSpec]:
     return wanted_of(fleet_of(gke_network="corp", gke_network_project=HOST, **more))
 
 
@@ -191,7 +191,7 @@ def test_permissions_that_the_caller_lacks(google_cloud: StandIn) -> None:
 # -- the cluster -------------------------------------------------------------------------------
 
 
-def network(cloud: Cloud, clusters: t.Iterable[Wanted]) -> None:
+def network(cloud: Cloud, clusters: t.Iterable[ClusterSpec]) -> None:
     link = f"https://www.googleapis.com/compute/v1/projects/{HOST}/global/networks/corp"
     cloud.resources[f"compute/projects/{HOST}/global/networks/corp"] = {"name": "corp", "selfLink": link}
     for w in clusters:
@@ -204,7 +204,7 @@ def network(cloud: Cloud, clusters: t.Iterable[Wanted]) -> None:
         }
 
 
-def run(standin: StandIn, clusters: dict[str, Wanted], *, granted: bool = False) -> dict[str, t.Any]:
+def run(standin: StandIn, clusters: dict[str, ClusterSpec], *, granted: bool = False) -> dict[str, t.Any]:
     fleet = fleet_of()
     made = Clusters(
         client(standin, "shop-prod"), our_labels(fleet), marker(fleet), timeout=5, interval=0.05, granted=granted

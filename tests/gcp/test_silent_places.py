@@ -61,7 +61,7 @@ CALLERS: dict[str, t.Callable[[Fleet], t.Any]] = {
     "leaving": lambda fleet: Hub(google(), "shop").unregister(list(members(fleet).values())),
     "network": lambda _fleet: google().pages("compute", "subnetworks.aggregatedList", "items", project=PROJECT),
     "inventory": lambda _fleet: places.ask(lambda _project: google(), [PROJECT]),
-    "connection": lambda fleet: reach.connected(fleet).clusters["west"].connection.resolved(),
+    "connection": lambda fleet: reach.with_connections(fleet).clusters["west"].connection.resolved(),
 }
 
 
@@ -83,5 +83,5 @@ def test_the_inventory_without_memberships_stops_too(fleet: Fleet) -> None:
 
 def test_a_cluster_elsewhere_is_reached_nevertheless(fleet: Fleet, google_cloud: StandIn) -> None:
     google_cloud.cloud.unreachable = {"europe-north1"}
-    server = reach.connected(fleet).clusters["west"].connection.resolved().server
+    server = reach.with_connections(fleet).clusters["west"].connection.resolved().server
     assert server.startswith("https://")

@@ -52,7 +52,7 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
             bearer(connection.token),
             public_ca=not connection.ca_pem,
             account=connection.account,
-            gate=connection.gate,
+            required_permission=connection.required_permission,
         )
     if not connection.kubeconfig:
         raise FleetError(

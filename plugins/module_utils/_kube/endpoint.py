@@ -32,7 +32,7 @@ class Endpoint:
     """Whether the server's certificate is checked against the CAs that this machine trusts."""
     account: str = ""
     """Whose credential it is, in words, where its provider tells."""
-    gate: str = ""
+    required_permission: str = ""
     """The permission that is asked for in front of the API server."""
     expires: float = 0.0
     """When the credential should be renewed, in seconds since the epoch; 0 for never."""

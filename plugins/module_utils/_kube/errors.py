@@ -114,13 +114,13 @@ def from_response(
     secret: bool = False,
     retry_after: str | None = None,
     account: str = "",
-    gate: str = "",
+    required_permission: str = "",
 ) -> ApiError:
     """An ApiError from a status code and the (decoded) body of an answer.
 
     Args:
         account: whose credential it was, where its provider tells: for 401, when a new one was refused too.
-        gate: the permission that is asked for in front of the API server.
+        required_permission: the permission that is asked for in front of the API server.
         action: what was tried, as ``apply``, ``read``, ``delete`` ...
         secret: the object is a Secret: values that the server repeats are cut out.
     """
@@ -136,8 +136,9 @@ def from_response(
         what += f": the API server does not accept {account}"
         means = "a new token was got, and refused too: the account was disabled or deleted, or is not of this cluster"
         next_step = "look whether that account still exists and is enabled, and whether this is the cluster meant"
-    if status == 403 and gate and (not reason or gate.split()[0] in message):
-        means = f"{account or 'the account'} lacks a permission that is asked for in front of the API server: {gate}"
+    if status == 403 and required_permission and (not reason or required_permission.split()[0] in message):
+        who = account or "the account"
+        means = f"{who} lacks a permission that is asked for in front of the API server: {required_permission}"
         next_step = "grant a role that holds it; or use another of the cluster's endpoints; then run again"
     try:
         wait = float(retry_after or details.get("retryAfterSeconds") or "nan")

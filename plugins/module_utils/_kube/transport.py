@@ -165,7 +165,7 @@ class Transport:
             secret=secret,
             retry_after=response.headers.get("Retry-After"),
             account=self.endpoint.account,
-            gate=self.endpoint.gate,
+            required_permission=self.endpoint.required_permission,
         )
         if told.status == 401 and self.endpoint.lookup:
             told.seen = f"{self.endpoint.server}: {told.seen}"  # where somebody else's word led us

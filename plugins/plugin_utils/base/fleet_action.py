@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import connected
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import PREFIXES
@@ -88,6 +88,6 @@ class FleetAction(ActionBase):
                 f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
             )
         try:
-            return connected(Fleet.from_inventory(hosts))
+            return with_connections(Fleet.from_inventory(hosts))
         except (ValueError, TypeError, AttributeError) as error:
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

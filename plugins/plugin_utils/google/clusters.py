@@ -16,7 +16,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials i
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
+    cluster_specs,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
@@ -30,9 +33,9 @@ class Part:
     """One project of the fleet: of clusters, or of their networks."""
 
     project: str
-    everybody: list[Wanted]
+    everybody: list[ClusterSpec]
     """All its clusters, whatever --limit says; those on its networks are meant where networks are."""
-    play: list[Wanted]
+    play: list[ClusterSpec]
     google: Google
 
 
@@ -47,11 +50,11 @@ class GoogleClusterAction(FleetAction):
         With ``networks`` the projects are those of the clusters' networks.
         """
         fleet = self.fleet(task_vars)
-        found = wanted(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
+        found = cluster_specs(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
         inside = {str(host) for host in task_vars["ansible_play_hosts"]}
         parts = []
 
-        def project_of(w: Wanted) -> str:
+        def project_of(w: ClusterSpec) -> str:
             return w.network_project if networks else w.member.project
 
         for project in dict.fromkeys(project_of(w) for w in found.values()):
@@ -76,7 +79,7 @@ class GoogleClusterAction(FleetAction):
             say=self.say,
         )
 
-    def told(
+    def to_result(
         self,
         changes: list[Change],
         failed: t.Mapping[str, FleetError],

@@ -42,11 +42,11 @@ async def events_before(state: State, watcher: str) -> dict[str, int]:
 
 
 async def prove(state: State, part: WatcherScope) -> None:
-    """Wait for one watcher's istiods; what does not come right lands in ``bad_edges``, ``blocked`` or ``dead``."""
+    """Wait for one watcher's istiods; note what fails in ``bad_edges``, ``blocked`` or ``unreachable``."""
     kube, fleet, watcher = state.kubes[part.watcher], state.fleet, part.watcher
     if kube.absent or fleet.clusters[watcher].control_plane != "istiod":
         return
-    wanted = [n for n in part.wanted if (watcher, n) not in state.bad_edges and n not in state.dead]
+    wanted = [n for n in part.wanted if (watcher, n) not in state.bad_edges and n not in state.unreachable]
     gone = [p.cluster for p in state.plans[watcher] if p.action == rs.REMOVE]
     if not wanted and not gone:
         return
@@ -61,7 +61,7 @@ async def prove(state: State, part: WatcherScope) -> None:
         for one in left:
             await _explain(state, watcher, one)
     except FleetError as error:
-        state.dead[watcher] = error
+        state.unreachable[watcher] = error
 
 
 async def _await(
@@ -70,7 +70,7 @@ async def _await(
     """What is left after the time allowed; ``anew``: these istiods have heard of nothing before what is written now."""
     kube, fleet = state.kubes[watcher], state.fleet
     pods = await istiod_pods(kube, fleet.namespace, fleet.revision)
-    before = {} if anew else state.heard.get(watcher, {})
+    before = {} if anew else state.expected_events.get(watcher, {})
     return await await_sync(
         kube, fleet.namespace, {pod: before.get(pod, 0) for pod in pods}, wanted, held, state.options.timeout
     )

@@ -7,24 +7,24 @@ from __future__ import annotations
 import collections
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, blame
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, attribute_failures
 from ansible_collections.mesh.fleet.plugins.module_utils.results import REMOVED
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.reads import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Edge, State
 
-__all__ = ["conclude"]
+__all__ = ["report_outcome"]
 
 
-def conclude(state: State, parts: list[WatcherScope]) -> None:
+def report_outcome(state: State, parts: list[WatcherScope]) -> None:
     """Fill the outcome: failures, edges, warnings, summary."""
     out = state.outcome
     plans = {(w, p.cluster): p for w, found in state.plans.items() for p in found}
     tried = [(p.watcher, name) for p in parts for name in p.wanted]
     required = {p.watcher for p in parts if p.required} | {n for p in parts for n in p.wanted} | state.play
-    for name, error in state.dead.items():
+    for name, error in state.unreachable.items():
         if name in required:
             state.fail(name, error)
-    against = blame(state.bad_edges, tried, state.play)
+    against = attribute_failures(state.bad_edges, tried, state.play)
     bad = _not_in_place(state, tried, plans)
     placed = len(tried) - len(bad)
     others = f", {placed} other edge{'s are' if placed != 1 else ' is'} in place"
@@ -51,7 +51,7 @@ def conclude(state: State, parts: list[WatcherScope]) -> None:
 
 
 def _not_in_place(state: State, tried: list[Edge], plans: dict[Edge, rs.KeyPlan]) -> set[Edge]:
-    bad = {e for e in tried if e in state.bad_edges or e[0] in state.dead or e[1] in state.dead}
+    bad = {e for e in tried if e in state.bad_edges or e[0] in state.unreachable or e[1] in state.unreachable}
     # A blocked istiod goes on with the connections it has; what was written for it is not in use.
     written = (rs.ADD, rs.RENEW)
     return bad | {e for e in tried if e[0] in state.blocked and (e not in plans or plans[e].action in written)}

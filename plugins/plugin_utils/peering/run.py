@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.reads import (
     check_certificate,
     read_peer,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import conclude
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import report_outcome
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, Outcome, State
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.tokens import drop_token, read_token_secret
 
@@ -55,11 +55,11 @@ class PeeringRun:
             await self._prepare()
             await asyncio.gather(*(self._guard(p.watcher, self._write(p.watcher)) for p in parts))
             if options.sync and not options.dry_run:
-                await asyncio.gather(*(prove(state, p) for p in parts if p.watcher not in state.dead))
+                await asyncio.gather(*(prove(state, p) for p in parts if p.watcher not in state.unreachable))
             # Last: until its new token is proven, an istiod still lives on the old one.
             watchers = [p.watcher for p in every]
             await asyncio.gather(*(self._guard(n, drop_token(state, n, watchers)) for n in offering))
-        conclude(state, every)
+        report_outcome(state, every)
         return state.outcome
 
     # -- reading -------------------------------------------------------------------------------
@@ -73,16 +73,16 @@ class PeeringRun:
                 Kube.connect(connection, cluster=name, absent_ok=absent_ok)
             )
         except FleetError as error:
-            self.state.dead[name] = error
+            self.state.unreachable[name] = error
 
     async def _guard(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
-        if name in self.state.dead:
+        if name in self.state.unreachable:
             work.close()
             return
         try:
             await work
         except FleetError as error:
-            self.state.dead[name] = error
+            self.state.unreachable[name] = error
 
     async def _read_peer(self, name: str) -> None:
         state = self.state
@@ -124,7 +124,7 @@ class PeeringRun:
         peers = {name: state.peers[name] for name in sorted(written)}
         await asyncio.gather(*(self._guard(n, check_certificate(peer)) for n, peer in peers.items() if peer.ca))
         for watcher, plans in state.plans.items():
-            state.plans[watcher] = [p for p in plans if p.cluster not in state.dead or p.cluster not in written]
+            state.plans[watcher] = [p for p in plans if p.cluster not in state.unreachable or p.cluster not in written]
 
     async def _mint(self, name: str) -> None:
         # The server may shorten the lifetime; what the token itself says counts from now on.
@@ -161,7 +161,7 @@ class PeeringRun:
         finally:
             state.outcome.changes += changes
         written = sum(change.action != UNCHANGED for change in changes)
-        state.heard[watcher] = {pod: count + written for pod, count in before.items()}
+        state.expected_events[watcher] = {pod: count + written for pod, count in before.items()}
 
     async def _namespace(self, kube: Kube, writes: Writes) -> None:
         namespace = self.state.fleet.namespace

@@ -55,7 +55,7 @@ class State:
     outcome: Outcome = dataclasses.field(default_factory=Outcome)
     kubes: dict[str, Kube] = dataclasses.field(default_factory=dict, repr=False)
     peers: dict[str, rs.Peer] = dataclasses.field(default_factory=dict)
-    dead: dict[str, FleetError] = dataclasses.field(default_factory=dict)
+    unreachable: dict[str, FleetError] = dataclasses.field(default_factory=dict)
     """Clusters that could not be read or written, with the reason."""
     bad_edges: dict[Edge, FleetError] = dataclasses.field(default_factory=dict)
     blocked: dict[str, FleetError] = dataclasses.field(default_factory=dict)
@@ -64,7 +64,7 @@ class State:
     live: dict[str, list[dict[str, t.Any]]] = dataclasses.field(default_factory=dict, repr=False)
     """By watcher, its remote secrets as they were before the run."""
     tokens: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    heard: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    expected_events: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     """By watcher and istiod pod: events of remote secrets it has taken in once it knows what was written."""
     token_secrets: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict, repr=False)
     """By watched cluster: our Secret with a token that never ends."""

@@ -50,5 +50,5 @@ async def drop_token(state: State, name: str, watchers: t.Iterable[str]) -> None
 
 
 def _unproven(state: State, watcher: str, name: str) -> bool:
-    known = watcher in state.live and watcher not in {**state.dead, **state.blocked}
+    known = watcher in state.live and watcher not in {**state.unreachable, **state.blocked}
     return not known or (watcher, name) in state.bad_edges

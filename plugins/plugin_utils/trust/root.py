@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, private_directory, write_file
 
-__all__ = ["CorporateCa", "Files", "OwnRoot", "Signer", "locked", "open_signer"]
+__all__ = ["CorporateCa", "Files", "IntermediateIssuer", "OwnRoot", "locked", "open_issuer"]
 
 ROOT_CERT = "root-cert.pem"
 ROOT_KEY = "root-key.vault"
@@ -62,7 +62,7 @@ class Files:
             os.unlink(path)
 
 
-class Signer(t.Protocol):
+class IntermediateIssuer(t.Protocol):
     """Gives a cluster its chain, or None when one has to wait for somebody's signature."""
 
     root: x509.Certificate | None
@@ -87,7 +87,9 @@ class OwnRoot:
         return sign(cluster, self.authority, self.policy, present=present)
 
 
-def open_signer(args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files) -> Signer:
+def open_issuer(
+    args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files
+) -> IntermediateIssuer:
     """The signer that ``args['root']`` asks for, its root checked against the fleet.
 
     Raises:

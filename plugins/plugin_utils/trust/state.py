@@ -17,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MAN
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import fingerprint
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import Live
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["loaded_until", "pick_up", "read_live"]
@@ -27,7 +27,7 @@ _EXPIRY = re.compile(r"^citadel_server_cert_chain_expiry_timestamp(?:\{[^}]*\})?
 _BETWEEN_LOOKS = 0.5
 
 
-async def read_live(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> Live:
+async def read_live(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> ClusterTrust:
     """Read the signer, what is published as the root, and whether an istiod is there."""
     async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=absent_ok) as kube:
         secret, published, istiods = await asyncio.gather(
@@ -36,7 +36,7 @@ async def read_live(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> Live:
             kube.list("apps/v1", "Deployment", fleet.namespace, {"app": "istiod"}),
         )
     marks = ((secret or {}).get("metadata") or {}).get("labels") or {}
-    return Live(
+    return ClusterTrust(
         cluster=cluster.name,
         data=None if secret is None else _decoded(secret, cluster.name),
         ours={key: marks.get(key) for key in (MANAGED_BY, PART_OF)} == owner_labels("trust"),

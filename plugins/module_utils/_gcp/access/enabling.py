@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ...results import Change
-from ..api.polling import TimeIsUp, until
+from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
 from .project_access import enable_apis
 
@@ -57,6 +57,6 @@ def with_apis(
             return False, empty
 
     try:
-        return until(again, timeout), changes
-    except TimeIsUp as up:
+        return poll_until(again, timeout), changes
+    except PollTimeout as up:
         raise refusal[0] from up

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-__all__ = ["LONGEST", "TimeIsUp", "until"]
+__all__ = ["LONGEST", "PollTimeout", "poll_until"]
 
 FIRST, LONGEST = 1.0, 10.0
 """Seconds between two looks: at first, and at most."""
@@ -15,11 +15,11 @@ FIRST, LONGEST = 1.0, 10.0
 _Seen = t.TypeVar("_Seen")
 
 
-class TimeIsUp(Exception):
+class PollTimeout(Exception):
     """It was not so in time. The caller knows what that means to its user."""
 
 
-def until(
+def poll_until(
     look: t.Callable[[], tuple[bool, _Seen]], seconds: float, *, first: float = FIRST, longest: float | None = None
 ) -> _Seen:
     """Look until it is so; what was seen then.
@@ -31,7 +31,7 @@ def until(
         longest: longest pause, in seconds. Below a second, for tests, it is the first one too.
 
     Raises:
-        TimeIsUp: with what was last seen as its argument.
+        PollTimeout: with what was last seen as its argument.
     """
     most = LONGEST if longest is None else longest
     deadline, pause = time.monotonic() + seconds, min(first, most)
@@ -41,6 +41,6 @@ def until(
             return seen
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeIsUp(seen)
+            raise PollTimeout(seen)
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, most)

@@ -18,9 +18,9 @@ from ..auth.credentials import Settings
 from ..auth.login import Login
 from ..errors import GoogleError, LibraryMissing, library_missing, part_missing
 from . import methods, sending
-from . import polling as patience
 from .answers import check_operation, describe, is_done
 from .methods import VERSIONS, Methods
+from .polling import PollTimeout, poll_until
 from .sending import About, Sender
 
 __all__ = ["VERSIONS", "Google", "GoogleError", "LibraryMissing"]
@@ -149,8 +149,8 @@ class Google:
 
         first = 0.05 if interval is not None and interval < 1 else 0.5
         try:
-            over = patience.until(look, timeout, first=first, longest=interval)
-        except patience.TimeIsUp as up:
+            over = poll_until(look, timeout, first=first, longest=interval)
+        except PollTimeout as up:
             raise FleetError(
                 f"Google is not done after {timeout:g} s",
                 cluster=cluster,

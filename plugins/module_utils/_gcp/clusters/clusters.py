@@ -10,10 +10,10 @@ import typing as t
 
 import yaml
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
-from ..api.polling import TimeIsUp, until
+from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
 from . import problems as cluster_problems
 from .creation import advised, create
@@ -74,20 +74,20 @@ class Clusters:
             )
         self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
 
-    def missing(self, wanted: t.Iterable[Wanted]) -> list[Wanted]:
+    def missing(self, wanted: t.Iterable[ClusterSpec]) -> list[ClusterSpec]:
         """Those that are not there."""
         return [w for w in wanted if self._found(w) is None]
 
-    def present(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+    def present(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
         """Make or change the clusters; what happened to each, by host."""
         return self._each(list(wanted), self._present)
 
-    def absent(self, wanted: t.Iterable[Wanted]) -> dict[str, list[Change] | FleetError]:
+    def absent(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
         """Delete the clusters that we made."""
         return self._each(list(wanted), self._absent)
 
     def _each(
-        self, wanted: list[Wanted], work: t.Callable[[Wanted], list[Change]]
+        self, wanted: list[ClusterSpec], work: t.Callable[[ClusterSpec], list[Change]]
     ) -> dict[str, list[Change] | FleetError]:
         found: dict[str, list[Change] | FleetError] = {}
         if not wanted:
@@ -103,7 +103,7 @@ class Clusters:
 
     # -- one cluster ---------------------------------------------------------------------------
 
-    def _present(self, wanted: Wanted) -> list[Change]:
+    def _present(self, wanted: ClusterSpec) -> list[Change]:
         live = self._found(wanted)
         if live is None:
             self._check_elsewhere(wanted)
@@ -132,10 +132,10 @@ class Clusters:
             )
         ]
 
-    def _found(self, wanted: Wanted) -> Json | None:
+    def _found(self, wanted: ClusterSpec) -> Json | None:
         return self.live.get((wanted.member.location, wanted.member.cluster))
 
-    def _check_elsewhere(self, wanted: Wanted) -> None:
+    def _check_elsewhere(self, wanted: ClusterSpec) -> None:
         """A cluster cannot move: ours of this name in another place would be left behind."""
         for (place, name), live in self.live.items():
             if name == wanted.member.cluster and self._is_ours(live) and wanted.region in ("", *_regions(place)):
@@ -146,12 +146,12 @@ class Clusters:
         labels = live.get("resourceLabels") or {}
         return all(labels.get(k) == v for k, v in self.labels.items())
 
-    def _check_owner(self, wanted: Wanted, live: Json) -> None:
+    def _check_owner(self, wanted: ClusterSpec, live: Json) -> None:
         if self._is_ours(live) or wanted.adopt:
             return
         raise cluster_problems.foreign(wanted, live)
 
-    def _create(self, wanted: Wanted) -> list[Change]:
+    def _create(self, wanted: ClusterSpec) -> list[Change]:
         change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
         if self.dry_run:
             return [change]
@@ -171,7 +171,7 @@ class Clusters:
         self.say(f"  {wanted.host} made in {wanted.member.location}")
         return [change]
 
-    def _settled(self, wanted: Wanted, live: Json) -> Json:
+    def _settled(self, wanted: ClusterSpec, live: Json) -> Json:
         """The cluster once nothing else is being done to it. In check mode as it is."""
         looks = itertools.chain([live], iter(lambda: self._get(wanted), None))
 
@@ -180,11 +180,11 @@ class Clusters:
             return self._is_settled(wanted, found), found
 
         try:
-            return until(look, self.timeout, longest=self.interval)
-        except TimeIsUp as up:
+            return poll_until(look, self.timeout, longest=self.interval)
+        except PollTimeout as up:
             raise cluster_problems.not_ready(wanted, up.args[0], self.timeout) from up
 
-    def _is_settled(self, wanted: Wanted, live: Json) -> bool:
+    def _is_settled(self, wanted: ClusterSpec, live: Json) -> bool:
         if not live:
             raise cluster_problems.gone(wanted)
         state = live.get("status")
@@ -194,19 +194,19 @@ class Clusters:
             raise cluster_problems.leaving(wanted)
         return self.dry_run or state == "RUNNING"
 
-    def _get(self, wanted: Wanted) -> Json:
+    def _get(self, wanted: ClusterSpec) -> Json:
         return self.google.call(
             "container", _METHOD + "get", name=wanted.path, absent=True, cluster=wanted.host, obj=wanted.path
         )
 
-    def _change(self, wanted: Wanted, difference: Difference) -> None:
+    def _change(self, wanted: ClusterSpec, difference: Difference) -> None:
         step = difference.step
         if self.dry_run or step is None or not step.method:
             return
         target: Json = {"parent" if step.method == "nodePools.create" else "name": step.name}
         self._alone(wanted, step.method, **target, body=step.body)
 
-    def _alone(self, wanted: Wanted, method: str, **params: t.Any) -> None:
+    def _alone(self, wanted: ClusterSpec, method: str, **params: t.Any) -> None:
         """Call a method of which Google does one at a time on a cluster, and wait until it is done.
 
         GKE begins some of its own (repairs, upgrades, after a creation), which the cluster's status does not always
@@ -226,17 +226,17 @@ class Clusters:
                 return False, {}
 
         try:
-            operation = until(look, self.timeout, longest=self.interval)
-        except TimeIsUp as up:
+            operation = poll_until(look, self.timeout, longest=self.interval)
+        except PollTimeout as up:
             raise refusal[0] from up
         self._wait(wanted, operation)
 
-    def _wait(self, wanted: Wanted, operation: Json) -> None:
+    def _wait(self, wanted: ClusterSpec, operation: Json) -> None:
         self.google.wait(
             "container", operation, self.timeout, cluster=wanted.host, obj=wanted.path, interval=self.interval
         )
 
-    def _absent(self, wanted: Wanted) -> list[Change]:
+    def _absent(self, wanted: ClusterSpec) -> list[Change]:
         live = self._found(wanted)
         if live is None:
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
@@ -255,10 +255,10 @@ class Clusters:
         self.say(f"  {wanted.host} deleted")
         return [change]
 
-    def _gone(self, wanted: Wanted) -> None:
+    def _gone(self, wanted: ClusterSpec) -> None:
         try:
-            until(lambda: (not self._get(wanted), None), self.timeout, longest=self.interval)
-        except TimeIsUp as up:
+            poll_until(lambda: (not self._get(wanted), None), self.timeout, longest=self.interval)
+        except PollTimeout as up:
             raise cluster_problems.not_gone(wanted, self.timeout) from up
 
 

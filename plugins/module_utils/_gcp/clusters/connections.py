@@ -23,11 +23,11 @@ from pathlib import Path
 from ..._kube.connect import AbsentCluster
 from ..._model.inventory.fleet import Cluster, Connection, Fleet
 from ..._model.inventory.variables import text
-from ..._model.providers.google.paths import Meeting, meetings
+from ..._model.providers.google.paths import Reachability, reachabilities
 from ...paths import cache_dir
 from .endpoints import addresses, kept, place_of
 
-__all__ = ["connected", "forget", "login", "options", "remember"]
+__all__ = ["forget", "login", "options", "remember", "with_connections"]
 
 _LIST_SECONDS = 600.0
 """How long addresses and CAs are believed."""
@@ -45,7 +45,7 @@ _OPTIONS = {
     "service_account_email": "gke_service_account_email",
     "access_token": "gke_access_token",
 }
-_INSIDE = Meeting(inside=True, near=False)
+_SAME_VPC = Reachability(same_vpc=True, same_region=False)
 _ENVIRONMENT = ("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_")
 
 
@@ -54,15 +54,15 @@ def options(cluster: Cluster) -> dict[str, t.Any]:
     return {option: text(cluster.variables, variable) for option, variable in _OPTIONS.items()}
 
 
-def connected(fleet: Fleet) -> Fleet:
+def with_connections(fleet: Fleet) -> Fleet:
     """The fleet whose GKE clusters are looked up when somebody connects to them; nothing is asked before.
 
     A cluster with a kubeconfig or an address of its own keeps that.
     """
-    met = meetings(fleet)
+    met = reachabilities(fleet)
     ours = {
         name: dataclasses.replace(
-            c, connection=Connection(lookup=functools.partial(connection_of, c, meeting=met[name]))
+            c, connection=Connection(lookup=functools.partial(connection_of, c, reachability=met[name]))
         )
         for name, c in fleet.clusters.items()
         if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
@@ -70,12 +70,12 @@ def connected(fleet: Fleet) -> Fleet:
     return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
 
 
-def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE, refused: str = "") -> Connection:
+def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, refused: str = "") -> Connection:
     """Server, CA and a token that is good for some time.
 
     Args:
         cluster: where to.
-        meeting: where those that watch it are.
+        reachability: where those that watch it are.
         refused: a token of ours that the cluster does not take any more. Of the tasks that say so, one gets a new one.
 
     Raises:
@@ -123,8 +123,8 @@ def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE, refused: str 
             cluster.name,
             text(cluster.variables, "gke_endpoint"),
             text(cluster.variables, "gke_peer_endpoint"),
-            inside=meeting.inside,
-            near=meeting.near,
+            same_vpc=reachability.same_vpc,
+            same_region=reachability.same_region,
         )
         token = _token(known, given, refused)
     return Connection(
@@ -133,7 +133,7 @@ def connection_of(cluster: Cluster, *, meeting: Meeting = _INSIDE, refused: str 
         ca_pem=where.ca_pem,
         peer_server=where.peer,
         account=token.account,
-        gate=where.gate,
+        required_permission=where.required_permission,
         expires=token.ends - _MARGIN_SECONDS if token.ends else 0.0,
     )
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..access.project_access import project_number
-from ..api.polling import TimeIsUp, until
+from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
 from ..network.sharing_plan import is_refusal, with_advice
 from .plan import body
@@ -20,7 +20,7 @@ __all__ = ["advised", "create"]
 Json = dict[str, t.Any]
 
 
-def create(google: Google, wanted: Wanted, description: str, seconds: float, interval: float | None) -> Json:
+def create(google: Google, wanted: ClusterSpec, description: str, seconds: float, interval: float | None) -> Json:
     """The operation that makes the cluster.
 
     Args:
@@ -49,12 +49,12 @@ def create(google: Google, wanted: Wanted, description: str, seconds: float, int
         if done:
             return operation
     else:
-        with contextlib.suppress(TimeIsUp):
-            return until(look, seconds, longest=interval)
+        with contextlib.suppress(PollTimeout):
+            return poll_until(look, seconds, longest=interval)
     raise advised(google, wanted, refusal[0]) from None
 
 
-def advised(google: Google, wanted: Wanted, error: GoogleError) -> GoogleError:
+def advised(google: Google, wanted: ClusterSpec, error: GoogleError) -> GoogleError:
     """Google's refusal, with what would mend it where it is about a Shared VPC."""
     if not wanted.shared or not is_refusal(error):
         return error

@@ -34,7 +34,7 @@ class Addresses(t.NamedTuple):
     server: str
     ca_pem: str
     peer: str
-    gate: str = ""
+    required_permission: str = ""
 
 
 def kept(cluster: Json) -> dict[str, t.Any]:
@@ -56,7 +56,13 @@ def place_of(cluster: Json) -> str:
 
 
 def addresses(
-    cluster: Json, host: str, choice: str = PUBLIC, peer_choice: str = "", *, inside: bool = True, near: bool = False
+    cluster: Json,
+    host: str,
+    choice: str = PUBLIC,
+    peer_choice: str = "",
+    *,
+    same_vpc: bool = True,
+    same_region: bool = False,
 ) -> Addresses:
     """Choose the addresses.
 
@@ -65,10 +71,10 @@ def addresses(
         host: its name in the inventory, for messages.
         choice: PUBLIC, PRIVATE or DNS: the address for us.
         peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all that watch it
-            are ``inside`` and reach it, else the public one where there is one.
+            are in its VPC and reach it, else the public one where there is one.
             Never DNS: its door takes Google's tokens only.
-        inside: those that watch it are in its VPC.
-        near: they are in its region.
+        same_vpc: those that watch it are in its VPC.
+        same_region: they are in its region.
 
     Raises:
         FleetError: the cluster is not ready, or has no address of the kind.
@@ -85,7 +91,7 @@ def addresses(
         )
     there = _known(cluster)
     if not peer_choice and (there[PRIVATE] or there[PUBLIC]):
-        peer_choice = PRIVATE if _meet_inside(cluster, there, inside, near) or not there[PUBLIC] else PUBLIC
+        peer_choice = PRIVATE if _meet_inside(cluster, there, same_vpc, same_region) or not there[PUBLIC] else PUBLIC
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
         if wanted and not there.get(wanted):
             raise _no_endpoint(cluster, host, there, variable, wanted)
@@ -94,7 +100,7 @@ def addresses(
         # The name of the DNS endpoint has a certificate of a public authority.
         ca_pem="" if choice == DNS else _ca(cluster, host),
         peer=f"https://{there[peer_choice]}" if peer_choice else "",
-        gate=CONNECT if choice == DNS else "",
+        required_permission=CONNECT if choice == DNS else "",
     )
 
 
@@ -112,13 +118,13 @@ def _no_endpoint(cluster: Json, host: str, there: t.Mapping[str, str], variable:
     return FleetError(f"it has no {wanted} endpoint", cluster=host, seen=seen, next_step=step)
 
 
-def _meet_inside(cluster: Json, there: t.Mapping[str, str], inside: bool, near: bool) -> bool:
+def _meet_inside(cluster: Json, there: t.Mapping[str, str], same_vpc: bool, same_region: bool) -> bool:
     """Whether pods reach the private endpoint, which Google serves in one region, and with global access in all of a
     VPC. They come there by their own addresses, which lists of authorized networks name; elsewhere by those of NAT."""
     ip = (cluster.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig") or {}
     old = cluster.get("privateClusterConfig") or {}
     everywhere = ip.get("globalAccess") or (old.get("masterGlobalAccessConfig") or {}).get("enabled")
-    return bool(there[PRIVATE] and inside and (near or everywhere))
+    return bool(there[PRIVATE] and same_vpc and (same_region or everywhere))
 
 
 def _known(cluster: Json) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from .pools import (
     Difference,
     Step,
@@ -26,7 +26,7 @@ Json = dict[str, t.Any]
 _IDENTITY, _TAG = "workload identity", "network tag"
 
 
-def body(wanted: Wanted, description: str) -> Json:
+def body(wanted: ClusterSpec, description: str) -> Json:
     """The body of ``clusters.create``."""
     cluster: Json = {
         "name": wanted.member.cluster,
@@ -56,7 +56,7 @@ def body(wanted: Wanted, description: str) -> Json:
     return {"cluster": cluster}
 
 
-def _endpoints(wanted: Wanted) -> Json:
+def _endpoints(wanted: ClusterSpec) -> Json:
     return {
         "dnsEndpointConfig": {"allowExternalTraffic": wanted.dns_endpoint},
         "ipEndpointsConfig": {
@@ -69,7 +69,7 @@ def _endpoints(wanted: Wanted) -> Json:
     }
 
 
-def _networks(wanted: Wanted) -> Json:
+def _networks(wanted: ClusterSpec) -> Json:
     networks: Json = {"enabled": wanted.authorized is not None}
     if wanted.authorized is not None:
         networks |= {
@@ -85,7 +85,7 @@ def _networks(wanted: Wanted) -> Json:
 # -- what is there, in the inventory's words ----------------------------------------------------
 
 
-def managed(live: Json, wanted: Wanted) -> Json:
+def managed(live: Json, wanted: ClusterSpec) -> Json:
     """What we manage of a cluster that is there, by variable."""
     ends = live.get("controlPlaneEndpointsConfig") or {}
     ip = ends.get("ipEndpointsConfig") or _old_endpoints(live)
@@ -142,7 +142,7 @@ def _authorized(allowed: Json) -> list[str] | None:
     return found
 
 
-def wanted_view(wanted: Wanted) -> Json:
+def wanted_view(wanted: ClusterSpec) -> Json:
     """The same, as the inventory wants it."""
     found: Json = {
         "gke_mode": "autopilot" if wanted.autopilot else "standard",
@@ -170,7 +170,7 @@ _OWN = ("gke_private_nodes", "gke_release_channel", "gke_dataplane_v2", "gke_aut
 """What a cluster that was taken over keeps where the inventory says nothing."""
 
 
-def compare(wanted: Wanted, live: Json, *, taken: bool = False) -> list[Difference]:
+def compare(wanted: ClusterSpec, live: Json, *, taken: bool = False) -> list[Difference]:
     """What differs, each with the call that mends it; empty when the cluster is as wanted.
 
     Args:
@@ -215,7 +215,7 @@ def _each_call_once(found: list[Difference]) -> list[Difference]:
     return found
 
 
-def _told_endpoints(wanted: Wanted) -> Json:
+def _told_endpoints(wanted: ClusterSpec) -> Json:
     """Only what the inventory says of them, and that all regions reach the private one."""
     if "gke_endpoint" in wanted.given:
         found = _endpoints(wanted)
@@ -226,7 +226,7 @@ def _told_endpoints(wanted: Wanted) -> Json:
     return found
 
 
-def _steps(wanted: Wanted, live: Json, should: Json, endpoints: Json) -> dict[str, Step]:
+def _steps(wanted: ClusterSpec, live: Json, should: Json, endpoints: Json) -> dict[str, Step]:
     """The call that sets each variable that can be changed in place; the same call may set several."""
 
     def update(field: str, value: t.Any) -> Step:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ..._model.providers.google.node_pools import EFFECTS, NAME, Pool
 
 __all__ = ["Difference", "Step", "compare_pool", "pool_body", "pool_view", "wanted_pool_view"]
@@ -37,7 +37,7 @@ class Difference:
     step: Step | None
 
 
-def pool_body(wanted: Wanted, pool: Pool) -> Json:
+def pool_body(wanted: ClusterSpec, pool: Pool) -> Json:
     """A NodePool to make."""
     made: Json = {
         "name": pool.name,
@@ -75,7 +75,7 @@ def variable(pool: Pool, name: str) -> str:
     return f"gke_{name}" if pool.name == NAME else f"gke_node_pools.{pool.name}.{name}"
 
 
-def wanted_pool_view(wanted: Wanted, pool: Pool) -> Json:
+def wanted_pool_view(wanted: ClusterSpec, pool: Pool) -> Json:
     """What we manage of a pool, by variable."""
     found: Json = {
         "spot": pool.spot,
@@ -121,7 +121,7 @@ def _is_googles(key: str) -> bool:
     return any(domain == end or domain.endswith(f".{end}") for end in _GOOGLES)
 
 
-def compare_pool(wanted: Wanted, pool: Pool, live: Json | None, *, private: bool | None) -> list[Difference]:
+def compare_pool(wanted: ClusterSpec, pool: Pool, live: Json | None, *, private: bool | None) -> list[Difference]:
     """What differs of a pool, each with the call that mends it.
 
     Args:
@@ -140,7 +140,7 @@ def compare_pool(wanted: Wanted, pool: Pool, live: Json | None, *, private: bool
     return found + _beside(wanted, pool, live, private)
 
 
-def _beside(wanted: Wanted, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
+def _beside(wanted: ClusterSpec, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
     """What is the same in every pool of ours."""
     config = live.get("config") or {}
     found = []
@@ -158,11 +158,11 @@ def _beside(wanted: Wanted, pool: Pool, live: Json, private: bool | None) -> lis
     return found
 
 
-def _update(wanted: Wanted, pool: Pool, body: Json) -> Step:
+def _update(wanted: ClusterSpec, pool: Pool, body: Json) -> Step:
     return Step("nodePools.update", f"{wanted.path}/nodePools/{pool.name}", body)
 
 
-def _steps(wanted: Wanted, pool: Pool) -> dict[str, Step]:
+def _steps(wanted: ClusterSpec, pool: Pool) -> dict[str, Step]:
     """The call that sets each variable that can be changed in place; the same call may set several."""
     path = f"{wanted.path}/nodePools/{pool.name}"
     size = Step("nodePools.setSize", path, {"nodeCount": pool.count})

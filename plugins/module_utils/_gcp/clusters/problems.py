@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from .pools import Difference
 
@@ -15,7 +15,7 @@ __all__ = ["broken", "foreign", "gone", "kept", "leaving", "not_gone", "not_read
 Json = t.Mapping[str, t.Any]
 
 
-def refused(wanted: Wanted, differences: t.Sequence[Difference]) -> FleetError:
+def refused(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
     """Differences that only a new cluster would mend."""
     first = differences[0]
     # A pool is made anew beside the old one, which keeps the cluster.
@@ -35,7 +35,7 @@ def refused(wanted: Wanted, differences: t.Sequence[Difference]) -> FleetError:
     )
 
 
-def foreign(wanted: Wanted, live: Json) -> FleetError:
+def foreign(wanted: ClusterSpec, live: Json) -> FleetError:
     """A cluster of that name is there, and not ours."""
     return FleetError(
         "a cluster of this name exists that this fleet did not make",
@@ -46,7 +46,7 @@ def foreign(wanted: Wanted, live: Json) -> FleetError:
     )
 
 
-def kept(wanted: Wanted, live: Json) -> FleetError:
+def kept(wanted: ClusterSpec, live: Json) -> FleetError:
     """A cluster that was to be deleted, and is not ours."""
     return FleetError(
         "this fleet did not make it, so it is not deleted",
@@ -57,7 +57,7 @@ def kept(wanted: Wanted, live: Json) -> FleetError:
     )
 
 
-def broken(wanted: Wanted, live: Json) -> FleetError:
+def broken(wanted: ClusterSpec, live: Json) -> FleetError:
     """State ERROR or DEGRADED."""
     said = [f"{c.get('canonicalCode') or c.get('code')}: {c.get('message')}" for c in live.get("conditions") or []]
     return FleetError(
@@ -71,7 +71,7 @@ def broken(wanted: Wanted, live: Json) -> FleetError:
     )
 
 
-def leaving(wanted: Wanted) -> FleetError:
+def leaving(wanted: ClusterSpec) -> FleetError:
     """State STOPPING."""
     return FleetError(
         "it is being deleted",
@@ -82,12 +82,12 @@ def leaving(wanted: Wanted) -> FleetError:
     )
 
 
-def gone(wanted: Wanted) -> FleetError:
+def gone(wanted: ClusterSpec) -> FleetError:
     """It was there, and is not any more."""
     return FleetError("it is gone", cluster=wanted.host, obj=wanted.path, next_step="run again")
 
 
-def not_ready(wanted: Wanted, live: Json, seconds: float) -> FleetError:
+def not_ready(wanted: ClusterSpec, live: Json, seconds: float) -> FleetError:
     """Google is at work on it for too long."""
     return FleetError(
         f"it is not ready after {seconds:g} s",
@@ -99,7 +99,7 @@ def not_ready(wanted: Wanted, live: Json, seconds: float) -> FleetError:
     )
 
 
-def not_gone(wanted: Wanted, seconds: float) -> FleetError:
+def not_gone(wanted: ClusterSpec, seconds: float) -> FleetError:
     """Google deletes it for too long."""
     return FleetError(
         f"it is not gone after {seconds:g} s",

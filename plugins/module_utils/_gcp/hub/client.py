@@ -8,7 +8,7 @@ import json
 import typing as t
 
 from ...errors import FleetError
-from ..api import polling as patience
+from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
 
 __all__ = ["HubClient", "shown"]
@@ -73,7 +73,7 @@ class HubClient:
             self._numbers[project] = str(found["projectNumber"])
         return self._numbers[project]
 
-    def until(
+    def wait_until(
         self,
         look: t.Callable[[], tuple[bool, str]],
         what: str,
@@ -85,8 +85,8 @@ class HubClient:
         """Look again and again until it is done; what was seen then."""
         seconds = self.timeout if timeout is None else timeout
         try:
-            return patience.until(look, seconds, first=LOOKS[0], longest=LOOKS[1])
-        except patience.TimeIsUp as up:
+            return poll_until(look, seconds, first=LOOKS[0], longest=LOOKS[1])
+        except PollTimeout as up:
             raise FleetError(
                 f"{what} after {seconds:.3g} s",
                 cluster=cluster,

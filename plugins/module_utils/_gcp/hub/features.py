@@ -165,7 +165,7 @@ class Features(HubClient):
             done, state = feature_state(seen.get(feature) or {})
             if not done:
                 left = max(0.0, deadline - time.monotonic())
-                state = self.until(
+                state = self.wait_until(
                     functools.partial(self._state_of, feature),
                     f"{_ASKS[feature]} is not ready",
                     obj=f"feature {feature}",

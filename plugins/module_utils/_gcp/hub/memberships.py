@@ -76,7 +76,7 @@ class Memberships(HubClient):
                 membership_of([found], member, self.number)
             return code in ("READY", "UPDATING", "SERVICE_UPDATING"), code
 
-        self.until(look, "its membership is not ready", cluster=member.host, obj=f"membership {name}")
+        self.wait_until(look, "its membership is not ready", cluster=member.host, obj=f"membership {name}")
 
     def unregister(self, members: t.Sequence[Member]) -> tuple[list[Change], list[str], dict[str, FleetError]]:
         """Take clusters out of the Google fleet, where their membership is ours.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 
 __all__ = ["check_owner", "covered", "differs", "made", "now", "rules"]
@@ -22,7 +22,7 @@ _PROBES = ("130.211.0.0/22", "35.191.0.0/16")
 """From where Google's load balancers and their health checks come."""
 
 
-def rules(network: str, mine: t.Sequence[Wanted], marker: str, *, ours: bool, doors: bool) -> list[Json]:
+def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: bool, doors: bool) -> list[Json]:
     """Pods to every cluster's nodes and pods; control planes to istiod's webhook; load balancers to a Shared VPC.
 
     Our own VPC holds nothing but our clusters, so rules there are about all of it. In one of others they are about
@@ -54,14 +54,14 @@ def rules(network: str, mine: t.Sequence[Wanted], marker: str, *, ours: bool, do
     ]
 
 
-def _name(network: str, one: Wanted, kind: str, *, ours: bool, tagged: bool) -> str:
+def _name(network: str, one: ClusterSpec, kind: str, *, ours: bool, tagged: bool) -> str:
     # google.cloud's module cannot give a rule other targets, so that is another rule; and two fleets may share a VPC.
     base = network if ours else f"{network}-{one.tag}"
     end = f"-{kind}-nodes" if tagged else f"-{kind}"
     return base[: 63 - len(end)].rstrip("-") + end
 
 
-def made(network: str, mine: t.Sequence[Wanted], live: t.Mapping[str, Json], marker: str) -> list[Json]:
+def made(network: str, mine: t.Sequence[ClusterSpec], live: t.Mapping[str, Json], marker: str) -> list[Json]:
     """Every rule of ours that is there."""
     names = {
         _name(network, mine[0], kind, ours=ours, tagged=tagged)

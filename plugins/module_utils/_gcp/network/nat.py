@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._model.providers.google.clusters import Place, Wanted
+from ..._model.providers.google.clusters import ClusterSpec, Place
 from ...errors import FleetError
 
 __all__ = ["NatPlan", "RouterStep", "in_need", "nat_name", "plan_nat", "router_name"]
@@ -68,13 +68,13 @@ def nat_name(network: str, region: str) -> str:
     return f"{network[: 58 - len(region)]}-{region}-nat"
 
 
-def in_need(play: t.Iterable[Wanted], elsewhere: t.Collection[str]) -> list[Wanted]:
+def in_need(play: t.Iterable[ClusterSpec], elsewhere: t.Collection[str]) -> list[ClusterSpec]:
     """Clusters whose nodes need NAT; those of hosts ``elsewhere`` leave a Shared VPC by a way that others made."""
     return [w for w in play if w.private_nodes and not (w.shared and w.host in elsewhere)]
 
 
 def plan_nat(
-    places: t.Mapping[Place, Wanted],
+    places: t.Mapping[Place, ClusterSpec],
     fixed: t.Collection[Place],
     routers: Routers,
     addresses: Routers,

@@ -8,18 +8,18 @@ import dataclasses
 import typing as t
 
 from ..._model.inventory.addresses import interval
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from .firewall import check_owner, covered, differs, made, now, rules
 from .ranges import in_use, refused, wrong_ranges
 
-__all__ = ["Live", "NetworkPlan", "plan_network", "plan_removal"]
+__all__ = ["ExistingNetwork", "NetworkPlan", "plan_network", "plan_removal"]
 
 Json = dict[str, t.Any]
 
 
 @dataclasses.dataclass
-class Live:
+class ExistingNetwork:
     """What a project has, by name (subnets and routers: region and name)."""
 
     networks: dict[str, Json]
@@ -46,7 +46,12 @@ class NetworkPlan:
 
 
 def plan_network(
-    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str, *, doors: bool = False
+    everybody: t.Sequence[ClusterSpec],
+    play: t.Collection[str],
+    live: ExistingNetwork,
+    marker: str,
+    *,
+    doors: bool = False,
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
     """What the clusters need that is not there, and which hosts cannot have it.
 
@@ -93,12 +98,12 @@ def plan_network(
     return plan, failed
 
 
-def _is_ours(live: Live, network: str, marker: str) -> bool:
+def _is_ours(live: ExistingNetwork, network: str, marker: str) -> bool:
     """Whether we made the VPC, or are about to."""
     return network not in live.networks or live.networks[network].get("description") == marker
 
 
-def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Json | None:
+def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork, marker: str) -> Json | None:
     """The subnet to make; None when it is there as wanted."""
     found = live.subnets.get((w.region, w.subnetwork))
     owner = next(o for o in mine if (o.region, o.subnetwork) == (w.region, w.subnetwork))
@@ -145,7 +150,7 @@ def _subnet(w: Wanted, mine: t.Sequence[Wanted], live: Live, marker: str) -> Jso
 
 
 def plan_removal(
-    everybody: t.Sequence[Wanted], play: t.Collection[str], live: Live, marker: str
+    everybody: t.Sequence[ClusterSpec], play: t.Collection[str], live: ExistingNetwork, marker: str
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
     """What we made and nobody of the fleet needs once the clusters of ``play`` are gone, and what keeps a VPC."""
     plan, failed = NetworkPlan(), dict[str, FleetError]()
@@ -176,7 +181,9 @@ def plan_removal(
     return plan, failed
 
 
-def _left_in(network: str, live: Live, rules: t.Collection[str], subnets: t.Collection[tuple[str, str]]) -> list[str]:
+def _left_in(
+    network: str, live: ExistingNetwork, rules: t.Collection[str], subnets: t.Collection[tuple[str, str]]
+) -> list[str]:
     """What of others is in the VPC."""
     left = [
         f"firewall rule {name}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 
 __all__ = ["in_use", "refused", "wrong_ranges"]
@@ -19,7 +19,7 @@ def _second(subnet: Json) -> dict[str, str]:
     return {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
 
 
-def wrong_ranges(w: Wanted, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:
+def wrong_ranges(w: ClusterSpec, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:
     """What an existing subnet has instead of a wanted range, by variable."""
     second = _second(subnet)
     has = {"gke_node_cidr": subnet.get("ipCidrRange", "")}
@@ -32,7 +32,7 @@ def wrong_ranges(w: Wanted, subnet: Json, ranges: t.Mapping[str, str]) -> dict[s
     return {name: found for name, found in has.items() if found != ranges[name]}
 
 
-def refused(w: Wanted, wrong: t.Mapping[str, str], ranges: t.Mapping[str, str]) -> FleetError:
+def refused(w: ClusterSpec, wrong: t.Mapping[str, str], ranges: t.Mapping[str, str]) -> FleetError:
     """For those of ``wrong_ranges``: often only the order of the hosts has changed."""
     known = [f"{name}: {has}" for name, has in wrong.items() if has[:1].isdigit() and "," not in has]
     given = f"set {', '.join(known)} for {w.host}" if known else f"set {next(iter(wrong))} to what is there"
@@ -48,7 +48,7 @@ def refused(w: Wanted, wrong: t.Mapping[str, str], ranges: t.Mapping[str, str]) 
     )
 
 
-def in_use(w: Wanted, subnet: Json | None) -> Wanted:
+def in_use(w: ClusterSpec, subnet: Json | None) -> ClusterSpec:
     """The cluster with the ranges that its pods and nodes have now: what the inventory says of them may be refused."""
     if subnet is None or w.adopt:
         return w

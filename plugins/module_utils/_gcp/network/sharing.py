@@ -13,7 +13,7 @@ import typing as t
 
 from ..._model.inventory.fleet import Fleet
 from ..._model.inventory.variables import text
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ...results import Change
 from ..access.bindings import Binding
@@ -70,7 +70,7 @@ class Sharing:
         self.google, self.roles, self.record = google, roles, Grants(directory, RECORD)
         self.enable_apis, self.timeout, self.dry_run, self.say = enable_apis, timeout, dry_run, say
 
-    def prepared(self, wanted: t.Iterable[Wanted]) -> tuple[dict[str, FleetError], list[Change]]:
+    def prepared(self, wanted: t.Iterable[ClusterSpec]) -> tuple[dict[str, FleetError], list[Change]]:
         """Which hosts cannot be on the network, and what had to be switched on or granted for the others.
 
         Args:
@@ -97,7 +97,7 @@ class Sharing:
         return failed, changes
 
     def _service_project(
-        self, google: Google, mine: t.Sequence[Wanted], policy: Json | None, failed: dict[str, FleetError]
+        self, google: Google, mine: t.Sequence[ClusterSpec], policy: Json | None, failed: dict[str, FleetError]
     ) -> list[Change]:
         apart = self._attached(google, mine[0])
         if apart is not None:
@@ -122,7 +122,7 @@ class Sharing:
                     failed[w.host] = roles_missing(w, left)
         return changes
 
-    def taken_back(self, leaving: t.Iterable[Wanted]) -> list[Change]:
+    def taken_back(self, leaving: t.Iterable[ClusterSpec]) -> list[Change]:
         """Take back what this fleet granted to service projects, except where clusters of others need it.
 
         Args:
@@ -174,7 +174,7 @@ class Sharing:
             self.say(f"  not known to these credentials: who has which role in project {host}")
             return None
 
-    def _attached(self, google: Google, w: Wanted) -> t.Callable[[Wanted], FleetError] | None:
+    def _attached(self, google: Google, w: ClusterSpec) -> t.Callable[[ClusterSpec], FleetError] | None:
         """What to say of each cluster where its project is not attached; None where it is."""
         try:
             host = str(google.call("compute", "projects.getXpnHost", project=google.project).get("name") or "")
@@ -191,7 +191,7 @@ class Sharing:
             self._unseen(error, f"whether {w.network_project} is a Shared VPC host project")
         return lambda one: not_attached(one, host, is_host=is_host)
 
-    def _on_subnet(self, w: Wanted, missing: t.Sequence[Binding]) -> list[Binding]:
+    def _on_subnet(self, w: ClusterSpec, missing: t.Sequence[Binding]) -> list[Binding]:
         """What is still missing when the subnet's own policy is looked at too."""
         where: Json = {"project": w.network_project, "region": w.region, "resource": w.subnetwork}
         try:

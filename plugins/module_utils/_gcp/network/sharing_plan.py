@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..._model.providers.google.clusters import Wanted
+from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..access.bindings import Binding, missing_bindings
 from ..errors import RATES, GoogleError
@@ -85,7 +85,7 @@ def permissions_for(kinds: t.Iterable[str]) -> list[str]:
 # -- what is said ------------------------------------------------------------------------------
 
 
-def not_attached(w: Wanted, host: str, *, is_host: bool) -> FleetError:
+def not_attached(w: ClusterSpec, host: str, *, is_host: bool) -> FleetError:
     """The clusters' project is not a service project of the host project.
 
     Args:
@@ -107,7 +107,7 @@ def not_attached(w: Wanted, host: str, *, is_host: bool) -> FleetError:
     )
 
 
-def roles_missing(w: Wanted, missing: t.Sequence[Binding]) -> FleetError:
+def roles_missing(w: ClusterSpec, missing: t.Sequence[Binding]) -> FleetError:
     """GKE's accounts of the clusters' project have no right to the network."""
     theirs = w.network_project
     commands = "; ".join(
@@ -126,7 +126,7 @@ def roles_missing(w: Wanted, missing: t.Sequence[Binding]) -> FleetError:
 
 
 def told_parts(
-    w: Wanted,
+    w: ClusterSpec,
     networks: t.Iterable[Json],
     subnets: t.Mapping[str, Json],
     firewalls: t.Iterable[Json],
@@ -171,7 +171,7 @@ def no_sight(error: FleetError, project: str) -> FleetError:
     return error
 
 
-def may_not(w: Wanted, parts: t.Sequence[str], permissions: t.Sequence[str]) -> FleetError:
+def may_not(w: ClusterSpec, parts: t.Sequence[str], permissions: t.Sequence[str]) -> FleetError:
     """The host project lacks something, and these credentials may not make it."""
     return FleetError(
         f"the network in host project {w.network_project} lacks something that these credentials may not make",
@@ -203,7 +203,7 @@ def is_refusal(error: FleetError) -> bool:
     return any(words in error.seen for words in _REFUSALS)
 
 
-def with_advice(error: _Error, w: Wanted, number: str) -> _Error:
+def with_advice(error: _Error, w: ClusterSpec, number: str) -> _Error:
     """Google's refusal of a cluster on a Shared VPC, with what would mend it."""
     theirs = w.network_project
     wanted = service_project_bindings(theirs, number or "NUMBER")

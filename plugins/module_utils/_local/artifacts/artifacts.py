@@ -20,7 +20,7 @@ from .registries.build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
 from .registries.build import RegistryBuild
 from .upstream import UpstreamBuild, choose_source
 
-__all__ = ["Artifacts", "Wanted", "ensure"]
+__all__ = ["ArtifactOptions", "Artifacts", "ensure"]
 
 _NODE_PROGRAMS = {
     "podman": "podman",
@@ -32,7 +32,7 @@ _NODE_PROGRAMS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class ArtifactOptions:
     """What the inventory asks for; the fields are the variables of role ``artifacts``."""
 
     source: str
@@ -67,7 +67,7 @@ class Artifacts:
     installed: tuple[str, ...]
 
 
-async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = False) -> Artifacts:
+async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run: bool = False) -> Artifacts:
     """Make what is missing.
 
     Raises:
@@ -135,7 +135,7 @@ async def ensure(wanted: Wanted, say: t.Callable[[str], None], dry_run: bool = F
     return found
 
 
-def _remembered(wanted: Wanted) -> tuple[str, str] | None:
+def _remembered(wanted: ArtifactOptions) -> tuple[str, str] | None:
     # A fleet must not change its images because a registry was out of reach for a moment.
     seen = _published(wanted.directory)
     return (seen["source"], seen["why"]) if "source" in seen and "why" in seen else None

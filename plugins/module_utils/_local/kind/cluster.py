@@ -17,7 +17,7 @@ from ..engine.engine import address_of
 from ..engine.machine import kind_patches
 from . import kubeconfig
 from .fleet import Foreign, KindFleet
-from .restart import revive, settle
+from .restart import restart, settle
 
 __all__ = ["KindCluster", "Spec"]
 
@@ -100,7 +100,7 @@ class KindCluster:
             if not dry_run:
                 say(f"  {self.name}: its node is not running; starting it")
                 address = kubeconfig.known_address(self.fleet.kubeconfig(self.name))
-                await revive(self.fleet.engine, container, self.fleet.network_name, self.name, address)
+                await restart(self.fleet.engine, container, self.fleet.network_name, self.name, address)
                 container = await self.inspect() or container
         if not dry_run and await self._write_kubeconfig(container):
             state = "changed"

@@ -21,7 +21,7 @@ from ..engine.command import Done
 from ..engine.engine import address_of
 from .addresses import load_balancer_block
 from .fleet import KindFleet
-from .node_state import furnished, settled, started_at
+from .node_state import default_namespaces_exist, settled, started_at
 
 __all__ = ["Node", "join"]
 
@@ -165,7 +165,7 @@ async def _wait_for_node(
 
 async def _wait_for_namespaces(fleet: KindFleet, container: str, cluster: str, timeout: float) -> None:
     def seen(done: Done) -> tuple[bool, str]:
-        return furnished(done.out) if done.code == 0 else (False, done.last_line)
+        return default_namespaces_exist(done.out) if done.code == 0 else (False, done.last_line)
 
     columns = "K:.kind,S:.metadata.namespace,N:.metadata.name,P:.status.phase"
     words = ["get", "namespaces,serviceaccounts,configmaps", "--all-namespaces", "--no-headers", "--output"]

@@ -8,7 +8,7 @@ import datetime
 import re
 import typing as t
 
-__all__ = ["furnished", "settled", "started_at"]
+__all__ = ["default_namespaces_exist", "settled", "started_at"]
 
 
 def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
@@ -55,7 +55,7 @@ def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime
     return not waiting, waiting[0] if waiting else "settled"
 
 
-def furnished(table: str) -> tuple[bool, str]:
+def default_namespaces_exist(table: str) -> tuple[bool, str]:
     """Whether every namespace has what Kubernetes' controllers put into it, without which no pod can be made there.
 
     A new cluster's node is often Ready before they have been round.

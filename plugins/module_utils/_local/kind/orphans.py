@@ -9,13 +9,13 @@ import typing as t
 from .cluster import KindCluster
 from .fleet import Foreign, KindFleet
 
-__all__ = ["KIND_LABEL", "find_strays"]
+__all__ = ["KIND_LABEL", "find_orphans"]
 
 KIND_LABEL = "io.x-k8s.kind.cluster"
 """kind's own label on its nodes."""
 
 
-async def find_strays(fleet: KindFleet, known: t.Container[str]) -> list[KindCluster]:
+async def find_orphans(fleet: KindFleet, known: t.Container[str]) -> list[KindCluster]:
     """The fleet's clusters with a node on this machine, running or not, that are not among ``known``, by name.
 
     A name alone proves nothing, for the fleets ``a`` and ``a-b`` have names in common: what is not of this fleet

@@ -12,7 +12,7 @@ from ...errors import FleetError
 from ..engine.command import explain
 from ..engine.engine import Engine, address_of
 
-__all__ = ["revive", "settle"]
+__all__ = ["restart", "settle"]
 
 
 def settle(engine: Engine, container: t.Mapping[str, t.Any], exits: pathlib.Path | None = None) -> bool:
@@ -41,7 +41,9 @@ def _exits() -> pathlib.Path:
     return pathlib.Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")) / "libpod" / "tmp" / "exits"
 
 
-async def revive(engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str, known: str = "") -> None:
+async def restart(
+    engine: Engine, container: t.Mapping[str, t.Any], network: str, cluster: str, known: str = ""
+) -> None:
     """Start a stopped or killed node.
 
     Args:

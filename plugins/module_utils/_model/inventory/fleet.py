@@ -56,7 +56,7 @@ class Connection:
     """When ``token`` should be renewed, in seconds since the epoch; 0 for never."""
     account: str = ""
     """Whose ``token`` it is, in words, where a provider gives it."""
-    gate: str = ""
+    required_permission: str = ""
     """The permission that a provider asks for in front of the API server; "" where nobody stands there."""
     lookup: Lookup | None = dataclasses.field(default=None, repr=False, compare=False)
     """Everything else is empty then. It may be asked again."""

@@ -11,7 +11,7 @@ from ..inventory.fleet import Fleet
 from ..providers.google.members import is_managed
 from .graph import edges
 
-__all__ = ["Unwanted", "WatcherScope", "blame", "scopes"]
+__all__ = ["Unwanted", "WatcherScope", "attribute_failures", "scopes"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
     return found
 
 
-def blame(
+def attribute_failures(
     failed: t.Iterable[tuple[str, str]], tried: t.Iterable[tuple[str, str]], play: t.Container[str]
 ) -> dict[tuple[str, str], str]:
     """The cluster that each failed edge ``(watcher, watched)`` is counted against.

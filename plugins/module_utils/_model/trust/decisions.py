@@ -31,8 +31,8 @@ __all__ = [
     "ISSUE",
     "KEEP",
     "RENEW",
+    "ClusterTrust",
     "Decision",
-    "Live",
     "Policy",
     "bundle_with",
     "decide",
@@ -64,7 +64,7 @@ class Policy:
 
 
 @dataclasses.dataclass(frozen=True)
-class Live:
+class ClusterTrust:
     """What a cluster holds now. ``data``: the decoded Secret ``cacerts``, None when there is none."""
 
     cluster: str
@@ -105,7 +105,7 @@ def duration(text: str, *, name: str) -> datetime.timedelta:
         raise FleetError(f"{name} is too long", seen=text, next_step="use at most 36500d") from None
 
 
-def decide(live: Live, root: x509.Certificate, policy: Policy, *, made_now: bool = False) -> Decision:
+def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy, *, made_now: bool = False) -> Decision:
     """Whether a cluster's signer stays, is made, or is renewed.
 
     Args:
@@ -128,7 +128,7 @@ def decide(live: Live, root: x509.Certificate, policy: Policy, *, made_now: bool
         raise
 
 
-def _no_other_root(live: Live, root: x509.Certificate) -> None:
+def _no_other_root(live: ClusterTrust, root: x509.Certificate) -> None:
     if not live.istiod or not live.published_root.strip():
         return
     believed = parse_certificates(live.published_root, what="istio-ca-root-cert")
@@ -143,7 +143,7 @@ def _no_other_root(live: Live, root: x509.Certificate) -> None:
     )
 
 
-def _existing(live: Live, data: t.Mapping[str, str], root: x509.Certificate, policy: Policy) -> Decision:
+def _existing(live: ClusterTrust, data: t.Mapping[str, str], root: x509.Certificate, policy: Policy) -> Decision:
     try:
         chain = SigningChain.from_data(data)
         present = parse_certificates(chain.certificate, what=CERT)[0]

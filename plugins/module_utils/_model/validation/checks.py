@@ -22,16 +22,10 @@ from ..inventory.values import fault_of
 from ..inventory.variables import FAULTY, OF_ROLES, PREFIXES, VARIABLES, Variable
 from ..providers.google import checks as check_google
 from . import (
-    names as check_names,
-)
-from . import (
-    ranges as check_ranges,
-)
-from . import (
-    services as check_services,
-)
-from . import (
-    topology as check_topology,
+    names,
+    ranges,
+    services,
+    topology,
 )
 
 __all__ = ["Problem", "check"]
@@ -54,13 +48,13 @@ def check(
     named = {str(host): variables for host, variables in hosts.items()}
     sound, problems = _values(named)
     faulty = {(problem.host, problem.variable) for problem in problems}
-    whole = check_names.check(sound)
-    whole += check_names.check_shared(sound)
-    whole += check_topology.check(sound, groups or {})
-    whole += check_ranges.check(sound)
+    whole = names.check(sound)
+    whole += names.check_shared(sound)
+    whole += topology.check(sound, groups or {})
+    whole += ranges.check(sound)
     whole += check_google.check(sound)
-    whole += check_services.check(sound)
-    whole += check_services.check_door(named, sound)
+    whole += services.check(sound)
+    whole += services.check_door(named, sound)
     # What is wrong in itself was left out above; that it is then missing is no second problem.
     problems += [p for p in whole if not p.variable or (p.host, p.variable) not in faulty]
     place = {"": -1, **{host: i for i, host in enumerate(sound)}}

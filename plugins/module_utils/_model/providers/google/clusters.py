@@ -22,14 +22,14 @@ __all__ = [
     "MOST_AUTHORIZED",
     "PODS",
     "SERVICES",
+    "ClusterSpec",
     "Place",
     "Pool",
-    "Wanted",
+    "cluster_specs",
     "marker",
     "node_ranges",
     "node_tag",
     "our_labels",
-    "wanted",
     "with_egress",
 ]
 
@@ -48,7 +48,7 @@ _LABEL = re.compile(r"[-_a-z0-9]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class ClusterSpec:
     """One cluster, as the inventory describes it."""
 
     host: str
@@ -130,7 +130,7 @@ def _subnet_name(cluster: Cluster, fleet_name: str) -> str:
     return given or f"{network_name(cluster, fleet_name)}-{cluster.name}"[:63].rstrip("-")
 
 
-def wanted(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, Wanted]:
+def cluster_specs(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, ClusterSpec]:
     """Every GKE cluster of the fleet by host; ``members`` are those of gke_members.members().
 
     Raises FleetError for a value that cannot be, with the variable's name.
@@ -174,7 +174,7 @@ def node_ranges(fleet: Fleet, hosts: t.Iterable[str]) -> tuple[dict[str, str], l
     return {host: pair[0] for host, pair in assigned.items()}, [host for host, _kind, _pool in missing]
 
 
-def with_egress(wanted: Wanted, egress: t.Mapping[Place, t.Sequence[str]]) -> Wanted:
+def with_egress(wanted: ClusterSpec, egress: t.Mapping[Place, t.Sequence[str]]) -> ClusterSpec:
     """The cluster with the addresses of the Cloud NATs by which others come to it.
 
     Args:
@@ -209,7 +209,7 @@ def _collapsed(ranges: t.Iterable[str]) -> tuple[str, ...]:
 
 def _wanted(
     fleet: Fleet, cluster: Cluster, member: Member, nodes: str, come: Callers, inside: tuple[str, ...]
-) -> Wanted:
+) -> ClusterSpec:
     v = cluster.variables
     host = cluster.name
     endpoint = choice(host, v, "gke_endpoint", ("public", "private", "dns"), "public")
@@ -229,7 +229,7 @@ def _wanted(
     if authorized is not None and len(authorized) + len(come.nats) > MOST_AUTHORIZED:
         hint = f"Google takes {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
         raise wrong(host, "gke_authorized_networks", f"{len(authorized)} ranges", hint)
-    return Wanted(
+    return ClusterSpec(
         host=host,
         member=member,
         region=cluster.region,

@@ -20,14 +20,14 @@ from .values import choice, flag
 
 __all__ = [
     "Callers",
-    "Meeting",
     "Place",
+    "Reachability",
     "callers",
     "is_dns_endpoint",
-    "meetings",
     "network_name",
     "network_project",
     "outside",
+    "reachabilities",
 ]
 
 Place = tuple[str, str, str]
@@ -35,11 +35,11 @@ Place = tuple[str, str, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Meeting:
+class Reachability:
     """Where a GKE cluster is met by all that watch it: in its VPC, and in its region."""
 
-    inside: bool
-    near: bool
+    same_vpc: bool
+    same_region: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _watchers(fleet: Fleet) -> tuple[list[Cluster], dict[str, list[Cluster]]]:
     return everyone, named
 
 
-def meetings(fleet: Fleet) -> dict[str, Meeting]:
+def reachabilities(fleet: Fleet) -> dict[str, Reachability]:
     """For each GKE cluster. Costs O(N), and O(1) for each name in ``mesh_peers``."""
     everyone, named = _watchers(fleet)
     vpcs = {_vpc(fleet, cluster) for cluster in everyone}
@@ -118,9 +118,9 @@ def meetings(fleet: Fleet) -> dict[str, Meeting]:
     for cluster in fleet.clusters.values():
         if cluster.provider == "gke":
             mine, more = _vpc(fleet, cluster), named.get(cluster.name, ())
-            found[cluster.name] = Meeting(
-                inside=vpcs <= {mine} and all(_vpc(fleet, other) == mine for other in more),
-                near=regions <= {cluster.region} and all(other.region == cluster.region for other in more),
+            found[cluster.name] = Reachability(
+                same_vpc=vpcs <= {mine} and all(_vpc(fleet, other) == mine for other in more),
+                same_region=regions <= {cluster.region} and all(other.region == cluster.region for other in more),
             )
     return found
 
@@ -128,13 +128,13 @@ def meetings(fleet: Fleet) -> dict[str, Meeting]:
 def callers(fleet: Fleet) -> dict[str, Callers]:
     """For each GKE cluster: who comes to its API server, and from where."""
     everyone, named = _watchers(fleet)
-    met = meetings(fleet)
+    met = reachabilities(fleet)
     found = {}
     for cluster in fleet.clusters.values():
         if cluster.provider == "gke":
             watching = {c.name: c for c in [*everyone, *named.get(cluster.name, ())] if c.name != cluster.name}
             watching = {} if is_managed(cluster) else watching
-            found[cluster.name] = _callers(fleet, cluster, watching.values(), met[cluster.name].inside)
+            found[cluster.name] = _callers(fleet, cluster, watching.values(), met[cluster.name].same_vpc)
     return found
 
 

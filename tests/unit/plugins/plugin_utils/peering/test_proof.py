@@ -18,7 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope im
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.proof import prove
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import conclude
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import report_outcome
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, State
 
 SAMPLES = Path(__file__).parents[2] / "module_utils/_model/samples"
@@ -77,7 +77,7 @@ def proven(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) 
     state.plans["west"] = [rs.KeyPlan(name, rs.KEEP if name == "good" else rs.ADD) for name in peers]
     every = scopes(fleet, state.play)
     asyncio.run(prove(state, next(p for p in every if p.watcher == "west")))
-    conclude(state, [p for p in every if p.watcher == "west"])
+    report_outcome(state, [p for p in every if p.watcher == "west"])
     return state
 
 

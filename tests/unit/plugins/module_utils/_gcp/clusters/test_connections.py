@@ -79,7 +79,7 @@ def google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Google]:
 
 def cluster(**variables: t.Any) -> Cluster:
     hosts = {"west": {**PLACE, "gke_project": "shop-prod", **variables}}
-    return reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
 
 
 def test_nothing_is_asked_before_somebody_connects(google: type[Google]) -> None:
@@ -209,7 +209,7 @@ def test_istiods_of_others_are_never_sent_to_the_dns_endpoint(google: type[Googl
     google.clusters[0]["controlPlaneEndpointsConfig"]["dnsEndpointConfig"] = dns
     there = cluster(gke_endpoint="dns")
     found = there.connection.resolved()
-    assert (found.server, found.ca_pem, found.gate.split()[0]) == (
+    assert (found.server, found.ca_pem, found.required_permission.split()[0]) == (
         "https://gke-1.us-west1.gke.goog",
         "",
         "container.clusters.connect",
@@ -258,7 +258,7 @@ def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
     google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = everywhere
     shared = {"gke_project": "shop-prod"}
     hosts = {"west": {**PLACE, **shared}, "east": {**PLACE, **shared, **other}}
-    west = reach.connected(Fleet.from_inventory(hosts)).clusters["west"]
+    west = reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
     assert peer_server(west, None).url == peer
 
 

@@ -64,12 +64,12 @@ def test_addresses(cluster: dict[str, t.Any], choice: str, peer_choice: str, ser
     found = addresses(kept(cluster), "west", choice, peer_choice)
     assert (found.server, found.peer) == (f"https://{server}", f"https://{peer}")
     assert found.ca_pem == ("" if choice == "dns" else CA)
-    assert found.gate.startswith("container.clusters.connect") is (choice == "dns")
+    assert found.required_permission.startswith("container.clusters.connect") is (choice == "dns")
 
 
 def test_clusters_that_are_not_in_one_network_meet_outside() -> None:
-    assert addresses(INSIDE, "west", inside=False).peer == "https://34.82.1.9"
-    assert addresses(CLOSED, "west", "private", inside=False).peer == "https://10.0.0.2"
+    assert addresses(INSIDE, "west", same_vpc=False).peer == "https://34.82.1.9"
+    assert addresses(CLOSED, "west", "private", same_vpc=False).peer == "https://10.0.0.2"
 
 
 def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -12,11 +12,14 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import in_need
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import Live, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import ExistingNetwork, plan_network
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import service_project_bindings
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import Wanted, wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
+    cluster_specs,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 
 Json = dict[str, t.Any]
@@ -24,12 +27,12 @@ HOST, MARK = "shop-net", "made by mesh.fleet for fleet shop"
 OURS = service_project_bindings(HOST, "42")
 
 
-def shared(**more: t.Any) -> dict[str, Wanted]:
+def shared(**more: t.Any) -> dict[str, ClusterSpec]:
     base = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "team-a", "gke_network": "corp"}
     own = {"west": {"cluster_region": "us-west1"}, "north": {"cluster_region": "europe-north1"}}
     hosts = {host: {**base, "gke_network_project": HOST, **v, **more.get(host, {})} for host, v in own.items()}
     fleet = Fleet.from_inventory(hosts)
-    return wanted(fleet, members(fleet))
+    return cluster_specs(fleet, members(fleet))
 
 
 class FakeGoogle:
@@ -137,11 +140,11 @@ def test_a_rule_of_ours_that_goes_does_not_stand_for_the_one_that_comes() -> Non
         "sourceRanges": ["10.0.0.0/8"],
         "allowed": [{"IPProtocol": "all"}],
     }
-    live = Live({"corp": {"description": "of others"}}, {}, {old["name"]: old})
+    live = ExistingNetwork({"corp": {"description": "of others"}}, {}, {old["name"]: old})
     plan, _failed = plan_network(clusters, [w.host for w in clusters], live, MARK)
     assert [rule["name"] for rule in plan.stale] == [old["name"]]
     assert pods["name"] in [rule["name"] for rule in plan.firewalls]
-    theirs = Live(live.networks, {}, {"inside": {**old, "name": "inside", "description": "of others"}})
+    theirs = ExistingNetwork(live.networks, {}, {"inside": {**old, "name": "inside", "description": "of others"}})
     assert plan_network(clusters, [w.host for w in clusters], theirs, MARK)[0].firewalls == []
 
 

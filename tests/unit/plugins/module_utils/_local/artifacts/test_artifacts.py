@@ -15,15 +15,15 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import artifacts
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import removal as artifacts_removal
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import Artifacts, Wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, Artifacts
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import Outcome
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 FOUND = Artifacts("registries", "because", "", "", "node:1", "hub", "1", "base:1", "podman", (), ())
 
 
-def wanted(directory: Path, source: str = "auto") -> Wanted:
-    return Wanted(source, directory, "auto", directory, {}, {}, "", "", "", "", "", frozenset({"node"}))
+def wanted(directory: Path, source: str = "auto") -> ArtifactOptions:
+    return ArtifactOptions(source, directory, "auto", directory, {}, {}, "", "", "", "", "", frozenset({"node"}))
 
 
 def publish(directory: Path, found: Artifacts) -> dict[str, str]:

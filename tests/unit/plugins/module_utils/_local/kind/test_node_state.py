@@ -9,7 +9,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.node_state import furnished, settled, started_at
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.node_state import (
+    default_namespaces_exist,
+    settled,
+    started_at,
+)
 
 SINCE = datetime.datetime(2026, 5, 1, 12, 0, 0, tzinfo=datetime.UTC)
 BEFORE, AFTER = "2026-05-01T11:59:59Z", "2026-05-01T12:00:00Z"
@@ -54,11 +58,11 @@ def test_settled(objects: list[dict[str, t.Any]], seen: str) -> None:
 )
 def test_furnished(rows: list[str], seen: str) -> None:
     table = "\n".join(["Namespace <none> a Active", "Namespace <none> going Terminating", *rows])
-    assert furnished(table) == (not seen, seen or "furnished")
+    assert default_namespaces_exist(table) == (not seen, seen or "furnished")
 
 
 def test_a_cluster_without_namespaces_is_not_furnished() -> None:
-    assert furnished("") == (False, "there is no namespace yet")
+    assert default_namespaces_exist("") == (False, "there is no namespace yet")
 
 
 @pytest.mark.parametrize(

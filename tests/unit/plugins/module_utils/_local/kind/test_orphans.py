@@ -16,7 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command i
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.machine import Machine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import KIND_LABEL, find_strays
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import KIND_LABEL, find_orphans
 
 
 class Nodes(Engine):
@@ -55,5 +55,5 @@ class Nodes(Engine):
 )
 def test_only_what_is_surely_of_this_fleet_and_not_named(nodes: dict[str, tuple[str, str]], found: list[str]) -> None:
     fleet = KindFleet("shop", Path("/nowhere"), Nodes(nodes), "kind")
-    strays = asyncio.run(find_strays(fleet, {"west"}))
+    strays = asyncio.run(find_orphans(fleet, {"west"}))
     assert [cluster.name for cluster in strays] == found

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import blame, scopes
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import attribute_failures, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
@@ -101,6 +101,6 @@ def test_a_leaving_cluster_goes_in_both_directions() -> None:
 
 def test_a_failed_edge_counts_against_who_is_alone_with_it() -> None:
     tried = [("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")]
-    assert blame([("b", "a"), ("c", "a")], tried, "abc") == {("b", "a"): "a", ("c", "a"): "a"}
-    assert blame([("c", "a")], tried, "abc") == {("c", "a"): "c"}
-    assert blame([("c", "a")], tried, "a") == {("c", "a"): "a"}
+    assert attribute_failures([("b", "a"), ("c", "a")], tried, "abc") == {("b", "a"): "a", ("c", "a"): "a"}
+    assert attribute_failures([("c", "a")], tried, "abc") == {("c", "a"): "c"}
+    assert attribute_failures([("c", "a")], tried, "a") == {("c", "a"): "a"}

@@ -77,7 +77,7 @@ def test_an_intermediate_never_outlives_its_root() -> None:
 
 
 def test_nothing_shows_a_key() -> None:
-    shown = repr(WEST) + repr(ROOT) + repr(trust.Live("west", WEST.data))
+    shown = repr(WEST) + repr(ROOT) + repr(trust.ClusterTrust("west", WEST.data))
     assert "PRIVATE" not in shown
     assert "BEGIN EC" not in shown
 
@@ -91,7 +91,7 @@ def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str,
     leaf = verify_chain(
         chain, root=root.certificate, trust_domain=domain, namespace=namespace, revision=revision, now=NOW
     )
-    live = trust.Live(cluster, chain.data, ours=True)
+    live = trust.ClusterTrust(cluster, chain.data, ours=True)
     assert trust.decide(live, root.certificate, policy).action == trust.KEEP
     assert certs.fingerprint(leaf) == certs.fingerprint(certs.parse_certificates(chain.certificate)[0])
 

@@ -17,13 +17,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST
 
 
-def decided(live: trust.Live, **changes: t.Any) -> trust.Decision:
+def decided(live: trust.ClusterTrust, **changes: t.Any) -> trust.Decision:
     return trust.decide(live, ROOT.certificate, dataclasses.replace(POLICY, **changes))
 
 
 def test_none_is_issued_a_good_one_stays_an_ending_one_is_renewed() -> None:
-    live = trust.Live("west", WEST.data)
-    assert decided(trust.Live("west")).action == trust.ISSUE
+    live = trust.ClusterTrust("west", WEST.data)
+    assert decided(trust.ClusterTrust("west")).action == trust.ISSUE
     assert decided(live) == trust.Decision(
         "west", trust.KEEP, 730, certs.fingerprint(certs.parse_certificates(WEST.certificate)[0])
     )
@@ -35,7 +35,7 @@ def test_none_is_issued_a_good_one_stays_an_ending_one_is_renewed() -> None:
 
 def test_a_signer_that_ends_with_its_root_is_not_renewed_at_every_run() -> None:
     chain = trust.sign("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
-    late = decided(trust.Live("west", chain.data), now=NOW + 3640 * DAY)
+    late = decided(trust.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)
     assert late.action == trust.KEEP
     assert "rotate the root" in late.warning
 
@@ -43,17 +43,17 @@ def test_a_signer_that_ends_with_its_root_is_not_renewed_at_every_run() -> None:
 def test_a_self_signed_istiod_is_not_overwritten() -> None:
     other = certs.certificate_pem(OTHER.certificate)
     with pytest.raises(FleetError, match="a live istiod uses another root") as refused:
-        decided(trust.Live("west", None, istiod=True, published_root=other))
+        decided(trust.ClusterTrust("west", None, istiod=True, published_root=other))
     assert refused.value.cluster == "west"
     assert certs.fingerprint(OTHER.certificate) in refused.value.seen
-    assert decided(trust.Live("west", None, istiod=False, published_root=other)).action == trust.ISSUE
+    assert decided(trust.ClusterTrust("west", None, istiod=False, published_root=other)).action == trust.ISSUE
     ours = certs.certificate_pem(ROOT.certificate)
-    assert decided(trust.Live("west", None, istiod=True, published_root=ours)).action == trust.ISSUE
+    assert decided(trust.ClusterTrust("west", None, istiod=True, published_root=ours)).action == trust.ISSUE
 
 
 def test_a_rotation_under_way_keeps_its_bundle() -> None:
     both = WEST.root + certs.certificate_pem(OTHER.certificate)
-    live = trust.Live("west", {**WEST.data, "root-cert.pem": both})
+    live = trust.ClusterTrust("west", {**WEST.data, "root-cert.pem": both})
     assert decided(live).action == trust.KEEP
     assert trust.sign("west", ROOT, POLICY, present=live.data).root == both
     assert trust.bundle_with(ROOT.certificate, certs.certificate_pem(OTHER.certificate)) == WEST.root

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
-    Wanted,
-    wanted,
+    ClusterSpec,
+    cluster_specs,
     with_egress,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
@@ -32,12 +32,12 @@ def fleet_of(hosts: t.Mapping[str, Vars], **more: t.Any) -> Fleet:
     return Fleet.from_inventory({host: {**base, **variables} for host, variables in hosts.items()})
 
 
-def wanted_of(hosts: t.Mapping[str, Vars], **more: t.Any) -> dict[str, Wanted]:
+def wanted_of(hosts: t.Mapping[str, Vars], **more: t.Any) -> dict[str, ClusterSpec]:
     fleet = fleet_of(hosts, **more)
-    return wanted(fleet, members(fleet))
+    return cluster_specs(fleet, members(fleet))
 
 
-def lets_through(cluster: Wanted, address: str) -> bool:
+def lets_through(cluster: ClusterSpec, address: str) -> bool:
     nets = [ipaddress.IPv4Network(text) for text in cluster.authorized or ()]
     return any(ipaddress.IPv4Address(address) in net for net in nets)
 
@@ -117,7 +117,7 @@ def test_clusters_of_service_projects_on_one_network_are_neighbours() -> None:
 
 def test_the_project_of_the_environment_is_that_of_its_nat() -> None:
     fleet = fleet_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}}, gke_project="")
-    assert wanted(fleet, members(fleet, "from-environment"))["west"].nats[0][0] == "from-environment"
+    assert cluster_specs(fleet, members(fleet, "from-environment"))["west"].nats[0][0] == "from-environment"
 
 
 def test_an_address_that_is_not_known_is_an_error_with_the_way_out() -> None:
@@ -168,7 +168,7 @@ def test_thousand_clusters_cost_little() -> None:
     hosts = {f"c{n:04d}": {**WEST, "cluster_pod_cidr": f"10.{n // 256}.{n % 256}.0/24"} for n in range(1000)}
     fleet = fleet_of(hosts, gke_endpoint="private", fleet_service_range="172.16.0.0/6", gke_node_range="100.64.0.0/10")
     began = time.process_time()
-    assert len(wanted(fleet, members(fleet))) == 1000
+    assert len(cluster_specs(fleet, members(fleet))) == 1000
     assert time.process_time() - began < 10
 
 
