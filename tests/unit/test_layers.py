@@ -160,7 +160,7 @@ def test_every_package_of_the_table_is_there() -> None:
 
 
 def test_a_wrong_import_is_seen() -> None:
-    assert "module_utils/_kube/session" in imported("module_utils/_kube/reading")
+    assert "module_utils/_kube/reading" in imported("module_utils/_kube/waiting")
     assert "module_utils/_kube/removal" in imported("module_utils/_kube/client")
     assert "plugin_utils/base/fleet_action" in imported("action/peering")
     assert "ansible.plugins.action" in imported("plugin_utils/base/fleet_action")

@@ -11,7 +11,7 @@ from ..errors import FleetError
 from ..results import Change
 from .diffs import Object, described, normalized
 from .errors import ApiError
-from .session import Session
+from .reading import Reader
 
 __all__ = ["all_of", "checked", "identity", "phase_of"]
 
@@ -60,12 +60,12 @@ def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
     return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
 
 
-async def all_of(session: Session, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
+async def all_of(kube: Reader, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:
     """Run ``work`` with the client's bound; raise one error for all that failed."""
-    gate = asyncio.Semaphore(session.concurrency)
+    slots = asyncio.Semaphore(kube.concurrency)
 
     async def bounded(job: t.Awaitable[Change]) -> Change:
-        async with gate:
+        async with slots:
             return await job
 
     outcomes = await asyncio.gather(*(bounded(job) for job in work), return_exceptions=True)
@@ -83,7 +83,7 @@ async def all_of(session: Session, work: t.Sequence[t.Awaitable[Change]], verb: 
     lines = [f"{e.obj}: {e.what}: {e.seen}" for e in errors]
     raise FleetError(
         f"{len(errors)} of {len(outcomes)} objects could not be {verb}",
-        cluster=session.cluster,
+        cluster=kube.cluster,
         seen="\n         ".join(lines),
         means="; ".join(dict.fromkeys(e.means for e in errors if e.means)),
         next_step="; ".join(dict.fromkeys(e.next_step for e in errors if e.next_step)),
