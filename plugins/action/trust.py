@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     KEY_TYPES,
+    Policy,
     days_left,
     fingerprint,
     parse_certificates,
@@ -85,7 +86,7 @@ class ActionModule(FleetAction):
         fleet: Fleet,
         primaries: list[Cluster],
         args: dict[str, t.Any],
-        policy: trust.Policy,
+        policy: Policy,
         directory: str,
         box: VaultBox,
     ) -> dict[str, t.Any]:
@@ -118,7 +119,7 @@ class ActionModule(FleetAction):
         )
 
     def _plan(
-        self, signer: IntermediateIssuer, lives: dict[str, trust.ClusterTrust], policy: trust.Policy, failures: Failures
+        self, signer: IntermediateIssuer, lives: dict[str, trust.ClusterTrust], policy: Policy, failures: Failures
     ) -> tuple[list[trust.Decision], dict[str, SigningChain], list[str]]:
         """Decide and sign for every cluster before any is written; one that is refused drops out alone."""
         decisions: list[trust.Decision] = []
@@ -209,8 +210,8 @@ async def _of_each(
     return done, failures
 
 
-def _policy(fleet: Fleet, args: dict[str, t.Any]) -> trust.Policy:
-    policy = trust.Policy(
+def _policy(fleet: Fleet, args: dict[str, t.Any]) -> Policy:
+    policy = Policy(
         trust_domain=fleet.trust_domain,
         namespace=fleet.namespace,
         revision=fleet.revision,

@@ -16,8 +16,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import verify_chain
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain, verify_chain
 
 from . import control_plane
 from .plays import role_play, run_plays
@@ -76,9 +75,9 @@ class Stage:
         }
         self.plane.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
-    def policy(self, **changes: t.Any) -> trust.Policy:
+    def policy(self, **changes: t.Any) -> certs.Policy:
         base = {"trust_domain": "shop.example", "namespace": self.namespace, "revision": "default"}
-        return trust.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
+        return certs.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
 
 
 @pytest.fixture(scope="module")
@@ -92,16 +91,9 @@ def stage(plane: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> 
     return Stage(plane, tmp_path, namespace)
 
 
-def pair(policy: trust.Policy) -> certs.Authority:
+def pair(policy: certs.Policy) -> certs.Authority:
     key = certs.new_key()
-    root = certs.make_root(
-        key,
-        trust_domain=policy.trust_domain,
-        namespace=policy.namespace,
-        lifetime=policy.root_lifetime,
-        now=policy.now,
-    )
-    return certs.Authority(root, key)
+    return certs.Authority(certs.make_root(key, policy), key)
 
 
 def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> None:
@@ -115,15 +107,7 @@ def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> 
     data = stage.secret()
     root = certs.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
     chain = SigningChain.from_data(data)
-    policy = stage.policy()
-    verify_chain(
-        chain,
-        root=root,
-        trust_domain="shop.example",
-        namespace=stage.namespace,
-        revision="default",
-        now=policy.now,
-    )
+    verify_chain(chain, root, stage.policy())
     key = stage.dir / "root-key.vault"
     assert key.read_text().startswith("$ANSIBLE_VAULT;1.1;AES256")
     assert {p.name: oct(p.stat().st_mode & 0o777) for p in stage.dir.iterdir()} == {
@@ -172,7 +156,7 @@ def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
 def test_a_foreign_signer_is_refused_with_both_fingerprints(stage: Stage) -> None:
     policy = stage.policy()
     other = pair(policy)
-    foreign = trust.sign("west", other, policy).data
+    foreign = trust.issue("west", other, policy).data
     stage.put(foreign)
     out = stage("-vvv", ok=False)
     assert "its root differs from the fleet's" in out
@@ -318,16 +302,7 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
     # An answer to the old request does not fit the new key.
     (answers / "west.chain.old.pem").rename(answers / "west.chain.pem")
     (answers / "west.chain.pem").write_text(
-        certs.certificate_pem(
-            certs.make_intermediate(
-                corporate,
-                certs.new_key(),
-                cluster="west",
-                namespace=stage.namespace,
-                lifetime=policy.lifetime,
-                now=policy.now,
-            )
-        )
+        certs.certificate_pem(certs.make_intermediate(corporate, certs.new_key(), "west", policy))
     )
     wrong = stage(ok=False, trust_root="external", trust_renew_before="400d", trust_lifetime="500d")
     assert "ca-key.pem is not the key of ca-cert.pem" in wrong

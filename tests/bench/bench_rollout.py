@@ -35,7 +35,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.registries import build as registry_build
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import Policy, sign
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import issue
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 FLEET = "bench"
@@ -112,13 +112,13 @@ async def prepare(work: pathlib.Path) -> dict[str, str]:
     (charts / "base").symlink_to(cache / "charts" / "base")
     (charts / "istio-control" / "istio-discovery").symlink_to(cache / "charts" / "istiod")
     now = datetime.datetime.now(datetime.UTC)
-    policy = Policy(trust_domain="cluster.local", namespace="istio-system", revision="default", now=now)
+    policy = certificates.Policy(trust_domain="cluster.local", namespace="istio-system", revision="default", now=now)
     key = certificates.new_key()
-    root = certificates.make_root(key, trust_domain="cluster.local", lifetime=policy.root_lifetime, now=now)
+    root = certificates.make_root(key, policy)
     for cluster in ("west", "east"):
         folder = work / "certs" / cluster
         folder.mkdir(parents=True)
-        chain = sign(cluster, certificates.Authority(root, key), policy)
+        chain = issue(cluster, certificates.Authority(root, key), policy)
         for name, text in (
             ("ca-cert.pem", chain.certificate),
             ("ca-key.pem", chain.key),

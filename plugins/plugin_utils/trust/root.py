@@ -13,9 +13,14 @@ import typing as t
 from cryptography import x509
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import check_root, verify_chain
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import Policy, bundle_with, sign
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import bundle_with, issue
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
+    CERT,
+    SigningChain,
+    check_root,
+    verify_chain,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, private_directory, write_file
@@ -84,7 +89,7 @@ class OwnRoot:
         return self.authority.certificate
 
     def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
-        return sign(cluster, self.authority, self.policy, present=present)
+        return issue(cluster, self.authority, self.policy, present=present)
 
 
 def open_issuer(
@@ -104,13 +109,7 @@ def open_issuer(
         found = _kept(directory, box)
         made_now = found is None
         authority = found or _new(directory, policy, box, files)
-    check_root(
-        authority.certificate,
-        trust_domain=policy.trust_domain,
-        namespace=policy.namespace,
-        revision=policy.revision,
-        now=policy.now,
-    )
+    check_root(authority.certificate, policy)
     return OwnRoot(authority, policy, made_now)
 
 
@@ -153,14 +152,7 @@ def _kept(directory: str, box: VaultBox) -> certs.Authority | None:
 
 def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> certs.Authority:
     key = certs.new_key(policy.key_type)
-    root = certs.make_root(
-        key,
-        trust_domain=policy.trust_domain,
-        namespace=policy.namespace,
-        organization=policy.organization,
-        lifetime=policy.root_lifetime,
-        now=policy.now,
-    )
+    root = certs.make_root(key, policy)
     encrypted = box.encrypt(certs.key_pem(key))
     if box.created:
         files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
@@ -183,7 +175,6 @@ class CorporateCa:
     ) -> None:
         self._directory = os.path.join(directory, "external")
         self._policy, self._box, self._files = policy, box, files
-        self._key_type = policy.key_type
         self.requests: dict[str, str] = {}
         """By cluster, the request that waits for a signature."""
         self.root_place = args["root_cert"] or os.path.join(self._directory, ROOT_CERT)
@@ -191,13 +182,7 @@ class CorporateCa:
         if args["root_cert"] or os.path.exists(self.root_place):
             text = _content(self.root_place, "trust_root_cert")
             self.root = certs.parse_certificates(text, what="the corporate root")[0]
-            check_root(
-                self.root,
-                trust_domain=policy.trust_domain,
-                namespace=policy.namespace,
-                revision=policy.revision,
-                now=policy.now,
-            )
+            check_root(self.root, policy)
 
     def path(self, cluster: str, what: str) -> str:
         return os.path.join(self._directory, f"{cluster}.{what}")
@@ -209,7 +194,7 @@ class CorporateCa:
             self._request(cluster, fresh=False)
             return None
         found = certs.parse_certificates(_read(answer, "the signed chain"), what=answer)
-        if present and certs.parse_certificates(present["ca-cert.pem"])[0] == found[0]:
+        if present and certs.parse_certificates(present[CERT])[0] == found[0]:
             # It is the one in use: a renewal takes a new key.
             self._request(cluster, fresh=True)
             return None
@@ -217,18 +202,11 @@ class CorporateCa:
         signed = SigningChain(
             certificate=certs.certificate_pem(found[0]),
             key=self._box.decrypt(_read(key, "the cluster's key"), key),
-            root=bundle_with(self.root, (present or {}).get("root-cert.pem", "")),
+            root=bundle_with(self.root, (present or {}).get(ROOT_CERT, "")),
             chain=certs.certificate_pem(found[0], *above, self.root),
         )
         try:
-            verify_chain(
-                signed,
-                root=self.root,
-                trust_domain=self._policy.trust_domain,
-                namespace=self._policy.namespace,
-                revision=self._policy.revision,
-                now=self._policy.now,
-            )
+            verify_chain(signed, self.root, self._policy)
         except FleetError as error:
             error.cluster, error.obj = cluster, answer
             raise
@@ -251,14 +229,8 @@ class CorporateCa:
         self.requests[cluster] = path
         if os.path.exists(path) and os.path.exists(key_path) and not fresh:
             return
-        key = certs.new_key(self._key_type)
-        request = certs.make_request(
-            key,
-            cluster=cluster,
-            namespace=self._policy.namespace,
-            revision=self._policy.revision,
-            organization=self._policy.organization,
-        )
+        key = certs.new_key(self._policy.key_type)
+        request = certs.make_request(key, cluster, self._policy)
         answer = self.path(cluster, "chain.pem")
         if fresh and not self._files.check_mode:
             os.replace(answer, self.path(cluster, "chain.old.pem"))

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""X.509 for the mesh: keys, a root, intermediates that istiod signs with, signing requests.
+"""X.509 for the mesh: keys, the root, the intermediate CA of each cluster, signing requests.
 
-Everything is made in memory and returned as PEM or as objects; nothing here touches a file.
 The forms are those of Istio's own recipe (``tools/certs``), with a name constraint on the root.
 """
 
@@ -25,6 +24,7 @@ except ImportError:  # ansible-core requires cryptography: it is absent only whe
 __all__ = [
     "KEY_TYPES",
     "Authority",
+    "Policy",
     "certificate_pem",
     "days_left",
     "fingerprint",
@@ -46,20 +46,36 @@ if t.TYPE_CHECKING:
 KEY_TYPES = ("ecdsa-p256", "rsa-2048", "rsa-3072", "rsa-4096")
 # Clocks of clusters differ; a certificate that is not yet valid stops every proxy that receives it.
 BACKDATE = datetime.timedelta(minutes=10)
+_INTERMEDIATE = "Intermediate CA"
 BEGIN = "-----BEGIN CERTIFICATE-----"
 END = "-----END CERTIFICATE-----"
 
 
 @dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a fleet requires of its certificates. ``now`` is the time of the run."""
+
+    trust_domain: str
+    namespace: str
+    revision: str
+    now: datetime.datetime
+    key_type: str = KEY_TYPES[0]
+    organization: str = "Istio"
+    root_lifetime: datetime.timedelta = datetime.timedelta(days=3650)
+    lifetime: datetime.timedelta = datetime.timedelta(days=730)
+    renew_before: datetime.timedelta = datetime.timedelta(days=30)
+
+
+@dataclasses.dataclass(frozen=True)
 class Authority:
-    """A certificate that may sign, with its key. ``repr`` leaves the key out: never return or log it."""
+    """The certificate of a CA with its key. ``repr`` leaves the key out: never return or log it."""
 
     certificate: x509.Certificate
     key: PrivateKey = dataclasses.field(repr=False)
 
 
-def new_key(kind: str = "ecdsa-p256") -> PrivateKey:
-    """A fresh private key of one of :data:`KEY_TYPES`. Raises ValueError for another kind."""
+def new_key(kind: str = KEY_TYPES[0]) -> PrivateKey:
+    """A new private key of one of :data:`KEY_TYPES`. Raises ValueError for another kind."""
     if kind == "ecdsa-p256":
         return ec.generate_private_key(ec.SECP256R1())
     if kind not in KEY_TYPES:
@@ -145,39 +161,31 @@ def days_left(certificate: x509.Certificate, now: datetime.datetime) -> int:
     return (certificate.not_valid_after_utc - now) // datetime.timedelta(days=1)
 
 
-def istiod_names(namespace: str, revision: str) -> list[str]:
-    """DNS names that stand in an intermediate: those under which istiod serves."""
-    names = [f"istiod.{namespace}.svc"]
-    if revision and revision != "default":
-        names.append(f"istiod-{revision}.{namespace}.svc")
+def istiod_names(policy: Policy) -> list[str]:
+    """DNS names in an intermediate CA: those under which istiod serves."""
+    names = [f"istiod.{policy.namespace}.svc"]
+    if policy.revision and policy.revision != "default":
+        names.append(f"istiod-{policy.revision}.{policy.namespace}.svc")
     return names
 
 
-def make_root(
-    key: PrivateKey,
-    *,
-    trust_domain: str,
-    namespace: str = "istio-system",
-    organization: str = "Istio",
-    lifetime: datetime.timedelta,
-    now: datetime.datetime,
-) -> x509.Certificate:
-    """A root that can vouch for one trust domain only.
+def make_root(key: PrivateKey, policy: Policy) -> x509.Certificate:
+    """A root whose critical name constraint permits one trust domain only.
 
-    The critical constraint permits URIs of ``trust_domain`` and DNS names of istiod's namespace, so the
-    root can be shared with another mesh without giving it that mesh's identities. Both kinds must be
-    named: a kind that is not constrained is free.
+    It permits URIs of the trust domain and DNS names of istiod's namespace, so that another mesh can trust this root
+    without accepting its own identities from it. Both kinds of name must be constrained: RFC 5280 permits every name
+    of a kind that is not.
     """
-    name = _name(organization, "Root CA", trust_domain)
+    name = _name(policy.organization, "Root CA", policy.trust_domain)
     return (
-        _builder(name, name, key, now, lifetime)
+        _builder(name, name, key, policy.now, policy.root_lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_key_usage(), critical=True)
         .add_extension(
             x509.NameConstraints(
                 permitted_subtrees=[
-                    x509.UniformResourceIdentifier(trust_domain),
-                    x509.DNSName(f"{namespace}.svc"),
+                    x509.UniformResourceIdentifier(policy.trust_domain),
+                    x509.DNSName(f"{policy.namespace}.svc"),
                 ],
                 excluded_subtrees=None,
             ),
@@ -187,50 +195,33 @@ def make_root(
     )
 
 
-def make_intermediate(
-    root: Authority,
-    key: PrivateKey,
-    *,
-    cluster: str,
-    namespace: str = "istio-system",
-    revision: str = "default",
-    organization: str = "Istio",
-    lifetime: datetime.timedelta,
-    now: datetime.datetime,
-) -> x509.Certificate:
-    """The certificate that a cluster's istiod signs workloads with. It never outlives its root."""
+def make_intermediate(root: Authority, key: PrivateKey, cluster: str, policy: Policy) -> x509.Certificate:
+    """A cluster's intermediate CA, with which its istiod signs. It ends with its root at the latest."""
     issuer = root.certificate
-    lifetime = min(lifetime, issuer.not_valid_after_utc - now)
+    lifetime = min(policy.lifetime, issuer.not_valid_after_utc - policy.now)
     try:
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
     except x509.ExtensionNotFound:
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root.key.public_key())
     return (
-        _builder(_name(organization, "Intermediate CA", cluster), issuer.subject, key, now, lifetime)
+        _builder(_name(policy.organization, _INTERMEDIATE, cluster), issuer.subject, key, policy.now, lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(), critical=True)
         .add_extension(authority, critical=False)
-        .add_extension(_alternative_names(namespace, revision), critical=False)
+        .add_extension(_alternative_names(policy), critical=False)
         .sign(root.key, hashes.SHA256())
     )
 
 
-def make_request(
-    key: PrivateKey,
-    *,
-    cluster: str,
-    namespace: str = "istio-system",
-    revision: str = "default",
-    organization: str = "Istio",
-) -> str:
-    """A signing request (PEM) for somebody else's CA, asking for what :func:`make_intermediate` gives."""
+def make_request(key: PrivateKey, cluster: str, policy: Policy) -> str:
+    """A signing request (PEM) that asks a corporate CA for what :func:`make_intermediate` makes."""
     request = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(_name(organization, "Intermediate CA", cluster))
+        .subject_name(_name(policy.organization, _INTERMEDIATE, cluster))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(), critical=True)
-        .add_extension(_alternative_names(namespace, revision), critical=False)
+        .add_extension(_alternative_names(policy), critical=False)
         .sign(key, hashes.SHA256())
     )
     return request.public_bytes(serialization.Encoding.PEM).decode()
@@ -281,5 +272,5 @@ def _key_usage() -> x509.KeyUsage:
     )
 
 
-def _alternative_names(namespace: str, revision: str) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([x509.DNSName(name) for name in istiod_names(namespace, revision)])
+def _alternative_names(policy: Policy) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in istiod_names(policy)])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One root for a mesh, one signer per cluster: what has to be signed, what stays, what is refused."""
+"""What happens to each cluster's intermediate CA: issue, renew, keep or refuse; and how it is issued."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typing as t
 from ...errors import FleetError
 from .certificates import (
     Authority,
+    Policy,
     certificate_pem,
     days_left,
     fingerprint,
@@ -21,8 +22,7 @@ from .certificates import (
     parse_certificates,
     short,
 )
-from .chain_checks import verify_chain
-from .signing_chain import CERT, SigningChain
+from .signing_chain import CERT, ROOT, SigningChain, verify_chain
 
 if t.TYPE_CHECKING:
     from cryptography import x509
@@ -33,11 +33,10 @@ __all__ = [
     "RENEW",
     "ClusterTrust",
     "Decision",
-    "Policy",
     "bundle_with",
     "decide",
     "duration",
-    "sign",
+    "issue",
     "summary",
 ]
 
@@ -45,22 +44,7 @@ KEEP = "keep"
 ISSUE = "issue"
 RENEW = "renew"
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
-_DELETE = "check who made it; to have a new one signed, delete the Secret and run again"
-
-
-@dataclasses.dataclass(frozen=True)
-class Policy:
-    """What the fleet wants of its certificates, and when it is asked."""
-
-    trust_domain: str
-    namespace: str
-    revision: str
-    now: datetime.datetime
-    key_type: str = "ecdsa-p256"
-    organization: str = "Istio"
-    root_lifetime: datetime.timedelta = datetime.timedelta(days=3650)
-    lifetime: datetime.timedelta = datetime.timedelta(days=730)
-    renew_before: datetime.timedelta = datetime.timedelta(days=30)
+_DELETE = "check who made it; to get a new one, delete the Secret and run again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,23 +54,23 @@ class ClusterTrust:
     cluster: str
     data: t.Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
     ours: bool = False
-    """The Secret carries this project's labels."""
+    """Whether the Secret carries this project's labels."""
     istiod: bool = False
-    """An istiod is installed."""
+    """Whether an istiod is installed."""
     published_root: str = ""
-    """PEM of the ConfigMap ``istio-ca-root-cert``: what the live mesh believes."""
+    """PEM of the ConfigMap ``istio-ca-root-cert``: the roots that live proxies trust."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What is to be done for a cluster, and why."""
+    """What the run does for one cluster."""
 
     cluster: str
     action: str
     days: int | None = None
-    """Days that the present intermediate has left; None when there is none."""
+    """Days until the present intermediate CA ends; None when there is none."""
     fingerprint: str = ""
-    """Of the present intermediate; after signing, of the new one."""
+    """SHA-256 of the present intermediate CA; "" when there is none."""
     warning: str = ""
 
 
@@ -106,13 +90,13 @@ def duration(text: str, *, name: str) -> datetime.timedelta:
 
 
 def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy, *, made_now: bool = False) -> Decision:
-    """Whether a cluster's signer stays, is made, or is renewed.
+    """Whether a cluster's intermediate CA is issued, renewed or kept.
 
     Args:
-        made_now: the root was made in this run, so nothing live can have come from it.
+        made_now: this run made the root, so that no live certificate can come from it.
 
     Raises:
-        FleetError: what is live cannot be used, or would be harmed; with fingerprints.
+        FleetError: the cluster's certificates are not usable, or a change would break its mesh; with fingerprints.
     """
     try:
         if live.data is None:
@@ -123,22 +107,22 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy, *, made_n
         error.cluster = live.cluster
         error.obj = error.obj or f"Secret {policy.namespace}/cacerts"
         if made_now and live.data is not None and live.ours:
-            error.means = "it was signed by a root of this project whose key is not on this controller"
-            error.next_step = "bring back the fleet's trust folder (trust_dir), or rotate the cluster's root"
+            error.means = "a root of this project signed it, whose key is not on this controller"
+            error.next_step = "restore the fleet's trust folder (trust_dir), or rotate the cluster's root"
         raise
 
 
 def _no_other_root(live: ClusterTrust, root: x509.Certificate) -> None:
     if not live.istiod or not live.published_root.strip():
         return
-    believed = parse_certificates(live.published_root, what="istio-ca-root-cert")
-    if fingerprint(root) in {fingerprint(b) for b in believed}:
+    trusted = parse_certificates(live.published_root, what="istio-ca-root-cert")
+    if fingerprint(root) in {fingerprint(r) for r in trusted}:
         return
     raise FleetError(
         "a live istiod uses another root",
         obj="ConfigMap istio-ca-root-cert",
-        seen=f"root SHA256 {', '.join(fingerprint(b) for b in believed)}; the fleet's is {fingerprint(root)}",
-        means="istiod started without cacerts and made a root of its own; a sudden change would cut every call",
+        seen=f"root SHA256 {', '.join(fingerprint(r) for r in trusted)}; the fleet's is {fingerprint(root)}",
+        means="istiod started without cacerts and made its own root; replacing it at once would break every call",
         next_step="uninstall that istiod and restart its workloads afterwards, or rotate its root in steps",
     )
 
@@ -147,16 +131,8 @@ def _existing(live: ClusterTrust, data: t.Mapping[str, str], root: x509.Certific
     try:
         chain = SigningChain.from_data(data)
         present = parse_certificates(chain.certificate, what=CERT)[0]
-        # Expired is a reason to renew, not to refuse; everything else has to be right.
-        at = min(policy.now, present.not_valid_after_utc)
-        verify_chain(
-            chain,
-            root=root,
-            trust_domain=policy.trust_domain,
-            namespace=policy.namespace,
-            revision=policy.revision,
-            now=at,
-        )
+        # An expired certificate is renewed, not refused; everything else must be right.
+        verify_chain(chain, root, dataclasses.replace(policy, now=min(policy.now, present.not_valid_after_utc)))
     except FleetError as error:
         error.next_step = error.next_step or _DELETE
         raise
@@ -165,53 +141,37 @@ def _existing(live: ClusterTrust, data: t.Mapping[str, str], root: x509.Certific
     keep = Decision(live.cluster, KEEP, left, fingerprint(present))
     if end - policy.now > policy.renew_before:
         return keep
-    # A signer ends with its root at the latest: renewing it at every run would gain nothing.
+    # An intermediate CA ends with its root at the latest: renewing it at every run would gain nothing.
     gained = min(policy.now + policy.lifetime, root.not_valid_after_utc) - end
     if gained < datetime.timedelta(days=1) and end > policy.now:
         return dataclasses.replace(
-            keep, warning=f"{live.cluster}: its signer ends with the root in {left} days: rotate the root"
+            keep, warning=f"{live.cluster}: its intermediate CA ends with the root in {left} days: rotate the root"
         )
     return dataclasses.replace(keep, action=RENEW)
 
 
-def sign(cluster: str, root: Authority, policy: Policy, *, present: t.Mapping[str, str] | None = None) -> SigningChain:
-    """A new signer for ``cluster``, verified as istiod and the proxies will.
+def issue(cluster: str, root: Authority, policy: Policy, *, present: t.Mapping[str, str] | None = None) -> SigningChain:
+    """A new intermediate CA for ``cluster``, verified as istiod and the proxies do.
 
     Args:
-        present: the live Secret's data: roots that it lists beside ours stay (a rotation may be under way).
+        present: the live Secret's data: other roots in its bundle stay, since a rotation may be in progress.
     """
     key = new_key(policy.key_type)
-    certificate = make_intermediate(
-        root,
-        key,
-        cluster=cluster,
-        namespace=policy.namespace,
-        revision=policy.revision,
-        organization=policy.organization,
-        lifetime=policy.lifetime,
-        now=policy.now,
-    )
+    certificate = make_intermediate(root, key, cluster, policy)
     chain = SigningChain(
         certificate=certificate_pem(certificate),
         key=key_pem(key),
-        root=bundle_with(root.certificate, (present or {}).get("root-cert.pem", "")),
+        root=bundle_with(root.certificate, (present or {}).get(ROOT, "")),
         chain=certificate_pem(certificate, root.certificate),
     )
-    verify_chain(
-        chain,
-        root=root.certificate,
-        trust_domain=policy.trust_domain,
-        namespace=policy.namespace,
-        revision=policy.revision,
-        now=policy.now,
-    )
+    verify_chain(chain, root.certificate, policy)
     return chain
 
 
 def bundle_with(root: x509.Certificate, present: str) -> str:
-    """``present`` as it is when it lists ``root`` already, else ``root`` alone.
+    """``present`` unchanged when it lists ``root`` already, else ``root`` alone.
 
-    istiod compares the file byte by byte: the same roots written differently would be "another root".
+    istiod compares the file byte by byte: the same roots in another form would count as another root.
     """
     if present.strip() and fingerprint(root) in {fingerprint(c) for c in parse_certificates(present)}:
         return present
@@ -222,8 +182,8 @@ def summary(root: x509.Certificate | None, decisions: t.Sequence[Decision], *, f
     """The stage's line, such as ``root SHA256 9f:3c…  west renewed (11 days left) · 3 unchanged``.
 
     Args:
-        root: None while it is still to be made.
-        planned: check mode: what would be done.
+        root: None when it is not made yet.
+        planned: whether this is check mode, which changes nothing.
     """
     issued, renewed = ("would be signed", "would be renewed") if planned else ("signed", "renewed")
     parts = []

@@ -119,10 +119,8 @@ class Istiod:
 
 
 def new_signer() -> t.Any:
-    key = certs.new_key()
-    return certs.make_root(
-        key, trust_domain="a.b", lifetime=datetime.timedelta(days=9), now=datetime.datetime.now(datetime.UTC)
-    )
+    now = datetime.datetime.now(datetime.UTC)
+    return certs.make_root(certs.new_key(), certs.Policy("a.b", "istio-system", "default", now))
 
 
 FLEET = Fleet.from_inventory({"west": {"cluster_region": "here"}})

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
@@ -12,40 +13,24 @@ from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import verify_chain
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain, verify_chain
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
-POLICY = trust.Policy(trust_domain="shop.example", namespace="istio-system", revision="default", now=NOW)
+POLICY = certs.Policy(trust_domain="shop.example", namespace="istio-system", revision="default", now=NOW)
 labels = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 domains = st.lists(labels, min_size=1, max_size=3).map(".".join)
 
 
-def authority(policy: trust.Policy = POLICY, *, organization: str = "Istio") -> certs.Authority:
+def authority(policy: certs.Policy = POLICY) -> certs.Authority:
     key = certs.new_key()
-    root = certs.make_root(
-        key,
-        trust_domain=policy.trust_domain,
-        namespace=policy.namespace,
-        organization=organization,
-        lifetime=policy.root_lifetime,
-        now=policy.now,
-    )
-    return certs.Authority(root, key)
+    return certs.Authority(certs.make_root(key, policy), key)
 
 
 ROOT = authority()
 OTHER = authority()
-WEST = trust.sign("west", ROOT, POLICY)
+WEST = trust.issue("west", ROOT, POLICY)
 
 
-def check(chain: SigningChain, root: x509.Certificate | None = ROOT.certificate, **changes: t.Any) -> x509.Certificate:
-    wanted = {
-        "trust_domain": "shop.example",
-        "namespace": "istio-system",
-        "revision": "default",
-        "now": NOW,
-        **changes,
-    }
-    return verify_chain(chain, root=root, **wanted)
+def check(chain: SigningChain, root: x509.Certificate = ROOT.certificate, **changes: t.Any) -> x509.Certificate:
+    return verify_chain(chain, root, dataclasses.replace(POLICY, **changes))

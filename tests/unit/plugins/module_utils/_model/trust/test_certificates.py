@@ -17,7 +17,7 @@ from hypothesis import given, settings
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import verify_chain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import verify_chain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .authorities import DAY, NOW, POLICY, ROOT, WEST, authority, check, domains, labels
@@ -26,7 +26,7 @@ from .authorities import DAY, NOW, POLICY, ROOT, WEST, authority, check, domains
 @pytest.mark.parametrize("kind", certs.KEY_TYPES)
 def test_every_key_type_makes_a_chain_that_verifies(kind: str) -> None:
     policy = dataclasses.replace(POLICY, key_type=kind)
-    chain = trust.sign("west", ROOT, policy)
+    chain = trust.issue("west", ROOT, policy)
     assert check(chain).subject.rfc4514_string() == "L=west,CN=Intermediate CA,O=Istio"
     # Forms that istiod's loader reads (security/pkg/pki/util/crypto.go).
     assert chain.key.startswith(("-----BEGIN EC PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----"))
@@ -57,7 +57,7 @@ def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
 
 
 def test_the_intermediate_is_as_istio_wants_it() -> None:
-    chain = trust.sign("west", ROOT, dataclasses.replace(POLICY, revision="canary"))
+    chain = trust.issue("west", ROOT, dataclasses.replace(POLICY, revision="canary"))
     leaf, root = certs.parse_certificates(chain.chain)
     extensions = leaf.extensions
     basic = extensions.get_extension_for_class(x509.BasicConstraints)
@@ -72,7 +72,7 @@ def test_the_intermediate_is_as_istio_wants_it() -> None:
 
 
 def test_an_intermediate_never_outlives_its_root() -> None:
-    leaf = certs.parse_certificates(trust.sign("w", ROOT, dataclasses.replace(POLICY, lifetime=9000 * DAY)).chain)[0]
+    leaf = certs.parse_certificates(trust.issue("w", ROOT, dataclasses.replace(POLICY, lifetime=9000 * DAY)).chain)[0]
     assert leaf.not_valid_after_utc == ROOT.certificate.not_valid_after_utc
 
 
@@ -85,12 +85,10 @@ def test_nothing_shows_a_key() -> None:
 @settings(max_examples=25)
 @given(domain=domains, namespace=labels, cluster=labels, revision=labels)
 def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str, cluster: str, revision: str) -> None:
-    policy = trust.Policy(trust_domain=domain, namespace=namespace, revision=revision, now=NOW)
+    policy = certs.Policy(trust_domain=domain, namespace=namespace, revision=revision, now=NOW)
     root = authority(policy)
-    chain = trust.sign(cluster, root, policy)
-    leaf = verify_chain(
-        chain, root=root.certificate, trust_domain=domain, namespace=namespace, revision=revision, now=NOW
-    )
+    chain = trust.issue(cluster, root, policy)
+    leaf = verify_chain(chain, root.certificate, policy)
     live = trust.ClusterTrust(cluster, chain.data, ours=True)
     assert trust.decide(live, root.certificate, policy).action == trust.KEEP
     assert certs.fingerprint(leaf) == certs.fingerprint(certs.parse_certificates(chain.certificate)[0])
@@ -101,7 +99,7 @@ def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str,
 def test_another_trust_domain_is_refused(domain: str, other: str) -> None:
     policy = dataclasses.replace(POLICY, trust_domain=domain)
     root = authority(policy)
-    chain = trust.sign("west", root, policy)
+    chain = trust.issue("west", root, policy)
     if other == domain:
         check(chain, root.certificate, trust_domain=other)
         return
@@ -129,8 +127,8 @@ def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accept
     now = datetime.datetime.now(datetime.UTC)
     policy = dataclasses.replace(POLICY, now=now)
     root = authority(policy)
-    chain = trust.sign("west", root, policy)
-    signer = certs.Authority(certs.parse_certificates(chain.certificate)[0], certs.key_from_pem(chain.key))
+    chain = trust.issue("west", root, policy)
+    issuer = certs.Authority(certs.parse_certificates(chain.certificate)[0], certs.key_from_pem(chain.key))
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(part[4:]) if part.startswith("URI:") else x509.DNSName(part[4:])
         for part in san.split(",")
@@ -138,14 +136,14 @@ def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accept
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
-        .issuer_name(signer.certificate.subject)
+        .issuer_name(issuer.certificate.subject)
         .public_key(certs.new_key().public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
         .not_valid_after(now + DAY)
         .add_extension(x509.SubjectAlternativeName(names), critical=True)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False)
-        .sign(signer.key, hashes.SHA256())
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
+        .sign(issuer.key, hashes.SHA256())
     )
     (tmp_path / "root.pem").write_text(chain.root)
     (tmp_path / "chain.pem").write_text(chain.chain)

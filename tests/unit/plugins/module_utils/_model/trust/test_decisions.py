@@ -33,8 +33,8 @@ def test_none_is_issued_a_good_one_stays_an_ending_one_is_renewed() -> None:
     assert decided(live, now=NOW + 740 * DAY).action == trust.RENEW
 
 
-def test_a_signer_that_ends_with_its_root_is_not_renewed_at_every_run() -> None:
-    chain = trust.sign("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
+def test_one_that_ends_with_its_root_is_not_renewed_each_run() -> None:
+    chain = trust.issue("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
     late = decided(trust.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)
     assert late.action == trust.KEEP
     assert "rotate the root" in late.warning
@@ -55,7 +55,7 @@ def test_a_rotation_under_way_keeps_its_bundle() -> None:
     both = WEST.root + certs.certificate_pem(OTHER.certificate)
     live = trust.ClusterTrust("west", {**WEST.data, "root-cert.pem": both})
     assert decided(live).action == trust.KEEP
-    assert trust.sign("west", ROOT, POLICY, present=live.data).root == both
+    assert trust.issue("west", ROOT, POLICY, present=live.data).root == both
     assert trust.bundle_with(ROOT.certificate, certs.certificate_pem(OTHER.certificate)) == WEST.root
 
 

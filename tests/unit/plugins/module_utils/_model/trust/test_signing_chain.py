@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.chain_checks import check_root
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.name_constraints import (
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
+    SigningChain,
+    check_root,
     dns_permitted,
     uri_permitted,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-from .authorities import DAY, NOW, OTHER, ROOT, WEST, check, domains, labels
+from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST, check, domains, labels
 
 
 def signed(
@@ -160,12 +160,11 @@ def test_an_incomplete_secret_names_what_is_missing() -> None:
 
 
 def test_a_root_must_be_self_signed_and_fit() -> None:
-    place = {"namespace": "istio-system", "revision": "default", "now": NOW}
-    check_root(ROOT.certificate, trust_domain="shop.example", **place)
+    check_root(ROOT.certificate, POLICY)
     with pytest.raises(FleetError, match="not self-signed"):
-        check_root(certs.parse_certificates(WEST.certificate)[0], trust_domain="shop.example", **place)
+        check_root(certs.parse_certificates(WEST.certificate)[0], POLICY)
     with pytest.raises(FleetError, match="name constraint"):
-        check_root(ROOT.certificate, trust_domain="bank.example", **place)
+        check_root(ROOT.certificate, dataclasses.replace(POLICY, trust_domain="bank.example"))
 
 
 @given(host=domains, sub=labels)
