@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import datetime
 import os
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import all_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
@@ -26,11 +25,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
-    ensure_namespace,
-    leave_namespace,
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import leave_namespace
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
+    SECRET,
+    is_ours,
+    read_trust,
+    write_cacerts,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.root import (
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     ROOT_CERT,
     ROOT_KEY,
     CorporateCa,
@@ -39,7 +41,6 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.root import (
     locked,
     open_issuer,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.state import pick_up, read_live
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 Failures = dict[str, FleetError]
@@ -90,7 +91,7 @@ class ActionModule(FleetAction):
         directory: str,
         box: VaultBox,
     ) -> dict[str, t.Any]:
-        lives, failures = await _of_each(primaries, lambda c: read_live(fleet, c, self.check_mode))
+        lives, failures = await _of_each(primaries, lambda c: read_trust(fleet, c, self.check_mode))
         files = Files(self.check_mode)
         if args["root"] == "generated" and not os.path.exists(os.path.join(directory, ROOT_CERT)):
             _root_is_lost(lives.values(), directory)
@@ -98,7 +99,15 @@ class ActionModule(FleetAction):
         decisions, chains, warnings = self._plan(signer, lives, policy, failures)
 
         async def write(cluster: Cluster) -> list[Change]:
-            return await self._write(fleet, cluster, lives[cluster.name], chains[cluster.name], args["timeout"])
+            live = lives[cluster.name]
+            return await write_cacerts(
+                fleet,
+                cluster,
+                chains[cluster.name],
+                renewed=live.istiod and live.data is not None,
+                dry_run=self.check_mode,
+                timeout=args["timeout"],
+            )
 
         written, broken = await _of_each([c for c in primaries if c.name in chains], write)
         failures.update(broken)
@@ -152,31 +161,13 @@ class ActionModule(FleetAction):
             raise signer.waiting()
         return decisions, chains, warnings
 
-    async def _write(
-        self, fleet: Fleet, cluster: Cluster, live: trust.ClusterTrust, chain: SigningChain, timeout: float
-    ) -> list[Change]:
-        secret = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "Opaque",
-            "metadata": {"name": "cacerts", "namespace": fleet.namespace},
-            "data": {key: base64.b64encode(text.encode()).decode() for key, text in chain.data.items()},
-        }
-        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
-            changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
-            changes += await kube.apply([secret], dry_run=self.check_mode, labels=owner_labels("trust"))
-            if live.istiod and live.data is not None and not self.check_mode:
-                await pick_up(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
-        return changes
-
     async def _absent(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], directory: str) -> dict[str, t.Any]:
         """The signer of one cluster, if it is ours; a cluster that is gone already has none."""
         changes: list[Change] = []
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
-            live = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
-            marks = ((live or {}).get("metadata") or {}).get("labels") or {}
-            if {key: marks.get(key) for key in (MANAGED_BY, PART_OF)} == owner_labels("trust"):
-                changes.append(await kube.delete("v1", "Secret", "cacerts", fleet.namespace, dry_run=self.check_mode))
+            live = await kube.get("v1", "Secret", SECRET, fleet.namespace)
+            if is_ours(live):
+                changes.append(await kube.delete("v1", "Secret", SECRET, fleet.namespace, dry_run=self.check_mode))
                 if not is_managed(cluster):  # there it is Google's
                     changes += (await leave_namespace(kube, fleet, dry_run=self.check_mode))[0]
         files = Files(self.check_mode)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a fleet's signers come from: a root of ours, a root the user brings, or somebody else's CA."""
+"""Who issues the intermediate CAs: the generated root, a root that the user provides, or a corporate CA."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def locked(directory: str, *, check_mode: bool) -> t.Iterator[None]:
 
 
 class Files:
-    """Writes of a run, kept as changes; in check mode nothing is written."""
+    """Writes and removes files of a run and keeps the changes; in check mode it writes nothing."""
 
     def __init__(self, check_mode: bool) -> None:
         self.check_mode = check_mode
@@ -68,17 +68,18 @@ class Files:
 
 
 class IntermediateIssuer(t.Protocol):
-    """Gives a cluster its chain, or None when one has to wait for somebody's signature."""
+    """Issues the chain of a cluster."""
 
     root: x509.Certificate | None
     made_now: bool
 
-    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None: ...
+    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
+        """A new chain; None while it waits for a corporate CA's signature. ``present``: the live Secret's data."""
 
 
 @dataclasses.dataclass
 class OwnRoot:
-    """A root whose key is here: made by us, or brought by the user."""
+    """A root whose key is on the controller: generated, or provided by the user."""
 
     authority: certs.Authority
     policy: Policy
@@ -95,10 +96,10 @@ class OwnRoot:
 def open_issuer(
     args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files
 ) -> IntermediateIssuer:
-    """The signer that ``args['root']`` asks for, its root checked against the fleet.
+    """The issuer that ``args['root']`` names, its root checked against the fleet.
 
     Raises:
-        FleetError: the root or its key is missing, unreadable, no pair, or not fit for this trust domain.
+        FleetError: the root or its key is missing, unreadable, no pair, or excludes this trust domain.
     """
     if args["root"] == "external":
         return CorporateCa(args, directory, policy, box, files)
@@ -116,13 +117,13 @@ def open_issuer(
 def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> certs.Authority:
     for name in ("root_cert", "root_key"):
         if not args[name]:
-            raise FleetError(f"trust_{name} is missing", next_step="trust_root: provided needs it: a path, or PEM")
+            raise FleetError(f"trust_{name} is missing", next_step="trust_root: provided requires it: a path, or PEM")
     found = certs.parse_certificates(_content(args["root_cert"], "trust_root_cert"), what="trust_root_cert")
     if len(found) > 1:
         raise FleetError(
             "trust_root_cert holds more than one certificate",
             seen=", ".join(f"SHA256 {certs.fingerprint(c)}" for c in found),
-            next_step="give the self-signed root alone",
+            next_step="use the self-signed root alone",
         )
     key = box.decrypt(_content(args["root_key"], "trust_root_key"), "trust_root_key")
     return _pair(found[0], certs.key_from_pem(key, what="trust_root_key"), "trust_root_key")
@@ -130,7 +131,7 @@ def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> certs.Authority:
 
 def _kept(directory: str, box: VaultBox) -> certs.Authority | None:
     cert, key = os.path.join(directory, ROOT_CERT), os.path.join(directory, ROOT_KEY)
-    # The certificate is written last: a key alone is a run that was cut off before it signed anything.
+    # The certificate is written last: a key alone comes from a run that ended before it signed anything.
     if not os.path.exists(cert):
         return None
     if not os.path.exists(key):
@@ -138,15 +139,13 @@ def _kept(directory: str, box: VaultBox) -> certs.Authority | None:
             "the root's key is gone",
             obj=key,
             seen=f"{cert} is there",
-            means="a new root would not be believed by what the present one has signed",
-            next_step="bring the file back from a backup, or rotate the root",
+            means="proxies with certificates of the present root would reject those of a new one",
+            next_step="restore the file from a backup, or rotate the root",
         )
     found = certs.parse_certificates(_read(cert, "the root"), what=cert)[0]
     text = _read(key, "the root's key")
     if "PRIVATE KEY" in text:
-        raise FleetError(
-            "the root's key lies unencrypted on the disk", obj=key, next_step=f"ansible-vault encrypt {key}"
-        )
+        raise FleetError("the root's key is on the disk unencrypted", obj=key, next_step=f"ansible-vault encrypt {key}")
     return _pair(found, certs.key_from_pem(box.decrypt(text, key), what=key), key)
 
 
@@ -162,10 +161,10 @@ def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> certs.A
 
 
 class CorporateCa:
-    """Intermediates that somebody else signs: requests are written, signed chains are read.
+    """A CA outside the fleet, which signs intermediate CAs: writes signing requests, reads signed chains.
 
-    In ``<trust_dir>/external``: ``<cluster>.csr.pem`` (to be signed), ``<cluster>.key.vault``,
-    ``<cluster>.chain.pem`` (the answer: the intermediate, those above it) and ``root-cert.pem``.
+    In ``<trust_dir>/external``: ``<cluster>.csr.pem`` (the request), ``<cluster>.key.vault``,
+    ``<cluster>.chain.pem`` (the answer: the intermediate CA, then the CAs above it) and ``root-cert.pem``.
     """
 
     made_now = False
@@ -177,10 +176,10 @@ class CorporateCa:
         self._policy, self._box, self._files = policy, box, files
         self.requests: dict[str, str] = {}
         """By cluster, the request that waits for a signature."""
-        self.root_place = args["root_cert"] or os.path.join(self._directory, ROOT_CERT)
+        self.root_path = args["root_cert"] or os.path.join(self._directory, ROOT_CERT)
         self.root: x509.Certificate | None = None
-        if args["root_cert"] or os.path.exists(self.root_place):
-            text = _content(self.root_place, "trust_root_cert")
+        if args["root_cert"] or os.path.exists(self.root_path):
+            text = _content(self.root_path, "trust_root_cert")
             self.root = certs.parse_certificates(text, what="the corporate root")[0]
             check_root(self.root, policy)
 
@@ -188,14 +187,14 @@ class CorporateCa:
         return os.path.join(self._directory, f"{cluster}.{what}")
 
     def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
-        """The signed chain when it is there and newer than ``present``, else None and a request is written."""
+        """The signed chain if there is one and it is not ``present``; else write a request and return None."""
         answer, key = self.path(cluster, "chain.pem"), self.path(cluster, "key.vault")
         if self.root is None or not os.path.exists(answer):
             self._request(cluster, fresh=False)
             return None
         found = certs.parse_certificates(_read(answer, "the signed chain"), what=answer)
         if present and certs.parse_certificates(present[CERT])[0] == found[0]:
-            # It is the one in use: a renewal takes a new key.
+            # It is the one in use: a renewal needs a new key.
             self._request(cluster, fresh=True)
             return None
         above = [c for c in found[1:] if c != self.root]
@@ -213,15 +212,15 @@ class CorporateCa:
         return signed
 
     def waiting(self) -> FleetError:
-        """What has to be signed, in one message."""
+        """The error that lists every request that waits for a signature."""
         pairs = [f"{request}  ->  {self.path(cluster, 'chain.pem')}" for cluster, request in self.requests.items()]
         if self.root is None:
-            pairs.append(f"the root's certificate  ->  {self.root_place}")
+            pairs.append(f"the root's certificate  ->  {self.root_path}")
         return FleetError(
             f"{len(self.requests)} signing request{'s wait' if len(self.requests) != 1 else ' waits'} for your CA",
             seen="\n         ".join(pairs),
-            means="each answer is PEM: the signed intermediate (CA, pathlen 0) first, then the CAs above it",
-            next_step="have them signed, put the answers there, and run again",
+            means="each answer is PEM: the signed intermediate CA (pathlen 0) first, then the CAs above it",
+            next_step="have them signed, save the answers there, and run again",
         )
 
     def _request(self, cluster: str, *, fresh: bool) -> None:
@@ -244,7 +243,7 @@ def _pair(certificate: x509.Certificate, key: certs.PrivateKey, where: str) -> c
             "the root's key does not belong to its certificate",
             obj=where if os.path.isabs(where) else "",
             seen=f"root SHA256 {certs.fingerprint(certificate)} has another public key",
-            next_step="give the two that were made together",
+            next_step="use the certificate and key that belong together",
         )
     return certs.Authority(certificate, key)
 
@@ -262,6 +261,6 @@ def _read(path: str, name: str) -> str:
             return stream.read()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
-        # A value that is no path may be anything, a key cut short too: it is not repeated.
+        # A value that is no path may be a truncated key: it is not repeated.
         where = path if os.path.isabs(path) and "\n" not in path else "(not an absolute path)"
         raise FleetError(f"{name} cannot be read", obj=where, seen=str(reason), next_step="correct the path") from None

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Secret ``cacerts`` of one cluster: read it, write it, and make a running istiod load it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+import time
+import typing as t
+
+from cryptography import x509
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    fingerprint,
+    parse_certificates,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import ROOT, SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import metrics_page
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import ensure_namespace
+
+__all__ = ["SECRET", "is_ours", "load_renewed", "loaded_until", "read_trust", "write_cacerts"]
+
+SECRET = "cacerts"
+ANNOTATION = "mesh.fleet/cacerts"
+_EXPIRY = re.compile(r"^citadel_server_cert_chain_expiry_timestamp(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_POLL_SECONDS = 0.5
+
+
+def is_ours(secret: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether role trust wrote this Secret."""
+    labels = ((secret or {}).get("metadata") or {}).get("labels") or {}
+    return {key: labels.get(key) for key in (MANAGED_BY, PART_OF)} == owner_labels("trust")
+
+
+async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> ClusterTrust:
+    """Read a cluster's intermediate CA, its published root, and whether an istiod is installed."""
+    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=absent_ok) as kube:
+        secret, published, istiods = await asyncio.gather(
+            kube.get("v1", "Secret", SECRET, fleet.namespace),
+            kube.get("v1", "ConfigMap", "istio-ca-root-cert", fleet.namespace),
+            kube.list("apps/v1", "Deployment", fleet.namespace, {"app": "istiod"}),
+        )
+    return ClusterTrust(
+        cluster=cluster.name,
+        data=None if secret is None else _decoded(secret, cluster.name),
+        ours=is_ours(secret),
+        istiod=bool(istiods),
+        published_root=str(((published or {}).get("data") or {}).get(ROOT) or ""),
+    )
+
+
+def _decoded(secret: t.Mapping[str, t.Any], cluster: str) -> dict[str, str]:
+    try:
+        return {str(k): base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
+    except (binascii.Error, UnicodeDecodeError):
+        raise FleetError(
+            "cacerts is not text",
+            cluster=cluster,
+            obj=f"Secret {SECRET}",
+            next_step="it must hold PEM; check who made it, or delete it and run again",
+        ) from None
+
+
+async def write_cacerts(
+    fleet: Fleet, cluster: Cluster, chain: SigningChain, *, renewed: bool, dry_run: bool, timeout: float
+) -> list[Change]:
+    """Write the chain to a cluster; after a renewal wait until every running istiod has loaded it.
+
+    Args:
+        renewed: whether istiods may run on an earlier chain.
+        timeout: seconds that they may need to load the new one.
+
+    Raises:
+        FleetError: the cluster does not answer, or an istiod has not loaded the chain in time.
+    """
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": SECRET, "namespace": fleet.namespace},
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in chain.data.items()},
+    }
+    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=dry_run) as kube:
+        changes = await ensure_namespace(kube, fleet, cluster, dry_run=dry_run)
+        changes += await kube.apply([secret], dry_run=dry_run, labels=owner_labels("trust"))
+        if renewed and not dry_run:
+            await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
+    return changes
+
+
+async def load_renewed(kube: Kube, fleet: Fleet, certificate: x509.Certificate, timeout: float) -> None:
+    """Make every running istiod load ``certificate`` now, and wait until each reports it.
+
+    A changed annotation makes the kubelet sync the pod's volumes at once; otherwise this takes about a minute.
+
+    Raises:
+        FleetError: after ``timeout`` seconds, with the end date that istiod reports.
+    """
+    pods = [
+        pod["metadata"]["name"]
+        for pod in await kube.pods(fleet.namespace, {"app": "istiod"})
+        if (pod.get("status") or {}).get("phase") == "Running"
+    ]
+    await asyncio.gather(*(_annotate(kube, fleet.namespace, pod, fingerprint(certificate)) for pod in pods))
+    await asyncio.gather(*(_await_loaded(kube, fleet.namespace, pod, certificate, timeout) for pod in pods))
+
+
+async def _annotate(kube: Kube, namespace: str, pod: str, value: str) -> None:
+    # A merge patch, not an apply: the pod belongs to its ReplicaSet and may end at any moment.
+    try:
+        await kube.transport.request(
+            "PATCH",
+            f"/api/v1/namespaces/{namespace}/pods/{pod}",
+            body={"metadata": {"annotations": {ANNOTATION: value}}},
+            content_type="application/merge-patch+json",
+            obj=f"Pod {namespace}/{pod}",
+        )
+    except ApiError as error:
+        if error.status != 404:
+            raise
+
+
+async def _await_loaded(kube: Kube, namespace: str, pod: str, certificate: x509.Certificate, timeout: float) -> None:
+    wanted = int(certificate.not_valid_after_utc.timestamp())
+    deadline = time.monotonic() + timeout
+    seen = "nothing"
+    while time.monotonic() < deadline:
+        try:
+            until = loaded_until(await metrics_page(kube, namespace, pod, timeout=15))
+            if until == wanted:
+                return
+            seen = (
+                f"the intermediate CA that it has loaded ends at {until}" if until else "its metrics name no end date"
+            )
+        except FleetError as error:
+            seen = f"{error.what} {error.seen}".strip()
+            # A pod that has ended needs nothing: its successor starts with the new intermediate CA.
+            if await kube.get("v1", "Pod", pod, namespace) is None:
+                return
+        # istiod's metrics cannot be watched.
+        await asyncio.sleep(_POLL_SECONDS)
+    raise FleetError(
+        f"istiod has not loaded its new intermediate CA after {timeout:g} s",
+        obj=f"Pod {namespace}/{pod}",
+        seen=seen,
+        means="the Secret is written; istiod watches it only if cacerts existed when it started",
+        next_step=f"kubectl -n {namespace} rollout restart deployment -l app=istiod, then run again",
+    )
+
+
+def loaded_until(metrics: str) -> int | None:
+    """When the intermediate CA that istiod has loaded ends, in seconds since the epoch, from its metrics."""
+    found = _EXPIRY.search(metrics)
+    return int(float(found.group(1))) if found else None

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Private keys on the controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, write_file
+
+
+def box(tmp_path: Path, password: str = "sesame", mode: int = 0o600) -> VaultBox:
+    file = tmp_path / "password"
+    file.write_text(password)
+    file.chmod(mode)
+    return VaultBox(str(file))
+
+
+def test_what_is_encrypted_comes_back_and_is_not_readable(tmp_path: Path) -> None:
+    secret = box(tmp_path).encrypt("the key")
+    assert "the key" not in secret
+    assert box(tmp_path).decrypt(secret, "x") == "the key"
+    assert box(tmp_path).decrypt("clear", "x") == "clear"
+
+
+def test_a_wrong_password_an_empty_one_and_one_for_all_to_read(tmp_path: Path) -> None:
+    secret = box(tmp_path).encrypt("the key")
+    with pytest.raises(FleetError, match="root-key cannot be decrypted") as refused:
+        box(tmp_path, "another").decrypt(secret, "root-key")
+    assert "another" not in str(refused.value)
+    with pytest.raises(FleetError, match="is empty"):
+        box(tmp_path, "").encrypt("x")
+    with pytest.raises(FleetError, match="read by others"):
+        box(tmp_path, mode=0o640).encrypt("x")
+    with pytest.raises(FleetError, match="no vault password"):
+        VaultBox().encrypt("x")
+
+
+def test_check_mode_makes_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "password"
+    planned = VaultBox(str(file), create=True, check_mode=True)
+    assert planned.encrypt("x").startswith("$ANSIBLE_VAULT")
+    assert planned.created == str(file)
+    assert not file.parent.exists()
+    VaultBox(str(file), create=True).encrypt("x")
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "trust" / "key"
+    write_file(str(path), "old")
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
+    assert oct(path.parent.stat().st_mode & 0o777) == "0o700"
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(FleetError, match="cannot be written") as refused:
+        write_file(str(path), "new")
+    assert "No space left" in refused.value.seen
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["key"]
