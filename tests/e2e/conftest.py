@@ -1,44 +1,69 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Fleets for the tests of this folder."""
+"""Fleets for the tests of this folder.
+
+Making clusters is what costs most. So the files that try a model of a mesh share two pairs of clusters, one on this
+machine and one behind Google's, and each file leaves its pair as it found it: without a mesh.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 import pytest
 
-from .google import CLUSTERS_OF
+from .google import CLUSTERS_OF, Google
 from .local_fleet import FLEETS, Fleet
+
+
+@contextlib.contextmanager
+def alone(name: str) -> t.Iterator[Fleet]:
+    """A fleet of which nothing is left before, nor after."""
+    if os.geteuid() != 0:
+        pytest.skip("clusters of this machine need root")
+    fleet = Fleet(name)
+    fleet.clear()
+    try:
+        yield fleet
+    finally:
+        fleet.clear()
 
 
 @pytest.fixture(scope="module")
 def new_fleet() -> t.Iterator[t.Callable[[str], Fleet]]:
-    """Makes fleets by the end of their names. Nothing is left of them before, nor after."""
-    if os.geteuid() != 0:
-        pytest.skip("clusters of this machine need root")
-    made: list[Fleet] = []
+    """Makes fleets by the end of their names."""
+    with contextlib.ExitStack() as made:
+        yield lambda name="": made.enter_context(alone(FLEETS + name))
 
-    def new(name: str = "") -> Fleet:
-        made.append(Fleet(FLEETS + name))
-        made[-1].clear()
-        return made[-1]
 
-    yield new
-    for fleet in made:
-        fleet.clear()
+@pytest.fixture(scope="session")
+def local_clusters() -> t.Iterator[Fleet]:
+    with alone(f"{FLEETS}mesh") as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def fleet(local_clusters: Fleet) -> t.Iterator[Fleet]:
+    """The two clusters of this machine that the models of a mesh share. The file that wants them makes them."""
+    yield local_clusters
+    if local_clusters.has_mesh():
+        # A test failed before the mesh was gone; who comes next starts from nothing.
+        local_clusters.clear()
 
 
 @pytest.fixture(scope="session")
 def google_clusters() -> t.Iterator[Fleet]:
-    """The clusters behind Google's, for all tests over the stand-in. The last of those takes them away."""
-    if os.geteuid() != 0:
-        pytest.skip("clusters of this machine need root")
-    fleet = Fleet(CLUSTERS_OF)
-    fleet.clear()
-    try:
-        fleet.play("clusters")
+    """The clusters behind Google's."""
+    with alone(CLUSTERS_OF) as fleet:
         yield fleet
-    finally:
-        fleet.clear()
+
+
+@pytest.fixture(scope="module")
+def google(google_clusters: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Google]:
+    """A stand-in for Google before these clusters, which knows nothing yet."""
+    google_clusters.make()
+    running = Google(google_clusters, tmp_path_factory.mktemp("google"))
+    yield running
+    running.stop()

@@ -71,9 +71,9 @@ class Google:
                 stderr=log,
             )
         assert self.process.stdout is not None
-        told = self.process.stdout.readline()
-        assert told, f"the stand-in does not start: {self.log()}"
-        self.environment: dict[str, str] = json.loads(told)
+        line = self.process.stdout.readline()
+        assert line, f"the stand-in does not start: {self.log()}"
+        self.environment: dict[str, str] = json.loads(line)
         # Google's hosts by the proxy, the clusters without: Python knows no ranges here.
         own = [fleet.address(real) for real in BEHIND.values()]
         self.environment["NO_PROXY"] = ",".join([self.environment["NO_PROXY"], *own])
@@ -118,7 +118,7 @@ class Google:
         return set(self.resources("/memberships/"))
 
     def log(self) -> str:
-        """What went wrong in the clusters, as the controllers tell it."""
+        """What went wrong in the clusters, as the controllers report it."""
         return (self.folder / "controllers.log").read_text()
 
     def stop(self) -> None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A fleet of a test's own on this machine, made and taken away by the real playbooks."""
+"""A fleet of a test's own on this machine, made and removed by the real playbooks."""
 
 from __future__ import annotations
 
@@ -122,6 +122,40 @@ class Fleet:
         assert done.returncode == 0, f"{cluster}: {' '.join(arguments)}: {done.stderr}"
         return done.stdout.strip()
 
+    def istioctl(self, cluster: str, *arguments: str) -> str:
+        path = self.state / "kubeconfigs" / f"{cluster}.yaml"
+        argv = [str(CACHE / "bin" / "istioctl"), "--kubeconfig", str(path), *arguments]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def make(self, network: str = "flat") -> None:
+        """Make the clusters, or put them on this network; where they stand on it already, nothing is done."""
+        if network != self.network or not self.containers():
+            self.network = network
+            self.play("clusters")
+
+    def as_existing(self) -> dict[str, dict[str, str]]:
+        """The hosts of an inventory in which these clusters are somebody's own."""
+        return {
+            name: {
+                "cluster_provider": "kubeconfig",
+                "cluster_kubeconfig": str(self.state / "kubeconfigs" / f"{name}.yaml"),
+                "cluster_context": name,
+                "cluster_peer_endpoint": f"https://{self.address(name)}:6443",
+                "cluster_region": region,
+            }
+            for name, region in (("west", "us-west1"), ("east", "europe-north1"))
+        }
+
+    def has_mesh(self) -> bool:
+        """Whether a namespace of ours is in a cluster. A cluster that does not answer may have one."""
+        ours = ("get", "namespaces", "-l", "app.kubernetes.io/managed-by=mesh.fleet", "-o", "name")
+        try:
+            return any(self.kubectl(cluster, *ours) for cluster in ("west", "east"))
+        except AssertionError:
+            return True
+
     def serve(self) -> None:
         """A web server in each cluster, which answers with the cluster's name, behind a LoadBalancer."""
         for cluster in ("west", "east"):
@@ -173,7 +207,7 @@ class Fleet:
         until_equal(status, "exited", f"the status of {cluster}'s node")
 
     def kill(self, cluster: str) -> None:
-        """What a crash does: the node's processes and its monitor are gone, and nobody told the engine."""
+        """What a crash does: the node's processes and its monitor are gone, and the engine does not know."""
         state = self.inspect(cluster)["State"]
         victims = [int(state[key]) for key in ("ConmonPid", "Pid") if int(state.get(key) or 0) > 1]
         for pid in victims:
@@ -181,7 +215,7 @@ class Fleet:
         until(lambda: not any(running(pid) for pid in victims), "the node's processes to be gone")
 
     def clear(self) -> None:
-        """Take away whatever is there under the fleet's name, of this run or of one that was cut off."""
+        """Remove whatever is there under the fleet's name, of this run or of one that was cut off."""
         if self.names() or self.state.exists():
             self.start("teardown").end()
         # What the playbooks rightly leave alone because this project did not make it: a test did.

@@ -13,10 +13,9 @@ import hashlib
 import json
 import typing as t
 
-import pytest
-
 from .google import BEHIND, CLUSTERSET, MESH, PROJECT, TRAFFIC, Google
-from .local_fleet import STATE, Fleet
+from .local_fleet import Fleet
+from .mesh import calls
 from .playbooks import changed
 from .waiting import until_equal
 
@@ -34,13 +33,6 @@ PARTED: dict[str, list[str]] = {name: [] for name in BEHIND}
 ACTIVE = dict.fromkeys(BEHIND, "ACTIVE TRAFFIC_DIRECTOR")
 PRODUCER = "http://sample-producer.istio-apps:8080/"
 IDENTITY = f"spiffe://{PROJECT}.svc.id.goog/ns/istio-apps/sa/sample-caller-sa"
-
-
-@pytest.fixture(scope="module")
-def google(google_clusters: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Google]:
-    running = Google(google_clusters, tmp_path_factory.mktemp("google"))
-    yield running
-    running.stop()
 
 
 def contents(google: Google) -> dict[tuple[str, str, str, str], dict[str, t.Any]]:
@@ -91,15 +83,14 @@ def mesh_states(google: Google) -> dict[str, str]:
 def test_one_run_from_nothing_to_the_verified_call(google: Google) -> None:
     google.play("site", *MANAGED, "--diff")
     until_equal(functools.partial(mesh_states, google), ACTIVE, "Google's control planes")
-    seen = json.loads((STATE / MESH / "verify" / "verify.json").read_text())
-    assert seen["ok"], seen
-    good = {(c["caller"], c["callee"], c["service"]) for c in seen["calls"] if c["ok"]}
-    assert good >= {
+    made = calls(MESH)
+    assert set(made) >= {
         ("west", "north", "probe-north"),
         ("north", "west", "probe-west"),
         ("west", "north", "sample-producer"),
     }
-    assert {c["identity"] for c in seen["calls"] if c["service"] == "sample-producer"} == {IDENTITY}
+    identities = {call["identity"] for (*_, service), call in made.items() if service == "sample-producer"}
+    assert identities == {IDENTITY}
     google.is_answered_by("west", CLUSTERSET, "north")
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Clusters of this machine: who reaches whom, what heals, what is left alone, what is left behind (nothing).
 
-The tests stand on each other, in their order: one fleet is made, used, broken, mended, changed and removed.
+The tests run in their order: one fleet is made, used, broken, repaired, changed and removed.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
     fleet.balancer_is_reached("east", "west")
 
 
-def test_separate_networks_refuse_pods_at_once_and_serve_load_balancers(fleet: Fleet) -> None:
+def test_separate_networks_part_pods_not_load_balancers(fleet: Fleet) -> None:
     fleet.network = "per_cluster"
     assert changed(fleet.play("clusters")) > 0
     assert changed(fleet.play("clusters")) == 0

@@ -140,7 +140,7 @@ def test_the_status_asked_for_comes_back(page: WebDriver) -> None:
     shot(page, "status")
 
 
-def test_a_timeout_is_told_in_words(page: WebDriver) -> None:
+def test_a_timeout_is_shown_in_words(page: WebDriver) -> None:
     said = send(page, payload="slow", delay="1500", status="200", timeout="200")
     if GIVEN:
         assert said.startswith("no answer from sample-producer within 200 ms")
@@ -150,7 +150,7 @@ def test_a_timeout_is_told_in_words(page: WebDriver) -> None:
     fill(page, timeout="10000")
 
 
-def test_a_name_that_does_not_resolve_is_told_in_words(page: WebDriver) -> None:
+def test_a_name_that_does_not_resolve_is_shown_in_words(page: WebDriver) -> None:
     target = page.find_element(By.ID, "target").get_attribute("value") or ""
     said = send(page, payload="where", delay="0", status="200", target="http://sample-producer.nowhere.invalid:8080")
     if GIVEN:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""inventories/gke from the first API call to the verified cross-cluster call, only Google's control plane replaced.
+"""Multi-primary on GKE, one VPC: inventories/gke from the first API call to the verified call between clusters.
 
-The stand-in answers for Google, by Google's own discovery documents. The clusters that it "creates" are two clusters
-of this machine: their API servers, certificates and nodes are real, and they accept the token that it issues. It also
-plays Google's controllers within them: exported services and the front door.
+Only Google's control plane is replaced: the stand-in answers for it, by Google's own discovery documents. The clusters
+that it "creates" are two clusters of this machine: their API servers, certificates and nodes are real, and they accept
+the token that it issues. It also plays Google's controllers within them: exported services and the front door.
 """
 
 from __future__ import annotations
@@ -15,24 +15,15 @@ import json
 import os
 import pathlib
 import subprocess
-import typing as t
-
-import pytest
 
 from .google import ADDRESS, BEHIND, CLUSTERSET, MESH, PROJECT, TRAFFIC, Google
-from .local_fleet import STATE, Fleet
+from .local_fleet import STATE
+from .mesh import calls
 from .playbooks import ROOT, changed
 from .waiting import until_equal
 
 CLUSTERS = 2
 INGRESS = "multiclusteringresses.networking.gke.io"
-
-
-@pytest.fixture(scope="module")
-def google(google_clusters: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Google]:
-    running = Google(google_clusters, tmp_path_factory.mktemp("google"))
-    yield running
-    running.stop()
 
 
 def play(google: Google, playbook: str, *arguments: str, good: bool = True) -> str:
@@ -62,16 +53,14 @@ def test_from_the_first_call_to_the_verified_one(google: Google) -> None:
     assert google.memberships() == set(BEHIND)
     for name, real in BEHIND.items():
         assert google.clusters()[name]["endpoint"] == f"{google.fleet.address(real)}:6443"
-    seen = json.loads((STATE / MESH / "verify" / "verify.json").read_text())
-    assert seen["ok"], seen
-    good = {(c["caller"], c["callee"], c["service"]) for c in seen["calls"] if c["ok"]}
-    assert good >= {
+    made = calls(MESH)
+    assert set(made) >= {
         ("west", "north", "probe-north"),
         ("north", "west", "probe-west"),
         ("west", "north", "sample-producer"),
     }
-    identity = {c["identity"] for c in seen["calls"] if c["service"] == "sample-producer"}
-    assert identity == {"spiffe://gke.mesh/ns/istio-apps/sa/sample-caller-sa"}
+    identities = {call["identity"] for (*_, service), call in made.items() if service == "sample-producer"}
+    assert identities == {"spiffe://gke.mesh/ns/istio-apps/sa/sample-caller-sa"}
 
 
 def test_an_exported_service_is_called_by_the_name_of_the_set(google: Google) -> None:
@@ -131,7 +120,7 @@ def test_the_fleet_as_an_inventory(google: Google, tmp_path: pathlib.Path) -> No
     assert hosts == set(BEHIND)
 
 
-def test_a_token_that_ended_is_told_as_such(google: Google) -> None:
+def test_an_expired_token_is_named(google: Google) -> None:
     good = google.environment["GCP_ACCESS_TOKEN"]
     google.environment["GCP_ACCESS_TOKEN"] = "ended0.0123456789abcdef"
     try:
@@ -142,13 +131,13 @@ def test_a_token_that_ended_is_told_as_such(google: Google) -> None:
 
 
 def left_by_google(google: Google, cluster: str) -> list[str]:
-    """What only Google's controllers take away, and so a moment later than we do."""
+    """What only Google's controllers remove, and so a moment later than we do."""
     imports = google.objects(cluster, "serviceimports.net.gke.io", "-A")
     derived = [name for name in services(google, cluster) if name.startswith(("gke-mcs-", "mci-"))]
     return [i["metadata"]["name"] for i in imports] + derived
 
 
-def test_clusters_are_deleted_only_when_told_so(google: Google) -> None:
+def test_clusters_are_deleted_only_on_request(google: Google) -> None:
     play(google, "teardown")
     assert set(google.clusters()) == set(BEHIND)
     for name in BEHIND:

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An istiod in each cluster, each on its own network, on clusters that exist already: calls cross the gateways.
+
+The tests run in their order: the clusters get a mesh as if they were somebody's own, and lose it without a trace.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+import urllib.request
+
+import pytest
+import yaml
+
+from . import playbooks
+from .browser import ensure_browser
+from .local_fleet import FLEETS, STATE, Fleet
+from .mesh import Objects, calls, differences, objects, proof, watched
+from .playbooks import ROOT, changed
+from .waiting import until_equal
+
+OWN = f"{FLEETS}own"
+
+
+@pytest.fixture(scope="module")
+def before(fleet: Fleet) -> Objects:
+    fleet.make("per_cluster")
+    return objects(fleet)
+
+
+@pytest.fixture(scope="module")
+def existing(before: Objects, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[pathlib.Path]:
+    """An inventory in which the fleet's clusters are somebody's own; its certificates go with the tests."""
+    shutil.rmtree(STATE / OWN, ignore_errors=True)
+    folder = tmp_path_factory.mktemp("existing")
+    shutil.copytree(ROOT / "inventories" / "local" / "group_vars", folder / "group_vars")
+    common = {
+        "fleet_name": OWN,
+        "mesh_id": "own",
+        "mesh_trust_domain": "own.mesh",
+        "mesh_network": "per_cluster",
+        "artifacts_parts": ["tools", "charts"],
+    }
+    inventory = {"mesh_clusters": {"vars": common, "hosts": fleet.as_existing()}}
+    (folder / "fleet.yml").write_text(yaml.safe_dump(inventory))
+    yield folder
+    shutil.rmtree(STATE / OWN, ignore_errors=True)
+
+
+def play(inventory: pathlib.Path, playbook: str, *arguments: str) -> str:
+    """Run a playbook on an inventory of the test's own; what it said."""
+    return playbooks.play(playbook, *arguments, inventories=[str(inventory)])
+
+
+def page(address: str) -> int | str:
+    """The status of a page, or why there is none."""
+    try:
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return int(answer.status)
+    except OSError as error:
+        return str(error)
+
+
+def test_check_mode_shows_what_would_be_made(before: Objects, fleet: Fleet, existing: pathlib.Path) -> None:
+    said = play(existing, "site", "--check", "--diff")
+    assert changed(said) > 0
+    assert "PRIVATE KEY" not in said
+    until_equal(lambda: differences(fleet, before), {}, "what check mode made")
+    assert not (STATE / OWN / "trust").exists()
+
+
+def test_calls_cross_the_gateways(fleet: Fleet, existing: pathlib.Path) -> None:
+    said = play(existing, "site", "-vvv", "--diff")
+    assert "PRIVATE KEY" not in said
+    assert "eyJhbGci" not in said  # the first letters of every token of Kubernetes
+    made = calls(OWN)
+    for call in (("west", "east", "probe-east"), ("east", "west", "probe-west"), ("west", "east", "sample-producer")):
+        assert made[call]["path"] == "gateway"
+    assert made["west", "east", "sample-producer"]["identity"] == "spiffe://own.mesh/ns/istio-apps/sa/sample-caller-sa"
+    for watcher, other in (("west", "east"), ("east", "west")):
+        wanted = [[other, "synced"]]
+        until_equal(functools.partial(watched, fleet, watcher), wanted, f"the clusters that {watcher}'s istiod watches")
+    until_equal(lambda: "sample-caller" in fleet.istioctl("west", "proxy-status"), True, "west's istiod serves")
+
+
+def test_nothing_to_do_changes_nothing(existing: pathlib.Path) -> None:
+    assert changed(play(existing, "site")) == 0
+
+
+def test_a_person_opens_the_page(existing: pathlib.Path) -> None:
+    ensure_browser()
+    address = proof(OWN)["pages"]["west"]
+    until_equal(lambda: page(address), 200, f"the status of {address}")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/e2e/test_sample_page.py"],
+        cwd=ROOT,
+        env={**os.environ, "SAMPLE_URL": address},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_teardown_leaves_no_object_behind(before: Objects, fleet: Fleet, existing: pathlib.Path) -> None:
+    play(existing, "teardown")
+    until_equal(lambda: differences(fleet, before), {}, "what the mesh leaves behind")

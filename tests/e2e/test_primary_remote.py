@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One istiod for two clusters, each on its own network: east is a remote of west.
+
+The tests run in their order: the mesh is made by site.yml, then goes together with its clusters.
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+import yaml
+
+from .local_fleet import Fleet
+from .mesh import calls
+from .playbooks import changed
+
+
+def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    fleet.network = "per_cluster"
+    remote = tmp_path / "remote.yml"
+    hosts = {"east": {"mesh_role": "remote", "mesh_primary": "west"}}
+    remote.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": hosts}}))
+    fleet.play("site", "-i", str(remote))
+    pairs = {(caller, callee) for caller, callee, _service in calls(fleet.name)}
+    assert pairs >= {("west", "east"), ("east", "west")}
+    assert fleet.kubectl("east", "get", "deployments", "-n", "istio-system", "-l", "app=istiod", "-o", "name") == ""
+    assert changed(fleet.play("site", "-i", str(remote))) == 0
+
+
+def test_the_clusters_go(fleet: Fleet) -> None:
+    fleet.play("teardown")
+    assert fleet.names() == []
+    assert not fleet.state.exists()
