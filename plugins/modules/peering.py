@@ -9,13 +9,13 @@ module: peering
 short_description: Let clusters of the fleet watch each other
 version_added: "0.1.0"
 description:
-  - Gives every istiod the remote secrets that the peering graph asks for, equal to those of C(istioctl create-remote-secret),
+  - Gives every istiod the remote secrets that the peering graph requires, equal to those of C(istioctl create-remote-secret),
     and waits until it has synced them.
-  - Runs once for the fleet (C(run_once)). Each watched cluster is read once and each watcher is written once, however many
-    edges there are. Only edges that start or end at a cluster of the play are touched.
-  - All keys of a watcher lie in the Secret C(istio-remote-secrets). One that C(istioctl) made is taken over in place, because
-    istiod would drop the cluster for a moment if its key moved. A Secret of somebody else is left alone, and so is its edge.
-  - What concerns one cluster does not fail the task; it is in RV(failures), and the role fails that host.
+  - Runs once for the fleet (C(run_once)). It reads each watched cluster once and writes each watcher once, however many
+    edges there are. It changes only edges that start or end at a cluster of the play.
+  - All keys of a watcher are in the Secret C(istio-remote-secrets). A Secret that C(istioctl) made is adopted in place, because
+    istiod would drop the cluster for a moment if its key moved. A Secret of somebody else is not changed, and neither is its edge.
+  - A failure of one cluster does not fail the task; it is in RV(failures), and the role fails that host.
 options:
   state:
     description:
@@ -26,33 +26,33 @@ options:
     default: present
   token:
     description:
-      - V(bound) is a token that ends and is renewed by a later run; V(static) is that of a token Secret, which never ends.
+      - A V(bound) token expires, and a later run renews it. A V(static) token is that of a token Secret and never expires.
     type: str
     choices: [bound, static]
     default: bound
   token_lifetime:
-    description: Seconds that a bound token is asked for. The API server may shorten it; what it says counts.
+    description: Seconds of validity to request for a bound token. The API server may shorten it; the run uses the token's real end.
     type: int
     default: 2592000
   token_renew_before:
     description:
       - Seconds of validity below which a bound token is renewed, at most a third of its whole life.
-      - Read from the live token, without a request.
+      - The validity is read from the live token, without a request.
     type: int
     default: 864000
   timeout:
-    description: Seconds until every istiod must have synced its clusters.
+    description: Seconds in which every istiod must have synced its clusters.
     type: int
     default: 30
   wait:
-    description: Whether to wait for that. Without it nothing proves that the edges work.
+    description: Whether to wait until every istiod has synced. Without it nothing proves that the edges work.
     type: bool
     default: true
   restart_blocked_istiod:
     description:
-      - Whether to restart an istiod whose queue of remote secrets does not move. Istio 1.31 hangs, as a rule for good, when
-        a cluster is removed whose API never answered this istiod; remote secrets written after that are not taken in.
-      - It is a rolling restart of its Deployment, shown as a change, with a warning that says what was seen.
+      - Whether to restart an istiod whose queue of remote secrets hangs. In Istio 1.31 it usually hangs for good when a cluster
+        is removed whose API never answered this istiod; istiod then reads no remote secret that is written later.
+      - It is a rolling restart of the Deployment, shown as a change, with a warning that says what was seen.
     type: bool
     default: true
 author: The mesh.fleet authors (@mesh-fleet)
@@ -69,7 +69,7 @@ EXAMPLES = r"""
   run_once: true
   register: peered
 
-- name: Take the clusters of the play out of the graph
+- name: Remove the clusters of the play from the graph
   mesh.fleet.peering:
     state: absent
   run_once: true
@@ -81,12 +81,12 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: "2 edges: 2 added, 0 renewed, 0 removed · all synced"
 objects:
-  description: What became of each Secret.
+  description: Each object that was written or removed, with its C(action).
   returned: success
   type: list
   elements: dict
@@ -104,7 +104,7 @@ problems:
   returned: success
   type: dict
 problem:
-  description: What failed for the whole fleet, with the same keys.
+  description: The error that failed the task, with the same keys.
   returned: failure
   type: dict
 """

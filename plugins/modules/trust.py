@@ -6,29 +6,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: trust
-short_description: One root for a mesh, and a signing intermediate for each of its control planes
+short_description: One root for a mesh, and an intermediate CA for each of its control planes
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Reads what every primary of the play holds, decides for all, and writes the Secret C(cacerts) where a signer is
-    missing or about to end. Run it once; it works on all clusters of the play side by side.
-  - Nothing is written to a cluster unless all checks pass for it. One that is refused, or does not answer, is told in
-    RV(failures); the others finish. Fail that host in a task of its own.
-  - A running istiod is made to load a renewed signer at once, and is waited for.
-  - Clusters whose control plane Google runs are left out, because Google's CA signs there. Where the play has no others, nothing
-    is made, the root neither.
+  - Reads the certificates of every primary of the play and writes the Secret C(cacerts) where the intermediate CA is
+    missing or ends soon. Run it once (C(run_once)); it works on all clusters of the play at the same time.
+  - Writes to a cluster only if all its checks pass. A cluster that is refused or does not answer does not fail the task; it is
+    in RV(failures), and the others finish. Fail that host in a task of its own.
+  - Makes a running istiod load a renewed intermediate CA at once, and waits until it has.
+  - Skips clusters whose control plane Google runs, because Google's CA signs there. If the play has no others, it makes no root.
 options:
   state:
     description:
-      - With V(absent), remove the Secret of this host if this action wrote it. Run it on every cluster then.
+      - V(absent) removes the Secret of this host if this action wrote it. Run it on every cluster, without C(run_once).
     type: str
     choices: [present, absent]
     default: present
   root:
     description:
-      - V(generated) makes a root whose critical name constraint permits the mesh's trust domain only.
-        Its key is kept in O(directory), encrypted by Ansible Vault.
-      - V(provided) takes O(root_cert) and O(root_key).
+      - V(generated) makes a root whose critical name constraint permits the mesh's trust domain only. Its key stays in
+        O(directory), encrypted by Ansible Vault.
+      - V(provided) uses O(root_cert) and O(root_key).
       - V(external) writes signing requests to C(external) in O(directory) and fails with their list until the signed
         chains are beside them. A renewal that waits for a signature is a warning.
     type: str
@@ -45,11 +44,11 @@ options:
     type: str
     default: ""
   directory:
-    description: Folder of the root and of signing requests; empty means C(trust) in the fleet's folder.
+    description: Folder for the root and for signing requests; empty means C(trust) in the fleet's folder.
     type: str
     default: ""
   key_type:
-    description: Kind of the keys that are made.
+    description: Type of new keys.
     type: str
     choices: [ecdsa-p256, rsa-2048, rsa-3072, rsa-4096]
     default: ecdsa-p256
@@ -62,23 +61,23 @@ options:
     type: str
     default: 3650d
   lifetime:
-    description: How long an intermediate is valid; it never outlives the root. Longer than O(renew_before).
+    description: How long an intermediate CA is valid, longer than O(renew_before); it ends with the root at the latest.
     type: str
     default: 730d
   renew_before:
-    description: An intermediate that ends within this time is renewed.
+    description: An intermediate CA that ends within this time is renewed.
     type: str
     default: 30d
   vault_password_file:
     description:
-      - A file (0600) with the password for private keys on the controller. It writes where Ansible has loaded no vault
-        password, and is tried beside those for reading.
+      - A file (0600) with the password for private keys on the controller. It encrypts if Ansible has loaded no vault
+        password. To decrypt, it is tried together with those that Ansible has loaded.
     type: str
     default: ""
   vault_password_create:
     description:
-      - Make O(vault_password_file) with a random password where it is missing; empty means C(vault-password) in the
-        fleet's folder. For test fleets, since who reads the folder reads the keys.
+      - Make O(vault_password_file) with a random password if it is missing; empty means C(vault-password) in the
+        fleet's folder. For test fleets only, because everybody who can read the folder can read the keys.
     type: bool
     default: false
   remove_root:
@@ -86,7 +85,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds that a running istiod may take to load a renewed signer.
+    description: Seconds in which a running istiod must load a renewed intermediate CA.
     type: float
     default: 90.0
 extends_documentation_fragment:
@@ -94,31 +93,31 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: A root of ours, its key protected by the vault password of this run
+- name: A generated root, its key encrypted by the vault password of this run
   mesh.fleet.trust:
   run_once: true
   register: trust_outcome
 
-- name: A cluster that was refused drops out alone
+- name: Fail the clusters that were refused
   ansible.builtin.fail:
     msg: "{{ trust_outcome.failures[inventory_hostname] }}"
   when: inventory_hostname in trust_outcome.failures
 
-- name: A root that exists
+- name: A root that exists already
   mesh.fleet.trust:
     root: provided
     root_cert: /etc/mesh/root-cert.pem
     root_key: /etc/mesh/root-key.vault
   run_once: true
 
-- name: Take the signer away
+- name: Remove the intermediate CA
   mesh.fleet.trust:
     state: absent
 """
 
 RETURN = r"""
 root:
-  description: SHA-256 fingerprint of the fleet's root; empty while check mode only plans it.
+  description: SHA-256 fingerprint of the fleet's root; empty if check mode only plans it.
   returned: with O(state=present)
   type: str
   sample: "9f:3c:5a:…"
@@ -127,7 +126,9 @@ root_days_left:
   returned: with O(state=present)
   type: int
 clusters:
-  description: By cluster, what was done with its signer. Neither keys nor certificates are in it.
+  description:
+    - By cluster, what was done (C(action) is C(issue), C(renew) or C(keep)), and of the intermediate CA that it had before C(days_left)
+      and the fingerprint C(sha256). No key and no certificate.
   returned: always
   type: dict
   sample: {west: {action: renew, days_left: 11, sha256: "1d:77:…"}}
@@ -140,12 +141,12 @@ problems:
   returned: always
   type: dict
 objects:
-  description: What was written, removed or left, Secrets and files of the controller.
+  description: Each Secret and each file of the controller that was written or removed, with its C(action).
   returned: always
   type: list
   elements: dict
 msg:
-  description: The fleet's trust in one line.
+  description: The result in one line.
   returned: always
   type: str
   sample: root SHA256 9f:3c:5a:01…  west renewed (11 days left) · 3 unchanged

@@ -11,15 +11,15 @@ version_added: "0.1.0"
 description:
   - Puts a probe into every cluster of the play and calls, from each, every other one by a plain service name.
   - Checks that the answer comes from that cluster and names the caller's identity, and that pairs which the peering graph
-    keeps apart cannot talk.
-  - Compares what istiods, proxies and objects say; clusters synced, endpoints, gateways, roots, certificates, labels, names.
-  - What an istiod tells of itself cannot be asked of a control plane that Google runs. There it is skipped, which is said; calls
-    between such clusters are made, and the identity is the one that Google's CA signs, C(<fleet project>.svc.id.goog).
+    keeps apart cannot call each other.
+  - Compares what istiods, proxies and objects report; synced clusters, endpoints, gateways, roots, certificates, labels, names.
+  - A control plane that Google runs has no istiod to ask. Checks that need one are skipped there, and the result says so. Calls
+    between such clusters are made; their identities are those that Google's CA signs, C(<fleet project>.svc.id.goog).
   - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
     the hosts it concerns. Writes C(verify.json), C(junit.xml) and C(table.txt).
 options:
   state:
-    description: V(absent) takes the probes away.
+    description: V(absent) removes the probes.
     type: str
     choices: [present, absent]
     default: present
@@ -32,21 +32,21 @@ options:
     type: str
     default: docker.io/library/python:3.14-slim
   sample_namespace:
-    description: Namespace of the sample pair, which is called too where it runs.
+    description: Namespace of the sample pair, which is called too if it runs.
     type: str
     default: istio-apps
   gateways_namespace:
-    description: Namespace of the gateways, as the role gateways takes it. Empty is its default.
+    description: Namespace of the gateways. Empty means the default of role C(gateways).
     type: str
     default: ""
   directory:
-    description: Where the results go. Empty is C(verify) below the fleet's folder.
+    description: Folder for the results. Empty means C(verify) in the fleet's folder.
     type: path
     default: ""
   timeout:
     description:
-      - Seconds in which every call and every view must come right.
-      - Three times as many in a fleet with control planes that Google runs, which take in new services slowly.
+      - Seconds in which every call and every check must succeed.
+      - Three times as many if Google runs a control plane of the fleet, which learns of new services slowly.
     type: int
     default: 90
   call_timeout:
@@ -54,11 +54,11 @@ options:
     type: float
     default: 3.0
   signer_days:
-    description: Days that each cluster's signing certificate must have left.
+    description: Days that each cluster's intermediate CA must still be valid.
     type: int
     default: 7
   leaf_hours:
-    description: Hours that each proxy's own certificate must have left.
+    description: Hours that each proxy's certificate must still be valid.
     type: int
     default: 1
 author: The mesh.fleet authors (@mesh-fleet)
@@ -83,26 +83,26 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: "2/2 calls · identities as expected · 21 checks"
 objects:
-  description: What became of each object of the probes.
+  description: Each object that was written or removed, with its C(action).
   returned: success
   type: list
   elements: dict
 table:
-  description: The table as lines; the call, the service, the answer, the identity seen, the path.
+  description: The lines of a table of calls, with service, answer, identity seen and path.
   returned: success
   type: list
   elements: str
 verify:
-  description: The document that C(verify.json) holds.
+  description: The content of C(verify.json).
   returned: success
   type: dict
 directory:
-  description: Where the results lie.
+  description: Folder of the results.
   returned: success
   type: str
 failures:
@@ -110,7 +110,7 @@ failures:
   returned: success
   type: dict
 problem:
-  description: What failed for the whole fleet, with C(what), C(cluster), C(object), C(seen), C(means) and C(next).
+  description: The error that failed the task, with C(what), C(cluster), C(object), C(seen), C(means) and C(next).
   returned: failure
   type: dict
 """
