@@ -15,8 +15,8 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig as rk
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ANNOTATION, LABEL
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import reads as peering_reads
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, Outcome, PeeringRun
@@ -91,12 +91,12 @@ async def peer(made: Fleet, play: t.Sequence[str] = (), **options: t.Any) -> Out
 
 async def secrets(made: Fleet, name: str) -> dict[str, dict[str, t.Any]]:
     async with Kube.connect(made.clusters[name].connection, cluster=name) as kube:
-        found = await kube.list("v1", "Secret", SYSTEM, {rs.LABEL: "true"})
+        found = await kube.list("v1", "Secret", SYSTEM, {LABEL: "true"})
         return {s["metadata"]["name"]: s for s in found}
 
 
-def access(secret: dict[str, t.Any], key: str) -> rk.RemoteAccess:
-    found = rk.parse(base64.b64decode(secret["data"][key]).decode(), key)
+def access(secret: dict[str, t.Any], key: str) -> kubeconfig.RemoteAccess:
+    found = kubeconfig.parse(base64.b64decode(secret["data"][key]).decode(), key)
     assert found is not None
     return found
 
@@ -273,8 +273,8 @@ async def test_equal_to_istioctls_and_taken_over_from_it(planes: dict[str, contr
     ours = (await secrets(made, "west"))[BUNDLE]
     (theirs,) = [document for document in yaml.safe_load_all(theirs_text) if document]
     assert yaml.safe_load(base64.b64decode(ours["data"]["east"])) == yaml.safe_load(theirs["stringData"]["east"])
-    assert ours["metadata"]["labels"][rs.LABEL] == theirs["metadata"]["labels"][rs.LABEL] == "true"
-    assert ours["metadata"]["annotations"][rs.ANNOTATION] == theirs["metadata"]["annotations"][rs.ANNOTATION]
+    assert ours["metadata"]["labels"][LABEL] == theirs["metadata"]["labels"][LABEL] == "true"
+    assert ours["metadata"]["annotations"][ANNOTATION] == theirs["metadata"]["annotations"][ANNOTATION]
 
     # Taken over: in place, the same bytes, once.
     await peer(made, absent=True)
@@ -302,8 +302,8 @@ async def test_a_secret_of_somebody_else_is_left_alone(planes: dict[str, control
         "metadata": {
             "name": "istio-remote-secret-east",
             "namespace": SYSTEM,
-            "labels": {rs.LABEL: "true", "istio.io/owned-by": "mesh.googleapis.com"},
-            "annotations": {rs.ANNOTATION: "east"},
+            "labels": {LABEL: "true", "istio.io/owned-by": "mesh.googleapis.com"},
+            "annotations": {ANNOTATION: "east"},
         },
         "stringData": {"east": "not ours to read"},
     }

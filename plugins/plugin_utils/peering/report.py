@@ -62,7 +62,7 @@ def _summary(state: State, tried: list[Edge], bad: set[Edge], plans: dict[Edge, 
     counts = collections.Counter(plan.action for edge, plan in plans.items() if edge not in bad)
     condition = f"{failed} failed" if failed else "planned" if state.options.dry_run else "all synced"
     total = len(tried)
-    adopted = f", {counts[rs.ADOPT]} taken over" if counts[rs.ADOPT] else ""
+    adopted = f", {counts[rs.ADOPT]} adopted" if counts[rs.ADOPT] else ""
     ended = sum(c.name == TOKEN_SECRET and c.action == REMOVED for c in state.outcome.changes)
     tokens = f", {ended} endless token{'s' if ended != 1 else ''} removed" if ended else ""
     return (

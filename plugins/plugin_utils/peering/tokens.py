@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import OURS, owner_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.reads import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import State
 
@@ -18,7 +19,7 @@ async def read_token_secret(state: State, name: str) -> None:
     if state.options.static and not state.options.absent:
         return
     secret = await state.kubes[name].get("v1", "Secret", TOKEN_SECRET, state.fleet.namespace)
-    if secret and static_tokens.ours(secret):
+    if secret and owner_of(secret) == OURS:
         state.token_secrets[name] = secret
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The address of a cluster's API server that the other clusters' istiods can use."""
+"""The address at which the istiods of other clusters reach a cluster's API server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["PeerServer", "peer_server"]
 
 @dataclasses.dataclass(frozen=True)
 class PeerServer:
-    """A server URL, the name its certificate is checked against when that differs, and where both came from."""
+    """A server URL, where it comes from, and the name in its certificate if that differs from the URL's host."""
 
     url: str
     origin: str
@@ -34,11 +34,11 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
     """Choose the address: ``cluster_peer_endpoint``, else the ``<cluster>-peer`` context, else the controller's own.
 
     Args:
-        cluster: the cluster that is watched.
-        kubeconfig: its kubeconfig as parsed data; None when it is reached by address and token.
+        cluster: the watched cluster.
+        kubeconfig: its kubeconfig as parsed data; None when the controller reaches it by address and token.
 
     Raises:
-        FleetError: no address can be found, or it leads back to whoever asks (loopback, link-local).
+        FleetError: no address is known, or it is one that other clusters cannot reach (loopback, link-local).
     """
     if cluster.peer_endpoint:
         found = PeerServer(cluster.peer_endpoint, "cluster_peer_endpoint")
@@ -51,7 +51,7 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
         found = PeerServer(cluster.connection.server, "cluster_api_url")
     else:
         raise FleetError(
-            "it is not known where other clusters reach its API server",
+            "no address of its API server for other clusters is known",
             cluster=cluster.name,
             next_step="set cluster_peer_endpoint, or cluster_kubeconfig, or cluster_api_url",
         )
@@ -70,7 +70,7 @@ def _from_kubeconfig(cluster: Cluster, document: t.Mapping[str, t.Any]) -> PeerS
         if target and target.get("server"):
             return PeerServer(str(target["server"]), f"context {name}", str(target.get("tls-server-name") or ""))
     raise FleetError(
-        f"context {wanted[1] or '(current)'} leads to no server",
+        f"context {wanted[1] or '(current)'} names no server",
         cluster=cluster.name,
         obj=cluster.connection.kubeconfig,
         seen="contexts: " + (", ".join(sorted(contexts)) or "none"),
@@ -93,21 +93,21 @@ def _refuse_unreachable(cluster: Cluster, found: PeerServer) -> None:
             "its API address for other clusters is Google's DNS endpoint",
             cluster=cluster.name,
             seen=f"{found.url} ({found.origin})",
-            means="Google lets its own accounts through there, by a public certificate; istiods of other clusters have "
+            means="that endpoint has a public certificate and accepts Google's accounts only; other istiods have "
             "a token and the CA of the cluster itself",
-            next_step="switch the private or public endpoint of the cluster on and set gke_peer_endpoint to it, or set "
-            "cluster_peer_endpoint to an address that leads to the API server itself",
+            next_step="enable the private or public endpoint of the cluster and set gke_peer_endpoint to it, or set "
+            "cluster_peer_endpoint to an address of the API server itself",
         )
     try:
         address = ipaddress.ip_address(host)
-        useless = address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast
+        unreachable = address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast
     except ValueError:
-        useless = host == "localhost" or host.endswith(".localhost")
-    if useless:
+        unreachable = host == "localhost" or host.endswith(".localhost")
+    if unreachable:
         raise FleetError(
             "its API address cannot be reached from another cluster",
             cluster=cluster.name,
             seen=f"{found.url} ({found.origin})",
-            means="a loopback or link-local address leads every istiod back to itself",
-            next_step="set cluster_peer_endpoint to the address that pods of the other clusters can reach",
+            means="a loopback or link-local address leads each istiod back to its own host",
+            next_step="set cluster_peer_endpoint to an address that pods of the other clusters can reach",
         )

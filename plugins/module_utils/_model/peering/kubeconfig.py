@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The kubeconfig inside a remote secret, and what can be read off its token without asking anyone."""
+"""The kubeconfig inside a remote secret, and the claims of its token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 
 try:
     import yaml
-except ImportError:  # a module_utils file must import without it; Ansible itself always brings it
+except ImportError:  # Ansible always has it; a module_utils file must import without it
     yaml = t.cast("t.Any", None)
 
 __all__ = ["RemoteAccess", "Token", "parse", "read_token", "render"]
@@ -32,10 +32,10 @@ class RemoteAccess:
 
 @dataclasses.dataclass(frozen=True)
 class Token:
-    """What a service account's JWT says about itself."""
+    """The claims of a service account token (a JWT)."""
 
     expires: float | None
-    """Seconds since the epoch; None: it never expires (a token Secret's)."""
+    """Seconds since the epoch; None for a token that never expires, which is that of a token Secret."""
     issued: float | None
     """Seconds since the epoch."""
     account: str
@@ -46,11 +46,11 @@ class Token:
 
 
 def render(access: RemoteAccess) -> str:
-    """The kubeconfig of ``istioctl create-remote-secret``, always the same bytes for the same access.
+    """The kubeconfig that ``istioctl create-remote-secret`` writes; equal access gives equal bytes.
 
-    istiod compares bytes and reconnects when they differ, hence no library's formatting.
+    istiod compares bytes and reconnects when they differ, so this does not depend on a library's formatting.
     """
-    name = json.dumps(access.cluster)  # names such as "on" or "7" are YAML traps
+    name = json.dumps(access.cluster)  # YAML would read a name such as on or 7 as a boolean or number
     lines = [
         "apiVersion: v1",
         "clusters:",
@@ -79,7 +79,7 @@ def render(access: RemoteAccess) -> str:
 
 
 def parse(text: str, cluster: str) -> RemoteAccess | None:
-    """Read a kubeconfig of this kind, whoever wrote it; None when istiod would not find ``cluster`` in it."""
+    """Read a kubeconfig of this form, whoever wrote it; None when istiod would not find ``cluster`` in it."""
     if yaml is None:
         raise RuntimeError("PyYAML is needed to read remote secrets")
     try:
@@ -107,7 +107,7 @@ def _named(entries: t.Any, name: t.Any) -> dict[str, t.Any]:
 
 
 def read_token(token: str) -> Token | None:
-    """The claims of a service account token (its signature is the API server's affair); None if it is none."""
+    """Read the claims of a service account token, without checking its signature; None if it is no such token."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Remote secrets of one watching cluster: what is there, and what happens to each key.
+"""Remote secrets of one watcher: what the cluster holds, and what a run does with each key.
 
-istiod takes each key of each labelled Secret as one remote cluster, refuses a second Secret for a cluster
+istiod reads each key of each labelled Secret as one remote cluster, refuses a second Secret for a cluster
 that it knows, and drops a cluster (for about 0.4 s, or until the next event) when its key leaves its Secret.
-So a key stays in the Secret where it was found, and only new keys choose a place.
+Therefore a key stays in the Secret in which it was found; only a new key may go to any of ours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from ..istio.ownership import MANAGED_BY, MANAGER
-from . import kubeconfig as rk
+from . import kubeconfig
 
 __all__ = ["Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
 
@@ -32,7 +32,7 @@ ADOPT = "adopt"
 REMOVE = "remove"
 KEEP = "keep"
 PROVIDED = "provided"
-"""Somebody else's Secret holds the key: left alone."""
+"""Somebody else's Secret holds the key, and the run does not change it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Peer:
     server: str
     ca: str
     account: str
-    """``namespace/name`` of the account whose token is handed out."""
+    """``namespace/name`` of the service account whose token the watchers use."""
     account_uid: str
     tls_server_name: str = ""
     static_token: str = dataclasses.field(default="", repr=False)
@@ -62,7 +62,7 @@ class Peer:
 
 @dataclasses.dataclass(frozen=True)
 class KeyPlan:
-    """What happens to one edge, and why. ``home`` is "" for a key that has no place yet."""
+    """What the run does with one key, and why. ``home`` is the Secret that holds it, "" for a new key."""
 
     cluster: str
     action: str
@@ -74,7 +74,7 @@ class KeyPlan:
 
 
 def owner_of(secret: t.Mapping[str, t.Any]) -> str:
-    """Whose Secret it is. Only istioctl's exact shape counts as istioctl's; anything unknown is foreign."""
+    """Whose Secret it is: OURS; ISTIOCTL, only in the exact form that istioctl writes; FOREIGN for all others."""
     meta = secret.get("metadata") or {}
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     if labels.get(MANAGED_BY) == MANAGER:
@@ -114,15 +114,14 @@ def decide(
     renew_before: float,
     now: float,
 ) -> list[KeyPlan]:
-    """One plan per cluster that is wanted or present, sorted by name.
+    """Decide about each key of a watcher: one plan for each cluster in scope, sorted by name.
 
     Args:
-        entries: what the watcher holds.
-        wanted: clusters that this run gives the watcher; None when the cluster could not be read,
-            which leaves its key as it is.
-        unwanted: says which present clusters lose their edge in this run; those that are in neither
-            are out of the run's scope and stay as they are.
-        static: whether tokens without expiry are wanted.
+        entries: the keys that the watcher holds.
+        wanted: the clusters that it must watch; None for a cluster that could not be read, whose key stays as it is.
+        unwanted: the clusters that it must not watch any more. A key of a cluster that is in neither is out of the
+            run's scope and stays as it is.
+        static: whether tokens must be without expiry.
         renew_before: seconds of validity that a bound token must have left.
         now: seconds since the epoch.
     """
@@ -137,14 +136,14 @@ def decide(
             if peer is not None:
                 plans.append(_wanted(peer, held, static, renew_before, now))
         elif name in unwanted:
-            # Only what carries our label is ever deleted; others' secrets are reported by the caller.
+            # Only keys of Secrets with our label are ever removed; for others' the caller warns.
             ours = [e for e in held if e.owner == OURS]
             if ours:
                 plans.append(
                     KeyPlan(
                         name,
                         REMOVE,
-                        "no edge leads to it any more",
+                        "the graph has no such edge any more",
                         ours[0].home,
                         duplicates=tuple(e.home for e in ours[1:]),
                     )
@@ -157,7 +156,7 @@ def decide(
 def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, now: float) -> KeyPlan:
     foreign = [e for e in held if e.owner == FOREIGN]
     if foreign:
-        # A second Secret would be refused by istiod; ours, if there is one, steps back.
+        # istiod would refuse a second Secret; a key of ours, if there is one, is removed.
         return KeyPlan(
             peer.cluster,
             PROVIDED,
@@ -166,18 +165,18 @@ def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, no
             expires=_expiry(foreign[0], peer),
             duplicates=tuple(e.home for e in held if e.owner == OURS),
         )
-    # istioctl's Secret goes first: taking it over writes it, and that event makes istiod read it again
-    # should the duplicate have been the one it had registered.
+    # istioctl's Secret is kept before ours: adopting it writes it, and that event makes istiod read it again
+    # in case it had registered the duplicate.
     own = sorted(held, key=lambda e: (e.owner != ISTIOCTL, e.home))
     if not own:
         return KeyPlan(peer.cluster, ADD, "new edge", needs_token=not static)
     home, spare = own[0], tuple(e.home for e in own[1:])
-    access = rk.parse(home.text, peer.cluster)
+    access = kubeconfig.parse(home.text, peer.cluster)
     reason, new_token = _stale(access, peer, static, renew_before, now)
     if reason:
         return KeyPlan(peer.cluster, RENEW, reason, home.home, new_token and not static, _expiry(home, peer), spare)
     action = ADOPT if home.owner == ISTIOCTL or spare else KEEP
-    why = f"made by istioctl, taken over in place as Secret {home.home}" if home.owner == ISTIOCTL else ""
+    why = f"made by istioctl, adopted in place as Secret {home.home}" if home.owner == ISTIOCTL else ""
     if spare:
         why = f"{why}; " if why else ""
         why += f"also in {', '.join(spare)}"
@@ -185,29 +184,29 @@ def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, no
 
 
 def _expiry(entry: Entry, peer: Peer) -> float | None:
-    access = rk.parse(entry.text, peer.cluster)
-    token = rk.read_token(access.token) if access else None
+    access = kubeconfig.parse(entry.text, peer.cluster)
+    token = kubeconfig.read_token(access.token) if access else None
     return token.expires if token else None
 
 
 def _stale(
-    access: rk.RemoteAccess | None, peer: Peer, static: bool, renew_before: float, now: float
+    access: kubeconfig.RemoteAccess | None, peer: Peer, static: bool, renew_before: float, now: float
 ) -> tuple[str, bool]:
-    """Why a live key must be written again ("" if it need not) and whether that takes another token."""
+    """Why a live key must be written again ("" if it need not), and whether it needs a new token."""
     if access is None:
         return "its kubeconfig cannot be read", True
-    token = rk.read_token(access.token)
+    token = kubeconfig.read_token(access.token)
     if token is None or token.account != peer.account:
         return f"its token is not one of {peer.account}", True
     if token.account_uid != peer.account_uid:
-        return f"{peer.account} was made anew, which ended its token", True
+        return f"{peer.account} was recreated, which ended its token", True
     if not _same_pem(access.ca, peer.ca):
         return "the cluster's CA has changed", True
     if static:
         if access.token != peer.static_token:
             return "its token is not that of the token Secret", True
     elif token.expires is None:
-        return "its token never expires, a bound one is wanted", True
+        return "its token never expires, and peering_token is bound", True
     elif token.expires - now < _due(token, renew_before):
         left = token.expires - now
         return ("its token has expired" if left <= 0 else f"its token ends in {left / 3600:.0f} h"), True
@@ -216,15 +215,18 @@ def _stale(
     return "", False
 
 
-def _due(token: rk.Token, renew_before: float) -> float:
-    """Seconds left at which a token is due: a server that shortens tokens must not make every run renew them."""
+def _due(token: kubeconfig.Token, renew_before: float) -> float:
+    """Seconds of validity below which a token is renewed.
+
+    At most a third of its life: if the API server shortens tokens, not every run must renew them.
+    """
     if token.issued is None or token.expires is None:
         return renew_before
     return min(renew_before, (token.expires - token.issued) / 3)
 
 
 def _same_pem(one: str, other: str) -> bool:
-    """istioctl and the API hold the same PEM; only surrounding white space may differ."""
+    """Whether two CAs in base64 are the same PEM: istioctl and the API may differ in white space."""
     try:
         return base64.b64decode(one).split() == base64.b64decode(other).split()
     except ValueError:

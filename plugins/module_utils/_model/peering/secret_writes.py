@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From what was decided about each key to the Secrets of one watching cluster, in the order of their writing."""
+"""Turn the plans for a watcher's keys into Secrets, in the order in which they must be written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from ..istio.ownership import owner_labels
-from . import kubeconfig as rk
+from . import kubeconfig
 from .remote_secrets import (
     ADD,
     ADOPT,
@@ -34,10 +34,10 @@ SOFT_LIMIT = 900 * 1024
 
 @dataclasses.dataclass(frozen=True)
 class Writes:
-    """The Secrets to apply, in this order, and then the names of those to delete."""
+    """The Secrets to apply and the names of those to delete, in the order of the fields."""
 
     first: list[dict[str, t.Any]] = dataclasses.field(repr=False)
-    """Secrets that only lose keys another Secret holds as well: written (or deleted) before ``apply``."""
+    """Secrets that only lose duplicates, that is keys that another Secret holds too."""
     delete_first: list[str]
     apply: list[dict[str, t.Any]] = dataclasses.field(repr=False)
     delete: list[str]
@@ -58,12 +58,12 @@ def compose(
 
     Args:
         secrets: the watcher's live Secrets.
-        plans: what :func:`decide` said.
+        plans: from :func:`decide`.
         peers: the watched clusters.
         tokens: new tokens by cluster; a key that needs none keeps its own.
         namespace: istiod's.
-        now: written as annotation where duplicates were resolved, so that istiod sees an event.
-        soft_limit: bytes a Secret may hold before a new key goes to the next one.
+        now: value of an annotation where duplicates were removed, so that istiod sees an event.
+        soft_limit: bytes that a Secret may hold before a new key goes to the next one.
     """
     live = {str(s["metadata"]["name"]): s for s in secrets}
     data: dict[str, dict[str, str]] = {name: dict(s.get("data") or {}) for name, s in live.items()}
@@ -105,20 +105,20 @@ def compose(
 def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Mapping[str, t.Mapping[str, str]]) -> str:
     token = tokens.get(plan.cluster) or peer.static_token
     if not plan.needs_token and not token:
-        old = rk.parse(base64.b64decode(data[plan.home][plan.cluster]).decode(), plan.cluster)
+        old = kubeconfig.parse(base64.b64decode(data[plan.home][plan.cluster]).decode(), plan.cluster)
         token = old.token if old else ""
-    access = rk.RemoteAccess(plan.cluster, peer.server, peer.ca, token, peer.tls_server_name)
-    return base64.b64encode(rk.render(access).encode()).decode()
+    access = kubeconfig.RemoteAccess(plan.cluster, peer.server, peer.ca, token, peer.tls_server_name)
+    return base64.b64encode(kubeconfig.render(access).encode()).decode()
 
 
 def _place(data: t.Mapping[str, t.Mapping[str, str]], live: t.Mapping[str, t.Any], size: int, limit: int) -> str:
-    """The first of our bundles with room: istio-remote-secrets, -2, -3, ..."""
+    """The first of our Secrets with room: istio-remote-secrets, istio-remote-secrets-2, ..."""
     number = 1
     while True:
         name = BUNDLE if number == 1 else f"{BUNDLE}-{number}"
-        taken = name in live and owner_of(live[name]) != OURS
+        foreign = name in live and owner_of(live[name]) != OURS
         held = sum(len(value) * 3 // 4 for value in data.get(name, {}).values())
-        if not taken and (held + size * 3 // 4 <= limit or not data.get(name)):
+        if not foreign and (held + size * 3 // 4 <= limit or not data.get(name)):
             return name
         number += 1
 
@@ -153,8 +153,8 @@ def _writes(
             "data": {key: data[name][key] for key in sorted(data[name])},
         }
 
-    # A Secret that both loses a duplicate and is the new home of another key is written before the rest:
-    # its loss must come before the event that makes istiod read the remaining home.
+    # Secrets with resolved duplicates come last: istiod must see the loss of the duplicate before the event that
+    # makes it read the Secret that keeps the key.
     return Writes(
         first=[secret(name) for name in sorted(losing) if data[name]],
         delete_first=sorted(name for name in losing if not data[name]),

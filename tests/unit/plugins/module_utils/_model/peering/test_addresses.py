@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which API address peers are given, and which edges a run touches."""
+"""Which API address watchers use, and which edges a run changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_endpoint_of_the_inventory_comes_first() -> None:
     assert (found.url, found.host_port) == ("https://api.example:6443", ("api.example", 6443))
 
 
-def test_googles_dns_endpoint_is_for_nobodys_istiod() -> None:
+def test_googles_dns_endpoint_is_refused() -> None:
     for config in (kubeconfig(west="https://gke-1.us-west1.gke.goog"), None):
         there = west(cluster_api_url="https://GKE-1.us-west1.gke.goog", cluster_api_token="x", cluster_api_ca="x")
         with pytest.raises(FleetError, match="is Google's DNS endpoint") as caught:
@@ -55,7 +55,7 @@ def test_then_the_peer_context_then_the_connections_own() -> None:
     "url",
     ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost", "https://0.0.0.0:1", "https://169.254.1.1"],
 )
-def test_what_leads_back_to_the_asker_is_refused(url: str) -> None:
+def test_an_address_that_leads_back_to_istiod_is_refused(url: str) -> None:
     with pytest.raises(FleetError) as caught:
         peer_server(west(), kubeconfig(west=url))
     assert "cannot be reached from another cluster" in str(caught.value)

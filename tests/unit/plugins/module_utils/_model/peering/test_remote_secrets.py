@@ -13,9 +13,23 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig as rk
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import secret_writes as writing
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ANNOTATION,
+    LABEL,
+    MANAGED_BY,
+    MANAGER,
+    Peer,
+    decide,
+    read_entries,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import (
+    BUNDLE,
+    RESOLVED,
+    SOFT_LIMIT,
+    Writes,
+    compose,
+)
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -45,8 +59,8 @@ def static(uid: str = "u1") -> str:
     )
 
 
-def peer(name: str, **more: t.Any) -> rs.Peer:
-    return rs.Peer(
+def peer(name: str, **more: t.Any) -> Peer:
+    return Peer(
         **{
             "cluster": name,
             "server": f"https://{name}.example:6443",
@@ -59,12 +73,18 @@ def peer(name: str, **more: t.Any) -> rs.Peer:
 
 
 def text(name: str, token: str, **more: t.Any) -> str:
-    return rk.render(rk.RemoteAccess(name, more.get("server", f"https://{name}.example:6443"), CA, token))
+    return kubeconfig.render(
+        kubeconfig.RemoteAccess(name, more.get("server", f"https://{name}.example:6443"), CA, token)
+    )
 
 
 def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any) -> dict[str, t.Any]:
-    labels = {rs.LABEL: "true", **({rs.MANAGED_BY: rs.MANAGER} if ours else {}), **more.get("labels", {})}
-    annotations = more.get("annotations", {rs.ANNOTATION: ",".join(keys)})
+    labels = {
+        LABEL: "true",
+        **({MANAGED_BY: MANAGER} if ours else {}),
+        **more.get("labels", {}),
+    }
+    annotations = more.get("annotations", {ANNOTATION: ",".join(keys)})
     return {
         "metadata": {"name": name, "labels": labels, "annotations": annotations},
         "type": "Opaque",
@@ -83,9 +103,9 @@ class Run:
         self.live = live
         peers = {name: peer(name) for name in wanted} | more.get("peers", {})
         gone = more.get("unwanted")
-        everything = {e.cluster for e in rs.read_entries(live)}
-        self.plans = rs.decide(
-            rs.read_entries(live),
+        everything = {e.cluster for e in read_entries(live)}
+        self.plans = decide(
+            read_entries(live),
             peers,
             everything - set(peers) if gone is None else gone,
             static=more.get("static", False),
@@ -93,11 +113,9 @@ class Run:
             now=NOW,
         )
         tokens = {p.cluster: bound(NOW + 30 * DAY) for p in self.plans if p.needs_token}
-        limit = more.get("limit", writing.SOFT_LIMIT)
+        limit = more.get("limit", SOFT_LIMIT)
         known = {name: p for name, p in peers.items() if p is not None}
-        self.writes = writing.compose(
-            live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit
-        )
+        self.writes = compose(live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit)
 
     @property
     def actions(self) -> dict[str, str]:
@@ -120,7 +138,7 @@ class Run:
     @property
     def homes(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for entry in rs.read_entries(self.after):
+        for entry in read_entries(self.after):
             found.setdefault(entry.cluster, []).append(entry.home)
         return found
 
@@ -142,16 +160,16 @@ def test_the_kubeconfig_says_what_istioctls_says() -> None:
 def test_new_edges_share_one_secret() -> None:
     run = Run([], ["b", "a"])
     assert run.actions == {"a": "add", "b": "add"}
-    assert run.homes == {"a": [writing.BUNDLE], "b": [writing.BUNDLE]}
+    assert run.homes == {"a": [BUNDLE], "b": [BUNDLE]}
     (made,) = run.writes.apply
-    assert made["metadata"]["labels"][rs.LABEL] == "true"
-    assert made["metadata"]["annotations"][rs.ANNOTATION] == "a,b"
+    assert made["metadata"]["labels"][LABEL] == "true"
+    assert made["metadata"]["annotations"][ANNOTATION] == "a,b"
 
 
 def test_a_second_run_has_nothing_to_do() -> None:
     again = Run(Run([], ["a", "b"]).after, ["a", "b"])
     assert again.actions == {"a": "keep", "b": "keep"}
-    assert again.writes == writing.Writes([], [], [], [])
+    assert again.writes == Writes([], [], [], [])
 
 
 @pytest.mark.parametrize(
@@ -159,7 +177,7 @@ def test_a_second_run_has_nothing_to_do() -> None:
     [
         (bound(NOW + 9 * DAY), {}, "ends in 216 h", True),
         (bound(NOW - 1), {}, "has expired", True),
-        (bound(uid="old"), {}, "was made anew", True),
+        (bound(uid="old"), {}, "was recreated", True),
         (static(), {}, "never expires", True),
         ("opaque", {}, "is not one of", True),
         (bound(), {"server": "https://elsewhere"}, "API address was", False),
@@ -167,37 +185,37 @@ def test_a_second_run_has_nothing_to_do() -> None:
     ],
 )
 def test_a_key_is_renewed_when(token: str, more: dict[str, t.Any], why: str, needs: bool) -> None:
-    live = [secret(writing.BUNDLE, {"a": text("a", token), "b": text("b", bound())}, ours=True)]
+    live = [secret(BUNDLE, {"a": text("a", token), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"], peers={"a": peer("a", **more)})
     plan = run.plans[0]
     assert (plan.action, plan.needs_token) == ("renew", needs)
     assert why in plan.reason
     (written,) = run.writes.apply
     assert written["data"]["b"] == live[0]["data"]["b"], "the other key keeps its bytes"
-    access = rk.parse(base64.b64decode(written["data"]["a"]).decode(), "a")
+    access = kubeconfig.parse(base64.b64decode(written["data"]["a"]).decode(), "a")
     assert access is not None
     assert (access.token == token) is (not needs)
 
 
-def test_istioctls_secret_is_taken_over_where_it_is() -> None:
+def test_a_secret_of_istioctl_is_adopted_in_place() -> None:
     live = [istioctls("a", bound())]
     run = Run(live, ["a", "b"])
     assert run.actions == {"a": "adopt", "b": "add"}
-    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [BUNDLE]}
     adopted = next(o for o in run.writes.apply if o["metadata"]["name"] == "istio-remote-secret-a")
     assert adopted["data"] == live[0]["data"], "same bytes: istiod sees no change"
     assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
 
 
-def test_a_cluster_held_twice_keeps_istioctls_secret_and_loses_ours_first() -> None:
+def test_of_duplicates_istioctls_stays_and_ours_goes_first() -> None:
     live = [
         istioctls("a", bound()),
-        secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
+        secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
     ]
     run = Run(live, ["a", "b"])
-    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [writing.BUNDLE]}
-    assert [o["metadata"]["name"] for o in run.writes.first] == [writing.BUNDLE]
-    assert run.writes.apply[-1]["metadata"]["annotations"][writing.RESOLVED] == "T", "istiod has to see an event"
+    assert run.homes == {"a": ["istio-remote-secret-a"], "b": [BUNDLE]}
+    assert [o["metadata"]["name"] for o in run.writes.first] == [BUNDLE]
+    assert run.writes.apply[-1]["metadata"]["annotations"][RESOLVED] == "T", "istiod has to see an event"
     assert Run(run.after, ["a", "b"]).actions == {"a": "keep", "b": "keep"}
 
 
@@ -207,38 +225,38 @@ def test_a_cluster_held_twice_keeps_istioctls_secret_and_loses_ours_first() -> N
         secret("asm-a", {"a": text("a", static())}, labels={"istio.io/owned-by": "mesh.googleapis.com"}),
         secret("mine", {"a": text("a", static())}),
         secret("istio-remote-secret-a", {"a": text("a", static())}, labels={"istio.io/owned-by": "x"}),
-        secret("istio-remote-secret-a", {"a": text("a", static())}, labels={rs.MANAGED_BY: "argocd"}),
-        secret("istio-remote-secret-a", {"a": "x", "c": "y"}, annotations={rs.ANNOTATION: "a"}),
+        secret("istio-remote-secret-a", {"a": text("a", static())}, labels={MANAGED_BY: "argocd"}),
+        secret("istio-remote-secret-a", {"a": "x", "c": "y"}, annotations={ANNOTATION: "a"}),
     ],
 )
 def test_secrets_of_others_stay_as_they_are(foreign: dict[str, t.Any]) -> None:
     run = Run([foreign], ["a"], unwanted={"c"})
     assert run.actions["a"] == "provided"
-    assert run.writes == writing.Writes([], [], [], [])
+    assert run.writes == Writes([], [], [], [])
 
 
-def test_ours_steps_back_for_a_foreign_one() -> None:
-    run = Run([secret("mine", {"a": "x"}), secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
+def test_our_key_goes_where_a_foreign_secret_holds_it() -> None:
+    run = Run([secret("mine", {"a": "x"}), secret(BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
     assert run.homes == {"a": ["mine"]}
 
 
-def test_what_is_no_longer_wanted_goes_and_an_empty_secret_with_it() -> None:
-    live = [secret(writing.BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
+def test_an_unwanted_key_goes_and_an_empty_secret_with_it() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"])
     assert run.actions == {"a": "remove", "b": "keep"}
-    assert run.homes == {"b": [writing.BUNDLE]}
-    assert Run(run.after, []).writes.delete == [writing.BUNDLE]
+    assert run.homes == {"b": [BUNDLE]}
+    assert Run(run.after, []).writes.delete == [BUNDLE]
 
 
 def test_what_is_out_of_scope_stays() -> None:
-    live = [secret(writing.BUNDLE, {"a": text("a", static("old")), "b": text("b", bound())}, ours=True)]
+    live = [secret(BUNDLE, {"a": text("a", static("old")), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"], unwanted=set())
     assert run.actions == {"b": "keep"}
-    assert run.writes == writing.Writes([], [], [], [])
+    assert run.writes == Writes([], [], [], [])
 
 
 def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
-    live = [secret(writing.BUNDLE, {"a": text("a", bound(NOW - 1))}, ours=True)]
+    live = [secret(BUNDLE, {"a": text("a", bound(NOW - 1))}, ours=True)]
     run = Run(live, ["b"], peers={"a": None})
     assert run.actions == {"b": "add"}
     assert set(run.homes) == {"a", "b"}
@@ -246,9 +264,9 @@ def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
 
 def test_static_tokens_follow_the_token_secret() -> None:
     mine = peer("a", static_token=static())
-    live = [secret(writing.BUNDLE, {"a": text("a", static())}, ours=True)]
+    live = [secret(BUNDLE, {"a": text("a", static())}, ours=True)]
     assert Run(live, [], peers={"a": mine}, static=True).actions == {"a": "keep"}
-    changed = Run([secret(writing.BUNDLE, {"a": text("a", bound())}, ours=True)], [], peers={"a": mine}, static=True)
+    changed = Run([secret(BUNDLE, {"a": text("a", bound())}, ours=True)], [], peers={"a": mine}, static=True)
     assert changed.actions == {"a": "renew"}
     assert changed.after == Run([], [], peers={"a": mine}, static=True).after
 
@@ -267,8 +285,8 @@ def test_no_secret_outgrows_its_limit_and_places_are_kept() -> None:
 def test_nothing_secret_is_printed() -> None:
     run = Run([istioctls("a", static())], ["a", "b"])
     for token in (static(), bound(NOW + 30 * DAY)):
-        assert token not in repr(run.plans) + repr(run.writes) + repr(rs.read_entries(run.live))
-        assert token not in repr(rk.RemoteAccess("a", "s", CA, token))
+        assert token not in repr(run.plans) + repr(run.writes) + repr(read_entries(run.live))
+        assert token not in repr(kubeconfig.RemoteAccess("a", "s", CA, token))
 
 
 _NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
@@ -285,23 +303,23 @@ def test_whatever_was_there(ours: dict[str, str], theirs: dict[str, str], foreig
     live = [istioctls(name, token) for name, token in theirs.items() if name not in foreign]
     live += [secret(f"foreign-{name}", {name: "x"}) for name in foreign]
     if ours:
-        live.append(secret(writing.BUNDLE, {n: text(n, token) for n, token in ours.items()}, ours=True))
+        live.append(secret(BUNDLE, {n: text(n, token) for n, token in ours.items()}, ours=True))
     run = Run(live, wanted)
     for name in wanted:
         assert len(run.homes[name]) == 1
     for name, homes in run.homes.items():
         if name not in wanted:
-            assert writing.BUNDLE not in homes
+            assert BUNDLE not in homes
     left = {s["metadata"]["name"]: s for s in run.after}
     for name in foreign:
         assert left[f"foreign-{name}"] in live
     again = Run(run.after, wanted)
     assert set(again.actions.values()) <= {"keep", "provided"}
-    assert again.writes == writing.Writes([], [], [], [])
+    assert again.writes == Writes([], [], [], [])
 
 
 @given(st.text(max_size=200))
-def test_rubbish_is_not_read_as_a_token_or_kubeconfig(rubbish: str) -> None:
-    rk.read_token(rubbish)
-    rk.read_token(f"a.{rubbish}.b")
-    assert rk.parse(rubbish, "a") is None
+def test_random_text_is_no_token_and_no_kubeconfig(noise: str) -> None:
+    kubeconfig.read_token(noise)
+    kubeconfig.read_token(f"a.{noise}.b")
+    assert kubeconfig.parse(noise, "a") is None

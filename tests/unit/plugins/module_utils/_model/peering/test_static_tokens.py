@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who still uses a token that never ends, once a run is over."""
+"""Which watchers still use a static token after a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ADOPT,
+    KEEP,
+    MANAGED_BY,
+    MANAGER,
+    PROVIDED,
+    REMOVE,
+    RENEW,
+    KeyPlan,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
 
 from .test_remote_secrets import bound, istioctls, jwt, secret, text
@@ -18,7 +27,7 @@ from .test_remote_secrets import bound, istioctls, jwt, secret, text
 PREFIX = "kubernetes.io/serviceaccount/"
 TOKEN = jwt({PREFIX + "namespace": "istio-system", PREFIX + "secret.name": "the-token"})
 HOLDER = {
-    "metadata": {"name": "the-token", "labels": {rs.MANAGED_BY: rs.MANAGER}},
+    "metadata": {"name": "the-token", "labels": {MANAGED_BY: MANAGER}},
     "data": {"token": base64.b64encode(TOKEN.encode()).decode()},
 }
 
@@ -31,21 +40,26 @@ def held(token: str = TOKEN) -> dict[str, t.Any]:
     ("secrets", "plan", "used"),
     [
         pytest.param([held()], None, True, id="a key out of the run's scope stays"),
-        pytest.param([held()], rs.KeyPlan("east", rs.KEEP, home=BUNDLE), True, id="kept"),
-        pytest.param([held()], rs.KeyPlan("east", rs.RENEW, home=BUNDLE, needs_token=True), False, id="renewed"),
-        pytest.param([held()], rs.KeyPlan("east", rs.RENEW, home=BUNDLE), True, id="only its address"),
-        pytest.param([held()], rs.KeyPlan("east", rs.REMOVE, home=BUNDLE), False, id="removed"),
-        pytest.param([held(bound())], rs.KeyPlan("east", rs.KEEP, home=BUNDLE), False, id="another token"),
+        pytest.param([held()], KeyPlan("east", KEEP, home=BUNDLE), True, id="kept"),
+        pytest.param(
+            [held()],
+            KeyPlan("east", RENEW, home=BUNDLE, needs_token=True),
+            False,
+            id="renewed",
+        ),
+        pytest.param([held()], KeyPlan("east", RENEW, home=BUNDLE), True, id="only its address"),
+        pytest.param([held()], KeyPlan("east", REMOVE, home=BUNDLE), False, id="removed"),
+        pytest.param([held(bound())], KeyPlan("east", KEEP, home=BUNDLE), False, id="another token"),
         pytest.param([istioctls("east", TOKEN)], None, True, id="made by istioctl"),
         pytest.param(
             [held(), istioctls("east", bound())],
-            rs.KeyPlan("east", rs.ADOPT, home="istio-remote-secret-east", duplicates=(BUNDLE,)),
+            KeyPlan("east", ADOPT, home="istio-remote-secret-east", duplicates=(BUNDLE,)),
             False,
             id="the duplicate that had it goes",
         ),
         pytest.param(
-            [secret("theirs", {"east": text("east", TOKEN)}, labels={rs.MANAGED_BY: "argocd"})],
-            rs.KeyPlan("east", rs.PROVIDED, home="theirs"),
+            [secret("theirs", {"east": text("east", TOKEN)}, labels={MANAGED_BY: "argocd"})],
+            KeyPlan("east", PROVIDED, home="theirs"),
             True,
             id="somebody else's Secret",
         ),
@@ -53,7 +67,7 @@ def held(token: str = TOKEN) -> dict[str, t.Any]:
         pytest.param([], None, False, id="nothing there"),
     ],
 )
-def test_who_uses_it(secrets: list[dict[str, t.Any]], plan: rs.KeyPlan | None, used: bool) -> None:
+def test_who_uses_it(secrets: list[dict[str, t.Any]], plan: KeyPlan | None, used: bool) -> None:
     plans = {"west": [plan] if plan else []}
     assert static_tokens.users(HOLDER, "east", {"west": secrets}, plans) == (["west"] if used else [])
 
@@ -63,9 +77,3 @@ def test_a_token_that_names_no_secret_is_known_by_its_text() -> None:
     holder = {**HOLDER, "data": {"token": base64.b64encode(plain.encode()).decode()}}
     assert static_tokens.users(holder, "east", {"west": [held(plain)]}, {}) == ["west"]
     assert static_tokens.users(HOLDER, "east", {"west": [held(plain)]}, {}) == []
-
-
-def test_only_ours_is_ours() -> None:
-    assert static_tokens.ours(HOLDER)
-    assert not static_tokens.ours(None)
-    assert not static_tokens.ours({"metadata": {"name": "the-token"}})
