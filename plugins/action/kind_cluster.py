@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import pathlib
 import typing as t
@@ -15,6 +13,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host impo
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.cluster import KindCluster, Spec
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder
+from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -52,7 +52,7 @@ class ActionModule(FleetAction):
             )
         made_network = False
         if not self.check_mode:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(directory)
             # The hosts of a play run side by side, and so may fleets: one at a time looks for a free range.
             with locked(host_record(args["bin"]).with_name("network.lock")):
                 for line in adapt_host(host_record(args["bin"])):
@@ -73,8 +73,8 @@ class ActionModule(FleetAction):
         if self.check_mode:
             action = await node.present(spec, dry_run=True, say=self.say)
         else:
-            # Tasks of a run that was killed may still be at work; taking their node for a ruin would make one of it.
-            with locked(directory / f".{cluster.name}.lock", lambda: self.say(f"  {cluster.name}: {_BUSY}")):
+            # Tasks of a killed run may still be making the node: without the lock it would look half-made, and go.
+            with locked(directory / f".{cluster.name}.lock", busy=lambda: self.say(f"  {cluster.name}: {_BUSY}")):
                 action = await node.present(spec, dry_run=False, say=self.say)
         changes = [_change(cluster.name, action)]
         if made_network:
@@ -83,20 +83,6 @@ class ActionModule(FleetAction):
 
 
 _BUSY = "another run is at work on it; waiting for it"
-
-
-@contextlib.contextmanager
-def locked(path: pathlib.Path, waiting: t.Callable[[], None] | None = None) -> t.Iterator[None]:
-    """Hold a lock that goes with its holder, however that ends; ``waiting`` is called if another has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if waiting:
-                waiting()
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _change(cluster: str, action: str) -> Change:

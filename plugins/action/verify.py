@@ -17,10 +17,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report im
     summary,
     table,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun, now, write_private
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun, now
 
 
 class ActionModule(FleetAction):
@@ -72,14 +73,13 @@ class ActionModule(FleetAction):
         directory = args["directory"] or os.path.join(fleet.directory, "verify")
         document = as_document(fleet.name, started, seconds, run.calls, run.checks, run.pages)
         if args["state"] == "present" and not self.check_mode:
-            write_private(
-                directory,
-                {
-                    "verify.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
-                    "junit.xml": junit(fleet.name, seconds, run.checks),
-                    "table.txt": "\n".join(lines) + "\n",
-                },
-            )
+            written = {
+                "verify.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
+                "junit.xml": junit(fleet.name, seconds, run.checks),
+                "table.txt": "\n".join(lines) + "\n",
+            }
+            for name, text in written.items():
+                write_file(os.path.join(directory, name), text)
             for line in lines:
                 self.say(f"  {line}")
         return result(run.changes, summary=said, failures=failures, table=lines, verify=document, directory=directory)

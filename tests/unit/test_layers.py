@@ -155,6 +155,10 @@ def test_one_file_knows_how_to_build_from_registries() -> None:
     assert users == {"module_utils/_local/artifacts/artifacts"}
 
 
+def test_one_file_locks() -> None:
+    assert {name for name in FILES if "fcntl" in imported(name)} == {"module_utils/locks"}
+
+
 def test_every_package_of_the_table_is_there() -> None:
     assert set(MAY_IMPORT) - {package_of(name) for name in FILES} == set()
 

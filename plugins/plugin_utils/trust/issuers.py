@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import typing as t
 
 from cryptography import x509
 
+from ansible_collections.mesh.fleet.plugins.module_utils import locks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import bundle_with, issue
@@ -22,8 +22,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
     verify_chain,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, private_directory, write_file
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 __all__ = ["CorporateCa", "Files", "IntermediateIssuer", "OwnRoot", "locked", "open_issuer"]
 
@@ -37,13 +38,8 @@ def locked(directory: str, *, check_mode: bool) -> t.Iterator[None]:
     if check_mode and not os.path.isdir(directory):
         yield
         return
-    private_directory(directory)
-    handle = os.open(os.path.join(directory, ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.locked(os.path.join(directory, ".lock")):
         yield
-    finally:
-        os.close(handle)
 
 
 class Files:

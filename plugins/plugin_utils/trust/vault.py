@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets as random
 import stat
-import tempfile
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -16,40 +14,9 @@ from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext, is
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 
-__all__ = ["VaultBox", "private_directory", "write_file"]
-
-
-def private_directory(path: str) -> None:
-    """Make ``path`` (0700) where it is missing. Raises FleetError when that is not possible."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise FleetError(f"{path} cannot be made", seen=str(error), next_step="choose another trust_dir") from None
-
-
-def write_file(path: str, text: str, mode: int = 0o600) -> None:
-    """Replace ``path`` as a whole: a reader, or a run cut off, finds the old text or the new one.
-
-    Raises:
-        FleetError: the disk is full, the folder is not writable.
-    """
-    private_directory(os.path.dirname(path))
-    handle, temporary = -1, ""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")  # 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise FleetError(f"{path} cannot be written", seen=str(error), next_step="free the disk, then run again") from (
-            None
-        )
+__all__ = ["VaultBox"]
 
 
 class VaultBox:

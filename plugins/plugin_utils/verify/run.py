@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import os
 import time
 import typing as t
 
@@ -25,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Cal
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import place_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.reads import find_pods, read_facts
 
-__all__ = ["Options", "VerifyRun", "write_private"]
+__all__ = ["Options", "VerifyRun"]
 
 _BETWEEN_LOOKS = 0.5
 """Seconds between two looks at everybody's view, which no one can watch."""
@@ -185,17 +184,6 @@ class VerifyRun:
 
 _SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")
 """Checks that may be red for some seconds after a rollout."""
-
-
-def write_private(directory: str, files: t.Mapping[str, str]) -> None:
-    """Write files of mode 0600 below a folder of mode 0700; each is replaced as a whole."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    for name, text in files.items():
-        path = os.path.join(directory, name)
-        descriptor = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(f"{path}.new", path)
 
 
 def now() -> str:

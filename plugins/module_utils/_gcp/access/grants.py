@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import typing as t
 from pathlib import Path
 
+from ...files import write_file
 from .bindings import Binding
 
 __all__ = ["Grants"]
@@ -55,12 +55,7 @@ class Grants:
             self._remove()
             return
         text = json.dumps([dataclasses.asdict(binding) for binding in sorted(bindings)], indent=2) + "\n"
-        for folder in (self.path.parent.parent, self.path.parent):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(new, self.path)
+        write_file(self.path, text)
 
     def _remove(self) -> None:
         """A fleet that is gone leaves nothing, if nothing else is there."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import json
@@ -24,6 +23,9 @@ from ..._kube.connect import AbsentCluster
 from ..._model.inventory.fleet import Cluster, Connection, Fleet
 from ..._model.inventory.variables import text
 from ..._model.providers.google.paths import Reachability, reachabilities
+from ...errors import FleetError
+from ...files import write_file
+from ...locks import locked
 from ...paths import cache_dir
 from .endpoints import addresses, kept, place_of
 
@@ -228,14 +230,12 @@ def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
     key = hashlib.sha256(json.dumps([_run(), dict(given), environment], sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir() / "google"
     path = folder / f"{key}.json"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / f"{key}.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        yield {}
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder / f"{key}.lock"))
+        except FleetError:
+            yield {}
+            return
         known = _read(path)
         before = json.dumps(known)
         try:
@@ -243,8 +243,6 @@ def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
         finally:
             if json.dumps(known) != before:
                 _write(path, known)
-    finally:
-        os.close(lock)
 
 
 def _read(path: Path) -> dict[str, t.Any]:
@@ -256,11 +254,8 @@ def _read(path: Path) -> dict[str, t.Any]:
 
 
 def _write(path: Path, known: t.Mapping[str, t.Any]) -> None:
-    new = path.with_suffix(".new")
-    with contextlib.suppress(OSError):
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-            json.dump(known, stream)
-        os.replace(new, path)
+    with contextlib.suppress(FleetError, OSError):
+        write_file(path, json.dumps(known))
         for old in path.parent.iterdir():
             if time.time() - old.stat().st_mtime > _OLD_SECONDS:
                 old.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import shutil
 import typing as t
 
 from ...errors import FleetError
+from ...files import replace_link, write_file
 from ..engine.engine import Engine
 from .build_graph import Outcome, Store, make
 from .build_source import BuildSource, Recipe
@@ -176,15 +177,9 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
     text = json.dumps(facts, indent=1) + "\n"
     path = directory / "artifacts.json"
     if not path.exists() or path.read_text() != text:
-        fresh = path.with_name(".artifacts.json.new")
-        fresh.write_text(text)
-        os.replace(fresh, path)
+        write_file(path, text, mode=0o644)
 
 
 def _link(link: pathlib.Path, target: pathlib.Path) -> None:
-    if link.is_symlink() and os.readlink(link) == str(target):
-        return
-    fresh = link.with_name(f".{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    os.replace(fresh, link)
+    if not link.is_symlink() or os.readlink(link) != str(target):
+        replace_link(link, target)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import os
 import pathlib
@@ -17,6 +16,7 @@ import time
 import typing as t
 
 from ...errors import FleetError
+from ...locks import locked
 from ..engine.command import explain
 
 __all__ = ["Outcome", "Step", "Store", "digest_of_files", "make"]
@@ -56,16 +56,11 @@ class Store:
     def folder(self, step: Step, keys: t.Mapping[str, str]) -> pathlib.Path:
         return self.root / "store" / f"{step.name}-{keys[step.name]}"
 
-    @contextlib.asynccontextmanager
-    async def locked(self, say: t.Callable[[str], None]) -> t.AsyncIterator[None]:
-        """One builder at a time; the lock goes with its holder, however that ends."""
+    @contextlib.contextmanager
+    def locked(self, say: t.Callable[[str], None]) -> t.Iterator[None]:
+        """One builder at a time."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / "lock", "w", encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                say("  artifacts: another run is building; waiting for it")
-                await asyncio.to_thread(fcntl.flock, handle, fcntl.LOCK_EX)
+        with locked(self.root / "lock", busy=lambda: say("  artifacts: another run is building; waiting for it")):
             # Only the holder of the lock makes folders here, so any that stand belong to a run that died.
             shutil.rmtree(self.root / "tmp", ignore_errors=True)
             yield
@@ -127,7 +122,7 @@ async def make(
     missing = [step for step in steps if not await _is_there(step, folders[step.name])]
     if dry_run or not missing:
         return Outcome(folders, [step.name for step in missing])
-    async with store.locked(say):
+    with store.locked(say):
         missing = [step for step in steps if not await _is_there(step, folders[step.name])]
         await _build_all(missing, folders, keys, store, say, at_once)
     return Outcome(folders, [step.name for step in missing])

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import pathlib
 import shutil
 import typing as t
 
 from ...errors import FleetError
+from ...locks import locked
 from ..engine.engine import FLEET_LABEL, Engine
 from ..engine.host import restore_host
 from .node_image import ARTIFACT_LABEL, STORE_LABEL, prefix, remove_leftovers
@@ -67,13 +67,11 @@ def _no_builder(directory: pathlib.Path) -> t.Iterator[None]:
     if not (directory / "lock").exists():
         yield
         return
-    with open(directory / "lock", "w", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FleetError(
-                f"artifacts are being built in {directory}", next_step="let that run end, then run again"
-            ) from error
+
+    def refuse() -> None:
+        raise FleetError(f"artifacts are being built in {directory}", next_step="let that run end, then run again")
+
+    with locked(directory / "lock", busy=refuse):
         yield
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
+
+from ...files import write_file
 
 __all__ = ["adapt_host", "host_record", "restore_host"]
 
@@ -48,9 +49,7 @@ def adapt_host(record: pathlib.Path, root: pathlib.Path = pathlib.Path("/")) -> 
             changed.append("/lib/modules made")
     if changed:
         record.parent.mkdir(parents=True, exist_ok=True)
-        fresh = record.with_name(f".{record.name}.new")
-        fresh.write_text(json.dumps(before))
-        os.replace(fresh, record)
+        write_file(record, json.dumps(before), mode=0o644)
     return changed
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import typing as t
 import urllib.parse
@@ -13,6 +12,7 @@ import urllib.parse
 import yaml
 
 from ...errors import FleetError
+from ...files import write_file
 
 __all__ = ["known_address", "refuse_foreign", "same_servers", "write"]
 
@@ -58,11 +58,7 @@ def write(path: pathlib.Path, cluster: str, from_kind: t.Mapping[str, t.Any], se
         "contexts": [{"name": name, "context": {"cluster": name, "user": cluster}} for name in names],
         "current-context": cluster,
     }
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as handle:
-        yaml.safe_dump(config, handle, sort_keys=False)
-    os.replace(fresh, path)
+    write_file(path, yaml.safe_dump(config, sort_keys=False))
 
 
 def _peer(cluster: str) -> str:

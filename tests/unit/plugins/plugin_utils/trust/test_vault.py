@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox, write_file
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 
 def box(tmp_path: Path, password: str = "sesame", mode: int = 0o600) -> VaultBox:
@@ -47,20 +47,3 @@ def test_check_mode_makes_no_password(tmp_path: Path) -> None:
     assert not file.parent.exists()
     VaultBox(str(file), create=True).encrypt("x")
     assert oct(file.stat().st_mode & 0o777) == "0o600"
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "trust" / "key"
-    write_file(str(path), "old")
-    assert oct(path.stat().st_mode & 0o777) == "0o600"
-    assert oct(path.parent.stat().st_mode & 0o777) == "0o700"
-
-    def full(_handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(FleetError, match="cannot be written") as refused:
-        write_file(str(path), "new")
-    assert "No space left" in refused.value.seen
-    assert path.read_text() == "old"
-    assert [p.name for p in path.parent.iterdir()] == ["key"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import fcntl
 import json
 import os
 from pathlib import Path
@@ -18,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, Artifacts
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import Outcome
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 
 FOUND = Artifacts("registries", "because", "", "", "node:1", "hub", "1", "base:1", "podman", (), ())
 
@@ -82,7 +82,5 @@ def test_removal_takes_ours_and_leaves_the_rest(tmp_path: Path, monkeypatch: pyt
 
 
 def test_removal_waits_for_no_builder(tmp_path: Path) -> None:
-    with open(tmp_path / "lock", "w", encoding="utf-8") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with pytest.raises(FleetError, match="artifacts are being built"):
-            asyncio.run(artifacts_removal.remove(tmp_path, "auto"))
+    with locked(tmp_path / "lock"), pytest.raises(FleetError, match="artifacts are being built"):
+        asyncio.run(artifacts_removal.remove(tmp_path, "auto"))

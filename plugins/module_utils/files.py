@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files of ours on this machine: private unless said otherwise, and replaced as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from .errors import FleetError
+
+__all__ = ["make_folder", "replace_link", "write_file"]
+
+AnyPath = str | os.PathLike[str]
+
+
+def make_folder(path: AnyPath) -> None:
+    """Make ``path`` and the folders above it where they are missing, each for its owner alone (0700).
+
+    Raises:
+        FleetError: there is no permission, or something else has that name.
+    """
+    folder = pathlib.Path(path)
+    try:
+        missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise FleetError(
+            f"{path} cannot be made",
+            seen=str(error),
+            next_step="correct the path, or the owner and mode of the folder above it",
+        ) from None
+
+
+def write_file(path: AnyPath, text: str, *, mode: int = 0o600) -> None:
+    """Replace ``path`` as a whole: a reader, or a run that is cut off, finds the old text or the new one.
+
+    A missing folder is made. A symbolic link of that name is replaced; what it points to stays as it is.
+
+    Args:
+        text: written as UTF-8.
+        mode: of the file, whatever the umask is.
+
+    Raises:
+        FleetError: there is no space or no permission. The old text is still there.
+    """
+    target = pathlib.Path(path)
+    make_folder(target.parent)
+    temporary = ""
+    try:
+        # A random name, made by us alone: a link that somebody put there is never followed.
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(handle, mode)
+            stream.write(text)
+            stream.flush()
+            # A name that outlives a power cut, but not its text, would be an empty file.
+            os.fsync(handle)
+        os.replace(temporary, target)
+        temporary = ""
+        _flush(target.parent)
+    except OSError as error:
+        raise _not_written(target, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def replace_link(link: AnyPath, target: AnyPath) -> None:
+    """Make ``link`` a symbolic link to ``target``, in place of a file or link of that name, with no moment without.
+
+    Raises:
+        FleetError: there is no space or no permission. The old link is still there.
+    """
+    link = pathlib.Path(link)
+    try:
+        with tempfile.TemporaryDirectory(dir=link.parent, prefix=f".{link.name}-") as folder:
+            fresh = pathlib.Path(folder, link.name)
+            fresh.symlink_to(target)
+            os.replace(fresh, link)
+        _flush(link.parent)
+    except OSError as error:
+        raise _not_written(link, error) from None
+
+
+def _flush(folder: pathlib.Path) -> None:
+    """Have a rename outlive a power cut. Some file systems cannot: what was renamed is there nevertheless."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _not_written(path: pathlib.Path, error: OSError) -> FleetError:
+    return FleetError(
+        f"{path} cannot be written",
+        seen=str(error),
+        next_step="free space on the disk, or correct the owner and mode of the folder, then run again",
+    )

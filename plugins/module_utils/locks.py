@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Locks between the tasks and runs of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import typing as t
+
+from .errors import FleetError
+from .files import AnyPath, make_folder
+
+__all__ = ["locked"]
+
+
+@contextlib.contextmanager
+def locked(path: AnyPath, *, busy: t.Callable[[], object] | None = None) -> t.Iterator[None]:
+    """Hold the lock ``path`` while the block runs. The system frees it when its holder ends, even by a kill.
+
+    Args:
+        path: a file without content, made (0600) with its folder where it is missing. It stays.
+        busy: called before the wait when somebody else holds the lock. If it raises, there is no wait.
+
+    Raises:
+        FleetError: the file cannot be made or opened.
+    """
+    make_folder(pathlib.Path(path).parent)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise FleetError(
+            f"the lock {path} cannot be opened",
+            seen=str(error),
+            next_step="correct the owner and mode of the file and of its folder",
+        ) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if busy:
+                busy()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

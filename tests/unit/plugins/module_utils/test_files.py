@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files are private under any umask, and whole: the old one or the new one, nothing between and nothing beside."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils import files
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder, replace_link, write_file
+
+
+@pytest.fixture(params=[0o000, 0o077, 0o022], ids="umask {:03o}".format)
+def umask(request: pytest.FixtureRequest) -> t.Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def full(*_args: t.Any, **_more: t.Any) -> t.NoReturn:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.usefixtures("umask")
+def test_file_and_new_folders_are_the_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet" / "trust" / "key"
+    write_file(path, "secret ·")
+    assert path.read_text(encoding="utf-8") == "secret ·"
+    assert mode(path) == 0o600
+    assert [mode(folder) for folder in (path.parent, path.parent.parent)] == [0o700, 0o700]
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_given_mode_holds_whatever_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text("old")
+    path.chmod(0o666)
+    write_file(path, "new", mode=0o644)
+    assert mode(path) == 0o644
+    write_file(str(path), "newer")
+    assert (mode(path), path.read_text()) == (0o600, "newer")
+
+
+def test_no_other_can_read_it_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    real = os.fsync
+
+    def look(handle: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", look)
+    before = os.umask(0)
+    write_file(tmp_path / "key", "secret")
+    os.umask(before)
+    assert seen[0] == 0o600
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir(mode=0o755)
+    make_folder(tmp_path / "shared")
+    write_file(tmp_path / "shared" / "file", "x")
+    assert mode(tmp_path / "shared") == 0o755
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_failed_write_keeps_the_old_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    path = tmp_path / "key"
+    write_file(path, "old")
+    monkeypatch.setattr(os, broken, full)
+    with pytest.raises(FleetError, match="cannot be written") as refused:
+        write_file(path, "new")
+    assert "No space left" in refused.value.seen
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["key"]
+
+
+def test_a_text_that_has_no_utf8_keeps_the_old_alone(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    write_file(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_file(path, "half \ud800")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["key"]
+
+
+def test_text_is_on_the_disk_before_its_name_and_then_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        order.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "text")
+        sync(handle)
+
+    def replaced(*paths: t.Any) -> None:
+        order.append("rename")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    write_file(tmp_path / "key", "x")
+    assert order == ["text", "rename", "folder"]
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("theirs")
+    path = tmp_path / "fleet" / "key"
+    path.parent.mkdir()
+    path.symlink_to(elsewhere)
+    write_file(path, "ours")
+    assert not path.is_symlink()
+    assert (path.read_text(), elsewhere.read_text()) == ("ours", "theirs")
+
+
+@pytest.mark.parametrize("name", ["key.new", ".key.new", ".new-key"])
+def test_a_link_laid_for_a_temporary_is_not_followed(tmp_path: Path, name: str) -> None:
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / "fleet" / "key"
+    elsewhere.write_text("theirs")
+    path.parent.mkdir()
+    (path.parent / name).symlink_to(elsewhere)
+    write_file(path, "ours")
+    assert elsewhere.read_text() == "theirs"
+    assert (path.parent / name).is_symlink()
+
+
+def test_a_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "fleet").symlink_to(tmp_path / "disk")
+    write_file(tmp_path / "fleet" / "key", "x")
+    assert names(tmp_path / "disk") == ["key"]
+    assert (tmp_path / "fleet").is_symlink()
+
+
+def test_temporaries_of_two_writers_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    replace = os.replace
+
+    def replaced(source: str, target: Path) -> None:
+        used.append(source)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    for text in "ab":
+        write_file(tmp_path / "key", text)
+    assert len(set(used)) == 2
+    assert {Path(name).parent for name in used} == {tmp_path}
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    for wrong in ("file", "nowhere"):
+        with pytest.raises(FleetError, match="cannot be made"):
+            write_file(tmp_path / wrong / "key", "x")
+
+
+def test_links_are_replaced_and_leave_nothing_beside(tmp_path: Path) -> None:
+    for target in ("one", "two"):
+        replace_link(tmp_path / "link", tmp_path / target)
+        assert os.readlink(tmp_path / "link") == str(tmp_path / target)
+        assert names(tmp_path) == ["link"]
+
+
+def test_a_failed_link_keeps_the_old_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_link(tmp_path / "link", "one")
+    monkeypatch.setattr(files.os, "replace", full)
+    with pytest.raises(FleetError, match="cannot be written"):
+        replace_link(tmp_path / "link", "two")
+    assert os.readlink(tmp_path / "link") == "one"
+    assert names(tmp_path) == ["link"]
