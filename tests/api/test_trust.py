@@ -96,7 +96,7 @@ def pair(policy: certs.Policy) -> certs.Authority:
     return certs.Authority(certs.make_root(key, policy), key)
 
 
-def test_signed_once_then_left_alone_then_renewed_then_removed(stage: Stage) -> None:
+def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
     planned = stage("--check", "--diff")
     assert "root would be made  west would be signed" in planned
     assert not stage.dir.exists()
@@ -153,7 +153,7 @@ def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
     assert stage.secret()
 
 
-def test_a_foreign_signer_is_refused_with_both_fingerprints(stage: Stage) -> None:
+def test_a_foreign_cacerts_names_both_fingerprints(stage: Stage) -> None:
     policy = stage.policy()
     other = pair(policy)
     foreign = trust.issue("west", other, policy).data
@@ -168,7 +168,7 @@ def test_a_foreign_signer_is_refused_with_both_fingerprints(stage: Stage) -> Non
     assert stage.secret() == foreign
 
 
-def test_a_key_that_does_not_match_and_a_missing_part_are_refused(stage: Stage) -> None:
+def test_a_wrong_key_and_a_missing_part_are_refused(stage: Stage) -> None:
     stage()
     data = stage.secret()
     broken = {**data, "ca-key.pem": certs.key_pem(certs.new_key())}

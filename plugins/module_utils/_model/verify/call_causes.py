@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Why a call through the mesh failed, from what the caller's sidecar says of it: its answer, its log, its endpoints."""
+"""Why a call through the mesh failed, from the caller's sidecar: its answer, its access log, its endpoints."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["AccessLine", "Cause", "Endpoint", "access_line", "cause_of", "endpoi
 
 @dataclasses.dataclass(frozen=True)
 class AccessLine:
-    """What matters here of one line of Envoy's access log; "" for what it does not say."""
+    """The fields of one line of Envoy's access log that name a cause; "" for a field without a value."""
 
     flags: str = ""
     """Response flags, such as ``UF,URX``."""
     details: str = ""
     reason: str = ""
-    """Why the transport to the upstream failed, which for TLS is OpenSSL's own words."""
+    """Why the transport to the upstream failed; for TLS the text of OpenSSL."""
     upstream: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """One address that the sidecar sends a service's calls to, with what happened there so far."""
+    """One address to which the sidecar sends calls of a service."""
 
     address: str
     connect_failed: int
@@ -35,7 +35,7 @@ class Endpoint:
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """What was seen, what it means, what to do."""
+    """What was seen, what it means, and the next step."""
 
     seen: str
     means: str
@@ -87,9 +87,7 @@ def endpoints_seen(clusters: str, cluster: str) -> list[Endpoint] | None:
     ]
 
 
-_TRUST = (
-    "run the trust stage with --limit {both}, then restart istiod and the workloads of the one whose check root is red"
-)
+_TRUST = "run the trust stage with --limit {both}, then restart istiod and the workloads where the check root failed"
 _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         r"SAN.?(matcher|list)|verify.?SAN|SAN matcher",
@@ -99,69 +97,69 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"certificate.?has.?expired|alert.?certificate.?expired",
-        "a workload's certificate has ended: its sidecar was not given a new one",
-        "look at the checks leaf and signer, and at the log of the sidecar whose time is up",
+        "a workload's certificate has expired: its sidecar got no new one",
+        "see the checks leaf and intermediate CA, and the log of the sidecar whose certificate has expired",
     ),
     (
         r"certificate.?verify.?failed",
-        "{caller}'s sidecar does not believe {callee}'s certificate: they have different roots",
+        "{caller}'s sidecar does not trust {callee}'s certificate: they have different roots",
         _TRUST,
     ),
     (
         r"alert.?(unknown.?ca|bad.?certificate|certificate.?unknown|certificate.?required)",
-        "{callee}'s sidecar does not believe {caller}'s certificate: they have different roots",
+        "{callee}'s sidecar does not trust {caller}'s certificate: they have different roots",
         _TRUST,
     ),
     (
         r"secret.?is.?not.?supplied",
         "{caller}'s sidecar has no certificate yet: no istiod has signed one for it",
-        "look at the log of {caller}'s sidecar and of the istiod that serves it",
+        "see the log of {caller}'s sidecar and of the istiod that serves it",
     ),
     (
         r"wrong.?version.?number",
-        "what answers there does not speak mutual TLS: a pod without a sidecar, or another program's port",
+        "the other side does not speak TLS: a pod without a sidecar, or the port of another program",
         "run the gateways and apps stages with --limit {both}",
     ),
     (
         r"connection.?refused|connect error: 111",
         "nothing listens at that address",
-        "look at the gateway's pods in {callee}, and at the endpoints that istiod gives {caller}",
+        "see the gateway's pods in {callee}, and the endpoints that istiod gives {caller}",
     ),
     (
         r"no.?route.?to.?host|network.?is.?unreachable|connect error: (113|101)",
-        "there is no way from {caller}'s pods to that address",
-        "check mesh_network of {caller} and {callee}: one network means that pods reach each other",
+        "there is no network route from {caller}'s pods to that address",
+        "check mesh_network of {caller} and {callee}: pods of one network must reach each other",
     ),
     (
         r"connect(ion)?.?timeout|connect error: 110|timed.?out|(upstream.?request|response).?timeout",
-        "packets to that address do not come back: a firewall between {caller}'s pods and {callee}, or no route back",
-        "open the way (port 15443 of the east-west gateway between networks, pod ranges within one)",
+        "packets to that address get no answer: a firewall between {caller}'s pods and {callee}, or no route back",
+        "open the firewall (between networks: port 15443 of the east-west gateway; within one network: the pod ranges)",
     ),
     (
         r"connection.?termination|connection.?reset|tls.?error",
-        "the other side broke the connection off: its gateway knows no such service, or does not take the handshake",
-        "run the gateways stage with --limit {both}; look at the log of its east-west gateway",
+        "the other side closed the connection: its gateway knows no such service, or refuses the handshake",
+        "run the gateways stage with --limit {both}; see the log of its east-west gateway",
     ),
     (
         r"remote.?connection.?failure",
-        "the connection to {callee} failed, and the sidecar does not say why in its answers: different roots, or "
-        "nobody there",
-        "look at the check root and at the calls of the probes, which are told with the reason",
+        "the connection to {callee} failed, and the sidecar's answer names no reason: different roots, or "
+        "nothing listens there",
+        "see the check root, and the calls of the probes, which name the reason",
     ),
     (
         r"RBAC",
         "an AuthorizationPolicy of {callee} denies this caller",
-        "allow the identity of the caller there",
+        "allow the caller's identity there",
     ),
     (
         r"overflow",
         "a circuit breaker of {caller}'s sidecar is open",
-        "look at the DestinationRules for this service",
+        "see the DestinationRules for this service",
     ),
 )
 _NO_ROUTE = (
     "{caller}'s sidecar has no route to this service: its istiod has not configured it, or a VirtualService hides it",
-    "look at istioctl proxy-status in {caller}, then verify again",
+    "run istioctl proxy-status in {caller}, then verify again",
 )
 
 
@@ -175,14 +173,14 @@ def cause_of(
     *,
     is_cluster: bool = True,
 ) -> Cause | None:
-    """The cause of a failed call; None when the sidecar says nothing that tells.
+    """The cause of a failed call; None when nothing names one.
 
     Args:
-        status: what the caller's program got, 0 for no answer.
-        said: the answer's text, which is Envoy's own where it answers in the upstream's stead.
+        status: the HTTP status that the caller got, 0 for no answer.
+        said: the answer's text; Envoy's own if it answers in place of the upstream.
         line: the call in the sidecar's access log, if it writes one.
         endpoints: where the sidecar sends the call; None: it does not know the upstream at all.
-        is_cluster: whether ``callee`` is one cluster's name, and not a service that several have.
+        is_cluster: whether ``callee`` names one cluster, and not a service of several clusters.
     """
     line = line or AccessLine()
     names = {"caller": caller, "callee": callee, "both": f"{caller},{callee}" if is_cluster else caller}
@@ -200,8 +198,8 @@ def cause_of(
             at = f", at {where}" if where else ""
             return Cause(f"{head}{at}: {shown}", means.format(**names), advice.format(**names))
     if {"NR", "NC"} & set(line.flags.split(",")) or endpoints is None:
-        told = shown or ("it does not know the upstream" if endpoints is None else "no route")
-        return Cause(f"{head}: {told}", *(text.format(**names) for text in _NO_ROUTE))
+        seen = shown or ("it does not know the upstream" if endpoints is None else "no route")
+        return Cause(f"{head}: {seen}", *(text.format(**names) for text in _NO_ROUTE))
     failing = [e.address for e in endpoints if e.connect_failed]
     if status == 0 and failing:
         means, advice = next((m, a) for p, m, a in _CAUSES if p.startswith("connect(ion)?.?timeout"))
@@ -213,23 +211,23 @@ def cause_of(
 def _no_healthy(head: str, names: t.Mapping[str, str], endpoints: t.Sequence[Endpoint] | None) -> Cause:
     if not endpoints:
         return Cause(
-            f"{head}, it was given no address",
-            "the istiod that serves {caller} has read no ready pod of {callee}'s service, or knows no gateway into its "
+            f"{head}, it has no address",
+            "the istiod that serves {caller} has read no ready pod of {callee}'s service, or knows no gateway of its "
             "network".format(**names),
             "see the checks synced, endpoints and gateways known; run the peering stage with --limit {both}".format(
                 **names
             ),
         )
-    shut = [e.address for e in endpoints if e.ejected]
+    ejected = [e.address for e in endpoints if e.ejected]
     return Cause(
-        f"{head}, of {len(endpoints)} addresses {', '.join(shut) or 'none'} ejected",
-        "every address was taken out after failing calls",
-        "look at why calls to {callee} failed before; the addresses come back by themselves".format(**names),
+        f"{head}, of {len(endpoints)} addresses {', '.join(ejected) or 'none'} ejected",
+        "the sidecar ejected every address after failed calls",
+        "find out why calls to {callee} failed before; the addresses return by themselves".format(**names),
     )
 
 
 def _shown(text: str) -> str:
-    """The telling part of Envoy's words: it repeats them, and begins with what every such answer begins with."""
+    """The part of Envoy's text that names the reason, without the words that every such answer begins with."""
     reason = re.split(r"(?:transport failure|reset) reason:", text)[-1]
     reason = re.sub(r"TLS_error:\|?\d+:SSL[_ ]routines:OPENSSL_internal:|:TLS_error_end", "", reason)
     # Logs hold underscores for blanks; the names of errors have their own, between capitals.

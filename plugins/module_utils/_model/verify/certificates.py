@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of what the clusters' proxies believe and sign with: one root, and time left."""
+"""Checks of certificates: one root in all clusters and proxies, and time left on every certificate."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def certificate_checks(
                 not other,
                 seen,
                 (name,),
-                "cacerts came after istiod started, or differ: proxies refuse each other's certificates",
+                "cacerts was written after istiod started, or differs: proxies refuse each other's certificates",
                 f"run the trust stage with --limit {name}, then restart istiod and the workloads there",
             )
         )
     for name, found in facts.items():
         for group, text, least, unit in (
-            ("signer", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
+            ("intermediate CA", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
             ("leaf", found.proxy_chain, leaf_hours, "hours"),
         ):
             if not text:
@@ -68,12 +68,12 @@ def certificate_checks(
                 first = parse_certificates(text)[0]
             except FleetError as error:
                 checks.append(
-                    Check(group, name, FAILED, error.what, (name,), "it is no certificate", "run the trust stage")
+                    Check(group, name, FAILED, error.what, (name,), "it is not a certificate", "run the trust stage")
                 )
                 continue
             hours = (first.not_valid_after_utc - now).total_seconds() / 3600
             left = days_left(first, now) if unit == "days" else int(hours)
-            step = "run the trust stage" if group == "signer" else "look at the proxy's log and at istiod's"
+            step = "run the trust stage" if group == "intermediate CA" else "see the proxy's log and istiod's"
             checks.append(
                 check_of(
                     group,
@@ -81,8 +81,8 @@ def certificate_checks(
                     left >= least,
                     f"{left} {unit} left",
                     (name,),
-                    "it ends soon and was not renewed",
-                    f"{step} with --limit {name}" if group == "signer" else step,
+                    "it expires soon and was not renewed",
+                    f"{step} with --limit {name}" if group == "intermediate CA" else step,
                 )
             )
     return checks

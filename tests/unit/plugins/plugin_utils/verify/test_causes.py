@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which sidecar is asked about a failed call, and what becomes of the call."""
+"""Which sidecar is read for the cause of a failed call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FACTS = {name: Facts(name, probe="probe-x", sidecar=True, caller="caller-x") for
 
 
 class Sidecars:
-    """A cluster whose sidecars say what they are given; counts who is asked."""
+    """The client of a cluster with such sidecars; records which are read."""
 
     def __init__(self, clusters: str = "", log: str = "", broken: bool = False) -> None:
         self.clusters, self.log, self.broken = clusters, log, broken
@@ -46,7 +46,7 @@ def explained(west: Sidecars, *calls: Call) -> list[Call]:
     return asyncio.run(with_causes({"west": west}, FACTS, calls, "apps"))
 
 
-def test_a_failed_call_is_told_by_its_sidecar_and_the_others_stay() -> None:
+def test_a_failed_call_gets_its_cause_and_the_others_stay() -> None:
     west = Sidecars("outbound|8080||probe-east.mesh-verify.svc.cluster.local::10.90.2.9:15443::cx_connect_fail::2\n")
     found, untouched = explained(west, FAILED, GOOD)
     assert untouched is GOOD

@@ -21,7 +21,7 @@ def decided(live: trust.ClusterTrust, **changes: t.Any) -> trust.Decision:
     return trust.decide(live, ROOT.certificate, dataclasses.replace(POLICY, **changes))
 
 
-def test_none_is_issued_a_good_one_stays_an_ending_one_is_renewed() -> None:
+def test_missing_is_issued_valid_kept_and_ending_renewed() -> None:
     live = trust.ClusterTrust("west", WEST.data)
     assert decided(trust.ClusterTrust("west")).action == trust.ISSUE
     assert decided(live) == trust.Decision(

@@ -79,7 +79,7 @@ def chain_of(
     )
 
 
-def test_the_chain_of_another_root_is_refused_with_both_fingerprints() -> None:
+def test_a_chain_of_another_root_names_both_fingerprints() -> None:
     with pytest.raises(FleetError, match="root differs") as refused:
         check(WEST, OTHER.certificate)
     assert certs.fingerprint(ROOT.certificate) in refused.value.seen

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a sidecar says of a failed call is told as what was seen, what it means and what to do."""
+"""A failed call is reported with what its sidecar saw, what it means and what to do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ GATEWAY = [Endpoint("10.90.2.9:15443", 0, False)]
             UF + "remote connection failure, transport failure reason: TLS_error:|268436504:SSL routines:"
             "OPENSSL_internal:TLSV1_ALERT_UNKNOWN_CA:TLS_error_end",
             "UNKNOWN_CA",
-            "east's sidecar does not believe west's",
+            "east's sidecar does not trust west's",
         ),
         (
             503,
@@ -49,8 +49,8 @@ GATEWAY = [Endpoint("10.90.2.9:15443", 0, False)]
             "Secret is not supplied",
             "no certificate yet",
         ),
-        (503, UF + "remote connection failure", "remote connection failure", "does not say why in its answers"),
-        (503, UF + "connection termination", "connection termination", "broke the connection off"),
+        (503, UF + "remote connection failure", "remote connection failure", "answer names no reason"),
+        (503, UF + "connection termination", "connection termination", "closed the connection"),
         (
             503,
             UF + "remote connection failure, transport failure reason: delayed connect error: 111",
@@ -63,8 +63,8 @@ GATEWAY = [Endpoint("10.90.2.9:15443", 0, False)]
             "refused",
             "nothing listens",
         ),
-        (503, UF + "connection timeout", "connection timeout", "do not come back"),
-        (504, "upstream request timeout", "upstream request timeout", "do not come back"),
+        (503, UF + "connection timeout", "connection timeout", "get no answer"),
+        (504, "upstream request timeout", "upstream request timeout", "get no answer"),
         (403, "RBAC: access denied", "RBAC", "AuthorizationPolicy"),
     ],
 )
@@ -77,7 +77,7 @@ def test_the_answer_of_the_sidecar_names_the_cause(status: int, said: str, seen:
     assert found.next_step
 
 
-def test_the_words_that_every_such_answer_begins_with_are_left_out() -> None:
+def test_envoys_usual_first_words_are_left_out() -> None:
     found = cause_of("west", "east", 503, VERIFY, None, GATEWAY)
     assert found is not None
     assert "disconnect/reset before headers" not in found.seen
@@ -86,16 +86,16 @@ def test_the_words_that_every_such_answer_begins_with_are_left_out() -> None:
     assert shorter.seen == "503 from west's sidecar: remote connection failure"
 
 
-def test_no_healthy_upstream_is_told_apart() -> None:
+def test_no_healthy_upstream_with_and_without_addresses() -> None:
     none = cause_of("west", "east", 503, "no healthy upstream", None, [])
     assert none is not None
-    assert "it was given no address" in none.seen and "no ready pod" in none.means
+    assert "it has no address" in none.seen and "no ready pod" in none.means
     ejected = cause_of("west", "east", 503, "no healthy upstream", None, [Endpoint("10.1.2.3:8080", 5, True)])
     assert ejected is not None
     assert "10.1.2.3:8080 ejected" in ejected.seen
 
 
-def test_no_route_is_known_by_the_flags_or_by_an_upstream_that_is_not_there() -> None:
+def test_no_route_is_known_by_flags_or_a_missing_upstream() -> None:
     by_flag = cause_of("west", "east", 404, "", AccessLine("NR", "route_not_found"), GATEWAY)
     by_list = cause_of("west", "east", 502, "", None, None)
     for found in (by_flag, by_list):
@@ -104,7 +104,7 @@ def test_no_route_is_known_by_the_flags_or_by_an_upstream_that_is_not_there() ->
     assert by_flag and by_flag.seen == "404 NR from west's sidecar: route not found"
 
 
-def test_without_an_answer_the_addresses_tell() -> None:
+def test_without_an_answer_the_addresses_name_the_cause() -> None:
     found = cause_of("west", "east", 0, "", None, [Endpoint("10.90.2.9:15443", 4, False)])
     assert found is not None
     assert found.seen == "no answer; west's sidecar could not connect to 10.90.2.9:15443"
@@ -123,7 +123,7 @@ LOG = (
 )
 
 
-def test_the_newest_line_of_the_access_log_about_this_upstream() -> None:
+def test_the_newest_log_line_of_this_upstream_counts() -> None:
     line = access_line(LOG, UPSTREAM)
     assert line is not None
     assert (line.flags, line.upstream) == ("UF,URX", "10.90.2.9:15443")

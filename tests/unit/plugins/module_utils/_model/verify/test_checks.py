@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each complaint of Istio's users is one named check that goes red, with a next step, when it should."""
+"""Each problem that users of Istio report is one named check, which fails with a next step."""
 
 from __future__ import annotations
 
@@ -69,7 +69,15 @@ def test_a_whole_mesh_passes() -> None:
     checks = checked()
     assert [c for c in checks if c.state != "ok"] == []
     groups = {c.group for c in checks}
-    assert groups >= {"root", "signer", "network", "sidecar", "cluster name", "gateway address", "remote secrets"}
+    assert groups >= {
+        "root",
+        "intermediate CA",
+        "network",
+        "sidecar",
+        "cluster name",
+        "gateway address",
+        "remote secrets",
+    }
     assert groups >= {"istiod's cluster", "synced", "trust domain", "endpoints", "gateways known", "versions"}
 
 
@@ -101,7 +109,7 @@ def _istiod(facts: Facts, **values: t.Any) -> None:
         ("reachable", lambda f: setattr(f, "problem", "connection refused")),
     ],
 )
-def test_each_complaint_turns_its_check_red(group: str, change: t.Callable[[Facts], None]) -> None:
+def test_each_problem_fails_its_check(group: str, change: t.Callable[[Facts], None]) -> None:
     red = [c for c in checked(change) if c.state == "failed"]
     assert group in {c.group for c in red}
     for check in red:
@@ -111,7 +119,7 @@ def test_each_complaint_turns_its_check_red(group: str, change: t.Callable[[Fact
 def test_certificates_that_end_soon() -> None:
     (root,) = parse_certificates(ROOT)
     days = (root.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).days
-    assert any(c.group == "signer" and c.state == "failed" for c in checked(days=days + 2))
+    assert any(c.group == "intermediate CA" and c.state == "failed" for c in checked(days=days + 2))
 
 
 def test_the_path_is_where_the_proxy_sends_calls() -> None:
@@ -132,7 +140,7 @@ def test_every_name_leads_to_one_cluster() -> None:
     assert [n for n, s in services.items() if s.items() <= pods.items()] == ["probe-west"]
 
 
-def test_sidecars_of_probes_write_down_calls_where_their_control_plane_is_ours() -> None:
+def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
     remote = {"cluster_provider": "kubeconfig", "mesh_role": "remote", "mesh_primary": "west"}
     fleet = Fleet.from_inventory({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
     logging = probe.access_log(fleet.clusters["west"])
@@ -147,7 +155,7 @@ CALLS = [
 ]
 
 
-def test_what_people_and_machines_get() -> None:
+def test_table_junit_and_document() -> None:
     checks = [*checked(), *(c.as_check() for c in CALLS)]
     lines = report.table(CALLS, {"west": "http://192.0.2.5/"})
     assert "west → east" in lines[1] and "spiffe://x" in lines[1] and "gateway" in lines[1]
