@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.c
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, Release
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
@@ -27,11 +27,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import parse_apps, sample_apps
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
     PRUNED,
     PRUNED_OLDER,
-    is_created,
     leave_namespaces,
     release_record,
     stale_releases,
@@ -180,7 +180,7 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
 
 def _of_gateways(namespace: t.Mapping[str, t.Any] | None, asked: t.Mapping[str, str]) -> bool:
     """Whether the gateways role made a namespace that asks for sidecars already: two roles would undo each other."""
-    marks = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+    marks = labels_of(namespace)
     return {**owner_labels("gateways"), **asked}.items() <= marks.items()
 
 

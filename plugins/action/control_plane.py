@@ -19,10 +19,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     istiod_name,
     istiod_release,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
@@ -220,7 +221,7 @@ class ActionModule(HelmAction):
     async def _wait_for_istiod_gone(kube: t.Any, fleet: Fleet, seconds: float) -> None:
         """As long as it runs, istiod writes its root certificate into every namespace again."""
         pods = await kube.list("v1", "Pod", namespace=fleet.namespace, labels={"app": "istiod"})
-        mine = [p for p in pods if (p["metadata"]["labels"].get("istio.io/rev") or "default") == fleet.revision]
+        mine = [p for p in pods if (labels_of(p).get("istio.io/rev") or "default") == fleet.revision]
         await asyncio.gather(
             *(kube.wait("v1", "Pod", p["metadata"]["name"], fleet.namespace, until=gone, timeout=seconds) for p in mine)
         )
@@ -229,5 +230,4 @@ class ActionModule(HelmAction):
     async def _is_ours_still(kube: t.Any, fleet: Fleet) -> bool:
         """An earlier teardown was cut off after Helm's part."""
         namespace = await kube.get("v1", "Namespace", fleet.namespace)
-        labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
-        return labels.get(MANAGED_BY) == MANAGER
+        return has_our_labels(namespace)

@@ -31,15 +31,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     CREATED,
-    MANAGED_BY,
-    MANAGER,
     PART_OF,
+    has_our_labels,
+    is_created,
     owner_labels,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import is_created, leave_namespaces
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import leave_namespaces
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
@@ -132,8 +133,8 @@ class ActionModule(HelmAction):
         """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""
         live = await kube.get("v1", "Namespace", name)
         asked = injection_label(fleet, cluster) if is_managed(cluster) else {}
-        marks = ((live or {}).get("metadata") or {}).get("labels") or {}
-        if marks.get(MANAGED_BY) == MANAGER and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
+        marks = labels_of(live)
+        if has_our_labels(live) and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
             return []
         metadata: dict[str, t.Any] = {"name": name, "labels": {**owner_labels("gateways"), **asked}}
         if is_created(live):
@@ -255,9 +256,8 @@ class ActionModule(HelmAction):
 
 def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
     """What Helm keeps of a gateway of ours: in check mode it is there still."""
-    meta = obj["metadata"]
     names = tuple(f"sh.helm.release.v1.{name}." for name in (EASTWEST, INGRESS))
-    return (meta.get("labels") or {}).get(PART_OF) == "gateways" or str(meta["name"]).startswith(names)
+    return labels_of(obj).get(PART_OF) == "gateways" or str(obj["metadata"]["name"]).startswith(names)
 
 
 def _warnings(cluster: Cluster, eastwest: str) -> list[str]:

@@ -8,7 +8,7 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import (
     KEY,
     NAMESPACE,
@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.m
     options_map,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
@@ -134,8 +135,7 @@ class ActionModule(GoogleFleetAction):
         return changes + await kube.apply([options_map(mode)], labels=owner_labels(PART), **options)
 
     async def _take_back(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
-        labels = ((live or {}).get("metadata") or {}).get("labels") or {}
-        if live is None or labels.get(MANAGED_BY) != "mesh.fleet":
+        if live is None or not has_our_labels(live):
             return [Change(kube.cluster, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
         if set(live.get("data") or {}) <= {KEY}:
             return [

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import all_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
@@ -28,7 +29,6 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import leave_namespace
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
     SECRET,
-    is_ours,
     read_trust,
     write_cacerts,
 )
@@ -166,7 +166,7 @@ class ActionModule(FleetAction):
         changes: list[Change] = []
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
             live = await kube.get("v1", "Secret", SECRET, fleet.namespace)
-            if is_ours(live):
+            if has_our_labels(live, "trust"):
                 changes.append(await kube.delete("v1", "Secret", SECRET, fleet.namespace, dry_run=self.check_mode))
                 if not is_managed(cluster):  # there it is Google's
                     changes += (await leave_namespace(kube, fleet, dry_run=self.check_mode))[0]

@@ -8,6 +8,7 @@ import asyncio
 import typing as t
 
 from ..errors import FleetError
+from ..metadata import labels_of
 from ..results import Change
 from .diffs import Object, described, normalized
 from .errors import ApiError
@@ -42,7 +43,7 @@ def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.
             continue
         copy = normalized(obj)
         if labels:
-            copy["metadata"]["labels"] = {**(copy["metadata"].get("labels") or {}), **labels}
+            copy["metadata"]["labels"] = {**labels_of(copy), **labels}
         key = identity(copy)
         if key in seen:
             problems.append(f"object {index + 1}: {described(copy)} is there twice")

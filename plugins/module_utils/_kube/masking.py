@@ -10,6 +10,8 @@ import re
 import secrets
 import typing as t
 
+from ..metadata import annotations_of
+
 __all__ = ["masked", "scrub"]
 
 _KEY = secrets.token_bytes(32)
@@ -49,7 +51,7 @@ def masked(obj: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         for field in ("data", "stringData"):
             if isinstance(obj.get(field), dict):
                 copy[field] = {key: _digest(value) for key, value in obj[field].items()}
-        notes = dict((copy.get("metadata") or {}).get("annotations") or {})
+        notes = dict(annotations_of(copy))
         if _LAST_APPLIED in notes:
             notes[_LAST_APPLIED] = "(masked)"
             copy["metadata"] = {**copy["metadata"], "annotations": notes}

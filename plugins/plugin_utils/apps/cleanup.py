@@ -8,11 +8,12 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["PRUNED", "PRUNED_OLDER", "RELEASE", "is_created", "leave_namespaces", "release_record", "stale_releases"]
+__all__ = ["PRUNED", "PRUNED_OLDER", "RELEASE", "leave_namespaces", "release_record", "stale_releases"]
 
 RELEASE = "mesh.fleet/release"
 
@@ -55,11 +56,6 @@ _LOOKED_AT = (
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
 )
-
-
-def is_created(namespace: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether a namespace is ours: not there yet, or there with our mark."""
-    return namespace is None or CREATED in (namespace["metadata"].get("annotations") or {})
 
 
 def release_record(app: str, namespace: str) -> dict[str, t.Any]:
@@ -139,7 +135,7 @@ async def _foreign(
     for listed in await asyncio.gather(*(kube.list(*kind, namespace=namespace) for kind in _LOOKED_AT)):
         for obj in listed:
             meta = obj["metadata"]
-            labels = meta.get("labels") or {}
+            labels = labels_of(obj)
             if (
                 meta["name"] in _LEFT_BY_OTHERS
                 or meta.get("ownerReferences")

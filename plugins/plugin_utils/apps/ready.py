@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
     unsidecared,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 
 __all__ = ["all_ready", "of_release"]
 
@@ -44,7 +45,7 @@ async def of_release(kube: t.Any, app: App) -> list[Workload]:
     found = []
     for listed in await asyncio.gather(*(kube.list(*kind, namespace=app.namespace) for kind in kinds)):
         for obj in listed:
-            notes = obj["metadata"].get("annotations") or {}
+            notes = annotations_of(obj)
             if notes.get("meta.helm.sh/release-name") == app.name:
                 found.append(Workload(app.name, obj, app.inject, app.wait_timeout))
     return found
@@ -154,5 +155,4 @@ async def _sidecars(kube: t.Any, workload: Workload, restart: bool, stage: str) 
 
 def _injects(hook: t.Mapping[str, t.Any]) -> bool:
     """Whether a webhook makes sidecars: one of Istio's chart by its label, one of Google's by its name."""
-    meta = hook["metadata"]
-    return (meta.get("labels") or {}).get("app") == "sidecar-injector" or str(meta["name"]).startswith("istiod-asm")
+    return labels_of(hook).get("app") == "sidecar-injector" or str(hook["metadata"]["name"]).startswith("istiod-asm")

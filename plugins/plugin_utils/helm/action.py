@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
@@ -172,7 +173,7 @@ async def _forget(kube: t.Any, cluster: Cluster, release: Release, record: Recor
 def _settled(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
     if secret is None:
         return True, "gone"
-    status = str((secret["metadata"].get("labels") or {}).get("status"))
+    status = str(labels_of(secret).get("status"))
     return not status.startswith(("pending", "uninstalling")), status
 
 

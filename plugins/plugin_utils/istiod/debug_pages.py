@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
     sync_seen,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 
 __all__ = ["SyncLeft", "await_sync", "debug_page", "istiod_pods", "metrics_page", "secret_events"]
 
@@ -28,7 +29,7 @@ _BETWEEN_LOOKS = 0.3
 async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
     """Names of the running istiod pods of a revision. Raises FleetError when there is none."""
     pods = await kube.pods(namespace, {"app": "istiod"})
-    of_revision = [p for p in pods if (p["metadata"].get("labels") or {}).get("istio.io/rev") == revision]
+    of_revision = [p for p in pods if labels_of(p).get("istio.io/rev") == revision]
     running = [
         str(pod["metadata"]["name"])
         for pod in of_revision

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 
 __all__ = ["find_gateways"]
 
@@ -28,7 +29,7 @@ async def find_gateways(kube: t.Any, *expected: str) -> dict[str, dict[str, t.An
 
 
 def _ours(service: t.Mapping[str, t.Any]) -> bool:
-    return (service["metadata"].get("labels") or {}).get(PART_OF) == "gateways"
+    return labels_of(service).get(PART_OF) == "gateways"
 
 
 def _counts(service: t.Mapping[str, t.Any], expected: t.Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.versions import skew
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import is_election
 
@@ -130,7 +131,7 @@ async def clean_up(
     installed = [
         crd
         for crd in await kube.list("apiextensions.k8s.io/v1", "CustomResourceDefinition")
-        if (crd["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") == "istio-base"
+        if annotations_of(crd).get("meta.helm.sh/release-name") == "istio-base"
         and crd["spec"]["group"].endswith(".istio.io")
     ]
 

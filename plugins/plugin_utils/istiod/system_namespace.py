@@ -10,8 +10,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import system_namespace
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED, MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_created
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["ensure_namespace", "is_election", "leave_namespace"]
@@ -36,10 +37,10 @@ async def ensure_namespace(kube: t.Any, fleet: Fleet, cluster: Cluster, *, dry_r
     Raises FleetError where a control plane of Google's injects already.
     """
     live = await kube.get("v1", "Namespace", fleet.namespace)
-    if live is not None and (live["metadata"].get("labels") or {}).get(MANAGED_BY) != MANAGER:
+    if live is not None and not has_our_labels(live):
         await _not_beside_google(kube, cluster)
-    created = live is None or CREATED in ((live["metadata"].get("annotations")) or {})
-    changes: list[Change] = await kube.apply([system_namespace(fleet, cluster, created=created)], dry_run=dry_run)
+    wanted = system_namespace(fleet, cluster, created=is_created(live))
+    changes: list[Change] = await kube.apply([wanted], dry_run=dry_run)
     return changes
 
 
@@ -69,7 +70,7 @@ async def leave_namespace(
     live = await kube.get("v1", "Namespace", fleet.namespace)
     if live is None:
         return [], ""
-    if CREATED not in (live["metadata"].get("annotations") or {}):
+    if not is_created(live):
         return await _give_back(kube, fleet, dry_run=dry_run), f"{fleet.namespace} was there before"
     foreign = await _foreign(kube, fleet.namespace)
     if foreign:
@@ -93,7 +94,7 @@ def is_election(obj: t.Mapping[str, t.Any]) -> bool:
     meta = obj["metadata"]
     if not str(meta["name"]).startswith("istio-"):
         return False
-    return obj.get("kind") == "Lease" or _ELECTION in (meta.get("annotations") or {})
+    return obj.get("kind") == "Lease" or _ELECTION in annotations_of(obj)
 
 
 async def _foreign(kube: t.Any, namespace: str) -> list[str]:
@@ -102,13 +103,12 @@ async def _foreign(kube: t.Any, namespace: str) -> list[str]:
     for api, kind in _LOOKED_AT:
         for obj in await kube.list(api, kind, namespace=namespace):
             meta = obj["metadata"]
-            marks = meta.get("labels") or {}
             if (
                 meta["name"] in _LEFT_BY_ISTIO
                 or meta.get("ownerReferences")
                 or meta.get("deletionTimestamp")
-                or marks.get(MANAGED_BY) == MANAGER
-                or marks.get("istio.io/config") == "true"
+                or has_our_labels(obj)
+                or labels_of(obj).get("istio.io/config") == "true"
                 or is_election(obj)
                 or (kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")
             ):

@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     EXPORT_KIND,
     IMPORT_KIND,
@@ -22,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import membership_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.export_problems import said_of, trouble_of
 
@@ -110,8 +112,7 @@ class ExportRun:
         ours, owner = [], owner_labels(PART)
         for export in good:
             live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
-            labels = ((live or {}).get("metadata") or {}).get("labels") or {}
-            if live is None or labels.get(PART_OF) == PART:
+            if live is None or labels_of(live).get(PART_OF) == PART:
                 ours.append(service_export(export))
             else:
                 # Somebody else exports it already: it is as it should be, and theirs to remove.
@@ -125,9 +126,8 @@ class ExportRun:
     async def _service(kube: Kube, export: Export) -> t.Mapping[str, t.Any] | None:
         """The cluster's own Service: a stub of ours has the name only, its pods are elsewhere."""
         service = await kube.get("v1", "Service", export.name, export.namespace)
-        labels = ((service or {}).get("metadata") or {}).get("labels") or {}
         selector = ((service or {}).get("spec") or {}).get("selector")
-        if service is None or labels.get(MANAGED_BY) != "mesh.fleet" or not selector:
+        if service is None or not has_our_labels(service) or not selector:
             return service
         pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
         return service if pods else None

@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_wait import DoorWait, said_of
 
@@ -125,7 +126,7 @@ class DoorRun:
         An address in use cannot be given back, so Google need not be asked whether it is still reserved.
         """
         live = await self.kube.get(API, INGRESS, self.door.name, self.door.namespace) or {}
-        notes = (live.get("metadata") or {}).get("annotations") or {}
+        notes = annotations_of(live)
         vip = str((live.get("status") or {}).get("VIP") or "")
         return vip if (notes.get(STATIC_IP), notes.get(STANDS_ON)) == (reference, vip) else ""
 
@@ -150,7 +151,7 @@ class DoorRun:
         for obj in objects:
             name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
             live = await self.kube.get(obj["apiVersion"], obj["kind"], name, namespace)
-            labels = ((live or {}).get("metadata") or {}).get("labels") or {}
+            labels = labels_of(live)
             if live is not None and (labels.get(PART_OF), labels.get(FLEET_LABEL)) != (PART, self.fleet.name):
                 fleet = labels.get(FLEET_LABEL)
                 theirs.append(f"{obj['kind']} {namespace}/{name}{f' of fleet {fleet}' if fleet else ''}")

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import Peer
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["ACCOUNT", "PLANNED", "TOKEN_SECRET", "check_certificate", "read_peer", "seen_from_here"]
@@ -81,7 +82,7 @@ def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:
 async def _static_token(kube: t.Any, namespace: str, dry_run: bool) -> tuple[str, list[Change]]:
     existing = await kube.list("v1", "Secret", namespace, fields={"type": "kubernetes.io/service-account-token"})
     for secret in existing:
-        about = (secret["metadata"].get("annotations") or {}).get("kubernetes.io/service-account.name")
+        about = annotations_of(secret).get("kubernetes.io/service-account.name")
         if about == ACCOUNT and (secret.get("data") or {}).get("token"):
             return _text(secret["data"]["token"]), []
     wanted = {

@@ -13,9 +13,10 @@ import typing as t
 
 from cryptography import x509
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     fingerprint,
     parse_certificates,
@@ -27,18 +28,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import metrics_page
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import ensure_namespace
 
-__all__ = ["SECRET", "is_ours", "load_renewed", "loaded_until", "read_trust", "write_cacerts"]
+__all__ = ["SECRET", "load_renewed", "loaded_until", "read_trust", "write_cacerts"]
 
 SECRET = "cacerts"
 ANNOTATION = "mesh.fleet/cacerts"
 _EXPIRY = re.compile(r"^citadel_server_cert_chain_expiry_timestamp(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _POLL_SECONDS = 0.5
-
-
-def is_ours(secret: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether role trust wrote this Secret."""
-    labels = ((secret or {}).get("metadata") or {}).get("labels") or {}
-    return {key: labels.get(key) for key in (MANAGED_BY, PART_OF)} == owner_labels("trust")
 
 
 async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> ClusterTrust:
@@ -52,7 +47,7 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> Cluster
     return ClusterTrust(
         cluster=cluster.name,
         data=None if secret is None else _decoded(secret, cluster.name),
-        ours=is_ours(secret),
+        ours=has_our_labels(secret, "trust"),
         istiod=bool(istiods),
         published_root=str(((published or {}).get("data") or {}).get(ROOT) or ""),
     )

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, namespace_gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     LABELS,
@@ -43,7 +43,7 @@ async def place_probe(
 ) -> list[Change]:
     """Bring the probe and wait until it runs; ``deadline`` is of the monotonic clock. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
-    created = space is None or CREATED in (space["metadata"].get("annotations") or {})
+    created = is_created(space)
     objects = probe_objects(fleet, cluster, program, image=image, created=created)
     logging = access_log(cluster)
     if logging and await kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _TELEMETRY_CRD):
@@ -67,7 +67,7 @@ async def remove_probe(kube: t.Any, *, dry_run: bool, seconds: float) -> list[Ch
     space = await kube.get("v1", "Namespace", NAMESPACE)
     if space is None:
         return []
-    if CREATED in (space["metadata"].get("annotations") or {}):
+    if is_created(space):
         change = await kube.delete("v1", "Namespace", NAMESPACE, dry_run=dry_run)
         if not dry_run:
             await kube.wait("v1", "Namespace", NAMESPACE, until=namespace_gone, timeout=seconds)

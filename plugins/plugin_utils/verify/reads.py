@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import running_versions
@@ -93,7 +94,7 @@ async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Fac
     if config:
         found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
     if namespace:
-        found.namespace_network = (namespace["metadata"].get("labels") or {}).get(NETWORK)
+        found.namespace_network = labels_of(namespace).get(NETWORK)
     found.remote_secrets = [(entry.cluster, entry.home) for entry in rs.read_entries(secrets)]
 
 
@@ -102,7 +103,7 @@ async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
     for name, service in (await find_gateways(kube, namespace)).items():
         addresses = addresses_of(service)
         if name == EASTWEST:
-            found.gateway_network = (service["metadata"].get("labels") or {}).get(NETWORK, "no label")
+            found.gateway_network = labels_of(service).get(NETWORK, "no label")
             found.gateway_address = addresses[0] if addresses else ""
         elif name == INGRESS:
             found.ingress_address = addresses[0] if addresses else ""

@@ -17,6 +17,7 @@ import json
 import typing as t
 
 from ...errors import FleetError
+from ...metadata import labels_of
 from .charts import Chart
 
 __all__ = ["Plan", "Record", "decode", "newest", "plan"]
@@ -117,10 +118,10 @@ def newest(secrets: t.Iterable[t.Mapping[str, t.Any]], name: str) -> Record | No
 
     Only that one is decoded: a revision holds a whole chart.
     """
-    mine = [s for s in secrets if (s["metadata"].get("labels") or {}).get("name") == name]
+    mine = [s for s in secrets if labels_of(s).get("name") == name]
     if not mine:
         return None
-    return decode(max(mine, key=lambda s: int(s["metadata"]["labels"].get("version") or 0)))
+    return decode(max(mine, key=lambda s: int(labels_of(s).get("version") or 0)))
 
 
 def plan(

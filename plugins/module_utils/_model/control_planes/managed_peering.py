@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import FleetError
+from ...metadata import annotations_of, labels_of
 from ..inventory.fleet import Cluster, Fleet
 from ..providers.google.members import is_managed
 
@@ -23,9 +24,7 @@ _OWNED_BY, _GOOGLE = "istio.io/owned-by", "mesh.googleapis.com"
 
 def google_owned(obj: t.Mapping[str, t.Any] | None) -> bool:
     """Whether Google's controllers made an object: such a one is never touched."""
-    meta = (obj or {}).get("metadata") or {}
-    marks = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}
-    return bool(marks.get(_OWNED_BY) == _GOOGLE)
+    return {**annotations_of(obj), **labels_of(obj)}.get(_OWNED_BY) == _GOOGLE
 
 
 def mode_of(fleet: Fleet, cluster: Cluster) -> str:

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
-__all__ = ["CREATED", "MANAGED_BY", "MANAGER", "PART_OF", "owner_labels"]
+import typing as t
+
+from ...metadata import annotations_of, labels_of
+
+__all__ = ["CREATED", "MANAGED_BY", "MANAGER", "PART_OF", "has_our_labels", "is_created", "owner_labels"]
 
 MANAGER = "mesh.fleet"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -16,3 +20,14 @@ CREATED = "mesh.fleet/created"
 def owner_labels(part_of: str) -> dict[str, str]:
     """The labels that say an object is ours, and which role's."""
     return {MANAGED_BY: MANAGER, PART_OF: part_of}
+
+
+def has_our_labels(obj: t.Mapping[str, t.Any] | None, part_of: str = "") -> bool:
+    """Whether an object is ours, and with ``part_of`` that role's; None (no such object) is not."""
+    labels = labels_of(obj)
+    return labels.get(MANAGED_BY) == MANAGER and part_of in ("", labels.get(PART_OF))
+
+
+def is_created(namespace: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a namespace is ours to delete: it does not exist yet, or it carries the annotation CREATED."""
+    return namespace is None or CREATED in annotations_of(namespace)

@@ -22,6 +22,8 @@ import datetime
 import re
 import typing as t
 
+from ...metadata import annotations_of
+
 __all__ = ["LAST_RECONCILE", "Complaint", "Verdict", "complaints", "judge", "parse_time", "wished_at"]
 
 Object = t.Mapping[str, t.Any]
@@ -134,7 +136,7 @@ def judge(
         return Verdict(False, "", "it does not exist")
     wished = [moment for moment in map(wished_at, (ingress, *others)) if moment]
     changed = max(wished, default=None)
-    notes = (ingress.get("metadata") or {}).get("annotations") or {}
+    notes = annotations_of(ingress)
     reconciled = parse_time(notes.get(LAST_RECONCILE))
     taken = bool(reconciled and changed and reconciled > changed)  # to the second: what is equal may be older
     refused = [

@@ -13,7 +13,8 @@ import base64
 import dataclasses
 import typing as t
 
-from ..istio.ownership import MANAGED_BY, MANAGER
+from ...metadata import annotations_of, labels_of
+from ..istio.ownership import MANAGED_BY, has_our_labels
 from . import kubeconfig
 
 __all__ = ["Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
@@ -76,8 +77,8 @@ class KeyPlan:
 def owner_of(secret: t.Mapping[str, t.Any]) -> str:
     """Whose Secret it is: OURS; ISTIOCTL, only in the exact form that istioctl writes; FOREIGN for all others."""
     meta = secret.get("metadata") or {}
-    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
-    if labels.get(MANAGED_BY) == MANAGER:
+    labels, annotations = labels_of(secret), annotations_of(secret)
+    if has_our_labels(secret):
         return OURS
     keys = sorted(secret.get("data") or {})
     if (
@@ -96,7 +97,7 @@ def read_entries(secrets: t.Iterable[t.Mapping[str, t.Any]]) -> list[Entry]:
     """Every key of the labelled Secrets of a watcher, in a stable order."""
     found = []
     for secret in sorted(secrets, key=lambda s: str(s["metadata"]["name"])):
-        if ((secret.get("metadata") or {}).get("labels") or {}).get(LABEL) != "true":
+        if labels_of(secret).get(LABEL) != "true":
             continue
         owner = owner_of(secret)
         for key, value in sorted((secret.get("data") or {}).items()):

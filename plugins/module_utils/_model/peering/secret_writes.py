@@ -8,6 +8,7 @@ import base64
 import dataclasses
 import typing as t
 
+from ...metadata import annotations_of
 from ..istio.ownership import owner_labels
 from . import kubeconfig
 from .remote_secrets import (
@@ -135,7 +136,7 @@ def _writes(
 ) -> Writes:
     def secret(name: str) -> dict[str, t.Any]:
         annotations = {ANNOTATION: ",".join(sorted(data[name]))}
-        before = ((live.get(name) or {}).get("metadata") or {}).get("annotations") or {}
+        before = annotations_of(live.get(name))
         if name in resolved:
             annotations[RESOLVED] = now
         elif RESOLVED in before:

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ...errors import FleetError
+from ...metadata import annotations_of, labels_of
 from ..control_planes.control_plane import injection_label, istio_api, mesh_namespace
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ..istio.ownership import CREATED, owner_labels
@@ -194,7 +195,7 @@ def unsidecared(pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     for pod in pods:
         meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
         phase = (pod.get("status") or {}).get("phase")
-        asked = {**(meta.get("annotations") or {}), **(meta.get("labels") or {})}.get("sidecar.istio.io/inject")
+        asked = {**annotations_of(pod), **labels_of(pod)}.get("sidecar.istio.io/inject")
         if meta.get("deletionTimestamp") or phase in ("Succeeded", "Failed"):
             continue
         if str(asked).lower() == "false" or spec.get("hostNetwork"):
@@ -239,7 +240,7 @@ def _owned(manifest: Manifest, app: App) -> Manifest:
     meta = out["metadata"] = dict(out["metadata"])
     # The pair shares its program: one object, which belongs to neither of the two.
     shared = out["kind"] == "ConfigMap" and meta["name"] == PROGRAM
-    meta["labels"] = {**(meta.get("labels") or {}), **our_labels("" if shared else app.name)}
+    meta["labels"] = {**labels_of(manifest), **our_labels("" if shared else app.name)}
     if out["kind"] in _CLUSTER_KINDS or meta.get("namespace") == "":
         meta.pop("namespace", None)
     else:
@@ -262,7 +263,7 @@ def _stub(service: Manifest, app: App) -> Manifest:
             "metadata": {
                 "name": meta["name"],
                 "namespace": meta.get("namespace") or app.namespace,
-                "labels": {**(meta.get("labels") or {}), "mesh.fleet/stub": "true"},
+                "labels": {**labels_of(service), "mesh.fleet/stub": "true"},
             },
             "spec": {**kept, "ports": ports},
         },

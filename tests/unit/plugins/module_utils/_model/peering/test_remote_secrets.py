@@ -13,12 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ANNOTATION,
     LABEL,
-    MANAGED_BY,
-    MANAGER,
     Peer,
     decide,
     read_entries,

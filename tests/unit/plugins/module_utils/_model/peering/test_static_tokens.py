@@ -9,12 +9,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ADOPT,
     KEEP,
-    MANAGED_BY,
-    MANAGER,
     PROVIDED,
     REMOVE,
     RENEW,

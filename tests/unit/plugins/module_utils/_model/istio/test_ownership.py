@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is ours, and what only looks like it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    CREATED,
+    has_our_labels,
+    is_created,
+    owner_labels,
+)
+
+
+def test_an_object_of_one_role_is_ours_and_that_roles() -> None:
+    obj = {"metadata": {"labels": owner_labels("trust")}}
+    assert has_our_labels(obj)
+    assert has_our_labels(obj, "trust")
+    assert not has_our_labels(obj, "gateways")
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        None,
+        {},
+        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm", "mesh.fleet/part-of": "trust"}}},
+    ],
+)
+def test_what_others_manage_is_not_ours(obj: dict[str, t.Any] | None) -> None:
+    assert not has_our_labels(obj)
+    assert not has_our_labels(obj, "trust")
+
+
+def test_a_namespace_is_ours_to_delete_only_with_the_annotation() -> None:
+    assert is_created(None)
+    assert is_created({"metadata": {"annotations": {CREATED: "true"}}})
+    assert not is_created({"metadata": {"labels": owner_labels("apps")}})
