@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 
 from . import control_plane
 from .google_fleet import HOSTS

@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API
 from tests.gcp.standin.server import StandIn
 

@@ -22,7 +22,8 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from tests.gcp.standin.backing import seal
 from tests.gcp.standin.server import StandIn
 

@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionModule as ManagedMesh
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 

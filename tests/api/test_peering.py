@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ANNOTATION, LABEL

@@ -17,7 +17,7 @@ import typing as t
 
 import yaml
 
-from .._model.inventory.fleet import Connection
+from .._model.inventory.connection import Connection
 from ..errors import FleetError
 from .credentials import credentials, read_pem
 from .discovery import nearest

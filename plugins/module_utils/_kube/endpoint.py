@@ -9,7 +9,7 @@ import dataclasses
 import ssl
 import time
 
-from .._model.inventory.fleet import Connection, Lookup
+from .._model.inventory.connection import Connection, Lookup
 from ..errors import FleetError
 
 __all__ = ["Endpoint", "bearer"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import types
 import typing as t
 
-from .._model.inventory.fleet import Connection
+from .._model.inventory.connection import Connection
 from ..errors import FleetError
 from .connect import AbsentCluster, resolve
 from .diffs import Object

@@ -23,7 +23,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
     newest,
     plan,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of

@@ -20,7 +20,8 @@ import typing as t
 from pathlib import Path
 
 from ..._kube.connect import AbsentCluster
-from ..._model.inventory.fleet import Cluster, Connection, Fleet
+from ..._model.inventory.connection import Connection
+from ..._model.inventory.fleet import Cluster, Fleet
 from ..._model.inventory.variables import text
 from ..._model.providers.google.paths import Reachability, reachabilities
 from ...errors import FleetError

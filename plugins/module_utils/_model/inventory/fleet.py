@@ -14,61 +14,20 @@ import typing as t
 
 from ...paths import state_dir
 from .addresses import allocate_ranges
+from .connection import Connection
 from .variables import text
 
 __all__ = [
     "ROLE_PRIMARY",
     "ROLE_REMOTE",
     "Cluster",
-    "Connection",
     "Fleet",
-    "Lookup",
     "network_of",
     "wanted_ranges",
 ]
 
 ROLE_PRIMARY = "primary"
 ROLE_REMOTE = "remote"
-
-
-class Lookup(t.Protocol):
-    """Asks a provider where a cluster is, which may take a second."""
-
-    def __call__(self, *, refused: str = "") -> Connection:
-        """``refused`` is a token that is not accepted any more: it is not the answer."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Connection:
-    """How to reach one API server: a kubeconfig and context, or an address with credentials, or who knows it.
-
-    ``token`` is secret: never log or return this object; ``repr`` leaves it out.
-    """
-
-    kubeconfig: str = ""
-    context: str = ""
-    server: str = ""
-    token: str = dataclasses.field(default="", repr=False)
-    ca_pem: str = ""
-    peer_server: str = ""
-    """Address for the other clusters' istiods; "" when it is ``server``."""
-    expires: float = 0.0
-    """When ``token`` should be renewed, in seconds since the epoch; 0 for never."""
-    account: str = ""
-    """Whose ``token`` it is, in words, where a provider gives it."""
-    required_permission: str = ""
-    """The permission that a provider asks for in front of the API server; "" where nobody stands there."""
-    lookup: Lookup | None = dataclasses.field(default=None, repr=False, compare=False)
-    """Everything else is empty then. It may be asked again."""
-
-    def resolved(self) -> Connection:
-        """This connection, or what ``lookup`` finds."""
-        return self.lookup() if self.lookup else self
-
-    @property
-    def described(self) -> str:
-        """Where it leads, for messages: never a credential."""
-        return self.server or f"context {self.context or '(current)'} of {self.kubeconfig}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from aiohttp import web
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import resolve
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
