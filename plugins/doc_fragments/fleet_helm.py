@@ -15,7 +15,7 @@ options:
     type: str
     default: ""
 requirements:
-  - kubernetes-asyncio
+  - aiohttp
   - kubernetes.core
   - Helm 3
 """

@@ -59,7 +59,7 @@ author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
 requirements:
-  - kubernetes-asyncio
+  - aiohttp
 """
 
 EXAMPLES = r"""

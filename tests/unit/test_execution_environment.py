@@ -18,5 +18,5 @@ def test_ansible_builder_writes_a_build_context(root: Path, tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "kubernetes-asyncio==" in (tmp_path / "_build" / "requirements.txt").read_text(encoding="utf-8")
+    assert "aiohttp==" in (tmp_path / "_build" / "requirements.txt").read_text(encoding="utf-8")
     assert "kubernetes.core" in (tmp_path / "_build" / "requirements.yml").read_text(encoding="utf-8")

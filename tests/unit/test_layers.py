@@ -136,7 +136,6 @@ def test_the_model_knows_neither_ansible_nor_a_client(name: str) -> None:
         "asyncio",
         "google",
         "googleapiclient",
-        "kubernetes_asyncio",
         "subprocess",
     }
 

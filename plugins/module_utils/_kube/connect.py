@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From a Connection to an address, a TLS context and credentials.
 
-A kubeconfig is read here and not by kubernetes_asyncio's loader: that one puts client keys into
-files which live until the process exits (Ansible's workers exit without cleaning up), and costs half
-a second to import in every worker. Its loader still serves the old ``auth-provider`` section.
+A kubeconfig is read here and not by a library's loader: that one puts client keys into files which live
+until the process exits (Ansible's workers exit without cleaning up), and costs half a second to import in
+every worker.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection,
         "cert": read_pem(user, "client-certificate", base, cluster, path),
         "key": read_pem(user, "client-key", base, cluster, path),
     }
-    headers = await credentials(user, pem, path, wanted, cluster, found)
+    headers = await credentials(user, pem, path, cluster, found)
     insecure = bool(found.get("insecure-skip-tls-verify"))
     return Endpoint(
         server=server,

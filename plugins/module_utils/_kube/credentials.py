@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The credentials of a kubeconfig's user: token, token file, client certificate, plugin, auth-provider."""
+"""The credentials of a kubeconfig's user: token, token file, client certificate, or what a credential plugin gives."""
 
 from __future__ import annotations
 
@@ -42,11 +42,14 @@ async def credentials(
     user: dict[str, t.Any],
     pem: dict[str, bytes],
     path: str,
-    context: str,
     cluster: str,
     found: t.Mapping[str, t.Any],
 ) -> dict[str, str]:
-    """The Authorization header; a plugin's client certificate goes into ``pem``."""
+    """The Authorization header; a plugin's client certificate goes into ``pem``.
+
+    Raises:
+        FleetError: a file cannot be read, the plugin fails, or the user has the old ``auth-provider``.
+    """
     base, _file = os.path.split(path)
     token = str(user.get("token") or "")
     if user.get("tokenFile"):
@@ -63,7 +66,16 @@ async def credentials(
         pair = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
     if user.get("auth-provider"):
-        return await _auth_provider(path, context, cluster)
+        old = user["auth-provider"]
+        name = old.get("name") if isinstance(old, dict) else None
+        raise FleetError(
+            "its kubeconfig logs in by an auth-provider, which is not supported",
+            cluster=cluster,
+            seen=f"{path}: auth-provider {name or 'without a name'}",
+            means="Kubernetes replaced auth-provider by credential plugins: an exec section of the user",
+            next_step="get a kubeconfig with a credential plugin, as gke-gcloud-auth-plugin, kubelogin (Azure) or "
+            "kubectl oidc-login",
+        )
     return {}
 
 
@@ -116,24 +128,3 @@ async def _plugin(spec: dict[str, t.Any], base: str, cluster: str, found: t.Mapp
     except (ValueError, KeyError, TypeError):
         raise failed("its output is not an ExecCredential", "run it by hand and look at its output") from None
     return status if isinstance(status, dict) else {}
-
-
-async def _auth_provider(path: str, context: str, cluster: str) -> dict[str, str]:
-    # Imported here: only kubeconfigs of old need it, and it takes half a second.
-    from kubernetes_asyncio.client import Configuration
-    from kubernetes_asyncio.config import load_kube_config
-
-    configuration = Configuration()
-    try:
-        await load_kube_config(
-            path,
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
-    except Exception as error:  # noqa: BLE001 - whatever an identity provider's library raises must reach the user as one message
-        raise FleetError(
-            "its auth-provider gives no credential", cluster=cluster, seen=scrub(str(error)), next_step="log in again"
-        ) from None
-    token = (configuration.api_key or {}).get("BearerToken", "")
-    return {"Authorization": token} if token else {}

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which section of a kubeconfig's user gives the credential."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.credentials import credentials
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+OLD = {"auth-provider": {"name": "oidc", "config": {"id-token": "hidden-token", "refresh-token": "hidden-too"}}}
+
+
+def header(user: dict[str, t.Any]) -> dict[str, str]:
+    return asyncio.run(credentials(user, {}, "/home/ann/kubeconfig", "west", {}))
+
+
+def test_a_token_goes_before_a_password() -> None:
+    assert header({"token": "x", "username": "ann", "password": "y"}) == {"Authorization": "Bearer x"}
+    assert header({"username": "ann", "password": "y"}) == {"Authorization": "Basic YW5uOnk="}
+    assert header({}) == {}
+
+
+def test_an_auth_provider_is_refused_with_its_replacement() -> None:
+    with pytest.raises(FleetError, match="auth-provider") as refused:
+        header(OLD)
+    assert refused.value.cluster == "west"
+    assert refused.value.seen == "/home/ann/kubeconfig: auth-provider oidc"
+    assert "exec" in refused.value.means
+    assert "credential plugin" in refused.value.next_step
+    assert "hidden" not in str(refused.value)
+    # Beside another credential it is of no use and does no harm.
+    assert header({**OLD, "token": "x"}) == {"Authorization": "Bearer x"}
