@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What all actions of this collection have in common, for their documentation."""
+"""Documentation that all actions of this collection share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The plain fragment is for every action that changes something, ``.reads`` for those that only look.
+    """The plain fragment is for actions that change something, ``.reads`` for those that only read.
 
-    What an action returns cannot be shared: ansible-core takes no fragments into RETURN. Each fragment is one literal,
+    Return values cannot be shared, because ansible-core has no fragments for RETURN. Each fragment is one literal,
     because ansible-test reads nothing else.
     """
 
@@ -19,7 +19,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
     details:
-      - The same plan is made as in a real run, and the API server computes its outcome (a dry run).
+      - It plans as in a real run; API servers compute the outcome by a dry run.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing), when in diff mode.
     support: full
@@ -34,7 +34,7 @@ attributes:
     membership:
       - mesh.fleet.fleet
 notes:
-  - Runs in the process of C(ansible-playbook), on the controller; the connection of the host is not used.
+  - Runs on the controller, in the process of C(ansible-playbook), and does not use the host's connection.
 """
 
     READS = """
@@ -44,7 +44,7 @@ attributes:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
     support: full
     details:
-      - It changes nothing, so check mode makes no difference.
+      - It changes nothing, with or without check mode.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing), when in diff mode.
     support: none
@@ -57,5 +57,5 @@ attributes:
     membership:
       - mesh.fleet.fleet
 notes:
-  - Runs in the process of C(ansible-playbook), on the controller; the connection of the host is not used.
+  - Runs on the controller, in the process of C(ansible-playbook), and does not use the host's connection.
 """

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Options of all actions that bring Helm releases to what they should be."""
+"""Options of all actions that install Helm releases."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Helm itself; ``.charts`` for where Istio's charts are."""
+    """Helm itself; ``.charts`` for the source of Istio's charts."""
 
     DOCUMENTATION = r"""
 options:
   helm:
-    description: Path of a Helm 3 binary. Empty takes the artifacts' one, else the one on PATH.
+    description: Path of a Helm 3 binary. Empty means that of the artifacts, else the one on PATH.
     type: str
     default: ""
 requirements:
@@ -24,8 +24,8 @@ requirements:
 options:
   charts:
     description:
-      - Where charts come from; a folder, an C(https://) repository or an C(oci://) address.
-      - Empty takes the folder that the artifacts role fills, below C($XDG_CACHE_HOME/mesh.fleet/artifacts/charts).
+      - Source of the charts; a folder, an C(https://) repository or an C(oci://) address.
+      - Empty means the folder that the artifacts role fills, C($XDG_CACHE_HOME/mesh.fleet/artifacts/charts).
     type: str
     default: ""
 """

@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   engine:
-    description: Container engine; V(auto) takes the first that answers.
+    description: Container engine; V(auto) means the first that answers.
     type: str
     choices: [auto, podman, docker]
     default: auto
@@ -20,7 +20,7 @@ options:
     KIND = r"""
 options:
   bin:
-    description: Folder with the program C(kind); that of the artifacts when empty.
+    description: Folder with the program C(kind); empty means that of the artifacts.
     type: path
     default: ""
 """
