@@ -9,14 +9,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
-    gateways_namespace,
-    injection_label,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, Release
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created, owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
     ClusterPlan,
@@ -30,9 +26,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
-    PRUNED,
-    PRUNED_OLDER,
     leave_namespaces,
+    pruned,
     release_record,
     stale_releases,
 )
@@ -73,7 +68,7 @@ class ActionModule(HelmAction):
             sample = _sample(fleet, args)
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             if sample is not None and sample.expose and args["sample_expose"] == "auto":
-                where = gateways_namespace(fleet, cluster, args["ingress_namespace"])
+                where = control_plane_of(fleet, cluster).gateways_namespace(args["ingress_namespace"])
                 sample = await self._exposed(kube, where, sample)
             plan = plan_cluster(fleet, cluster.name, apps, sample)
             charts = [app for app in apps if app.chart and cluster.name in app.clusters]
@@ -84,7 +79,7 @@ class ActionModule(HelmAction):
                 workloads = list(plan.workloads)
                 for app in charts:
                     workloads += await of_release(kube, app) if app.wait else []
-                stage = "gke_fleet" if is_managed(cluster) else "control_plane"
+                stage = control_plane_of(fleet, cluster).stage
                 await all_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
         said = _summary(cluster.name, plan, present)
         more: dict[str, t.Any] = {"apps": plan.running, "stubs": plan.stubs, "kept": kept}
@@ -108,17 +103,18 @@ class ActionModule(HelmAction):
         args: dict[str, t.Any],
         task_vars: dict[str, t.Any],
     ) -> list[Change]:
+        plane = control_plane_of(fleet, cluster)
         names = list(plan.namespaces)
         lives = await asyncio.gather(*(kube.get("v1", "Namespace", name) for name in names))
         namespaces = [
             namespace_object(fleet, cluster, name, inject=plan.namespaces[name], created=is_created(live))
             for name, live in zip(names, lives, strict=True)
-            if not _of_gateways(live, injection_label(fleet, cluster))
+            if not _of_gateways(live, plane.injection_label)
         ]
         records = [release_record(app.name, app.namespace) for app in charts]
         changes: list[Change] = []
         injected = [name for name, inject in plan.namespaces.items() if inject]
-        if is_managed(cluster) and injected and not self.check_mode:
+        if plane.await_injection and injected and not self.check_mode:
             changes += await kube.apply(namespaces, diff=self.diff_mode)
             namespaces = []
             await await_injection(kube, injected[0], args["sample_wait_timeout"])
@@ -151,7 +147,7 @@ class ActionModule(HelmAction):
         changes += await kube.prune(
             [*records, *plan.objects],
             labels=our_labels(),
-            kinds=(*PRUNED, *PRUNED_OLDER) if is_managed(cluster) else PRUNED,
+            kinds=pruned(control_plane_of(fleet, cluster).istio_version),
             dry_run=self.check_mode,
             diff=self.diff_mode,
             wait=wait,

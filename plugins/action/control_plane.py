@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, deployment_ready, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     EASTWEST,
@@ -20,7 +21,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     istiod_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -66,8 +66,9 @@ class ActionModule(HelmAction):
             found, silent = await check_skew(fleet, args["tag"])
             return result(summary="", running=found, silent=silent)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
-        if is_managed(cluster):
-            return {"changed": False, "skipped": True, "skip_reason": f"Google runs {cluster.name}'s control plane"}
+        reason = control_plane_of(fleet, cluster).skip_reason
+        if reason:
+            return {"changed": False, "skipped": True, "skip_reason": reason}
         primary = cluster.role == ROLE_PRIMARY
         if args["clusters"] == ("remotes" if primary else "primaries"):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}

@@ -9,11 +9,8 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, webhook_has_ca_bundle
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
-    gateways_namespace,
-    injection_label,
-    mesh_namespace,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.base import ControlPlane
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import (
     cross_network_gateway,
@@ -36,7 +33,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     is_created,
     owner_labels,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
@@ -88,13 +84,14 @@ class ActionModule(HelmAction):
             names.append(EASTWEST)
         if not for_remotes and _ingress_wanted(args["ingress"], cluster, fleet):
             names.append(INGRESS)
-        namespace = gateways_namespace(fleet, cluster, args["namespace"])
+        plane = control_plane_of(fleet, cluster)
+        namespace = plane.gateways_namespace(args["namespace"])
         if names and cluster.role != ROLE_PRIMARY and not self.check_mode:
             await self._wait_for_injection(kube, fleet, cluster, args["timeout"])
         changes: list[Change] = []
-        if names and namespace != mesh_namespace(fleet, cluster):
-            changes += await self._namespace(kube, fleet, cluster, namespace)
-        if names and is_managed(cluster) and not self.check_mode:
+        if names and namespace != plane.namespace:
+            changes += await self._namespace(kube, plane, namespace)
+        if names and plane.await_injection and not self.check_mode:
             await await_injection(kube, namespace, args["timeout"])
         changes += await self.releases(
             kube,
@@ -117,7 +114,7 @@ class ActionModule(HelmAction):
             objects,
             labels=owner_labels("gateways"),
             kinds=KINDS,
-            namespace=mesh_namespace(fleet, cluster),
+            namespace=plane.namespace,
             dry_run=self.check_mode,
         )
         for name in names:
@@ -126,13 +123,13 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has its own line
             said = ""
-        warnings = _warnings(cluster, args["eastwest"])
+        warnings = _warnings(plane, args["eastwest"])
         return result(changes, summary=said, addresses=found, **({"warnings": warnings} if warnings else {}))
 
-    async def _namespace(self, kube: t.Any, fleet: Fleet, cluster: Cluster, name: str) -> list[Change]:
+    async def _namespace(self, kube: t.Any, plane: ControlPlane, name: str) -> list[Change]:
         """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""
         live = await kube.get("v1", "Namespace", name)
-        asked = injection_label(fleet, cluster) if is_managed(cluster) else {}
+        asked = plane.gateways_labels
         marks = labels_of(live)
         if has_our_labels(live) and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
             return []
@@ -247,7 +244,7 @@ class ActionModule(HelmAction):
         self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         changes = await kube.prune([], labels=owner_labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
-        namespace = gateways_namespace(fleet, cluster, args["namespace"])
+        namespace = control_plane_of(fleet, cluster).gateways_namespace(args["namespace"])
         changes += await self._remove(kube, namespace, cluster, args, task_vars, [EASTWEST, INGRESS])
         changes += await self._leave(kube, args["timeout"])
         said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
@@ -260,10 +257,10 @@ def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
     return labels_of(obj).get(PART_OF) == "gateways" or str(obj["metadata"]["name"]).startswith(names)
 
 
-def _warnings(cluster: Cluster, eastwest: str) -> list[str]:
-    if not is_managed(cluster) or eastwest != "always":
+def _warnings(plane: ControlPlane, eastwest: str) -> list[str]:
+    if not plane.no_eastwest or eastwest != "always":
         return []
-    return [f"{cluster.name}: Google's control plane serves no east-west gateway, so it has none"]
+    return [f"{plane.cluster.name}: {plane.no_eastwest}, so it has none"]
 
 
 def _summary(found: dict[str, str]) -> str:

@@ -9,12 +9,12 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import (
     KEY,
     NAMESPACE,
     OPTIONS,
     google_owned,
-    mode_of,
     options_map,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
@@ -52,7 +52,8 @@ class ActionModule(GoogleFleetAction):
             refused = {host: error for host, error in zip(managed, found, strict=True) if error}
             return result(summary="", **failures_of(refused))
         absent = args["state"] == "absent"
-        modes = {} if absent else {host: mode_of(scope.fleet, scope.fleet.clusters[host]) for host in managed}
+        clusters = {} if absent else {host: scope.fleet.clusters[host] for host in managed}
+        modes = {host: Managed(scope.fleet, cluster).peering_mode() for host, cluster in clusters.items()}
         states: dict[str, MeshStatus] = {}
         failed: dict[str, FleetError] = {}
         if not absent:

@@ -11,10 +11,10 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import login, with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.services import DOOR_PREFIX
@@ -97,7 +97,7 @@ class ActionModule(FleetAction):
         """Whether private keys can be encrypted, before clusters that cost money are made. Nothing is written."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
-        ours = [c.name for c in fleet.primaries() if c.name in play and not is_managed(c)]
+        ours = [c.name for c in clusters_with_istiod(fleet) if c.name in play]
         if args["root"] == "external":
             # A cluster's key is written with its first request; a run that asks for none needs no password.
             folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")

@@ -10,10 +10,12 @@ import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import all_managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
+    clusters_with_istiod,
+    control_plane_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     KEY_TYPES,
@@ -73,9 +75,10 @@ class ActionModule(FleetAction):
         if args["state"] == "absent":
             cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
             return await self._absent(fleet, cluster, args, directory)
-        if all_managed(fleet, play):
-            return result(summary="no signer needed: Google's CA signs", clusters={}, failures={}, problems={})
-        primaries = [c for c in fleet.primaries() if c.name in play and not is_managed(c)]
+        foreign = [control_plane_of(fleet, c).foreign_ca for c in fleet.clusters.values() if c.name in play]
+        if foreign and all(foreign):
+            return result(summary=f"no signer needed: {foreign[0]} signs", clusters={}, failures={}, problems={})
+        primaries = [c for c in clusters_with_istiod(fleet) if c.name in play]
         policy = _policy(fleet, args)
         password, create = args["vault_password_file"], args["vault_password_create"]
         box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)
@@ -168,7 +171,7 @@ class ActionModule(FleetAction):
             live = await kube.get("v1", "Secret", SECRET, fleet.namespace)
             if has_our_labels(live, "trust"):
                 changes.append(await kube.delete("v1", "Secret", SECRET, fleet.namespace, dry_run=self.check_mode))
-                if not is_managed(cluster):  # there it is Google's
+                if control_plane_of(fleet, cluster).ours:
                     changes += (await leave_namespace(kube, fleet, dry_run=self.check_mode))[0]
         files = Files(self.check_mode)
         if args["remove_root"]:

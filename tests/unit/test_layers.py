@@ -23,8 +23,8 @@ SHARED = {"module_utils"}
 # Every package may import its own files and SHARED; the table says what else. A package that is not in it fails.
 MODEL = {
     "inventory": {"providers/google"},
-    "providers/google": {"inventory"},
-    "control_planes": {"inventory", "providers/google"},
+    "control_planes": {"inventory"},
+    "providers/google": {"inventory", "control_planes"},
     "istio": {"inventory", "providers/google", "control_planes"},
     "trust": set[str](),
     "peering": {"inventory", "providers/google", "control_planes", "istio"},

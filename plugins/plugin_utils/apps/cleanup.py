@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["PRUNED", "PRUNED_OLDER", "RELEASE", "leave_namespaces", "release_record", "stale_releases"]
+__all__ = ["RELEASE", "leave_namespaces", "pruned", "release_record", "stale_releases"]
 
 RELEASE = "mesh.fleet/release"
 
@@ -38,11 +38,6 @@ PRUNED: tuple[tuple[str, str], ...] = (
     *(("gateway.networking.k8s.io/v1", kind) for kind in ("Gateway", "GRPCRoute", "HTTPRoute")),
 )
 
-PRUNED_OLDER = tuple(
-    (api.replace(".istio.io/v1", ".istio.io/v1beta1"), kind) for api, kind in PRUNED if api.endswith(".istio.io/v1")
-)
-"""The same objects where Google has installed CRDs that do not know v1 yet."""
-
 _LEFT_BY_OTHERS = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt")
 _LOOKED_AT = (
     ("v1", "ConfigMap"),
@@ -56,6 +51,13 @@ _LOOKED_AT = (
     ("batch/v1", "CronJob"),
     ("batch/v1", "Job"),
 )
+
+
+def pruned(istio_version: str) -> tuple[tuple[str, str], ...]:
+    """Kinds of which an app may have objects, Istio's in ``istio_version`` too."""
+    istio = [(api, kind) for api, kind in PRUNED if api.endswith(".istio.io/v1")]
+    older = [(api.removesuffix("v1") + istio_version, kind) for api, kind in istio]
+    return tuple(dict.fromkeys([*PRUNED, *older]))
 
 
 def release_record(app: str, namespace: str) -> dict[str, t.Any]:

@@ -9,9 +9,9 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import load_balancer_address
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.versions import skew
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -51,7 +51,7 @@ async def check_skew(fleet: Fleet, tag: str) -> tuple[dict[str, dict[str, str]],
             return None
 
     # Google chooses the version of what it runs.
-    primaries = [cluster for cluster in fleet.primaries() if not is_managed(cluster)]
+    primaries = clusters_with_istiod(fleet)
     answers = await asyncio.gather(*(look(cluster) for cluster in primaries))
     found = {c.name: versions for c, versions in zip(primaries, answers, strict=True) if versions}
     silent = [c.name for c, versions in zip(primaries, answers, strict=True) if versions is None]

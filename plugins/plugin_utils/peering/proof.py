@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
     STUCK,
     diagnose,
@@ -32,7 +33,8 @@ _LOG_LINES = 1500
 async def events_before(state: State, watcher: str) -> dict[str, int]:
     """Events of remote secrets by istiod pod; none where no istiod can be asked, which the proof will say."""
     fleet, kube = state.fleet, state.kubes[watcher]
-    if state.options.dry_run or not state.options.sync or fleet.clusters[watcher].control_plane != "istiod":
+    plane = control_plane_of(fleet, fleet.clusters[watcher])
+    if state.options.dry_run or not state.options.sync or not plane.has_istiod:
         return {}
     try:
         pods = await istiod_pods(kube, fleet.namespace, fleet.revision)
@@ -44,7 +46,7 @@ async def events_before(state: State, watcher: str) -> dict[str, int]:
 async def prove(state: State, part: WatcherScope) -> None:
     """Wait for one watcher's istiods; note what fails in ``bad_edges``, ``blocked`` or ``unreachable``."""
     kube, fleet, watcher = state.kubes[part.watcher], state.fleet, part.watcher
-    if kube.absent or fleet.clusters[watcher].control_plane != "istiod":
+    if kube.absent or not control_plane_of(fleet, fleet.clusters[watcher]).has_istiod:
         return
     wanted = [n for n in part.wanted if (watcher, n) not in state.bad_edges and n not in state.unreachable]
     gone = [p.cluster for p in state.plans[watcher] if p.action == rs.REMOVE]

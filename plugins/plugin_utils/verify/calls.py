@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import may_call
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import expected_identity, path_of, talkers
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Answer, Check, Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.managed_calls import for_google
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     CONTAINER,
@@ -80,8 +80,14 @@ class Calls:
         called = await self._until_right(good, self._one_probe_round)
         called += await self._until_right(self._sample_pairs(alive, inside), self._one_sample_round)
         called = await with_causes(self.kubes, self.facts, called, self.sample_namespace)
-        self.calls += [for_google(c) if is_managed(self.fleet.clusters[c.caller]) else c for c in called]
+        self.calls += [self._advised(call) for call in called]
         self.calls += await self._silent(bad)
+
+    def _advised(self, call: Call) -> Call:
+        """The call with the advice that holds for its caller's control plane."""
+        plane = control_plane_of(self.fleet, self.fleet.clusters[call.caller])
+        means, step = plane.advice(call.callee, call.service, call.means, call.next_step)
+        return dataclasses.replace(call, means=means, next_step=step)
 
     async def _until_right(
         self,
@@ -211,8 +217,8 @@ class Calls:
         elif answer.identity != identity:
             seen += f", expected {identity}"
             means = "the call was not mutual TLS, or the trust domains differ"
-            told = "gke_fleet_project" if is_managed(self.fleet.clusters[caller]) else "mesh_trust_domain"
-            step = f"compare {told}; restart the workloads of {caller}"
+            variable = control_plane_of(self.fleet, self.fleet.clusters[caller]).trust_domain_variable
+            step = f"compare {variable}; restart the workloads of {caller}"
         return Call(
             caller, callee, service, True, good, seen, answer.identity, path, answer.status, answer.latency_ms,
             "" if good else means, "" if good else step, answer.said,

@@ -8,9 +8,9 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     LABELS,
     NAMESPACE,
@@ -45,11 +45,11 @@ async def place_probe(
     space = await kube.get("v1", "Namespace", NAMESPACE)
     created = is_created(space)
     objects = probe_objects(fleet, cluster, program, image=image, created=created)
-    logging = access_log(cluster)
+    logging = access_log(fleet, cluster)
     if logging and await kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _TELEMETRY_CRD):
         objects.append(logging)
     changes: list[Change] = []
-    if is_managed(cluster) and not dry_run:
+    if control_plane_of(fleet, cluster).await_injection and not dry_run:
         changes += await kube.apply(objects[:1])
         await await_injection(kube, NAMESPACE, max(1.0, deadline - time.monotonic()))
         changes += await kube.apply(objects[1:])

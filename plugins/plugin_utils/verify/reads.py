@@ -9,8 +9,8 @@ import base64
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import gateways_namespace
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
     parse_clusterz,
     parse_networkz,
@@ -20,7 +20,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
@@ -66,7 +65,7 @@ async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, 
     """
     try:
         await asyncio.gather(
-            _gateways(kube, gateways_namespace(fleet, cluster, gateways), found),
+            _gateways(kube, control_plane_of(fleet, cluster).gateways_namespace(gateways), found),
             _control_plane(kube, fleet, cluster, found),
             _istiods(kube, fleet, cluster, found),
             _proxy_facts(kube, fleet, found),
@@ -77,7 +76,7 @@ async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, 
 
 async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
     """What an istiod of ours is given. Where Google runs the control plane, nothing of this is the inventory's."""
-    if is_managed(cluster):
+    if not control_plane_of(fleet, cluster).ours:
         return
     space = fleet.namespace
     cacerts, config, namespace, secrets, versions = await asyncio.gather(
@@ -110,7 +109,7 @@ async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
 
 
 async def _istiods(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
-    if cluster.role != ROLE_PRIMARY or cluster.control_plane != "istiod" or kube.absent:
+    if kube.absent or not control_plane_of(fleet, cluster).has_istiod:
         return
     found.istiods = []
     for pod in await istiod_pods(kube, fleet.namespace, fleet.revision):

@@ -12,9 +12,8 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import managed_clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import is_managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks, talkers
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
@@ -28,7 +27,6 @@ __all__ = ["Options", "VerifyRun"]
 
 _BETWEEN_LOOKS = 0.5
 """Seconds between two looks at everybody's view, which no one can watch."""
-_GOOGLE_PATIENCE = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +59,7 @@ class VerifyRun:
         self.deadline = 0.0
 
     async def run(self) -> None:
-        # Google's control plane takes in new services within minutes, not seconds.
-        patience = _GOOGLE_PATIENCE if managed_clusters(self.fleet) else 1
+        patience = max((control_plane_of(self.fleet, c).patience for c in self.fleet.clusters.values()), default=1)
         self.deadline = time.monotonic() + patience * self.options.timeout
         async with contextlib.AsyncExitStack() as stack:
             await asyncio.gather(*(self._enter(stack, name) for name in self.fleet.clusters))
@@ -169,7 +166,7 @@ class VerifyRun:
     def _unheard(self) -> list[tuple[str, str]]:
         """Pairs whose caller's proxy has not heard of the callee yet: it cannot say by which path it calls.
 
-        Of Google's control plane it is not known how it names what it tells.
+        How a control plane that shows nothing names endpoints is not known.
         """
         alive = [n for n in self.fleet.clusters if self.facts[n].probe]
         return [
@@ -177,7 +174,7 @@ class VerifyRun:
             for caller, callee in talkers(self.fleet, alive)[0]
             if caller in self.play
             and self.facts[caller].sidecar
-            and not is_managed(self.fleet.clusters[caller])
+            and not control_plane_of(self.fleet, self.fleet.clusters[caller]).not_shown
             and not self.facts[caller].proxy_endpoints.get(callee)
         ]
 

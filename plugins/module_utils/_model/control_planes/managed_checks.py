@@ -9,22 +9,17 @@ import typing as t
 from ..inventory.fleet import ROLE_REMOTE, network_of
 from ..inventory.problems import Problem, quoted
 from ..inventory.variables import FAULTY, text
-from ..providers.google.members import MANAGED
+from .managed import MANAGED
 from .managed_peering import NAMESPACE
 
-__all__ = ["check", "is_managed_host"]
+__all__ = ["check"]
 
 _Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def is_managed_host(variables: t.Mapping[str, t.Any]) -> bool:
-    """Whether a host's variables say that Google runs its control plane."""
-    return text(variables, "mesh_control_plane") == MANAGED
-
-
 def check(hosts: _Hosts) -> list[Problem]:
     """Everything about managed clusters that cannot be, given values that are right in themselves."""
-    managed = {host: variables for host, variables in hosts.items() if is_managed_host(variables)}
+    managed = {host: variables for host, variables in hosts.items() if text(variables, "mesh_control_plane") == MANAGED}
     problems: list[Problem] = []
     for host, variables in managed.items():
         problems += _kind(host, variables)
@@ -32,6 +27,7 @@ def check(hosts: _Hosts) -> list[Problem]:
     for host, variables in hosts.items():
         if host not in managed:
             problems += _watched(host, variables, managed)
+        problems += _served(host, variables, managed)
     problems += _together(managed)
     if managed and len(managed) == len(hosts):
         problems += _not_ours(managed)
@@ -79,6 +75,17 @@ def _watched(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> li
         for peer in peers
         if isinstance(peer, str) and peer in managed
     ]
+
+
+def _served(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> list[Problem]:
+    """A remote's primary: Google's control plane serves its own cluster only."""
+    primary = text(variables, "mesh_primary")
+    if text(variables, "mesh_role") != ROLE_REMOTE or primary not in managed or primary == host:
+        return []
+    if text(managed[primary], "mesh_role") == ROLE_REMOTE:
+        return []  # a problem of its own
+    message, hint = "has a managed control plane, which serves no remotes", "one whose mesh_control_plane is istiod"
+    return [Problem(host, "mesh_primary", quoted(primary), message, hint)]
 
 
 def _together(managed: _Hosts) -> list[Problem]:

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..control_planes.control_plane import own_networks
-from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ..providers.google.members import is_managed
+from ..control_planes.registry import control_plane_of, own_networks
+from ..inventory.fleet import Cluster, Fleet
 from .helm_values import EASTWEST, istiod_name, remotes_of
 from .ownership import owner_labels
 
@@ -31,7 +30,7 @@ def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
 
     Only primaries hold configuration: a remote's gateway is configured by its primary.
     """
-    if cluster.role != ROLE_PRIMARY or is_managed(cluster) or len(own_networks(fleet)) < 2:
+    if not control_plane_of(fleet, cluster).has_istiod or len(own_networks(fleet)) < 2:
         return []
     return [
         _gateway(

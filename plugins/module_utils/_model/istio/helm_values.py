@@ -11,9 +11,8 @@ import copy
 import dataclasses
 import typing as t
 
-from ..control_planes.control_plane import gateways_namespace, own_networks
+from ..control_planes.registry import control_plane_of, own_networks
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ..providers.google.members import is_managed
 from .ownership import CREATED, MANAGER, PART_OF, owner_labels
 
 __all__ = [
@@ -130,8 +129,9 @@ def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
     ``ownerName`` is the charts' own label for who installed them; by it we know our releases again.
     """
     out: Values = {"ownerName": MANAGER} if owned else {}
-    if fleet.namespace != "istio-system" and not is_managed(cluster):
-        out["global"] = {"istioNamespace": fleet.namespace}
+    namespace = control_plane_of(fleet, cluster).namespace
+    if namespace != "istio-system":
+        out["global"] = {"istioNamespace": namespace}
     if cluster.provider == "gke":
         out = merged(out, {"global": {"platform": "gke"}})
     return out
@@ -212,7 +212,7 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
 
     Google's control plane cannot configure one, so its clusters have none, whatever is chosen.
     """
-    if is_managed(cluster):
+    if control_plane_of(fleet, cluster).no_eastwest:
         return False
     if choice == "always" or remotes_of(fleet, cluster.name):
         return True
@@ -230,11 +230,12 @@ def gateway_release(
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
     """A gateway of the fleet's revision, or of Google's; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
+    plane = control_plane_of(fleet, cluster)
     values = merged(_common(fleet, cluster, owned=False), {"labels": {PART_OF: "gateways"}})
-    if helm_revision(fleet) and not is_managed(cluster):
-        values["revision"] = helm_revision(fleet)
+    if plane.revision != "default":
+        values["revision"] = plane.revision
     if name == EASTWEST:
         values["networkGateway"] = cluster.network
     if replicas:
         values = merged(values, {"autoscaling": {"enabled": False}, "replicaCount": replicas})
-    return Release(name, namespace or gateways_namespace(fleet, cluster), chart, merged(values, *user))
+    return Release(name, namespace or plane.gateways_namespace(), chart, merged(values, *user))

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from ..control_planes.control_plane import managed_clusters, own_networks, trust_domain
-from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ..providers.google.members import is_managed
+from ..control_planes.registry import clusters_with_istiod, control_plane_of, managed_clusters, own_networks
+from ..inventory.fleet import ROLE_PRIMARY, Fleet
 
 __all__ = ["count_edges", "edges", "may_call", "summary"]
 
@@ -18,39 +17,21 @@ def edges(fleet: Fleet) -> list[tuple[str, str]]:
     is what its primary watches, because the primary configures its proxies. Where Google runs the control
     plane nobody watches by secrets: those clusters see each other by a setting of their own.
     """
+    planes = {name: control_plane_of(fleet, cluster) for name, cluster in fleet.clusters.items()}
     return [
-        (watcher.name, watched.name)
-        for watcher in fleet.clusters.values()
-        if watcher.role == ROLE_PRIMARY and not is_managed(watcher)
-        for watched in fleet.clusters.values()
-        if _watches(watcher, watched)
+        (watcher, watched)
+        for watcher, mine in planes.items()
+        if mine.has_istiod
+        for watched, theirs in planes.items()
+        if mine.watches(theirs)
     ]
-
-
-def _watches(watcher: Cluster, watched: Cluster) -> bool:
-    """Of an istiod of ours: whether it watches that cluster."""
-    if watched.name == watcher.name or is_managed(watched):
-        return False
-    return watched.primary == watcher.name or watcher.peers is None or watched.name in watcher.peers
 
 
 def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
     """Whether the mesh lets pods of ``caller`` find pods of ``callee``."""
-    if caller == callee:
-        return True
-    if is_managed(fleet.clusters[caller]):
-        return _joined(fleet.clusters[caller]) and _joined(fleet.clusters[callee])
     # Asked for each pair of a fleet, so this makes no edges().
-    serving = fleet.clusters.get(fleet.clusters[caller].primary)
-    if serving is None or serving.name == callee:
-        return serving is not None
-    ours = serving.role == ROLE_PRIMARY and not is_managed(serving)
-    return ours and _watches(serving, fleet.clusters[callee])
-
-
-def _joined(cluster: Cluster) -> bool:
-    """Whether a managed cluster takes part in the managed mesh of all such clusters."""
-    return is_managed(cluster) and cluster.peers != ()
+    mine, theirs = (control_plane_of(fleet, fleet.clusters[name]) for name in (caller, callee))
+    return caller == callee or mine.may_call(theirs)
 
 
 def count_edges(fleet: Fleet) -> int:
@@ -60,10 +41,8 @@ def count_edges(fleet: Fleet) -> int:
     for cluster in fleet.clusters.values():
         if cluster.role != ROLE_PRIMARY:
             served.setdefault(cluster.primary, []).append(cluster.name)
-    seen = {cluster.name for cluster in fleet.clusters.values() if not is_managed(cluster)}
-    for watcher in fleet.primaries():
-        if is_managed(watcher):
-            continue
+    seen = {cluster.name for cluster in fleet.clusters.values() if control_plane_of(fleet, cluster).ours}
+    for watcher in clusters_with_istiod(fleet):
         if watcher.peers is None:
             total += len(seen) - 1
         else:
@@ -85,4 +64,4 @@ def summary(fleet: Fleet) -> str:
     if not managed:
         return text
     count = f"{len(managed)} control plane{'' if len(managed) == 1 else 's'}"
-    return f"{text}; Google runs {count}, trust domain {trust_domain(fleet, managed[0])}"
+    return f"{text}; Google runs {count}, trust domain {control_plane_of(fleet, managed[0]).trust_domain}"

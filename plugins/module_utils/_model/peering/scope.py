@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Fleet
-from ..providers.google.members import is_managed
 from .graph import edges
 
 __all__ = ["Unwanted", "WatcherScope", "attribute_failures", "scopes"]
@@ -50,7 +50,7 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
             required = name in inside or bool(targets & inside)
         elif name in inside:
             # Google's control plane gets no secrets, and loses those that we gave to an istiod before it.
-            required = not is_managed(cluster)
+            required = control_plane_of(fleet, cluster).has_istiod
             wanted, unwanted = tuple(sorted(targets)), Unwanted(targets, None)
         else:
             wanted = tuple(sorted(targets & inside))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..control_planes import managed_checks as check_managed
+from ..control_planes import managed_checks
 from ..inventory.fleet import ROLE_PRIMARY, ROLE_REMOTE, network_of
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, quoted, shown
@@ -31,7 +31,7 @@ def check(hosts: _Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Proble
         problems += _access(host, variables, alone=len(hosts) == 1)
         problems += _role(host, hosts, names)
         problems += _peers(host, variables, names)
-    return problems + check_managed.check(hosts)
+    return problems + managed_checks.check(hosts)
 
 
 class _Names:
@@ -175,11 +175,6 @@ def _role(host: str, hosts: _Hosts, names: _Names) -> list[Problem]:
         if mine != theirs:
             message = f"is of mesh {quoted(theirs)}, this cluster of {quoted(mine)}"
             problems.append(Problem(host, "mesh_primary", quoted(primary), message, "give both the same mesh_id"))
-        if check_managed.is_managed_host(served_by):
-            message = "has a managed control plane, which serves no remotes"
-            problems.append(
-                Problem(host, "mesh_primary", quoted(primary), message, "one whose mesh_control_plane is istiod")
-            )
     return problems
 
 

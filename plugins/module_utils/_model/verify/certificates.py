@@ -16,17 +16,17 @@ __all__ = ["certificate_checks"]
 
 
 def certificate_checks(
-    facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int, google: t.Container[str] = ()
+    facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int, foreign: t.Container[str] = ()
 ) -> list[Check]:
     """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate.
 
-    Clusters in ``google`` believe the roots of Google's CA, which has several and renews them by itself.
+    Workloads of clusters in ``foreign`` believe the roots of another CA, which has several and renews them by itself.
     """
     checks = []
     places: dict[str, dict[str, str]] = {}
     now = datetime.datetime.now(datetime.UTC)
     for name, found in facts.items():
-        if name in google:
+        if name in foreign:
             continue
         texts = {
             "Secret cacerts": (found.cacerts or {}).get("root-cert.pem", ""),

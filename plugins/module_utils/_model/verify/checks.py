@@ -8,12 +8,12 @@ import collections
 import ipaddress
 import typing as t
 
-from ..control_planes.control_plane import trust_domain
-from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..control_planes.base import ControlPlane
+from ..control_planes.registry import control_plane_of
+from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.versions import skew
 from ..peering.graph import edges, may_call
-from ..providers.google.members import is_managed
 from ..workloads.probe import ACCOUNT, NAMESPACE, target
 from .certificates import certificate_checks
 from .facts import FAILED, SKIPPED, Check, Facts, check_of
@@ -30,27 +30,26 @@ def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int,
             checks.append(
                 Check("reachable", name, FAILED, found.problem, (name,), "it was not checked", "make it reachable")
             )
-    google = {name for name in read if is_managed(fleet.clusters[name])}
-    checks += certificate_checks(read, leaf_hours=leaf_hours, signer_days=signer_days, google=google)
+    planes = {name: control_plane_of(fleet, fleet.clusters[name]) for name in read}
+    foreign = {name for name, plane in planes.items() if plane.foreign_ca}
+    checks += certificate_checks(read, leaf_hours=leaf_hours, signer_days=signer_days, foreign=foreign)
     for name, found in read.items():
-        cluster = fleet.clusters[name]
-        if name in google:
-            checks += managed_checks(cluster, found)
+        if planes[name].not_shown:
+            checks += managed_checks(planes[name], found)
             continue
-        checks += wiring_checks(cluster, found)
-        if cluster.role == ROLE_PRIMARY:
+        checks += wiring_checks(fleet.clusters[name], found)
+        if planes[name].has_istiod:
             checks += istiod_checks(fleet, found, read)
     checks += _version_checks(read)
     return checks
 
 
-def managed_checks(cluster: Cluster, found: Facts) -> list[Check]:
-    """What can be seen of a cluster whose control plane Google runs, and that the rest cannot be asked."""
-    name = cluster.name
-    told = "Google runs it: what it watches, has read and signs with is not shown; the calls prove it"
-    checks = [Check("control plane", name, SKIPPED, told, (name,))]
+def managed_checks(plane: ControlPlane, found: Facts) -> list[Check]:
+    """What can be seen of a cluster whose control plane shows nothing, and that it shows nothing."""
+    name = plane.cluster.name
+    checks = [Check("control plane", name, SKIPPED, plane.not_shown, (name,))]
     if found.probe:
-        checks.append(_sidecar(name, found, "gke_fleet"))
+        checks.append(_sidecar(name, found, plane.stage))
     return checks
 
 
@@ -168,9 +167,9 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
             )
         )
         strange = {
-            x: ", ".join(sorted(domains - {trust_domain(fleet, fleet.clusters[x])}))
+            x: ", ".join(sorted(domains - {control_plane_of(fleet, fleet.clusters[x]).trust_domain}))
             for x, domains in istiod.trust_domains.items()
-            if x in fleet.clusters and domains - {trust_domain(fleet, fleet.clusters[x])}
+            if x in fleet.clusters and domains - {control_plane_of(fleet, fleet.clusters[x]).trust_domain}
         }
         about = [name, *(x for x in strange if x != name)]
         checks.append(
@@ -255,7 +254,7 @@ def path_of(fleet: Fleet, caller: Facts, callee: Facts) -> str:
 
 def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
     """The SPIFFE ID that a callee has to see of a caller in the cluster ``caller``."""
-    return f"spiffe://{trust_domain(fleet, fleet.clusters[caller])}/ns/{namespace}/sa/{account}"
+    return f"spiffe://{control_plane_of(fleet, fleet.clusters[caller]).trust_domain}/ns/{namespace}/sa/{account}"
 
 
 def talkers(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -10,7 +10,7 @@ import typing as t
 
 from ...errors import FleetError
 from ...metadata import annotations_of, labels_of
-from ..control_planes.control_plane import injection_label, istio_api, mesh_namespace
+from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ..istio.ownership import CREATED, owner_labels
 from ..peering.graph import may_call
@@ -138,7 +138,7 @@ def our_labels(app: str = "") -> dict[str, str]:
 
 
 def namespace_object(fleet: Fleet, cluster: Cluster, name: str, *, inject: bool, created: bool) -> Manifest:
-    asked = injection_label(fleet, cluster) if inject else {}
+    asked = control_plane_of(fleet, cluster).injection_label if inject else {}
     metadata: Manifest = {"name": name, "labels": {**our_labels(), **asked}}
     if created:
         metadata["annotations"] = {CREATED: "true"}
@@ -184,7 +184,7 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
     # A remote's gateway is configured by its primary, which is where these objects have to be.
     if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
         caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
-        shown = exposure(istio_api(cluster), namespace=sample.namespace, hosts=sample.hosts)
+        shown = exposure(control_plane_of(fleet, cluster).istio_api(), namespace=sample.namespace, hosts=sample.hosts)
         plan.objects.extend(_owned(m, caller) for m in shown)
     return plan
 
@@ -272,7 +272,7 @@ def _stub(service: Manifest, app: App) -> Manifest:
 
 
 def _want_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: Cluster) -> None:
-    if app.namespace == mesh_namespace(fleet, cluster):
+    if app.namespace == control_plane_of(fleet, cluster).namespace:
         return  # the control plane's own, and its role's to label
     if namespaces.setdefault(app.namespace, app.inject) != app.inject:
         raise FleetError(

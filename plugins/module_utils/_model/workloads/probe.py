@@ -7,10 +7,9 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ..control_planes.control_plane import injection_label
-from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..control_planes.registry import control_plane_of
+from ..inventory.fleet import Cluster, Fleet
 from ..istio.ownership import owner_labels
-from ..providers.google.members import is_managed
 from .sample import PORT, PROGRAM, container, program_hash
 
 __all__ = [
@@ -52,7 +51,7 @@ def probe_objects(
     Every cluster holds a Service for every probe, because plain DNS answers for its own Services only;
     the selector names the cluster, so all but one have no pods here and each name leads to one cluster.
     """
-    space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **injection_label(fleet, cluster)}}
+    space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **control_plane_of(fleet, cluster).injection_label}}
     if created:
         space["annotations"] = {"mesh.fleet/created": "true"}
     objects: list[Manifest] = [
@@ -76,12 +75,12 @@ def probe_objects(
     return objects
 
 
-def access_log(cluster: Cluster) -> Manifest | None:
+def access_log(fleet: Fleet, cluster: Cluster) -> Manifest | None:
     """Lets the probes' sidecars write down each call: only there they say why a connection failed.
 
     None where Google runs the control plane, and in a remote, whose primary configures its sidecars.
     """
-    if cluster.role != ROLE_PRIMARY or is_managed(cluster):
+    if not control_plane_of(fleet, cluster).has_istiod:
         return None
     return {
         "apiVersion": TELEMETRY,

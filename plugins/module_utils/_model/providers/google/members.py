@@ -8,28 +8,21 @@ import dataclasses
 import typing as t
 
 from ....errors import FleetError
+from ...control_planes.registry import managed_clusters
 from ...inventory.fleet import Cluster, Fleet
 
 __all__ = [
-    "MANAGED",
     "Member",
     "config_cluster",
     "fleet_project",
-    "is_managed",
     "members",
     "membership_of",
     "needed_features",
 ]
 
-MANAGED = "managed"
 SERVICEMESH = "servicemesh"
 DISCOVERY = "multiclusterservicediscovery"
 INGRESS = "multiclusteringress"
-
-
-def is_managed(cluster: Cluster) -> bool:
-    """Whether Google runs this cluster's control plane."""
-    return cluster.control_plane == MANAGED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +76,11 @@ def members(fleet: Fleet, default_project: str = "") -> dict[str, Member]:
 
     Raises FleetError for a cluster without project.
     """
+    managed = {cluster.name for cluster in managed_clusters(fleet)}
     found = {}
     for cluster in fleet.clusters.values():
         if cluster.provider == "gke":
-            found[cluster.name] = _member(cluster, default_project)
+            found[cluster.name] = _member(cluster, default_project, cluster.name in managed)
     return found
 
 
@@ -95,7 +89,7 @@ def membership_of(cluster: Cluster) -> str:
     return str(cluster.variables.get("gke_membership") or cluster.variables.get("gke_name") or cluster.name)
 
 
-def _member(cluster: Cluster, default_project: str) -> Member:
+def _member(cluster: Cluster, default_project: str, managed: bool) -> Member:
     v = cluster.variables
     project = str(v.get("gke_project") or default_project)
     if not project:
@@ -113,7 +107,7 @@ def _member(cluster: Cluster, default_project: str) -> Member:
         fleet_project=str(v.get("gke_fleet_project") or project),
         membership_location=str(v.get("gke_membership_location") or cluster.region),
         membership=membership_of(cluster),
-        managed=is_managed(cluster),
+        managed=managed,
         network_project=str(v.get("gke_network_project") or project),
     )
 
@@ -165,7 +159,7 @@ def needed_features(fleet: Fleet, *, front_door: bool = False) -> list[str]:
     """Features of the Google fleet that the inventory asks for."""
     gke = [cluster for cluster in fleet.clusters.values() if cluster.provider == "gke"]
     wanted = []
-    if any(is_managed(cluster) for cluster in gke):
+    if managed_clusters(fleet):
         wanted.append(SERVICEMESH)
     if any(cluster.variables.get("mesh_exports") for cluster in gke):
         wanted.append(DISCOVERY)

@@ -13,9 +13,9 @@ import dataclasses
 import typing as t
 import urllib.parse
 
+from ...control_planes.registry import control_plane_of
 from ...inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ...inventory.variables import text
-from .members import is_managed
 from .values import choice, flag
 
 __all__ = [
@@ -96,7 +96,7 @@ def _watchers(fleet: Fleet) -> tuple[list[Cluster], dict[str, list[Cluster]]]:
     everyone: list[Cluster] = []
     named: dict[str, list[Cluster]] = {}
     for cluster in fleet.clusters.values():
-        if is_managed(cluster):
+        if not control_plane_of(fleet, cluster).ours:
             continue
         if cluster.role != ROLE_PRIMARY:
             if cluster.primary in fleet.clusters:
@@ -133,7 +133,7 @@ def callers(fleet: Fleet) -> dict[str, Callers]:
     for cluster in fleet.clusters.values():
         if cluster.provider == "gke":
             watching = {c.name: c for c in [*everyone, *named.get(cluster.name, ())] if c.name != cluster.name}
-            watching = {} if is_managed(cluster) else watching
+            watching = watching if control_plane_of(fleet, cluster).ours else {}
             found[cluster.name] = _callers(fleet, cluster, watching.values(), met[cluster.name].same_vpc)
     return found
 

@@ -9,7 +9,6 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import in_words
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import mode_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     export_troubles,
@@ -23,8 +22,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
     differing,
     door_objects,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import count_edges, edges, may_call
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     config_cluster,
     fleet_project,
@@ -200,38 +197,6 @@ def test_features_follow_from_the_inventory() -> None:
 # -- managed control planes --------------------------------------------------------------------
 
 MANAGED = {"mesh_control_plane": "managed"}
-
-
-def test_managed_clusters_have_no_edges_and_still_call_each_other() -> None:
-    made = fleet(west=MANAGED, north=MANAGED, lone={**MANAGED, "mesh_peers": []}, fra={}, oslo={})
-    assert edges(made) == [("fra", "oslo"), ("oslo", "fra")]
-    assert count_edges(made) == 2
-    assert may_call(made, "west", "north")
-    assert may_call(made, "lone", "lone")
-    assert not may_call(made, "west", "lone")
-    assert not may_call(made, "lone", "west")
-    assert not may_call(made, "west", "fra")
-    assert not may_call(made, "fra", "west")
-    found = {scope.watcher: scope for scope in scopes(made, made.clusters)}
-    assert (found["west"].wanted, found["west"].required) == ((), False)
-    assert "fra" in found["west"].unwanted  # a secret from the time before goes
-
-
-def test_managed_clusters_join_all_or_none() -> None:
-    made = fleet(
-        west=MANAGED,
-        north={**MANAGED, "mesh_peers": []},
-        south={**MANAGED, "mesh_peers": ["west", "north"]},
-        east={**MANAGED, "mesh_peers": ["fra"]},
-        fra={},
-    )
-    modes = {name: mode_of(made, made.clusters[name]) for name in ("west", "north")}
-    assert modes == {"west": "connected", "north": "disconnected"}
-    with pytest.raises(FleetError, match="chooses among"):
-        mode_of(made, made.clusters["south"])
-    with pytest.raises(FleetError) as foreign:
-        mode_of(made, made.clusters["east"])
-    assert "fra has no managed control plane" in str(foreign.value)
 
 
 def test_codes_become_words() -> None:

@@ -143,10 +143,10 @@ def test_every_name_leads_to_one_cluster() -> None:
 def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
     remote = {"cluster_provider": "kubeconfig", "mesh_role": "remote", "mesh_primary": "west"}
     fleet = Fleet.from_inventory({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
-    logging = probe.access_log(fleet.clusters["west"])
+    logging = probe.access_log(fleet, fleet.clusters["west"])
     assert logging and logging["metadata"]["namespace"] == "mesh-verify"
     assert logging["metadata"]["labels"] == probe.LABELS
-    assert probe.access_log(fleet.clusters["edge"]) is None
+    assert probe.access_log(fleet, fleet.clusters["edge"]) is None
 
 
 CALLS = [

@@ -8,14 +8,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.control_plane import (
-    all_managed,
-    gateways_namespace,
-    injection_label,
-    managed_clusters,
-    mesh_namespace,
-    trust_domain,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import cross_network_gateway
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
@@ -31,8 +25,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks im
     talkers,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.managed_calls import for_google
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
     SampleOptions,
@@ -63,10 +55,10 @@ def fleet(**more: t.Any) -> Fleet:
 def test_namespaces_ask_the_injector_that_is_there() -> None:
     made = fleet()
     west, fra = made.clusters["west"], made.clusters["fra"]
-    assert injection_label(made, west) == {"istio-injection": "enabled"}
-    assert injection_label(made, fra) == {"istio.io/rev": "1-31"}
+    assert control_plane_of(made, west).injection_label == {"istio-injection": "enabled"}
+    assert control_plane_of(made, fra).injection_label == {"istio.io/rev": "1-31"}
     for cluster in (west, fra):
-        wanted = injection_label(made, cluster)
+        wanted = control_plane_of(made, cluster).injection_label
         app = namespace_object(made, cluster, "shop", inject=True, created=False)
         probe = probe_objects(made, cluster, {}, image="i", created=False)[0]
         assert wanted.items() <= app["metadata"]["labels"].items()
@@ -76,13 +68,13 @@ def test_namespaces_ask_the_injector_that_is_there() -> None:
 
 def test_google_signs_for_the_project_that_hosts_its_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fleet()
-    assert trust_domain(made, made.clusters["west"]) == "shop-prod.svc.id.goog"
-    assert trust_domain(made, made.clusters["fra"]) == "gke.mesh"
+    assert control_plane_of(made, made.clusters["west"]).trust_domain == "shop-prod.svc.id.goog"
+    assert control_plane_of(made, made.clusters["fra"]).trust_domain == "gke.mesh"
     hosted = fleet(gke_fleet_project="shop-fleet")
-    assert trust_domain(hosted, hosted.clusters["west"]) == "shop-fleet.svc.id.goog"
+    assert control_plane_of(hosted, hosted.clusters["west"]).trust_domain == "shop-fleet.svc.id.goog"
     monkeypatch.setenv("GCP_PROJECT", "from-env")
     bare = Fleet.from_inventory({"west": {"cluster_provider": "gke", "mesh_control_plane": "managed"}})
-    assert trust_domain(bare, bare.clusters["west"]) == "from-env.svc.id.goog"
+    assert control_plane_of(bare, bare.clusters["west"]).trust_domain == "from-env.svc.id.goog"
 
 
 def test_identities_are_those_of_the_callers_control_plane() -> None:
@@ -94,11 +86,11 @@ def test_identities_are_those_of_the_callers_control_plane() -> None:
 def test_gateways_stay_out_of_googles_namespace() -> None:
     made = fleet()
     west, fra = made.clusters["west"], made.clusters["fra"]
-    assert (mesh_namespace(made, west), mesh_namespace(made, fra)) == ("istio-system", "mesh")
-    assert [gateways_namespace(made, c) for c in (west, fra)] == ["istio-ingress", "mesh"]
-    assert [gateways_namespace(made, c, "edge") for c in (west, fra)] == ["edge", "edge"]
+    assert (control_plane_of(made, west).namespace, control_plane_of(made, fra).namespace) == ("istio-system", "mesh")
+    assert [control_plane_of(made, c).gateways_namespace() for c in (west, fra)] == ["istio-ingress", "mesh"]
+    assert [control_plane_of(made, c).gateways_namespace("edge") for c in (west, fra)] == ["edge", "edge"]
     with pytest.raises(FleetError, match="leave gateways_namespace out"):
-        gateways_namespace(made, west, "istio-system")
+        control_plane_of(made, west).gateways_namespace("istio-system")
 
 
 def test_a_managed_gateway_is_completed_by_google() -> None:
@@ -157,14 +149,6 @@ def test_stubs_lead_from_managed_to_managed_and_no_further() -> None:
     assert len(bad) == 4
 
 
-def test_who_is_managed() -> None:
-    made = fleet()
-    assert [c.name for c in managed_clusters(made)] == ["west", "north"]
-    assert all_managed(made, ["west", "north", "stranger"])
-    assert not all_managed(made, made.clusters)
-    assert not all_managed(made, [])
-
-
 def test_preflight_says_whose_trust_domain_it_is() -> None:
     said = summary(fleet())
     assert said == (
@@ -200,15 +184,35 @@ def test_googles_roots_and_ours_are_not_compared() -> None:
     assert {(c.name, c.state) for c in found if c.group == "root"} == {("fra", "ok")}
 
 
-def failed(**changes: t.Any) -> Call:
-    values = {"means": "no address", "next_step": "run the peering stage with --limit west,north", **changes}
-    return Call("west", "north", "probe-north", True, False, "no healthy upstream", **values)
+def test_advice_about_an_istiod_becomes_advice_about_google() -> None:
+    made = fleet()
+    plane = control_plane_of(made, made.clusters["west"])
+    means, step = plane.advice("north", "probe-north", "no address", "run the peering stage with --limit west,north")
+    assert "not read probe-north" in means
+    assert "asm-options" in step
+    assert "gke_fleet stage with --limit west,north" in step
+    denied = "an AuthorizationPolicy of north denies this caller", "allow the identity there"
+    assert plane.advice("north", "probe-north", *denied) == denied
+    assert plane.advice("west", "probe-north", "", "") == ("", "")
 
 
-def test_advice_for_a_failed_call_is_about_google_where_it_was_about_an_istiod() -> None:
-    told = for_google(failed())
-    assert "asm-options" in told.next_step
-    assert "gke_fleet stage with --limit west,north" in told.next_step
-    assert (told.seen, told.service) == ("no healthy upstream", "probe-north")
-    denied = failed(means="an AuthorizationPolicy of north denies this caller", next_step="allow the identity there")
-    assert for_google(denied) == denied
+# -- peering -----------------------------------------------------------------------------------
+
+
+def test_managed_clusters_join_all_or_none() -> None:
+    peers: dict[str, dict[str, t.Any]] = {
+        "west": {},
+        "north": {"mesh_peers": []},
+        "south": {"mesh_peers": ["west", "north"]},
+        "east": {"mesh_peers": ["fra"]},
+    }
+    hosts = {"fra": {}, **{name: {**GOOGLE, **values} for name, values in peers.items()}}
+    made = Fleet.from_inventory(hosts)
+    planes = {name: Managed(made, made.clusters[name]) for name in peers}
+    assert planes["west"].peering_mode() == "connected"
+    assert planes["north"].peering_mode() == "disconnected"
+    with pytest.raises(FleetError, match="chooses among"):
+        planes["south"].peering_mode()
+    with pytest.raises(FleetError) as foreign:
+        planes["east"].peering_mode()
+    assert "fra has no managed control plane" in str(foreign.value)
