@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import typing as t
 
 import yaml
@@ -14,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -124,17 +124,15 @@ async def ready(kube: Kube, objects: t.Sequence[t.Mapping[str, t.Any]], seconds:
                 obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace") or "", until=until, timeout=seconds
             )
 
-    outcomes = await asyncio.gather(*(one(obj) for obj in objects), return_exceptions=True)
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    told = [error for error in errors if isinstance(error, FleetError)]
-    if len(told) != len(errors) or len(errors) == 1:
-        raise next(error for error in errors if not isinstance(error, FleetError) or len(errors) == 1)
-    if told:
+    errors = [outcome for outcome in await settle(map(one, objects)) if outcome is not None]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
         raise FleetError(
-            f"{len(told)} objects are not ready after {seconds:g} s",
+            f"{len(errors)} objects are not ready after {seconds:g} s",
             cluster=kube.cluster,
-            seen="\n         ".join(f"{e.obj}: {e.seen}" + (f" ({e.means})" if e.means else "") for e in told),
-            next_step=told[0].next_step,
+            seen="\n         ".join(f"{e.obj}: {e.seen}" + (f" ({e.means})" if e.means else "") for e in errors),
+            next_step=errors[0].next_step,
         )
 
 

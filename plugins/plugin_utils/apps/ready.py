@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 
 __all__ = ["all_ready", "of_release"]
 
@@ -53,13 +54,7 @@ async def of_release(kube: t.Any, app: App) -> list[Workload]:
 
 async def _all(jobs: t.Iterable[t.Awaitable[None]]) -> None:
     """Run all; one error for all that failed, so that a second run is not needed to see the second one."""
-    outcomes = await asyncio.gather(*jobs, return_exceptions=True)
-    errors = []
-    for outcome in outcomes:
-        if isinstance(outcome, FleetError):
-            errors.append(outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
+    errors = [outcome for outcome in await settle(jobs) if outcome is not None]
     if not errors:
         return
     first = errors[0]

@@ -10,11 +10,12 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import load_balancer_address
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.versions import skew
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import is_election
 
 __all__ = ["address", "check_skew", "clean_up", "running_versions", "service_address"]
@@ -43,18 +44,14 @@ async def check_skew(fleet: Fleet, tag: str) -> tuple[dict[str, dict[str, str]],
     """
     wanted = tag or fleet.istio_version
 
-    async def look(cluster: Cluster) -> dict[str, str] | None:
-        try:
-            async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
-                return await running_versions(kube, fleet)
-        except FleetError:
-            return None
+    async def look(name: str) -> dict[str, str]:
+        async with Kube.connect(fleet.clusters[name].connection, cluster=name, absent_ok=True) as kube:
+            return await running_versions(kube, fleet)
 
     # Google chooses the version of what it runs.
-    primaries = clusters_with_istiod(fleet)
-    answers = await asyncio.gather(*(look(cluster) for cluster in primaries))
-    found = {c.name: versions for c, versions in zip(primaries, answers, strict=True) if versions}
-    silent = [c.name for c, versions in zip(primaries, answers, strict=True) if versions is None]
+    primaries = [cluster.name for cluster in clusters_with_istiod(fleet)]
+    answers, silent = await on_each(primaries, look)
+    found = {name: versions for name, versions in answers.items() if versions}
     for name, versions in found.items():
         for deployment, image in versions.items():
             if skew(wanted, image) > 1:
@@ -66,7 +63,7 @@ async def check_skew(fleet: Fleet, tag: str) -> tuple[dict[str, dict[str, str]],
                     means="Istio supports one minor version between control planes, and between them and proxies",
                     next_step="set mesh_istio_version to the next minor version, roll it out, and go on from there",
                 )
-    return found, silent
+    return found, list(silent)
 
 
 async def address(kube: t.Any, fleet: Fleet, namespace: str, name: str) -> str:

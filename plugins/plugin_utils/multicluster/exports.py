@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.export_problems import said_of, trouble_of
 
 __all__ = ["ExportRun"]
@@ -83,20 +84,19 @@ class ExportRun:
 
     async def run(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            for name in self.here:
+            self.kubes, failed = await connect_each(
+                stack,
+                (self.fleet.clusters[name] for name in self.here),
                 # Where nothing is to be exported, a cluster that is gone has nothing left either.
-                gone_ok = self.dry_run or not self.exports
-                kube = Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=gone_ok)
-                async with self._guard(name):
-                    self.kubes[name] = await stack.enter_async_context(kube)
-            await asyncio.gather(*(self._guarded(name, self._export(kube)) for name, kube in self.kubes.items()))
+                absent_ok=self.dry_run or not self.exports,
+            )
+            self._fail(failed)
+            self._fail((await on_each(self.kubes, lambda name: self._export(self.kubes[name])))[1])
             nobody = [e for e in self.exports if not self.sources[e.service]]
             self.warnings += [said for e in self.exports if (said := self._conflict(e))]
             if self.timeout and not self.dry_run:
                 arriving = [e for e in self.exports if self.sources[e.service]]
-                await asyncio.gather(
-                    *(self._guarded(name, self._await(kube, arriving)) for name, kube in self.kubes.items())
-                )
+                self._fail((await on_each(self.kubes, lambda name: self._await(self.kubes[name], arriving)))[1])
                 await self._tell_partial()
             if self.kubes and not self.failures:
                 self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in nobody]
@@ -144,7 +144,7 @@ class ExportRun:
                 means="an exported service is its pods, and this one has none",
                 next_step="export the service that it points to, or take it out of mesh_exports",
             )
-            self.failures.setdefault(kube.cluster, []).append(error)
+            self._fail({kube.cluster: error})
             return False
         self.offers[export.service][kube.cluster] = offer(service)
         return True
@@ -181,7 +181,9 @@ class ExportRun:
         if not wanted:
             return
         await self._crd(kube, IMPORT_KIND[1])
-        await asyncio.gather(*(self._guarded(kube.cluster, self._await_one(kube, export)) for export in wanted))
+        for outcome in await settle(self._await_one(kube, export) for export in wanted):
+            if outcome is not None:
+                self._fail({kube.cluster: outcome})
 
     async def _await_one(self, kube: Kube, export: Export) -> None:
         if await kube.get("v1", "Namespace", export.namespace) is None:
@@ -246,17 +248,10 @@ class ExportRun:
             where = f"{', '.join(sorted(callers))} {'has' if len(callers) == 1 else 'have'} it without {host}"
             error = await trouble_of(self.kubes[host], by_name[service], where)
             if error:
-                self.failures.setdefault(host, []).append(error)
+                self._fail({host: error})
             else:
                 self.warnings.append(f"{service}: {where}, which exports it: has it ready pods there?")
 
-    @contextlib.asynccontextmanager
-    async def _guard(self, name: str) -> t.AsyncIterator[None]:
-        try:
-            yield
-        except FleetError as error:
+    def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        for name, error in failed.items():
             self.failures.setdefault(name, []).append(error)
-
-    async def _guarded(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
-        async with self._guard(name):
-            await work

@@ -24,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_wait import DoorWait, said_of
 
 __all__ = ["DoorRun"]
@@ -136,14 +137,13 @@ class DoorRun:
 
         async def one(host: str) -> list[Change]:
             connection = self.fleet.clusters[host].connection
-            try:
-                async with Kube.connect(connection, cluster=host, absent_ok=True) as kube:
-                    return await kube.prune([], labels=self.owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
-            except FleetError as error:
-                self.warnings.append(f"{host} was not asked for objects of an earlier front door: {error.what}")
-                return []
+            async with Kube.connect(connection, cluster=host, absent_ok=True) as kube:
+                return await kube.prune([], labels=self.owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
 
-        return [change for some in await asyncio.gather(*map(one, hosts)) for change in some]
+        removed, failed = await on_each(hosts, one)
+        for host, error in failed.items():
+            self.warnings.append(f"{host} was not asked for objects of an earlier front door: {error.what}")
+        return [change for some in removed.values() for change in some]
 
     async def _refuse_strangers(self, objects: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         """Never write over what somebody else made under the same name: the next run would remove it as ours."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import time
 import typing as t
 
@@ -17,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope im
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import Writes, compose
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.proof import events_before, prove
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.reads import (
     ACCOUNT,
@@ -43,46 +45,37 @@ class PeeringRun:
         watched = sorted({name for part in every for name in part.wanted})
         offering = sorted({*watched, *(state.play if options.absent else ())})
         async with contextlib.AsyncExitStack() as stack:
-            await asyncio.gather(*(self._open(stack, n) for n in sorted({*(p.watcher for p in every), *offering})))
+            state.kubes, state.unreachable = await connect_each(
+                stack,
+                (state.fleet.clusters[name] for name in sorted({*(p.watcher for p in every), *offering})),
+                # A cluster that a run takes apart may be gone already.
+                absent_ok=options.dry_run or options.absent,
+            )
             await asyncio.gather(
-                *(self._guard(name, self._read_peer(name)) for name in watched),
-                *(self._guard(p.watcher, self._read_watcher(p.watcher)) for p in every),
-                *(self._guard(name, read_token_secret(state, name)) for name in offering),
+                self._on_each(watched, self._read_peer),
+                self._on_each([p.watcher for p in every], self._read_watcher),
+                self._on_each(offering, functools.partial(read_token_secret, state)),
             )
             parts = [p for p in every if p.watcher in state.live]
             for part in parts:
                 self._decide(part)
             await self._prepare()
-            await asyncio.gather(*(self._guard(p.watcher, self._write(p.watcher)) for p in parts))
+            await self._on_each([p.watcher for p in parts], self._write)
             if options.sync and not options.dry_run:
                 await asyncio.gather(*(prove(state, p) for p in parts if p.watcher not in state.unreachable))
             # Last: until its new token is proven, an istiod still lives on the old one.
             watchers = [p.watcher for p in every]
-            await asyncio.gather(*(self._guard(n, drop_token(state, n, watchers)) for n in offering))
+            await self._on_each(offering, lambda name: drop_token(state, name, watchers))
         report_outcome(state, every)
         return state.outcome
 
+    async def _on_each(self, names: t.Iterable[str], work: t.Callable[[str], t.Awaitable[None]]) -> None:
+        """``work`` on those that have not failed yet."""
+        unreachable = self.state.unreachable
+        _done, failed = await on_each((name for name in names if name not in unreachable), work)
+        unreachable.update(failed)
+
     # -- reading -------------------------------------------------------------------------------
-
-    async def _open(self, stack: contextlib.AsyncExitStack, name: str) -> None:
-        connection = self.state.fleet.clusters[name].connection
-        # A cluster that a run takes apart may be gone already.
-        absent_ok = self.state.options.dry_run or self.state.options.absent
-        try:
-            self.state.kubes[name] = await stack.enter_async_context(
-                Kube.connect(connection, cluster=name, absent_ok=absent_ok)
-            )
-        except FleetError as error:
-            self.state.unreachable[name] = error
-
-    async def _guard(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
-        if name in self.state.unreachable:
-            work.close()
-            return
-        try:
-            await work
-        except FleetError as error:
-            self.state.unreachable[name] = error
 
     async def _read_peer(self, name: str) -> None:
         state = self.state
@@ -120,9 +113,9 @@ class PeeringRun:
         if state.options.dry_run:
             state.tokens = dict.fromkeys(needed, PLANNED)
         else:
-            await asyncio.gather(*(self._guard(name, self._mint(name)) for name in sorted(needed)))
+            await self._on_each(sorted(needed), self._mint)
         peers = {name: state.peers[name] for name in sorted(written)}
-        await asyncio.gather(*(self._guard(n, check_certificate(peer)) for n, peer in peers.items() if peer.ca))
+        await self._on_each([n for n, peer in peers.items() if peer.ca], lambda name: check_certificate(peers[name]))
         for watcher, plans in state.plans.items():
             state.plans[watcher] = [p for p in plans if p.cluster not in state.unreachable or p.cluster not in written]
 

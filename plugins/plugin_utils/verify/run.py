@@ -17,8 +17,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks, talkers
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import place_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.reads import find_pods, read_facts
@@ -62,8 +62,8 @@ class VerifyRun:
         patience = max((control_plane_of(self.fleet, c).patience for c in self.fleet.clusters.values()), default=1)
         self.deadline = time.monotonic() + patience * self.options.timeout
         async with contextlib.AsyncExitStack() as stack:
-            await asyncio.gather(*(self._enter(stack, name) for name in self.fleet.clusters))
-            await asyncio.gather(*(self._guard(name, self._probe(name)) for name in self.kubes))
+            await self._connect(stack, self.fleet.clusters)
+            await self._on_each(self._probe)
             await self._state()
             if not self.options.dry_run:
                 called = Calls(
@@ -83,32 +83,27 @@ class VerifyRun:
     async def remove(self) -> None:
         """Take the probes off the clusters of the play."""
         async with contextlib.AsyncExitStack() as stack:
-            await asyncio.gather(*(self._enter(stack, name) for name in self.play))
-            await asyncio.gather(*(self._guard(name, self._remove(name)) for name in self.kubes))
+            await self._connect(stack, self.play)
+            await self._on_each(self._remove)
         self.checks += [
             Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", "run again")
             for f in self.facts.values()
             if f.problem
         ]
 
-    async def _enter(self, stack: contextlib.AsyncExitStack, name: str) -> None:
-        found = self.facts.setdefault(name, Facts(name))
-        try:
-            self.kubes[name] = await stack.enter_async_context(
-                Kube.connect(self.fleet.clusters[name].connection, cluster=name, absent_ok=True)
-            )
-            if self.kubes[name].absent and not self.options.dry_run and name in self.play:
-                found.problem = "it does not exist yet"
-        except FleetError as error:
-            found.problem = f"{error.what}: {error.seen}"
+    async def _connect(self, stack: contextlib.AsyncExitStack, names: t.Iterable[str]) -> None:
+        self.facts = {name: Facts(name) for name in names}
+        self.kubes, failed = await connect_each(stack, (self.fleet.clusters[n] for n in self.facts), absent_ok=True)
+        for name, error in failed.items():
+            self.facts[name].problem = f"{error.what}: {error.seen}"
+        for name, kube in self.kubes.items():
+            if kube.absent and not self.options.dry_run and name in self.play:
+                self.facts[name].problem = "it does not exist yet"
 
-    async def _guard(self, name: str, work: t.Coroutine[t.Any, t.Any, None]) -> None:
-        if self.facts[name].problem:
-            work.close()
-            return
-        try:
-            await work
-        except FleetError as error:
+    async def _on_each(self, work: t.Callable[[str], t.Awaitable[None]]) -> None:
+        """``work`` on the clusters that have no problem yet."""
+        _done, failed = await on_each((name for name in self.kubes if not self.facts[name].problem), work)
+        for name, error in failed.items():
             self.facts[name].problem = " ".join(p for p in (error.what, error.seen, error.means) if p)
 
     # -- probes --------------------------------------------------------------------------------
