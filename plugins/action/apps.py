@@ -82,10 +82,15 @@ class ActionModule(HelmAction):
                 stage = control_plane_of(fleet, cluster).stage
                 await all_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
         said = _summary(cluster.name, plan, present)
-        more: dict[str, t.Any] = {"apps": plan.running, "stubs": plan.stubs, "kept": kept}
-        if kept:
-            more["warnings"] = kept
-        return result(changes, summary=said, with_diff=self.diff_mode, **more)
+        return result(
+            changes,
+            summary=said,
+            with_diff=self.diff_mode,
+            warnings=kept,
+            apps=plan.running,
+            stubs=plan.stubs,
+            kept=kept,
+        )
 
     async def _exposed(self, kube: t.Any, namespace: str, sample: SampleOptions) -> SampleOptions:
         """Expose the page where there is an ingress gateway; one that this run is yet to make counts in check mode."""

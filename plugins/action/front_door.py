@@ -55,13 +55,13 @@ class ActionModule(GoogleFleetAction):
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
         if not scope.everybody:
             said = f"{', '.join(elsewhere)}: no front door there yet" if elsewhere else "no routes"
-            return result(summary=said, address="", not_served=not_served, routes=[], warnings=[])
+            return result(summary=said, address="", not_served=not_served, routes=[])
         home = config_cluster(scope.fleet, scope.everybody)
         if not door.routes and home not in scope.play:
             said = (
                 f"it stays: {home}, in which it lies, is not in this run" if args["state"] == "absent" else "no routes"
             )
-            return result(summary=said, address="", not_served=not_served, routes=[], warnings=[])
+            return result(summary=said, address="", not_served=not_served, routes=[])
         changes: list[Change] = []
         # Where nothing is wanted, a cluster that is gone has nothing left either.
         gone_ok = self.check_mode or not door.routes

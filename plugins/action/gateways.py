@@ -124,7 +124,7 @@ class ActionModule(HelmAction):
         if for_remotes:  # a step of the control plane's stage, which has its own line
             said = ""
         warnings = _warnings(plane, args["eastwest"])
-        return result(changes, summary=said, addresses=found, **({"warnings": warnings} if warnings else {}))
+        return result(changes, summary=said, addresses=found, warnings=warnings)
 
     async def _namespace(self, kube: t.Any, plane: ControlPlane, name: str) -> list[Change]:
         """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""

@@ -10,7 +10,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
     GOOGLE_OPTIONS,
     GoogleFleetAction,
-    failures_of,
 )
 
 
@@ -52,5 +51,5 @@ class ActionModule(GoogleFleetAction):
             memberships=names,
             kept=kept,
             requests=hub.google.requests,
-            **failures_of(failed),
+            errors=failed,
         )

@@ -21,10 +21,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
     GOOGLE_OPTIONS,
     GoogleFleetAction,
-    failures_of,
 )
 
 PART = "managed_mesh"
@@ -48,9 +48,8 @@ class ActionModule(GoogleFleetAction):
         if not managed:
             return self.nothing("")  # the stage's line stays the one of its members
         if args["state"] == "checked":
-            found = await asyncio.gather(*(self._own_istiod(scope.fleet.clusters[host]) for host in managed))
-            refused = {host: error for host, error in zip(managed, found, strict=True) if error}
-            return result(summary="", **failures_of(refused))
+            _done, refused = await on_each(managed, lambda host: self._refuse_istiod(scope.fleet.clusters[host]))
+            return result(summary="", errors=refused)
         absent = args["state"] == "absent"
         clusters = {} if absent else {host: scope.fleet.clusters[host] for host in managed}
         modes = {host: Managed(scope.fleet, cluster).peering_mode() for host, cluster in clusters.items()}
@@ -63,17 +62,13 @@ class ActionModule(GoogleFleetAction):
             states, failed = await asyncio.to_thread(hub.await_mesh, names, float(args["timeout"]), seen)
             if self.check_mode:
                 failed = {}  # the feature is only planned yet
-        changes: list[Change] = []
         warnings: list[str] = []
 
-        async def one(host: str) -> None:
-            try:
-                cluster = scope.fleet.clusters[host]
-                changes.extend(await self._peer(scope.fleet, cluster, modes.get(host, ""), warnings))
-            except FleetError as error:
-                failed[host] = error
+        async def peer(host: str) -> list[Change]:
+            return await self._peer(scope.fleet, scope.fleet.clusters[host], modes.get(host, ""), warnings)
 
-        await asyncio.gather(*(one(host) for host in managed if host not in failed))
+        peered, broken = await on_each((host for host in managed if host not in failed), peer)
+        failed |= broken
         said = [
             f"{host} {states[host].implementation or 'managed'} {modes.get(host, '')}".rstrip()
             for host in managed
@@ -82,7 +77,7 @@ class ActionModule(GoogleFleetAction):
         for host, state in states.items():
             warnings += [f"{host}: {condition}" for condition in state.conditions]
         return result(
-            changes,
+            [change for made in peered.values() for change in made],
             summary=" · ".join(said) or f"{len(managed)} managed control planes",
             with_diff=self.diff_mode,
             control_planes={
@@ -90,20 +85,17 @@ class ActionModule(GoogleFleetAction):
                 for host, s in states.items()
             },
             warnings=warnings,
-            **failures_of(failed),
+            errors=failed,
         )
 
-    async def _own_istiod(self, cluster: Cluster) -> FleetError | None:
+    async def _refuse_istiod(self, cluster: Cluster) -> None:
         """Two control planes in one cluster would both inject, and Google supports no such cluster."""
-        try:
-            async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
-                found = await kube.list("apps/v1", "Deployment", labels={"app": "istiod"})
-        except FleetError as error:
-            return error
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+            found = await kube.list("apps/v1", "Deployment", labels={"app": "istiod"})
         own = [f"{d['metadata']['namespace']}/{d['metadata']['name']}" for d in found if not google_owned(d)]
         if not own:
-            return None
-        return FleetError(
+            return
+        raise FleetError(
             "an istiod runs in it, and Google's control plane goes beside none",
             cluster=cluster.name,
             obj=f"Deployment {own[0]}",

@@ -42,7 +42,6 @@ class ActionModule(FleetAction):
             outcome.changes,
             summary=outcome.summary,
             edges=outcome.edges,
-            failures={host: "\n".join(str(e) for e in errors) for host, errors in outcome.failures.items()},
-            problems={host: [e.as_dict() for e in errors] for host, errors in outcome.failures.items()},
+            errors=outcome.failures,
             warnings=outcome.warnings,
         )

@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capac
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.services import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
@@ -68,7 +68,7 @@ class ActionModule(FleetAction):
             fleet = Fleet.from_inventory(hosts)
         except ValueError as error:
             return _failed([Problem("", "", "", str(error), "change one of them")])
-        return result(summary=summary(fleet), problems=[])
+        return result(summary=summary(fleet))
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """A local cluster whose kubeconfig is there has its share of the machine already."""
@@ -78,7 +78,7 @@ class ActionModule(FleetAction):
         standing = [c for c in local if os.path.exists(c.connection.kubeconfig)]
         planned = [c for c in local if c.name in play and c not in standing]
         if not planned:
-            return result(problems=[])
+            return result()
         disks: dict[str, int] = {}
         for folder, gib in args["disk"].items():
             disks[folder] = int(float(gib) * _GIB)
@@ -91,7 +91,7 @@ class ActionModule(FleetAction):
             inotify=args["inotify_per_cluster"],
         )
         problems = check_capacity(capacity(disks), needs, len(planned), len(standing))
-        return _failed(problems) if problems else result(problems=[])
+        return _failed(problems) if problems else result()
 
     def _keys(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Whether private keys can be encrypted, before clusters that cost money are made. Nothing is written."""
@@ -106,7 +106,7 @@ class ActionModule(FleetAction):
         if ours and args["root"] != "provided":
             box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
             box.encrypt("")
-        return result(problems=[])
+        return result()
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """One existing cluster: reached, by credentials that it takes, and which one it is. For one that Google
@@ -133,15 +133,7 @@ class ActionModule(FleetAction):
 
 
 def _failed(problems: list[Problem]) -> dict[str, t.Any]:
-    listed = [
-        {"host": p.host, "variable": p.variable, "value": p.value, "message": p.message, "hint": p.hint}
-        for p in problems
-    ]
-    return {
-        "failed": True,
-        "changed": False,
-        "msg": table(problems),
-        "stage_line": headline(problems),
-        "problem": {"what": headline(problems)},
-        "problems": listed,
-    }
+    errors: dict[str, list[FleetError]] = {}
+    for p in problems:
+        errors.setdefault(p.host, []).append(p.as_error())
+    return failed_result(errors, msg=table(problems), stage_line=headline(problems))

@@ -50,6 +50,5 @@ class ActionModule(FleetAction):
             imports=run.imports,
             not_served=run.not_served(),
             warnings=run.warnings,
-            failures={host: "\n".join(str(e) for e in errors) for host, errors in run.failures.items()},
-            problems={host: [e.as_dict() for e in errors] for host, errors in run.failures.items()},
+            errors=run.failures,
         )

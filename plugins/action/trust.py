@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import os
 import typing as t
@@ -27,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import leave_namespace
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
@@ -44,8 +44,6 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     open_issuer,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
-
-Failures = dict[str, FleetError]
 
 
 class ActionModule(FleetAction):
@@ -77,7 +75,7 @@ class ActionModule(FleetAction):
             return await self._absent(fleet, cluster, args, directory)
         foreign = [control_plane_of(fleet, c).foreign_ca for c in fleet.clusters.values() if c.name in play]
         if foreign and all(foreign):
-            return result(summary=f"no signer needed: {foreign[0]} signs", clusters={}, failures={}, problems={})
+            return result(summary=f"no signer needed: {foreign[0]} signs", clusters={}, errors={})
         primaries = [c for c in clusters_with_istiod(fleet) if c.name in play]
         policy = _policy(fleet, args)
         password, create = args["vault_password_file"], args["vault_password_create"]
@@ -94,25 +92,27 @@ class ActionModule(FleetAction):
         directory: str,
         box: VaultBox,
     ) -> dict[str, t.Any]:
-        lives, failures = await _of_each(primaries, lambda c: read_trust(fleet, c, self.check_mode))
+        lives, failures = await on_each(
+            (c.name for c in primaries), lambda name: read_trust(fleet, fleet.clusters[name], self.check_mode)
+        )
         files = Files(self.check_mode)
         if args["root"] == "generated" and not os.path.exists(os.path.join(directory, ROOT_CERT)):
             _root_is_lost(lives.values(), directory)
         signer = open_issuer(args, directory, policy, box, files)
         decisions, chains, warnings = self._plan(signer, lives, policy, failures)
 
-        async def write(cluster: Cluster) -> list[Change]:
-            live = lives[cluster.name]
+        async def write(name: str) -> list[Change]:
+            live = lives[name]
             return await write_cacerts(
                 fleet,
-                cluster,
-                chains[cluster.name],
+                fleet.clusters[name],
+                chains[name],
                 renewed=live.istiod and live.data is not None,
                 dry_run=self.check_mode,
                 timeout=args["timeout"],
             )
 
-        written, broken = await _of_each([c for c in primaries if c.name in chains], write)
+        written, broken = await on_each(chains, write)
         failures.update(broken)
         changes = files.changes + [change for made in written.values() for change in made]
         done = [d for d in decisions if d.cluster not in failures]
@@ -125,13 +125,16 @@ class ActionModule(FleetAction):
             root="" if hidden or root is None else fingerprint(root),
             root_days_left=None if root is None else days_left(root, policy.now),
             clusters={d.cluster: {"action": d.action, "days_left": d.days, "sha256": d.fingerprint} for d in done},
-            failures={name: str(error) for name, error in failures.items()},
-            problems={name: error.as_dict() for name, error in failures.items()},
-            **({"warnings": warnings} if warnings else {}),
+            errors=failures,
+            warnings=warnings,
         )
 
     def _plan(
-        self, signer: IntermediateIssuer, lives: dict[str, trust.ClusterTrust], policy: Policy, failures: Failures
+        self,
+        signer: IntermediateIssuer,
+        lives: dict[str, trust.ClusterTrust],
+        policy: Policy,
+        failures: dict[str, FleetError],
     ) -> tuple[list[trust.Decision], dict[str, SigningChain], list[str]]:
         """Decide and sign for every cluster before any is written; one that is refused drops out alone."""
         decisions: list[trust.Decision] = []
@@ -179,29 +182,7 @@ class ActionModule(FleetAction):
                 files.remove(os.path.join(directory, ROOT_CERT))
                 files.remove(os.path.join(directory, ROOT_KEY))
         line = "signer removed" if changes else "no signer of ours" if live else "no signer"
-        return result(changes + files.changes, summary=f"{cluster.name} {line}", clusters={}, failures={}, problems={})
-
-
-_T = t.TypeVar("_T")
-
-
-async def _of_each(
-    clusters: t.Iterable[Cluster], work: t.Callable[[Cluster], t.Awaitable[_T]]
-) -> tuple[dict[str, _T], Failures]:
-    """``work`` on all clusters side by side: what came out, and what went wrong, by cluster."""
-    listed = list(clusters)
-    outcomes = await asyncio.gather(*(work(c) for c in listed), return_exceptions=True)
-    done: dict[str, _T] = {}
-    failures: Failures = {}
-    for cluster, outcome in zip(listed, outcomes, strict=True):
-        if isinstance(outcome, FleetError):
-            outcome.cluster = outcome.cluster or cluster.name
-            failures[cluster.name] = outcome
-        elif isinstance(outcome, BaseException):
-            raise outcome
-        else:
-            done[cluster.name] = outcome
-    return done, failures
+        return result(changes + files.changes, summary=f"{cluster.name} {line}", clusters={}, errors={})
 
 
 def _policy(fleet: Fleet, args: dict[str, t.Any]) -> Policy:

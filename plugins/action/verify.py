@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
-    failure_text,
+    as_error,
     junit,
     summary,
     table,
@@ -62,8 +62,8 @@ class ActionModule(FleetAction):
             await run.run()
             said = summary(run.calls, run.checks)
         seconds = time.monotonic() - began
-        failures = {
-            host: failure_text(failed)
+        errors = {
+            host: [as_error(c, host) for c in failed]
             for host in ([] if self.check_mode else play)  # the stages before it have changed nothing yet
             if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
         }
@@ -82,4 +82,4 @@ class ActionModule(FleetAction):
                 write_file(os.path.join(directory, name), text)
             for line in lines:
                 self.say(f"  {line}")
-        return result(run.changes, summary=said, failures=failures, table=lines, verify=document, directory=directory)
+        return result(run.changes, summary=said, errors=errors, table=lines, verify=document, directory=directory)

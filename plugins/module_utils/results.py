@@ -1,13 +1,29 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The one return shape, whether a task touched one object or a hundred."""
+"""The one return shape of all actions, whether a task touched one object or a hundred, ended well or failed.
+
+What went wrong has two keys, both by cluster; "" stands for the whole fleet:
+
+``problems``
+    ``{cluster: [problem, ...]}``, in every result, also of a task that failed; ``{}`` when nothing went wrong.
+    A problem is what :meth:`FleetError.as_dict` returns: ``what``, ``cluster``, ``object``, ``seen``, ``means``,
+    ``next``, those that are known. For a problem of the inventory the object is the variable, what was seen its value.
+``failures``
+    ``{cluster: text}``, the same for people, from an action that runs once for the fleet and did not fail itself:
+    the clusters that failed while the others were finished. The role fails each of them in its next task.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-__all__ = ["Change", "result"]
+from .errors import FleetError
+
+__all__ = ["Change", "Errors", "failed_result", "result"]
+
+Errors = t.Mapping[str, FleetError | t.Sequence[FleetError]]
+"""What went wrong, by cluster; "" is the whole fleet."""
 
 CREATED = "created"
 CHANGED = "changed"
@@ -37,15 +53,30 @@ class Change:
 
 
 def result(
-    changes: t.Iterable[Change] = (), *, summary: str = "", with_diff: bool = True, **more: t.Any
+    changes: t.Iterable[Change] = (),
+    *,
+    summary: str = "",
+    with_diff: bool = True,
+    errors: Errors | None = None,
+    warnings: t.Sequence[str] = (),
+    **more: t.Any,
 ) -> dict[str, t.Any]:
-    """Build a task result.
+    """Build the result of a task that did not fail.
+
+    Args:
+        changes: what was done to each object.
+        summary: one line for people.
+        with_diff: whether ``--diff`` was asked for.
+        errors: what failed on single clusters; given by an action that runs once for the fleet, also when it is empty.
+        warnings: Ansible prints them.
+        more: what the action's documentation adds.
 
     Returns:
         ``changed``; ``msg`` (the summary); ``stage_line`` (what the ``stages`` callback shows for this
         host, or for the fleet when the task ran once); ``objects``: a list of ``{cluster, kind,
         namespace, name, action}``; ``diff``: Ansible's list of ``{before, after, before_header,
-        after_header}`` for what is not unchanged; and whatever ``more`` adds.
+        after_header}`` for what is not unchanged; ``problems``, and with ``errors`` also ``failures``;
+        ``warnings`` when there are any; and ``more``.
     """
     listed = list(changes)
     touched = [c for c in listed if c.action != UNCHANGED]
@@ -57,6 +88,7 @@ def result(
             {"cluster": c.cluster, "kind": c.kind, "namespace": c.namespace, "name": c.name, "action": c.action}
             for c in listed
         ],
+        "problems": _problems(errors or {}),
     }
     if with_diff and touched:
         out["diff"] = [
@@ -68,5 +100,21 @@ def result(
             }
             for c in touched
         ]
-    out.update(more)
-    return out
+    if errors is not None:
+        out["failures"] = {cluster: "\n".join(map(str, _listed(found))) for cluster, found in errors.items()}
+    if warnings:
+        out["warnings"] = list(warnings)
+    return {**out, **more}
+
+
+def failed_result(errors: Errors, *, msg: str, **more: t.Any) -> dict[str, t.Any]:
+    """Build the result of a task that failed: ``failed``, ``msg``, ``problems``, and ``more``."""
+    return {"failed": True, "changed": False, "msg": msg, "problems": _problems(errors), **more}
+
+
+def _problems(errors: Errors) -> dict[str, list[dict[str, str]]]:
+    return {cluster: [error.as_dict() for error in _listed(found)] for cluster, found in errors.items()}
+
+
+def _listed(found: FleetError | t.Sequence[FleetError]) -> t.Sequence[FleetError]:
+    return [found] if isinstance(found, FleetError) else found

@@ -100,9 +100,11 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 address:
   description: The address that answers.
@@ -121,7 +123,7 @@ not_served:
 warnings:
   description: Services that differ between clusters, clusters that could not be asked for what is left of an earlier door, and what is
     refused where nobody waits.
-  returned: success
+  returned: when there are any
   type: list
   elements: str
 """

@@ -87,17 +87,15 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong before anything began, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
-  type: dict
 failures:
-  description: By host, why its part failed, as text. The task itself succeeds, so that the others go on.
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
   type: dict
 problems:
-  description: The same for machines, a list of what RV(problem) holds by host.
-  returned: success
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 requests:
   description: How many requests were sent to Google.

@@ -82,9 +82,11 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 states:
   description: By feature, what it says of itself.
@@ -97,7 +99,7 @@ mesh_states:
   type: dict
 warnings:
   description: What multi-cluster services and ingress say against members of this inventory.
-  returned: success
+  returned: when there are any
   type: list
   elements: str
 kept:

@@ -56,9 +56,15 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
+failures:
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
+  returned: success
+  type: dict
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 memberships:
   description: By host, the full name of its membership.
@@ -74,12 +80,4 @@ requests:
   description: How many requests were sent to Google.
   returned: success
   type: int
-failures:
-  description: By cluster, what failed, as text. It does not fail the task; the role fails that host.
-  returned: success
-  type: dict
-problems:
-  description: By cluster, the same as a list of C(what), C(cluster), C(object), C(seen), C(means) and C(next).
-  returned: success
-  type: dict
 """

@@ -104,8 +104,10 @@ objects:
     action:
       description: One of C(created), C(changed), C(removed), C(unchanged).
       type: str
-problem:
-  description: What failed, with C(what), C(cluster), C(object), C(seen), C(means) and C(next), as far as known.
-  returned: failure
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 """

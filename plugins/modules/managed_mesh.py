@@ -70,20 +70,18 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
-  type: dict
-control_planes:
-  description: By host, C(state), C(implementation) (V(TRAFFIC_DIRECTOR), or V(ISTIOD), which is deprecated) and C(conditions).
-  returned: success
-  type: dict
 failures:
-  description: By cluster, what failed, as text. It does not fail the task; the role fails that host.
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
   type: dict
 problems:
-  description: By cluster, the same as a list of C(what), C(cluster), C(object), C(seen), C(means) and C(next).
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
+  type: dict
+control_planes:
+  description: By host, C(state), C(implementation) (V(TRAFFIC_DIRECTOR), or V(ISTIOD), which is deprecated) and C(conditions).
   returned: success
   type: dict
 """

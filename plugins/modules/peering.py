@@ -96,15 +96,13 @@ edges:
   type: list
   elements: dict
 failures:
-  description: By cluster, what failed, as text.
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
   type: dict
 problems:
-  description: By cluster, the same as a list of C(what), C(cluster), C(object), C(seen), C(means) and C(next).
-  returned: success
-  type: dict
-problem:
-  description: The error that failed the task, with the same keys.
-  returned: failure
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 """

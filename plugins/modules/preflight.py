@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - O(part=data) checks the variables of every cluster of the inventory and reports all problems together, each with
-    host, variable, value, what is wrong with it and what would be right. It reads data only, and the whole inventory
+    cluster, variable, value, what is wrong with it and what would be right. It reads data only, and the whole inventory
     whatever C(--limit) says, with the contents of C(mesh_exports) and C(front_door_routes). Run it once. Ten thousand
     clusters take seconds.
   - O(part=machine) checks that this machine has memory, disk and limits for the local clusters of the play that are
@@ -20,6 +20,7 @@ description:
     machine. Run it once.
   - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) is reached and takes
     the credentials. Run it on every cluster.
+  - In RV(problems) C(object) is the variable, C(seen) its value and C(next) what would be right. Secrets are not in it.
 options:
   part:
     description: What to check.
@@ -99,26 +100,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 problems:
-  description: What is wrong, by host in inventory order; empty when nothing is. Secrets are not in it.
-  returned: with O(part=data), O(part=machine) and O(part=keys)
-  type: list
-  elements: dict
-  contains:
-    host:
-      description: The cluster, or an empty string for the whole fleet.
-      type: str
-    variable:
-      description: The variable, or an empty string when it is about the cluster itself.
-      type: str
-    value:
-      description: The value as it is shown.
-      type: str
-    message:
-      description: What is wrong with it.
-      type: str
-    hint:
-      description: What would be right.
-      type: str
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
+  type: dict
 msg:
   description: The fleet in one line, or all problems as a table.
   returned: always

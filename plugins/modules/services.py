@@ -57,9 +57,15 @@ objects:
   returned: success
   type: list
   elements: dict
-problem:
-  description: What went wrong, as C(what), C(cluster), C(object), C(seen), C(means), C(next).
-  returned: failure
+failures:
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
+  returned: success
+  type: dict
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 exports:
   description: Each service with C(host), its name for all clusters, and C(from), the clusters that export it.
@@ -77,15 +83,7 @@ not_served:
   type: dict
 warnings:
   description: Services that nobody has, that clusters offer with different ports, or that arrived without the pods of a cluster.
-  returned: success
+  returned: when there are any
   type: list
   elements: str
-failures:
-  description: By cluster, what failed, as text. It does not fail the task; the role fails that host.
-  returned: success
-  type: dict
-problems:
-  description: By cluster, the same as a list of C(what), C(cluster), C(object), C(seen), C(means) and C(next).
-  returned: success
-  type: dict
 """

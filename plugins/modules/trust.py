@@ -133,11 +133,13 @@ clusters:
   type: dict
   sample: {west: {action: renew, days_left: 11, sha256: "1d:77:…"}}
 failures:
-  description: By cluster, why it was refused, as text.
-  returned: always
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
+  returned: success
   type: dict
 problems:
-  description: The same for machines; keys are C(what), C(cluster), C(object), C(seen), C(means), C(next).
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
   returned: always
   type: dict
 objects:

@@ -106,11 +106,13 @@ directory:
   returned: success
   type: str
 failures:
-  description: By cluster, the failed checks that concern it, as text.
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
   type: dict
-problem:
-  description: The error that failed the task, with C(what), C(cluster), C(object), C(seen), C(means) and C(next).
-  returned: failure
+problems:
+  description:
+    - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
+    - An empty name stands for the whole fleet.
+  returned: always
   type: dict
 """

@@ -31,6 +31,12 @@ class Outcome(t.NamedTuple):
     result: dict[str, t.Any]
     output: str
 
+    @property
+    def problem(self) -> dict[str, str]:
+        """What a failed task says went wrong, the only one."""
+        ((problem,),) = self.result["problems"].values()
+        return problem
+
     def actions(self) -> dict[str, str]:
         return {f"{o['kind']} {o['name']}": o["action"] for o in self.result["objects"]}
 
@@ -174,20 +180,20 @@ def test_files_and_templates(role: Role) -> None:
     (role.folder / "where.yml.j2").write_text("a: {{ no_such_variable }}")
     failed = role(apps_list=[template])
     assert failed.code != 0
-    assert failed.result["problem"]["what"] == 'the template of app "template" cannot be rendered'
-    assert "no_such_variable" in failed.result["problem"]["seen"]
+    assert failed.problem["what"] == 'the template of app "template" cannot be rendered'
+    assert "no_such_variable" in failed.problem["seen"]
 
     (role.folder / "apps" / "one.yml").write_text("a: [")
-    assert role(apps_list=[files]).result["problem"]["what"] == 'a file of app "files" is not YAML'
-    assert "line " in role(apps_list=[files]).result["problem"]["seen"]
+    assert role(apps_list=[files]).problem["what"] == 'a file of app "files" is not YAML'
+    assert "line " in role(apps_list=[files]).problem["seen"]
     missing = role(apps_list=[{**files, "files": "nothing*.yml"}])
-    assert missing.result["problem"]["object"] == "nothing*.yml"
+    assert missing.problem["object"] == "nothing*.yml"
 
 
 def test_bad_lists_touch_nothing(role: Role, connect: Connect) -> None:
     failed = role(apps_list=[app("good", config("c")), app("Bad", config("c")), {**app("x"), "clusters": ["wst"]}])
     assert failed.code != 0
-    assert failed.result["problem"]["what"] == "3 problems in the apps of the inventory, nothing was touched"
+    assert failed.problem["what"] == "3 problems in the apps of the inventory, nothing was touched"
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "good")) is None
 
 
@@ -240,7 +246,7 @@ def test_an_app_that_never_becomes_ready_is_named_with_its_cause(role: Role, con
 
     in_cluster(connect, cannot_pull)
     failed = role(apps_list=[app("slow", deployment("slow"), wait_timeout=2)])
-    problem = failed.result["problem"]
+    problem = failed.problem
     assert problem["what"] == 'app "slow" did not become ready within 2 s'
     assert (problem["cluster"], problem["object"]) == ("west", "Deployment slow/slow")
     assert "container app: ImagePullBackOff" in problem["means"]
@@ -259,7 +265,7 @@ def test_pods_without_a_sidecar_are_reported(role: Role, connect: Connect) -> No
 
     in_cluster(connect, ready)
     failed = role(apps_list=apps)
-    problem = failed.result["problem"]
+    problem = failed.problem
     assert problem["what"] == 'pods of app "bare" have no sidecar, though inject is true'
     assert problem["means"] == "no sidecar injector is installed in this cluster"
     assert role(apps_list=[{**apps[0], "inject": False}]).code == 0
@@ -283,7 +289,7 @@ def test_pods_without_a_sidecar_are_made_anew_when_asked(role: Role, connect: Co
 
     first = in_cluster(connect, available)
     # The new pod has no node to run on here: it is waited for in vain, but it is there.
-    assert role(apps_list=apps, apps_restart_unsidecared=True).result["problem"]["what"].startswith('app "again"')
+    assert role(apps_list=apps, apps_restart_unsidecared=True).problem["what"].startswith('app "again"')
     in_cluster(connect, lambda kube: kube.wait_list("v1", "Pod", "again", until=another, timeout=120))
     assert role("--check", apps_list=apps).touched() == {}
 
@@ -320,13 +326,13 @@ def test_the_page_is_exposed_by_objects_that_istio_takes(role: Role, connect: Co
     where = {"apps_sample": {"caller": ["west"]}, "apps_sample_wait_timeout": 1}
     try:
         # "auto" finds no gateway in this cluster.
-        assert role(**where).result["problem"]["what"].startswith('app "sample-caller"')
+        assert role(**where).problem["what"].startswith('app "sample-caller"')
         find = [
             ("networking.istio.io/v1", kind, "sample-caller", "istio-apps") for kind in ("Gateway", "VirtualService")
         ]
         for what in find:
             assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is None
-        assert role(**where, apps_sample_expose="always").result["problem"]["what"].startswith('app "sample-caller"')
+        assert role(**where, apps_sample_expose="always").problem["what"].startswith('app "sample-caller"')
         for what in find:
             assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is not None
         assert role("--check", **where, apps_sample_expose="never").touched() == {
@@ -345,7 +351,7 @@ def test_the_sample_pair(role: Role, connect: Connect) -> None:
     assert planned.result["stage_line"] == "west sample-caller, 1 stub"
     # No node runs here, so that the pods cannot become ready; what is applied is the server's to judge.
     failed = role(**arguments, apps_sample_wait_timeout=1)
-    assert failed.result["problem"]["what"] == 'app "sample-caller" did not become ready within 1 s'
+    assert failed.problem["what"] == 'app "sample-caller" did not become ready within 1 s'
     live = in_cluster(connect, lambda kube: kube.list("v1", "Service", "istio-apps"))
     assert sorted(s["metadata"]["name"] for s in live) == ["sample-caller", "sample-producer"]
     again = role("--check", **arguments)

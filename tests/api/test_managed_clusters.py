@@ -214,7 +214,12 @@ def test_an_istiod_beside_googles_control_plane_is_refused(api: control_plane.Co
 
     @in_loop
     async def look() -> None:
-        refused.append(await ManagedMesh.__new__(ManagedMesh)._own_istiod(cluster))
+        try:
+            await ManagedMesh.__new__(ManagedMesh)._refuse_istiod(cluster)
+        except FleetError as error:
+            refused.append(error)
+        else:
+            refused.append(None)
 
     refused: list[FleetError | None] = []
     look()

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import PREFIXES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
 
 __all__ = ["FleetAction", "plain"]
@@ -44,12 +45,12 @@ class FleetAction(ActionBase):
                 outcome = asyncio.run(outcome)
             result.update(outcome)
         except FleetError as error:
-            result.update(failed=True, msg=str(error), problem=error.as_dict())
+            result.update(failed_result({error.cluster: error}, msg=str(error)))
         except OSError as error:
             # A full disk or a folder that may not be written can strike anywhere.
             means, next_step = explain(str(error))
-            told = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
-            result.update(failed=True, msg=str(told), problem=told.as_dict())
+            refused = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
+            result.update(failed_result({"": refused}, msg=str(refused)))
         except AnsibleActionFail as error:
             result.update(failed=True, msg=str(error))
         return result

@@ -56,7 +56,7 @@ def stage_lines(name: str, said: t.Sequence[str], took: str, *, name_width: int 
 def failure_text(data: t.Mapping[str, t.Any], *, host: str, prefix: str = "", task: str = "", path: str = "") -> str:
     """What a failed result says, for a person.
 
-    A result of ours carries ``problem`` or ``problems`` and a complete message; of any other the message is followed by
+    A result of ours carries ``problems`` and a complete message; of any other the message is followed by
     the end of its output and by the task it came from.
     """
     if "censored" in data and not data.get("msg"):
@@ -65,7 +65,7 @@ def failure_text(data: t.Mapping[str, t.Any], *, host: str, prefix: str = "", ta
         message = str(data.get("msg") or data.get("reason") or "failed without a message").strip()
     lines = message.splitlines() or ["failed"]
     # A message of ours names its cluster already.
-    ours = "problem" in data or "problems" in data
+    ours = "problems" in data
     named = lines[0].split(":")[0].split()[:1] == [host] or ours
     lines[0] = prefix + lines[0] if named else f"{host}: {prefix}{lines[0]}"
     if ours:

@@ -87,13 +87,12 @@ class GoogleClusterAction(FleetAction):
         summary: str,
         **more: t.Any,
     ) -> dict[str, t.Any]:
-        """The result; what failed is told by host."""
+        """The result, with what failed by host."""
         return result(
             changes,
             summary=summary,
             with_diff=self.diff_mode,
-            failures={host: str(error) for host, error in failed.items()},
-            problems={host: [error.as_dict()] for host, error in failed.items()},
+            errors=failed,
             requests=sum(part.google.requests for part in parts),
             **more,
         )

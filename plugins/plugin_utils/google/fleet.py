@@ -18,11 +18,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     fleet_project,
     members,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
-__all__ = ["GOOGLE_OPTIONS", "GoogleFleetAction", "Scope", "failures_of"]
+__all__ = ["GOOGLE_OPTIONS", "GoogleFleetAction", "Scope"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +66,4 @@ class GoogleFleetAction(FleetAction):
     @staticmethod
     def nothing(why: str = "no GKE clusters") -> dict[str, t.Any]:
         """There is nothing to do."""
-        return result(summary=why, failures={}, problems={})
-
-
-def failures_of(failed: t.Mapping[str, FleetError]) -> dict[str, dict[str, t.Any]]:
-    """What failed by host: as text, and for machines."""
-    return {
-        "failures": {host: str(error) for host, error in failed.items()},
-        "problems": {host: [error.as_dict()] for host, error in failed.items()},
-    }
+        return result(summary=why, errors={})

@@ -9,6 +9,8 @@ import json
 import re
 import typing as t
 
+from ...errors import FleetError
+
 __all__ = ["Problem", "headline", "quoted", "shown", "table"]
 
 _BARE = re.compile(r"([0-9]+\.)+[0-9]+(/[0-9]+)?|[0-9a-fA-F]*:[0-9a-fA-F:.]+(/[0-9]+)?")
@@ -37,6 +39,10 @@ class Problem:
     @property
     def statement(self) -> str:
         return " ".join(part for part in (self.variable, self.value, self.message) if part)
+
+    def as_error(self) -> FleetError:
+        """The same as an error: its object is the variable, what was seen is the value."""
+        return FleetError(self.message, cluster=self.host, obj=self.variable, seen=self.value, next_step=self.hint)
 
 
 def shown(value: t.Any, secret: bool = False) -> str:

@@ -9,9 +9,10 @@ import itertools
 import typing as t
 import xml.etree.ElementTree as ET
 
+from ...errors import FleetError
 from .facts import FAILED, SKIPPED, Check
 
-__all__ = ["Call", "as_document", "failure_text", "junit", "summary", "table"]
+__all__ = ["Call", "as_document", "as_error", "junit", "summary", "table"]
 
 
 _CELL = 72
@@ -85,14 +86,15 @@ def summary(calls: t.Sequence[Call], checks: t.Sequence[Check]) -> str:
     return text + (f" · {len(failed)} of {len(ran)} checks failed" if failed else f" · {len(ran)} checks")
 
 
-def failure_text(failed: t.Sequence[Check]) -> str:
-    """All failed checks of a cluster, said completely."""
-    lines = [f"{len(failed)} check{'s' if len(failed) != 1 else ''} failed"]
-    for check in failed:
-        lines += [f"{check.group}: {check.name}", f"  seen   {check.seen}"]
-        lines += [f"  means  {check.means}"] if check.means else []
-        lines += [f"  next   {check.next_step}"] if check.next_step else []
-    return "\n".join(lines)
+def as_error(check: Check, cluster: str) -> FleetError:
+    """A failed check as an error of one of its clusters."""
+    return FleetError(
+        f'check "{check.group}" failed: {check.name}',
+        cluster=cluster,
+        seen=check.seen,
+        means=check.means,
+        next_step=check.next_step,
+    )
 
 
 def as_document(

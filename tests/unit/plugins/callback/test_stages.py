@@ -116,7 +116,7 @@ def test_a_stage_that_says_nothing_says_whether_it_changed_anything(run: RunPlay
 
 def test_a_failure_is_shown_whole_at_once_and_the_recap_says_how_to_go_on(run: RunPlays) -> None:
     message = r"west Pod a/b: not ready\n  seen   CrashLoopBackOff\n  next   read its log"
-    result = f'{{failed: true, msg: "{message}", problem: {{what: x}}}}'
+    result = f'{{failed: true, msg: "{message}", problems: {{west: [{{what: x}}]}}}}'
     code, text = run(
         play("apps", f"{{name: Wait, answer: {{result: {result}}}, when: inventory_hostname == 'west'}}")
         + play("verify", "answer: {result: {changed: false, stage_line: fine}}")
@@ -191,7 +191,7 @@ def test_an_ignored_failure_stops_nobody(run: RunPlays) -> None:
 
 
 def test_the_same_words_of_two_hosts_are_printed_once(run: RunPlays) -> None:
-    result = "{failed: true, msg: 'preflight: 1 problem', problems: [x]}"
+    result = "{failed: true, msg: 'preflight: 1 problem', problems: {'': [{what: x}]}}"
     _code, text = run(play("preflight", f"answer: {{result: {result}}}"))
     shown = text.splitlines()
     assert [line for line in shown if "1 problem" in line] == ["preflight: 1 problem"]

@@ -170,5 +170,5 @@ def test_table_junit_and_document() -> None:
     assert len(root.findall(".//failure")) == 1
     document = report.as_document("f", "t", 1, CALLS, checks, {})
     assert document["ok"] is False
-    text = report.failure_text([c for c in checks if c.state == "failed"])
-    assert "no call: east → west" in text and "next   n" in text
+    (error,) = (report.as_error(c, "east") for c in checks if c.state == "failed")
+    assert str(error).startswith('east: check "no call" failed: east → west') and "next   n" in str(error)
