@@ -25,15 +25,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import check_skew, clean_up
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import refresh_istiod
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
     ensure_namespace,
     leave_namespace,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import check_skew
 
 NOT_YET = "known-when-the-gateway-has-one"
 """Stands for a primary's address in check mode, while its gateway is only planned."""
@@ -204,7 +205,7 @@ class ActionModule(HelmAction):
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
             if not self.check_mode:
                 await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
-            more, kept = await clean_up(
+            more, kept = await remove_leftovers(
                 kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode, seconds=args["timeout"]
             )
             changes += more

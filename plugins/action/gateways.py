@@ -37,10 +37,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import leave_namespaces
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import await_address, current_address
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import address, service_address
 
 PLACEHOLDER_IMAGE = "auto"
 """What Istio's gateway chart writes as the image, for the injector to replace."""
@@ -119,7 +119,7 @@ class ActionModule(HelmAction):
         )
         for name in names:
             changes += await self._replace_uninjected(kube, namespace, name)
-        found = await self._addresses(kube, fleet, cluster, namespace, names, args["timeout"])
+        found = await self._addresses(kube, namespace, names, args["timeout"])
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has its own line
             said = ""
@@ -202,16 +202,14 @@ class ActionModule(HelmAction):
         changes: list[Change] = await kube.remove(stuck, dry_run=self.check_mode, diff=False)
         return changes
 
-    async def _addresses(
-        self, kube: t.Any, fleet: Fleet, cluster: Cluster, namespace: str, names: list[str], seconds: float
-    ) -> dict[str, str]:
-        """Each gateway's address, once it has one and its pods are ready, all waited for side by side."""
+    async def _addresses(self, kube: t.Any, namespace: str, names: list[str], seconds: float) -> dict[str, str]:
+        """Each gateway's address, once it has one and its pods are ready; waits for all of them side by side."""
         if self.check_mode:
-            return {name: await address(kube, fleet, namespace, name) for name in names}
+            return {name: await current_address(kube, namespace, name) for name in names}
 
         async def one(name: str) -> str:
             where, _ready = await asyncio.gather(
-                service_address(kube, cluster.name, name, namespace, seconds),
+                await_address(kube, namespace, name, seconds),
                 kube.wait("apps/v1", "Deployment", name, namespace, until=deployment_ready, timeout=seconds),
             )
             return where

@@ -52,6 +52,7 @@ GCP = {
 PLUGIN_UTILS = {
     "base": set[str](),
     "callback": set[str](),
+    "gateways": set(),
     "helm": {"base"},
     "istiod": {"base"},
     "trust": {"base", "istiod"},
@@ -59,7 +60,7 @@ PLUGIN_UTILS = {
     "apps": {"base", "helm", "istiod"},
     "google": {"base"},
     "multicluster": {"base", "google"},
-    "verify": {"base", "apps", "istiod"},
+    "verify": {"base", "apps", "gateways", "istiod"},
 }
 
 _MODEL = below("module_utils/_model", *MODEL)

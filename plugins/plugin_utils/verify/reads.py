@@ -25,9 +25,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.mesh_state import running_versions
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import running_versions
 
 __all__ = ["find_pods", "read_facts"]
 

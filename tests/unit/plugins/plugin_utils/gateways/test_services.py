@@ -10,7 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.gateway_services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 
 EAST, IN = "istio-eastwestgateway", "istio-ingressgateway"
 
