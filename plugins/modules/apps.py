@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apps
-short_description: Apps of the fleet in one cluster
+short_description: Apply the apps of the fleet to one cluster
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Brings the apps of the inventory and the sample pair to the cluster that the host is, all their objects in one go.
-  - Namespaces get injection by the fleet's revision, or by Google's control plane where that runs the cluster. There, nothing
-    that starts pods is applied before it injects. A Service without pods in this cluster gets a stub where it may
-    be called.
-  - Waits until the workloads are ready, and checks that their pods have a sidecar where one is wanted.
-  - What carries the label of this action and is no longer wanted is removed. Volume claims and CRDs are left.
+  - Applies the apps of the inventory and the sample pair to this host's cluster, all their objects at once.
+  - Namespaces get the injection label of the fleet's revision, or of Google's control plane if that runs in the cluster; workloads
+    are then applied only once it injects. A service that has no pods in this cluster gets a stub Service here if pods here may
+    call it.
+  - Waits until the workloads are ready, and checks that their pods have a sidecar if they should.
+  - Removes what has the label of this action and is no longer wanted. Volume claims and CRDs stay.
 options:
   state:
-    description: V(absent) removes every app of ours from the cluster, and the namespaces that were made for them.
+    description: V(absent) removes every app that this action applied, and the namespaces that it made.
     type: str
     choices: [present, absent]
     default: present
@@ -29,11 +29,11 @@ options:
     elements: raw
     default: []
   sample:
-    description: Role of the sample (C(caller), C(producer), C(probe)) to V(all), V(none) or a list of clusters.
+    description: For each role of the sample (C(caller), C(producer), C(probe)) V(all), V(none) or a list of clusters.
     type: dict
     default: {}
   sample_program:
-    description: Folder of the sample's program. Needed with O(sample).
+    description: Folder of the sample's program. Required with O(sample).
     type: path
     default: ""
   sample_image:
@@ -49,7 +49,7 @@ options:
     type: int
     default: 1
   sample_expose:
-    description: Whether the ingress gateway shows the caller's page. V(auto) does so where there is such a gateway.
+    description: Whether the ingress gateway serves the caller's page; V(auto) if the cluster has one.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -67,11 +67,11 @@ options:
     type: int
     default: 180
   restart_unsidecared:
-    description: Make pods anew that should have a sidecar and have none; otherwise they are an error.
+    description: Whether to recreate pods that should have a sidecar and have none; otherwise they are an error.
     type: bool
     default: false
   remove_timeout:
-    description: Seconds to wait until what is removed is gone.
+    description: Seconds to wait until removed objects are gone.
     type: int
     default: 120
 extends_documentation_fragment:
@@ -87,14 +87,14 @@ EXAMPLES = r"""
         clusters: [west]
         manifests: "{{ lookup('ansible.builtin.file', 'shop.yml') | ansible.builtin.from_yaml_all }}"
 
-- name: Take all apps away
+- name: Remove all apps
   mesh.fleet.apps:
     state: absent
 """
 
 RETURN = r"""
 stage_line:
-  description: What runs in the cluster, in one line.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: west sample-caller, 1 stub
@@ -114,7 +114,7 @@ kept:
   type: list
   elements: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict

@@ -6,68 +6,68 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifacts
-short_description: Bring the programs, charts and images that a fleet is made of
+short_description: Download or build the programs, charts and images that a fleet needs
 version_added: 0.1.0
 description:
-  - Fetches what makers release (O(source=upstream)) or builds the same from package registries (O(source=registries)).
-  - Each artifact is made once for a key over its own inputs, several at a time, and shows itself as it starts and as it
-    ends. What a failed or killed run had finished is kept; a half artifact is never taken for a whole one.
-  - Links to what is current lie in C(bin) and C(charts) of O(directory). Role P(mesh.fleet.artifacts#role) gives all
+  - Downloads released artifacts (O(source=upstream)) or builds the same from package registries (O(source=registries)).
+  - Makes each artifact once per hash of its inputs, several at a time, and prints its start and its end. A later run keeps what
+    a failed or killed run finished, and never uses an incomplete artifact.
+  - Links to the current artifacts are in C(bin) and C(charts) of O(directory). Role P(mesh.fleet.artifacts#role) sets all
     arguments; run it once (C(run_once)).
-  - As root on Debian or Ubuntu missing packages are installed. Elsewhere one message lists them.
+  - Installs missing packages if it runs as root on Debian or Ubuntu. Otherwise one error lists them.
 options:
   state:
     description:
-      - V(absent) removes what builds left in O(directory) and the images that were built for it, and nothing else. While
-        a cluster runs from one of the images it refuses, and names the containers.
+      - V(absent) removes what builds wrote to O(directory) and the images that were built for it, and nothing else. It fails
+        and names the containers while a cluster runs from one of the images.
     type: str
     choices: [present, absent]
     default: present
   source:
     description:
-      - V(auto) takes V(upstream) where the registry of O(node_image) answers within 5 seconds, else V(registries), and
-        stays with what it chose first.
+      - V(auto) is V(upstream) if the registry of O(node_image) answers within 5 seconds, else V(registries). Later runs keep
+        the first choice.
     type: str
     choices: [auto, upstream, registries]
     default: auto
   directory:
-    description: Folder of the artifacts; C($XDG_CACHE_HOME/mesh.fleet/artifacts) when empty.
+    description: Folder of the artifacts; empty means C($XDG_CACHE_HOME/mesh.fleet/artifacts).
     type: path
     default: ""
   files:
-    description: Folder C(files) of the role. Needed with O(state=present).
+    description: Folder C(files) of the role. Required with O(state=present).
     type: path
     default: ""
   versions:
-    description: Versions by name, as in the role's C(vars/main.yml). Needed with O(state=present).
+    description: Versions by name, as in the role's C(vars/main.yml). Required with O(state=present).
     type: dict
     default: {}
   checksums:
-    description: SHA-256 by file name. A released file without one is checked against the sum published beside it.
+    description: SHA-256 by file name. A released file without one is checked against its published checksum.
     type: dict
     default: {}
   downloads:
-    description: Address of a mirror that holds every released binary under its plain name, with C(<name>.sha256) beside it.
+    description: Address of a mirror that holds every released binary under its plain name, and its C(<name>.sha256).
     type: str
     default: ""
   charts:
-    description: Istio's chart repository, or a mirror of it. Needed with O(state=present).
+    description: Istio's chart repository, or a mirror of it. Required with O(state=present).
     type: str
     default: ""
   hub:
-    description: Prefix of Istio's images, or of a mirror of them. Needed with O(state=present).
+    description: Prefix of Istio's images, or of a mirror of them. Required with O(state=present).
     type: str
     default: ""
   node_image:
-    description: The published kind node image, or a mirror of it. Needed with O(state=present).
+    description: The published kind node image, or a mirror of it. Required with O(state=present).
     type: str
     default: ""
   sample_image:
-    description: An image with Python. Needed with O(state=present).
+    description: An image with Python. Required with O(state=present).
     type: str
     default: ""
   parts:
-    description: What to bring. V(node) is the node image, which clusters of provider C(kind) need, and takes an engine.
+    description: Which artifacts to make. V(node) is the node image, which clusters of provider C(kind) need; it requires an engine.
     type: list
     elements: str
     choices: [tools, charts, node]
@@ -79,11 +79,11 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Bring what the local fleet is made of
+- name: Make what the local fleet needs
   ansible.builtin.import_role:
     name: mesh.fleet.artifacts
 
-- name: Take the artifacts away
+- name: Remove the artifacts
   mesh.fleet.artifacts:
     state: absent
   run_once: true
@@ -95,12 +95,12 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: "artifacts from registries"
 objects:
-  description: What became of each thing, with C(cluster), C(kind), C(name) and C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(name) and C(action).
   returned: success
   type: list
   elements: dict

@@ -6,45 +6,45 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: control_plane
-short_description: Istio's control plane of one cluster
+short_description: Install Istio's control plane in one cluster
 version_added: 0.1.0
 description:
-  - Installs the charts base and istiod in the cluster that the host is; in a remote, what stands for istiod there.
-  - Helm's own records are read and compared with what is wanted, values and chart content. Helm is started through
-    P(kubernetes.core.helm#module) only for a release that has to change.
-  - A Helm operation that was cut off is forgotten once it is 30 seconds old, and done again.
-  - Everything about the fleet is read from the inventory group C(mesh_clusters), whatever C(--limit) says.
+  - Installs the charts base and istiod in this host's cluster; in a remote, what replaces istiod there.
+  - Reads Helm's records and compares values and chart content. Starts Helm, by P(kubernetes.core.helm#module), only for a
+    release that must change.
+  - Repeats a Helm operation that was interrupted, once it is 30 seconds old.
+  - Reads the whole fleet from the inventory group C(mesh_clusters), whatever C(--limit) selects.
 options:
   state:
     description:
-      - V(present) installs or changes; V(absent) uninstalls what this collection installed, removes what istiod left
-        behind, and the namespace if this collection made it and nothing of others is in it.
-      - V(checked) changes nothing. It looks at the istiods of the whole fleet and fails when one is more than one
-        minor version away from what the inventory asks for. It is meant to run once.
-      - V(refreshed) restarts the istiod of a primary once when it knows pods of its remotes under another trust domain
-        than the remotes' own mesh configuration says, because that came after istiod had read the pods.
+      - V(present) installs or changes. V(absent) uninstalls what this collection installed, and removes what istiod left
+        behind, and the namespace if this collection made it and it holds no objects of others.
+      - V(checked) changes nothing. It reads the istiods of the whole fleet and fails if the version of one differs by more
+        than one minor version from that of the inventory. Run it once (C(run_once)).
+      - V(refreshed) restarts the istiod of a primary once if it knows pods of its remotes under another trust domain than
+        the remotes' mesh configuration names, because that was written after istiod had read the pods.
     type: str
     choices: [present, absent, checked, refreshed]
     default: present
   clusters:
-    description: Skip hosts that are not of this kind. Remotes are installed after the primaries.
+    description: Which hosts to work on; others are skipped. Install remotes after the primaries.
     type: str
     choices: [all, primaries, remotes]
     default: all
   hub:
-    description: Registry and path of Istio's images. Empty leaves the chart's own.
+    description: Registry and path of Istio's images. Empty means the chart's default.
     type: str
     default: ""
   tag:
-    description: Tag of Istio's images. Empty is the fleet's C(mesh_istio_version).
+    description: Tag of Istio's images. Empty means the fleet's C(mesh_istio_version).
     type: str
     default: ""
   replicas:
-    description: Number of istiods, which turns autoscaling off. 0 leaves the chart's own.
+    description: Number of istiod pods, without autoscaling. 0 keeps the chart's autoscaling.
     type: int
     default: 0
   dns_capture:
-    description: Let sidecars answer names that no cluster DNS knows.
+    description: Whether sidecars resolve names of the mesh that the cluster's DNS does not know.
     type: bool
     default: true
   base_values:
@@ -52,7 +52,7 @@ options:
     type: dict
     default: {}
   values:
-    description: Values for istiod's chart, merged over what the inventory says; deeply, but lists are replaced.
+    description: Values for istiod's chart, merged over those from the inventory; dictionaries are merged, lists replaced.
     type: dict
     default: {}
   istiod_values:
@@ -60,19 +60,19 @@ options:
     type: dict
     default: {}
   require_cacerts:
-    description: Fail when the Secret C(cacerts) is missing or incomplete, because istiod would make a root of its own.
+    description: Whether to fail if the Secret C(cacerts) is missing or incomplete, because istiod would then make its own root.
     type: bool
     default: true
   take_over:
-    description: Change or remove releases that something else installed.
+    description: Whether to change or remove releases that something else installed.
     type: bool
     default: false
   remove_crds:
-    description: With O(state=absent), remove the CRDs that chart base installed, as far as they hold no objects.
+    description: With O(state=absent), whether to remove the CRDs of chart base that hold no objects.
     type: bool
     default: true
   timeout:
-    description: Seconds for one operation of Helm, and for istiod to become ready.
+    description: Seconds for one operation of Helm, and in which istiod must be ready.
     type: int
     default: 180
 author: The mesh.fleet authors (@mesh-fleet)
@@ -83,12 +83,12 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: The version fits what runs in the fleet
+- name: Check that the version fits those that run in the fleet
   mesh.fleet.control_plane:
     state: checked
   run_once: true
 
-- name: A control plane of two istiods with access logs
+- name: Install a control plane of two istiod pods with access logs
   mesh.fleet.control_plane:
     replicas: 2
     values:
@@ -102,11 +102,11 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: What became of each release and object.
+  description: Each Helm release and object of the run.
   returned: success
   type: list
   elements: dict
@@ -118,7 +118,7 @@ objects:
       description: The kind; C(Release) for a Helm release.
       type: str
     namespace:
-      description: The namespace, empty for what has none.
+      description: The namespace, or an empty string.
       type: str
     name:
       description: The name.
@@ -127,7 +127,7 @@ objects:
       description: One of C(created), C(changed), C(removed), C(unchanged).
       type: str
 restarted_for:
-  description: With O(state=refreshed), the remotes because of which istiod was restarted.
+  description: With O(state=refreshed), the remotes for which istiod was restarted.
   returned: success
   type: list
   elements: str
@@ -138,7 +138,7 @@ problems:
   returned: always
   type: dict
 version:
-  description: The version that was asked for.
+  description: The version from the inventory.
   returned: O(state=present)
   type: str
 primary:
@@ -155,7 +155,7 @@ silent:
   type: list
   elements: str
 kept:
-  description: What was left in the cluster, and why.
+  description: What was not removed, and why.
   returned: O(state=absent)
   type: list
   elements: str

@@ -6,61 +6,62 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: front_door
-short_description: One address for the world in front of all clusters
+short_description: One public address in front of all GKE clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Leads hosts and paths to services of the clusters behind one address, and waits until they are taken.
-  - On GKE that is multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster). Selector and ports
-    are taken from the live Service. What an earlier config cluster still has is removed once the new one's address is there.
-  - Everything that may be wrong is looked at before anything is made. Objects of somebody else are not written over.
-  - Google keeps the old address and routes when it refuses a change, and says so in Events alone. So the wait ends when Google has worked
-    on the door after its last change and no Warning is left about it. A refusal fails the task with Google's words, also where nothing
-    was changed.
-  - Runs once for the fleet (C(run_once)). Objects of an earlier run that are not wanted any more go.
+  - Serves GKE clusters only; RV(not_served) names clusters of other providers.
+  - Routes hosts and paths behind one address to services of the clusters, and waits until Google has applied the routes.
+  - It uses multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster), with selector and
+    ports of the live Service. Objects in an earlier config cluster are removed once the new one has its address.
+  - Checks everything before it makes anything. Never overwrites objects of somebody else.
+  - When Google refuses a change, it keeps the old address and routes and reports the refusal in Events only. The wait therefore ends
+    when Google has processed the last change and no Warning about it is left. A refusal fails the task with Google's words, also if
+    this run changed nothing.
+  - Runs once for the fleet (C(run_once)). Removes objects of earlier runs that O(routes) does not need any more.
 options:
   state:
-    description: V(absent) takes the front door away, unless the cluster in which it lies is not in the play.
+    description: V(absent) removes the front door, if the config cluster, which holds it, is in the play.
     type: str
     choices: [present, absent]
     default: present
   name:
-    description: Its name.
+    description: Name of the front door.
     type: str
     default: front-door
   routes:
     description:
-      - What leads where, as C(host) (any by default), C(path) (C(/) by default; all below it is meant too), C(service)
-        (C(name.namespace)), C(port) (the Service's first by default), C(clusters) (all by default) and C(health)
-        (C(path), and C(port) of the pods, of the request that tells a healthy backend).
+      - Routes, each with C(host) (any by default), C(path) (C(/) by default; with everything below it), C(service)
+        (C(name.namespace)), C(port) (the Service's first by default), C(clusters) (all by default) and C(health), the C(path)
+        and the C(port) of the pods for Google's health check.
       - A request that matches no route goes to the one without host and path, else to the first.
-      - All services are of one namespace.
+      - All services must be in one namespace.
     type: list
     elements: dict
     default: []
   certificates:
-    description: Names of certificates that Google has, for HTTPS. Needs O(address).
+    description: Names of SSL certificates of the fleet project, for HTTPS. Requires O(address).
     type: list
     elements: str
     default: []
   address:
-    description: Name of the reserved address, which is reserved when it is not there; or an IP. Empty takes what comes.
+    description: Name of a reserved address, which is reserved if it does not exist; or an IP. Empty means any address.
     type: str
     default: ""
   release_address:
-    description: With O(state=absent), also give back O(address), where we reserved it.
+    description: With O(state=absent), also release O(address) if this action reserved it.
     type: bool
     default: false
   https_redirect:
-    description: Whether HTTP is answered with a redirect to HTTPS. Needs O(certificates).
+    description: Whether HTTP requests are redirected to HTTPS. Requires O(certificates).
     type: bool
     default: false
   wait:
-    description: Whether to wait until it is taken. Without, as in check mode, what is refused already is one of RV(warnings).
+    description: Whether to wait until Google has applied the routes. If not, and in check mode, a present refusal is one of RV(warnings).
     type: bool
     default: true
   timeout:
-    description: Seconds until Google has taken it, or has taken down what goes. That takes up to ten minutes.
+    description: Seconds in which Google must have applied the front door, or removed it. Google needs up to ten minutes.
     type: int
     default: 900
 extends_documentation_fragment:
@@ -69,7 +70,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: The shop for everybody
+- name: A public address for the shop
   mesh.fleet.front_door:
     routes:
       - host: shop.example
@@ -88,15 +89,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -107,22 +108,22 @@ problems:
   returned: always
   type: dict
 address:
-  description: The address that answers.
+  description: The public address.
   returned: success
   type: str
   sample: 34.120.1.9
 routes:
-  description: Each route as C(host), C(path), C(service) and C(clusters), those that have the service.
+  description: Each route as C(host), C(path), C(service) and C(clusters), those that run the service.
   returned: success
   type: list
   elements: dict
 not_served:
-  description: By cluster, why it takes no part.
+  description: By cluster, why it is not served.
   returned: success
   type: dict
 warnings:
-  description: Services that differ between clusters, clusters that could not be asked for what is left of an earlier door, and what is
-    refused where nobody waits.
+  description: Services that differ between clusters, clusters that could not be searched for objects of earlier runs, and what Google
+    refuses if O(wait) is false.
   returned: when there are any
   type: list
   elements: str

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateways
-short_description: Istio's gateways of one cluster
+short_description: Install Istio's gateways in one cluster
 version_added: 0.1.0
 description:
-  - Installs the chart gateway as C(istio-eastwestgateway) and C(istio-ingressgateway) where they are wanted, writes the
-    mesh's Gateway objects in primaries, and waits for ready pods and for an address, which may be an IP or a hostname.
-  - In a remote, first waits until its primary can inject there; where Google runs the control plane, until that does.
-  - A cluster with C(mesh_control_plane=managed) gets no east-west gateway, because Google's control plane serves none, and its
+  - Installs the chart gateway as C(istio-eastwestgateway) and C(istio-ingressgateway) as O(eastwest) and O(ingress) say, writes
+    the mesh's Gateway objects in primaries, and waits for ready pods and for an address, which may be an IP or a hostname.
+  - In a remote, first waits until its primary can inject sidecars there; in a cluster whose control plane Google runs, until
+    Google's does.
+  - A cluster with C(mesh_control_plane=managed) gets no east-west gateway, because Google's control plane supports none. Its
     gateways are never in C(istio-system), which is Google's.
-  - A gateway that this collection installed and that is no longer wanted is uninstalled; others stay.
+  - Uninstalls a gateway that this collection installed and that is no longer wanted. Others stay.
 options:
   state:
     description: Whether gateways should be there.
@@ -22,15 +23,15 @@ options:
     choices: [present, absent]
     default: present
   gateways:
-    description: V(for_remotes) is only the gateway that a primary serves remotes through, other clusters are skipped.
+    description: V(for_remotes) means only the gateway through which a primary serves its remotes; other clusters are skipped.
     type: str
     choices: [all, for_remotes]
     default: all
   eastwest:
     description:
       - Which clusters get an east-west gateway.
-      - V(auto) is every cluster when the fleet has more than one network, and every primary that serves remotes.
-      - V(never) still keeps the one that remotes are served through.
+      - V(auto) means every cluster if the fleet has more than one network, and every primary that serves remotes.
+      - V(never) still keeps the gateway through which a primary serves its remotes.
     type: str
     choices: [auto, always, never]
     default: auto
@@ -40,16 +41,16 @@ options:
     default: true
   namespace:
     description:
-      - Namespace of the gateways. Empty is the control plane's, and C(istio-ingress) where Google runs that.
-      - One that was not there before is removed by O(state=absent), unless it holds something of others.
+      - Namespace of the gateways. Empty means the control plane's, or C(istio-ingress) if Google runs it.
+      - O(state=absent) removes it if this action made it and it holds no objects of others.
     type: str
     default: ""
   replicas:
-    description: Number of pods of each gateway, which turns autoscaling off. 0 leaves the chart's own.
+    description: Number of pods of each gateway, without autoscaling. 0 keeps the chart's autoscaling.
     type: int
     default: 0
   values:
-    description: Values for all gateways, merged over what the inventory says.
+    description: Values for all gateways, merged over those from the inventory.
     type: dict
     default: {}
   eastwest_values:
@@ -72,7 +73,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Gateways between networks, and for the world in two clusters
+- name: East-west gateways where needed, and ingress gateways in two clusters
   mesh.fleet.gateways:
     ingress: [west, north]
 """
@@ -83,11 +84,11 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: What became of each release and object.
+  description: Each Helm release and object of the run.
   returned: success
   type: list
   elements: dict
@@ -99,7 +100,7 @@ objects:
       description: The kind; C(Release) for a Helm release.
       type: str
     namespace:
-      description: The namespace, empty for what has none.
+      description: The namespace, or an empty string.
       type: str
     name:
       description: The name.

@@ -6,45 +6,45 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gke_access
-short_description: APIs and roles that the Google fleet needs
+short_description: Enable APIs and grant roles that the Google fleet needs
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Switches on the APIs of the fleet project that are off, where O(enable_apis) allows it; else it fails and names them.
-  - Grants the roles that Google's controllers need for O(features). No binding of anybody else is touched, and a policy that is
-    right is not written. A change by somebody else between our read and our write is noticed, and both are kept.
-  - Google's own accounts that IAM does not know yet are made first. Clusters of other projects get their roles in those.
-  - What it grants is recorded in the fleet's folder on the controller (C(google/grants.json)), as a role carries no label.
+  - Enables the required APIs of the fleet project if O(enable_apis) is true; otherwise it fails and names the disabled ones.
+  - Grants the roles that Google's controllers need for O(features). It changes no binding of anybody else, and writes no policy
+    that is right already. If somebody else changes the policy between its read and its write, both changes are kept.
+  - First makes those of Google's service accounts that IAM does not know yet. Clusters of other projects get roles in these projects.
+  - Records what it grants in the fleet's folder on the controller (C(google/grants.json)), because a role binding has no label.
   - Runs once for the fleet (C(run_once)).
 options:
   state:
     description:
-      - V(absent), after the play's clusters have left, takes back the roles that this controller granted and that neither a
-        feature which is on nor a member which stays needs. APIs stay on, others may use them.
+      - V(absent) revokes the roles that this controller granted and that neither an enabled feature nor a remaining member
+        needs. Run it after the play's clusters have left. APIs stay enabled, because others may use them.
     type: str
     choices: [present, absent]
     default: present
   features:
-    description: Features whose needs are met. Empty means those that the inventory asks for.
+    description: Features whose APIs and roles are needed. Empty means those that the inventory asks for.
     type: list
     elements: str
     choices: [servicemesh, multiclusterservicediscovery, multiclusteringress]
     default: []
   front_door:
-    description: Whether the inventory has a front door. Counts where O(features) is empty.
+    description: Whether the inventory has a front door. Used if O(features) is empty.
     type: bool
     default: false
   enable_apis:
-    description: Whether APIs may be switched on. Without it one that is off is an error.
+    description: Whether to enable APIs. Otherwise a disabled API is an error.
     type: bool
     default: false
   apis:
-    description: More APIs of the fleet project, for example V(monitoring.googleapis.com).
+    description: Further APIs to enable in the fleet project, for example V(monitoring.googleapis.com).
     type: list
     elements: str
     default: []
   bindings:
-    description: More members of roles.
+    description: Further role bindings to grant.
     type: list
     elements: dict
     default: []
@@ -54,21 +54,21 @@ options:
         type: str
         required: true
       member:
-        description: Who gets it, for example V(group:mesh@shop.example).
+        description: Who gets the role, for example V(group:mesh@shop.example).
         type: str
         required: true
       project:
-        description: The project. Empty takes the fleet project.
+        description: The project. Empty means the fleet project.
         type: str
         default: ""
   unrecorded:
     description:
-      - With O(state=absent), take back also what this controller has no record of. It was granted by somebody else, or from
-        another controller.
+      - With O(state=absent), revoke also roles of which this controller has no record, because somebody else or another
+        controller granted them.
     type: bool
     default: false
   timeout:
-    description: Seconds until the APIs must be on.
+    description: Seconds in which the APIs must be enabled.
     type: int
     default: 600
 extends_documentation_fragment:
@@ -77,13 +77,13 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: What multi-cluster services and ingress need
+- name: Enable and grant what multi-cluster services and ingress need
   mesh.fleet.gke_access:
     features: [multiclusterservicediscovery, multiclusteringress]
     enable_apis: true
   run_once: true
 
-- name: Nobody is left, so nobody needs them
+- name: Revoke roles that no member needs any more
   mesh.fleet.gke_access:
     state: absent
   run_once: true
@@ -91,15 +91,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -110,22 +110,22 @@ problems:
   returned: always
   type: dict
 features:
-  description: The features whose needs were met.
+  description: The features whose APIs and roles were checked.
   returned: success
   type: list
   elements: str
 bindings:
-  description: The bindings that are there now, or with O(state=absent) are gone, as C(project), C(role), C(member).
+  description: The bindings that exist now, or with O(state=absent) were removed, as C(project), C(role) and C(member).
   returned: success
   type: list
   elements: dict
 kept:
-  description: With O(state=absent), roles that were not taken back, and why.
+  description: With O(state=absent), roles that were not revoked, and why.
   returned: success
   type: list
   elements: str
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 """

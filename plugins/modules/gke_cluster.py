@@ -6,26 +6,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gke_cluster
-short_description: GKE clusters, side by side
+short_description: Make, change or delete GKE clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Makes the GKE cluster of each host of the play whose C(cluster_provider) is C(gke), as its C(gke_*) variables describe it;
     the README of role C(gke_cluster) lists them.
-  - On a Shared VPC (C(gke_network_project)) a cluster is made only where Google says that its project may use the network; the README
-    tells what that takes.
-  - Zonal with C(cluster_zone), else regional; Standard with one node pool named C(nodes) or those of C(gke_node_pools), or
-    Autopilot.
-  - All clusters of a project are read by one request, and made or changed at the same time. One that fails drops out alone.
-  - Compared is only what the inventory describes. What Google fills in and what others add stays.
+  - On a Shared VPC (C(gke_network_project)), makes a cluster only if Google confirms that its project may use the network; the
+    README lists what that requires.
+  - A cluster is zonal with C(cluster_zone), else regional; Standard with one node pool named C(nodes) or those of
+    C(gke_node_pools), or Autopilot.
+  - Reads all clusters of a project by one request, and makes or changes them at the same time. If one fails, the others finish.
+  - Compares only what the inventory describes. Google's defaults and additions of others stay.
   - "Changed in place: C(gke_endpoint), C(gke_authorized_networks), C(gke_release_channel), C(gke_labels), workload identity,
     C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_machine_type), C(gke_disk_size),
-    C(gke_node_labels) and taints. A pool that is missing is made; one that the inventory does not name is left alone."
-  - "Refused with the variable's name, because the cluster or pool would have to be made anew: C(gke_mode), C(gke_network),
+    C(gke_node_labels) and taints. A missing pool is made; a pool that the inventory does not name stays as it is."
+  - "Refused with the variable's name, because the cluster or pool would have to be recreated: C(gke_mode), C(gke_network),
     C(gke_network_project), C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."
-  - A cluster that this fleet did not make is not changed, unless C(gke_adopt) is true for its host, and never deleted. Of one that is
-    taken over only what the inventory says is changed, beside labels, workload identity and global access, which a mesh needs.
-  - A cluster that is being made or changed is waited for; one in state ERROR or DEGRADED fails with what Google says.
+  - A cluster that this fleet did not make is changed only if C(gke_adopt) is true for its host, and never deleted. Of an adopted
+    cluster only what the inventory sets is changed, and labels, workload identity and global access, which a mesh needs.
+  - Waits for a cluster that Google is making or changing; one in state ERROR or DEGRADED fails with Google's reason.
 options:
   state:
     description: V(absent) deletes the clusters of the play that this fleet made.
@@ -38,20 +38,20 @@ options:
     default: false
   egress:
     description:
-      - Addresses of Cloud NATs, as C(gke_nat) returns them. Clusters of other VPCs come by them, so authorized networks
-        must hold them; only needed where that is so.
+      - Addresses of Cloud NATs, as M(mesh.fleet.gke_nat) returns them. Nodes of other VPCs connect from them, so authorized
+        networks must contain them; needed only in that case.
     type: dict
     default: {}
   enable_apis:
-    description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
+    description: Whether to enable the APIs of Compute Engine and GKE if they are disabled; otherwise the task fails and names them.
     type: bool
     default: false
   timeout:
-    description: Seconds for each operation of a cluster. Google goes on after that, and a rerun takes up from there.
+    description: Seconds for each operation of a cluster. Google continues after that, and a rerun waits for it again.
     type: int
     default: 2700
   interval:
-    description: The longest pause between two looks at an operation, in seconds.
+    description: The longest pause between two polls of an operation, in seconds.
     type: float
     default: 10.0
 extends_documentation_fragment:
@@ -75,15 +75,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -98,7 +98,7 @@ problems:
   returned: always
   type: dict
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 """

@@ -6,50 +6,50 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gke_fleet_feature
-short_description: Features of the Google fleet
+short_description: Enable and configure features of the Google fleet
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Switches features of GKE Hub on, gives them what the inventory says, and waits until they are active.
+  - Enables features of GKE Hub, configures them as the inventory describes, and waits until they are active.
   - With C(servicemesh), Google runs the control planes of the play's clusters with C(mesh_control_plane=managed). Settings of
     other members stay as they are.
-  - With C(multiclusteringress), C(gke_config_cluster) (the first GKE cluster by default) becomes the config cluster. Another one
-    that is in use is replaced only where C(gke_config_cluster) is set and this inventory switched the feature on, as that
+  - With C(multiclusteringress), C(gke_config_cluster) (the first GKE cluster by default) becomes the config cluster. Another
+    config cluster is replaced only if C(gke_config_cluster) is set and this inventory enabled the feature, because that
     interrupts every front door of the project.
-  - Where somebody else is at a feature in the same moment, it waits, and goes on from what is there then.
-  - Runs once for the fleet (C(run_once)). All features are read by one request.
+  - If somebody else changes a feature at the same time, it waits and compares again.
+  - Runs once for the fleet (C(run_once)). Reads all features by one request.
 options:
   state:
     description:
-      - V(absent) takes the play's clusters out; a feature that this inventory switched on and that nobody is left in goes.
-        C(multiclusteringress) goes with its config cluster.
+      - V(absent) removes the play's clusters from the features, and disables a feature that this inventory enabled once no
+        member uses it. C(multiclusteringress) is disabled with its config cluster.
     type: str
     choices: [present, absent]
     default: present
   features:
-    description: Which ones. Empty means those that the inventory asks for; with O(state=absent) all three.
+    description: The features. Empty means those that the inventory asks for; with O(state=absent) all three.
     type: list
     elements: str
     choices: [servicemesh, multiclusterservicediscovery, multiclusteringress]
     default: []
   front_door:
-    description: Whether the inventory has a front door. Counts where O(features) is empty.
+    description: Whether the inventory has a front door. Used if O(features) is empty.
     type: bool
     default: false
   memberships:
     description:
-      - By host, the full name of the membership, as C(gke_membership) returns it. A host that is missing here has the one that
+      - By host, the full name of the membership, as M(mesh.fleet.gke_membership) returns it. For other hosts it is the one that
         the inventory names.
     type: dict
     default: {}
   wait:
-    description: Whether to wait until they are active.
+    description: Whether to wait until the features are active.
     type: bool
     default: true
   enable_apis:
     description:
-      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
-        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+      - Whether M(mesh.fleet.gke_access) may enable APIs. Used in check mode only; if V(true), a disabled API counts as one that
+        a run would have enabled. Otherwise it is an error, as in a run.
     type: bool
     default: false
   timeout:
@@ -62,7 +62,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Let services be called across clusters
+- name: Enable multi-cluster services
   mesh.fleet.gke_fleet_feature:
     features: [multiclusterservicediscovery]
   run_once: true
@@ -70,15 +70,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -89,26 +89,26 @@ problems:
   returned: always
   type: dict
 states:
-  description: By feature, what it says of itself.
+  description: By feature, the state that Google reports.
   returned: success
   type: dict
   sample: {multiclusterservicediscovery: active}
 mesh_states:
-  description: By membership, what C(servicemesh) said of the play's managed clusters when it was read; empty where it was changed.
+  description: By membership, the state of the play's managed clusters in C(servicemesh) when it was read; empty if the feature was changed.
   returned: success
   type: dict
 warnings:
-  description: What multi-cluster services and ingress say against members of this inventory.
+  description: Problems that multi-cluster services and ingress report about members of this inventory.
   returned: when there are any
   type: list
   elements: str
 kept:
-  description: Features that were left on, and why.
+  description: Features that stayed enabled, and why.
   returned: success
   type: list
   elements: str
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 """

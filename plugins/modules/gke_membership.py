@@ -6,24 +6,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gke_membership
-short_description: GKE clusters as members of the Google fleet
+short_description: Register GKE clusters in the Google fleet
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Registers every GKE cluster of the play in the fleet of C(gke_fleet_project) (its own project by default), side by side.
-  - A cluster that is a member already, whoever registered it and under whatever name, stays as it is.
-  - The membership is called C(gke_membership) (the cluster's name by default) and lies in C(gke_membership_location) (its region).
-  - Runs once for the fleet (C(run_once)). All memberships are read by one request.
+  - Registers all GKE clusters of the play in the fleet of C(gke_fleet_project) (a cluster's own project by default) at the same time.
+  - A cluster that is a member already stays as it is, under whatever name and whoever registered it.
+  - The name of a membership is C(gke_membership) (the cluster's name by default), its location C(gke_membership_location) (the region).
+  - Runs once for the fleet (C(run_once)). Reads all memberships by one request.
 options:
   state:
-    description: V(absent) unregisters the play's clusters, where this inventory has registered them.
+    description: V(absent) unregisters those of the play's clusters that this inventory registered.
     type: str
     choices: [present, absent]
     default: present
   enable_apis:
     description:
-      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
-        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+      - Whether M(mesh.fleet.gke_access) may enable APIs. Used in check mode only; if V(true), a disabled API counts as one that
+        a run would have enabled. Otherwise it is an error, as in a run.
     type: bool
     default: false
   timeout:
@@ -44,15 +44,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -72,12 +72,12 @@ memberships:
   type: dict
   sample: {west: projects/shop-prod/locations/us-west1/memberships/west}
 kept:
-  description: Memberships that were left alone, and why.
+  description: Memberships that were not removed, and why.
   returned: success
   type: list
   elements: str
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 """

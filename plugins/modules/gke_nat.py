@@ -10,21 +10,21 @@ short_description: Cloud NAT for the private nodes of the fleet
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Makes one Cloud Router with NAT for each VPC and region that holds private nodes of the fleet and has none. C(google.cloud)
-    has no module for it.
-  - On a Shared VPC it is in the host project; where these credentials may not make it there, RV(failures) says what is missing, and a
-    cluster with C(cluster_egress) needs none.
-  - A router of others that has NAT for the same VPC and region serves as well, and is never changed.
-  - Where clusters of another VPC have authorized networks that must let these nodes through, an address is reserved for the
-    NAT, so that it is known before the clusters are made; a router of this fleet that took any address is changed to it.
+  - Makes one Cloud Router with NAT for each VPC and region that contains private nodes of the fleet and has no NAT.
+    C(google.cloud) has no module for it.
+  - On a Shared VPC it is in the host project. If these credentials may not make it there, RV(failures) names what is missing. A
+    cluster with C(cluster_egress) needs no NAT.
+  - If somebody else's router already has NAT for the VPC and region, that one is used and never changed.
+  - If authorized networks of clusters in another VPC must admit these nodes, it reserves an address for the NAT, which is then
+    known before the clusters are made. A router of this fleet with another address is changed to it.
 options:
   state:
-    description: V(absent) removes the routers and addresses that this fleet made, in regions where none of its clusters stays.
+    description: V(absent) removes the routers and addresses that this fleet made, in regions where it has no clusters any more.
     type: str
     choices: [present, absent]
     default: present
   enable_apis:
-    description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
+    description: Whether to enable the APIs of Compute Engine and GKE if they are disabled; otherwise the task fails and names them.
     type: bool
     default: false
   timeout:
@@ -37,22 +37,22 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Let private nodes reach the internet
+- name: Give private nodes access to the internet
   mesh.fleet.gke_nat:
   run_once: true
 """
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -67,11 +67,11 @@ problems:
   returned: always
   type: dict
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 egress:
-  description: The addresses, as lists of ranges, of each NAT that others must know, by C(project/network/region).
+  description: By C(project/network/region), the addresses of each NAT that authorized networks must contain, as a list of ranges.
   returned: success
   type: dict
 """

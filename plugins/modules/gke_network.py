@@ -6,36 +6,37 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gke_network
-short_description: What the VPC of the fleet's GKE clusters lacks
+short_description: Compare the network that GKE clusters need with the network that exists
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - Compares the VPC, the subnets with their secondary ranges and the firewall rules that the GKE clusters of the inventory need
-    with what is there, by three requests a project, and returns what is missing as arguments of C(google.cloud)'s modules.
-  - Those modules make it, each only where needed. They have no check mode, so in check mode the change is reported here.
-  - The project is the clusters' own, or the host project of a Shared VPC (C(gke_network_project)). Before anything is to be made
-    there, Google is asked whether the clusters' projects are attached, their accounts have the roles they need
-    (C(gke_network_roles)), and these credentials may make it; else RV(failures) names what is missing and who has to do it.
-  - Ranges come from the model. One that overlaps a foreign subnet of the same VPC is refused with the variable's name.
+    with those that exist, by three requests for each project. Returns what is missing as arguments of C(google.cloud)'s modules.
+  - Those modules then make it. They have no check mode; in check mode this action reports the change instead.
+  - The project is the clusters' own, or the host project of a Shared VPC (C(gke_network_project)). If anything must be made
+    there, it first asks Google whether the clusters' projects are attached, whether their accounts have the roles they need
+    (C(gke_network_roles)), and whether these credentials have the required permissions. RV(failures) names what is missing and
+    who can provide it.
+  - Ranges come from the inventory or are computed. A range that overlaps a foreign subnet of the VPC is refused with the variable's name.
 options:
   state:
     description:
-      - V(absent) returns what this fleet made and does not need any more. A VPC that holds something of others is not
-        among it; RV(failures) names what that is. Roles that this fleet granted in a host project are taken back,
-        unless clusters of others need them.
+      - V(absent) returns what this fleet made and does not need any more. A VPC that contains something of others stays;
+        RV(failures) names what that is. It also revokes roles that this fleet granted in a host project, unless clusters of
+        others need them.
     type: str
     choices: [present, absent]
     default: present
   front_door:
-    description: Whether multi-cluster ingress is before the clusters. Google's load balancers need a firewall rule in a host project.
+    description: Whether the fleet has a front door (multi-cluster ingress). Google's load balancers need a firewall rule in a host project.
     type: bool
     default: false
   enable_apis:
-    description: Whether the APIs of Compute Engine and GKE may be switched on where they are off; else the run names them and stops.
+    description: Whether to enable the APIs of Compute Engine and GKE if they are disabled; otherwise the task fails and names them.
     type: bool
     default: false
   timeout:
-    description: Seconds to wait until an API that was switched on answers.
+    description: Seconds to wait until an enabled API answers.
     type: int
     default: 300
 extends_documentation_fragment:
@@ -61,15 +62,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -84,7 +85,7 @@ problems:
   returned: always
   type: dict
 requests:
-  description: How many requests were sent to Google.
+  description: Number of requests to Google.
   returned: success
   type: int
 networks:
@@ -102,7 +103,7 @@ firewalls:
   type: list
   elements: dict
 stale:
-  description: Firewall rules of this fleet that others take the place of, to remove.
+  description: Firewall rules of this fleet to remove, because others replace them.
   returned: success
   type: list
   elements: dict

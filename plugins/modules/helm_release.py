@@ -6,16 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: helm_release
-short_description: Helm releases of one cluster, at the price of a comparison
+short_description: Install Helm releases in one cluster, and start Helm only for changes
 version_added: 0.1.0
 description:
-  - Brings a list of releases to what they should be, in their order. Helm's own records are read and compared with
-    what is wanted, values and chart content; Helm is started through P(kubernetes.core.helm#module) only for a
-    release that has to change. It does not wait for what a chart makes.
-  - A chart of which only templates changed, under the same version and without any values, is not upgraded.
+  - Installs or upgrades a list of releases, in their order. Reads Helm's records, compares values and chart content, and
+    starts Helm, by P(kubernetes.core.helm#module), only for a release that must change. Does not wait for the objects of a chart.
+  - Does not upgrade a release without values if only the chart's templates changed, under the same version.
 options:
   releases:
-    description: The releases, in the order in which they are installed. They are uninstalled in reverse.
+    description: The releases, in the order of their installation. They are uninstalled in reverse order.
     type: list
     elements: dict
     required: true
@@ -25,7 +24,7 @@ options:
         type: str
         required: true
       namespace:
-        description: Its namespace, which has to exist.
+        description: Its namespace, which must exist.
         type: str
         required: true
       chart:
@@ -41,7 +40,7 @@ options:
         type: str
         default: ""
       values:
-        description: The release's values, complete.
+        description: All values of the release.
         type: dict
         default: {}
   state:
@@ -50,7 +49,7 @@ options:
     choices: [present, absent]
     default: present
   cluster:
-    description: A cluster of the fleet. Empty is the host.
+    description: A cluster of the fleet. Empty means this host.
     type: str
     default: ""
   timeout:
@@ -80,11 +79,11 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: What became of each release and object.
+  description: Each Helm release and object of the run.
   returned: success
   type: list
   elements: dict
@@ -96,7 +95,7 @@ objects:
       description: The kind; C(Release) for a Helm release.
       type: str
     namespace:
-      description: The namespace, empty for what has none.
+      description: The namespace, or an empty string.
       type: str
     name:
       description: The name.

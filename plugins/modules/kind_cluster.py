@@ -6,26 +6,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kind_cluster
-short_description: Make, revive or remove the kind cluster of a host
+short_description: Make, restart or remove the kind cluster of a host
 version_added: 0.1.0
 description:
-  - Makes the Kubernetes cluster of this host through kind, with the pod and service ranges, the region, the zone and the
-    labels that the inventory gives it. Run it on every host whose C(cluster_provider) is C(kind); they work side by side.
-  - A node that does not run, after a crash or a reboot, is started again with its address, and keeps what it holds. A
-    node whose creation was cut off is made anew.
+  - Makes the Kubernetes cluster of this host with kind, with the pod and service ranges, the region, the zone and the
+    labels from the inventory. Run it on every host whose C(cluster_provider) is C(kind); it works on all at the same time.
+  - Restarts a node that does not run, after a crash or a reboot, with its address and its data. Recreates a node whose
+    creation was interrupted.
   - Writes C(<fleet_dir>/<fleet_name>/kubeconfigs/<host>.yaml), mode 0600, with a context C(<host>) for the controller and
     C(<host>-peer) for other clusters.
-  - Containers, networks and kubeconfigs that the fleet did not make are never touched; one that bears a name the fleet
-    needs is an error that says so.
-  - Settings that this machine needs and others do not (docs/local-fleet.md) are found out, and used only here.
+  - Never changes containers, networks and kubeconfigs that the fleet did not make. If one has a name that the fleet needs,
+    that is an error.
+  - Detects settings that only this machine needs (docs/local-fleet.md), and applies them on this machine only.
 options:
   state:
-    description: Whether the cluster shall be there.
+    description: Whether the cluster should exist.
     type: str
     choices: [present, absent]
     default: present
   image:
-    description: The node image; needed to make a cluster.
+    description: The node image; required to make a cluster.
     type: str
     default: ""
 author: The mesh.fleet authors (@mesh-fleet)
@@ -52,12 +52,12 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: "west created and ready"
 objects:
-  description: What became of each thing, with C(cluster), C(kind), C(name) and C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(name) and C(action).
   returned: success
   type: list
   elements: dict

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kind_network
-short_description: Join the pod networks of a fleet's kind clusters
+short_description: Connect the pod networks of a fleet's kind clusters
 version_added: 0.1.0
 description:
-  - Gives every node of the fleet its pod network. Pods of clusters whose C(mesh_network) is the same reach each other
-    directly; pods of different networks do not, and are refused at once.
+  - Sets up the pod network of every node of the fleet. Pods of clusters with the same C(mesh_network) reach each other
+    directly; connections between pods of different networks are refused at once.
   - Installs a small load balancer in each cluster, which gives Services of type LoadBalancer an address that every
     cluster and the controller reach.
-  - Waits until every node is Ready and, after a crash, until its pods have really started again.
+  - Waits until every node is Ready and, after a crash, until its pods have started again.
   - Runs once for the fleet (C(run_once)), after M(mesh.fleet.kind_cluster).
 options:
   state:
     description:
-      - V(absent) removes the fleet's network, its folder of state when all its clusters are of provider C(kind), and
-        puts back settings of the machine when no fleet is left. It does nothing while a cluster of the fleet is there.
-      - When the play holds all the fleet's kind clusters, the fleet goes as a whole, with clusters of it that the inventory
-        no longer names.
+      - V(absent) removes the fleet's network, and its state folder if all its clusters are of provider C(kind). If no fleet is
+        left, it restores the machine's settings. It does nothing while a cluster of the fleet exists.
+      - If the play contains all kind clusters of the fleet, it first removes orphans too, that is, clusters of the fleet that
+        the inventory no longer names.
     type: str
     choices: [present, absent]
     default: present
@@ -39,8 +39,8 @@ options:
     default: 180
   remove_strays:
     description:
-      - Whether to remove clusters of this fleet that run on this machine, and that the inventory does not name.
-      - Without it they are named in a warning, and stay until the whole fleet goes.
+      - Whether to remove orphans, that is, clusters of this fleet on this machine that the inventory does not name.
+      - Otherwise a warning names them, and they stay until the whole fleet is removed.
     type: bool
     default: false
 author: The mesh.fleet authors (@mesh-fleet)
@@ -51,7 +51,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Join the pod networks
+- name: Connect the pod networks
   mesh.fleet.kind_network:
     files: "{{ role_path }}/files"
     image: "{{ artifacts_python_image }}"
@@ -64,12 +64,12 @@ changed:
   returned: always
   type: bool
 stage_line:
-  description: One line that says what came of it, as the C(stages) callback shows it.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
   sample: ""
 objects:
-  description: What became of each thing, with C(cluster), C(kind), C(name) and C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(name) and C(action).
   returned: success
   type: list
   elements: dict

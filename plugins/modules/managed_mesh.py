@@ -6,43 +6,43 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: managed_mesh
-short_description: Control planes that Google runs
+short_description: Wait for control planes that Google runs, and connect their clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Waits until Google's control plane is active in every cluster of the play with C(mesh_control_plane=managed), tells which
-    implementation it is, and says its conditions in words.
-  - Lets those clusters see each other by the ConfigMap C(asm-options) in C(istio-system), which replaces remote secrets.
+  - Waits until Google's control plane is active in every cluster of the play with C(mesh_control_plane=managed), and returns
+    its implementation and its conditions.
+  - Connects those clusters by the ConfigMap C(asm-options) in C(istio-system), which replaces remote secrets.
     C(multicluster_mode) is C(connected), or C(disconnected) for a cluster with C(mesh_peers=[]).
-  - Nothing that carries C(istio.io/owned-by=mesh.googleapis.com) is ever touched.
+  - Never changes an object with C(istio.io/owned-by=mesh.googleapis.com).
   - Runs once for the fleet (C(run_once)), after C(gke_fleet_feature).
 options:
   state:
     description:
-      - V(absent) takes our setting out of C(asm-options).
-      - V(checked) changes nothing. A cluster in which another istiod runs is in RV(failures), because Google's control plane goes
-        beside none.
+      - V(absent) removes our setting from C(asm-options).
+      - V(checked) changes nothing. A cluster in which an istiod runs is in RV(failures), because Google's control plane cannot run
+        in the same cluster.
     type: str
     choices: [present, absent, checked]
     default: present
   memberships:
     description:
-      - By host, the full name of the membership, as C(gke_membership) returns it. A host that is missing here has the one that
+      - By host, the full name of the membership, as M(mesh.fleet.gke_membership) returns it. For other hosts it is the one that
         the inventory names.
     type: dict
     default: {}
   seen:
-    description: What C(gke_fleet_feature) returned as C(mesh_states). Where all are active in it, Google is not asked again.
+    description: What M(mesh.fleet.gke_fleet_feature) returned as C(mesh_states). If all are active in it, Google is not asked again.
     type: dict
     default: {}
   enable_apis:
     description:
-      - Whether the APIs may be switched on, as said to M(mesh.fleet.gke_access). Counts in check mode alone, where one that is off
-        is then taken for one that a run has switched on before; without it that is an error, as it is in a run.
+      - Whether M(mesh.fleet.gke_access) may enable APIs. Used in check mode only; if V(true), a disabled API counts as one that
+        a run would have enabled. Otherwise it is an error, as in a run.
     type: bool
     default: false
   timeout:
-    description: Seconds until every control plane must be active.
+    description: Seconds in which every control plane must be active.
     type: int
     default: 900
 extends_documentation_fragment:
@@ -58,15 +58,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: objects
-short_description: Any Kubernetes objects in one cluster, all at once
+short_description: Apply any Kubernetes objects to one cluster, all at once
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Applies a list of objects to the cluster that the host is, concurrently, by server-side apply with the field
-    manager C(mesh.fleet). Namespaces and CRDs go first, workloads last.
-  - An object is applied whole. A field that an earlier run set and this one leaves out is removed.
-  - A field that belongs to another manager is an error that names it. Nothing is forced.
-  - All objects that failed are named in one error; the others are applied.
+  - Applies a list of objects to this host's cluster, concurrently, by server-side apply with the field manager C(mesh.fleet).
+    Namespaces and CRDs are applied first, workloads last.
+  - A field that an earlier run set and this one leaves out is removed.
+  - A field that belongs to another manager is an error that names the manager. Nothing is forced.
+  - One error names all objects that failed; the others are applied.
 options:
   objects:
     description:
-      - A list of manifests, or a text of YAML with one or many documents; such texts may also stand in the list.
+      - A list of manifests, or YAML text with one or more documents. The list may contain such texts too.
       - Every object gets the label C(app.kubernetes.io/managed-by=mesh.fleet).
     type: raw
     default: []
@@ -33,26 +33,26 @@ options:
     default: {}
   prune:
     description:
-      - Delete objects of O(prune_kinds), in all namespaces, that carry all of these labels and are not in O(objects).
-        With O(state=absent) all of them.
-      - Needs O(prune_kinds).
+      - Delete objects of O(prune_kinds), in all namespaces, that have all of these labels and are not in O(objects).
+        With O(state=absent), delete all that have them.
+      - Requires O(prune_kinds).
     type: dict
     default: {}
   prune_kinds:
-    description: Kinds to look at for O(prune), as V(v1/Secret) or V(apps/v1/Deployment).
+    description: Kinds of which O(prune) deletes objects, as V(v1/Secret) or V(apps/v1/Deployment).
     type: list
     elements: str
     default: []
   take_over:
-    description: Field managers whose fields may be taken, for example V(kubectl-client-side-apply).
+    description: Field managers whose fields may be taken over, for example V(kubectl-client-side-apply).
     type: list
     elements: str
     default: []
   wait:
     description:
       - Wait until workloads, pods, nodes and CRDs are ready, jobs complete, and load balancers have an address.
-      - With O(state=absent), and for O(prune), wait until what is deleted is gone.
-      - Not in check mode.
+      - With O(state=absent), and for O(prune), wait until deleted objects are gone.
+      - Check mode does not wait.
     type: bool
     default: false
   wait_timeout:
@@ -60,11 +60,11 @@ options:
     type: int
     default: 120
   kubeconfig:
-    description: Another kubeconfig than that of the host's cluster. Empty takes the fleet's.
+    description: A kubeconfig to use in place of the connection to this host's cluster.
     type: path
     default: ""
   context:
-    description: Its context; empty takes the current one. Used with O(kubeconfig) alone.
+    description: Context of O(kubeconfig), with which it is used only; empty means the current one.
     type: str
     default: ""
 extends_documentation_fragment:
@@ -72,7 +72,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: What every cluster gets
+- name: Apply what every cluster gets
   mesh.fleet.objects:
     objects: "{{ lookup('ansible.builtin.template', 'objects.yml.j2') }}"
     labels:
@@ -82,7 +82,7 @@ EXAMPLES = r"""
     prune_kinds: [v1/ConfigMap, apps/v1/Deployment]
     wait: true
 
-- name: Take one namespace away, and wait until it is gone
+- name: Delete a namespace, and wait until it is gone
   mesh.fleet.objects:
     state: absent
     objects:
@@ -95,16 +95,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
   sample: "west 12 objects: 3 created, 1 changed"
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Check a fleet before anything is touched
+short_description: Check a fleet before anything is changed
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
   - O(part=data) checks the variables of every cluster of the inventory and reports all problems together, each with
-    cluster, variable, value, what is wrong with it and what would be right. It reads data only, and the whole inventory
-    whatever C(--limit) says, with the contents of C(mesh_exports) and C(front_door_routes). Run it once. Ten thousand
+    cluster, variable, value, what is wrong and what would be right. It connects to nothing. It checks the whole inventory, whatever
+    C(--limit) selects, with the contents of C(mesh_exports) and C(front_door_routes). Run it once (C(run_once)). Ten thousand
     clusters take seconds.
-  - O(part=machine) checks that this machine has memory, disk and limits for the local clusters of the play that are
-    not there yet. Run it once.
-  - O(part=keys) checks that there is a vault password, where private keys of the play's clusters are to be kept on this
-    machine. Run it once.
-  - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) is reached and takes
-    the credentials. Run it on every cluster.
-  - In RV(problems) C(object) is the variable, C(seen) its value and C(next) what would be right. Secrets are not in it.
+  - O(part=machine) checks that this machine has memory, disk and limits for those local clusters of the play that do
+    not exist yet. Run it once.
+  - O(part=keys) checks that there is a vault password if this machine must keep private keys of the play's clusters. Run
+    it once.
+  - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) answers and accepts the
+    credentials; of a GKE cluster, that Google accepts them. Run it on every cluster.
+  - In RV(problems), C(object) is the variable, C(seen) its value and C(next) what would be right. Secrets are not shown.
 options:
   part:
     description: What to check.
@@ -32,31 +32,31 @@ options:
     type: str
     default: mesh_clusters
   memory_per_cluster:
-    description: With O(part=machine), GiB of memory that a local cluster takes.
+    description: With O(part=machine), GiB of memory that a local cluster needs.
     type: float
     default: 1.2
   disk:
-    description: With O(part=machine), GiB that have to be free, by folder.
+    description: With O(part=machine), GiB that must be free, by folder.
     type: dict
     default: {}
   disk_per_cluster:
-    description: With O(part=machine), GiB that each local cluster takes, by folder; added to O(disk).
+    description: With O(part=machine), GiB that each local cluster needs, by folder; added to O(disk).
     type: dict
     default: {}
   open_files:
-    description: With O(part=machine), open files that a process of a container must be allowed; V(0) for any.
+    description: With O(part=machine), open files that a process of a container must be allowed; V(0) means no check.
     type: int
     default: 0
   inotify_per_cluster:
-    description: With O(part=machine), inotify instances that a local cluster takes; V(0) for any.
+    description: With O(part=machine), inotify instances that a local cluster needs; V(0) means no check.
     type: int
     default: 0
   root:
-    description: With O(part=keys), where the root comes from, as C(trust_root) of the role C(trust) says it.
+    description: With O(part=keys), C(trust_root) of role C(trust).
     type: str
     default: generated
   directory:
-    description: With O(part=keys), C(trust_dir). Where it holds the key of each cluster whose signer is C(external), no password is needed.
+    description: With O(part=keys), C(trust_dir). With O(root=external), no password is needed if it holds the key of every cluster.
     type: str
     default: ""
   vault_password_file:
@@ -111,12 +111,12 @@ msg:
   type: str
   sample: 4 clusters, 12 directed peers, 2 networks joined by gateways
 version:
-  description: Version of the API server; empty for a cluster that we make.
+  description: Version of the API server; empty for a cluster that this collection makes.
   returned: with O(part=cluster)
   type: str
   sample: v1.35.4
 uid:
-  description: UID of the namespace C(kube-system), by which two names of one cluster are told.
+  description: UID of the namespace C(kube-system), which shows that two hosts are one cluster.
   returned: with O(part=cluster)
   type: str
 """

@@ -6,21 +6,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: services
-short_description: Services that other clusters may call
+short_description: Export services of GKE clusters to other GKE clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Exports the services of C(mesh_exports) from every cluster of the play that runs them, and waits until they have arrived in
-    the clusters that may call them, where their name is C(name.namespace.svc.clusterset.local).
-  - On GKE that is multi-cluster services, a ServiceExport of C(net.gke.io), and the ServiceImport that Google makes of it. Google
-    brings an import to every cluster of the set that has the namespace; C(to) says where it is waited for.
-  - An import that lacks the pods of an exporting cluster is one of RV(warnings), or the failure of that cluster where its ServiceExport
-    (conditions, Events) says why.
-  - Clusters of other providers are named in RV(not_served). A Service without pods of its own (ExternalName) is refused.
-  - Runs once for the fleet (C(run_once)). An export that somebody else made is left alone.
+  - Serves GKE clusters only; RV(not_served) names clusters of other providers.
+  - Exports the services of C(mesh_exports) from every cluster of the play that runs them, and waits until the clusters that may
+    call them have imported them, under the name C(name.namespace.svc.clusterset.local).
+  - It uses multi-cluster services; it makes a ServiceExport of C(net.gke.io), and Google makes the ServiceImport, in every cluster
+    of the Google fleet that has the namespace. C(to) names the clusters in which it waits for the import.
+  - An import without the pods of an exporting cluster is one of RV(warnings), or a failure of that cluster if its ServiceExport
+    (conditions, Events) gives a reason.
+  - A Service without pods of its own (ExternalName) is refused.
+  - Runs once for the fleet (C(run_once)). An export that somebody else made stays as it is.
 options:
   state:
-    description: V(absent) removes all exports that we made.
+    description: V(absent) removes all exports that this action made.
     type: str
     choices: [present, absent]
     default: present
@@ -29,7 +30,7 @@ options:
     type: bool
     default: true
   timeout:
-    description: Seconds until every import must be there. The first one takes Google up to five minutes.
+    description: Seconds in which every import must exist. The first one of a fleet takes Google up to five minutes.
     type: int
     default: 600
 extends_documentation_fragment:
@@ -37,7 +38,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Export what the inventory names
+- name: Export the services that the inventory names
   mesh.fleet.services:
   run_once: true
   register: exported
@@ -45,15 +46,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What happened, in one line.
+  description: The result in one line.
   returned: always
   type: str
 stage_line:
-  description: The same line, for the progress display.
+  description: The result in one line, as the C(stages) callback shows it.
   returned: success
   type: str
 objects:
-  description: Each object with what happened to it, as C(cluster), C(kind), C(namespace), C(name), C(action).
+  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
   returned: success
   type: list
   elements: dict
@@ -68,21 +69,21 @@ problems:
   returned: always
   type: dict
 exports:
-  description: Each service with C(host), its name for all clusters, and C(from), the clusters that export it.
+  description: Each service, with its name for all clusters (C(host)) and the clusters that export it (C(from)).
   returned: success
   type: list
   elements: dict
 imports:
-  description: What arrived, as C(service), C(cluster), C(address), and C(without) where pods of exporting clusters are not in it.
+  description: Each import, as C(service), C(cluster), C(address), and C(without), the exporting clusters whose pods it lacks.
   returned: success
   type: list
   elements: dict
 not_served:
-  description: By cluster, why it takes no part.
+  description: By cluster, why it is not served.
   returned: success
   type: dict
 warnings:
-  description: Services that nobody has, that clusters offer with different ports, or that arrived without the pods of a cluster.
+  description: Services that no cluster runs, that have different ports in different clusters, or whose import lacks the pods of a cluster.
   returned: when there are any
   type: list
   elements: str
