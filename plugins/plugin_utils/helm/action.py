@@ -108,7 +108,7 @@ class HelmAction(FleetAction):
         arguments: dict[str, t.Any] = {
             "release_name": release.name,
             "release_namespace": release.namespace,
-            "binary_path": helm_binary(helm),
+            "binary_path": helm_binary(helm, task_vars),
             "timeout": f"{int(seconds)}s",
         }
         if todo.action == REMOVE:

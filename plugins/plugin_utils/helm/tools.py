@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
@@ -13,16 +14,24 @@ from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_
 __all__ = ["chart_of", "helm_binary"]
 
 
-def helm_binary(wanted: str = "") -> str:
-    """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH."""
+def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None) -> str:
+    """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH.
+
+    Args:
+        wanted: path of the program; "" finds it.
+        task_vars: the task's variables, in which the artifacts role leaves the fact ``artifacts_bin``.
+
+    Raises FleetError where there is none.
+    """
+    folder = str((task_vars or {}).get("artifacts_bin") or artifacts_dir() / "bin")
     if wanted:
         found = shutil.which(os.path.expanduser(wanted))
     else:
-        found = shutil.which("helm", path=os.path.join(artifacts_dir(), "bin")) or shutil.which("helm")
+        found = shutil.which("helm", path=folder) or shutil.which("helm")
     if not found:
         raise FleetError(
             "Helm is not there",
-            seen=wanted or f"no helm in {artifacts_dir()}/bin, none on PATH",
+            seen=wanted or f"no helm in {folder}, none on PATH",
             next_step="run the artifacts stage, or name a Helm 3 binary",
         )
     return found
