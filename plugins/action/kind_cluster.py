@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import adapt_host, host_record
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import adapt_host, host_record
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.cluster import KindCluster, Spec
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -21,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 
 
 class ActionModule(FleetAction):
-    """Make, revive or remove the kind cluster of this host."""
+    """Make, restart or remove the kind cluster of this host."""
 
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

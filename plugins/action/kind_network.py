@@ -9,9 +9,9 @@ import shutil
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import host_record, restore_host
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.network import Node, join
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result

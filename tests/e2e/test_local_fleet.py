@@ -91,7 +91,7 @@ def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
     fleet.stop("east")
     with socket.create_server(("127.0.0.1", port)):
         said = fleet.play("clusters", good=False)
-        assert "another program took its port" in said
+        assert "another program uses its port" in said
     fleet.play("clusters")
     after = {cluster: (fleet.address(cluster), fleet.inspect(cluster)["Id"]) for cluster in ("west", "east")}
     assert after == before

@@ -16,9 +16,9 @@ from ...files import replace_link, write_file
 from ..engine.engine import Engine
 from .build_graph import Outcome, Store, make
 from .build_source import BuildSource, Recipe
-from .packages import ensure_programs
 from .registries.build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
 from .registries.build import RegistryBuild
+from .system_packages import ensure_programs
 from .upstream import UpstreamBuild, choose_source
 
 __all__ = ["ArtifactOptions", "Artifacts", "ensure"]

@@ -67,7 +67,7 @@ class Store:
 
     @contextlib.contextmanager
     def unfinished(self, target: pathlib.Path) -> t.Iterator[pathlib.Path]:
-        """A folder to build in, which takes its place under ``target`` only if the block succeeds."""
+        """A folder to build in, which becomes ``target`` only if the block succeeds."""
         (self.root / "tmp").mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         work = pathlib.Path(tempfile.mkdtemp(dir=self.root / "tmp", prefix=f"{target.name}-"))
@@ -182,7 +182,7 @@ async def _build_all(
         f"building {failed[0]} failed",
         seen=str(first),
         means=means,
-        next_step=next_step or "mend that and run again; what is finished is kept",
+        next_step=next_step or "correct that and run again; what is finished is kept",
     )
 
 

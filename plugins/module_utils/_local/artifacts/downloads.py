@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Fetch released files; every way in which that fails is said with its next step."""
+"""Download released files; every failure is reported with its next step."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ansible.module_utils.urls import open_url
 
 from ...errors import FleetError
 
-__all__ = ["fetch", "published_sum", "take"]
+__all__ = ["extract_program", "fetch", "published_sum"]
 
 _TIMEOUT = 60.0
 
 
-def take(archive: pathlib.Path, member: str, target: pathlib.Path) -> None:
+def extract_program(archive: pathlib.Path, member: str, target: pathlib.Path) -> None:
     """Write the program ``member`` of a tar archive to ``target``."""
     try:
         with tarfile.open(archive) as opened:
@@ -48,7 +48,7 @@ def fetch(url: str, target: pathlib.Path) -> str:
             size += len(chunk)
             out.write(chunk)
         promised = int(answer.headers.get("Content-Length") or size)
-    # The library takes a connection that breaks off for the end of the file.
+    # To the library a connection that breaks off is the end of the file.
     if size < promised:
         raise _unreachable(url, OSError(f"it broke off after {size} of {promised} bytes"))
     return total.hexdigest()

@@ -74,7 +74,7 @@ async def build_image(engine: Engine, image: Image, work: pathlib.Path) -> None:
 
 
 async def remove_leftovers(engine: Engine) -> None:
-    """Take away build containers of this store's run that was killed; only called under the store's lock."""
+    """Remove build containers of this store's run that was killed; only called under the store's lock."""
     ours = ("--filter", f"label={ARTIFACT_LABEL}=bake", "--filter", f"label={STORE_LABEL}={engine.store}")
     done = await engine.run("ps", "--all", "--quiet", *ours)
     if done.out.split():

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take artifacts away: the images that a folder's builds left in the engine, and what they left in the folder."""
+"""Remove artifacts: the images that a folder's builds left in the engine, and what they left in the folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 from ...errors import FleetError
 from ...locks import locked
 from ..engine.engine import FLEET_LABEL, Engine
-from ..engine.host import restore_host
+from ..engine.host_settings import restore_host
 from .node_image import ARTIFACT_LABEL, STORE_LABEL, prefix, remove_leftovers
 
 __all__ = ["remove"]
@@ -115,14 +115,14 @@ async def _refuse_used(engine: Engine, images: t.Sequence[str]) -> None:
                 "the node image is in use",
                 obj=f"Image {image}",
                 seen=f"containers {', '.join(users)}",
-                next_step="take those fleets away first (playbooks/teardown.yml with their fleet_name), then run again",
+                next_step="remove those fleets first (playbooks/teardown.yml with their fleet_name), then run again",
             )
 
 
 async def _remove_images(engine: Engine, images: t.Sequence[str], directory: pathlib.Path) -> None:
     left = list(images)
     while left:
-        # Never by force, which would take containers along; parents become free as their children go.
+        # Never by force, which would remove containers too; parents become free as their children go.
         for image in left:
             await engine.run("rmi", image, check=False, timeout=300)
         after = await _images(engine, directory)

@@ -20,12 +20,10 @@ from ..engine.command import run
 from ..engine.engine import Engine
 from .build_graph import Step, digest_of_files
 from .build_source import BuildSource, Recipe
-from .downloads import fetch, published_sum, take
+from .downloads import extract_program, fetch, published_sum
 from .node_image import bake, prefix
 
-__all__ = ["NEEDED_PROGRAMS", "Download", "UpstreamBuild", "choose_source"]
-
-NEEDED_PROGRAMS: dict[str, str] = {}
+__all__ = ["Download", "UpstreamBuild", "choose_source"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,10 +114,10 @@ class UpstreamBuild(BuildSource):
                     f"checksum of {download.file} does not match",
                     seen=f"SHA-256 {actual} from {url}",
                     means=f"{expected} was expected",
-                    next_step="do not use it: look who changed the file, then run again",
+                    next_step="do not use it: find out who changed the file, then run again",
                 )
             if download.member:
-                take(target, download.member, work / download.name)
+                extract_program(target, download.member, work / download.name)
                 target.unlink()
             elif download.file != download.name:
                 target.rename(work / download.name)
@@ -148,7 +146,7 @@ class UpstreamBuild(BuildSource):
             )
 
     def _plain(self, image: str) -> list[str]:
-        # Docker speaks plain HTTP to registries on loopback; podman has to be told.
+        # Docker speaks plain HTTP to registries on loopback; podman needs an option for it.
         return ["--tls-verify=false"] if self.engine.name == "podman" and _on_loopback(image) else []
 
     async def _node_image(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:

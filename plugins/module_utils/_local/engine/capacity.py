@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What this machine has left: reads /proc and the file systems, changes nothing."""
+"""What this machine has free: memory, disks, open files, inotify instances. Reads only."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "set a mirror (artifacts_hub, artifacts_charts, artifacts_downloads)",
     ),
     ("401 unauthorized", "the registry wants a login", "log in with the container engine, or set a mirror"),
-    ("checksum mismatch", "what was downloaded is not what the project pins", "do not use it; look who changed it"),
+    ("checksum mismatch", "what was downloaded is not what the project pins", "do not use it; find out who changed it"),
     ("address already in use", "another program holds that port", "stop it, or run again for another port"),
     ("temporary failure in name resolution", "no name server answers", "check this machine's network"),
     ("no such host", "a host name does not resolve from here", "check this machine's network, or set a mirror"),
@@ -67,7 +67,7 @@ class Done(t.NamedTuple):
 
     @property
     def last_line(self) -> str:
-        """What it said last, preferably as an error."""
+        """The last line of its output, of standard error first."""
         lines = (self.err.strip() or self.out.strip()).splitlines()
         return lines[-1] if lines else f"exit status {self.code}, no output"
 
@@ -120,9 +120,9 @@ async def run(
         )
     except FileNotFoundError as error:
         raise FleetError(
-            f"{doing}: {argv[0]} is not there",
+            f"{doing}: {argv[0]} is not installed",
             cluster=cluster,
-            next_step="run the clusters stage, which brings it (playbooks/clusters.yml)",
+            next_step="run the clusters stage, which installs it (playbooks/clusters.yml)",
         ) from error
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
@@ -155,11 +155,11 @@ def failed(doing: str, done: Done, *, cluster: str = "") -> FleetError:
     """The error for a program that ended with a status other than 0."""
     text = done.err.strip() or done.out.strip()
     means, next_step = explain(text)
-    telling = [
+    lines = [
         line for line in text.splitlines() if line.strip() and not line.startswith(("\t", "sigs.k8s.io/", "Stack"))
     ]
-    errors = [line for line in telling if "error" in line.lower()]
-    seen = (errors or telling)[-1][:400] if telling else f"exit status {done.code}, no output"
+    errors = [line for line in lines if "error" in line.lower()]
+    seen = (errors or lines)[-1][:400] if lines else f"exit status {done.code}, no output"
     return FleetError(f"{doing} failed", cluster=cluster, seen=seen, means=means, next_step=next_step)
 
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What this machine can and cannot do, and the settings that make up for what it lacks.
+"""What this machine can and cannot do, and what podman and kind must be configured with for it.
 
-Nothing here is assumed: each remedy is used only where its cause is seen, so a machine that is fine gets none.
+Each remedy is used only where its cause is seen, so a machine that is fine gets none.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Machine:
         """What is different here, in words, for the run's report; empty on a machine that is fine."""
         found = []
         if not self.cgroup2:
-            found.append("cgroup v1 or hybrid: runc instead of crun, kubelet told to accept it")
+            found.append("cgroup v1 or hybrid: runc instead of crun, and a kubelet that accepts it")
         if not self.may_raise_limits:
             found.append("no CAP_SYS_RESOURCE: lower limits, no negative oom scores")
         if not self.modules_folder:

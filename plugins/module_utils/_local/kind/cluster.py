@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One kind cluster of a fleet: make it, revive it, take it away. Touches nothing that this fleet did not make."""
+"""One kind cluster of a fleet: make, restart or remove it. Touches nothing that this fleet did not make."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..engine.engine import address_of
 from ..engine.machine import kind_patches
 from . import kubeconfig
 from .fleet import Foreign, KindFleet
-from .restart import restart, settle
+from .restart import record_exit, restart
 
 __all__ = ["KindCluster", "Spec"]
 
-_BIRTH = "/kind/mesh-fleet.json"
+_MARK = "/kind/mesh-fleet.json"
 """Written into a node when kind is done: a node without it is one whose creation was cut off."""
 
 _REMOVAL = 180
@@ -59,7 +59,7 @@ class KindCluster:
         if found is None:
             return None
         networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-        if self.fleet.network_name not in networks and (networks or not await self._born_here()):
+        if self.fleet.network_name not in networks and (networks or not await self._is_marked()):
             raise Foreign(
                 f"a container {self.container} is there that this project did not make",
                 cluster=self.name,
@@ -68,29 +68,29 @@ class KindCluster:
             )
         return found
 
-    async def _born_here(self) -> bool:
+    async def _is_marked(self) -> bool:
         # A run that was killed between taking a node off its network and joining it again leaves it on none.
-        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_MARK}", "-", check=False)
         return done.code == 0 and f'"fleet": "{self.fleet.name}"' in done.out
 
     async def present(self, spec: Spec, *, dry_run: bool, say: t.Callable[[str], None]) -> str:
-        """Make the cluster, or mend it; returns ``created``, ``changed`` (revived) or ``unchanged``."""
+        """Make the cluster, or repair it; returns ``created``, ``changed`` (restarted) or ``unchanged``."""
         kubeconfig.refuse_foreign(self.fleet.kubeconfig(self.name), self.name)
         container = await self.inspect()
         state = "unchanged"
         if container is not None:
             if dry_run and not self.fleet.engine.alive(container):
                 return "changed"
-            if not dry_run and settle(self.fleet.engine, container):
+            if not dry_run and record_exit(self.fleet.engine, container):
                 container = await self.inspect() or container
-            birth = await self._birth()
-            if birth is None:
+            mark = await self._read_mark()
+            if mark is None:
                 say(f"  {self.name}: its creation was cut off; making it anew")
                 if not dry_run:
                     await self._delete()
                 container = None
             else:
-                self._refuse_changes(spec, birth)
+                self._refuse_changes(spec, mark)
         if container is None:
             if not dry_run:
                 await self._create(spec)
@@ -113,13 +113,13 @@ class KindCluster:
         try:
             container = await self.inspect()
         except Foreign:
-            # What is not ours is not there, for a removal.
+            # A removal treats what is not ours as missing.
             container = None
         if container is None and not path.exists():
             return "unchanged"
         if not dry_run:
             if container is not None:
-                settle(self.fleet.engine, container)
+                record_exit(self.fleet.engine, container)
                 await self._delete()
             path.unlink(missing_ok=True)
         return "removed"
@@ -157,17 +157,17 @@ class KindCluster:
         if container is None:
             raise FleetError("kind made no node", cluster=self.name, next_step="run again")
         await self._write_kubeconfig(container, fresh=True)
-        birth = {"pod_cidr": spec.pod_cidr, "service_cidr": spec.service_cidr, "fleet": self.fleet.name}
+        mark = {"pod_cidr": spec.pod_cidr, "service_cidr": spec.service_cidr, "fleet": self.fleet.name}
         await self.fleet.engine.run(
             "exec",
             "--interactive",
             self.container,
             "sh",
             "-c",
-            f"cat > {_BIRTH}",
+            f"cat > {_MARK}",
             what="marking the node as finished",
             cluster=self.name,
-            stdin=json.dumps(birth),
+            stdin=json.dumps(mark),
         )
 
     async def _delete(self) -> None:
@@ -185,7 +185,7 @@ class KindCluster:
 
     async def _remove_container(self) -> None:
         # podman gives the many processes of a node five seconds to be gone (libpod's killContainerTimeout), which is
-        # too short for a machine that is busy; what it was told to kill dies nevertheless.
+        # too short for a machine that is busy; what it was asked to kill dies nevertheless.
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _REMOVAL
         while True:
@@ -197,25 +197,25 @@ class KindCluster:
                 raise failed("removing the node", done, cluster=self.name)
             await asyncio.sleep(0.5)
 
-    async def _birth(self) -> dict[str, t.Any] | None:
+    async def _read_mark(self) -> dict[str, t.Any] | None:
         # `cp` reads a stopped container too, which `exec` cannot.
-        done = await self.fleet.engine.run("cp", f"{self.container}:{_BIRTH}", "-", check=False)
+        done = await self.fleet.engine.run("cp", f"{self.container}:{_MARK}", "-", check=False)
         if done.code != 0:
             said = done.err.lower()
             if "no such file" in said or "could not find the file" in said:
                 return None
-            # Taking "cannot be read" for "is not there" would delete a cluster that only looks ill.
+            # A mark that cannot be read is not a missing one: the cluster would be deleted for it.
             raise failed("looking into the node", done, cluster=self.name)
         found: dict[str, t.Any] = json.loads(done.out[done.out.index("{") : done.out.rindex("}") + 1])
         return found
 
-    def _refuse_changes(self, spec: Spec, birth: t.Mapping[str, t.Any]) -> None:
+    def _refuse_changes(self, spec: Spec, mark: t.Mapping[str, t.Any]) -> None:
         for key, wanted in (("pod_cidr", spec.pod_cidr), ("service_cidr", spec.service_cidr)):
-            if birth.get(key) != wanted:
+            if mark.get(key) != wanted:
                 raise FleetError(
                     f"cluster_{key} cannot change while the cluster lives",
                     cluster=self.name,
-                    seen=f"the cluster was made with {birth.get(key)}, the inventory says {wanted}",
+                    seen=f"the cluster was made with {mark.get(key)}, the inventory says {wanted}",
                     next_step=f"put it back, or remove the cluster first: teardown.yml --limit {self.name}",
                 )
 

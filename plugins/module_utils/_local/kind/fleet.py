@@ -10,7 +10,7 @@ import pathlib
 from ...errors import FleetError
 from ..engine.command import run
 from ..engine.engine import FLEET_LABEL, Engine, network_labels, network_subnets
-from .addresses import choose_subnet, container_range
+from .subnets import choose_subnet, container_range
 
 __all__ = ["Foreign", "KindFleet"]
 
@@ -18,7 +18,7 @@ DEFAULT_ENGINE_NETWORK = "10.90.0.0/16"
 
 
 class Foreign(FleetError):
-    """Something bears a name of ours that this project did not make."""
+    """Something has a name of ours that this project did not make."""
 
 
 class KindFleet:
@@ -89,7 +89,7 @@ class KindFleet:
         return bool(done.out.split())
 
     async def remove_network(self) -> bool:
-        """Take the network away if no container is on it any more; whether it was."""
+        """Remove the network if no container is on it any more; whether it was removed."""
         try:
             if not await self.subnet():
                 return False

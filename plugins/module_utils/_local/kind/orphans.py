@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clusters of a fleet that live on this machine though its inventory has forgotten them."""
+"""Clusters of a fleet that are on this machine and no longer in its inventory."""
 
 from __future__ import annotations
 

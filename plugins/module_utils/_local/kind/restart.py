@@ -12,11 +12,11 @@ from ...errors import FleetError
 from ..engine.command import explain
 from ..engine.engine import Engine, address_of
 
-__all__ = ["restart", "settle"]
+__all__ = ["record_exit", "restart"]
 
 
-def settle(engine: Engine, container: t.Mapping[str, t.Any], exits: pathlib.Path | None = None) -> bool:
-    """Make podman see that a container's processes are gone; whether there was anything to see.
+def record_exit(engine: Engine, container: t.Mapping[str, t.Any], exits: pathlib.Path | None = None) -> bool:
+    """Record for podman that a container's processes have ended; whether that was needed.
 
     podman learns of a container's end from a file that its monitor (conmon) writes: <tmp dir>/exits/<id>, holding
     the exit status (libpod, oci_conmon). When the monitor was killed too, podman waits for that file for ever: it goes
@@ -50,7 +50,7 @@ async def restart(
         known: the address it had, for when the engine has forgotten it.
 
     Raises:
-        FleetError: the engine cannot start it, for example because its port is taken by now.
+        FleetError: the engine cannot start it, for example because its port is in use by now.
     """
     name = str(container["Name"]).lstrip("/")
     address = address_of(container, network) or _reserved_address(container, network) or known
@@ -69,13 +69,13 @@ async def restart(
         )
     done = await engine.run("start", name, check=False, timeout=120)
     if done.code != 0:
-        taken = "address already in use" in done.err or "port is already allocated" in done.err
+        port_used = "address already in use" in done.err or "port is already allocated" in done.err
         raise FleetError(
             "the node cannot be started",
             cluster=cluster,
             seen=done.last_line,
-            means="another program took its port meanwhile" if taken else explain(done.err)[0],
-            next_step=f"mend that and run again, or remove the cluster (teardown.yml --limit {cluster}) and run again",
+            means="another program uses its port now" if port_used else explain(done.err)[0],
+            next_step=f"correct that, or remove the cluster (teardown.yml --limit {cluster}), then run again",
         )
 
 

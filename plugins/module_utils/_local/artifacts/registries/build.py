@@ -128,7 +128,7 @@ class RegistryBuild(BuildSource):
             rootfs=needs["node-rootfs"] / "node.tar",
             settings=("ENV container=docker",),
         )
-        images = self.images(needs)
+        images = contents(needs, self.versions, hub=self.hub, tag=self.tag, base=self.sample_image)
         for image in [*images, node_base]:
             await build_image(self.engine, image, work)
         tag = f"{prefix}/node:{key}"
@@ -139,10 +139,6 @@ class RegistryBuild(BuildSource):
         # The node image keeps the layers it stands on; the rest has done its work.
         await self.engine.run("rmi", "--force", *names, node_base.name, check=False)
         (work / "image").write_text(tag + "\n")
-
-    def images(self, needs: t.Mapping[str, pathlib.Path]) -> list[Image]:
-        """What goes into the node image, bases first, from the folders of the finished steps."""
-        return contents(needs, self.versions, hub=self.hub, tag=self.tag, base=self.sample_image)
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:

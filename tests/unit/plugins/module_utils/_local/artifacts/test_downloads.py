@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Released files over real HTTP on loopback: what arrives is what was asked for, or the reason is said."""
+"""Released files over real HTTP on loopback: what arrives is what was asked for, or the reason is reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import Store, make
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_source import Recipe
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.downloads import fetch, published_sum, take
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.downloads import (
+    extract_program,
+    fetch,
+    published_sum,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.upstream import UpstreamBuild, choose_source
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -122,10 +126,10 @@ def test_a_page_without_a_sum_is_said() -> None:
 def test_an_archive_of_another_layout_is_said(tmp_path: pathlib.Path) -> None:
     (tmp_path / "helm.tar.gz").write_bytes(archive("elsewhere/helm", b"x"))
     with pytest.raises(FleetError, match=r"helm\.tar\.gz does not hold linux-amd64/helm"):
-        take(tmp_path / "helm.tar.gz", "linux-amd64/helm", tmp_path / "helm")
+        extract_program(tmp_path / "helm.tar.gz", "linux-amd64/helm", tmp_path / "helm")
     (tmp_path / "helm.tar.gz").write_bytes(b"no archive")
     with pytest.raises(FleetError, match=r"helm\.tar\.gz does not hold"):
-        take(tmp_path / "helm.tar.gz", "linux-amd64/helm", tmp_path / "helm")
+        extract_program(tmp_path / "helm.tar.gz", "linux-amd64/helm", tmp_path / "helm")
 
 
 def kubectl_from(address: str, store: pathlib.Path, checksums: t.Mapping[str, str] | None = None) -> pathlib.Path:
@@ -179,7 +183,7 @@ def test_auto_asks_the_registry(code: int, source: str) -> None:
     assert address.removeprefix("http://") in why
 
 
-def test_auto_takes_registries_where_nobody_answers(closed_port: int) -> None:
+def test_auto_chooses_registries_where_nobody_answers(closed_port: int) -> None:
     found, why = choose_source(f"127.0.0.1:{closed_port}/kindest/node:v1")
     assert found == "registries"
     assert "cannot be reached" in why

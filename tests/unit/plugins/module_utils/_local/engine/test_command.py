@@ -53,7 +53,7 @@ def test_the_last_line() -> None:
 
 
 def test_a_program_that_is_missing_is_said() -> None:
-    with pytest.raises(FleetError, match="/nowhere/kind is not there"):
+    with pytest.raises(FleetError, match="/nowhere/kind is not installed"):
         asyncio.run(run(["/nowhere/kind", "get"], what="asking kind"))
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whose clusters are found on a machine, told by names, networks and the mark inside a node."""
+"""Whose clusters are found on a machine, recognised by names, networks and the mark inside a node."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ class Nodes(Engine):
 )
 def test_only_what_is_surely_of_this_fleet_and_not_named(nodes: dict[str, tuple[str, str]], found: list[str]) -> None:
     fleet = KindFleet("shop", Path("/nowhere"), Nodes(nodes), "kind")
-    strays = asyncio.run(find_orphans(fleet, {"west"}))
-    assert [cluster.name for cluster in strays] == found
+    orphans = asyncio.run(find_orphans(fleet, {"west"}))
+    assert [cluster.name for cluster in orphans] == found

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A node is settled when what is said of it is about its present life."""
+"""A node is settled when what is reported of it is newer than its start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.node_state import (
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.node_readiness import (
     default_namespaces_exist,
     settled,
     started_at,
@@ -19,8 +19,8 @@ SINCE = datetime.datetime(2026, 5, 1, 12, 0, 0, tzinfo=datetime.UTC)
 BEFORE, AFTER = "2026-05-01T11:59:59Z", "2026-05-01T12:00:00Z"
 
 
-def node(ready: str = "True", heard: str = AFTER) -> dict[str, t.Any]:
-    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": heard, "message": "no network yet"}
+def node(ready: str = "True", beat: str = AFTER) -> dict[str, t.Any]:
+    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": beat, "message": "no network yet"}
     return {"kind": "Node", "metadata": {"name": "n"}, "status": {"conditions": [condition]}}
 
 
@@ -37,7 +37,7 @@ def pod(state: dict[str, t.Any], phase: str = "Running") -> dict[str, t.Any]:
         ([node(), pod({"waiting": {"reason": "CrashLoopBackOff"}})], ""),
         ([node(), pod({}, "Pending")], ""),
         ([node(), pod({"running": {"startedAt": BEFORE}})], "pod ns/p has not started again"),
-        ([node(heard=BEFORE)], "node n has not reported since it was started"),
+        ([node(beat=BEFORE)], "node n has not reported since it was started"),
         ([node(ready="False")], "node n is not Ready: no network yet"),
         ([{"kind": "Node", "metadata": {"name": "n"}}], "node n is not Ready: it has not reported yet"),
         ([], "no node is registered"),
@@ -56,12 +56,12 @@ def test_settled(objects: list[dict[str, t.Any]], seen: str) -> None:
         (["ServiceAccount b default <none>"], "namespace a has no ServiceAccount default yet"),
     ],
 )
-def test_furnished(rows: list[str], seen: str) -> None:
+def test_default_namespaces_exist(rows: list[str], seen: str) -> None:
     table = "\n".join(["Namespace <none> a Active", "Namespace <none> going Terminating", *rows])
-    assert default_namespaces_exist(table) == (not seen, seen or "furnished")
+    assert default_namespaces_exist(table) == (not seen, seen or "all there")
 
 
-def test_a_cluster_without_namespaces_is_not_furnished() -> None:
+def test_a_cluster_without_namespaces_has_no_defaults() -> None:
     assert default_namespaces_exist("") == (False, "there is no namespace yet")
 
 

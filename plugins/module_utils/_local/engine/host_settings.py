@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Settings of the machine itself that kind nodes need: changed only where they fall short, and put back at the end."""
+"""Kernel settings of this machine that kind nodes need: changed only where too low, and put back at the end."""
 
 from __future__ import annotations
 

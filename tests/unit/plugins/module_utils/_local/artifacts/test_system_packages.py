@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import packages
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import system_packages
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
 def test_nothing_missing_nothing_done() -> None:
-    assert asyncio.run(packages.ensure_programs({"sh": "dash"}, print)) == []
+    assert asyncio.run(system_packages.ensure_programs({"sh": "dash"}, print)) == []
 
 
 def test_not_root_gets_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     wanted = {"sh": "dash", "no-such-b": "pkg-b", "no-such-a": "pkg-a"}
     with pytest.raises(FleetError) as caught:
-        asyncio.run(packages.ensure_programs(wanted, print))
+        asyncio.run(system_packages.ensure_programs(wanted, print))
     assert caught.value.what == "missing on this machine: pkg-a, pkg-b"
     assert "apt-get install pkg-a pkg-b" in caught.value.next_step
     assert caught.value.seen == "no-such-a, no-such-b not found in PATH"
@@ -39,8 +39,8 @@ def test_not_root_gets_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_the_distribution_is_read(tmp_path: Path, text: str, is_debian: bool) -> None:
     (tmp_path / "os-release").write_text(text)
-    assert packages._is_debian(tmp_path / "os-release") is is_debian
+    assert system_packages._is_debian(tmp_path / "os-release") is is_debian
 
 
 def test_no_distribution_is_not_debian(tmp_path: Path) -> None:
-    assert not packages._is_debian(tmp_path / "none")
+    assert not system_packages._is_debian(tmp_path / "none")

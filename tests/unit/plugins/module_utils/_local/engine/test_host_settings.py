@@ -6,7 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host import adapt_host, host_record, restore_host
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import (
+    adapt_host,
+    host_record,
+    restore_host,
+)
 
 
 def machine(root: Path, instances: str, modules: bool = False) -> Path:

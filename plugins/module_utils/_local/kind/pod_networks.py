@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The pod networks of a fleet's kind clusters: who reaches whom, and the addresses of LoadBalancer Services."""
+"""The pod networks of a fleet's kind clusters: which pods reach which, and the load balancer in each cluster."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import typing as t
 
 import yaml
 
-from ..._model.istio.ownership import MANAGED_BY, MANAGER
 from ...errors import FleetError
 from ..engine.command import Done
 from ..engine.engine import address_of
-from .addresses import load_balancer_block
 from .fleet import KindFleet
-from .node_state import default_namespaces_exist, settled, started_at
+from .load_balancer import load_balancer_objects
+from .node_readiness import default_namespaces_exist, settled, started_at
+from .subnets import load_balancer_block
 
 __all__ = ["Node", "join"]
 
@@ -73,7 +73,7 @@ async def join(
 
     async def one(node: Node) -> str:
         env = _environment(node, up, addresses, load_balancer_block(subnet, node.number))
-        manifest = yaml.safe_dump_all(_balancer_objects(balancer, image, env["BLOCK"]))
+        manifest = yaml.safe_dump_all(load_balancer_objects(balancer, image, env["BLOCK"]))
         stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
         container = fleet.container_name(node.name)
         seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=_ONE_CALL)
@@ -179,11 +179,11 @@ async def _until(
     cluster: str,
     timeout: float,
     words: t.Sequence[str],
-    judge: t.Callable[[Done], tuple[bool, str]],
+    check: t.Callable[[Done], tuple[bool, str]],
     what: str,
     stdin: str | None = None,
 ) -> None:
-    """Ask kubectl in the node until ``judge`` says that it is done."""
+    """Run kubectl in the node until ``check`` reports that its output is as wanted."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     reads = ["--interactive"] if stdin is not None else []
@@ -199,7 +199,7 @@ async def _until(
     ]
     while True:
         try:
-            done, seen = judge(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin))
+            done, seen = check(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin))
         except FleetError as error:
             done, seen = False, error.what  # a machine that is busy: there is time left
         if done:
@@ -212,67 +212,3 @@ async def _until(
                 next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
             )
         await asyncio.sleep(0.2)
-
-
-def _balancer_objects(program: str, image: str, block: str) -> list[dict[str, t.Any]]:
-    name, namespace = "mesh-fleet-load-balancer", "kube-system"
-    labels = {MANAGED_BY: MANAGER, "app.kubernetes.io/name": name}
-    digest = hashlib.sha256(program.encode()).hexdigest()[:12]
-
-    def meta(scoped: bool = True) -> dict[str, t.Any]:
-        return {"name": name, "labels": labels, **({"namespace": namespace} if scoped else {})}
-
-    container = {
-        "name": "load-balancer",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python3", "/program/load_balancer.py"],
-        "env": [{"name": "BLOCK", "value": block}, {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}],
-        "resources": {"requests": {"cpu": "5m", "memory": "24Mi"}},
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "program", "mountPath": "/program", "readOnly": True}],
-    }
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta()},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": meta(False),
-            "rules": [
-                {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
-                {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
-            ],
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": meta(False),
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        },
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta(), "data": {"load_balancer.py": program}},
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": meta(),
-            "spec": {
-                "replicas": 1,
-                "strategy": {"type": "Recreate"},
-                "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-                "template": {
-                    "metadata": {"labels": labels, "annotations": {"mesh.fleet/program": digest}},
-                    "spec": {
-                        "serviceAccountName": name,
-                        "containers": [container],
-                        "volumes": [{"name": "program", "configMap": {"name": name}}],
-                    },
-                },
-            },
-        },
-    ]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether what an API server says of its node is about the node as it runs now."""
+"""Whether a node that was started is ready: by what its API server reports since then."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
 
 
 def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime) -> tuple[bool, str]:
-    """Whether the node is Ready and no pod is taken for running that ran before ``since`` only.
+    """Whether the node is Ready and every pod that is shown as running was started after ``since``.
 
-    After a crash the API server goes on showing what was true before it; who acts on that meets pods which are
-    gone, or others that have got their addresses.
+    After a crash the API server goes on showing the state before it: pods that are gone, or whose addresses others
+    have now.
 
     Args:
         objects: the cluster's Nodes and Pods.
@@ -58,7 +58,7 @@ def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime
 def default_namespaces_exist(table: str) -> tuple[bool, str]:
     """Whether every namespace has what Kubernetes' controllers put into it, without which no pod can be made there.
 
-    A new cluster's node is often Ready before they have been round.
+    The node of a new cluster is often Ready before they have done so.
 
     Args:
         table: a line each for Namespaces, ServiceAccounts and ConfigMaps: kind, namespace, name and phase,
@@ -74,7 +74,7 @@ def default_namespaces_exist(table: str) -> tuple[bool, str]:
         for kind, name in (("ServiceAccount", "default"), ("ConfigMap", "kube-root-ca.crt")):
             if (kind, space, name) not in there:
                 return False, f"namespace {space} has no {kind} {name} yet"
-    return bool(spaces), "furnished" if spaces else "there is no namespace yet"
+    return bool(spaces), "all there" if spaces else "there is no namespace yet"
 
 
 def _time(text: t.Any) -> datetime.datetime:

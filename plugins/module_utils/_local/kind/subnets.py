@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Addresses of a local fleet: the engine's network, and which part of it belongs to whom.
+"""Ranges of a local fleet: the subnet of its engine network, and the part of it that each cluster has.
 
 The lower half of the network is for containers; the upper half is cut into blocks of eight addresses, one block a
 cluster, for its Services of type LoadBalancer.
@@ -19,22 +19,22 @@ _NETWORK_PREFIX = 22
 _BLOCK_PREFIX = 29
 
 
-def choose_subnet(within: str, taken: t.Iterable[str]) -> str:
-    """The first /22 of ``within`` that overlaps nothing in ``taken``; ``within`` itself if it is a /22 or smaller.
+def choose_subnet(within: str, used: t.Iterable[str]) -> str:
+    """The first /22 of ``within`` that overlaps nothing in ``used``; ``within`` itself if it is a /22 or smaller.
 
     Raises:
-        FleetError: it is all taken.
+        FleetError: all of it is in use.
     """
     space = ipaddress.IPv4Network(within)
-    used = [ipaddress.IPv4Network(n, strict=False) for n in taken]
+    others = [ipaddress.IPv4Network(n, strict=False) for n in used]
     candidates = [space] if space.prefixlen >= _NETWORK_PREFIX else space.subnets(new_prefix=_NETWORK_PREFIX)
     for candidate in candidates:
-        if not any(candidate.overlaps(other) for other in used):
+        if not any(candidate.overlaps(other) for other in others):
             return str(candidate)
-    clash = next((str(o) for o in used if o.overlaps(space)), "")
+    clash = next((str(o) for o in others if o.overlaps(space)), "")
     raise FleetError(
         f"no free network in {within} for the fleet's containers",
-        seen=f"{clash} is taken by another network or route of this machine",
+        seen=f"{clash} belongs to another network or route of this machine",
         next_step="set fleet_engine_network to a range that is free here",
     )
 
