@@ -18,7 +18,7 @@ _NEEDED = ("files", "versions", "charts", "hub", "node_image", "sample_image")
 
 
 class ActionModule(FleetAction):
-    """Bring the programs, charts and images that a fleet is made of."""
+    """Download, build or remove the programs, charts and images of a fleet."""
 
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

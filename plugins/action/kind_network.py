@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
-from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -30,7 +30,7 @@ class ActionModule(FleetAction):
         "files": {"type": "path", "required": True},
         "image": {"type": "str", "default": ""},
         "timeout": {"type": "int", "default": 180},
-        "remove_strays": {"type": "bool", "default": False},
+        "remove_orphans": {"type": "bool", "default": False},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -44,10 +44,10 @@ class ActionModule(FleetAction):
             and bool(kinds)
             and kinds <= {str(host) for host in task_vars["ansible_play_hosts_all"]}
         )
-        strays, told, warnings = await self._strays(local, kinds, remove=whole or args["remove_strays"])
+        orphans, line, warnings = await self._orphans(local, kinds, remove=whole or args["remove_orphans"])
         if args["state"] == "absent":
             gone = await self._absent(local, args["bin"], only_local=len(kinds) == len(fleet.clusters))
-            return result([*strays, *gone], summary=told, with_diff=False, warnings=warnings)
+            return result([*orphans, *gone], summary=line, with_diff=False, warnings=warnings)
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
             for number, cluster in enumerate(fleet.clusters.values())
@@ -62,13 +62,13 @@ class ActionModule(FleetAction):
             dry_run=self.check_mode,
         )
         joined = [Change(name, "PodNetwork", name, CHANGED) for name in changed]
-        return result([*strays, *joined], summary=told, with_diff=False, warnings=warnings)
+        return result([*orphans, *joined], summary=line, with_diff=False, warnings=warnings)
 
-    async def _strays(self, local: KindFleet, known: set[str], *, remove: bool) -> tuple[list[Change], str, list[str]]:
-        """Remove the clusters that the inventory has forgotten, or name them: changes, a line, warnings."""
+    async def _orphans(self, local: KindFleet, known: set[str], *, remove: bool) -> tuple[list[Change], str, list[str]]:
+        """Remove clusters that the inventory does not name, or warn of them: changes, a line, warnings."""
         found = await find_orphans(local, known)
         if not remove:
-            advice = "put it back, or remove it with kind_cluster_remove_strays=true"
+            advice = "put it back, or remove it with kind_cluster_remove_orphans=true"
             name = f"of fleet {local.name}, but {_UNNAMED}"
             return [], "", [f"{c.name}: its node {c.container} is {name}; {advice}" for c in found]
         changes = [
@@ -76,8 +76,8 @@ class ActionModule(FleetAction):
             for cluster in found
         ]
         verb = "to be removed" if self.check_mode else "removed"
-        told = " · ".join(f"{cluster.name} {verb}: {_UNNAMED}" for cluster in found)
-        return changes, told, []
+        line = " · ".join(f"{cluster.name} {verb}: {_UNNAMED}" for cluster in found)
+        return changes, line, []
 
     async def _absent(self, local: KindFleet, programs: str, *, only_local: bool) -> list[Change]:
         try:
@@ -88,7 +88,7 @@ class ActionModule(FleetAction):
             return []
         left = local.directory.is_dir()
         if only_local:
-            # No cluster is left that its kubeconfigs, certificates and reports could be of use to.
+            # No cluster is left for its kubeconfigs, certificates and reports.
             shutil.rmtree(local.directory, ignore_errors=True)
         if not there and not (left and only_local):
             return []

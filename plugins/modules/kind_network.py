@@ -37,7 +37,7 @@ options:
     description: Seconds to wait for a node to be Ready.
     type: int
     default: 180
-  remove_strays:
+  remove_orphans:
     description:
       - Whether to remove orphans, that is, clusters of this fleet on this machine that the inventory does not name.
       - Otherwise a warning names them, and they stay until the whole fleet is removed.
