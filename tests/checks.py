@@ -68,7 +68,7 @@ def lint() -> tuple[Command, ...]:
         Command("ruff check", ["ruff", "check", "."]),
         Command("ruff format", ["ruff", "format", "--check", "."]),
         # By the collection's own names, so that a module is not seen under two of them.
-        Command("mypy", ["mypy", f"{COLLECTION}/plugins/module_utils"]),
+        Command("mypy", ["mypy", f"{COLLECTION}/plugins"]),
         Command("changelog", ["antsibull-changelog", "lint"]),
         Command("ansible-lint", ["ansible-lint", "--offline", "--strict", "--nocolor"], env=LINT_ENV),
     ]

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, Release
@@ -92,7 +93,7 @@ class ActionModule(HelmAction):
             kept=kept,
         )
 
-    async def _exposed(self, kube: t.Any, namespace: str, sample: SampleOptions) -> SampleOptions:
+    async def _exposed(self, kube: Reader, namespace: str, sample: SampleOptions) -> SampleOptions:
         """Expose the page where there is an ingress gateway; one that this run is yet to make counts in check mode."""
         gateway = await kube.get("v1", "Service", INGRESS, namespace)
         unborn = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", namespace) is None)
@@ -100,7 +101,7 @@ class ActionModule(HelmAction):
 
     async def _apply(
         self,
-        kube: t.Any,
+        kube: Kube,
         fleet: Fleet,
         cluster: Cluster,
         plan: ClusterPlan,
@@ -133,7 +134,7 @@ class ActionModule(HelmAction):
 
     async def _prune(
         self,
-        kube: t.Any,
+        kube: Kube,
         fleet: Fleet,
         cluster: Cluster,
         plan: ClusterPlan,

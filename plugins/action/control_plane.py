@@ -10,6 +10,8 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, deployment_ready, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
@@ -81,7 +83,7 @@ class ActionModule(HelmAction):
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(
-        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+        self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else await self._primary_address(fleet, cluster)
@@ -103,7 +105,7 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
         return result(changes, summary=said, version=version, primary=cluster.primary)
 
-    async def _refreshed(self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
+    async def _refreshed(self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
         seconds, version = args["timeout"], args["tag"] or fleet.istio_version
         changes, remotes = await refresh_istiod(kube, fleet, cluster, dry_run=self.check_mode, seconds=seconds)
         verb = "to be restarted" if self.check_mode else "restarted"
@@ -134,7 +136,7 @@ class ActionModule(HelmAction):
             Release(second.name, second.namespace, istiod, second.values, version, repo),
         ]
 
-    async def _wait_for_istiod(self, kube: t.Any, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
+    async def _wait_for_istiod(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         name = istiod_name(fleet)
         try:
             await kube.wait("apps/v1", "Deployment", name, fleet.namespace, until=deployment_ready, timeout=seconds)
@@ -149,7 +151,7 @@ class ActionModule(HelmAction):
                 "what is in place already stays",
             ) from error
 
-    async def _check_cacerts(self, kube: t.Any, fleet: Fleet, cluster: Cluster) -> None:
+    async def _check_cacerts(self, kube: Reader, fleet: Fleet, cluster: Cluster) -> None:
         """istiod looks for its intermediate once, as it starts; without one it makes a root of its own."""
         secret = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
         if secret is None and self.check_mode:
@@ -185,7 +187,7 @@ class ActionModule(HelmAction):
         )
 
     async def _absent(
-        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+        self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         wanted = [
             Release("istio-base", fleet.namespace, "base"),
@@ -220,7 +222,7 @@ class ActionModule(HelmAction):
         return result(changes, summary=said, kept=kept)
 
     @staticmethod
-    async def _wait_for_istiod_gone(kube: t.Any, fleet: Fleet, seconds: float) -> None:
+    async def _wait_for_istiod_gone(kube: Waiter, fleet: Fleet, seconds: float) -> None:
         """As long as it runs, istiod writes its root certificate into every namespace again."""
         pods = await kube.list("v1", "Pod", namespace=fleet.namespace, labels={"app": "istiod"})
         mine = [p for p in pods if (labels_of(p).get("istio.io/rev") or "default") == fleet.revision]
@@ -229,7 +231,7 @@ class ActionModule(HelmAction):
         )
 
     @staticmethod
-    async def _is_ours_still(kube: t.Any, fleet: Fleet) -> bool:
+    async def _is_ours_still(kube: Reader, fleet: Fleet) -> bool:
         """An earlier teardown was cut off after Helm's part."""
         namespace = await kube.get("v1", "Namespace", fleet.namespace)
         return has_our_labels(namespace)

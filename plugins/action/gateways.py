@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, webhook_has_ca_bundle
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.base import ControlPlane
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
@@ -76,7 +77,7 @@ class ActionModule(HelmAction):
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(
-        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+        self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         for_remotes = args["gateways"] == "for_remotes"
         names = []
@@ -126,7 +127,7 @@ class ActionModule(HelmAction):
         warnings = _warnings(plane, args["eastwest"])
         return result(changes, summary=said, addresses=found, warnings=warnings)
 
-    async def _namespace(self, kube: t.Any, plane: ControlPlane, name: str) -> list[Change]:
+    async def _namespace(self, kube: Kube, plane: ControlPlane, name: str) -> list[Change]:
         """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""
         live = await kube.get("v1", "Namespace", name)
         asked = plane.gateways_labels
@@ -137,10 +138,9 @@ class ActionModule(HelmAction):
         if is_created(live):
             metadata["annotations"] = {CREATED: "true"}
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        changes: list[Change] = await kube.apply([space], dry_run=self.check_mode)
-        return changes
+        return await kube.apply([space], dry_run=self.check_mode)
 
-    async def _leave(self, kube: t.Any, seconds: float) -> list[Change]:
+    async def _leave(self, kube: Kube, seconds: float) -> list[Change]:
         """Remove the gateways' own namespace if it is ours and empty, else take our labels off it."""
         changes, _kept = await leave_namespaces(
             kube,
@@ -166,7 +166,7 @@ class ActionModule(HelmAction):
         )
         return Release(made.name, made.namespace, chart, made.values, version, repo)
 
-    async def _wait_for_injection(self, kube: t.Any, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
+    async def _wait_for_injection(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         """A gateway's pod is completed by the primary's istiod, which first writes its CA into the webhook."""
         name = webhook_name(fleet)
         try:
@@ -188,7 +188,7 @@ class ActionModule(HelmAction):
                 next_step=f"run the peering stage with --limit {cluster.primary},{cluster.name}",
             ) from error
 
-    async def _replace_uninjected(self, kube: t.Any, namespace: str, name: str) -> list[Change]:
+    async def _replace_uninjected(self, kube: Kube, namespace: str, name: str) -> list[Change]:
         """Pods made while no istiod could complete them hold the chart's placeholder image and never start."""
         deployment = await kube.get("apps/v1", "Deployment", name, namespace)
         if deployment is None:
@@ -199,10 +199,9 @@ class ActionModule(HelmAction):
             for p in pods
             if any(c["image"] == PLACEHOLDER_IMAGE for c in p["spec"]["containers"])
         ]
-        changes: list[Change] = await kube.remove(stuck, dry_run=self.check_mode, diff=False)
-        return changes
+        return await kube.remove(stuck, dry_run=self.check_mode, diff=False)
 
-    async def _addresses(self, kube: t.Any, namespace: str, names: list[str], seconds: float) -> dict[str, str]:
+    async def _addresses(self, kube: Waiter, namespace: str, names: list[str], seconds: float) -> dict[str, str]:
         """Each gateway's address, once it has one and its pods are ready; waits for all of them side by side."""
         if self.check_mode:
             return {name: await current_address(kube, namespace, name) for name in names}
@@ -218,7 +217,7 @@ class ActionModule(HelmAction):
 
     async def _remove(
         self,
-        kube: t.Any,
+        kube: Kube,
         namespace: str,
         cluster: Cluster,
         args: dict[str, t.Any],
@@ -239,7 +238,7 @@ class ActionModule(HelmAction):
         return [change for change in changes if change.action != UNCHANGED]
 
     async def _absent(
-        self, kube: t.Any, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
+        self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         changes = await kube.prune([], labels=owner_labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
         namespace = control_plane_of(fleet, cluster).gateways_namespace(args["namespace"])

@@ -42,8 +42,8 @@ class ActionModule(GoogleFleetAction):
         hub = self.hub(args, scope)
         if absent:
             changes, kept = hub.disable(features, self._names(args, scope, scope.play))
-            done = sum(change.action != UNCHANGED for change in changes)
-            said = f"{done} features left" + (f" (kept: {'; '.join(kept)})" if kept else "")
+            left = sum(change.action != UNCHANGED for change in changes)
+            said = f"{left} features left" + (f" (kept: {'; '.join(kept)})" if kept else "")
             return result(
                 changes, summary=said, with_diff=self.diff_mode, kept=kept, states={}, requests=hub.google.requests
             )

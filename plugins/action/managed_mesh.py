@@ -119,7 +119,7 @@ class ActionModule(GoogleFleetAction):
             return await self._take_back(kube, live)
 
     async def _say(self, kube: Kube, mode: str) -> list[Change]:
-        options = {"dry_run": self.check_mode, "diff": self.diff_mode}
+        options: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
         changes: list[Change] = []
         if await kube.get("v1", "Namespace", NAMESPACE) is None:
             # Google makes it in time; the ConfigMap may be there before. It is Google's, so it gets no mark of ours.

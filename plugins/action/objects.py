@@ -10,6 +10,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import MANAGED_BY, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
@@ -80,7 +81,7 @@ def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:
         given = [given]
     found: list[dict[str, t.Any]] = []
     for entry in [given] if isinstance(given, str) else given or []:
-        documents = [entry]
+        documents: list[t.Any] = [entry]
         if isinstance(entry, str):
             try:
                 documents = list(yaml.load_all(entry, Loader=_LOADER))
@@ -113,7 +114,7 @@ def kind_of(text: str, host: str) -> tuple[str, str]:
     return api_version, kind
 
 
-async def ready(kube: Kube, objects: t.Sequence[t.Mapping[str, t.Any]], seconds: float) -> None:
+async def ready(kube: Waiter, objects: t.Sequence[t.Mapping[str, t.Any]], seconds: float) -> None:
     """Wait for all objects that can be ready; name all that are not."""
 
     async def one(obj: t.Mapping[str, t.Any]) -> None:

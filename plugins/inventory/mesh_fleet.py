@@ -210,7 +210,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _answers(self, path: str, cache: bool) -> dict[str, dict[str, t.Any]]:
         """What Google said: just now, or when the cache was filled."""
         projects = self._projects()
-        asked = [projects, bool(self.get_option("memberships")), bool(self.get_option("follow_memberships"))]
+        memberships, follow = bool(self.get_option("memberships")), bool(self.get_option("follow_memberships"))
+        asked = [projects, memberships, follow]
         key = self.get_cache_key(path)
         use = bool(self.get_option("cache"))
         if use and cache and key in self._cache:
@@ -219,7 +220,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 return t.cast("dict[str, dict[str, t.Any]]", kept["answers"])
         base = Google(self._settings(projects[0]), patience=_PATIENCE)
         skip = bool(self.get_option("skip_unreachable"))
-        answers, failed = ask(base.of, projects, memberships=asked[1], follow=asked[2], skip=skip)
+        answers, failed = ask(base.of, projects, memberships=memberships, follow=follow, skip=skip)
         for project, error in failed.items():
             self.display.warning(f"project {project} is left out: {_line(error)}")
         if use and not failed:

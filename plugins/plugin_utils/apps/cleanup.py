@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -73,7 +75,7 @@ def release_record(app: str, namespace: str) -> dict[str, t.Any]:
     }
 
 
-async def stale_releases(kube: t.Any, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:
+async def stale_releases(kube: Reader, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:
     """``(namespace, release)`` of the Helm releases of ours that are not in ``keep``."""
     records = await kube.list("v1", "ConfigMap", labels=our_labels())
     found = [
@@ -85,7 +87,7 @@ async def stale_releases(kube: t.Any, keep: t.Container[tuple[str, str]]) -> lis
 
 
 async def leave_namespaces(
-    kube: t.Any,
+    kube: Kube,
     keep: t.Container[str],
     *,
     dry_run: bool,
@@ -130,7 +132,7 @@ async def leave_namespaces(
 
 
 async def _foreign(
-    kube: t.Any, namespace: str, marks: t.Mapping[str, str], ours: t.Callable[[t.Mapping[str, t.Any]], bool]
+    kube: Reader, namespace: str, marks: t.Mapping[str, str], ours: t.Callable[[t.Mapping[str, t.Any]], bool]
 ) -> list[str]:
     """Objects that neither this project, nor Istio, nor Kubernetes put there."""
     found = []

@@ -8,7 +8,10 @@ import asyncio
 import datetime
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     WORKLOADS,
     App,
@@ -26,7 +29,7 @@ _RESTART_MANAGER = "mesh.fleet-restart"
 
 
 async def all_ready(
-    kube: t.Any, workloads: t.Sequence[Workload], *, restart: bool, stage: str = "control_plane"
+    kube: Kube, workloads: t.Sequence[Workload], *, restart: bool, stage: str = "control_plane"
 ) -> None:
     """Wait for all workloads at once.
 
@@ -40,7 +43,7 @@ async def all_ready(
     await _all(_sidecars(kube, workload, restart, stage) for workload in workloads)
 
 
-async def of_release(kube: t.Any, app: App) -> list[Workload]:
+async def of_release(kube: Reader, app: App) -> list[Workload]:
     """The workloads that a chart brought."""
     kinds = [("batch/v1" if kind == "Job" else "apps/v1", kind) for kind in WORKLOADS]
     found = []
@@ -64,7 +67,7 @@ async def _all(jobs: t.Iterable[t.Awaitable[None]]) -> None:
     raise first
 
 
-async def _wait(kube: t.Any, workload: Workload) -> None:
+async def _wait(kube: Waiter, workload: Workload) -> None:
     manifest = workload.manifest
     meta = manifest["metadata"]
     until = ready_condition(manifest)
@@ -103,7 +106,7 @@ def _advice(error: FleetError, workload: Workload) -> str:
     return "look at the pods' events, or raise wait_timeout; then run again"
 
 
-async def _sidecars(kube: t.Any, workload: Workload, restart: bool, stage: str) -> None:
+async def _sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -> None:
     """Pods that were made while no sidecar could be injected stay without one until they are made anew."""
     manifest = workload.manifest
     spec = manifest.get("spec") or {}

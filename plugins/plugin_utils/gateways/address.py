@@ -4,21 +4,21 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import load_balancer_address
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["await_address", "current_address"]
 
 
-async def current_address(kube: t.Any, namespace: str, name: str) -> str:
+async def current_address(kube: Reader, namespace: str, name: str) -> str:
     """The address of the Service; "" when it has none yet."""
     done, seen = load_balancer_address(await kube.get("v1", "Service", name, namespace))
     return seen if done else ""
 
 
-async def await_address(kube: t.Any, namespace: str, name: str, seconds: float) -> str:
+async def await_address(kube: Waiter, namespace: str, name: str, seconds: float) -> str:
     """Wait until the Service has an address: an IP or a hostname.
 
     Raises FleetError when it has none within ``seconds``, with what the Service's events say.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -15,7 +16,7 @@ __all__ = ["find_gateways"]
 _SELECTOR = "istio in (eastwestgateway,ingressgateway)"
 
 
-async def find_gateways(kube: t.Any, *expected: str) -> dict[str, dict[str, t.Any]]:
+async def find_gateways(kube: Reader, *expected: str) -> dict[str, dict[str, t.Any]]:
     """By name, the Services of the east-west and the ingress gateway.
 
     Ours come before those of others, and of equals one in the namespaces of ``expected`` does. One that somebody

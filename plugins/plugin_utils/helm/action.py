@@ -13,6 +13,7 @@ import sys
 import tempfile
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import read_chart
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
@@ -46,7 +47,7 @@ class HelmAction(FleetAction):
 
     async def releases(
         self,
-        kube: t.Any,
+        kube: Kube,
         cluster: Cluster,
         wanted: t.Sequence[Release],
         task_vars: dict[str, t.Any],
@@ -94,7 +95,7 @@ class HelmAction(FleetAction):
 
     async def _carry_out(
         self,
-        kube: t.Any,
+        kube: Kube,
         cluster: Cluster,
         release: Release,
         todo: Plan,
@@ -144,7 +145,7 @@ class HelmAction(FleetAction):
             raise explain(output, cluster.name, f"release {release.namespace}/{release.name}", todo.action)
 
 
-async def _forget(kube: t.Any, cluster: Cluster, release: Release, record: Record) -> None:
+async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record) -> None:
     """Remove the record of an operation that was cut off; what it made is adopted by the next one.
 
     Objects carry the release's name, so Helm takes them as its own; the revision before, if there is

@@ -9,6 +9,8 @@ import dataclasses
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
     parse_clusterz,
     parse_managed,
@@ -26,7 +28,7 @@ _BETWEEN_LOOKS = 0.3
 """Seconds between two looks at a page that cannot be watched."""
 
 
-async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
+async def istiod_pods(kube: Reader, namespace: str, revision: str) -> list[str]:
     """Names of the running istiod pods of a revision. Raises FleetError when there is none."""
     pods = await kube.pods(namespace, {"app": "istiod"})
     of_revision = [p for p in pods if labels_of(p).get("istio.io/rev") == revision]
@@ -50,22 +52,22 @@ async def istiod_pods(kube: t.Any, namespace: str, revision: str) -> list[str]:
     return running
 
 
-async def debug_page(kube: t.Any, namespace: str, pod: str, page: str, timeout: float = 30) -> str:
+async def debug_page(kube: Kube, namespace: str, pod: str, page: str, timeout: float = 30) -> str:
     """The text of one of istiod's debug pages, such as ``clusterz``."""
     return await _page(kube, namespace, pod, f"/debug/{page}", timeout)
 
 
-async def secret_events(kube: t.Any, namespace: str, pod: str) -> int:
+async def secret_events(kube: Kube, namespace: str, pod: str) -> int:
     """How many events of remote secrets this istiod has taken in so far."""
     return parse_secret_events(await metrics_page(kube, namespace, pod))
 
 
-async def metrics_page(kube: t.Any, namespace: str, pod: str, timeout: float = 30) -> str:
+async def metrics_page(kube: Kube, namespace: str, pod: str, timeout: float = 30) -> str:
     """The text of istiod's metrics page."""
     return await _page(kube, namespace, pod, "/metrics", timeout)
 
 
-async def _page(kube: t.Any, namespace: str, pod: str, path: str, timeout: float) -> str:
+async def _page(kube: Kube, namespace: str, pod: str, path: str, timeout: float) -> str:
     command = ["pilot-discovery", "request", "GET", path]
     done = await kube.exec(namespace, pod, CONTAINER, command, timeout=timeout)
     if done.code != 0:
@@ -91,7 +93,7 @@ class SyncLeft:
 
 
 async def await_sync(
-    kube: t.Any,
+    kube: Kube,
     namespace: str,
     pods: t.Mapping[str, int],
     wanted: t.Sequence[str],

@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -49,7 +50,7 @@ def _injected(pod: t.Mapping[str, t.Any]) -> bool:
     return any(c.get("name") == PROXY for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])])
 
 
-async def await_injection(kube: t.Any, namespace: str, seconds: float) -> None:
+async def await_injection(kube: Reader, namespace: str, seconds: float) -> None:
     """Wait until a new pod of ``namespace``, which asks for sidecars by its label, would get one.
 
     The namespace has to be there. A policy that does not let such a pod be made at all answers nothing about

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -18,7 +19,7 @@ _CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefiniti
 
 
 async def remove_leftovers(
-    kube: t.Any, fleet: Fleet, *, crds: bool, dry_run: bool, seconds: float = 120
+    kube: Kube, fleet: Fleet, *, crds: bool, dry_run: bool, seconds: float = 120
 ) -> tuple[list[Change], list[str]]:
     """Remove what Helm does not: istiod's root certificates in all namespaces, its leases, its CRDs.
 

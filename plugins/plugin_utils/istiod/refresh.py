@@ -9,7 +9,6 @@ comes or changes later, but keeps the identities, so that sidecars refuse the re
 from __future__ import annotations
 
 import asyncio
-import typing as t
 
 import yaml
 
@@ -26,7 +25,7 @@ __all__ = ["refresh_istiod"]
 
 
 async def refresh_istiod(
-    kube: t.Any, fleet: Fleet, cluster: Cluster, *, dry_run: bool, seconds: float
+    kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_run: bool, seconds: float
 ) -> tuple[list[Change], list[str]]:
     """Restart the istiod of a primary where that is needed, and wait until the new one is ready.
 
@@ -49,7 +48,7 @@ async def refresh_istiod(
     return changes, due
 
 
-async def _known_domains(kube: t.Any, fleet: Fleet) -> dict[str, set[str]]:
+async def _known_domains(kube: Kube, fleet: Fleet) -> dict[str, set[str]]:
     """By cluster, the trust domains under which the istiods of this cluster know its pods."""
     try:
         pods = await istiod_pods(kube, fleet.namespace, fleet.revision)

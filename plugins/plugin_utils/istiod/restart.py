@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import datetime
-import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
@@ -18,7 +18,7 @@ _MANAGER = "mesh.fleet-restart"
 """A field manager of its own: the rest of the Deployment is Helm's, and stays so."""
 
 
-async def restart_istiod(kube: t.Any, fleet: Fleet, why: str, *, dry_run: bool, seconds: float) -> list[Change]:
+async def restart_istiod(kube: Kube, fleet: Fleet, why: str, *, dry_run: bool, seconds: float) -> list[Change]:
     """Restart it and wait; ``why`` ends the name of the annotation that tells when it was last done, and for what.
 
     Raises FleetError when the new istiod is not ready in ``seconds``.
@@ -31,7 +31,7 @@ async def restart_istiod(kube: t.Any, fleet: Fleet, why: str, *, dry_run: bool, 
         "metadata": {"name": name, "namespace": fleet.namespace},
         "spec": {"template": {"metadata": {"annotations": {f"mesh.fleet/restarted-for-{why}": now}}}},
     }
-    changes: list[Change] = await kube.apply([again], manager=_MANAGER, dry_run=dry_run)
+    changes = await kube.apply([again], manager=_MANAGER, dry_run=dry_run)
     if not dry_run:
         await kube.wait("apps/v1", "Deployment", name, fleet.namespace, until=deployment_ready, timeout=seconds)
     return changes

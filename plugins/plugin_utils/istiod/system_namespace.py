@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import system_namespace
@@ -31,7 +33,7 @@ _LOOKED_AT = (
 )
 
 
-async def ensure_namespace(kube: t.Any, fleet: Fleet, cluster: Cluster, *, dry_run: bool = False) -> list[Change]:
+async def ensure_namespace(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_run: bool = False) -> list[Change]:
     """Make the control plane's namespace, or bring its labels and annotations to what the fleet says.
 
     Raises FleetError where a control plane of Google's injects already.
@@ -40,11 +42,10 @@ async def ensure_namespace(kube: t.Any, fleet: Fleet, cluster: Cluster, *, dry_r
     if live is not None and not has_our_labels(live):
         await _not_beside_google(kube, cluster)
     wanted = system_namespace(fleet, cluster, created=is_created(live))
-    changes: list[Change] = await kube.apply([wanted], dry_run=dry_run)
-    return changes
+    return await kube.apply([wanted], dry_run=dry_run)
 
 
-async def _not_beside_google(kube: t.Any, cluster: Cluster) -> None:
+async def _not_beside_google(kube: Reader, cluster: Cluster) -> None:
     """Two control planes in one cluster would both inject, and Google supports no such cluster."""
     hooks = await kube.list("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     name = next((hook["metadata"]["name"] for hook in hooks if google_owned(hook)), "")
@@ -60,7 +61,7 @@ async def _not_beside_google(kube: t.Any, cluster: Cluster) -> None:
 
 
 async def leave_namespace(
-    kube: t.Any, fleet: Fleet, *, dry_run: bool = False, seconds: float = 120
+    kube: Kube, fleet: Fleet, *, dry_run: bool = False, seconds: float = 120
 ) -> tuple[list[Change], str]:
     """Remove the namespace if this project made it and nobody else's objects are in it.
 
@@ -82,11 +83,10 @@ async def leave_namespace(
     return [change], ""
 
 
-async def _give_back(kube: t.Any, fleet: Fleet, *, dry_run: bool) -> list[Change]:
+async def _give_back(kube: Kube, fleet: Fleet, *, dry_run: bool) -> list[Change]:
     """Drop our labels and annotations from a namespace that was there before us."""
     bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}
-    changes: list[Change] = await kube.apply([bare], dry_run=dry_run)
-    return changes
+    return await kube.apply([bare], dry_run=dry_run)
 
 
 def is_election(obj: t.Mapping[str, t.Any]) -> bool:
@@ -97,7 +97,7 @@ def is_election(obj: t.Mapping[str, t.Any]) -> bool:
     return obj.get("kind") == "Lease" or _ELECTION in annotations_of(obj)
 
 
-async def _foreign(kube: t.Any, namespace: str) -> list[str]:
+async def _foreign(kube: Reader, namespace: str) -> list[str]:
     """Objects that neither this project, nor Istio, nor Kubernetes put there."""
     found = []
     for api, kind in _LOOKED_AT:

@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.versions import skew
@@ -18,7 +17,7 @@ __all__ = ["check_skew", "running_versions"]
 _CONTAINER = "discovery"
 
 
-async def running_versions(kube: t.Any, fleet: Fleet) -> dict[str, str]:
+async def running_versions(kube: Reader, fleet: Fleet) -> dict[str, str]:
     """Image tag by istiod Deployment, of every revision in this cluster."""
     found = {}
     for deployment in await kube.list("apps/v1", "Deployment", namespace=fleet.namespace, labels={"app": "istiod"}):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     EXPORT_KIND,
     Export,
@@ -22,7 +22,7 @@ __all__ = ["said_of", "trouble_of"]
 _MOST = 2
 
 
-async def said_of(kube: Kube, export: Export) -> list[str]:
+async def said_of(kube: Reader, export: Export) -> list[str]:
     """All that is said against an export in one cluster, what was said last first."""
     with contextlib.suppress(FleetError):
         live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
@@ -34,7 +34,7 @@ async def said_of(kube: Kube, export: Export) -> list[str]:
     return []
 
 
-async def trouble_of(kube: Kube, export: Export, where: str) -> FleetError | None:
+async def trouble_of(kube: Reader, export: Export, where: str) -> FleetError | None:
     """The failure of a cluster whose export did not reach all who may call it; None while nothing is said against it.
 
     Args:

@@ -10,6 +10,8 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
@@ -123,7 +125,7 @@ class ExportRun:
             self.sources[export.service].append(kube.cluster)
 
     @staticmethod
-    async def _service(kube: Kube, export: Export) -> t.Mapping[str, t.Any] | None:
+    async def _service(kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
         """The cluster's own Service: a stub of ours has the name only, its pods are elsewhere."""
         service = await kube.get("v1", "Service", export.name, export.namespace)
         selector = ((service or {}).get("spec") or {}).get("selector")
@@ -132,7 +134,7 @@ class ExportRun:
         pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
         return service if pods else None
 
-    def _exportable(self, kube: Kube, export: Export, service: t.Mapping[str, t.Any]) -> bool:
+    def _exportable(self, kube: Reader, export: Export, service: t.Mapping[str, t.Any]) -> bool:
         """Whether it may be exported; if not, that is this cluster's failure. What it offers is kept."""
         spec = service.get("spec") or {}
         if spec.get("type") == "ExternalName":
@@ -157,7 +159,7 @@ class ExportRun:
         told = ", ".join(f"{cluster} {what}" for cluster, what in offers.items())
         return f"{export.service} differs between its clusters ({told}): callers get what the oldest export says"
 
-    async def _crd(self, kube: Kube, kind: str) -> None:
+    async def _crd(self, kube: Waiter, kind: str) -> None:
         """Google's controller brings the kinds some time after the feature was switched on."""
         name = f"{kind.lower()}s.net.gke.io"
         if self.dry_run or kube.absent:
@@ -176,7 +178,7 @@ class ExportRun:
 
     # -- importing -----------------------------------------------------------------------------
 
-    async def _await(self, kube: Kube, arriving: t.Sequence[Export]) -> None:
+    async def _await(self, kube: Waiter, arriving: t.Sequence[Export]) -> None:
         wanted = [export for export in arriving if export.reaches(kube.cluster)]
         if not wanted:
             return
@@ -185,7 +187,7 @@ class ExportRun:
             if outcome is not None:
                 self._fail({kube.cluster: outcome})
 
-    async def _await_one(self, kube: Kube, export: Export) -> None:
+    async def _await_one(self, kube: Waiter, export: Export) -> None:
         if await kube.get("v1", "Namespace", export.namespace) is None:
             raise FleetError(
                 f"{export.service} cannot arrive: its namespace is missing",
@@ -217,8 +219,8 @@ class ExportRun:
         self.imports.append({**found, "without": ", ".join(lacks)} if lacks else found)
 
     async def _arrival(
-        self, kube: Kube, export: Export, arrived: t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]
-    ) -> t.Mapping[str, t.Any] | None:
+        self, kube: Waiter, export: Export, arrived: t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]
+    ) -> dict[str, t.Any] | None:
         """The import as it is when all of it has arrived, or when the time is over and some of it has."""
         try:
             live = await kube.wait(*IMPORT_KIND, export.name, export.namespace, until=arrived, timeout=self.timeout)

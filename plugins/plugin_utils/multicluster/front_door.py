@@ -207,7 +207,7 @@ class DoorRun:
         self, host: str, backends: t.Mapping[str, Route], wanted: t.Mapping[str, list[str]]
     ) -> dict[str, t.Mapping[str, t.Any]]:
         connection = self.fleet.clusters[host].connection
-        found = {}
+        found: dict[str, t.Mapping[str, t.Any]] = {}
         async with Kube.connect(connection, cluster=host, absent_ok=self.dry_run) as kube:
             for name, route in backends.items():
                 if host in wanted[name]:

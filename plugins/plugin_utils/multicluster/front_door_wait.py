@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import Door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.ingress_advice import advice
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
@@ -41,7 +42,7 @@ class DoorWait:
         say: takes a line of progress.
     """
 
-    def __init__(self, kube: Kube, door: Door, owner: t.Mapping[str, str], say: t.Callable[[str], None]) -> None:
+    def __init__(self, kube: Waiter, door: Door, owner: t.Mapping[str, str], say: t.Callable[[str], None]) -> None:
         self.kube, self.door, self.owner, self.say = kube, door, owner, say
         self.ingress: Object | None = None
         self.others: list[Object] = []
@@ -169,7 +170,7 @@ class DoorWait:
         )
 
 
-async def said_of(kube: Kube, objects: t.Iterable[Object], namespace: str) -> list[str]:
+async def said_of(kube: Reader, objects: t.Iterable[Object], namespace: str) -> list[str]:
     """Warnings about some objects, the last one first."""
     with contextlib.suppress(FleetError):
         events = await kube.list(*_EVENT, namespace)

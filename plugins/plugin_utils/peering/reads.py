@@ -12,6 +12,7 @@ import typing as t
 
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
@@ -32,7 +33,7 @@ _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 async def read_peer(
-    kube: t.Any, cluster: Cluster, namespace: str, *, static: bool, dry_run: bool
+    kube: Kube, cluster: Cluster, namespace: str, *, static: bool, dry_run: bool
 ) -> tuple[Peer, list[Change]]:
     """Its address, CA, reader account and, for static tokens, the token Secret, which is made when missing.
 
@@ -63,7 +64,7 @@ async def read_peer(
             means="kube-controller-manager does not publish it, or the namespace is being made",
             next_step="look at kube-controller-manager, then run again",
         )
-    token, changes = "", []
+    token, changes = "", list[Change]()
     if static:
         token, changes = await _static_token(kube, namespace, dry_run or account is None)
     uid = str(((account or {}).get("metadata") or {}).get("uid") or PLANNED)
@@ -79,7 +80,7 @@ def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:
         return t.cast("dict[str, t.Any]", yaml.load(stream, Loader=_LOADER) or {})
 
 
-async def _static_token(kube: t.Any, namespace: str, dry_run: bool) -> tuple[str, list[Change]]:
+async def _static_token(kube: Kube, namespace: str, dry_run: bool) -> tuple[str, list[Change]]:
     existing = await kube.list("v1", "Secret", namespace, fields={"type": "kubernetes.io/service-account-token"})
     for secret in existing:
         about = annotations_of(secret).get("kubernetes.io/service-account.name")
@@ -99,9 +100,8 @@ async def _static_token(kube: t.Any, namespace: str, dry_run: bool) -> tuple[str
     changes = await kube.apply([wanted], dry_run=dry_run)
     if dry_run:
         return PLANNED, changes
-    made = await kube.wait(
-        "v1", "Secret", TOKEN_SECRET, namespace, until=secret_has_keys("token", "ca.crt"), timeout=30
-    )
+    has_token = secret_has_keys("token", "ca.crt")
+    made = await kube.wait("v1", "Secret", TOKEN_SECRET, namespace, until=has_token, timeout=30) or {}
     return _text(made["data"]["token"]), changes
 
 

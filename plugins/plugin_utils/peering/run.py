@@ -11,7 +11,7 @@ import functools
 import time
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
@@ -156,7 +156,7 @@ class PeeringRun:
         written = sum(change.action != UNCHANGED for change in changes)
         state.expected_events[watcher] = {pod: count + written for pod, count in before.items()}
 
-    async def _namespace(self, kube: Kube, writes: Writes) -> None:
+    async def _namespace(self, kube: Reader, writes: Writes) -> None:
         namespace = self.state.fleet.namespace
         if self.state.options.dry_run or not writes.apply or await kube.get("v1", "Namespace", namespace):
             return

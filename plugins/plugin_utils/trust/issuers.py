@@ -66,8 +66,10 @@ class Files:
 class IntermediateIssuer(t.Protocol):
     """Issues the chain of a cluster."""
 
-    root: x509.Certificate | None
     made_now: bool
+
+    @property
+    def root(self) -> x509.Certificate | None: ...
 
     def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
         """A new chain; None while it waits for a corporate CA's signature. ``present``: the live Secret's data."""

@@ -55,7 +55,7 @@ class VaultBox:
                 next_step="give ansible-playbook --vault-password-file FILE (or ANSIBLE_VAULT_PASSWORD_FILE), set "
                 "trust_vault_password_file, or for a test fleet trust_vault_password_create: true",
             )
-        return VaultLib(secrets).encrypt(text, secret=secrets[0][1]).decode()
+        return str(VaultLib(secrets).encrypt(text, secret=secrets[0][1]).decode())
 
     def decrypt(self, text: str, what: str) -> str:
         """The text inside a vault text; text that is not encrypted comes back as it is.

@@ -10,6 +10,7 @@ import json
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import may_call
@@ -45,7 +46,7 @@ class Calls:
         self,
         fleet: Fleet,
         play: t.Sequence[str],
-        kubes: t.Mapping[str, t.Any],
+        kubes: t.Mapping[str, Kube],
         facts: t.Mapping[str, Facts],
         *,
         sample_namespace: str,

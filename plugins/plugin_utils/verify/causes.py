@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.call_causes import (
     access_line,
     cause_of,
@@ -26,7 +27,7 @@ _LOG_LINES = 300
 
 
 async def with_causes(
-    kubes: t.Mapping[str, t.Any], facts: t.Mapping[str, Facts], calls: t.Sequence[Call], sample_namespace: str
+    kubes: t.Mapping[str, Kube], facts: t.Mapping[str, Facts], calls: t.Sequence[Call], sample_namespace: str
 ) -> list[Call]:
     """The calls, each failed one with what its sidecar says, as far as that tells; each sidecar is asked once."""
     wanting = {(c.caller, _is_probe(c)) for c in calls if _unanswered(c)}
@@ -48,7 +49,7 @@ def _is_probe(call: Call) -> bool:
 
 
 async def _ask(
-    kubes: t.Mapping[str, t.Any], facts: t.Mapping[str, Facts], who: tuple[str, bool], sample_namespace: str
+    kubes: t.Mapping[str, Kube], facts: t.Mapping[str, Facts], who: tuple[str, bool], sample_namespace: str
 ) -> tuple[str, str] | None:
     """``(/clusters, access log)`` of the sidecar beside the probe or the sample's caller; None: nobody to ask."""
     caller, probe = who

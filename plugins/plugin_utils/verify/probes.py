@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, namespace_gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
@@ -32,7 +33,7 @@ _TELEMETRY_CRD = "telemetries.telemetry.istio.io"
 
 
 async def place_probe(
-    kube: t.Any,
+    kube: Kube,
     fleet: Fleet,
     cluster: Cluster,
     *,
@@ -62,7 +63,7 @@ async def place_probe(
     return changes
 
 
-async def remove_probe(kube: t.Any, *, dry_run: bool, seconds: float) -> list[Change]:
+async def remove_probe(kube: Kube, *, dry_run: bool, seconds: float) -> list[Change]:
     """Remove the namespace if it is ours, else what is ours in it. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
     if space is None:
@@ -72,5 +73,4 @@ async def remove_probe(kube: t.Any, *, dry_run: bool, seconds: float) -> list[Ch
         if not dry_run:
             await kube.wait("v1", "Namespace", NAMESPACE, until=namespace_gone, timeout=seconds)
         return [change]
-    changes: list[Change] = await kube.prune([], labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
-    return changes
+    return await kube.prune([], labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)

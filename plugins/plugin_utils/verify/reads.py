@@ -8,7 +8,9 @@ import asyncio
 import base64
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
@@ -35,7 +37,7 @@ NETWORK = "topology.istio.io/network"
 PROXY = "istio-proxy"
 
 
-async def find_pods(kube: t.Any, found: Facts, sample_namespace: str) -> None:
+async def find_pods(kube: Reader, found: Facts, sample_namespace: str) -> None:
     """Note the pods that can be asked to call: the probe, and the sample's."""
     pods, sample = await asyncio.gather(
         kube.pods(NAMESPACE, {"app": CONTAINER}),
@@ -58,7 +60,7 @@ async def find_pods(kube: t.Any, found: Facts, sample_namespace: str) -> None:
                 found.producer_clusters = True
 
 
-async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, gateways: str = "") -> None:
+async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, gateways: str = "") -> None:
     """Fill ``found``; what cannot be read at all is said in ``found.problem``.
 
     ``gateways`` is the namespace of gateways that the inventory names, "" for the default.
@@ -74,7 +76,7 @@ async def read_facts(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts, 
         found.problem = f"{error.what}: {error.seen}" if error.seen else error.what
 
 
-async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
     """What an istiod of ours is given. Where Google runs the control plane, nothing of this is the inventory's."""
     if not control_plane_of(fleet, cluster).ours:
         return
@@ -97,7 +99,7 @@ async def _control_plane(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Fac
     found.remote_secrets = [(entry.cluster, entry.home) for entry in rs.read_entries(secrets)]
 
 
-async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
+async def _gateways(kube: Reader, namespace: str, found: Facts) -> None:
     found.gateway_network, found.gateway_address, found.ingress_address = None, None, ""
     for name, service in (await find_gateways(kube, namespace)).items():
         addresses = addresses_of(service)
@@ -108,7 +110,7 @@ async def _gateways(kube: t.Any, namespace: str, found: Facts) -> None:
             found.ingress_address = addresses[0] if addresses else ""
 
 
-async def _istiods(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+async def _istiods(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
     if kube.absent or not control_plane_of(fleet, cluster).has_istiod:
         return
     found.istiods = []
@@ -120,7 +122,7 @@ async def _istiods(kube: t.Any, fleet: Fleet, cluster: Cluster, found: Facts) ->
         found.istiods.append(IstiodFacts(pod, parse_clusterz(clusters), parse_networkz(networks), *known))
 
 
-async def _proxy_facts(kube: t.Any, fleet: Fleet, found: Facts) -> None:
+async def _proxy_facts(kube: Kube, fleet: Fleet, found: Facts) -> None:
     if not found.sidecar:
         return
 
