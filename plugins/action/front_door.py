@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.address import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
     address_url,
     release_address,
     reserve_address,

@@ -23,9 +23,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_acc
     revoke,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, projects_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import TRUSTED, network_roles
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import others_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import others_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     host_projects,
     needed_features,

@@ -12,7 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling im
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import GRANTED
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import GRANTED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, same_member
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, same_member
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     INGRESS,
     SERVICEMESH,

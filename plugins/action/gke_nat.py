@@ -18,8 +18,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import
     nat_name,
     plan_nat,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import may_not, permissions_for
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
+    may_not,
+    permissions_for,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,

@@ -11,19 +11,19 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
-    ExistingNetwork,
-    NetworkPlan,
-    plan_network,
-    plan_removal,
-)
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     is_forbidden,
     may_not,
     no_sight,
     permissions_for,
     told_parts,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
+    ExistingNetwork,
+    NetworkPlan,
+    plan_network,
+    plan_removal,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.plan import body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import ClusterSpec
 

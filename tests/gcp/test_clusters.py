@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.plan import body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import nat_name, plan_nat
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
     ExistingNetwork,
     NetworkPlan,
     plan_network,

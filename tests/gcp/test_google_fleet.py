@@ -23,8 +23,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import client as hub_client
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.address import release_address, reserve_address
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
+    release_address,
+    reserve_address,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import proj
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, bindings_for
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import features as hub_features
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.plan import FEATURES, projects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 

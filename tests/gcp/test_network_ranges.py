@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import ExistingNetwork, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
 
 from .test_gke_network import MARK, NORTH, SOUTH, WEST, after, everybody, nothing, planned
 

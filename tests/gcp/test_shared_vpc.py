@@ -13,14 +13,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings im
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import Filter, hosts_of
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.plan import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import status_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import plan_nat
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing, missing_permissions
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing, missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     is_forbidden,
     no_sight,
     others_roles,

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,

@@ -25,7 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_wait import DoorWait, said_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.ingress_wait import DoorWait, said_of
 
 __all__ = ["DoorRun"]
 

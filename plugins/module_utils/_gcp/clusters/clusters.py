@@ -17,7 +17,7 @@ from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
 from . import problems as cluster_problems
 from .creation import advised, create
-from .plan import Difference, compare, managed, wanted_view
+from .differences import Difference, compare, managed, wanted_view
 
 __all__ = ["Clusters"]
 

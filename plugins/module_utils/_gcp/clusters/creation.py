@@ -12,8 +12,8 @@ from ...errors import FleetError
 from ..access.project_access import project_number
 from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google, GoogleError
-from ..network.sharing_plan import is_refusal, with_advice
-from .plan import body
+from ..network.shared_vpc_requirements import is_refusal, with_advice
+from .differences import body
 
 __all__ = ["advised", "create"]
 

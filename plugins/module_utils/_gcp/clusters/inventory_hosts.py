@@ -12,7 +12,7 @@ import typing as t
 
 from ...errors import FleetError
 from ..errors import part_missing
-from ..hub.plan import in_project
+from ..hub.resources import in_project
 from .endpoints import place_of
 
 __all__ = ["Filter", "Found", "ask", "hosts_of", "left_out", "trimmed", "twice"]

@@ -14,13 +14,7 @@ from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 from ..api.session import GoogleError
 from .client import LOOKS, HubClient, Json, shown
 from .mesh_status import MeshStatus, status_of
-from .plan import (
-    FeaturePlan,
-    feature_plan,
-    is_ours,
-    mesh_specs_without,
-    same_member,
-)
+from .resources import FeaturePlan, feature_plan, is_ours, mesh_specs_without, same_member
 
 __all__ = ["Features", "feature_state"]
 

@@ -12,7 +12,7 @@ from ...errors import FleetError
 from ...results import CREATED, REMOVED, UNCHANGED, Change
 from ..api.session import GoogleError
 from .client import HubClient, Json, shown
-from .plan import in_project, is_ours, membership_body, membership_of
+from .resources import in_project, is_ours, membership_body, membership_of
 
 __all__ = ["Memberships"]
 

@@ -8,7 +8,7 @@ import dataclasses
 import re
 import typing as t
 
-from .plan import same_member
+from .resources import same_member
 
 __all__ = ["MeshStatus", "in_words", "status_of"]
 

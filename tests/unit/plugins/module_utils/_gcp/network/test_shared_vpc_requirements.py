@@ -12,9 +12,11 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import in_need
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.plan import ExistingNetwork, plan_network
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing import Sharing
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.sharing_plan import service_project_bindings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
+    service_project_bindings,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,

@@ -21,7 +21,7 @@ from ..access.enabling import CLUSTER_APIS
 from ..access.grants import Grants
 from ..access.project_access import api_states, enable_apis, grant, project_number, revoke
 from ..api.session import Google, GoogleError
-from .sharing_plan import (
+from .shared_vpc_requirements import (
     is_forbidden,
     lacking,
     not_attached,
