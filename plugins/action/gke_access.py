@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import api_states, enable_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
     POLICY_API,
     Binding,
@@ -15,13 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings im
     needs_number,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import (
-    api_states,
-    enable_apis,
-    grant,
-    project_number,
-    revoke,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
@@ -87,14 +82,14 @@ class ActionModule(GoogleFleetAction):
     ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
         features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
         changes: list[Change] = []
-        number, unseen = "", False
+        number, unreadable = "", False
         projects = {member.project for member in scope.everybody.values()}
         policies = [POLICY_API] if more or bindings_for(features, projects, scope.project, "") else []
         if features or args["apis"] or args["enable_apis"]:
             # For the membership alone nobody has to look: an API that is off says so itself.
             apis = list(dict.fromkeys([*apis_for(features), *policies, *args["apis"]]))
             states = api_states(google, apis)
-            number, unseen = states.number, bool(policies) and POLICY_API not in states.on
+            number, unreadable = states.number, bool(policies) and POLICY_API not in states.on
             changes += enable_apis(
                 google,
                 apis,
@@ -111,7 +106,7 @@ class ActionModule(GoogleFleetAction):
         wanted = list(dict.fromkeys([*bindings_for(features, projects, scope.project, number, networks), *more]))
         record = Grants(scope.fleet.directory)
         try:
-            changes += grant(google, wanted, dry_run=self.check_mode, told=record.add, unseen=unseen)
+            changes += grant(google, wanted, dry_run=self.check_mode, record=record.add, policies_unreadable=unreadable)
         except GoogleError as error:
             hosts = set(networks.values()) - {*projects, scope.project}
             raise others_roles(error, [b for b in wanted if b.project in hosts]) from None
@@ -144,5 +139,5 @@ class ActionModule(GoogleFleetAction):
         candidates = set(ours) | (set(granted) | set(more) if args["unrecorded"] else set())
         gone = sorted(candidates - needed)
         kept = [f"{b.role} of {b.member} in {b.project}: still needed" for b in sorted(candidates & needed)]
-        changes = revoke(google, gone, dry_run=self.check_mode, told=record.drop)
+        changes = revoke(google, gone, dry_run=self.check_mode, record=record.drop)
         return list(args["features"] or FEATURES), changes, gone, kept

@@ -8,7 +8,7 @@ import collections
 import concurrent.futures
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
@@ -74,7 +74,7 @@ class ActionModule(GoogleClusterAction):
                 granted=self.sharing(fleet, part.google, args).roles == GRANTED,
                 say=self.say,
             )
-            _read, apis = with_apis(
+            _read, apis = read_with_apis(
                 part.google,
                 clusters.read,
                 None,

@@ -9,7 +9,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import (
     NatPlan,
@@ -65,7 +65,7 @@ class ActionModule(GoogleClusterAction):
             elif mine or any(w.private_nodes for w in part.play):
                 elsewhere = {name for name, c in fleet.clusters.items() if _leaves_by_itself(c)}
                 look = functools.partial(self._plan, part, mine, marker(fleet), elsewhere)
-                plan, apis = with_apis(
+                plan, apis = read_with_apis(
                     part.google,
                     look,
                     look(ask=False),

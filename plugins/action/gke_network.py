@@ -9,7 +9,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
@@ -55,7 +55,7 @@ class ActionModule(GoogleClusterAction):
         for part in parts:
             play = {w.host for w in part.play}
             try:
-                live, apis = with_apis(
+                live, apis = read_with_apis(
                     part.google,
                     functools.partial(_read, part.google),
                     ExistingNetwork({}, {}, {}),

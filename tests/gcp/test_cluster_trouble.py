@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.enabling import CLUSTER_APIS, with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS, read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
@@ -259,7 +259,7 @@ def test_an_api_that_is_off_is_switched_on_when_told_so(options: Vars, google_cl
     clusters = Clusters(google, our_labels(fleet_of()), marker(fleet_of()), timeout=120, interval=0.1)
 
     def read(dry: bool, allowed: bool = True) -> list[str]:
-        _none, changes = with_apis(google, clusters.read, None, allowed=allowed, timeout=60, dry_run=dry)
+        _none, changes = read_with_apis(google, clusters.read, None, allowed=allowed, timeout=60, dry_run=dry)
         return [change.name for change in changes]
 
     with pytest.raises(FleetError, match="is disabled"):

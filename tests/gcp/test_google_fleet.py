@@ -11,17 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import api_states, enable_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, apis_for, bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import (
-    api_states,
-    enable_apis,
-    grant,
-    project_number,
-    revoke,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import client as hub_client
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
@@ -41,9 +35,7 @@ PROJECT = "shop-prod"
 
 
 @pytest.fixture
-def standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[StandIn]:
-    monkeypatch.setattr(hub_client, "LOOKS", (0.02, 0.1))
-    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features.LOOKS", (0.02, 0.1))
+def standin(tmp_path: Path) -> t.Iterator[StandIn]:
     with StandIn(tmp_path / "standin") as running:
         yield running
 
@@ -61,7 +53,7 @@ class Quick(Google):
 
 
 def hub(standin: StandIn, **more: t.Any) -> Hub:
-    return Hub(google(standin), "shop", **{"timeout": 60, **more})
+    return Hub(google(standin), "shop", **{"timeout": 60, "interval": 0.1, **more})
 
 
 def fleet(**hosts: dict[str, t.Any]) -> Fleet:

@@ -11,10 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import project_access as access
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import roles
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.project_access import grant, project_number, revoke
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub import features as hub_features
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api import polling
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -49,7 +49,7 @@ def test_an_account_that_iam_learns_of_late_is_awaited(standin: StandIn, monkeyp
     assert [change.action for change in grant(google(standin), wanted, dry_run=False)] == ["changed"]
     assert late.times == 0
     standin.cloud.policies.clear()
-    monkeypatch.setattr(access, "_KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr(roles, "_KNOWN_SECONDS", 0.0)
     standin.cloud.fail("cloudresourcemanager.projects.setIamPolicy", 400, said, times=-1)
     with pytest.raises(FleetError) as never:
         grant(google(standin), wanted, dry_run=False)
@@ -86,17 +86,20 @@ def test_what_was_granted_is_told_at_once_and_only_that(standin: StandIn) -> Non
         "etag": "BwA=",
         "bindings": [{"role": one.role, "members": [one.member]}],
     }
-    told: list[Binding] = []
-    grant(google(standin), [one, other], dry_run=True, told=told.extend)
-    assert told == []
+    recorded: list[Binding] = []
+    grant(google(standin), [one, other], dry_run=True, record=recorded.extend)
+    assert recorded == []
     standin.cloud.fail("cloudresourcemanager.projects.getIamPolicy", 403, "denied", path="projects/last")
     with pytest.raises(FleetError):
         grant(
-            google(standin), [one, other, Binding("last", "roles/viewer", one.member)], dry_run=False, told=told.extend
+            google(standin),
+            [one, other, Binding("last", "roles/viewer", one.member)],
+            dry_run=False,
+            record=recorded.extend,
         )
-    assert told == [other]  # the first was there before, the last was never granted
+    assert recorded == [other]  # the first was there before, the last was never granted
     gone: list[Binding] = []
-    revoke(google(standin), [other], dry_run=False, told=gone.extend)
+    revoke(google(standin), [other], dry_run=False, record=gone.extend)
     assert gone == [other]
 
 
@@ -219,7 +222,7 @@ def test_a_feature_that_is_being_switched_off_is_made_again(
         standin.cloud.resources.pop(_HUB + DISCOVERY, None)
 
     with monkeypatch.context() as quick:
-        quick.setattr(hub_features.time, "sleep", sleep)
+        quick.setattr(polling.time, "sleep", sleep)
         planned, _seen = hub(standin, dry_run=True).enable([DISCOVERY])
         assert looks == []
         changes, _seen = hub(standin).enable([DISCOVERY])

@@ -1,39 +1,50 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Looking again until something is so. Google's APIs have no watch: this is the one place that waits between looks."""
+"""Poll Google until a state is reached, or until a refusal that passes by itself has passed.
+
+Google's APIs have no watch, so every wait for Google's work is one of these two functions. Only sending.py pauses too:
+between the tries of one request that got no answer, or one that asks for patience.
+"""
 
 from __future__ import annotations
 
+import random
 import time
 import typing as t
 
-__all__ = ["LONGEST", "PollTimeout", "poll_until"]
+from ..errors import GoogleError
 
-FIRST, LONGEST = 1.0, 10.0
+__all__ = ["PollTimeout", "poll_until", "retry_refused"]
+
+_FIRST, _LONGEST = 1.0, 10.0
 """Seconds between two looks: at first, and at most."""
 
 _Seen = t.TypeVar("_Seen")
 
 
 class PollTimeout(Exception):
-    """It was not so in time. The caller knows what that means to its user."""
+    """The state was not reached in time; ``seen`` is what the last look returned."""
+
+    def __init__(self, seen: t.Any) -> None:
+        super().__init__(seen)
+        self.seen = seen
 
 
 def poll_until(
-    look: t.Callable[[], tuple[bool, _Seen]], seconds: float, *, first: float = FIRST, longest: float | None = None
+    look: t.Callable[[], tuple[bool, _Seen]], seconds: float, *, first: float = _FIRST, longest: float | None = None
 ) -> _Seen:
-    """Look until it is so; what was seen then.
+    """Look until the state is reached; return what was seen then.
 
     Args:
-        look: returns whether it is so, and what it saw. Called at least once, and once more at the very end.
-        seconds: for how long.
-        first: pause between the first two looks, in seconds; it grows.
-        longest: longest pause, in seconds. Below a second, for tests, it is the first one too.
+        look: returns whether the state is reached, and what it saw. Called at least once, and once more at the end.
+        seconds: how long to poll. 0 looks once.
+        first: pause between the first two looks, in seconds; each further one is half as long again.
+        longest: longest pause, in seconds; by default 10.
 
     Raises:
-        PollTimeout: with what was last seen as its argument.
+        PollTimeout: with what was seen last.
     """
-    most = LONGEST if longest is None else longest
+    most = _LONGEST if longest is None else longest
     deadline, pause = time.monotonic() + seconds, min(first, most)
     while True:
         done, seen = look()
@@ -42,5 +53,39 @@ def poll_until(
         left = deadline - time.monotonic()
         if left <= 0:
             raise PollTimeout(seen)
-        time.sleep(min(pause, left))
+        # Not in step with others who wait for the same.
+        time.sleep(min(pause * random.uniform(0.8, 1.0), left))
         pause = min(pause * 1.5, most)
+
+
+def retry_refused(
+    call: t.Callable[[], _Seen],
+    passes: t.Callable[[GoogleError], bool],
+    seconds: float,
+    *,
+    first: float = _FIRST,
+    longest: float | None = None,
+) -> _Seen:
+    """Call until Google does it; return what the call returned.
+
+    Args:
+        call: asks Google.
+        passes: whether a refusal is one that passes by itself.
+        seconds, first, longest: as for :func:`poll_until`.
+
+    Raises:
+        GoogleError: a refusal that does not pass, at once; else the last one.
+    """
+
+    def look() -> tuple[bool, _Seen | GoogleError]:
+        try:
+            return True, call()
+        except GoogleError as error:
+            if not passes(error):
+                raise
+            return False, error
+
+    try:
+        return t.cast("_Seen", poll_until(look, seconds, first=first, longest=longest))
+    except PollTimeout as timeout:
+        raise timeout.seen from None

@@ -147,15 +147,14 @@ class Google:
             found = next(looks)
             return is_done(found), found
 
-        first = 0.05 if interval is not None and interval < 1 else 0.5
         try:
-            over = poll_until(look, timeout, first=first, longest=interval)
+            over = poll_until(look, timeout, first=0.5, longest=interval)
         except PollTimeout as up:
             raise FleetError(
                 f"Google is not done after {timeout:g} s",
                 cluster=cluster,
                 obj=obj,
-                seen=describe(up.args[0]),
+                seen=describe(up.seen),
                 means="the operation goes on without this run",
                 next_step="run again: what is done by then is taken as it is; or allow more time",
             ) from up

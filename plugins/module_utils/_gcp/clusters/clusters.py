@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import typing as t
 
@@ -13,11 +14,12 @@ import yaml
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
-from ..api.polling import PollTimeout, poll_until
+from ..access.roles import project_number
+from ..api.polling import PollTimeout, poll_until, retry_refused
 from ..api.session import Google, GoogleError
+from ..network.shared_vpc_requirements import is_refusal, with_advice
 from . import problems as cluster_problems
-from .creation import advised, create
-from .differences import Difference, compare, managed, wanted_view
+from .differences import Difference, body, compare, managed, wanted_view
 
 __all__ = ["Clusters"]
 
@@ -156,20 +158,45 @@ class Clusters:
         if self.dry_run:
             return [change]
         try:
-            operation = create(self.google, wanted, self.description, self.known_seconds, self.interval)
+            # Until Google knows a role that was just granted, it refuses a cluster on a Shared VPC.
+            operation = retry_refused(
+                lambda: self._request_create(wanted),
+                lambda error: wanted.shared and is_refusal(error),
+                self.known_seconds,
+                longest=self.interval,
+            )
         except GoogleError as error:
-            # The answer to an earlier try may have been lost on its way: then it is there, and ours.
+            # The answer to an earlier try may have been lost on its way: then the cluster is there, and ours.
             live = self._get(wanted) if error.status == 409 else {}
             if not live or not self._is_ours(live):
-                raise
+                raise self._advised(wanted, error) from None
             self._settled(wanted, live)
             return [change]
         try:
             self._wait(wanted, operation)
         except GoogleError as error:
-            raise advised(self.google, wanted, error) from None
+            raise self._advised(wanted, error) from None
         self.say(f"  {wanted.host} made in {wanted.member.location}")
         return [change]
+
+    def _request_create(self, wanted: ClusterSpec) -> Json:
+        return self.google.call(
+            "container",
+            _METHOD + "create",
+            parent=wanted.parent,
+            body=body(wanted, self.description),
+            cluster=wanted.host,
+            obj=wanted.path,
+        )
+
+    def _advised(self, wanted: ClusterSpec, error: GoogleError) -> GoogleError:
+        """Google's refusal, with what would mend it where it is about a Shared VPC."""
+        if not wanted.shared or not is_refusal(error):
+            return error
+        number = ""
+        with contextlib.suppress(FleetError):
+            number = project_number(self.google)
+        return with_advice(error, wanted, number)
 
     def _settled(self, wanted: ClusterSpec, live: Json) -> Json:
         """The cluster once nothing else is being done to it. In check mode as it is."""
@@ -182,7 +209,7 @@ class Clusters:
         try:
             return poll_until(look, self.timeout, longest=self.interval)
         except PollTimeout as up:
-            raise cluster_problems.not_ready(wanted, up.args[0], self.timeout) from up
+            raise cluster_problems.not_ready(wanted, up.seen, self.timeout) from up
 
     def _is_settled(self, wanted: ClusterSpec, live: Json) -> bool:
         if not live:
@@ -212,23 +239,12 @@ class Clusters:
         GKE begins some of its own (repairs, upgrades, after a creation), which the cluster's status does not always
         show: those are awaited.
         """
-        refusal: list[GoogleError] = []
-
-        def look() -> tuple[bool, Json]:
-            try:
-                return True, self.google.call(
-                    "container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params
-                )
-            except GoogleError as error:
-                if error.reason != _BUSY and "incompatible operation" not in error.seen:
-                    raise
-                refusal[:] = [error]
-                return False, {}
-
-        try:
-            operation = poll_until(look, self.timeout, longest=self.interval)
-        except PollTimeout as up:
-            raise refusal[0] from up
+        operation = retry_refused(
+            lambda: self.google.call("container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params),
+            lambda error: error.reason == _BUSY or "incompatible operation" in error.seen,
+            self.timeout,
+            longest=self.interval,
+        )
         self._wait(wanted, operation)
 
     def _wait(self, wanted: ClusterSpec, operation: Json) -> None:

@@ -14,8 +14,6 @@ from ..api.session import Google, GoogleError
 __all__ = ["HubClient", "shown"]
 
 Json = dict[str, t.Any]
-LOOKS = (1.0, 10.0)
-"""Seconds between two looks at a state: at first, and at most."""
 
 
 class HubClient:
@@ -27,6 +25,7 @@ class HubClient:
         timeout: seconds for one operation.
         dry_run: plan only.
         off_is_empty: whether a fleet whose API is off counts as one in which nothing is.
+        interval: longest pause between two looks at a state, in seconds; by default 10.
     """
 
     def __init__(
@@ -37,12 +36,14 @@ class HubClient:
         timeout: float = 600,
         dry_run: bool = False,
         off_is_empty: bool = False,
+        interval: float | None = None,
     ) -> None:
         self.google = google
         self.fleet_name = fleet_name
         self.timeout = timeout
         self.dry_run = dry_run
         self.off_is_empty = off_is_empty
+        self.interval = interval
         self.parent = f"projects/{google.project}/locations/global"
         self._numbers: dict[str, str] = {}
         self.last: dict[str, Json] = {}
@@ -82,16 +83,16 @@ class HubClient:
         obj: str = "",
         timeout: float | None = None,
     ) -> str:
-        """Look again and again until it is done; what was seen then."""
+        """Poll until ``look`` says that it is done; return what was seen then."""
         seconds = self.timeout if timeout is None else timeout
         try:
-            return poll_until(look, seconds, first=LOOKS[0], longest=LOOKS[1])
+            return poll_until(look, seconds, longest=self.interval)
         except PollTimeout as up:
             raise FleetError(
                 f"{what} after {seconds:.3g} s",
                 cluster=cluster,
                 obj=obj,
-                seen=up.args[0],
+                seen=up.seen,
                 means="Google goes on with it",
                 next_step="run again; or allow more time",
             ) from up

@@ -11,8 +11,9 @@ import typing as t
 from ..._model.providers.google.members import DISCOVERY, INGRESS, SERVICEMESH
 from ...errors import FleetError
 from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
+from ..api.polling import PollTimeout, poll_until
 from ..api.session import GoogleError
-from .client import LOOKS, HubClient, Json, shown
+from .client import HubClient, Json, shown
 from .mesh_status import MeshStatus, status_of
 from .resources import FeaturePlan, feature_plan, is_ours, mesh_specs_without, same_member
 
@@ -81,29 +82,33 @@ class Features(HubClient):
     def _make(
         self, plan: FeaturePlan, found: Json | None, again: t.Callable[[str, Json | None], FeaturePlan]
     ) -> Change:
-        """Send a plan; where somebody else is at the feature, wait and plan anew from what is there then."""
-        deadline, pause = time.monotonic() + self.timeout, LOOKS[0]
-        while True:
-            going = ((found or {}).get("resourceState") or {}).get("state") == "DISABLING"
+        """Carry out a plan. While somebody else changes the feature, wait, and plan anew for what is there then."""
+        looked = False
+
+        def attempt() -> tuple[bool, Change | str]:
+            nonlocal plan, found, looked
+            if looked:
+                found = self.feature(plan.feature) or None
+                plan = again(plan.feature, found)
+            looked = True
+            if not self.dry_run and ((found or {}).get("resourceState") or {}).get("state") == "DISABLING":
+                return False, "it is being switched off"
             try:
-                if self.dry_run or not going:
-                    return self._send(plan)
-                seen = "it is being switched off"
+                return True, self._send(plan)
             except GoogleError as error:
                 if error.status != 409:
                     raise
-                seen = error.seen
-            if time.monotonic() > deadline:
-                raise FleetError(
-                    f"somebody else is at it, for {self.timeout:g} s now",
-                    obj=f"feature {plan.feature}",
-                    seen=seen,
-                    next_step="run again when that is over; or allow more time",
-                )
-            time.sleep(pause)  # between two looks: Hub has no watch
-            pause = min(pause * 1.5, LOOKS[1])
-            found = self.feature(plan.feature) or None
-            plan = again(plan.feature, found)
+                return False, error.seen
+
+        try:
+            return t.cast("Change", poll_until(attempt, self.timeout, longest=self.interval))
+        except PollTimeout as timeout:
+            raise FleetError(
+                f"somebody else has been changing it for {self.timeout:g} s",
+                obj=f"feature {plan.feature}",
+                seen=timeout.seen,
+                next_step="run again when that is over; or allow more time",
+            ) from None
 
     def _send(self, plan: FeaturePlan) -> Change:
         obj = f"feature {plan.feature}"
@@ -236,16 +241,17 @@ class Features(HubClient):
         states = {host: status_of(seen or {}, name) for host, name in memberships.items()}
         if all(state.active for state in states.values()):
             return states, {}
-        deadline, pause = time.monotonic() + timeout, LOOKS[0]
-        while True:
+
+        def look() -> tuple[bool, dict[str, MeshStatus]]:
             feature = self.feature(SERVICEMESH)
-            states = {host: status_of(feature, name) for host, name in memberships.items()}
-            waiting = [host for host, state in states.items() if not state.active and not state.hopeless]
-            left = deadline - time.monotonic()
-            if not waiting or left <= 0 or self.dry_run:
-                break
-            time.sleep(min(pause, left))  # between two looks: Hub has no watch
-            pause = min(pause * 1.5, LOOKS[1])
+            found = {host: status_of(feature, name) for host, name in memberships.items()}
+            waiting = any(not state.active and not state.hopeless for state in found.values())
+            return self.dry_run or not waiting, found
+
+        try:
+            states = poll_until(look, timeout, longest=self.interval)
+        except PollTimeout as up:
+            states = up.seen
         failed = {
             host: _not_active(host, memberships[host], state, timeout)
             for host, state in states.items()

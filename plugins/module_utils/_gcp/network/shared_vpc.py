@@ -16,10 +16,10 @@ from ..._model.inventory.variables import text
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ...results import Change
+from ..access.apis import CLUSTER_APIS, api_states, enable_apis
 from ..access.bindings import Binding
-from ..access.enabling import CLUSTER_APIS
 from ..access.grants import Grants
-from ..access.project_access import api_states, enable_apis, grant, project_number, revoke
+from ..access.roles import grant, project_number, revoke
 from ..api.session import Google, GoogleError
 from .shared_vpc_requirements import (
     is_forbidden,
@@ -111,7 +111,7 @@ class Sharing:
             missing = lacking(policy, bindings) if policy is not None else bindings
             try:
                 with _RECORDING:  # service projects are prepared side by side
-                    changes += grant(google, missing, dry_run=self.dry_run, told=self.record.add)
+                    changes += grant(google, missing, dry_run=self.dry_run, record=self.record.add)
             except GoogleError as error:
                 raise others_roles(error, missing) from None
         else:
@@ -140,7 +140,7 @@ class Sharing:
             if user:
                 self.say(f"  roles of project {project} in project {self.google.project} stay: {user} needs them")
             else:
-                changes += revoke(google, gone, dry_run=self.dry_run, told=self.record.drop)
+                changes += revoke(google, gone, dry_run=self.dry_run, record=self.record.drop)
             self.google.requests += google.requests
         return changes
 
