@@ -76,7 +76,7 @@ class ActionModule(FleetAction):
 
 
 def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:
-    """Manifests from a list of dicts and YAML texts, or one such text; a ``List`` is taken apart."""
+    """Manifests from a list of dicts and YAML texts, or one such text; a ``List`` counts as its items."""
     if isinstance(given, dict):
         given = [given]
     found: list[dict[str, t.Any]] = []

@@ -12,7 +12,7 @@ __all__ = ["FleetError"]
 
 
 class FleetError(Exception):
-    """Something that a user has to know about, said completely.
+    """A failure that a user has to know about, with its cause and the next step.
 
     Args:
         what: what failed, in one line, without the cluster's name.

@@ -14,8 +14,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Api
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import (
     deployment_ready,
     exists,
+    gone,
     load_balancer_address,
-    namespace_gone,
     secret_has_keys,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -154,7 +154,7 @@ def test_why_a_deployment_is_not_ready(connect: Connect, namespace: str) -> None
                 "pod sample-1, container main: ImagePullBackOff: Back-off pulling nowhere/none:1"
             )
             # Another test of the session may have started the controllers by now.
-            assert caught.value.seen in ("its controller has not looked at it yet", "0/1 ready")
+            assert caught.value.seen in ("its controller has not processed it yet", "0/1 ready")
 
     asyncio.run(run())
 
@@ -196,7 +196,7 @@ def test_a_watch_goes_on_after_the_server_ended_it(
             await kube.apply([config_map(namespace, a="1")])
             assert await waiting is not None
 
-    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.follow._WATCH_SECONDS", "1")
+    monkeypatch.setattr("ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting._WATCH_SECONDS", "1")
     asyncio.run(run())
 
 
@@ -277,13 +277,13 @@ def test_namespace_gone(plane: control_plane.ControlPlane, connect: Connect, nam
             await kube.delete("v1", "Namespace", namespace)
             await kube.wait("v1", "Namespace", namespace, until=held_up, timeout=SECONDS)
             with pytest.raises(FleetError) as caught:
-                await kube.wait("v1", "Namespace", namespace, until=namespace_gone, timeout=0.5)
+                await kube.wait("v1", "Namespace", namespace, until=gone, timeout=0.5)
             assert "example.com/hold" in caught.value.seen
             with pytest.raises(FleetError) as caught:
                 await kube.apply([config_map(namespace, "late", a="1")])
             assert caught.value.means == "the namespace is being deleted"
             await kube.apply([config_map(namespace, a="1")])  # without the finalizer
-            await kube.wait("v1", "Namespace", namespace, until=namespace_gone, timeout=SECONDS)
+            await kube.wait("v1", "Namespace", namespace, until=gone, timeout=SECONDS)
             assert await kube.get("v1", "Namespace", namespace) is None
 
     plane.start_controllers()

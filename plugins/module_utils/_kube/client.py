@@ -51,7 +51,7 @@ class Kube(Waiter):
             mask: hide Secret values (and keys and tokens elsewhere) in ``before`` and ``after``.
             diff: False leaves ``before`` and ``after`` empty, which saves time.
             labels: put on every object, see :func:`owner_labels`.
-            take_over: names of field managers whose fields may be taken.
+            take_over: names of field managers whose fields become ours.
 
         Raises:
             FleetError: one for all objects that failed; the others were applied.

@@ -16,7 +16,6 @@ __all__ = [
     "gone",
     "job_complete",
     "load_balancer_address",
-    "namespace_gone",
     "node_ready",
     "pod_ready",
     "ready_condition",
@@ -27,7 +26,7 @@ __all__ = [
 
 Seen = tuple[bool, str]
 Live: t.TypeAlias = "t.Mapping[str, t.Any] | None"
-Condition = t.Callable[[t.Any], Seen]
+Condition = t.Callable[[Live], Seen]
 _ABSENT = "it does not exist"
 
 
@@ -44,7 +43,7 @@ def _stale(obj: t.Mapping[str, t.Any]) -> bool:
 
 
 def _why(obj: t.Mapping[str, t.Any]) -> str:
-    """What a controller says against an object: ``ReplicaFailure``, a passed deadline."""
+    """What a controller reports as wrong with an object: ``ReplicaFailure``, a passed deadline."""
     failure = _condition(obj, "ReplicaFailure")
     if failure.get("status") == "True":
         return f": {failure.get('reason')}: {failure.get('message')}"
@@ -55,7 +54,7 @@ def _why(obj: t.Mapping[str, t.Any]) -> str:
 
 
 def _of_existing(check: t.Callable[[t.Mapping[str, t.Any]], Seen]) -> Condition:
-    """What does not exist does not meet the condition."""
+    """An object that does not exist does not fulfil the condition."""
 
     @functools.wraps(check)
     def condition(obj: Live) -> Seen:
@@ -69,7 +68,7 @@ def _of_workload(check: t.Callable[[t.Mapping[str, t.Any]], Seen]) -> Condition:
 
     @functools.wraps(check)
     def condition(obj: t.Mapping[str, t.Any]) -> Seen:
-        return (False, "its controller has not looked at it yet") if _stale(obj) else check(obj)
+        return (False, "its controller has not processed it yet") if _stale(obj) else check(obj)
 
     return _of_existing(condition)
 
@@ -84,7 +83,7 @@ def exists(obj: Live) -> Seen:
 
 
 def gone(obj: Live) -> Seen:
-    """It was deleted, finalizers included."""
+    """It was deleted, and its finalizers are done; of a namespace: with all that it held."""
     if obj is None:
         return True, "gone"
     meta = obj.get("metadata") or {}
@@ -96,11 +95,6 @@ def gone(obj: Live) -> Seen:
         if str(condition.get("type", "")).startswith("Namespace") and condition.get("status") == "True":
             text += f"; {condition.get('message')}"
     return False, text
-
-
-def namespace_gone(obj: Live) -> Seen:
-    """The namespace was deleted with all it held."""
-    return gone(obj)
 
 
 @_of_workload

@@ -33,7 +33,7 @@ class AbsentCluster(FleetError):
 
 
 async def resolve(connection: Connection, cluster: str) -> Endpoint:
-    """Read the kubeconfig (or take the address), run a credential plugin, build the TLS context.
+    """Read the kubeconfig (or use the address), run a credential plugin, build the TLS context.
 
     Raises:
         AbsentCluster: no such kubeconfig or context.

@@ -73,7 +73,7 @@ def owned_fields(obj: t.Mapping[str, t.Any], manager: str) -> t.Any:
 
 
 def _projected(value: t.Any, like: t.Any) -> t.Any:
-    """The part of ``value`` that ``like`` speaks of. A list counts whole."""
+    """The part of ``value`` that ``like`` has keys for. A list is compared whole."""
     if isinstance(like, dict) and isinstance(value, dict):
         return {key: _projected(value[key], inner) for key, inner in like.items() if key in value}
     return value

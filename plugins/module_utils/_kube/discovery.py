@@ -1,15 +1,19 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which address a kind has, without reading all of an API server's discovery."""
+"""Which address a kind has: from a table of common ones, else asked of the API server as it is needed."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import difflib
 import typing as t
 from urllib.parse import quote
 
-__all__ = ["KNOWN", "Resource", "from_crd", "nearest", "prefix"]
+from .errors import ApiError
+from .transport import Transport
+
+__all__ = ["KNOWN", "Kinds", "Resource", "from_crd", "nearest"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Resource:
 
     def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
         """Its URL path; without a name the collection's, without a namespace all namespaces'."""
-        parts = [prefix(self.api_version)]
+        parts = [_prefix(self.api_version)]
         if self.namespaced and namespace:
             parts += ["namespaces", quote(namespace, safe="")]
         parts.append(self.plural)
@@ -34,7 +38,7 @@ class Resource:
         return "/".join(parts)
 
 
-def prefix(api_version: str) -> str:
+def _prefix(api_version: str) -> str:
     """``/api/v1`` or ``/apis/<group>/<version>``."""
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
@@ -96,3 +100,65 @@ def nearest(name: str, known: t.Iterable[str]) -> str:
     """``did you mean "x"?``, or "" when nothing is near."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f'did you mean "{found[0]}"?' if found else ""
+
+
+class Kinds:
+    """The kinds of one API server, for the time of a connection."""
+
+    def __init__(self) -> None:
+        self._resources: dict[tuple[str, str], Resource] = dict(KNOWN)
+        self._fresh: set[tuple[str, str]] = set()
+        self._groups: dict[str, asyncio.Task[None]] = {}
+
+    async def find(self, transport: Transport, api_version: str, kind: str, *, obj: str = "") -> Resource:
+        """How the server addresses a kind: from the table of common ones, else one GET per group version.
+
+        Raises:
+            ApiError: with status 404 when the server does not serve it (its CRD is not installed).
+        """
+        found = self._resources.get((api_version, kind))
+        if found:
+            return found
+        if api_version not in self._groups:
+            self._groups[api_version] = asyncio.ensure_future(self._discover(transport, api_version))
+        try:
+            await self._groups[api_version]
+        except ApiError as error:
+            self._groups.pop(api_version, None)
+            if error.status != 404:
+                raise
+        found = self._resources.get((api_version, kind))
+        if found:
+            return found
+        self._groups.pop(api_version, None)  # a CRD may come later: ask again then
+        kinds = [name for group, name in self._resources if group == api_version]
+        raise ApiError(
+            f"this API server has no kind {kind} in {api_version}",
+            status=404,
+            cluster=transport.cluster,
+            obj=obj or kind,
+            seen=f"{api_version} has {', '.join(sorted(kinds))}" if kinds else f"it has no {api_version}",
+            means=nearest(kind, kinds) or "its CRD is not installed",
+            next_step="install the CRD first, or correct apiVersion and kind",
+        )
+
+    async def _discover(self, transport: Transport, api_version: str) -> None:
+        answer = await transport.request("GET", _prefix(api_version), obj=api_version, action="discover")
+        self._keep(
+            Resource(api_version, str(entry["kind"]), str(entry["name"]), bool(entry["namespaced"]))
+            for entry in answer.get("resources") or []
+            if "/" not in entry["name"]
+        )
+
+    def _keep(self, resources: t.Iterable[Resource]) -> None:
+        for resource in resources:
+            self._resources[resource.api_version, resource.kind] = resource
+
+    def learn(self, resources: t.Iterable[Resource]) -> None:
+        """Add kinds whose CRD was just established."""
+        for resource in resources:
+            self._keep([resource])
+            self._fresh.add((resource.api_version, resource.kind))
+
+    def is_fresh(self, api_version: str, kind: str) -> bool:
+        return (api_version, kind) in self._fresh

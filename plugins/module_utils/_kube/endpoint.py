@@ -31,36 +31,36 @@ class Endpoint:
     public_ca: bool = False
     """Whether the server's certificate is checked against the CAs that this machine trusts."""
     account: str = ""
-    """Whose credential it is, in words, where its provider tells."""
+    """Whose credential it is, in words, if its provider reports that."""
     required_permission: str = ""
     """The permission that is asked for in front of the API server."""
     expires: float = 0.0
     """When the credential should be renewed, in seconds since the epoch; 0 for never."""
     lookup: Lookup | None = None
-    """Who gives a new one."""
+    """Returns a new one."""
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
     _on_trial: str = dataclasses.field(default="", repr=False, compare=False)
-    """A credential that was got for a refused one, as long as the server has not accepted it."""
+    """The replacement of a refused credential, until the server has accepted it."""
     _failed: tuple[float, FleetError] | None = dataclasses.field(default=None, repr=False, compare=False)
-    """When there was none to get for the last time, and why: who waited meanwhile is told the same."""
+    """When getting one failed for the last time, and why: who waited meanwhile gets the same error."""
 
     async def renew(self) -> None:
-        """Take a new credential when the time has come."""
+        """Get a new credential when the present one ends soon."""
         async with self._turn:
             if self.lookup is not None and self.expires and time.time() >= self.expires:
-                self._take(await asyncio.to_thread(self.lookup))
+                self._use(await asyncio.to_thread(self.lookup))
 
     async def another(self, refused: str) -> bool:
         """After a 401: whether there is another credential than the one that was refused.
 
-        Many requests share one: whoever comes first gets a new one, the others take it. One that is new and that
-        nobody has accepted yet is not renewed again.
+        Many requests share one: the first gets a new one, the others use it. A new one that the server has not
+        accepted yet is not renewed again.
 
         Args:
             refused: the header ``Authorization`` of the request.
 
         Raises:
-            FleetError: there can be none, in its provider's words.
+            FleetError: there can be none, for the reason that its provider gives.
         """
         if self.lookup is None:
             return False
@@ -72,16 +72,16 @@ class Endpoint:
                 if self._failed and self._failed[0] > came:
                     raise self._failed[1]
                 try:
-                    self._take(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
+                    self._use(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
                 except FleetError as error:
                     self._failed = (time.monotonic(), error)
                     raise
-                # A machine of a cloud is given the same token until it is old.
+                # The metadata server of a cloud returns the same token until it is old.
                 self._on_trial = self._authorization if self._authorization != refused else ""
             return self._authorization != refused
 
     def accepted(self, authorization: str) -> None:
-        """The server took a request with this header."""
+        """The server accepted a request with this header."""
         if authorization == self._on_trial:
             self._on_trial = ""
 
@@ -89,5 +89,5 @@ class Endpoint:
     def _authorization(self) -> str:
         return self.headers.get("Authorization", "")
 
-    def _take(self, found: Connection) -> None:
+    def _use(self, found: Connection) -> None:
         self.expires, self.account, self.headers = found.expires, found.account, bearer(found.token)

@@ -89,7 +89,7 @@ def _hints(status: int, reason: str, message: str, action: str) -> tuple[str, st
     if status == 409:
         return ("somebody else changed it in the same moment", "run again")
     if status == 413:
-        return ("the object is larger than the API server takes", "split it")
+        return ("the object is larger than the API server accepts", "split it")
     if status in (400, 415, 422):
         return ("the API server does not accept this object", "correct the field that it names")
     if status == 429:
@@ -119,7 +119,7 @@ def from_response(
     """An ApiError from a status code and the (decoded) body of an answer.
 
     Args:
-        account: whose credential it was, where its provider tells: for 401, when a new one was refused too.
+        account: whose credential it was, if its provider reports that: for 401, when a new one was refused too.
         required_permission: the permission that is asked for in front of the API server.
         action: what was tried, as ``apply``, ``read``, ``delete`` ...
         secret: the object is a Secret: values that the server repeats are cut out.
@@ -134,8 +134,8 @@ def from_response(
     what, (means, next_step) = f"{action} failed", _hints(status, reason, message, action)
     if status == 401 and account:
         what += f": the API server does not accept {account}"
-        means = "a new token was got, and refused too: the account was disabled or deleted, or is not of this cluster"
-        next_step = "look whether that account still exists and is enabled, and whether this is the cluster meant"
+        means = "a new token was refused too: the account was disabled or deleted, or is not of this cluster"
+        next_step = "check that the account exists and is enabled, and that this is the right cluster"
     if status == 403 and required_permission and (not reason or required_permission.split()[0] in message):
         who = account or "the account"
         means = f"{who} lacks a permission that is asked for in front of the API server: {required_permission}"
@@ -159,14 +159,14 @@ def from_response(
 
 
 def _foreign(body: t.Any) -> str:
-    """The words of an answer that is not an API server's; those of Google's services lie in ``error.message``."""
+    """The text of an answer that is not an API server's; Google's services write it to ``error.message``."""
     parsed = body
     if isinstance(body, str):
         with contextlib.suppress(ValueError):
             parsed = json.loads(body)
     error = parsed.get("error") if isinstance(parsed, dict) else None
-    told = error.get("message") if isinstance(error, dict) else None
-    return " ".join(str(told or body).split())[:300]
+    message = error.get("message") if isinstance(error, dict) else None
+    return " ".join(str(message or body).split())[:300]
 
 
 def from_transport(
@@ -184,10 +184,10 @@ def from_transport(
 
     Args:
         public_ca: the certificate is checked against the CAs that this machine trusts.
-        looked_up: the address is what Google tells of the cluster.
+        looked_up: the address is what Google reports for the cluster.
     """
 
-    def told(what: str, seen: str, means: str, next_step: str) -> ApiError:
+    def failure(what: str, seen: str, means: str, next_step: str) -> ApiError:
         return ApiError(
             what, cluster=cluster, obj=obj, seen=f"{server}: {scrub(seen)}", means=means, next_step=next_step
         )
@@ -196,35 +196,35 @@ def from_transport(
     if looked_up:
         where = "which of the cluster's endpoints is used (gke_endpoint)"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _certificate(error.certificate_error, told, public_ca)
+        return _certificate(error.certificate_error, failure, public_ca)
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-        return told(
+        return failure(
             "no TLS connection to the API server",
             str(error),
             "what listens there does not speak TLS as an API server does, or it refused the client's certificate",
             f"check {where} and the client certificate",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return told("the API server's name does not resolve", error.strerror or str(error), "", f"check {where}")
+        return failure("the API server's name does not resolve", error.strerror or str(error), "", f"check {where}")
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return told("the proxy to the API server does not answer", str(error), "", "check proxy-url, HTTPS_PROXY")
+        return failure("the proxy to the API server does not answer", str(error), "", "check proxy-url, HTTPS_PROXY")
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         refused = isinstance(cause, ConnectionRefusedError)
-        return told(
+        return failure(
             "the API server is not reachable",
             "connection refused" if refused else (cause.strerror or str(cause)),
             "nothing listens there: the cluster is down, or its address changed" if refused else "no route to it",
             f"start the cluster, or correct {where}",
         )
     if isinstance(error, TimeoutError):
-        return told(
+        return failure(
             "the API server does not answer",
             f"no answer in {timeout:g} s",
             "a firewall drops the packets (authorized networks?), or the server is overloaded",
             f"check that this machine may reach it, and {where}",
         )
-    return told(
+    return failure(
         "the connection to the API server broke",
         f"{type(error).__name__} {error}".strip(),
         "it restarted, or something between closed the connection",
@@ -232,25 +232,25 @@ def from_transport(
     )
 
 
-def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiError], public_ca: bool) -> ApiError:
+def _certificate(error: Exception, failure: t.Callable[[str, str, str, str], ApiError], public_ca: bool) -> ApiError:
     code = getattr(error, "verify_code", 0)
     seen = str(getattr(error, "verify_message", "") or error)
     if code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-        return told(
+        return failure(
             "the API server's certificate is for another name",
             seen,
             "the address used is not among the names in its certificate",
             "use an address that is, or set tls-server-name in the kubeconfig",
         )
     if code in (9, 10):  # not yet valid, has expired
-        return told(
+        return failure(
             "the API server's certificate is not valid now",
             seen,
             "it has expired, or a clock is wrong",
             "renew the API server's certificate, or set the clock",
         )
     if public_ca:
-        return told(
+        return failure(
             "the API server's certificate is not signed by a CA that this machine trusts",
             seen,
             "no CA is given for this address, so a public certificate is expected: something between shows its own "
@@ -258,7 +258,7 @@ def _certificate(error: Exception, told: t.Callable[[str, str, str, str], ApiErr
             "add the CA to this machine's trust store, or name its file in SSL_CERT_FILE (cluster_api_ca for a "
             "cluster_api_url); then run again",
         )
-    return told(
+    return failure(
         "the API server's certificate is not signed by the expected CA",
         seen,
         "the cluster was made anew, or this is another cluster",

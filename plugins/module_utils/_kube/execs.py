@@ -13,7 +13,7 @@ import aiohttp
 from ..errors import FleetError
 from .errors import ApiError
 from .masking import scrub
-from .transport import Transport
+from .transport import Socket, Transport
 
 __all__ = ["ExecResult", "run"]
 
@@ -71,7 +71,7 @@ async def run(
 
 
 async def _converse(
-    socket: t.Any,
+    socket: Socket,
     stdin: str | None,
     output: dict[int, bytearray],
     cluster: str,
@@ -114,13 +114,13 @@ async def _refusal(
     obj: str,
     error: aiohttp.WSServerHandshakeError,
 ) -> ApiError:
-    """The server's reason: a refused handshake hides its body, the same request without one tells it."""
+    """The server's reason: a refused handshake hides the body, the same request without a handshake returns it."""
     query = "&".join(f"{key}=x" if key == "command" else f"{key}={value}" for key, value in params)
     try:
         await transport.request("GET", f"{path}?{query}", obj=obj, action="exec")
-    except ApiError as told:
-        if told.status != 400 or error.status == 400:
-            return told
+    except ApiError as refusal:
+        if refusal.status != 400 or error.status == 400:
+            return refusal
     return ApiError(
         "exec failed", status=error.status, cluster=transport.cluster, obj=obj, seen=f"{error.status} {error.message}"
     )

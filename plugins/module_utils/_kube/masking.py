@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secrets out of everything that is shown: a change stays visible, the value does not."""
+"""Remove secrets from everything that is shown: a change stays visible, the value does not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scrub(text: str, *, secret: bool = False) -> str:
     """``text`` without private keys, tokens and credentials.
 
     Args:
-        secret: it speaks of a Secret: values that an API server repeats in it are cut out too.
+        secret: it is about a Secret: values that an API server repeats in it are removed too.
     """
     text = _PEM.sub(r"(\1, masked)", text)
     text = _JWT.sub("(token, masked)", text)

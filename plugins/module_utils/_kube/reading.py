@@ -11,9 +11,8 @@ from .._model.inventory.connection import Connection
 from ..errors import FleetError
 from .connect import AbsentCluster, resolve
 from .diffs import Object
-from .discovery import KNOWN, Resource
+from .discovery import KNOWN, Kinds, Resource
 from .errors import ApiError
-from .kinds import Kinds
 from .transport import Transport
 
 __all__ = ["Reader", "selector_of", "where_of"]
@@ -137,7 +136,7 @@ class Reader:
 
         Args:
             namespace: "" for every namespace.
-            labels: ``{"app": "x"}``, or a selector as kubectl takes it.
+            labels: ``{"app": "x"}``, or a selector as in kubectl.
             fields: a field selector, as ``{"status.phase": "Running"}``.
         """
         if self.absent:

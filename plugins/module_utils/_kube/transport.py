@@ -16,7 +16,9 @@ from ..errors import FleetError
 from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport
 
-__all__ = ["Transport"]
+__all__ = ["Socket", "Transport"]
+
+Socket: t.TypeAlias = "aiohttp.ClientWebSocketResponse[bool]"
 
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 _READ_TIMEOUT = 65.0
@@ -51,18 +53,18 @@ class Transport:
         await self.endpoint.renew()
         return dict(self.endpoint.headers)
 
-    async def _another(self, used: t.Mapping[str, str], told: ApiError) -> dict[str, str]:
+    async def _another(self, used: t.Mapping[str, str], refusal: ApiError) -> dict[str, str]:
         """After a 401, which means that nothing was done: another credential than the one ``used``.
 
         Raises:
-            ApiError: there is none; ``told`` where nobody knows more.
+            ApiError: there is none; ``refusal``, with the reason where it is known.
         """
         try:
             found = await self.endpoint.another(used.get("Authorization", ""))
         except FleetError as error:
-            raise told.because(error) from error
+            raise refusal.because(error) from error
         if not found:
-            raise told
+            raise refusal
         return dict(self.endpoint.headers)
 
     def _extra(self) -> dict[str, t.Any]:
@@ -91,7 +93,7 @@ class Transport:
         path: str,
         *,
         params: t.Mapping[str, str] | None = None,
-        body: t.Any = None,
+        body: t.Mapping[str, t.Any] | None = None,
         content_type: str = "application/json",
         obj: str = "",
         action: str = "read",
@@ -118,7 +120,7 @@ class Transport:
                     continue
                 if last or error.retry_after is None or error.status not in (429, 503):
                     raise
-                await asyncio.sleep(min(error.retry_after, 10.0))  # the server said for how long
+                await asyncio.sleep(min(error.retry_after, 10.0))  # as long as the server asked for
             except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
                 if last:
                     raise self.broken(error, obj=obj, action=action) from None
@@ -131,7 +133,7 @@ class Transport:
         path: str,
         headers: t.Mapping[str, str],
         params: t.Mapping[str, str] | None,
-        body: t.Any,
+        body: t.Mapping[str, t.Any] | None,
         content_type: str,
         obj: str,
         action: str,
@@ -156,7 +158,7 @@ class Transport:
     def _refused(
         self, response: aiohttp.ClientResponse, answer: t.Any, obj: str, action: str, secret: bool = False
     ) -> ApiError:
-        told = from_response(
+        refusal = from_response(
             response.status,
             answer,
             cluster=self.cluster,
@@ -167,9 +169,9 @@ class Transport:
             account=self.endpoint.account,
             required_permission=self.endpoint.required_permission,
         )
-        if told.status == 401 and self.endpoint.lookup:
-            told.seen = f"{self.endpoint.server}: {told.seen}"  # where somebody else's word led us
-        return told
+        if refusal.status == 401 and self.endpoint.lookup:
+            refusal.seen = f"{self.endpoint.server}: {refusal.seen}"  # an address that nobody has written down
+        return refusal
 
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
         """Events of a watch, one JSON document a line, until the server ends it."""
@@ -189,22 +191,22 @@ class Transport:
                             if line.strip():
                                 yield json.loads(line)
                         return
-                    told = self._refused(response, await _decoded(response), obj, "watch")
+                    refusal = self._refused(response, await _decoded(response), obj, "watch")
             except _BROKEN as error:
                 raise self.broken(error, obj=obj, action="watch") from None
-            if told.status != 401 or renewed:
-                raise told
-            renewed, headers = True, await self._another(headers, told)
+            if refusal.status != 401 or renewed:
+                raise refusal
+            renewed, headers = True, await self._another(headers, refusal)
 
-    async def socket(self, path: str, params: t.Sequence[tuple[str, str]], protocols: t.Sequence[str]) -> t.Any:
-        """Open a websocket (aiohttp's ClientWebSocketResponse); a refusal is its WSServerHandshakeError."""
+    async def socket(self, path: str, params: t.Sequence[tuple[str, str]], protocols: t.Sequence[str]) -> Socket:
+        """Open a websocket; a refusal is aiohttp's WSServerHandshakeError."""
         headers = await self._fresh()
         try:
             return await self._open(path, params, protocols, headers)
         except aiohttp.WSServerHandshakeError as error:
             if error.status != 401:
                 raise
-            # Why there is no other credential is told to whoever asks for the reason of this refusal.
+            # Why there is no other credential is reported with the reason of this refusal, see execs.py.
             with contextlib.suppress(FleetError):
                 if await self.endpoint.another(headers.get("Authorization", "")):
                     return await self._open(path, params, protocols, dict(self.endpoint.headers))
@@ -216,8 +218,8 @@ class Transport:
         params: t.Sequence[tuple[str, str]],
         protocols: t.Sequence[str],
         headers: t.Mapping[str, str],
-    ) -> t.Any:
-        opened = await self._session.ws_connect(
+    ) -> Socket:
+        opened: Socket = await self._session.ws_connect(
             self.endpoint.server + path,
             params=params,
             protocols=protocols,
@@ -231,7 +233,7 @@ class Transport:
 
 
 async def _decoded(response: aiohttp.ClientResponse) -> t.Any:
-    """The body: from JSON where it is said to be that, else as text."""
+    """The body, decoded where its content type is JSON, else as text."""
     raw = await response.read()
     text = raw.decode(errors="replace")
     if "json" in response.headers.get("Content-Type", ""):

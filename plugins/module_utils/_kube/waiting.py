@@ -14,13 +14,13 @@ from .diffs import Object
 from .discovery import Resource
 from .errors import ApiError
 from .explain import explain_not_ready
-from .follow import follow
 from .reading import Reader, selector_of, where_of
 from .transport import Transport
 
 __all__ = ["Waiter"]
 
 _FIRST_LOOK_SECONDS = 10.0
+_WATCH_SECONDS = "240"
 _EXPLAINED = ("DaemonSet", "Deployment", "Pod", "StatefulSet")
 
 
@@ -72,7 +72,7 @@ class Waiter(Reader):
         until: t.Callable[[t.Sequence[Object]], tuple[bool, str]],
         timeout: float = 120,
     ) -> list[Object]:
-        """As :meth:`wait`, for all objects that match: ``until`` takes the list of them."""
+        """As :meth:`wait`, for all objects that match: ``until`` gets the list of them."""
         if self.absent:
             return []
         where = where_of(kind, "", namespace)
@@ -94,18 +94,13 @@ async def _until_done(
     state = {"seen": "the API server gave no answer"}
     deadline = asyncio.get_running_loop().time() + timeout
 
-    def trouble(error: ApiError) -> None:
+    def report(error: ApiError) -> None:
         state["seen"] = f"{error.what} ({error.seen})"
 
     try:
         async with (
             asyncio.timeout(max(timeout, _FIRST_LOOK_SECONDS)) as limit,
-            contextlib.aclosing(
-                t.cast(
-                    "t.AsyncGenerator[dict[str, Object], None]",
-                    follow(transport, resource, namespace, selector, where, trouble),
-                )
-            ) as states,
+            contextlib.aclosing(_follow(transport, resource, namespace, selector, where, report)) as states,
         ):
             async for items in states:
                 found = [*items.values()]
@@ -123,3 +118,66 @@ async def _until_done(
         seen=state["seen"],
         next_step="look at the object and its events, then run again",
     )
+
+
+async def _follow(
+    transport: Transport,
+    resource: Resource,
+    namespace: str,
+    selector: t.Mapping[str, str],
+    obj: str,
+    report: t.Callable[[ApiError], None],
+) -> t.AsyncGenerator[dict[str, Object], None]:
+    """Yield all matching objects (by ``namespace/name``) at first and after every change; never ends.
+
+    List, then watch; after an interruption again. A server that goes away after it has once answered is waited for:
+    each failure is passed to ``report``, and the list is tried again after at most two seconds. A failure that no
+    retry repairs (401, 403 ...) is raised.
+    """
+    path = resource.path(namespace)
+    answered = False
+    pause = 0.1
+    while True:
+        try:
+            listing = await transport.request("GET", path, params=selector, obj=obj, action="list")
+            items = {_key(item): _typed(item, resource) for item in listing.get("items") or []}
+            answered, pause = True, 0.1
+            yield dict(items)
+            version = listing["metadata"]["resourceVersion"]
+            while True:
+                params = {
+                    **selector,
+                    "watch": "true",
+                    "resourceVersion": version,
+                    "allowWatchBookmarks": "true",
+                    "timeoutSeconds": _WATCH_SECONDS,
+                }
+                async for event in transport.lines(path, params, obj=obj):
+                    kind, item = event["type"], event["object"]
+                    if kind == "ERROR":
+                        raise ApiError("watch ended", status=int(item.get("code") or 0), seen=str(item.get("message")))
+                    version = item["metadata"]["resourceVersion"]
+                    if kind == "BOOKMARK":
+                        continue
+                    if kind == "DELETED":
+                        items.pop(_key(item), None)
+                    else:
+                        items[_key(item)] = _typed(item, resource)
+                    yield dict(items)
+        except ApiError as error:
+            if error.status == 410:  # history is gone: list again
+                continue
+            if not (answered and (error.status == 0 or error.status == 429 or error.status >= 500)):
+                raise
+            report(error)
+            await asyncio.sleep(pause)  # between tries, bounded by the caller's deadline
+            pause = min(pause * 2, 2.0)
+
+
+def _key(item: Object) -> str:
+    return f"{item['metadata'].get('namespace') or ''}/{item['metadata']['name']}"
+
+
+def _typed(item: Object, resource: Resource) -> Object:
+    """Items of a list carry no apiVersion and kind."""
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **item}

@@ -8,7 +8,7 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
@@ -126,8 +126,8 @@ async def leave_namespaces(
         bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         changes += await kube.apply([bare], dry_run=dry_run)
     if not dry_run:
-        gone = (kube.wait("v1", "Namespace", name, until=namespace_gone, timeout=timeout) for name in removed)
-        await asyncio.gather(*gone)
+        waits = (kube.wait("v1", "Namespace", name, until=gone, timeout=timeout) for name in removed)
+        await asyncio.gather(*waits)
     return changes, kept
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
@@ -79,7 +79,7 @@ async def leave_namespace(
         return [], f"{fleet.namespace} holds {shown}"
     change = await kube.delete("v1", "Namespace", fleet.namespace, dry_run=dry_run)
     if not dry_run:
-        await kube.wait("v1", "Namespace", fleet.namespace, until=namespace_gone, timeout=seconds)
+        await kube.wait("v1", "Namespace", fleet.namespace, until=gone, timeout=seconds)
     return [change], ""
 
 

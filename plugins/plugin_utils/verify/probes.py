@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, namespace_gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
@@ -71,6 +71,6 @@ async def remove_probe(kube: Kube, *, dry_run: bool, seconds: float) -> list[Cha
     if is_created(space):
         change = await kube.delete("v1", "Namespace", NAMESPACE, dry_run=dry_run)
         if not dry_run:
-            await kube.wait("v1", "Namespace", NAMESPACE, until=namespace_gone, timeout=seconds)
+            await kube.wait("v1", "Namespace", NAMESPACE, until=gone, timeout=seconds)
         return [change]
     return await kube.prune([], labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Helm's complaints, said so that whoever reads them can act."""
+"""Errors of Helm, with their meaning and the next step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"another operation \(install/upgrade/rollback\) is in progress",
         "somebody else changes this release at the same time",
-        "run again once they are done; a run that was cut off is healed by the next one",
+        "run again once they are done; the next run repairs what an interrupted one left",
     ),
     (
         r"invalid ownership metadata|exists and cannot be imported",
@@ -36,8 +36,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"failed calling webhook",
-        "a webhook of this cluster is registered but nobody answers for it",
-        "bring back what serves the webhook, or remove its configuration, then run again",
+        "a webhook of this cluster is registered and nothing answers for it",
+        "restore what serves the webhook, or remove its configuration, then run again",
     ),
     (
         r"cluster unreachable|connection refused|no such host|i/o timeout",
@@ -52,7 +52,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"Apply failed with \d+ conflict|conflict occurred while applying",
         "another tool owns a field that the chart sets",
-        "let that tool give the field up, then run again",
+        "remove the field from what that tool applies, then run again",
     ),
     (
         r"chart .* not found|failed to (download|fetch)|not a valid chart repository|repo .* not found",
@@ -64,8 +64,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 
 
 def explain(output: str, cluster: str, obj: str, action: str) -> FleetError:
-    """A FleetError for what Helm said when ``action`` (install, upgrade, remove) of ``obj`` failed."""
-    seen = _said(scrub(output))
+    """A FleetError for Helm's output when ``action`` (install, upgrade, remove) of ``obj`` failed."""
+    seen = _error_text(scrub(output))
     for pattern, means, next_step in _KNOWN:
         if re.search(pattern, output, re.IGNORECASE):
             return FleetError(
@@ -85,13 +85,13 @@ def explain(output: str, cluster: str, obj: str, action: str) -> FleetError:
     )
 
 
-def _said(output: str) -> str:
-    """What Helm meant to say: from its ``Error:`` on, without warnings, at most a few lines."""
+def _error_text(output: str) -> str:
+    """The error in Helm's output: from ``Error:`` on, without warnings, at most a few lines."""
     text = output.split("\nstderr: ", 1)[-1]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for number, line in enumerate(lines):
         if line.startswith("Error:"):
             lines = [line.removeprefix("Error:").strip(), *lines[number + 1 :]]
             break
-    said = "; ".join(line for line in lines if not line.startswith("WARNING:")).replace(":;", ":")
-    return said if len(said) <= 600 else said[:600] + " …"
+    text = "; ".join(line for line in lines if not line.startswith("WARNING:")).replace(":;", ":")
+    return text if len(text) <= 600 else text[:600] + " …"

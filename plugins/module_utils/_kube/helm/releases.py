@@ -67,7 +67,7 @@ class Plan:
     why: str = ""
     record: Record | None = None
     interrupted: bool = False
-    """The newest revision was left by a run that was cut off: it has to be forgotten first."""
+    """An interrupted run left the newest revision: its record has to be removed first."""
 
     @property
     def changes(self) -> bool:
@@ -145,7 +145,7 @@ def plan(
             return Plan(ABSENT)
         return Plan(REMOVE, f"it is {record.status}", record)
     if record is None or record.status in _GONE:
-        return Plan(INSTALL, "it is not there", record)
+        return Plan(INSTALL, "it is not installed", record)
     if record.pending:
         first = record.status == "pending-install"
         return Plan(INSTALL if first else UPGRADE, f"a run left it {record.status}", record, interrupted=True)

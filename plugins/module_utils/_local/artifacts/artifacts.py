@@ -143,7 +143,7 @@ def _remembered(wanted: ArtifactOptions) -> tuple[str, str] | None:
 
 
 def _published(directory: pathlib.Path) -> dict[str, str]:
-    """What the last run said of itself; empty if there was none."""
+    """What the last run wrote to artifacts.json; empty if there was none."""
     try:
         return {str(k): str(v) for k, v in json.loads((directory / "artifacts.json").read_text()).items()}
     except (OSError, ValueError, AttributeError):
@@ -156,7 +156,7 @@ def _node_image(outcome: Outcome) -> str:
 
 
 def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> None:
-    """Links ``bin/<program>`` and ``charts`` to what is current, and ``artifacts.json``, which says what that is.
+    """Links ``bin/<program>`` and ``charts`` to what is current, and ``artifacts.json``, which describes it.
 
     Each is replaced whole, so a reader always finds one.
     """
@@ -169,7 +169,7 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
             _link(directory / "charts", folder / "charts")
     facts = {key: getattr(found, key) for key in ("source", "why", "hub", "tag", "sample_image", "node_image")}
     if not facts["node_image"]:
-        # A run that was about programs only says nothing about the image of an earlier one.
+        # A run for programs only does not know the image of an earlier one.
         del facts["node_image"]
         known = _published(directory)
         if known.get("source") == found.source and "node_image" in known:

@@ -44,7 +44,7 @@ class Engine:
             settings: folder for a containers.conf, if this machine needs one.
 
         Raises:
-            FleetError: none answers; says what each one said.
+            FleetError: none answers; with the message of each.
         """
         machine = Machine.detect()
         seen = []

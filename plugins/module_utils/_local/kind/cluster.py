@@ -22,7 +22,7 @@ from .restart import record_exit, restart
 __all__ = ["KindCluster", "Spec"]
 
 _MARK = "/kind/mesh-fleet.json"
-"""Written into a node when kind is done: a node without it is one whose creation was cut off."""
+"""Written into a node when kind is done: without it a node's creation was interrupted."""
 
 _REMOVAL = 180
 """Seconds until a node must be gone."""
@@ -85,7 +85,7 @@ class KindCluster:
                 container = await self.inspect() or container
             mark = await self._read_mark()
             if mark is None:
-                say(f"  {self.name}: its creation was cut off; making it anew")
+                say(f"  {self.name}: its creation was interrupted; making it again")
                 if not dry_run:
                     await self._delete()
                 container = None
@@ -201,8 +201,8 @@ class KindCluster:
         # `cp` reads a stopped container too, which `exec` cannot.
         done = await self.fleet.engine.run("cp", f"{self.container}:{_MARK}", "-", check=False)
         if done.code != 0:
-            said = done.err.lower()
-            if "no such file" in said or "could not find the file" in said:
+            output = done.err.lower()
+            if "no such file" in output or "could not find the file" in output:
                 return None
             # A mark that cannot be read is not a missing one: the cluster would be deleted for it.
             raise failed("looking into the node", done, cluster=self.name)

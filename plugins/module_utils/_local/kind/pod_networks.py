@@ -100,8 +100,8 @@ async def join(
             _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
             _wait_for_namespaces(fleet, container, node.name, timeout),
         )
-        # Last of all: what was cut off, or not ready in time, is done and awaited again. /run is empty after a restart,
-        # as are routes and rules, so the stamp lives as long as what it stands for.
+        # Last of all: what was interrupted, or not ready in time, is done and awaited again. A restart empties /run
+        # with routes and rules, so the stamp is there as long as they are.
         await fleet.engine.run(
             "exec",
             container,

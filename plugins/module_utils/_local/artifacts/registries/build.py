@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Artifacts from package registries alone: Go modules, PyPI, Debian packages.
 
-What is built how, and why, stands in docs/local-fleet.md.
+docs/local-fleet.md describes what is built how, and why.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class RegistryBuild(BuildSource):
         await bake(
             self.engine, base=node_base.name, images=names, script=self.files / "node" / "bake.sh", work=work, tag=tag
         )
-        # The node image keeps the layers it stands on; the rest has done its work.
+        # The node image keeps its layers; these names are no longer needed.
         await self.engine.run("rmi", "--force", *names, node_base.name, check=False)
         (work / "image").write_text(tag + "\n")
 

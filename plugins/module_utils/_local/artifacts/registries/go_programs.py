@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Programs built from Go modules, and what else lies in those modules."""
+"""Programs built from Go modules, and other files of those modules."""
 
 from __future__ import annotations
 

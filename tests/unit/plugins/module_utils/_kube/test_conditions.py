@@ -31,9 +31,9 @@ QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "
         (None, (False, "it does not exist")),
         (
             deployment(1, observed=1, updatedReplicas=1, availableReplicas=1),
-            (False, "its controller has not looked at it yet"),
+            (False, "its controller has not processed it yet"),
         ),
-        (deployment(1, observed=None), (False, "its controller has not looked at it yet")),
+        (deployment(1, observed=None), (False, "its controller has not processed it yet")),
         (deployment(2, updatedReplicas=2, availableReplicas=1, replicas=2), (False, "1/2 ready")),
         (deployment(None, updatedReplicas=1, availableReplicas=1, replicas=1), (True, "1/1 ready")),
         (
@@ -130,7 +130,7 @@ def test_gone_names_what_holds() -> None:
     assert c.gone(held) == (False, "being deleted, held by finalizers a/b")
     content = {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining"}
     namespace = {"metadata": {"deletionTimestamp": "t"}, "status": {"conditions": [content]}}
-    assert c.namespace_gone(namespace) == (False, "being deleted; Some resources are remaining")
+    assert c.gone(namespace) == (False, "being deleted; Some resources are remaining")
 
 
 def test_ready_condition_by_kind() -> None:

@@ -82,8 +82,8 @@ def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "values", "action", "why"),
     [
-        ([], {}, "install", "it is not there"),
-        ([secret(status="uninstalled")], {}, "install", "it is not there"),
+        ([], {}, "install", "it is not installed"),
+        ([secret(status="uninstalled")], {}, "install", "it is not installed"),
         ([secret(values={"b": 1})], {"b": 2}, "upgrade", "its values differ"),
         ([secret(values={"b": True})], {"b": False}, "upgrade", "its values differ"),
         ([secret(status="failed")], {}, "upgrade", "it is failed: said"),
