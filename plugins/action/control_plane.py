@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One cluster's control plane: istiod of a primary, or what stands for it in a remote."""
+"""One cluster's control plane: istiod of a primary, or what replaces it in a remote."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class ActionModule(HelmAction):
         changes, remotes = await refresh_istiod(kube, fleet, cluster, dry_run=self.check_mode, seconds=seconds)
         verb = "to be restarted" if self.check_mode else "restarted"
         why = f"to learn {fleet.trust_domain} as the trust domain of {', '.join(remotes)}"
-        # The line of the stage stays the one of the rollout, where nothing had to be done.
+        # Where nothing had to be done, the stage's line stays the one of the rollout.
         return result(
             changes, summary=f"{cluster.name} {version}, {verb} {why}" if remotes else "", restarted_for=remotes
         )
@@ -152,7 +152,7 @@ class ActionModule(HelmAction):
             ) from error
 
     async def _check_cacerts(self, kube: Reader, fleet: Fleet, cluster: Cluster) -> None:
-        """istiod looks for its intermediate once, as it starts; without one it makes a root of its own."""
+        """istiod looks for its intermediate CA once, at its start; without one it creates a root of its own."""
         secret = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
         if secret is None and self.check_mode:
             return
@@ -163,12 +163,12 @@ class ActionModule(HelmAction):
                 cluster=cluster.name,
                 obj=f"Secret {fleet.namespace}/cacerts",
                 seen="it does not exist" if secret is None else f"no {', '.join(missing)} in it",
-                means="istiod would start with a root of its own, which no other cluster believes",
+                means="istiod would create a root of its own, which no other cluster trusts",
                 next_step="run the trust stage first",
             )
 
     async def _primary_address(self, fleet: Fleet, cluster: Cluster) -> str:
-        """Where the remote finds its istiod: read from the primary's cluster, whatever --limit says."""
+        """The address of the remote's istiod: read from the primary's cluster, whatever --limit says."""
         serving = fleet.clusters[cluster.primary]
         async with Kube.connect(serving.connection, cluster=serving.name, absent_ok=self.check_mode) as kube:
             service = (await find_gateways(kube, fleet.namespace)).get(EASTWEST)
@@ -178,10 +178,10 @@ class ActionModule(HelmAction):
         if self.check_mode:
             return NOT_YET
         raise FleetError(
-            "its primary cannot be reached by it",
+            "it cannot reach its primary",
             cluster=cluster.name,
             obj=f"Service {EASTWEST} of {serving.name}",
-            seen="it has no load balancer address" if service else "it is in no namespace",
+            seen="it has no load balancer address" if service else "there is none",
             means=f"{serving.name} has not been rolled out since {cluster.name} joined, or its gateway is not ready",
             next_step=f"run again with --limit {serving.name},{cluster.name}",
         )
@@ -223,7 +223,7 @@ class ActionModule(HelmAction):
 
     @staticmethod
     async def _wait_for_istiod_gone(kube: Waiter, fleet: Fleet, seconds: float) -> None:
-        """As long as it runs, istiod writes its root certificate into every namespace again."""
+        """As long as it runs, istiod writes its root certificate into every namespace."""
         pods = await kube.list("v1", "Pod", namespace=fleet.namespace, labels={"app": "istiod"})
         mine = [p for p in pods if (labels_of(p).get("istio.io/rev") or "default") == fleet.revision]
         await asyncio.gather(
@@ -232,6 +232,6 @@ class ActionModule(HelmAction):
 
     @staticmethod
     async def _is_ours_still(kube: Reader, fleet: Fleet) -> bool:
-        """An earlier teardown was cut off after Helm's part."""
+        """Whether an earlier teardown was interrupted after Helm's part."""
         namespace = await kube.get("v1", "Namespace", fleet.namespace)
         return has_our_labels(namespace)

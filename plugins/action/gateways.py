@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One cluster's gateways: between networks, for remotes, and for the world."""
+"""One cluster's gateways: east-west between networks and for remotes, ingress from outside."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 PLACEHOLDER_IMAGE = "auto"
-"""What Istio's gateway chart writes as the image, for the injector to replace."""
+"""The image in Istio's gateway chart, which the injector replaces."""
 KINDS = (("networking.istio.io/v1", "Gateway"), ("networking.istio.io/v1", "VirtualService"))
 
 
@@ -122,13 +122,13 @@ class ActionModule(HelmAction):
             changes += await self._replace_uninjected(kube, namespace, name)
         found = await self._addresses(kube, namespace, names, args["timeout"])
         said = f"{cluster.name} {_summary(found)}"
-        if for_remotes:  # a step of the control plane's stage, which has its own line
+        if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
         warnings = _warnings(plane, args["eastwest"])
         return result(changes, summary=said, addresses=found, warnings=warnings)
 
     async def _namespace(self, kube: Kube, plane: ControlPlane, name: str) -> list[Change]:
-        """Make the gateways' own namespace; one of our apps that asks for sidecars already stays as it is."""
+        """Create the gateways' own namespace; one of our apps' that already asks for sidecars stays as it is."""
         live = await kube.get("v1", "Namespace", name)
         asked = plane.gateways_labels
         marks = labels_of(live)
@@ -141,7 +141,7 @@ class ActionModule(HelmAction):
         return await kube.apply([space], dry_run=self.check_mode)
 
     async def _leave(self, kube: Kube, seconds: float) -> list[Change]:
-        """Remove the gateways' own namespace if it is ours and empty, else take our labels off it."""
+        """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""
         changes, _kept = await leave_namespaces(
             kube,
             (),
@@ -167,7 +167,7 @@ class ActionModule(HelmAction):
         return Release(made.name, made.namespace, chart, made.values, version, repo)
 
     async def _wait_for_injection(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
-        """A gateway's pod is completed by the primary's istiod, which first writes its CA into the webhook."""
+        """The primary's istiod injects a gateway's pod; before that it writes its CA into the webhook."""
         name = webhook_name(fleet)
         try:
             await kube.wait(
@@ -179,7 +179,7 @@ class ActionModule(HelmAction):
             )
         except FleetError as error:
             raise FleetError(
-                f"{cluster.primary} has not taken it into its mesh",
+                f"{cluster.primary} does not serve it yet",
                 cluster=cluster.name,
                 obj=f"MutatingWebhookConfiguration {name}",
                 seen=error.seen,
@@ -189,7 +189,7 @@ class ActionModule(HelmAction):
             ) from error
 
     async def _replace_uninjected(self, kube: Kube, namespace: str, name: str) -> list[Change]:
-        """Pods made while no istiod could complete them hold the chart's placeholder image and never start."""
+        """Pods that no istiod injected have the chart's placeholder image, and never start: delete them."""
         deployment = await kube.get("apps/v1", "Deployment", name, namespace)
         if deployment is None:
             return []
@@ -249,7 +249,7 @@ class ActionModule(HelmAction):
 
 
 def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
-    """What Helm keeps of a gateway of ours: in check mode it is there still."""
+    """Whether an object is of a gateway of ours, Helm's record included: in check mode it still exists."""
     names = tuple(f"sh.helm.release.v1.{name}." for name in (EASTWEST, INGRESS))
     return labels_of(obj).get(PART_OF) == "gateways" or str(obj["metadata"]["name"]).startswith(names)
 
@@ -261,7 +261,7 @@ def _warnings(plane: ControlPlane, eastwest: str) -> list[str]:
 
 
 def _summary(found: dict[str, str]) -> str:
-    """One address as it is; of two, which is which."""
+    """One address alone, or two with their names."""
     if len(found) < 2:
         return next(iter(found.values()), "needs none") or "planned"
     words = {EASTWEST: "east-west", INGRESS: "ingress"}
@@ -271,11 +271,11 @@ def _summary(found: dict[str, str]) -> str:
 def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:
     """``choice`` is true, false, or the list of clusters that get an ingress gateway."""
     if isinstance(choice, list):
-        strangers = [str(name) for name in choice if name not in fleet.clusters]
-        if strangers:
+        unknown = [str(name) for name in choice if name not in fleet.clusters]
+        if unknown:
             raise FleetError(
-                "gateways_ingress names no cluster of this fleet",
-                seen=", ".join(strangers),
+                "gateways_ingress names clusters that this fleet does not have",
+                seen=", ".join(unknown),
                 next_step=f"choose from {', '.join(fleet.clusters)}",
             )
         return cluster.name in choice
@@ -283,7 +283,7 @@ def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:
         lowered = choice.lower()
         if lowered not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
             raise FleetError(
-                "gateways_ingress is neither a truth value nor a list of clusters",
+                "gateways_ingress is neither a boolean nor a list of clusters",
                 seen=choice,
                 next_step="set it to true, false or a list of cluster names",
             )

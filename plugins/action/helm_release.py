@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Helm releases of one cluster, brought to what they should be; unchanged ones cost milliseconds."""
+"""Helm releases of one cluster, brought to their wanted state; unchanged ones cost milliseconds."""
 
 from __future__ import annotations
 

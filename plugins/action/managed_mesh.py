@@ -31,7 +31,7 @@ PART = "managed_mesh"
 
 
 class ActionModule(GoogleFleetAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; ``failures`` reports per cluster what fails."""
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
@@ -96,45 +96,45 @@ class ActionModule(GoogleFleetAction):
         if not own:
             return
         raise FleetError(
-            "an istiod runs in it, and Google's control plane goes beside none",
+            "an istiod runs in it, and Google's control plane cannot run beside that",
             cluster=cluster.name,
             obj=f"Deployment {own[0]}",
             seen=", ".join(own),
-            next_step="take it off first: playbooks/teardown.yml -e mesh_control_plane=istiod "
+            next_step="remove it first: playbooks/teardown.yml -e mesh_control_plane=istiod "
             f"--limit {cluster.name}; then run again",
         )
 
     async def _peer(self, fleet: Fleet, cluster: Cluster, mode: str, warnings: list[str]) -> list[Change]:
-        """Say in the cluster whether it joins the others; ``mode`` "" takes back what we said."""
+        """Write into the cluster whether it joins the others; ``mode`` "" removes our setting."""
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             live = await kube.get("v1", "ConfigMap", OPTIONS, NAMESPACE)
             if google_owned(live):
                 now = ((live or {}).get("data") or {}).get(KEY)
                 if mode and now != mode:
-                    told = f"{OPTIONS} is Google's own and says {KEY}: {now}, not {mode}; it was left alone"
-                    warnings.append(f"{cluster.name}: {told}")
+                    seen = f"{OPTIONS} is Google's own and says {KEY}: {now}, not {mode}; it was left unchanged"
+                    warnings.append(f"{cluster.name}: {seen}")
                 return [Change(cluster.name, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
             if mode:
-                return await self._say(kube, mode)
-            return await self._take_back(kube, live)
+                return await self._write(kube, mode)
+            return await self._remove(kube, live)
 
-    async def _say(self, kube: Kube, mode: str) -> list[Change]:
+    async def _write(self, kube: Kube, mode: str) -> list[Change]:
         options: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
         changes: list[Change] = []
         if await kube.get("v1", "Namespace", NAMESPACE) is None:
-            # Google makes it in time; the ConfigMap may be there before. It is Google's, so it gets no mark of ours.
+            # Google creates it in time, and the ConfigMap may exist before. It is Google's: no label of ours.
             space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
             changes += await kube.apply([space], **options)
         return changes + await kube.apply([options_map(mode)], labels=owner_labels(PART), **options)
 
-    async def _take_back(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
+    async def _remove(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
         if live is None or not has_our_labels(live):
             return [Change(kube.cluster, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
         if set(live.get("data") or {}) <= {KEY}:
             return [
                 await kube.delete("v1", "ConfigMap", OPTIONS, NAMESPACE, dry_run=self.check_mode, diff=self.diff_mode)
             ]
-        # Others keep settings of theirs in it: only our key and our labels go.
+        # It also holds settings of others: only our key and our labels go.
         bare = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": OPTIONS, "namespace": NAMESPACE}}
         changes = await kube.apply([bare], dry_run=self.check_mode, diff=self.diff_mode)
         return [change for change in changes if change.action in (CHANGED, UNCHANGED)]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Istio's own charts take the values that we make of an inventory, and do with them what we mean."""
+"""Istio's own charts accept the values that we derive from an inventory, and render what we mean."""
 
 from __future__ import annotations
 

@@ -140,9 +140,7 @@ def test_no_root_is_made_for_google(play: Play, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("google")
-def test_a_signer_from_the_time_before_goes_and_googles_namespace_stays(
-    api: control_plane.ControlPlane, play: Play
-) -> None:
+def test_an_old_intermediate_ca_goes_googles_namespace_stays(api: control_plane.ControlPlane, play: Play) -> None:
     labels = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": "trust"}
     meta = {"name": "cacerts", "namespace": "istio-system", "labels": labels}
     api.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": meta}))
@@ -193,7 +191,7 @@ def test_our_istiod_does_not_go_beside_googles_control_plane(
     before, space = everything(api), shown(api, "namespace", "istio-system")
     for more in (("--check",), ()):
         out = play("trust", *more, ok=False, mesh_control_plane="istiod", trust_vault_password_create=True)
-        assert "Google runs a control plane in it, and an istiod of ours goes beside none" in out
+        assert "Google runs a control plane in it, and an istiod of ours cannot run beside that" in out
         assert "MutatingWebhookConfiguration istiod-asm-managed" in out
         assert "set mesh_control_plane: managed for west" in out
     assert everything(api) == before
@@ -240,4 +238,4 @@ def test_an_istiod_beside_googles_control_plane_is_refused(api: control_plane.Co
     api.kubectl("-n", "istio-system", "delete", "deployment", "istiod")
     assert [r is None for r in refused] == [True, False, True]
     assert "istio-system/istiod" in str(refused[1])
-    assert "take it off first" in str(refused[1])
+    assert "remove it first" in str(refused[1])

@@ -133,7 +133,7 @@ def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
     assert "the chart refuses a value" in out
     assert release(api, "istiod")["status"] == "deployed"
 
-    # A killed Helm leaves a pending revision: the next run heals it.
+    # A killed Helm leaves a pending revision: the next run replaces it.
     play("gateways")
     newest = f"sh.helm.release.v1.istio-ingressgateway.v{release(api, 'istio-ingressgateway')['revision']}"
     _pending(api, newest)

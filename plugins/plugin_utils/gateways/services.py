@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gateways of a cluster, in whatever namespace they are: each cluster may have them in another one."""
+"""The Services of a cluster's gateways, in any namespace: each cluster may have them in another one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SELECTOR = "istio in (eastwestgateway,ingressgateway)"
 async def find_gateways(kube: Reader, *expected: str) -> dict[str, dict[str, t.Any]]:
     """By name, the Services of the east-west and the ingress gateway.
 
-    Ours come before those of others, and of equals one in the namespaces of ``expected`` does. One that somebody
-    else made counts only there: elsewhere it is not of this mesh, as far as can be known.
+    Ours are preferred to those of others, then one in the namespaces of ``expected``. One that somebody else made
+    counts only there: elsewhere it may belong to another mesh.
     """
     found: dict[str, dict[str, t.Any]] = {}
     services = [s for s in await kube.list("v1", "Service", labels=_SELECTOR) if _counts(s, expected)]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bring a cluster's Helm releases to what they should be: plan in this process, start Helm only for a change."""
+"""Bring a cluster's Helm releases to their wanted state: plan in this process, start Helm only for a change."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_
 __all__ = ["HelmAction"]
 
 PENDING_GRACE = 30.0
-"""Seconds since its start after which an unfinished Helm operation counts as dead: ours never wait within Helm."""
+"""Seconds after which an unfinished Helm operation counts as interrupted: ours never wait within Helm."""
 HISTORY = 3
 """Revisions that Helm keeps: each holds a whole chart."""
 
@@ -57,7 +57,7 @@ class HelmAction(FleetAction):
         seconds: float = 180,
         may_take: t.Callable[[Record], bool] = lambda record: True,
     ) -> list[Change]:
-        """Bring releases to what they should be, in their order.
+        """Bring releases to their wanted state, in their order.
 
         Args:
             kube: a client of the cluster.
@@ -84,8 +84,8 @@ class HelmAction(FleetAction):
                     cluster=cluster.name,
                     obj=f"release {release.namespace}/{release.name}",
                     seen=f"revision {record.revision}, {record.status}, without our mark in its values",
-                    means="somebody installed Istio here by other means",
-                    next_step="choose another mesh_revision beside it, or take it over: control_plane_take_over: true",
+                    means="something else installed Istio here",
+                    next_step="choose another mesh_revision, or set control_plane_take_over: true to take it over",
                 )
             change = change_of(cluster, release, todo, chart)
             changes.append(change)
@@ -146,10 +146,10 @@ class HelmAction(FleetAction):
 
 
 async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record) -> None:
-    """Remove the record of an operation that was cut off; what it made is adopted by the next one.
+    """Remove the record of an interrupted operation; the next one adopts what it made.
 
-    Objects carry the release's name, so Helm takes them as its own; the revision before, if there is
-    one, still counts as deployed. A young operation may be somebody's who is alive: it gets time to end.
+    Objects carry the release's name, so Helm treats them as its own; the revision before, if there is
+    one, still counts as deployed. A young operation may still run: it gets time to end.
     """
     now = datetime.datetime.now(datetime.UTC)
     age = (now - record.changed_at).total_seconds() if record.changed_at else PENDING_GRACE
@@ -162,7 +162,7 @@ async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record
             alive = False
         if alive:
             raise FleetError(
-                "Helm was at work on it",
+                "Helm was working on it",
                 cluster=cluster.name,
                 obj=f"release {release.namespace}/{release.name}",
                 seen=f"revision {record.revision} was {record.status} and has just ended",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What happens to a release, as a change with values before and after; secrets are masked."""
+"""The change of a release, with its values before and after; secrets are masked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["change_of"]
 
 
 def change_of(cluster: Cluster, release: Release, todo: Plan, chart: Chart | None) -> Change:
-    """The change that carrying out ``todo`` makes; ``chart`` is None for one from a repository."""
+    """The change that ``todo`` makes; ``chart`` is None for one from a repository."""
     if not todo.changes:
         action = UNCHANGED
     elif todo.action == REMOVE:

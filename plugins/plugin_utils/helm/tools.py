@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Helm's program and the charts, wherever this machine has them."""
+"""Where Helm's program and the charts are on this machine."""
 
 from __future__ import annotations
 

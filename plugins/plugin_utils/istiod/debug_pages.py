@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Questions to a running istiod. Its image may hold nothing but its own binary, so that is what asks."""
+"""The debug pages of a running istiod. Its image may hold nothing but its own binary, so that one reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["SyncLeft", "await_sync", "debug_page", "istiod_pods", "metrics_page"
 
 CONTAINER = "discovery"
 _BETWEEN_LOOKS = 0.3
-"""Seconds between two looks at a page that cannot be watched."""
+"""Seconds between two reads of a page: there is no watch for it."""
 
 
 async def istiod_pods(kube: Reader, namespace: str, revision: str) -> list[str]:
@@ -58,7 +58,7 @@ async def debug_page(kube: Kube, namespace: str, pod: str, page: str, timeout: f
 
 
 async def secret_events(kube: Kube, namespace: str, pod: str) -> int:
-    """How many events of remote secrets this istiod has taken in so far."""
+    """How many events of remote secrets this istiod has handled so far."""
     return parse_secret_events(await metrics_page(kube, namespace, pod))
 
 
@@ -83,13 +83,13 @@ async def _page(kube: Kube, namespace: str, pod: str, path: str, timeout: float)
 
 @dataclasses.dataclass(frozen=True)
 class SyncLeft:
-    """What one istiod pod had not done when time was up."""
+    """What one istiod pod had not done at the timeout."""
 
     pod: str
     wrong: dict[str, str]
     """By cluster, what its page said."""
     blocked: str
-    """What shows that it takes in no remote secret any more; "" when nothing does."""
+    """What shows that it handles no remote secret any more; "" when nothing does."""
 
 
 async def await_sync(
@@ -100,25 +100,25 @@ async def await_sync(
     held: t.Container[str],
     timeout: float,
 ) -> list[SyncLeft]:
-    """Wait until every istiod pod has synced ``wanted``, lists none that is not in ``held``, and is at work on none.
+    """Wait until every istiod pod has synced ``wanted``, lists no cluster outside ``held`` and has no change under way.
 
     Args:
-        pods: by pod, the count of :func:`secret_events` from which on its view is of what was written; before
-            that it may show an old connection as synced. 0 where nothing was written.
+        pods: by pod, the count of :func:`secret_events` at which its view includes what was written; before that it
+            may show an old connection as synced. 0 where nothing was written.
 
     Returns:
-        What was still wrong after ``timeout`` seconds; empty: all is well.
+        What was still wrong after ``timeout`` seconds; empty when nothing was.
     """
     deadline = time.monotonic() + timeout
 
-    async def heard(pod: str, events: int) -> None:
+    async def handled(pod: str, events: int) -> None:
         while events and time.monotonic() < deadline:
             if await secret_events(kube, namespace, pod) >= events:
                 return
             await asyncio.sleep(_BETWEEN_LOOKS)
 
     async def one(pod: str, events: int) -> SyncLeft | None:
-        await heard(pod, events)
+        await handled(pod, events)
         while True:
             metrics, page = await asyncio.gather(
                 metrics_page(kube, namespace, pod), debug_page(kube, namespace, pod, "clusterz")

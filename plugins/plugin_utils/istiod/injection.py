@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether pods made in a namespace now would get a sidecar: asked of the cluster itself, whoever serves its webhook."""
+"""The wait until a control plane injects sidecars: a dry run asks the API server what a new pod would be."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["await_injection"]
 
 PROXY = "istio-proxy"
 _BETWEEN_LOOKS = 1.0
-"""Seconds between two tries: nothing can be watched that says "the webhook answers now"."""
+"""Seconds between two tries: no watch shows when a webhook answers."""
 
 
 def _pod(namespace: str) -> dict[str, t.Any]:
-    """A pod that is never kept: the API server only tells what it would be."""
+    """A pod for a dry run: the API server never stores it."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -53,8 +53,8 @@ def _injected(pod: t.Mapping[str, t.Any]) -> bool:
 async def await_injection(kube: Reader, namespace: str, seconds: float) -> None:
     """Wait until a new pod of ``namespace``, which asks for sidecars by its label, would get one.
 
-    The namespace has to be there. A policy that does not let such a pod be made at all answers nothing about
-    sidecars; then this is no reason to wait.
+    The namespace must exist. If a policy refuses such a pod, the answer says nothing about sidecars; then it does
+    not wait.
 
     Raises FleetError after ``seconds``, with what was last seen.
     """
@@ -84,6 +84,6 @@ async def await_injection(kube: Reader, namespace: str, seconds: float) -> None:
                 obj=f"Namespace {namespace}",
                 seen=seen,
                 means="Google's control plane has not set up its webhook here, or the API server does not reach it",
-                next_step=f"run the gke_fleet stage with --limit {kube.cluster}: it tells the control plane's state",
+                next_step=f"run the gke_fleet stage with --limit {kube.cluster}: it reports the control plane's state",
             )
         await asyncio.sleep(_BETWEEN_LOOKS)

@@ -21,10 +21,10 @@ _CRD = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefiniti
 async def remove_leftovers(
     kube: Kube, fleet: Fleet, *, crds: bool, dry_run: bool, seconds: float = 120
 ) -> tuple[list[Change], list[str]]:
-    """Remove what Helm does not: istiod's root certificates in all namespaces, its leases, its CRDs.
+    """Remove what Helm does not remove: istiod's root certificates in all namespaces, its leases, its CRDs.
 
-    CRDs of the base release go only while they hold no object, and are waited for: for some time the API server still
-    lists one that was deleted, and refuses to make it again.
+    Removes CRDs of the base release only if they hold no object, and waits for them: the API server lists a deleted
+    one for some time, and refuses to create it again.
 
     Returns:
         The changes, and what was kept and why.

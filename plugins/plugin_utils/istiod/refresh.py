@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Restart an istiod that still knows its remotes' pods under the trust domain that their mesh configuration had before.
 
-istiod gives each endpoint its identity when it first reads the pod. It hears of a remote's mesh configuration that
-comes or changes later, but keeps the identities, so that sidecars refuse the remote's real certificates.
+istiod gives each endpoint its identity when it first reads the pod. It notices when a remote's mesh configuration
+comes or changes later, but keeps the identities, and sidecars then refuse the remote's real certificates.
 """
 
 from __future__ import annotations

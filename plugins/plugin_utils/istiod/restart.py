@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A rolling restart of istiod, where nothing else brings it back: the new one is ready before the old one ends."""
+"""A rolling restart of istiod, where nothing else helps: the new one is ready before the old one ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANAGER = "mesh.fleet-restart"
 
 
 async def restart_istiod(kube: Kube, fleet: Fleet, why: str, *, dry_run: bool, seconds: float) -> list[Change]:
-    """Restart it and wait; ``why`` ends the name of the annotation that tells when it was last done, and for what.
+    """Restart it and wait; ``why`` ends the name of the annotation with the time and reason of the last one.
 
     Raises FleetError when the new istiod is not ready in ``seconds``.
     """

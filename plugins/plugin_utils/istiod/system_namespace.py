@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The control plane's namespace: made once, the same by every stage, removed only if it is ours and empty."""
+"""The control plane's namespace: every stage applies the same one; it is removed only if it is ours and empty."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ async def _not_beside_google(kube: Reader, cluster: Cluster) -> None:
     name = next((hook["metadata"]["name"] for hook in hooks if google_owned(hook)), "")
     if name:
         raise FleetError(
-            "Google runs a control plane in it, and an istiod of ours goes beside none",
+            "Google runs a control plane in it, and an istiod of ours cannot run beside that",
             cluster=cluster.name,
             obj=f"MutatingWebhookConfiguration {name}",
-            means="Cloud Service Mesh was switched on there, by this inventory before or by somebody else",
-            next_step=f"set mesh_control_plane: managed for {cluster.name}; or end it: gcloud container fleet mesh "
+            means="Cloud Service Mesh was enabled there, by this inventory before or by somebody else",
+            next_step=f"set mesh_control_plane: managed for {cluster.name}; or disable it: gcloud container fleet mesh "
             "update --management manual, then delete Google's webhooks; then run again",
         )
 

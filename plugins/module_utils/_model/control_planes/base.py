@@ -26,11 +26,11 @@ class ControlPlane(abc.ABC):
     """Whether an istiod of ours runs in the cluster: it signs with our root, reads configuration there, watches other
     clusters by remote secrets, and shows what it knows."""
     stage: t.ClassVar[str] = "control_plane"
-    """The stage that brings it."""
+    """The stage that sets it up."""
     await_injection: t.ClassVar[bool] = False
-    """Whether it begins to inject at a time of its own, so that who makes pods waits for that first."""
+    """Whether it starts to inject at a time of its own: wait for that before pods are made."""
     patience: t.ClassVar[int] = 1
-    """How many times longer than an istiod of ours it may need to take in a new service."""
+    """How many times longer than an istiod of ours it may need to read a new service."""
     istio_version: t.ClassVar[str] = "v1"
     """Version of Istio's objects in the cluster."""
     trust_domain_variable: t.ClassVar[str] = "mesh_trust_domain"

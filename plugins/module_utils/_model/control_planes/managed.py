@@ -80,7 +80,7 @@ class Managed(ControlPlane):
 
     @property
     def _joined(self) -> bool:
-        """Whether the cluster takes part in the mesh of all clusters with such a control plane."""
+        """Whether the cluster is part of the mesh of all clusters with such a control plane."""
         return self.cluster.peers != ()
 
     def peering_mode(self) -> str:
@@ -115,7 +115,7 @@ class Managed(ControlPlane):
         both = caller if callee == caller else f"{caller},{callee}"
         return (
             f"Google's control plane has not joined {both} yet, or has not read {service} there: "
-            "it takes in new services within minutes",
+            "it reads new services within minutes",
             f"look at ConfigMap {NAMESPACE}/{OPTIONS} in both; run the gke_fleet stage with --limit {both}, "
             "which reports Google's state; then verify again",
         )

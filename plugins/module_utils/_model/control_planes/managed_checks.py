@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of clusters whose control plane Google runs: what it takes, and what is not for the inventory to choose."""
+"""Checks of clusters whose control plane Google runs: what they need, and what the inventory cannot choose there."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _served(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> lis
 
 
 def _together(managed: _Hosts) -> list[Problem]:
-    """One network, one VPC. The first cluster's is taken for what was meant."""
+    """One network, one VPC. The first cluster's values count as the intended ones."""
     problems: list[Problem] = []
     if not managed:
         return problems
@@ -118,7 +118,7 @@ def _together(managed: _Hosts) -> list[Problem]:
 
 
 def _not_ours(managed: _Hosts) -> list[Problem]:
-    """Where Google runs every control plane, these mean nothing; they are fleet-wide, so they are told once."""
+    """Where Google runs every control plane, these mean nothing; they are fleet-wide, so they are reported once."""
     host, variables = next(iter(managed.items()))
     problems = []
     for name, default in (("mesh_revision", "default"), ("mesh_namespace", NAMESPACE)):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What istiod says of other clusters: its debug pages, and the lines of its log that tell why one does not sync."""
+"""What istiod knows of other clusters: its debug pages, and the log lines that show why one does not sync."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Gateway:
 
 
 def _decoded(text: str) -> t.Any:
-    """The pages are JSON; a proxy or an old istiod may answer with a sentence instead."""
+    """The pages are JSON; a proxy or an old istiod may answer with plain text instead."""
     try:
         return json.loads(text)
     except ValueError:
@@ -110,13 +110,13 @@ def parse_trust_domains(text: str) -> dict[str, set[str]]:
 
 
 def parse_secret_events(text: str) -> int:
-    """How many events of remote secrets istiod has taken in, from its metrics page."""
+    """How many events of remote secrets istiod has handled, from its metrics page."""
     found = re.findall(r"^remote_cluster_secret_events_total\{[^}]*\} (\d+)", text, re.MULTILINE)
     return sum(int(count) for count in found)
 
 
 def parse_managed(text: str) -> int | None:
-    """How many remote clusters istiod counted when it last ended a piece of work on them; None: it does not say."""
+    """How many remote clusters istiod counted when it last finished a change of them; None: it does not say."""
     found = re.search(r'^istiod_managed_clusters\{[^}]*cluster_type="remote"[^}]*\} (\d+)', text, re.MULTILINE)
     return int(found.group(1)) if found else None
 
@@ -124,8 +124,8 @@ def parse_managed(text: str) -> int | None:
 def queue_blocked(view: t.Mapping[str, RemoteCluster], managed: int | None) -> str:
     """What shows that istiod is in the middle of a change of remote secrets; "" when nothing does.
 
-    It handles one Secret after the other, and counts its clusters at the end of each. As long as that count is
-    not of the clusters it lists, it has begun and not ended: for a moment at work, for longer blocked.
+    It handles one Secret after the other, and counts its clusters at the end of each. While that count differs from
+    the clusters it lists, it has not finished: for a moment this is normal, for longer istiod is blocked.
     """
     listed = sum(bool(cluster.secret) for cluster in view.values())
     if managed is None or not view or managed == listed:
@@ -136,10 +136,10 @@ def queue_blocked(view: t.Mapping[str, RemoteCluster], managed: int | None) -> s
 def sync_seen(
     view: t.Mapping[str, RemoteCluster], wanted: t.Iterable[str], held: t.Container[str]
 ) -> tuple[bool, dict[str, str]]:
-    """Whether all ``wanted`` are synced and nothing is there that no Secret holds; and what is not as it should be.
+    """Whether all ``wanted`` are synced and every listed cluster has a Secret; and by cluster what is wrong.
 
-    A cluster that stays without its Secret is the sign of an istiod that is stuck on removing it: it takes in
-    no other change of remote secrets either, and goes on to call old connections synced.
+    A cluster that stays without its Secret shows that istiod is stuck on removing it: it handles no other change
+    of remote secrets either, and still reports old connections as synced.
     """
     wrong = {}
     for name in wanted:
@@ -155,13 +155,13 @@ def sync_seen(
 _CAUSES: tuple[tuple[str, str, str], ...] = (
     (
         r"connection refused",
-        "nothing listens there, or a firewall or the API's authorized networks turn istiod away",
+        "nothing listens there, or a firewall or the API's authorized networks refuse istiod",
         "let {watcher}'s pods reach it, or set cluster_peer_endpoint of {watched}",
     ),
     (
         r"i/o timeout|context deadline exceeded|TLS handshake timeout|Client\.Timeout|no route to host|"
         r"network is unreachable",
-        "packets from {watcher}'s pods do not come back: no route, a firewall, or a private endpoint",
+        "packets of {watcher}'s pods get no answer: no route, a firewall, or a private endpoint",
         "allow {watcher}'s egress to it, or set cluster_peer_endpoint of {watched}",
     ),
     (
@@ -171,7 +171,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"Unauthorized|the server has asked for the client to provide credentials",
-        "the token is not accepted: it has expired, or its service account was made anew",
+        "the token is not accepted: it has expired, or its service account was deleted and created again",
         "run the peering stage with --limit {watcher},{watched}",
     ),
     (
@@ -188,14 +188,14 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
 
 
 def diagnose(log: str, watcher: str, watched: str, server: str, status: str, outside: str = "") -> tuple[str, str, str]:
-    """``(seen, means, next)`` for an edge that does not sync, from the newest telling line of istiod's log.
+    """``(seen, means, next)`` for an edge that does not sync, from istiod's newest log line with a known cause.
 
     Args:
         log: tail of istiod's log.
         server: the API address in the remote secret.
         status: what clusterz says.
-        outside: what the controller saw when it tried the same address, "" when it got through; used where
-            istiod's log is silent, as it is about refused connections.
+        outside: what the controller saw at the same address, "" when it connected; used where istiod's log
+            names no cause, as for refused connections.
     """
     where = urllib.parse.urlsplit(server).netloc
     marks = (f"cluster {watched}:", f"cluster[{watched}]")
@@ -220,7 +220,7 @@ def diagnose(log: str, watcher: str, watched: str, server: str, status: str, out
         )
     return (
         f"istiod of {watcher} says {status} for {watched} at {server}; the controller reaches that address",
-        f"a firewall, a route or a name that holds for {watcher}'s pods alone; istiod's log is silent about such",
+        f"a firewall, a route or a name that affects {watcher}'s pods alone; istiod does not log such a cause",
         f"allow {watcher}'s egress to it, or set cluster_peer_endpoint of {watched}",
     )
 
@@ -230,23 +230,23 @@ def diagnose_blocked(log: str, blocked: str, wrong: t.Mapping[str, str]) -> tupl
 
     Args:
         log: tail of istiod's log.
-        blocked: what :func:`queue_blocked` said.
-        wrong: by cluster, what is not as it should be on its page.
+        blocked: what :func:`queue_blocked` returned.
+        wrong: by cluster, what is wrong on its page.
     """
     seen = [blocked] if blocked else []
     seen += [f"it lists {name}: {status}" for name, status in wrong.items() if status.startswith(STUCK)]
     removing = _unfinished_removal(log)
     if removing:
-        seen.append(f"its log has begun to remove {removing} and not ended")
+        seen.append(f"its log shows that it started to remove {removing}, and not that it finished")
     return (
         "; ".join(seen),
-        f"it hangs in removing {removing or 'a cluster'}, which happens where that cluster's API never answered; "
-        "every remote secret written since waits behind it, the connections it has go on",
+        f"it hangs while it removes {removing or 'a cluster'}, which happens if that cluster's API never answered; "
+        "remote secrets written since then wait, existing connections stay",
     )
 
 
 def _unfinished_removal(log: str) -> str:
-    """The cluster whose removal istiod's log has begun last, if it does not tell of its end."""
+    """The cluster whose removal istiod's log shows as started and not as finished; "" for none."""
     name = ""
     for line in log.splitlines():
         begun = re.search(r"Deleting cluster_id=(\S+) configured by", line)

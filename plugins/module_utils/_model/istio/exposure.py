@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the east-west gateways let through, as Istio's objects: services to other networks, istiod to its remotes."""
+"""What the east-west gateways expose, as Istio's objects: services to other networks, istiod to its remotes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _gateway(fleet: Fleet, name: str, servers: list[Manifest]) -> Manifest:
 
 
 def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
-    """Port 15443 of the east-west gateways: passes mesh TLS through to services, by its SNI.
+    """Port 15443 of the east-west gateways: forwards mesh TLS to services by its SNI.
 
     Only primaries hold configuration: a remote's gateway is configured by its primary.
     """
@@ -48,7 +48,7 @@ def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
 
 
 def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
-    """What lets a primary's istiod be reached by the remotes it serves: 15012 (xDS) and 15017 (injection)."""
+    """What exposes a primary's istiod to the remotes it serves: ports 15012 (xDS) and 15017 (injection)."""
     if not remotes_of(fleet, cluster.name):
         return []
     ports = (("tls-istiod", 15012, 15012), ("tls-istiodwebhook", 15017, 443))

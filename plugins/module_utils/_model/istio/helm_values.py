@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a cluster has to hold to be part of the mesh: Helm releases and objects, as plain data.
+"""What a cluster needs to be part of the mesh: Helm releases and the namespace, as plain data.
 
 Everything is derived from the :class:`Fleet`; a user's own Helm values are merged last, so they win.
 """
@@ -48,7 +48,7 @@ class Release:
     """Folder, archive, or name within a repository, as Helm's own CHART argument."""
     values: Values = dataclasses.field(default_factory=dict)
     version: str = ""
-    """Chart version for a chart from a repository; "" takes what the folder holds."""
+    """Chart version for a chart from a repository; "" means the one in the folder."""
     repo: str = ""
 
 
@@ -101,8 +101,8 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
     namespace applies this same object: with one field manager, two different ones would undo each
     other at every run.
 
-    A remote's annotation names the primary that may lead there; istiod reads it only when it learns
-    of the cluster, so it has to be there before the remote secret is.
+    A remote's annotation names the primary that may configure it. istiod reads it once, with the cluster's
+    remote secret, so the namespace is applied before that.
     """
     metadata: Values = {
         "name": fleet.namespace,
@@ -124,9 +124,9 @@ def is_ours(values: t.Mapping[str, t.Any]) -> bool:
 
 
 def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
-    """Values that every chart takes.
+    """Values of every chart.
 
-    ``ownerName`` is the charts' own label for who installed them; by it we know our releases again.
+    ``ownerName`` is the charts' own label for who installed them; it marks our releases.
     """
     out: Values = {"ownerName": MANAGER} if owned else {}
     namespace = control_plane_of(fleet, cluster).namespace
@@ -157,12 +157,12 @@ def istiod_release(
     primary_address: str = "",
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
-    """istiod of a primary, or what stands for it in a remote.
+    """istiod of a primary, or what replaces it in a remote.
 
     Args:
         hub, tag: where Istio's images are; "" leaves the chart's own.
         replicas: fixed number of istiods, which also turns autoscaling off; 0 leaves the chart's own.
-        dns_capture: let sidecars answer names that no cluster DNS knows.
+        dns_capture: let sidecars resolve names that the cluster's DNS does not know.
         primary_address: address of the primary's east-west gateway, for a remote.
         user: the user's values, in the order in which they are merged.
     """
@@ -210,7 +210,7 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
         choice: ``auto``: when the fleet has more than one network, or the cluster serves remotes;
             ``always``; or ``never``, which still keeps the one that remotes are served through.
 
-    Google's control plane cannot configure one, so its clusters have none, whatever is chosen.
+    A cluster has none, whatever is chosen, if its control plane cannot configure one.
     """
     if control_plane_of(fleet, cluster).no_eastwest:
         return False

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a live proxy says of itself: the roots it trusts, its own certificate, where it sends a service's calls."""
+"""A live proxy's own view: the roots it trusts, its certificate, where it sends a service's calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ProxySecrets", "endpoints_of", "parse_secrets"]
 
 @dataclasses.dataclass(frozen=True)
 class ProxySecrets:
-    """PEM texts; "" for what the proxy has not got."""
+    """PEM texts; "" for what the proxy does not have."""
 
     roots: str = ""
     chain: str = ""

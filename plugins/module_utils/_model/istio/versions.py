@@ -17,7 +17,7 @@ def minor_version(text: str) -> tuple[int, int] | None:
 
 
 def skew(wanted: str, running: str) -> int:
-    """Minor versions between what is wanted and what runs; 0 when one of them does not say."""
+    """Minor versions between what is wanted and what runs; 0 when one of them has no version in it."""
     a, b = minor_version(wanted), minor_version(running)
     if a is None or b is None:
         return 0

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which Service is taken for a cluster's gateway."""
+"""Which Service counts as a cluster's gateway."""
 
 from __future__ import annotations
 

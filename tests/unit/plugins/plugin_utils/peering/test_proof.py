@@ -88,7 +88,7 @@ def test_the_recorded_istiod_is_restarted_and_proven_again() -> None:
     assert kube.restarts == 1
     (warning,) = state.outcome.warnings
     assert "was restarted: it lists 1 remote cluster and counted 2 before" in warning
-    assert "hangs in removing dead0" in warning
+    assert "hangs while it removes dead0" in warning
     assert [(c.kind, c.action) for c in state.outcome.changes] == [("Deployment", "changed")]
     assert state.outcome.summary.endswith("all synced")
 

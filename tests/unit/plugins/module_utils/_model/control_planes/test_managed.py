@@ -111,7 +111,7 @@ def test_managed_clusters_have_no_east_west_gateway(choice: str) -> None:
         assert cross_network_gateway(made, made.clusters[name]) == []
 
 
-def test_the_network_of_managed_clusters_asks_no_gateway_of_others() -> None:
+def test_the_managed_clusters_network_asks_no_gateway_of_others() -> None:
     made = fleet()
     assert set(made.networks()) == {"shop-flat", "frankfurt"}
     assert not eastwest_wanted(made, made.clusters["fra"])
@@ -167,11 +167,11 @@ def checks(facts: Facts) -> dict[tuple[str, str], str]:
 def test_what_google_does_not_show_is_skipped_and_said() -> None:
     facts = Facts("west", probe="p", sidecar=True, proxy_cluster="cn-shop-prod-us-west1-west", proxy_network="shop-vpc")
     assert checks(facts) == {("control plane", "west"): "skipped", ("sidecar", "west"): "ok"}
-    told = next(c for c in state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7))
-    assert "Google runs it" in told.seen
+    skipped = next(c for c in state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7))
+    assert "Google runs it" in skipped.seen
 
 
-def test_a_missing_sidecar_is_told_for_google_too() -> None:
+def test_a_missing_sidecar_is_reported_for_google_too() -> None:
     facts = Facts("west", probe="p", sidecar=False)
     assert checks(facts)["sidecar", "west"] == "failed"
     found = state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7)

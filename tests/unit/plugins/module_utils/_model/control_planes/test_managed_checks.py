@@ -111,11 +111,11 @@ def test_what_goes_together(hosts: dict[str, dict[str, t.Any]]) -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_told_with_a_way_out(hosts: dict[str, dict[str, t.Any]], problem: str) -> None:
+def test_what_cannot_be_is_reported_with_a_way_out(hosts: dict[str, dict[str, t.Any]], problem: str) -> None:
     assert said(**hosts) == [problem]
 
 
-def test_a_managed_remote_is_told_once() -> None:
+def test_a_managed_remote_is_reported_once() -> None:
     found = said(west=managed(mesh_role="remote", mesh_primary="fra"), fra=OWN)
     assert found == [
         'west mesh_control_plane "managed" does not go with mesh_role remote | '

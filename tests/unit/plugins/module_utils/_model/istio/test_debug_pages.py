@@ -40,15 +40,15 @@ info\tads\tPush debounce stable
 """
 
 
-def test_an_istiod_that_is_stuck_on_a_removal_lists_what_nothing_holds() -> None:
+def test_an_istiod_stuck_on_a_removal_lists_its_orphan() -> None:
     seen, means = iv.diagnose_blocked(REMOVAL, "", {"gone": f"{iv.STUCK} (timeout)", "east": "syncing"})
     assert "it lists gone: still listed, though no Secret holds it (timeout)" in seen
     assert "east" not in seen
-    assert "begun to remove drops and not ended" in seen
-    assert "hangs in removing drops" in means
+    assert "started to remove drops, and not that it finished" in seen
+    assert "hangs while it removes drops" in means
 
 
-def test_an_istiod_that_is_stuck_without_an_orphan_is_seen_by_its_count() -> None:
+def test_an_istiod_stuck_without_an_orphan_is_seen_by_its_count() -> None:
     view = iv.parse_clusterz(sample("clusterz.json"))
     listed = sum(bool(c.secret) for c in view.values())
     assert listed > 1
@@ -58,7 +58,7 @@ def test_an_istiod_that_is_stuck_without_an_orphan_is_seen_by_its_count() -> Non
     assert blocked == f"it lists {listed} remote clusters and counted {listed + 1} before"
     seen, means = iv.diagnose_blocked(REMOVAL + "info\tNumber of remote clusters: 2\n", blocked, {})
     assert seen == blocked
-    assert "removing a cluster, which happens where that cluster's API never answered" in means
+    assert "removes a cluster, which happens if that cluster's API never answered" in means
 
 
 def test_an_istiod_that_does_not_count_is_not_called_blocked() -> None:

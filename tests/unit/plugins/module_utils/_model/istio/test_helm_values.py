@@ -33,7 +33,7 @@ def test_values_of_a_primary() -> None:
     }
 
 
-def test_values_of_a_remote_name_its_primary_and_bring_no_control_plane() -> None:
+def test_a_remotes_values_name_its_primary_and_bring_no_istiod() -> None:
     it = fleet(SERVED, mesh_network="per_cluster")
     edge = it.clusters["edge"]
     assert wiring.istiod_release(it, edge, "chart", hub="h", tag="t", primary_address="10.0.0.1").values == {
@@ -109,7 +109,7 @@ def test_east_west_gateways_stand_where_they_are_needed(
     assert [c.name for c in it.clusters.values() if wiring.eastwest_wanted(it, c, choice)] == wanted
 
 
-def test_namespace_says_its_network_its_primary_and_whether_it_is_ours() -> None:
+def test_the_namespace_has_network_primary_and_our_mark() -> None:
     it = fleet(SERVED, mesh_network="per_cluster")
     edge = wiring.system_namespace(it, it.clusters["edge"], created=True)["metadata"]
     assert edge["labels"]["topology.istio.io/network"] == "edge"

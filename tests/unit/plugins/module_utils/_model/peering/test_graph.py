@@ -11,7 +11,7 @@ from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.fleet
 MANAGED = {"cluster_provider": "gke", "mesh_control_plane": "managed"}
 
 
-def test_managed_clusters_have_no_edges_and_still_call_each_other() -> None:
+def test_managed_clusters_have_no_edges_and_call_each_other() -> None:
     lone = {**MANAGED, "mesh_peers": []}
     made = fleet({"west": MANAGED, "north": MANAGED, "lone": lone, "fra": {}, "oslo": {}})
     assert edges(made) == [("fra", "oslo"), ("oslo", "fra")]
