@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Let clusters watch each other. See plugins/modules/peering.py for the documentation."""
+"""Let clusters watch each other. Its documentation is in plugins/modules/peering.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Opti
 
 
 class ActionModule(FleetAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -37,11 +37,11 @@ class ActionModule(FleetAction):
         )
         fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
-        outcome = await PeeringRun(fleet, play, options).run()
+        report = await PeeringRun(fleet, play, options).run()
         return result(
-            outcome.changes,
-            summary=outcome.summary,
-            edges=outcome.edges,
-            errors=outcome.failures,
-            warnings=outcome.warnings,
+            report.changes,
+            summary=report.summary,
+            edges=report.edges,
+            errors=report.failures,
+            warnings=report.warnings,
         )

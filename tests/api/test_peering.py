@@ -17,16 +17,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ANNOTATION, LABEL
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ACCOUNT, ANNOTATION, LABEL
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import reads as peering_reads
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, Outcome, PeeringRun
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as peering_peers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
 from . import control_plane
 from .loop import in_loop
 
 SYSTEM = "istio-system"
-ACCOUNT = peering_reads.ACCOUNT
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def reachable(monkeypatch: pytest.MonkeyPatch) -> None:
         "ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses._refuse_unreachable",
         lambda *_: None,
     )
-    monkeypatch.setattr(peering_reads, "_HANDSHAKE_SECONDS", 60.0)  # they answer, however busy the machine is
+    monkeypatch.setattr(peering_peers, "_HANDSHAKE_SECONDS", 60.0)  # they answer, however busy the machine is
 
 
 def fleet(planes: dict[str, control_plane.ControlPlane], **more: dict[str, t.Any]) -> Fleet:
@@ -86,7 +87,7 @@ async def prepared(planes: dict[str, control_plane.ControlPlane]) -> Fleet:
     return made
 
 
-async def peer(made: Fleet, play: t.Sequence[str] = (), **options: t.Any) -> Outcome:
+async def peer(made: Fleet, play: t.Sequence[str] = (), **options: t.Any) -> PeeringReport:
     return await PeeringRun(made, play or list(made.clusters), Options(sync=False, **options)).run()
 
 
@@ -102,8 +103,8 @@ def access(secret: dict[str, t.Any], key: str) -> kubeconfig.RemoteAccess:
     return found
 
 
-def actions(outcome: Outcome) -> dict[str, str]:
-    return {f"{e['watcher']}>{e['watched']}": e["action"] for e in outcome.edges}
+def actions(report: PeeringReport) -> dict[str, str]:
+    return {f"{e['watcher']}>{e['watched']}": e["action"] for e in report.edges}
 
 
 @in_loop
@@ -139,8 +140,8 @@ async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
     assert set(actions(again).values()) == {"keep"}
     assert again.changes == []
     assert before == {n: (await secrets(made, n))[BUNDLE]["metadata"]["resourceVersion"] for n in made.clusters}
-    for outcome in (planned, first):
-        shown = "".join(c.before + c.after for c in outcome.changes) + repr(outcome)
+    for report in (planned, first):
+        shown = "".join(c.before + c.after for c in report.changes) + repr(report)
         assert held.token not in shown
         assert "eyJ" not in shown
 
@@ -161,7 +162,7 @@ async def test_due_tokens_are_renewed(
 
 
 @in_loop
-async def test_an_account_made_anew_ends_its_tokens(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_a_recreated_account_renews_its_tokens(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
     await peer(made)
     async with Kube.connect(made.clusters["east"].connection, cluster="east") as kube:
@@ -176,39 +177,39 @@ async def test_an_edge_that_the_graph_no_longer_has_goes(planes: dict[str, contr
     made = await prepared(planes)
     await peer(made)
     partial = fleet(planes, west={"mesh_peers": []})
-    outcome = await peer(partial)
-    assert actions(outcome) == {"west>east": "remove", "east>west": "keep"}
+    report = await peer(partial)
+    assert actions(report) == {"west>east": "remove", "east>west": "keep"}
     assert await secrets(made, "west") == {}
     assert actions(await peer(made, ["east"])) == {"west>east": "add", "east>west": "keep"}
 
 
 @in_loop
-async def test_absent_takes_both_directions(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_absent_removes_both_directions(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
     await peer(made)
-    outcome = await peer(made, ["east"], absent=True)
-    assert actions(outcome) == {"west>east": "remove", "east>west": "remove"}
+    report = await peer(made, ["east"], absent=True)
+    assert actions(report) == {"west>east": "remove", "east>west": "remove"}
     assert await secrets(made, "west") == {}
     assert await secrets(made, "east") == {}
 
 
 @in_loop
-async def test_a_dead_cluster_fails_alone(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_an_unreachable_cluster_fails_alone(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
-    dead = {
+    closed = {
         "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
         "cluster_api_token": "x",
         "cluster_api_ca": planes["west"].ca_pem,
     }
-    outcome = await peer(fleet(planes, south=dead))
-    assert set(outcome.failures) == {"south"}
-    assert "refused" in str(outcome.failures["south"][0]).lower()
-    in_place = {f"{e['watcher']}>{e['watched']}" for e in outcome.edges if e["in_place"]}
+    report = await peer(fleet(planes, south=closed))
+    assert set(report.failures) == {"south"}
+    assert "refused" in str(report.failures["south"][0]).lower()
+    in_place = {f"{e['watcher']}>{e['watched']}" for e in report.edges if e["in_place"]}
     assert in_place == {"west>east", "east>west"}
     assert set((await secrets(made, "west"))[BUNDLE]["data"]) == {"east"}
-    # A cluster of nobody's concern that does not answer is not asked for.
+    # A cluster without edges in this run may be unreachable.
     assert (
-        await peer(fleet(planes, south={**dead, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
+        await peer(fleet(planes, south={**closed, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
     ).failures == {}
 
 
@@ -217,13 +218,13 @@ async def test_a_certificate_that_does_not_cover_the_address(planes: dict[str, c
     made = await prepared(planes)
     other = planes["east"].server.replace("127.0.0.1", "127.0.0.2")
     bad = fleet(planes, east={"cluster_peer_endpoint": other})
-    outcome = await peer(bad)
-    text = str(outcome.failures.get("east", [""])[0])
+    report = await peer(bad)
+    text = str(report.failures.get("east", [""])[0])
     # The server binds 127.0.0.1 alone, so a refused connection on 127.0.0.2 is left for istiod to prove.
     assert text == "" and (await secrets(made, "west"))[BUNDLE]
     named = fleet(planes, east={"cluster_peer_endpoint": planes["east"].server.replace("127.0.0.1", "localhost")})
-    outcome = await peer(named)
-    assert "certificate does not hold" in str(outcome.failures["east"][0])
+    report = await peer(named)
+    assert "certificate does not cover" in str(report.failures["east"][0])
 
 
 def _istioctl(plane: control_plane.ControlPlane, *args: str) -> str:
@@ -247,7 +248,7 @@ async def _static_token_of(
                     "apiVersion": "v1",
                     "kind": "Secret",
                     "metadata": {
-                        "name": peering_reads.TOKEN_SECRET,
+                        "name": TOKEN_SECRET,
                         "namespace": SYSTEM,
                         "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
                         "labels": owner_labels("peering") if ours else {},
@@ -263,7 +264,7 @@ async def _static_token_of(
 
 
 @in_loop
-async def test_equal_to_istioctls_and_taken_over_from_it(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_equal_to_istioctls_secret_and_adopted_from_it(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
     await _static_token_of(made, "east", planes)
     await _static_token_of(made, "west", planes)
@@ -277,12 +278,12 @@ async def test_equal_to_istioctls_and_taken_over_from_it(planes: dict[str, contr
     assert ours["metadata"]["labels"][LABEL] == theirs["metadata"]["labels"][LABEL] == "true"
     assert ours["metadata"]["annotations"][ANNOTATION] == theirs["metadata"]["annotations"][ANNOTATION]
 
-    # Taken over: in place, the same bytes, once.
+    # Adopted: in place, the same bytes, once.
     await peer(made, absent=True)
     planes["west"].kubectl("apply", "-f", "-", stdin=theirs_text)
     before = (await secrets(made, "west"))["istio-remote-secret-east"]
-    outcome = await peer(made, static=True)
-    assert actions(outcome)["west>east"] == "adopt"
+    report = await peer(made, static=True)
+    assert actions(report)["west>east"] == "adopt"
     after = await secrets(made, "west")
     assert set(after) == {"istio-remote-secret-east"}
     assert after["istio-remote-secret-east"]["data"] == before["data"]
@@ -311,9 +312,9 @@ async def test_a_secret_of_somebody_else_is_left_alone(planes: dict[str, control
     async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
         await kube.apply([foreign], manager="somebody")
     before = await secrets(made, "west")
-    outcome = await peer(made)
-    assert actions(outcome) == {"west>east": "provided", "east>west": "add"}
-    assert "left alone" in outcome.warnings[0]
+    report = await peer(made)
+    assert actions(report) == {"west>east": "provided", "east>west": "add"}
+    assert "not changed" in report.warnings[0]
     assert await secrets(made, "west") == before
     await peer(made, absent=True)
     assert await secrets(made, "west") == before
@@ -324,7 +325,7 @@ async def _token_secrets(made: Fleet) -> set[str]:
     found = set()
     for name, cluster in made.clusters.items():
         async with Kube.connect(cluster.connection, cluster=name) as kube:
-            if await kube.get("v1", "Secret", peering_reads.TOKEN_SECRET, SYSTEM):
+            if await kube.get("v1", "Secret", TOKEN_SECRET, SYSTEM):
                 found.add(name)
     return found
 
@@ -346,14 +347,14 @@ async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_pl
     due = {"renew_before": 86400 * 400, "lifetime": 86400 * 300}
     with_time = time.time() + 86400 * 250
     planned = await _later(with_time, peer(made, dry_run=True, **due))
-    removed = [(c.cluster, c.action) for c in planned.changes if c.name == peering_reads.TOKEN_SECRET]
+    removed = [(c.cluster, c.action) for c in planned.changes if c.name == TOKEN_SECRET]
     assert sorted(removed) == [("east", "removed"), ("west", "removed")]
-    assert await _token_secrets(made) == {"west", "east"}, "check mode takes nothing"
+    assert await _token_secrets(made) == {"west", "east"}, "check mode removes nothing"
 
-    outcome = await _later(with_time, peer(made, **due))
-    assert outcome.failures == {} and outcome.warnings == []
-    assert set(actions(outcome).values()) == {"renew"}
-    assert outcome.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 endless tokens removed · all synced"
+    report = await _later(with_time, peer(made, **due))
+    assert report.failures == {} and report.warnings == []
+    assert set(actions(report).values()) == {"renew"}
+    assert report.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 static tokens removed · all synced"
     assert await _token_secrets(made) == set()
     for name, other in (("west", "east"), ("east", "west")):
         assert access((await secrets(made, name))[BUNDLE], other).token != tokens[name]
@@ -361,28 +362,28 @@ async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_pl
 
 
 @in_loop
-async def test_an_endless_token_stays_while_somebody_may_use_it(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_a_static_token_stays_while_a_watcher_may_use_it(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await _with_static_tokens(planes)
     kept = await peer(made)
     assert set(actions(kept).values()) == {"keep"}, "the stand-in tokens have long to live"
     assert await _token_secrets(made) == {"west", "east"}
-    assert "stays: west would use it" in " ".join(kept.warnings)
+    assert "stays: west would still use it" in " ".join(kept.warnings)
 
-    # A watcher that does not answer may hold it.
+    # A watcher that does not answer may use it.
     async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
         await kube.delete("v1", "Secret", BUNDLE, SYSTEM)
-    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}", "cluster_api_token": "x"}
-    partly = fleet(planes, south={**dead, "cluster_api_ca": planes["west"].ca_pem})
-    outcome = await peer(partly, ["east"])
-    assert "south may use it, and could not be asked" in " ".join(outcome.warnings)
+    closed = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}", "cluster_api_token": "x"}
+    partly = fleet(planes, south={**closed, "cluster_api_ca": planes["west"].ca_pem})
+    report = await peer(partly, ["east"])
+    assert "south may use it, and did not answer" in " ".join(report.warnings)
     assert "east" in await _token_secrets(made)
 
 
 @in_loop
-async def test_who_leaves_takes_its_endless_token_along(planes: dict[str, control_plane.ControlPlane]) -> None:
+async def test_a_cluster_that_leaves_loses_its_static_token(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await _with_static_tokens(planes)
-    outcome = await peer(made, ["east"], absent=True, static=True)
-    assert outcome.failures == {}
+    report = await peer(made, ["east"], absent=True, static=True)
+    assert report.failures == {}
     assert await _token_secrets(made) == {"west"}
 
 
@@ -394,7 +395,7 @@ async def test_a_token_secret_of_somebody_else_stays(planes: dict[str, control_p
     assert await _token_secrets(made) == {"west", "east"}
 
 
-async def _later(now: float, work: t.Coroutine[t.Any, t.Any, Outcome]) -> Outcome:
+async def _later(now: float, work: t.Coroutine[t.Any, t.Any, PeeringReport]) -> PeeringReport:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.time", lambda: now)
         return await work

@@ -1,145 +1,219 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Peer a fleet: each watched cluster read once, each watcher written once, then istiod asked for its view."""
+"""A peering run: read each watched cluster once, write each watcher once, then wait until every istiod has synced."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
-import functools
 import time
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
+    STUCK,
+    diagnose,
+    diagnose_blocked,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ACCOUNT,
+    ADD,
+    ISTIOCTL,
+    LABEL,
+    OURS,
+    REMOVE,
+    RENEW,
+    KeyPlan,
+    Peer,
+    decide,
+    owner_of,
+    read_entries,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import Faults, PeeringReport, make_report
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import Writes, compose
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.proof import events_before, prove
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.reads import (
-    ACCOUNT,
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import (
+    CONTAINER,
+    SyncLeft,
+    await_sync,
+    istiod_pods,
+    secret_events,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.restart import restart_istiod
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.peers import (
     PLANNED,
     check_certificate,
+    connection_error,
     read_peer,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import report_outcome
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, Outcome, State
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.tokens import drop_token, read_token_secret
 
-__all__ = ["Options", "Outcome", "PeeringRun"]
+__all__ = ["Options", "PeeringRun"]
+
+_LOG_LINES = 1500
+_NOTHING = Writes([], [], [], [])
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Times in seconds."""
+
+    absent: bool = False
+    static: bool = False
+    lifetime: int = 30 * 86400
+    renew_before: int = 10 * 86400
+    timeout: float = 30
+    dry_run: bool = False
+    sync: bool = True
+    restart: bool = True
+    """Whether to restart an istiod that no longer reads remote secrets."""
+    restart_timeout: float = 180
 
 
 class PeeringRun:
     """One run over the clusters of ``play``."""
 
     def __init__(self, fleet: Fleet, play: t.Collection[str], options: Options) -> None:
-        self.state = State(fleet, frozenset(play), options)
+        self.fleet, self.play, self.options = fleet, frozenset(play), options
+        self.changes: list[Change] = []
+        self.warnings: list[str] = []
+        self.faults = Faults()
+        self.kubes: dict[str, Kube] = {}
+        self.peers: dict[str, Peer] = {}
+        self.live: dict[str, list[dict[str, t.Any]]] = {}
+        """By watcher, its remote secrets before the run."""
+        self.plans: dict[str, list[KeyPlan]] = {}
+        """By watcher."""
+        self.tokens: dict[str, str] = {}
+        """New tokens, by watched cluster."""
+        self.token_secrets: dict[str, dict[str, t.Any]] = {}
+        """By watched cluster, its Secret with a static token if it is ours."""
+        self.expected_events: dict[str, dict[str, int]] = {}
+        """By watcher and istiod pod, the count of remote secret events at which the pod has read what was written."""
 
-    async def run(self) -> Outcome:
-        state, options = self.state, self.state.options
-        every = scopes(state.fleet, state.play, absent=options.absent)
-        watched = sorted({name for part in every for name in part.wanted})
-        offering = sorted({*watched, *(state.play if options.absent else ())})
+    async def run(self) -> PeeringReport:
+        options = self.options
+        every = scopes(self.fleet, self.play, absent=options.absent)
+        watchers = [scope.watcher for scope in every]
+        watched = sorted({name for scope in every for name in scope.wanted})
+        with_tokens = sorted({*watched, *(self.play if options.absent else ())})
         async with contextlib.AsyncExitStack() as stack:
-            state.kubes, state.unreachable = await connect_each(
+            self.kubes, self.faults.unreachable = await connect_each(
                 stack,
-                (state.fleet.clusters[name] for name in sorted({*(p.watcher for p in every), *offering})),
-                # A cluster that a run takes apart may be gone already.
+                (self.fleet.clusters[name] for name in sorted({*watchers, *with_tokens})),
+                # When clusters are removed, some may not exist any more.
                 absent_ok=options.dry_run or options.absent,
             )
             await asyncio.gather(
                 self._on_each(watched, self._read_peer),
-                self._on_each([p.watcher for p in every], self._read_watcher),
-                self._on_each(offering, functools.partial(read_token_secret, state)),
+                self._on_each(watchers, self._read_watcher),
+                self._on_each(with_tokens, self._read_token_secret),
             )
-            parts = [p for p in every if p.watcher in state.live]
-            for part in parts:
-                self._decide(part)
+            read = {scope.watcher: scope for scope in every if scope.watcher in self.live}
+            for scope in read.values():
+                self._decide(scope)
             await self._prepare()
-            await self._on_each([p.watcher for p in parts], self._write)
+            await self._on_each(read, self._write)
             if options.sync and not options.dry_run:
-                await asyncio.gather(*(prove(state, p) for p in parts if p.watcher not in state.unreachable))
-            # Last: until its new token is proven, an istiod still lives on the old one.
-            watchers = [p.watcher for p in every]
-            await self._on_each(offering, lambda name: drop_token(state, name, watchers))
-        report_outcome(state, every)
-        return state.outcome
+                await self.sync(read)
+            # Last, because an istiod uses the old token until it has synced with the new one.
+            await self._on_each(with_tokens, lambda name: self._remove_token_secret(name, watchers))
+        return self.report(every)
+
+    def report(self, every: t.Sequence[WatcherScope]) -> PeeringReport:
+        return make_report(
+            every,
+            self.plans,
+            self.faults,
+            play=self.play,
+            changes=self.changes,
+            warnings=self.warnings,
+            dry_run=self.options.dry_run,
+        )
 
     async def _on_each(self, names: t.Iterable[str], work: t.Callable[[str], t.Awaitable[None]]) -> None:
         """``work`` on those that have not failed yet."""
-        unreachable = self.state.unreachable
+        unreachable = self.faults.unreachable
         _done, failed = await on_each((name for name in names if name not in unreachable), work)
         unreachable.update(failed)
 
-    # -- reading -------------------------------------------------------------------------------
+    # -- read ----------------------------------------------------------------------------------
 
     async def _read_peer(self, name: str) -> None:
-        state = self.state
-        state.peers[name], changes = await read_peer(
-            state.kubes[name],
-            state.fleet.clusters[name],
-            state.fleet.namespace,
-            static=state.options.static,
-            dry_run=state.options.dry_run,
+        self.peers[name], changes = await read_peer(
+            self.kubes[name],
+            self.fleet.clusters[name],
+            self.fleet.namespace,
+            static=self.options.static,
+            dry_run=self.options.dry_run,
         )
-        state.outcome.changes += changes
+        self.changes += changes
 
     async def _read_watcher(self, name: str) -> None:
-        state = self.state
-        state.live[name] = await state.kubes[name].list("v1", "Secret", state.fleet.namespace, {rs.LABEL: "true"})
+        self.live[name] = await self.kubes[name].list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
 
-    # -- deciding ------------------------------------------------------------------------------
+    async def _read_token_secret(self, name: str) -> None:
+        if self.options.static and not self.options.absent:
+            return
+        secret = await self.kubes[name].get("v1", "Secret", static_tokens.TOKEN_SECRET, self.fleet.namespace)
+        if secret and owner_of(secret) == OURS:
+            self.token_secrets[name] = secret
 
-    def _decide(self, part: WatcherScope) -> None:
-        state = self.state
-        state.plans[part.watcher] = rs.decide(
-            rs.read_entries(state.live[part.watcher]),
-            {name: state.peers.get(name) for name in part.wanted},
-            part.unwanted,
-            static=state.options.static,
-            renew_before=state.options.renew_before,
+    # -- decide --------------------------------------------------------------------------------
+
+    def _decide(self, scope: WatcherScope) -> None:
+        self.plans[scope.watcher] = decide(
+            read_entries(self.live[scope.watcher]),
+            {name: self.peers.get(name) for name in scope.wanted},
+            scope.unwanted,
+            static=self.options.static,
+            renew_before=self.options.renew_before,
             now=time.time(),
         )
 
     async def _prepare(self) -> None:
-        """New tokens, one for each watched cluster that needs one; and a look at the addresses that get written."""
-        state = self.state
-        needed = {p.cluster for plans in state.plans.values() for p in plans if p.needs_token}
-        written = {p.cluster for plans in state.plans.values() for p in plans if p.action in (rs.ADD, rs.RENEW)}
-        if state.options.dry_run:
-            state.tokens = dict.fromkeys(needed, PLANNED)
+        """Get one new token of each watched cluster that needs one, and check the addresses that will be written."""
+        needed = {p.cluster for plans in self.plans.values() for p in plans if p.needs_token}
+        written = {p.cluster for plans in self.plans.values() for p in plans if p.action in (ADD, RENEW)}
+        if self.options.dry_run:
+            self.tokens = dict.fromkeys(needed, PLANNED)
         else:
-            await self._on_each(sorted(needed), self._mint)
-        peers = {name: state.peers[name] for name in sorted(written)}
+            await self._on_each(sorted(needed), self._request_token)
+        peers = {name: self.peers[name] for name in sorted(written)}
         await self._on_each([n for n, peer in peers.items() if peer.ca], lambda name: check_certificate(peers[name]))
-        for watcher, plans in state.plans.items():
-            state.plans[watcher] = [p for p in plans if p.cluster not in state.unreachable or p.cluster not in written]
+        for watcher, plans in self.plans.items():
+            self.plans[watcher] = [
+                p for p in plans if p.cluster not in self.faults.unreachable or p.cluster not in written
+            ]
 
-    async def _mint(self, name: str) -> None:
-        # The server may shorten the lifetime; what the token itself says counts from now on.
-        self.state.tokens[name], _expires = await self.state.kubes[name].token(
-            self.state.fleet.namespace, ACCOUNT, seconds=self.state.options.lifetime
+    async def _request_token(self, name: str) -> None:
+        # The API server may shorten the lifetime; later runs read the end from the token itself.
+        self.tokens[name], _expires = await self.kubes[name].token(
+            self.fleet.namespace, ACCOUNT, seconds=self.options.lifetime
         )
 
-    # -- writing -------------------------------------------------------------------------------
+    # -- write ---------------------------------------------------------------------------------
 
     async def _write(self, watcher: str) -> None:
-        state, namespace = self.state, self.state.fleet.namespace
-        kube, live, dry = state.kubes[watcher], state.live[watcher], state.options.dry_run
+        namespace, kube, live, dry = self.fleet.namespace, self.kubes[watcher], self.live[watcher], self.options.dry_run
         writes = compose(
             live,
-            state.plans[watcher],
-            state.peers,
-            state.tokens,
+            self.plans[watcher],
+            self.peers,
+            self.tokens,
             namespace=namespace,
             now=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        await self._namespace(kube, writes)
-        before = await events_before(state, watcher) if writes != Writes([], [], [], []) else {}
+        await self._require_namespace(kube, writes)
+        before = await self._secret_events(watcher) if writes != _NOTHING else {}
         managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply})
         changes: list[Change] = []
         try:
@@ -152,27 +226,148 @@ class PeeringRun:
             for name in writes.delete:
                 changes.append(await kube.delete("v1", "Secret", name, namespace, dry_run=dry))
         finally:
-            state.outcome.changes += changes
+            self.changes += changes
         written = sum(change.action != UNCHANGED for change in changes)
-        state.expected_events[watcher] = {pod: count + written for pod, count in before.items()}
+        self.expected_events[watcher] = {pod: count + written for pod, count in before.items()}
 
-    async def _namespace(self, kube: Reader, writes: Writes) -> None:
-        namespace = self.state.fleet.namespace
-        if self.state.options.dry_run or not writes.apply or await kube.get("v1", "Namespace", namespace):
+    async def _require_namespace(self, kube: Kube, writes: Writes) -> None:
+        namespace = self.fleet.namespace
+        if self.options.dry_run or not writes.apply or await kube.get("v1", "Namespace", namespace):
             return
         raise FleetError(
-            "it has no control plane to give remote secrets to",
+            "it has no control plane that could read remote secrets",
             cluster=kube.cluster,
             obj=f"Namespace {namespace}",
             seen="it does not exist",
             next_step=f"run the control_plane stage with --limit {kube.cluster}",
         )
 
+    async def _secret_events(self, watcher: str) -> dict[str, int]:
+        """Remote secret events by istiod pod; empty if no istiod answers, which :meth:`sync` reports."""
+        plane = control_plane_of(self.fleet, self.fleet.clusters[watcher])
+        if self.options.dry_run or not self.options.sync or not plane.has_istiod:
+            return {}
+        kube, namespace = self.kubes[watcher], self.fleet.namespace
+        try:
+            pods = await istiod_pods(kube, namespace, self.fleet.revision)
+            return {pod: await secret_events(kube, namespace, pod) for pod in pods}
+        except FleetError:
+            return {}
+
+    # -- wait until istiods have synced --------------------------------------------------------
+
+    async def sync(self, read: t.Mapping[str, WatcherScope]) -> None:
+        """Wait until the istiods of all watchers have synced, and restart blocked ones; what fails is in ``faults``."""
+        await self._on_each(read, lambda name: self._await_synced(read[name]))
+
+    async def _await_synced(self, scope: WatcherScope) -> None:
+        watcher = scope.watcher
+        kube, plane = self.kubes[watcher], control_plane_of(self.fleet, self.fleet.clusters[watcher])
+        if kube.absent or not plane.has_istiod:
+            return
+        wanted = [name for name in scope.wanted if name not in self.faults.unreachable]
+        gone = [plan.cluster for plan in self.plans[watcher] if plan.action == REMOVE]
+        if not wanted and not gone:
+            return
+        if self.options.absent and watcher in self.play:
+            return  # its istiod is removed next
+        held = {*(entry.cluster for entry in read_entries(self.live[watcher])), *scope.wanted} - set(gone)
+        left = await self._sync_left(watcher, wanted, held, self.expected_events.get(watcher, {}))
+        if self.options.restart and any(_is_blocked(one) for one in left):
+            await self._restart(watcher, next(one for one in left if _is_blocked(one)))
+            left = await self._sync_left(watcher, wanted, held, {})
+        for one in left:
+            await self._explain(watcher, one)
+
+    async def _sync_left(
+        self, watcher: str, wanted: list[str], held: set[str], expected: t.Mapping[str, int]
+    ) -> list[SyncLeft]:
+        """What is not synced when the time is up; ``expected``: events by pod, empty after a restart."""
+        kube, namespace = self.kubes[watcher], self.fleet.namespace
+        pods = await istiod_pods(kube, namespace, self.fleet.revision)
+        events = {pod: expected.get(pod, 0) for pod in pods}
+        return await await_sync(kube, namespace, events, wanted, held, self.options.timeout)
+
+    async def _log(self, watcher: str, pod: str) -> str:
+        return await self.kubes[watcher].logs(self.fleet.namespace, pod, CONTAINER, tail=_LOG_LINES)
+
+    async def _restart(self, watcher: str, blocked: SyncLeft) -> None:
+        seen, means = diagnose_blocked(await self._log(watcher, blocked.pod), blocked.blocked, blocked.wrong)
+        self.warnings.append(f"{watcher}: its istiod no longer read remote secrets and was restarted: {seen}; {means}")
+        self.changes += await restart_istiod(
+            self.kubes[watcher], self.fleet, "remote-secrets", dry_run=False, seconds=self.options.restart_timeout
+        )
+
+    async def _explain(self, watcher: str, left: SyncLeft) -> None:
+        """Note why one istiod has not synced: a blocked queue, else the cause of each edge."""
+        namespace, timeout = self.fleet.namespace, f"{self.options.timeout:g} s"
+        log = await self._log(watcher, left.pod)
+        again = f"then run again with --limit {watcher}"
+        if _is_blocked(left):
+            seen, means = diagnose_blocked(log, left.blocked, left.wrong)
+            restart = f"kubectl -n {namespace} rollout restart deployment {istiod_name(self.fleet)}"
+            self.faults.blocked_istiods[watcher] = FleetError(
+                f"{watcher}'s istiod has read no remote secret for {timeout}",
+                obj=f"Pod {namespace}/{left.pod}",
+                seen=seen,
+                means=means,
+                next_step=f"in {watcher}: {restart}; {again}",
+            )
+            return
+        for name, status in left.wrong.items():
+            peer = self.peers.get(name)
+            outside = await connection_error(peer) if peer else ""
+            seen, means, advice = diagnose(log, watcher, name, peer.server if peer else "", status, outside)
+            self.faults.failed_edges[watcher, name] = FleetError(
+                f"{watcher} → {name} failed after {timeout}",
+                seen=seen,
+                means=means,
+                next_step=f"{advice}; {again}" + (f",{name}" if name in self.fleet.clusters else ""),
+            )
+
+    # -- remove static tokens ------------------------------------------------------------------
+
+    async def _remove_token_secret(self, name: str, watchers: t.Iterable[str]) -> None:
+        """Remove a cluster's token Secret unless a watcher still uses it, or may: then warn.
+
+        A static token never expires, and whoever has it can read every Secret of the cluster.
+
+        Args:
+            watchers: all that may watch this cluster. One that did not answer, or has not synced with its new token,
+                may still use the old one. That does not count when the cluster leaves the graph.
+        """
+        secret = self.token_secrets.get(name)
+        if secret is None:
+            return
+        users = static_tokens.users(secret, name, self.live, self.plans)
+        why = f"{', '.join(users)} would still use it" if users else ""
+        if not why and not self.options.absent:
+            silent = sorted(w for w in watchers if w != name and not self._synced(w, name))
+            why = f"{', '.join(silent)} may use it, and did not answer" if silent else ""
+        where = f"{self.fleet.namespace}/{static_tokens.TOKEN_SECRET}"
+        if why:
+            self.warnings.append(f"{name}: Secret {where} with a static token stays: {why}")
+            return
+        self.changes.append(
+            await self.kubes[name].delete(
+                "v1", "Secret", static_tokens.TOKEN_SECRET, self.fleet.namespace, dry_run=self.options.dry_run
+            )
+        )
+
+    def _synced(self, watcher: str, name: str) -> bool:
+        faults = self.faults
+        answered = watcher in self.live and watcher not in faults.unreachable and watcher not in faults.blocked_istiods
+        return answered and (watcher, name) not in faults.failed_edges
+
+
+def _is_blocked(left: SyncLeft) -> bool:
+    return bool(left.blocked) or any(status.startswith(STUCK) for status in left.wrong.values())
+
 
 def _managers(live: t.Iterable[t.Mapping[str, t.Any]], names: t.Container[str]) -> list[str]:
-    """Who owns fields of istioctl's Secrets that are taken over: kubectl, whatever its command was."""
+    """The field managers of istioctl's Secrets that are adopted: kubectl, under different names."""
     found = set()
     for secret in live:
-        if secret["metadata"]["name"] in names and rs.owner_of(secret) == rs.ISTIOCTL:
+        if secret["metadata"]["name"] in names and owner_of(secret) == ISTIOCTL:
             found |= {str(m["manager"]) for m in secret["metadata"].get("managedFields") or []}
     return sorted(found)

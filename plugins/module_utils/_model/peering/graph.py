@@ -13,9 +13,9 @@ __all__ = ["count_edges", "edges", "may_call", "summary"]
 def edges(fleet: Fleet) -> list[tuple[str, str]]:
     """Directed pairs ``(watcher, watched)``, each of which is one key of a remote secret.
 
-    Only primaries watch. A primary always watches the remotes it serves; what a remote "peers with"
-    is what its primary watches, because the primary configures its proxies. Where Google runs the control
-    plane nobody watches by secrets: those clusters see each other by a setting of their own.
+    Only primaries watch. A primary always watches the remotes that it serves, and a remote has the peers of its
+    primary, which configures its proxies. Clusters whose control plane Google runs have no edges: a setting of
+    Google's connects them (``control_planes/managed_peering.py``).
     """
     planes = {name: control_plane_of(fleet, cluster) for name, cluster in fleet.clusters.items()}
     return [
@@ -29,13 +29,13 @@ def edges(fleet: Fleet) -> list[tuple[str, str]]:
 
 def may_call(fleet: Fleet, caller: str, callee: str) -> bool:
     """Whether the mesh lets pods of ``caller`` find pods of ``callee``."""
-    # Asked for each pair of a fleet, so this makes no edges().
+    # Called for each pair of a fleet, so it does not make edges().
     mine, theirs = (control_plane_of(fleet, fleet.clusters[name]) for name in (caller, callee))
     return caller == callee or mine.may_call(theirs)
 
 
 def count_edges(fleet: Fleet) -> int:
-    """How many :func:`edges` there are, without making them: a fleet of thousands has millions."""
+    """How many :func:`edges` there are, without making them: thousands of clusters have millions."""
     total = 0
     served: dict[str, list[str]] = {}
     for cluster in fleet.clusters.values():
@@ -54,7 +54,7 @@ def count_edges(fleet: Fleet) -> int:
 def summary(fleet: Fleet) -> str:
     """The fleet in one line: ``4 clusters, 12 directed peers, 2 networks joined by gateways``.
 
-    Where Google runs control planes, the line names their trust domain, which ``mesh_trust_domain`` does not change.
+    If Google runs control planes, the line names their trust domain, which ``mesh_trust_domain`` does not change.
     """
     networks = len(fleet.networks())
     joined = " joined by gateways" if len(own_networks(fleet)) > 1 else ""

@@ -17,8 +17,10 @@ from ...metadata import annotations_of, labels_of
 from ..istio.ownership import MANAGED_BY, has_our_labels
 from . import kubeconfig
 
-__all__ = ["Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
+__all__ = ["ACCOUNT", "Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
 
+ACCOUNT = "istio-reader-service-account"
+"""The service account, made by Istio's base chart, whose token the watchers use."""
 ISTIOCTL_PREFIX = "istio-remote-secret-"
 LABEL = "istio/multiCluster"
 ANNOTATION = "networking.istio.io/cluster"

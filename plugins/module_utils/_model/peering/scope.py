@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which edges a run touches: those that start or end at a cluster of the play, and no other."""
+"""Which edges a run changes: those that start or end at a cluster of the play, and no others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Fleet
 from .graph import edges
 
-__all__ = ["Unwanted", "WatcherScope", "attribute_failures", "scopes"]
+__all__ = ["Unwanted", "WatcherScope", "scopes"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Unwanted:
-    """The clusters whose edge goes: all but ``keep`` where the watcher is in the play, else only those of the play."""
+    """The clusters whose edge is removed: all but ``keep``; with ``only``, none but those."""
 
     keep: frozenset[str]
     only: frozenset[str] | None
@@ -27,17 +27,17 @@ class Unwanted:
 
 @dataclasses.dataclass(frozen=True)
 class WatcherScope:
-    """One watcher's part of the run."""
+    """What a run does in one watcher."""
 
     watcher: str
     wanted: tuple[str, ...]
     unwanted: Unwanted
     required: bool
-    """False: it is read only to see whether an old edge must go; if it does not answer, that is no failure."""
+    """False: it is read only to find edges that must be removed; it is no failure if it does not answer."""
 
 
 def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list[WatcherScope]:
-    """What each watcher has to get and lose when the clusters of ``play`` are peered (or leave)."""
+    """The edges that each watcher must have and must not have when the clusters of ``play`` are peered, or leave."""
     inside = frozenset(play)
     graph = edges(fleet)
     found = []
@@ -49,7 +49,7 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
             unwanted = Unwanted(frozenset(), None if name in inside else inside)
             required = name in inside or bool(targets & inside)
         elif name in inside:
-            # Google's control plane gets no secrets, and loses those that we gave to an istiod before it.
+            # A cluster whose control plane Google runs gets none, and loses those of an istiod that ran there before.
             required = control_plane_of(fleet, cluster).has_istiod
             wanted, unwanted = tuple(sorted(targets)), Unwanted(targets, None)
         else:
@@ -57,19 +57,3 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
             unwanted, required = Unwanted(targets, inside), bool(wanted)
         found.append(WatcherScope(name, wanted, unwanted, required))
     return found
-
-
-def attribute_failures(
-    failed: t.Iterable[tuple[str, str]], tried: t.Iterable[tuple[str, str]], play: t.Container[str]
-) -> dict[tuple[str, str], str]:
-    """The cluster that each failed edge ``(watcher, watched)`` is counted against.
-
-    The watched one when nobody can reach it, else the watcher; of the two, one that is in the play.
-    """
-    broken, all_tried = set(failed), list(tried)
-    out = {}
-    for watcher, watched in broken:
-        everybody = all(edge in broken for edge in all_tried if edge[1] == watched)
-        first, second = (watched, watcher) if everybody else (watcher, watched)
-        out[watcher, watched] = first if first in play else second
-    return out

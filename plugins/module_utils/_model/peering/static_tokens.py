@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which watchers still use the static token of a token Secret."""
+"""The token Secret with a cluster's static token, and which watchers still use that token."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import base64
 import typing as t
 
 from . import kubeconfig
-from .remote_secrets import FOREIGN, REMOVE, RENEW, Entry, KeyPlan, read_entries
+from .remote_secrets import ACCOUNT, FOREIGN, REMOVE, RENEW, Entry, KeyPlan, read_entries
 
-__all__ = ["users"]
+__all__ = ["TOKEN_SECRET", "users"]
+
+TOKEN_SECRET = f"{ACCOUNT}-istio-remote-secret-token"
+"""istioctl's name for it, so that both use the same Secret."""
 
 
 def users(

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which API address watchers use, and which edges a run changes."""
+"""Which API address watchers use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import attribute_failures, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
@@ -68,39 +67,3 @@ def test_other_mistakes_name_the_next_step() -> None:
             peer_server(cluster, config)
     with pytest.raises(FleetError, match="not an https address"):
         peer_server(west(cluster_peer_endpoint="http://plain"), None)
-
-
-FOUR = {
-    "a": {},
-    "b": {},
-    "c": {"mesh_peers": ["a"]},
-    "r": {"mesh_role": "remote", "mesh_primary": "a"},
-}
-
-
-def test_the_whole_fleet() -> None:
-    found = {s.watcher: s for s in scopes(fleet(**FOUR), FOUR)}
-    assert {name: s.wanted for name, s in found.items()} == {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",)}
-    assert "b" in found["c"].unwanted
-    assert "left-the-inventory" in found["a"].unwanted
-
-
-def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:
-    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"])}
-    assert {name: s.wanted for name, s in found.items()} == {"a": ("b",), "b": ("a", "c", "r"), "c": ()}
-    assert "b" in found["c"].unwanted and "left-the-inventory" not in found["c"].unwanted
-    assert (found["a"].required, found["c"].required) == (True, False)
-
-
-def test_a_leaving_cluster_goes_in_both_directions() -> None:
-    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"], absent=True)}
-    assert all(s.wanted == () for s in found.values())
-    assert "a" in found["b"].unwanted
-    assert "b" in found["a"].unwanted and "c" not in found["a"].unwanted
-
-
-def test_a_failed_edge_counts_against_who_is_alone_with_it() -> None:
-    tried = [("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")]
-    assert attribute_failures([("b", "a"), ("c", "a")], tried, "abc") == {("b", "a"): "a", ("c", "a"): "a"}
-    assert attribute_failures([("c", "a")], tried, "abc") == {("c", "a"): "c"}
-    assert attribute_failures([("c", "a")], tried, "a") == {("c", "a"): "a"}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a watched cluster offers its watchers, read once for all of them."""
+"""Read what the watchers need of a watched cluster: its address, CA and service account; and check the address."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import Peer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ACCOUNT, Peer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["ACCOUNT", "PLANNED", "TOKEN_SECRET", "check_certificate", "read_peer", "seen_from_here"]
+__all__ = ["PLANNED", "check_certificate", "connection_error", "read_peer"]
 
-ACCOUNT = "istio-reader-service-account"
-TOKEN_SECRET = f"{ACCOUNT}-istio-remote-secret-token"
-"""The name istioctl gives it, so that both use the same one."""
 PLANNED = "planned"
+"""Stands for what an earlier stage has yet to make, in check mode."""
 _HANDSHAKE_SECONDS = 3.0
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -35,9 +34,10 @@ _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 async def read_peer(
     kube: Kube, cluster: Cluster, namespace: str, *, static: bool, dry_run: bool
 ) -> tuple[Peer, list[Change]]:
-    """Its address, CA, reader account and, for static tokens, the token Secret, which is made when missing.
+    """Read a cluster's address, CA and service account, and with ``static`` the token, whose Secret is made if missing.
 
-    In check mode what an earlier stage has yet to make counts as planned. Raises FleetError.
+    Raises:
+        FleetError: something is missing; in check mode it counts as planned.
     """
     if kube.absent:
         return Peer(cluster.name, "https://planned.invalid", "", f"{namespace}/{ACCOUNT}", PLANNED), []
@@ -47,22 +47,22 @@ async def read_peer(
     )
     if account is None and not dry_run:
         raise FleetError(
-            "it has no account for its watchers",
+            "it has no service account for its watchers",
             cluster=cluster.name,
             obj=f"ServiceAccount {namespace}/{ACCOUNT}",
             seen="it does not exist",
-            means="Istio's base chart was not installed here",
+            means="Istio's base chart is not installed there",
             next_step=f"run the control_plane stage with --limit {cluster.name}",
         )
     pem = str(((authority or {}).get("data") or {}).get("ca.crt") or "")
     if not pem and not dry_run:
         raise FleetError(
-            "it does not tell its API server's CA",
+            "the CA of its API server is not published",
             cluster=cluster.name,
             obj=f"ConfigMap {namespace}/kube-root-ca.crt",
             seen="it does not exist" if authority is None else "no key ca.crt",
-            means="kube-controller-manager does not publish it, or the namespace is being made",
-            next_step="look at kube-controller-manager, then run again",
+            means="kube-controller-manager publishes it, shortly after the namespace is made",
+            next_step="run again; if it stays, see the log of kube-controller-manager",
         )
     token, changes = "", list[Change]()
     if static:
@@ -110,15 +110,15 @@ def _text(value: str) -> str:
 
 
 async def check_certificate(peer: Peer) -> None:
-    """Refuse an address that the API server's certificate does not cover.
+    """Raise FleetError when the API server's certificate does not cover the address.
 
-    Only where the controller reaches it: an address for pods alone is istiod's to prove. Raises FleetError.
+    An address that the controller cannot reach passes: pods may reach it, and istiod's sync will show it.
     """
     try:
         await _shake_hands(peer)
     except ssl.SSLCertVerificationError as error:
         raise FleetError(
-            "its certificate does not hold for the address that other clusters would use",
+            "its certificate does not cover the address that other clusters would use",
             cluster=peer.cluster,
             seen=f"{peer.server}: {error.verify_message}",
             means="the address is not among the certificate's names, or something else answers there",
@@ -128,8 +128,8 @@ async def check_certificate(peer: Peer) -> None:
         return
 
 
-async def seen_from_here(peer: Peer) -> str:
-    """What keeps the controller from a peer's address; "" when nothing does."""
+async def connection_error(peer: Peer) -> str:
+    """Why the controller cannot connect to a peer's address; "" if it can."""
     try:
         await _shake_hands(peer)
     except TimeoutError:

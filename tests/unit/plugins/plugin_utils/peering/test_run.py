@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An istiod that hangs in removing a cluster, as recorded from a real one: seen, restarted, or told."""
+"""An istiod that hangs in removing a cluster, as recorded from a real one: it is restarted, or reported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KEEP, KeyPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.proof import prove
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.report import report_outcome
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, State
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
 SAMPLES = Path(__file__).parents[2] / "module_utils/_model/samples"
 BLOCKED = (SAMPLES / "blocked_clusterz.json").read_text(), (SAMPLES / "blocked_metrics.txt").read_text()
@@ -66,58 +65,57 @@ class Watcher:
         self.pages, self.pod = self.after, "istiod-new"
 
 
-def proven(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) -> State:
+def synced(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) -> PeeringReport:
     watches = {"west": list(peers), **{name: [] for name in peers}}
     fleet = Fleet.from_inventory(
         {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}
     )
-    state = State(fleet, frozenset(["west"]), Options(timeout=0.5, **options))
-    state.kubes["west"] = t.cast("t.Any", kube)
-    state.live["west"] = []
-    state.plans["west"] = [rs.KeyPlan(name, rs.KEEP if name == "good" else rs.ADD) for name in peers]
-    every = scopes(fleet, state.play)
-    asyncio.run(prove(state, next(p for p in every if p.watcher == "west")))
-    report_outcome(state, [p for p in every if p.watcher == "west"])
-    return state
+    run = PeeringRun(fleet, ["west"], Options(timeout=0.5, **options))
+    run.kubes["west"] = t.cast("t.Any", kube)
+    run.live["west"] = []
+    run.plans["west"] = [KeyPlan(name, KEEP if name == "good" else ADD) for name in peers]
+    west = next(scope for scope in scopes(fleet, ["west"]) if scope.watcher == "west")
+    asyncio.run(run.sync({"west": west}))
+    return run.report([west])
 
 
-def test_the_recorded_istiod_is_restarted_and_proven_again() -> None:
+def test_the_recorded_istiod_is_restarted_and_syncs_then() -> None:
     kube = Watcher(BLOCKED, well("good", "fresh"))
-    state = proven(kube, ["good", "fresh"])
-    assert state.outcome.failures == {}
+    report = synced(kube, ["good", "fresh"])
+    assert report.failures == {}
     assert kube.restarts == 1
-    (warning,) = state.outcome.warnings
+    (warning,) = report.warnings
     assert "was restarted: it lists 1 remote cluster and counted 2 before" in warning
     assert "hangs while it removes dead0" in warning
-    assert [(c.kind, c.action) for c in state.outcome.changes] == [("Deployment", "changed")]
-    assert state.outcome.summary.endswith("all synced")
+    assert [(c.kind, c.action) for c in report.changes] == [("Deployment", "changed")]
+    assert report.summary.endswith("all synced")
 
 
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:
     kube = Watcher(BLOCKED, well("good"))
-    assert proven(kube).outcome.failures == {}
+    assert synced(kube).failures == {}
     assert kube.restarts == 1
 
 
-def test_without_leave_to_restart_it_is_told_with_the_command() -> None:
+def test_without_restart_the_failure_names_the_command() -> None:
     kube = Watcher(BLOCKED)
-    state = proven(kube, ["good", "fresh"], restart=False)
+    report = synced(kube, ["good", "fresh"], restart=False)
     assert kube.restarts == 0
-    text = str(state.outcome.failures["west"][0])
-    assert "has taken in no remote secret for 0.5 s, 1 other edge is in place" in text
+    text = str(report.failures["west"][0])
+    assert "has read no remote secret for 0.5 s, 1 other edge is in place" in text
     assert "kubectl -n istio-system rollout restart deployment istiod" in text
-    assert {e["watched"]: e["in_place"] for e in state.outcome.edges} == {"good": True, "fresh": False}
+    assert {e["watched"]: e["in_place"] for e in report.edges} == {"good": True, "fresh": False}
 
 
 def test_an_istiod_that_does_not_come_back_is_the_failure() -> None:
-    state = proven(Watcher(BLOCKED, fails=True))
-    assert "does not become ready" in str(state.outcome.failures["west"][0])
+    report = synced(Watcher(BLOCKED, fails=True))
+    assert "does not become ready" in str(report.failures["west"][0])
 
 
 @pytest.mark.parametrize("peers", [["good"], ["good", "fresh"]])
 def test_an_istiod_at_work_is_left_alone(peers: list[str]) -> None:
     kube = Watcher(well(*peers))
-    assert proven(kube, peers).outcome.failures == {}
+    assert synced(kube, peers).failures == {}
     assert kube.restarts == 0
 
 
@@ -125,6 +123,6 @@ def test_a_peer_that_does_not_sync_is_no_reason_to_restart() -> None:
     page = json.loads(well("good")[0])
     page[1]["syncStatus"] = "timeout"
     kube = Watcher((json.dumps(page), well("good")[1]))
-    state = proven(kube)
+    report = synced(kube)
     assert kube.restarts == 0
-    assert "west → good failed" in str(state.outcome.failures["west"][0])
+    assert "west → good failed" in str(report.failures["west"][0])

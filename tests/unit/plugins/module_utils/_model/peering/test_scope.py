@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which edges a run changes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+
+
+def fleet(**hosts: dict[str, t.Any]) -> Fleet:
+    return Fleet.from_inventory({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
+
+
+FOUR = {
+    "a": {},
+    "b": {},
+    "c": {"mesh_peers": ["a"]},
+    "r": {"mesh_role": "remote", "mesh_primary": "a"},
+}
+
+
+def test_the_whole_fleet() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), FOUR)}
+    assert {name: s.wanted for name, s in found.items()} == {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",)}
+    assert "b" in found["c"].unwanted
+    assert "left-the-inventory" in found["a"].unwanted
+
+
+def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"])}
+    assert {name: s.wanted for name, s in found.items()} == {"a": ("b",), "b": ("a", "c", "r"), "c": ()}
+    assert "b" in found["c"].unwanted and "left-the-inventory" not in found["c"].unwanted
+    assert (found["a"].required, found["c"].required) == (True, False)
+
+
+def test_a_leaving_cluster_goes_in_both_directions() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"], absent=True)}
+    assert all(s.wanted == () for s in found.values())
+    assert "a" in found["b"].unwanted
+    assert "b" in found["a"].unwanted and "c" not in found["a"].unwanted
