@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import typing as t
 
@@ -69,11 +70,10 @@ class ActionModule(HelmAction):
             found, silent = await check_skew(fleet, args["tag"])
             return result(summary="", running=found, silent=silent)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
-        reason = control_plane_of(fleet, cluster).skip_reason
-        if reason:
-            return {"changed": False, "skipped": True, "skip_reason": reason}
-        primary = cluster.role == ROLE_PRIMARY
-        if args["clusters"] == ("remotes" if primary else "primaries"):
+        plane = control_plane_of(fleet, cluster)
+        if plane.skip_reason:
+            return {"changed": False, "skipped": True, "skip_reason": plane.skip_reason}
+        if args["clusters"] == ("remotes" if plane.has_istiod else "primaries"):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}
         async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
             if args["state"] == "absent":
@@ -132,8 +132,8 @@ class ActionModule(HelmAction):
             user=(args["values"], args["istiod_values"]),
         )
         return [
-            Release(first.name, first.namespace, base, first.values, base_version, repo),
-            Release(second.name, second.namespace, istiod, second.values, version, repo),
+            dataclasses.replace(first, version=base_version, repo=repo),
+            dataclasses.replace(second, version=version, repo=repo),
         ]
 
     async def _wait_for_istiod(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
@@ -124,7 +125,9 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
-        warnings = _warnings(plane, args["eastwest"])
+        warnings = []
+        if plane.no_eastwest and args["eastwest"] == "always":
+            warnings.append(f"{cluster.name}: {plane.no_eastwest}, so it has none")
         return result(changes, summary=said, addresses=found, warnings=warnings)
 
     async def _namespace(self, kube: Kube, plane: ControlPlane, name: str) -> list[Change]:
@@ -164,7 +167,7 @@ class ActionModule(HelmAction):
             replicas=args["replicas"],
             user=(args["values"], own),
         )
-        return Release(made.name, made.namespace, chart, made.values, version, repo)
+        return dataclasses.replace(made, version=version, repo=repo)
 
     async def _wait_for_injection(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         """The primary's istiod injects a gateway's pod; before that it writes its CA into the webhook."""
@@ -252,12 +255,6 @@ def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
     """Whether an object is of a gateway of ours, Helm's record included: in check mode it still exists."""
     names = tuple(f"sh.helm.release.v1.{name}." for name in (EASTWEST, INGRESS))
     return labels_of(obj).get(PART_OF) == "gateways" or str(obj["metadata"]["name"]).startswith(names)
-
-
-def _warnings(plane: ControlPlane, eastwest: str) -> list[str]:
-    if not plane.no_eastwest or eastwest != "always":
-        return []
-    return [f"{plane.cluster.name}: {plane.no_eastwest}, so it has none"]
 
 
 def _summary(found: dict[str, str]) -> str:
