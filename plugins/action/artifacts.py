@@ -47,8 +47,8 @@ class ActionModule(FleetAction):
             images, files = await remove(directory, args["engine"], dry_run=self.check_mode)
             gone = [Change("", "Image", name, REMOVED) for name in images]
             gone += [Change("", "File", str(directory / name), REMOVED) for name in files]
-            said = "artifacts to be removed" if self.check_mode else "artifacts removed"
-            return result(gone, summary=said if gone else "no artifacts are there")
+            done = "artifacts to be removed" if self.check_mode else "artifacts removed"
+            return result(gone, summary=done if gone else "no artifacts are there")
         lacking = [name for name in _NEEDED if not args[name]]
         if lacking:
             raise FleetError(

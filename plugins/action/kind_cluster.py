@@ -41,8 +41,8 @@ class ActionModule(FleetAction):
         node = KindCluster(local, cluster.name)
         if args["state"] == "absent":
             action = await node.absent(dry_run=self.check_mode)
-            said = _said(action, self.check_mode) if action == "removed" else "was not there"
-            return result([_change(cluster.name, action)], summary=f"{cluster.name} {said}")
+            done = _in_words(action, self.check_mode) if action == "removed" else "was not there"
+            return result([_change(cluster.name, action)], summary=f"{cluster.name} {done}")
         if engine.name == "podman" and not engine.machine.root:
             raise FleetError(
                 "clusters on podman need root here",
@@ -79,7 +79,7 @@ class ActionModule(FleetAction):
         changes = [_change(cluster.name, action)]
         if made_network:
             changes.append(Change(cluster.name, "Network", local.network_name, "created"))
-        return result(changes, summary=f"{cluster.name} {_said(action, self.check_mode)}")
+        return result(changes, summary=f"{cluster.name} {_in_words(action, self.check_mode)}")
 
 
 _BUSY = "another run is at work on it; waiting for it"
@@ -89,7 +89,7 @@ def _change(cluster: str, action: str) -> Change:
     return Change(cluster, "Cluster", cluster, action, after=f"kind cluster {cluster}\n" if action == "created" else "")
 
 
-def _said(action: str, check_mode: bool) -> str:
+def _in_words(action: str, check_mode: bool) -> str:
     planned = {"created": "to be created", "changed": "to be started again", "removed": "to be removed"}
     done = {"created": "created and ready", "changed": "started again", "removed": "removed", "unchanged": "ready"}
     return planned.get(action, "ready") if check_mode else done[action]

@@ -76,7 +76,7 @@ def test_what_others_write_is_no_change_of_ours(connect: Connect, namespace: str
     asyncio.run(run())
 
 
-def test_dry_run_keeps_nothing_and_tells_what_would_change(connect: Connect, namespace: str) -> None:
+def test_a_dry_run_keeps_nothing_and_reports_changes(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
             objects = [namespace_of(namespace), config_map(namespace, a="1")]
@@ -96,7 +96,7 @@ def test_dry_run_keeps_nothing_and_tells_what_would_change(connect: Connect, nam
     asyncio.run(run())
 
 
-def test_a_conflict_names_the_owner_and_take_over_takes(connect: Connect, namespace: str) -> None:
+def test_a_conflict_names_the_owner_and_take_over_ends_it(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
             await kube.apply([namespace_of(namespace)])
@@ -325,7 +325,7 @@ def test_a_webhook_that_does_not_answer_is_named(
         }
 
     async def create_until_refused(kube: Kube) -> None:
-        """The API server takes a moment to know of the webhook."""
+        """The API server knows of the webhook a moment later."""
         async with asyncio.timeout(120):
             for number in itertools.count():
                 await kube.apply([config_map(namespace, f"n-{number}", a="1")])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ways to a cluster, and what is said when one does not lead there."""
+"""Ways to connect to a cluster, and the error when one fails."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 """Commands in containers.
 
 Without nodes there is no kubelet: a real API server forwards the websocket to a small stand-in for one
-here. Its translation for protocol v5 speaks SPDY to kubelets, so these tests ask for v4 there; v5's end
+here. Its translation for protocol v5 uses SPDY to kubelets, so these tests ask for v4 there; v5's end
 of input is checked against a stand-in for the server. The end-to-end tests use real ones.
 """
 

@@ -116,12 +116,12 @@ def test_waits_for_what_can_be_ready(play: Player, namespace: str) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "door", "namespace": namespace},
+        "metadata": {"name": "entry", "namespace": namespace},
         "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
     }
     failed = play(objects=[namespace_of(namespace), service], wait=True, wait_timeout=1)
     assert failed.code != 0
-    assert f"west Service {namespace}/door: not as expected after 1 s" in failed.text
+    assert f"west Service {namespace}/entry: not as expected after 1 s" in failed.text
     assert "no address yet" in failed.text
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Waiting by watching, tokens, and what a wait says when its time is over."""
+"""Waiting by watching, tokens, and what a wait reports after its timeout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .manifests import config_map, crd, namespace_of, secret
 Connect = t.Callable[..., Kube]
 LABELS = {"app": "sample"}
 SECONDS = 120
-"""Until what is to come must be there: a busy machine takes its time."""
+"""Until what is awaited must be there: more than a busy machine needs."""
 
 
 def deployment(namespace: str) -> dict[str, t.Any]:
@@ -78,7 +78,7 @@ def test_it_sees_a_change_by_a_watch(connect: Connect, namespace: str, monkeypat
             assert not waiting.done()
             await kube.apply([secret(namespace, "x")])
             found = await waiting
-            assert len(watches.versions) == 1, "it was told of the change: it did not look again"
+            assert len(watches.versions) == 1, "the watch reported the change, nothing was listed again"
             assert found is not None
             assert found["kind"] == "Secret"
             assert "password" in found["data"]
@@ -86,7 +86,7 @@ def test_it_sees_a_change_by_a_watch(connect: Connect, namespace: str, monkeypat
     asyncio.run(run())
 
 
-def test_a_timeout_says_what_was_seen(connect: Connect, namespace: str) -> None:
+def test_a_timeout_reports_what_was_seen(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
             await kube.apply([namespace_of(namespace), secret(namespace, "x")])
@@ -211,7 +211,7 @@ def test_history_that_is_gone_is_listed_again(
 
             async def first_gone(path: str, params: t.Any, *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
                 asked.append(params["resourceVersion"])
-                if len(asked) == 1:  # an API server says this when etcd was compacted in between
+                if len(asked) == 1:  # an API server answers this when etcd was compacted in between
                     yield {"type": "ERROR", "object": {"code": 410, "message": "too old resource version"}}
                     return
                 async for event in lines(path, params, obj=obj):
@@ -230,7 +230,7 @@ def test_history_that_is_gone_is_listed_again(
     asyncio.run(run())
 
 
-def test_no_right_to_watch_is_said_at_once(connect: Connect) -> None:
+def test_no_right_to_watch_is_reported_at_once(connect: Connect) -> None:
     async def run() -> None:
         async with connect("limited") as kube:
             async with asyncio.timeout(SECONDS):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""requirements.txt says what plugins import, whole and no more."""
+"""requirements.txt names what plugins import, all of it and nothing else."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 """Gives Services of type LoadBalancer an address, on clusters of a local fleet.
 
 It runs as a pod on the node, from the standard library alone. The node answers for every address of its block
-(a local route does that), and kube-proxy forwards what arrives for an address that stands in a Service's status;
+(a local route does that), and kube-proxy forwards what arrives for an address in a Service's status;
 so all there is to do is to write one there.
 """
 
@@ -44,37 +44,37 @@ def address_of(service: dict[str, t.Any]) -> str:
     return str(ingress[0].get("ip") or "")
 
 
-def choose(service: dict[str, t.Any], pool: list[str], taken: dict[str, str]) -> str | None:
+def choose(service: dict[str, t.Any], pool: list[str], used: dict[str, str]) -> str | None:
     """An address for ``service``: the one it asks for, or the first free one of the pool; None when there is none."""
     wanted = service["spec"].get("loadBalancerIP")
-    free = [a for a in pool if a not in taken.values()]
+    free = [a for a in pool if a not in used.values()]
     if wanted:
         return wanted if wanted in free else None
     return free[0] if free else None
 
 
 class Addresses:
-    """Who has which address, as the watch tells it."""
+    """Which Service has which address, by the events of the watch."""
 
     def __init__(self, block: str) -> None:
         self.pool = [str(a) for a in ipaddress.IPv4Network(block)]
-        self.taken: dict[str, str] = {}
+        self.used: dict[str, str] = {}
 
     def seen(self, kind: str, service: dict[str, t.Any]) -> None:
         meta, spec = service["metadata"], service["spec"]
         key = f"{meta['namespace']}/{meta['name']}"
         if kind == "DELETED" or spec.get("type") != "LoadBalancer" or spec.get("loadBalancerClass"):
-            self.taken.pop(key, None)
+            self.used.pop(key, None)
             return
         if address_of(service) in self.pool:
-            self.taken[key] = address_of(service)
+            self.used[key] = address_of(service)
             return
-        self.taken.pop(key, None)
-        address = choose(service, self.pool, self.taken)
+        self.used.pop(key, None)
+        address = choose(service, self.pool, self.used)
         if address is None:
             print(f"{key}: no free address of {len(self.pool)}", flush=True)
             return
-        self.taken[key] = address
+        self.used[key] = address
         path = f"/api/v1/namespaces/{meta['namespace']}/services/{meta['name']}/status"
         request("PATCH", path, {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}).read()
         print(f"{key}: {address}", flush=True)

@@ -161,7 +161,7 @@ def test_temporaries_of_two_writers_differ(tmp_path: Path, monkeypatch: pytest.M
     assert {Path(name).parent for name in used} == {tmp_path}
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
     for wrong in ("file", "nowhere"):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A lock has one holder, says who waits, and goes with a holder that is killed."""
+"""A lock has one holder, reports that it is held, and ends with a holder that is killed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def holder(path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_free_lock_is_held_without_a_word(tmp_path: Path) -> None:
+def test_a_free_lock_is_not_reported_as_held(tmp_path: Path) -> None:
     for _ in range(2):
         with locked(tmp_path / "fleet" / "lock", busy=lambda: pytest.fail("nobody holds it")):
             pass
@@ -49,20 +49,20 @@ def test_a_free_lock_is_held_without_a_word(tmp_path: Path) -> None:
 def test_a_held_lock_is_waited_for(tmp_path: Path) -> None:
     process = holder(tmp_path / "lock")
     assert process.stdin is not None
-    said: list[str] = []
+    calls: list[str] = []
     end = process.stdin.close
 
     def busy() -> None:
-        said.append("busy")
+        calls.append("busy")
         end()
 
     with locked(tmp_path / "lock", busy=busy):
         assert (tmp_path / "lock").read_text() == "finished"
-    assert said == ["busy"]
+    assert calls == ["busy"]
     assert process.wait(60) == 0
 
 
-def test_a_lock_goes_with_a_holder_that_is_killed(tmp_path: Path) -> None:
+def test_a_lock_ends_with_a_holder_that_is_killed(tmp_path: Path) -> None:
     process = holder(tmp_path / "lock")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -98,7 +98,7 @@ def test_what_the_file_holds_stays(tmp_path: Path) -> None:
         assert (tmp_path / "lock").read_text() == "theirs"
 
 
-def test_a_lock_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(FleetError, match="cannot be opened"), locked(tmp_path / "lock"):
         pass

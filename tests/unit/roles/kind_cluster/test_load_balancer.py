@@ -111,7 +111,7 @@ def test_no_address_is_given_twice(events: list[tuple[str, int]]) -> None:
         addresses = balancer.Addresses(BLOCK)
         for kind, number in events:
             addresses.seen(kind, service(str(number)))
-            assert len(set(addresses.taken.values())) == len(addresses.taken) <= 8
-            assert set(addresses.taken.values()) <= set(addresses.pool)
+            assert len(set(addresses.used.values())) == len(addresses.used) <= 8
+            assert set(addresses.used.values()) <= set(addresses.pool)
     finally:
         balancer.request = before

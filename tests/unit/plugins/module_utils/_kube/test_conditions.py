@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Each condition: done, not done, and what it says."""
+"""Each condition: done, not done, and what was seen."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_load_balancer_address() -> None:
 
 def test_crd_node_job() -> None:
     assert c.crd_established(with_conditions({"type": "Established", "status": "True"}))[0]
-    taken = {"type": "NamesAccepted", "status": "False", "message": "plural in use"}
-    assert c.crd_established(with_conditions(taken)) == (False, "its names are not accepted: plural in use")
+    in_use = {"type": "NamesAccepted", "status": "False", "message": "plural in use"}
+    assert c.crd_established(with_conditions(in_use)) == (False, "its names are not accepted: plural in use")
     assert c.crd_established(with_conditions()) == (False, "not established yet")
     assert c.node_ready(with_conditions({"type": "Ready", "status": "True"})) == (True, "ready")
     assert "kubelet" in c.node_ready(with_conditions())[1]

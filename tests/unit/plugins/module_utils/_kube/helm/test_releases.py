@@ -35,7 +35,7 @@ def secret(revision: int = 1, status: str = "deployed", values: t.Any = None, **
         "namespace": "apps",
         "version": revision,
         "config": values,
-        "info": {"status": status, "last_deployed": "2026-11-21T08:36:04.941697123Z", "description": "said"},
+        "info": {"status": status, "last_deployed": "2026-11-21T08:36:04.941697123Z", "description": "its reason"},
         "chart": {
             "metadata": {"name": "tiny", "version": "1.0.0", "appVersion": "7"},
             "templates": [{"name": "templates/it.yaml", "data": base64.b64encode(TEMPLATE).decode()}],
@@ -86,7 +86,7 @@ def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
         ([secret(status="uninstalled")], {}, "install", "it is not installed"),
         ([secret(values={"b": 1})], {"b": 2}, "upgrade", "its values differ"),
         ([secret(values={"b": True})], {"b": False}, "upgrade", "its values differ"),
-        ([secret(status="failed")], {}, "upgrade", "it is failed: said"),
+        ([secret(status="failed")], {}, "upgrade", "it is failed: its reason"),
         ([secret(values={}, metadata={"version": "0.9.0"})], {}, "upgrade", "chart 0.9.0 → 1.0.0"),
         ([secret(templates=[])], {}, "upgrade", "the chart's templates/it.yaml is new"),
         (
@@ -103,7 +103,7 @@ def test_what_is_as_it_should_be_is_left_alone(folder: Path) -> None:
         ),
     ],
 )
-def test_what_differs_is_said(
+def test_what_differs_is_reported(
     folder: Path, made: list[dict[str, t.Any]], values: dict[str, t.Any], action: str, why: str
 ) -> None:
     plan = planned(folder, values, *made)
@@ -160,7 +160,7 @@ def test_what_is_no_chart_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "means"),
+    ("output", "means"),
     [
         (
             "Error: UPGRADE FAILED: values don't meet the specifications of the schema(s) in the following chart(s):\n"
@@ -174,8 +174,8 @@ def test_what_is_no_chart_is_named(tmp_path: Path) -> None:
         ("Error: Kubernetes cluster unreachable: dial tcp", "the API server is not reachable from here"),
     ],
 )
-def test_helms_words_become_an_answer(said: str, means: str) -> None:
-    error = explain(f"WARNING: noise\n{said}", "west", "release apps/tiny", "upgrade")
+def test_helms_output_becomes_an_error(output: str, means: str) -> None:
+    error = explain(f"WARNING: noise\n{output}", "west", "release apps/tiny", "upgrade")
     assert error.means == means
     assert error.next_step
     assert (error.cluster, error.obj) == ("west", "release apps/tiny")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run says of its artifacts, and what the next one makes of it."""
+"""What a run writes about its artifacts, and how the next one uses it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def wanted(directory: Path, source: str = "auto") -> ArtifactOptions:
 
 def publish(directory: Path, found: Artifacts) -> dict[str, str]:
     artifacts._publish(directory, Outcome({}, []), found)
-    said: dict[str, str] = json.loads((directory / "artifacts.json").read_text())
-    return said
+    facts: dict[str, str] = json.loads((directory / "artifacts.json").read_text())
+    return facts
 
 
 def test_a_choice_is_remembered(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_choice_is_remembered(tmp_path: Path) -> None:
     assert artifacts._remembered(wanted(tmp_path)) is None
 
 
-def test_a_run_about_programs_keeps_what_is_known_of_the_node_image(tmp_path: Path) -> None:
+def test_a_run_for_programs_keeps_the_known_node_image(tmp_path: Path) -> None:
     assert publish(tmp_path, FOUND)["node_image"] == "node:1"
     assert publish(tmp_path, dataclasses.replace(FOUND, node_image=""))["node_image"] == "node:1"
     # Not that of another source, though.
@@ -65,7 +65,7 @@ def test_without_root_registries_are_refused_in_one_line(tmp_path: Path, monkeyp
     assert "artifacts_source: upstream" in caught.value.next_step
 
 
-def test_removal_takes_ours_and_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_removes_ours_and_leaves_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")  # no engine, so no image is touched
     for name in ("store/go-kind-1", "bin", "downloads", "tmp"):
         (tmp_path / name).mkdir(parents=True)

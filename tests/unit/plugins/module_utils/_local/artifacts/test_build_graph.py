@@ -46,21 +46,22 @@ def fails(error: Exception) -> Build:
     return build
 
 
-def run(steps: list[Step], store: Store, said: list[str] | None = None, **options: t.Any) -> Outcome:
-    say = (said if said is not None else []).append
+def run(steps: list[Step], store: Store, lines: list[str] | None = None, **options: t.Any) -> Outcome:
+    say = (lines if lines is not None else []).append
     return asyncio.run(asyncio.wait_for(make(steps, store, say=say, at_once=2, **options), 300))
 
 
-def test_each_is_built_once_and_says_so(tmp_path: pathlib.Path) -> None:
+def test_each_is_built_once_and_reported(tmp_path: pathlib.Path) -> None:
     steps = [Step("a", ("1",), writes("a")), Step("b", ("1",), writes("b"), ("a",))]
-    said: list[str] = []
-    outcome = run(steps, Store(tmp_path), said)
+    lines: list[str] = []
+    outcome = run(steps, Store(tmp_path), lines)
     assert outcome.built == ["a", "b"]
     assert (outcome.folders["b"] / "file").read_text() == "ba"
-    assert [re.sub(r"\d+ s$", "0 s", line) for line in said] == ["  a …", "  a done in 0 s", "  b …", "  b done in 0 s"]
-    said.clear()
-    assert run(steps, Store(tmp_path), said).built == []
-    assert said == []
+    lines = [re.sub(r"\d+ s$", "0 s", line) for line in lines]
+    assert lines == ["  a …", "  a done in 0 s", "  b …", "  b done in 0 s"]
+    lines.clear()
+    assert run(steps, Store(tmp_path), lines).built == []
+    assert lines == []
 
 
 def test_a_dry_run_builds_nothing(tmp_path: pathlib.Path) -> None:
@@ -121,7 +122,7 @@ def test_a_failure_keeps_what_is_finished_and_leaves_no_half(tmp_path: pathlib.P
     assert run(mended, Store(tmp_path)).built == ["bad", "late", "later"]
 
 
-def test_a_full_disk_is_said_in_one_line(tmp_path: pathlib.Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FleetError) as caught:
         run([Step("big", ("1",), fails(OSError(28, "No space left on device")))], Store(tmp_path))
     assert caught.value.what == "building big failed"
@@ -156,7 +157,7 @@ def half_way(folder: pathlib.Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_build_that_is_killed_leaves_nothing_taken_for_whole(tmp_path: pathlib.Path) -> None:
+def test_a_killed_build_leaves_no_incomplete_artifact(tmp_path: pathlib.Path) -> None:
     process = half_way(tmp_path)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -170,10 +171,10 @@ def test_a_build_that_is_killed_leaves_nothing_taken_for_whole(tmp_path: pathlib
 
 def test_two_at_once_take_turns(tmp_path: pathlib.Path) -> None:
     process = half_way(tmp_path)
-    said: list[str] = []
+    lines: list[str] = []
 
     def say(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         if "waiting for it" in line:
             # Only now: the other holds the lock until it ends.
             os.kill(process.pid, signal.SIGKILL)
@@ -181,5 +182,5 @@ def test_two_at_once_take_turns(tmp_path: pathlib.Path) -> None:
     steps = [Step("good", ("1",), writes()), Step("slow", ("1",), writes(), ("good",))]
     outcome = asyncio.run(asyncio.wait_for(make(steps, Store(tmp_path), say=say, at_once=2), 300))
     process.communicate()
-    assert said[0] == "  artifacts: another run is building; waiting for it"
+    assert lines[0] == "  artifacts: another run is building; waiting for it"
     assert outcome.built == ["slow"]

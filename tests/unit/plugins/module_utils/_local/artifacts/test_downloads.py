@@ -86,7 +86,7 @@ def test_a_file_arrives_with_its_digest(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("code", [403, 404, 500])
-def test_a_refusal_is_said_with_the_address(tmp_path: pathlib.Path, code: int) -> None:
+def test_a_refusal_is_reported_with_the_address(tmp_path: pathlib.Path, code: int) -> None:
     with serving({"/kind": (code, b"")}) as address, pytest.raises(FleetError) as caught:
         fetch(f"{address}/kind", tmp_path / "kind")
     assert caught.value.what == "downloading kind failed"
@@ -94,18 +94,18 @@ def test_a_refusal_is_said_with_the_address(tmp_path: pathlib.Path, code: int) -
     assert "artifacts_downloads" in caught.value.next_step
 
 
-def test_nobody_there_is_said(tmp_path: pathlib.Path, closed_port: int) -> None:
+def test_a_closed_port_is_reported(tmp_path: pathlib.Path, closed_port: int) -> None:
     with pytest.raises(FleetError, match="Connection refused"):
         fetch(f"http://127.0.0.1:{closed_port}/kind", tmp_path / "kind")
 
 
-def test_a_transfer_that_breaks_off_is_said(tmp_path: pathlib.Path) -> None:
+def test_a_transfer_that_breaks_off_is_reported(tmp_path: pathlib.Path) -> None:
     answers: Answers = {"/kind": (200, b"program")}
     with serving(answers, short_by=5) as address, pytest.raises(FleetError, match="downloading kind failed"):
         fetch(f"{address}/kind", tmp_path / "kind")
 
 
-def test_something_that_is_no_address_is_said(tmp_path: pathlib.Path) -> None:
+def test_something_that_is_no_address_is_reported(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FleetError, match="downloading kind failed"):
         fetch("mirror.example/kind", tmp_path / "kind")
 
@@ -117,13 +117,13 @@ def test_published_sums_come_in_several_forms(text: str) -> None:
         assert published_sum(f"{address}/sum", "kind") == wanted
 
 
-def test_a_page_without_a_sum_is_said() -> None:
+def test_a_page_without_a_sum_is_reported() -> None:
     page = (200, b"<html>log in</html>")
     with serving({"/sum": page}) as address, pytest.raises(FleetError, match="no checksum for kind"):
         published_sum(f"{address}/sum", "kind")
 
 
-def test_an_archive_of_another_layout_is_said(tmp_path: pathlib.Path) -> None:
+def test_an_archive_of_another_layout_is_reported(tmp_path: pathlib.Path) -> None:
     (tmp_path / "helm.tar.gz").write_bytes(archive("elsewhere/helm", b"x"))
     with pytest.raises(FleetError, match=r"helm\.tar\.gz does not hold linux-amd64/helm"):
         extract_program(tmp_path / "helm.tar.gz", "linux-amd64/helm", tmp_path / "helm")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Images of files: what their Containerfile says."""
+"""Images made of files: their Containerfile."""
 
 from __future__ import annotations
 

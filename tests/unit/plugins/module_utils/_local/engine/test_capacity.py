@@ -28,7 +28,7 @@ def test_nothing_planned_needs_nothing() -> None:
     assert check_capacity(Capacity(memory=0, nofile=1), NEEDS, 0, standing=3) == []
 
 
-def test_each_shortage_is_told_with_what_would_be_right() -> None:
+def test_each_shortage_is_reported_with_its_remedy() -> None:
     has = Capacity(memory=3 * GIB, disks={"/var": GIB}, nofile=1024, inotify_instances=128, inotify_used=120)
     found = [f"{p.statement} | {p.hint}" for p in check_capacity(has, NEEDS, 2, standing=1)]
     assert found == [

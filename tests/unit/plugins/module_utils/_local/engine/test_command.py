@@ -52,7 +52,7 @@ def test_the_last_line() -> None:
     assert Done(1, "", " \n").last_line == "exit status 1, no output"
 
 
-def test_a_program_that_is_missing_is_said() -> None:
+def test_a_missing_program_is_reported() -> None:
     with pytest.raises(FleetError, match="/nowhere/kind is not installed"):
         asyncio.run(run(["/nowhere/kind", "get"], what="asking kind"))
 

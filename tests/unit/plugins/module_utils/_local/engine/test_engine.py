@@ -57,7 +57,7 @@ def test_none_answers_and_each_is_quoted(path: pathlib.Path, tmp_path: pathlib.P
     assert "apt-get install podman" in caught.value.next_step
 
 
-def test_one_that_says_nothing_is_told_too(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_one_without_output_is_reported_too(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     program(path, "docker", "exit 3")
     with pytest.raises(FleetError, match="docker: exit status 3, no output"):
         detect("docker", tmp_path)

@@ -45,11 +45,11 @@ def test_a_restricted_machine_is_seen(tmp_path: Path) -> None:
     assert len(machine.adaptations()) == 3
 
 
-def test_a_machine_that_cannot_be_read_is_taken_for_able(tmp_path: Path) -> None:
+def test_without_proc_no_limitation_is_assumed(tmp_path: Path) -> None:
     assert Machine.detect(tmp_path).may_raise_limits
 
 
-def test_hybrid_control_groups_take_runc_and_a_kubelet_that_accepts_them() -> None:
+def test_hybrid_control_groups_get_runc_and_a_kubelet_setting() -> None:
     machine = dataclasses.replace(FINE, cgroup2=False)
     assert tomllib.loads(containers_conf(machine)) == {"engine": {"runtime": "runc"}}
     assert list(kind_patches(machine)) == ["kubeadmConfigPatches"]

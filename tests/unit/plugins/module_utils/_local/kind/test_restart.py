@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A container whose processes are gone is shown to podman as ended, and no other one is."""
+"""A container whose processes are gone is recorded as ended for podman, and no other one is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A credential that is refused in the middle of the work: another one is got once, and what was refused is repeated."""
+"""A credential that is refused during the work: a new one is requested once, and the request is repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 
 
 class Server:
-    """An API server that takes one token, and a provider that gives tokens."""
+    """An API server that accepts one token, and a provider that returns tokens."""
 
     def __init__(self) -> None:
         self.good = "Bearer token-1"
@@ -146,15 +146,15 @@ def test_refused_again_it_ends() -> None:
     over(work)
 
 
-def test_what_the_provider_says_is_told() -> None:
+def test_the_reason_of_the_provider_is_reported() -> None:
     async def work(server: Server, transport: Transport) -> None:
         server.good = "Bearer none"
         deleted = FleetError("no token", seen="account not found", means="it was deleted", next_step="make it")
         server.troubles = [deleted]
         waits = [transport.request("GET", "/pods", obj="Pod") for _time in range(20)]
-        told = await asyncio.gather(*waits, watched(transport), return_exceptions=True)
-        assert len(told) == 21
-        for error in told:
+        errors = await asyncio.gather(*waits, watched(transport), return_exceptions=True)
+        assert len(errors) == 21
+        for error in errors:
             assert isinstance(error, ApiError)
             assert (error.status, error.cluster, error.obj, error.what) == (401, "west", "Pod", "no token")
             assert error.seen == f"{server.url}: 401 Unauthorized; account not found"
@@ -165,15 +165,15 @@ def test_what_the_provider_says_is_told() -> None:
     over(work)
 
 
-def test_who_waits_while_another_asks_in_vain_is_told_the_same() -> None:
+def test_requests_that_waited_for_a_failed_renewal_fail_alike() -> None:
     async def work(server: Server, transport: Transport) -> None:
         server.troubles = [FleetError("no token")]
         endpoint = transport.endpoint
         async with endpoint._turn:
             waiting = [asyncio.create_task(endpoint.another("Bearer token-1")) for _time in range(20)]
             await asyncio.sleep(0)  # each comes as far as the lock
-        told = await asyncio.gather(*waiting, return_exceptions=True)
-        assert told == server.troubles * 20
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert errors == server.troubles * 20
         assert server.asked == 2
         server.troubles = []
         assert await endpoint.another("Bearer token-1")
