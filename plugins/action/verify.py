@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Prove that the fleet is one mesh. See plugins/modules/verify.py for the documentation."""
+"""Prove that the fleet is one mesh. Its documentation is in plugins/modules/verify.py."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import time
@@ -21,11 +22,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun, now
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
 
 
 class ActionModule(FleetAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -54,24 +55,26 @@ class ActionModule(FleetAction):
             dry_run=self.check_mode,
             gateways=args["gateways_namespace"],
         )
-        run, started, began = VerifyRun(fleet, play, options), now(), time.monotonic()
+        run, started, began = VerifyRun(fleet, play, options), datetime.datetime.now(datetime.UTC), time.monotonic()
         if args["state"] == "absent":
             await run.remove()
-            said = f"probes removed from {len(play)} clusters"
+            line = f"probes removed from {len(play)} clusters"
         else:
             await run.run()
-            said = summary(run.calls, run.checks)
+            line = summary(run.calls, run.checks)
         seconds = time.monotonic() - began
         errors = {
             host: [as_error(c, host) for c in failed]
-            for host in ([] if self.check_mode else play)  # the stages before it have changed nothing yet
+            for host in ([] if self.check_mode else play)  # check mode: the stages before it have changed nothing
             if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
         }
         lines = table(run.calls, run.pages) if run.calls else []
-        unasked = [c for c in run.checks if (c.group, c.state) == ("control plane", SKIPPED)]
-        lines += [f"control plane of {c.name}: {c.seen}" for c in unasked]
+        skipped = [c for c in run.checks if (c.group, c.state) == ("control plane", SKIPPED)]
+        lines += [f"control plane of {c.name}: {c.seen}" for c in skipped]
         directory = args["directory"] or os.path.join(fleet.directory, "verify")
-        document = as_document(fleet.name, started, seconds, run.calls, run.checks, run.pages)
+        document = as_document(
+            fleet.name, started.isoformat(timespec="seconds"), seconds, run.calls, run.checks, run.pages
+        )
         if args["state"] == "present" and not self.check_mode:
             written = {
                 "verify.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n",
@@ -80,6 +83,6 @@ class ActionModule(FleetAction):
             }
             for name, text in written.items():
                 write_file(os.path.join(directory, name), text)
-            for line in lines:
-                self.say(f"  {line}")
-        return result(run.changes, summary=said, errors=errors, table=lines, verify=document, directory=directory)
+            for row in lines:
+                self.say(f"  {row}")
+        return result(run.changes, summary=line, errors=errors, table=lines, verify=document, directory=directory)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Real calls between the probes (and from the sample), again and again until they are right or time is up."""
+"""Real calls between the probes and of the sample, repeated until they succeed or time is up; then their causes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,22 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import may_call
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import expected_identity, path_of, talkers
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Answer, Check, Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.call_causes import (
+    access_line,
+    cause_of,
+    endpoints_seen,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import (
+    Answer,
+    Call,
+    Pair,
+    call_pairs,
+    expected_identity,
+    judge_call,
+    judge_forbidden_call,
+    path_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     CONTAINER,
     NAMESPACE,
@@ -25,20 +38,20 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.causes import with_causes
 
-__all__ = ["Calls"]
+__all__ = ["Calls", "with_causes"]
 
-_BETWEEN_CALLS = 0.5
-"""Seconds between two rounds of calls: nothing can be watched that says "the next call will be answered"."""
+_RETRY_SECONDS = 0.5
+_PROXY = "istio-proxy"
+_LOG_LINES = 300
 
 
 class Calls:
     """The calls of one run.
 
     Args:
-        play: clusters of the play; pairs with others are called where a probe is.
-        deadline: when all must be right, on the monotonic clock.
+        play: clusters of the play; pairs with other clusters are called if those have a probe.
+        deadline: on the monotonic clock, when all calls must succeed.
         timeout_ms: for one call.
     """
 
@@ -60,127 +73,93 @@ class Calls:
 
     async def run(self) -> None:
         """Fill ``calls`` and ``checks``."""
-        alive = [n for n in self.fleet.clusters if self.facts[n].probe]
+        probed = [n for n in self.fleet.clusters if self.facts[n].probe]
         inside = set(self.play)
-        good, bad = talkers(self.fleet, alive)
-        good = [p for p in good if inside & set(p)]
-        bad = [p for p in bad if inside & set(p)]
-        mute = [n for n in self.play if not self.facts[n].probe and not self.facts[n].problem]
+        allowed, forbidden = ([p for p in pairs if inside & set(p)] for pairs in call_pairs(self.fleet, probed))
         self.checks += [
-            Check(
-                "probe",
-                n,
-                FAILED,
-                "no ready pod",
-                (n,),
-                "it cannot be asked to call",
-                f"kubectl -n {NAMESPACE} get pods",
-            )
-            for n in mute
+            Check("probe", n, FAILED, "no ready pod", (n,), "it can make no calls", f"kubectl -n {NAMESPACE} get pods")
+            for n in self.play
+            if not self.facts[n].probe and not self.facts[n].problem
         ]
-        called = await self._until_right(good, self._one_probe_round)
-        called += await self._until_right(self._sample_pairs(alive, inside), self._one_sample_round)
+        called = await self._until_ok(allowed, self._call_probes)
+        called += await self._until_ok(self._sample_pairs(), self._call_sample)
         called = await with_causes(self.kubes, self.facts, called, self.sample_namespace)
-        self.calls += [self._advised(call) for call in called]
-        self.calls += await self._silent(bad)
+        self.calls += [self._with_advice(call) for call in called]
+        self.calls += [judge_forbidden_call(*one) for one in (await self._ask(forbidden)).items()]
 
-    def _advised(self, call: Call) -> Call:
-        """The call with the advice that holds for its caller's control plane."""
+    def _with_advice(self, call: Call) -> Call:
+        """The call with the advice for its caller's control plane."""
         plane = control_plane_of(self.fleet, self.fleet.clusters[call.caller])
         means, step = plane.advice(call.callee, call.service, call.means, call.next_step)
         return dataclasses.replace(call, means=means, next_step=step)
 
-    async def _until_right(
-        self,
-        pairs: list[tuple[str, str]],
-        ask: t.Callable[[list[tuple[str, str]]], t.Awaitable[dict[tuple[str, str], Call]]],
+    async def _until_ok(
+        self, pairs: list[Pair], ask: t.Callable[[list[Pair]], t.Awaitable[dict[Pair, Call]]]
     ) -> list[Call]:
-        """Call again those that did not end well: right after a rollout the first answers may be 503."""
-        done: dict[tuple[str, str], Call] = {}
+        """Repeat the calls that failed: right after a rollout the first answers may be 503."""
+        done: dict[Pair, Call] = {}
         left = list(pairs)
         while left:
             done.update(await ask(left))
             left = [pair for pair in left if not done[pair].ok]
             if not left or time.monotonic() >= self.deadline:
                 break
-            await asyncio.sleep(_BETWEEN_CALLS)
+            # No API can be watched for "the next call will succeed".
+            await asyncio.sleep(_RETRY_SECONDS)
         return [done[pair] for pair in pairs]
 
-    async def _one_probe_round(self, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], Call]:
+    async def _call_probes(self, pairs: list[Pair]) -> dict[Pair, Call]:
         answers = await self._ask(pairs)
         return {
-            pair: self._judged(
+            pair: judge_call(
+                self.fleet,
                 pair,
                 target(pair[1]),
                 answers[pair],
-                expected_identity(self.fleet, pair[0]),
-                {pair[1]},
-                self._path(pair),
+                identity=expected_identity(self.fleet, pair[0]),
+                clusters={pair[1]},
+                path=path_of(self.facts[pair[0]], self.facts[pair[1]]),
             )
             for pair in pairs
         }
 
-    def _path(self, pair: tuple[str, str]) -> str:
-        return path_of(self.fleet, self.facts[pair[0]], self.facts[pair[1]])
-
-    def _sample_pairs(self, alive: list[str], inside: set[str]) -> list[tuple[str, str]]:
-        return [(n, "sample") for n in alive if n in inside and self.facts[n].caller and self._producers(n)]
+    def _sample_pairs(self) -> list[Pair]:
+        callers = [n for n in self.play if self.facts[n].probe and self.facts[n].caller]
+        return [(n, "sample") for n in callers if self._producers(n)]
 
     def _producers(self, caller: str) -> set[str]:
-        return {n for n, f in self.facts.items() if f.producer_clusters and may_call(self.fleet, caller, n)}
+        return {n for n, f in self.facts.items() if f.has_producer and may_call(self.fleet, caller, n)}
 
-    async def _one_sample_round(self, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], Call]:
+    async def _call_sample(self, pairs: list[Pair]) -> dict[Pair, Call]:
         namespace, out = self.sample_namespace, {}
         for pair in pairs:
             caller = pair[0]
-            wanted = expected_identity(self.fleet, caller, namespace, "sample-caller-sa")
             url = f"http://sample-producer:{PORT}/"
             answer = (await self._exec(caller, namespace, self.facts[caller].caller, "sample-caller", [url]))[url]
-            where = answer.cluster or "sample"
-            path = "" if where not in self.facts else "local" if where == caller else self._path((caller, where))
-            out[pair] = self._judged((caller, where), "sample-producer", answer, wanted, self._producers(caller), path)
+            callee = answer.cluster or "sample"
+            out[pair] = judge_call(
+                self.fleet,
+                (caller, callee),
+                "sample-producer",
+                answer,
+                identity=expected_identity(self.fleet, caller, namespace, "sample-caller-sa"),
+                clusters=self._producers(caller),
+                path=path_of(self.facts[caller], self.facts[callee]) if callee in self.facts else "",
+            )
         return out
 
-    async def _silent(self, pairs: list[tuple[str, str]]) -> list[Call]:
-        answers = await self._ask(pairs)
-        calls = []
-        for pair, answer in answers.items():
-            calls.append(
-                Call(
-                    pair[0],
-                    pair[1],
-                    target(pair[1]),
-                    expected=False,
-                    ok=not answer.ok,
-                    status=answer.status,
-                    seen=f"answered {answer.status} from {answer.cluster}"
-                    if answer.ok
-                    else f"{answer.status}, as declared",
-                    identity=answer.identity,
-                    latency_ms=answer.latency_ms,
-                    means=""
-                    if not answer.ok
-                    else "a remote secret leads there that the inventory does not know, or proxies "
-                    "have not heard yet that it went",
-                    next_step=""
-                    if not answer.ok
-                    else f"look for further remote secrets in {pair[0]}; then run peering again",
-                )
-            )
-        return calls
-
-    async def _ask(self, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], Answer]:
-        """One command in each caller's pod for all its targets, all callers at once."""
+    async def _ask(self, pairs: list[Pair]) -> dict[Pair, Answer]:
+        """Run one command in each caller's pod for all its callees, in all callers at the same time."""
         by_caller: dict[str, list[str]] = {}
         for caller, callee in pairs:
             by_caller.setdefault(caller, []).append(callee)
 
-        async def one(caller: str) -> dict[tuple[str, str], Answer]:
+        async def one(caller: str) -> dict[Pair, Answer]:
             urls = {callee: f"http://{target(callee)}:{PORT}/" for callee in by_caller[caller]}
             found = await self._exec(caller, NAMESPACE, self.facts[caller].probe, CONTAINER, list(urls.values()))
             return {(caller, callee): found[url] for callee, url in urls.items()}
 
-        out: dict[tuple[str, str], Answer] = {}
+        out: dict[Pair, Answer] = {}
         for found in await asyncio.gather(*(one(caller) for caller in by_caller)):
             out.update(found)
         return out
@@ -194,51 +173,58 @@ class Calls:
         except FleetError as error:
             raw, what = {}, f"{error.what} {error.seen}".strip()
         except ValueError:
-            raw, what = {}, "the pod's answer is no JSON"
-        return {url: _answer(raw.get(url), what) for url in urls}
+            raw, what = {}, "the pod's answer is not JSON"
+        return {url: Answer.from_probe(raw.get(url), what) for url in urls}
 
-    def _judged(
-        self, pair: tuple[str, str], service: str, answer: Answer, identity: str, where: set[str], path: str
-    ) -> Call:
-        caller, callee = pair
-        means, step = answer.means, answer.next_step
-        good = answer.ok and answer.identity == identity and answer.cluster in where
-        seen = (
-            f"{answer.status} from {answer.cluster} in {answer.latency_ms:.0f} ms, identity {answer.identity or 'none'}"
+
+async def with_causes(
+    kubes: t.Mapping[str, Kube], facts: t.Mapping[str, Facts], calls: t.Sequence[Call], sample_namespace: str
+) -> list[Call]:
+    """The calls, with the cause of each failed one if the caller's sidecar shows it. Reads each sidecar once."""
+    callers = {(c.caller, _is_probe(c)) for c in calls if _unanswered(c)}
+    views = await asyncio.gather(*(_read_sidecar(kubes, facts, who, sample_namespace) for who in callers))
+    by_caller = dict(zip(callers, views, strict=True))
+    return [
+        _with_cause(call, by_caller[call.caller, _is_probe(call)], sample_namespace) if _unanswered(call) else call
+        for call in calls
+    ]
+
+
+def _unanswered(call: Call) -> bool:
+    return call.expected and not call.ok and not 0 < call.status < 400
+
+
+def _is_probe(call: Call) -> bool:
+    return call.service == target(call.callee)
+
+
+async def _read_sidecar(
+    kubes: t.Mapping[str, Kube], facts: t.Mapping[str, Facts], who: tuple[str, bool], sample_namespace: str
+) -> tuple[str, str] | None:
+    """Envoy's ``/clusters`` and access log of the sidecar of the probe or the sample's caller; None if unreadable."""
+    caller, probe = who
+    found = facts[caller]
+    namespace, pod = (NAMESPACE, found.probe) if probe else (sample_namespace, found.caller)
+    if not pod or (probe and not found.sidecar):
+        return None
+    try:
+        command = ["pilot-agent", "request", "GET", "clusters"]
+        clusters, log = await asyncio.gather(
+            kubes[caller].exec(namespace, pod, _PROXY, command, timeout=30),
+            kubes[caller].logs(namespace, pod, _PROXY, tail=_LOG_LINES),
         )
-        if not answer.ok:
-            seen = answer.what or f"status {answer.status}"
-            means = means or "no endpoint, no way, or roots that differ: see the checks of these two clusters"
-            step = step or f"run site.yml with --limit {caller},{callee}"
-        elif answer.cluster not in where:
-            means, step = (
-                f"another cluster's pods answer for {service}",
-                "two clusters share a name; names must be unique",
-            )
-        elif answer.identity != identity:
-            seen += f", expected {identity}"
-            means = "the call was not mutual TLS, or the trust domains differ"
-            variable = control_plane_of(self.fleet, self.fleet.clusters[caller]).trust_domain_variable
-            step = f"compare {variable}; restart the workloads of {caller}"
-        return Call(
-            caller, callee, service, True, good, seen, answer.identity, path, answer.status, answer.latency_ms,
-            "" if good else means, "" if good else step, answer.said,
-        )  # fmt: skip
+    except FleetError:
+        return None
+    return (clusters.stdout, log) if clusters.code == 0 else None
 
 
-def _answer(raw: t.Mapping[str, t.Any] | None, what: str) -> Answer:
-    if not raw:
-        return Answer(False, 0, 0.0, "", "", what or "no answer")
-    problem = raw.get("problem") or {}
-    text = str(raw.get("text") or "")
-    return Answer(
-        bool(raw["ok"]),
-        int(raw["status"]),
-        float(raw["latency_ms"]),
-        str(raw["cluster"]),
-        str(raw["identity"]),
-        str(problem.get("what") or (f"status {raw['status']}: {text}" if text and not raw["ok"] else "")),
-        str(problem.get("means") or ""),
-        str(problem.get("next") or ""),
-        "" if raw["ok"] else text,
-    )
+def _with_cause(call: Call, view: tuple[str, str] | None, sample_namespace: str) -> Call:
+    if view is None:
+        return call
+    namespace = NAMESPACE if _is_probe(call) else sample_namespace
+    upstream = f"outbound|{PORT}||{call.service}.{namespace}.svc.cluster.local"
+    line, endpoints = access_line(view[1], upstream), endpoints_seen(view[0], upstream)
+    cause = cause_of(call.caller, call.callee, call.status, call.said, line, endpoints, is_cluster=_is_probe(call))
+    if cause is None:
+        return call
+    return dataclasses.replace(call, seen=cause.seen, means=cause.means, next_step=cause.next_step)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Put the probe into a cluster, and take it away."""
+"""Install the probe in a cluster, and remove it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
-__all__ = ["place_probe", "remove_probe"]
+__all__ = ["install_probe", "remove_probe"]
 
 _KINDS = (
     *(("v1", kind) for kind in ("Service", "ConfigMap", "ServiceAccount")),
@@ -32,7 +32,7 @@ _KINDS = (
 _TELEMETRY_CRD = "telemetries.telemetry.istio.io"
 
 
-async def place_probe(
+async def install_probe(
     kube: Kube,
     fleet: Fleet,
     cluster: Cluster,
@@ -42,7 +42,7 @@ async def place_probe(
     dry_run: bool,
     deadline: float,
 ) -> list[Change]:
-    """Bring the probe and wait until it runs; ``deadline`` is of the monotonic clock. Raises FleetError."""
+    """Apply the probe and wait until it is ready; ``deadline`` is on the monotonic clock. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
     created = is_created(space)
     objects = probe_objects(fleet, cluster, program, image=image, created=created)
@@ -64,7 +64,7 @@ async def place_probe(
 
 
 async def remove_probe(kube: Kube, *, dry_run: bool, seconds: float) -> list[Change]:
-    """Remove the namespace if it is ours, else what is ours in it. Raises FleetError."""
+    """Remove the namespace if this project made it, else our objects in it. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
     if space is None:
         return []

@@ -1,32 +1,32 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Prove the mesh: probes in every cluster, real calls between them, then everybody's own view of it."""
+"""A verify run: install probes, read istiods, proxies and objects until they have settled, then make real calls."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import datetime
 import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks, talkers
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import place_probe, remove_probe
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.reads import find_pods, read_facts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 
 __all__ = ["Options", "VerifyRun"]
 
-_BETWEEN_LOOKS = 0.5
-"""Seconds between two looks at everybody's view, which no one can watch."""
+_POLL_SECONDS = 0.5
+_SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")
+"""Checks that may fail for some seconds after a rollout."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Options:
     signer_days: int = 7
     dry_run: bool = False
     gateways: str = ""
-    """Namespace of the gateways that the inventory names."""
+    """Namespace of the gateways; "" for the default."""
 
 
 class VerifyRun:
-    """One run over the clusters of ``play``; their pairs with clusters outside it are checked where a probe is."""
+    """One run over the clusters of ``play``. Pairs with clusters outside it are checked if those have a probe."""
 
     def __init__(self, fleet: Fleet, play: t.Collection[str], options: Options) -> None:
         self.fleet, self.play, self.options = fleet, [n for n in fleet.clusters if n in play], options
@@ -63,8 +63,8 @@ class VerifyRun:
         self.deadline = time.monotonic() + patience * self.options.timeout
         async with contextlib.AsyncExitStack() as stack:
             await self._connect(stack, self.fleet.clusters)
-            await self._on_each(self._probe)
-            await self._state()
+            await self._on_each(self._install_probe)
+            await self._check_state()
             if not self.options.dry_run:
                 called = Calls(
                     self.fleet,
@@ -81,10 +81,10 @@ class VerifyRun:
         self.checks += [c.as_check() for c in self.calls]
 
     async def remove(self) -> None:
-        """Take the probes off the clusters of the play."""
+        """Remove the probes from the clusters of the play."""
         async with contextlib.AsyncExitStack() as stack:
             await self._connect(stack, self.play)
-            await self._on_each(self._remove)
+            await self._on_each(self._remove_probe)
         self.checks += [
             Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", "run again")
             for f in self.facts.values()
@@ -108,9 +108,9 @@ class VerifyRun:
 
     # -- probes --------------------------------------------------------------------------------
 
-    async def _probe(self, name: str) -> None:
+    async def _install_probe(self, name: str) -> None:
         if name in self.play:
-            self.changes += await place_probe(
+            self.changes += await install_probe(
                 self.kubes[name],
                 self.fleet,
                 self.fleet.clusters[name],
@@ -121,18 +121,18 @@ class VerifyRun:
             )
         await find_pods(self.kubes[name], self.facts[name], self.options.sample_namespace)
 
-    async def _remove(self, name: str) -> None:
+    async def _remove_probe(self, name: str) -> None:
         self.changes += await remove_probe(self.kubes[name], dry_run=self.options.dry_run, seconds=self.options.timeout)
 
-    # -- views ---------------------------------------------------------------------------------
+    # -- state ---------------------------------------------------------------------------------
 
-    async def _state(self) -> None:
-        """Read everybody's view until all of it is as it should be, or time is up: it settles within seconds."""
+    async def _check_state(self) -> None:
+        """Read and check all clusters until they have settled, which takes seconds, or the time is up."""
         until = self.deadline if not self.options.dry_run else 0.0
         names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
         while True:
             for name in names:
-                self.facts[name].problem = ""  # of an earlier look: an istiod that was just starting, a busy machine
+                self.facts[name].problem = ""  # of an earlier poll: an istiod that was starting, a busy machine
             await asyncio.gather(
                 *(
                     read_facts(self.kubes[n], self.fleet, self.fleet.clusters[n], self.facts[n], self.options.gateways)
@@ -149,34 +149,26 @@ class VerifyRun:
             checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
             settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
             settling |= any(self.facts[name].problem for name in names if name in self.play)
-            if time.monotonic() >= until or not (settling or self._unheard()):
+            if time.monotonic() >= until or not (settling or self._without_endpoints()):
                 break
-            await asyncio.sleep(_BETWEEN_LOOKS)
+            await asyncio.sleep(_POLL_SECONDS)
         self.checks += checks
         for name in self.play:
             found = self.facts[name]
             if found.caller and found.ingress_address:
                 self.pages[name] = f"http://{found.ingress_address}/"
 
-    def _unheard(self) -> list[tuple[str, str]]:
-        """Pairs whose caller's proxy has not heard of the callee yet: it cannot say by which path it calls.
+    def _without_endpoints(self) -> list[tuple[str, str]]:
+        """Pairs whose caller's proxy has no endpoints of the callee yet, so that the path of the call is unknown.
 
-        How a control plane that shows nothing names endpoints is not known.
+        A control plane that shows nothing may name endpoints in a way that is not known.
         """
-        alive = [n for n in self.fleet.clusters if self.facts[n].probe]
+        probed = [n for n in self.fleet.clusters if self.facts[n].probe]
         return [
             (caller, callee)
-            for caller, callee in talkers(self.fleet, alive)[0]
+            for caller, callee in call_pairs(self.fleet, probed)[0]
             if caller in self.play
             and self.facts[caller].sidecar
             and not control_plane_of(self.fleet, self.fleet.clusters[caller]).not_shown
             and not self.facts[caller].proxy_endpoints.get(callee)
         ]
-
-
-_SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")
-"""Checks that may be red for some seconds after a rollout."""
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

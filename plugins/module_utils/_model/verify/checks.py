@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From what was read to checks: each row of what users of Istio report, as one named check."""
+"""Checks of what was read: each problem that users of Istio report is one named check."""
 
 from __future__ import annotations
 
 import collections
-import ipaddress
 import typing as t
 
 from ..control_planes.base import ControlPlane
@@ -13,22 +12,30 @@ from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.versions import skew
-from ..peering.graph import edges, may_call
-from ..workloads.probe import ACCOUNT, NAMESPACE, target
-from .certificates import certificate_checks
+from ..peering.graph import edges
+from ..workloads.probe import NAMESPACE, target
+from .certificate_checks import certificate_checks
 from .facts import FAILED, SKIPPED, Check, Facts, check_of
 
-__all__ = ["expected_identity", "path_of", "state_checks", "talkers"]
+__all__ = ["state_checks"]
 
 
 def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int) -> list[Check]:
-    """All checks that need no call, for the clusters that were read."""
+    """All checks that need no call, of the clusters in ``facts``."""
     checks: list[Check] = []
     read = {name: found for name, found in facts.items() if not found.problem}
     for name, found in facts.items():
         if found.problem:
             checks.append(
-                Check("reachable", name, FAILED, found.problem, (name,), "it was not checked", "make it reachable")
+                Check(
+                    "reachable",
+                    name,
+                    FAILED,
+                    found.problem,
+                    (name,),
+                    "nothing of it was checked",
+                    "make it reachable, then verify again",
+                )
             )
     planes = {name: control_plane_of(fleet, fleet.clusters[name]) for name in read}
     foreign = {name for name, plane in planes.items() if plane.foreign_ca}
@@ -37,7 +44,7 @@ def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int,
         if planes[name].not_shown:
             checks += managed_checks(planes[name], found)
             continue
-        checks += wiring_checks(fleet.clusters[name], found)
+        checks += cluster_checks(fleet.clusters[name], found)
         if planes[name].has_istiod:
             checks += istiod_checks(fleet, found, read)
     checks += _version_checks(read)
@@ -45,7 +52,7 @@ def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int,
 
 
 def managed_checks(plane: ControlPlane, found: Facts) -> list[Check]:
-    """What can be seen of a cluster whose control plane shows nothing, and that it shows nothing."""
+    """Checks of a cluster whose control plane shows nothing: the sidecar; the rest is skipped."""
     name = plane.cluster.name
     checks = [Check("control plane", name, SKIPPED, plane.not_shown, (name,))]
     if found.probe:
@@ -53,8 +60,8 @@ def managed_checks(plane: ControlPlane, found: Facts) -> list[Check]:
     return checks
 
 
-def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
-    """The names that have to agree: network in four places, the cluster's name, the sidecar, the gateway's address."""
+def cluster_checks(cluster: Cluster, found: Facts) -> list[Check]:
+    """Names that must agree (network, cluster), the sidecar, and the address of the east-west gateway."""
     name = cluster.name
     labels = {
         "namespace": found.namespace_network,
@@ -69,11 +76,11 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
             "network",
             name,
             not wrong,
-            "; ".join(f"{p} says {v}" for p, v in wrong.items()) + f", the inventory {cluster.network}"
+            "; ".join(f"{p} has {v}" for p, v in wrong.items()) + f", the inventory {cluster.network}"
             if wrong
             else f"{cluster.network} in {', '.join(p for p, v in labels.items() if v)}",
             (name,),
-            "istiod takes its endpoints for another network's and sends calls the wrong way",
+            "istiod counts its endpoints to another network and routes calls wrongly",
             f"run the control_plane and gateways stages with --limit {name}; restart workloads whose proxy differs",
         )
     ]
@@ -85,7 +92,7 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
                 "cluster name",
                 name,
                 found.proxy_cluster == name,
-                f"proxies say {found.proxy_cluster}",
+                f"proxies have {found.proxy_cluster}",
                 (name,),
                 "global.multiCluster.clusterName differs from the inventory's name, so remote secrets do not match",
                 f"run the control_plane stage with --limit {name}, then restart its workloads",
@@ -99,7 +106,7 @@ def wiring_checks(cluster: Cluster, found: Facts) -> list[Check]:
                 bool(found.gateway_address),
                 found.gateway_address or "pending",
                 (name,),
-                "nothing gives the LoadBalancer an address: other networks cannot reach this cluster",
+                "its LoadBalancer has no address: other networks cannot reach this cluster",
                 f"run the gateways stage with --limit {name}",
             )
         )
@@ -119,20 +126,20 @@ def _sidecar(name: str, found: Facts, stage: str) -> Check:
 
 
 def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> list[Check]:
-    """Istiod's own view: what it watches, from which Secret, which endpoints and gateways it knows."""
+    """What each istiod reports: the clusters that it watches, by which Secret, their endpoints and gateways."""
     name = found.cluster
     watched = sorted(x for w, x in edges(fleet) if w == name)
     checks = []
     held = collections.Counter(cluster for cluster, _secret in found.remote_secrets)
-    twice = [f"{c} in {', '.join(s for x, s in found.remote_secrets if x == c)}" for c, n in held.items() if n > 1]
+    duplicates = [f"{c} in {', '.join(s for x, s in found.remote_secrets if x == c)}" for c, n in held.items() if n > 1]
     checks.append(
         check_of(
             "remote secrets",
             name,
-            not twice,
-            "; ".join(twice) or f"{len(held)}, each cluster once",
+            not duplicates,
+            "; ".join(duplicates) or f"{len(held)}, each cluster once",
             (name,),
-            "istiod takes the first it reads and ignores the other, in no order you can rely on",
+            "istiod uses the one that it reads first, in no fixed order, and ignores the other",
             f"run the peering stage with --limit {name}",
         )
     )
@@ -144,14 +151,14 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
                 "istiod's cluster",
                 f"{name} ({istiod.pod})",
                 own == [name],
-                f"it calls itself {', '.join(own)}",
+                f"its name for itself is {', '.join(own)}",
                 (name,),
                 "clusterName differs from the inventory's name",
                 f"run the control_plane stage with --limit {name}",
             )
         )
         wrong = {
-            x: istiod.clusters[x].status if x in istiod.clusters else "unknown to it"
+            x: istiod.clusters[x].status if x in istiod.clusters else "not in its list"
             for x in watched
             if x not in istiod.clusters or istiod.clusters[x].status != "synced"
         }
@@ -160,27 +167,27 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
                 "synced",
                 f"{name} ({istiod.pod})",
                 not wrong,
-                "; ".join(f"{x}: {s}" for x, s in wrong.items()) or (", ".join(watched) or "watches nobody"),
+                "; ".join(f"{x}: {s}" for x, s in wrong.items()) or (", ".join(watched) or "it watches none"),
                 (name, *wrong),
                 "it cannot read that cluster's API",
                 f"run the peering stage with --limit {name}",
             )
         )
-        strange = {
+        other_domains = {
             x: ", ".join(sorted(domains - {control_plane_of(fleet, fleet.clusters[x]).trust_domain}))
             for x, domains in istiod.trust_domains.items()
             if x in fleet.clusters and domains - {control_plane_of(fleet, fleet.clusters[x]).trust_domain}
         }
-        about = [name, *(x for x in strange if x != name)]
+        about = [name, *(x for x in other_domains if x != name)]
         checks.append(
             check_of(
                 "trust domain",
                 f"{name} ({istiod.pod})",
-                not strange,
-                "; ".join(f"pods of {x} under {domains}" for x, domains in strange.items())
+                not other_domains,
+                "; ".join(f"pods of {x} under {domains}" for x, domains in other_domains.items())
                 or f"{fleet.trust_domain} for every pod",
                 tuple(about),
-                "istiod read these pods before their cluster's mesh configuration said its trust domain, and keeps "
+                "istiod read these pods before their cluster's mesh configuration named its trust domain, and keeps "
                 "what it read: sidecars refuse their certificates",
                 f"run the control_plane stage with --limit {','.join(about)}; if it stays, in {name}: "
                 f"kubectl -n {fleet.namespace} rollout restart deployment {istiod_name(fleet)}",
@@ -194,20 +201,20 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
                 not missing,
                 f"none of {', '.join(missing)}" if missing else f"of {', '.join(watched) or 'its own'}",
                 (name, *missing),
-                "it is connected but has not read that cluster's services",
-                "look at istiod's log; run verify again",
+                "it is connected, but has not read that cluster's services",
+                "see istiod's log; verify again",
             )
         )
         known = {g.network for g in istiod.gateways}
-        lost = sorted(networks - known)
+        unknown = sorted(networks - known)
         if networks:
             checks.append(
                 check_of(
                     "gateways known",
                     f"{name} ({istiod.pod})",
-                    not lost,
-                    f"none into {', '.join(lost)}"
-                    if lost
+                    not unknown,
+                    f"none into {', '.join(unknown)}"
+                    if unknown
                     else ", ".join(
                         f"{g.network} by {g.address}:{g.port}" for g in istiod.gateways if g.network in networks
                     ),
@@ -236,29 +243,7 @@ def _version_checks(facts: t.Mapping[str, Facts]) -> list[Check]:
             not apart,
             seen,
             tuple(sorted({n for pair in apart for n in pair})),
-            "Istio supports one minor version between control planes",
-            "bring the older ones up first",
+            "Istio supports control planes that differ by one minor version",
+            "upgrade the older ones first",
         )
     ]
-
-
-def path_of(fleet: Fleet, caller: Facts, callee: Facts) -> str:
-    """``local``, ``direct`` or ``gateway``, from where the caller's proxy sends the calls; "" when it does not say."""
-    if caller.cluster == callee.cluster:
-        return "local"
-    hosts = {endpoint.rpartition(":")[0].strip("[]") for endpoint in caller.proxy_endpoints.get(callee.cluster, [])}
-    if not hosts:
-        return ""
-    return "direct" if callee.probe_ip and hosts == {str(ipaddress.ip_address(callee.probe_ip))} else "gateway"
-
-
-def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
-    """The SPIFFE ID that a callee has to see of a caller in the cluster ``caller``."""
-    return f"spiffe://{control_plane_of(fleet, fleet.clusters[caller]).trust_domain}/ns/{namespace}/sa/{account}"
-
-
-def talkers(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Ordered pairs of ``names`` that should talk, and those that should not."""
-    listed = list(names)
-    pairs = [(a, b) for a in listed for b in listed if a != b]
-    return [p for p in pairs if may_call(fleet, *p)], [p for p in pairs if not may_call(fleet, *p)]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What verify has read, per cluster, and how one check is told."""
+"""What verify reads of each cluster, and the result of one check of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 from ..istio.debug_pages import Gateway, RemoteCluster
 
-__all__ = ["FAILED", "OK", "SKIPPED", "Answer", "Check", "Facts", "IstiodFacts", "check_of"]
+__all__ = ["FAILED", "OK", "SKIPPED", "Check", "Facts", "IstiodFacts", "check_of"]
 
 OK = "ok"
 FAILED = "failed"
@@ -18,9 +18,9 @@ SKIPPED = "skipped"
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One check by name, with what was seen; a failed one also says what it means and what to do.
+    """The result of one check, with what was seen; a failed one has what it means and the next step.
 
-    ``group`` is the kind of check, ``name`` what it is about; ``clusters`` those that a failure counts against.
+    ``group`` is the kind of check, ``name`` its subject; a failure is attributed to ``clusters``.
     """
 
     group: str
@@ -37,37 +37,21 @@ def check_of(group: str, name: str, good: bool, seen: str, clusters: tuple[str, 
     return Check(group, name, OK if good else FAILED, seen, clusters, "" if good else means, "" if good else step)
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """One call as the caller's pod saw it. ``identity`` is the caller's as the callee saw it."""
-
-    ok: bool
-    status: int
-    latency_ms: float
-    cluster: str
-    identity: str
-    what: str = ""
-    means: str = ""
-    next_step: str = ""
-    said: str = ""
-    """What came back instead of the callee's answer."""
-
-
 @dataclasses.dataclass
 class IstiodFacts:
-    """One istiod pod's own view."""
+    """What one istiod pod reports."""
 
     pod: str
     clusters: dict[str, RemoteCluster] = dataclasses.field(default_factory=dict)
     gateways: list[Gateway] = dataclasses.field(default_factory=list)
     shards: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
     trust_domains: dict[str, set[str]] = dataclasses.field(default_factory=dict)
-    """By cluster, the trust domains under which it knows that cluster's pods."""
+    """By cluster, the trust domains of that cluster's pods, as this istiod knows them."""
 
 
 @dataclasses.dataclass
 class Facts:
-    """One cluster. Texts are PEM where they hold certificates; None is "not there"."""
+    """What was read of one cluster. Certificates are PEM; None means that the object does not exist."""
 
     cluster: str
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -90,10 +74,10 @@ class Facts:
     proxy_roots: str = ""
     proxy_chain: str = ""
     proxy_endpoints: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    """By callee: where this cluster's probe sends calls to the callee's probe."""
+    """By callee, the endpoints to which this cluster's probe sends calls of the callee's probe."""
     caller: str = ""
     """Name of a sample-caller pod; "" when there is none."""
-    producer_clusters: bool = False
+    has_producer: bool = False
     """Whether a sample-producer pod runs here."""
     problem: str = ""
-    """Why nothing could be read, "" when all could."""
+    """Why it could not be read; "" when it could."""

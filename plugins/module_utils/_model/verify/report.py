@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What verify found, for people (a table), for machines (JSON) and for CI (JUnit)."""
+"""The results of verify: a table for people, JSON for programs, JUnit for CI."""
 
 from __future__ import annotations
 
@@ -10,43 +10,17 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ...errors import FleetError
+from .calls import Call
 from .facts import FAILED, SKIPPED, Check
 
-__all__ = ["Call", "as_document", "as_error", "junit", "summary", "table"]
+__all__ = ["as_document", "as_error", "junit", "summary", "table"]
 
 
 _CELL = 72
 
 
-@dataclasses.dataclass(frozen=True)
-class Call:
-    """One ordered pair as it ended. ``expected``: whether they should be able to talk."""
-
-    caller: str
-    callee: str
-    service: str
-    expected: bool
-    ok: bool
-    """It ended as expected, identity included."""
-    seen: str
-    identity: str = ""
-    path: str = ""
-    status: int = 0
-    latency_ms: float = 0.0
-    means: str = ""
-    next_step: str = ""
-    said: str = ""
-    """What came back instead of the callee's answer: a proxy's own words, as a rule."""
-
-    def as_check(self) -> Check:
-        group = "call" if self.expected else "no call"
-        state = "ok" if self.ok else FAILED
-        name = f"{self.caller} → {self.callee} ({self.service})"
-        return Check(group, name, state, self.seen, (self.caller, self.callee), self.means, self.next_step)
-
-
 def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
-    """Lines of a table: the call, the identity seen, the path; then where a person opens the sample page."""
+    """The lines of a table of calls; then the address of the sample page in each cluster."""
     head = ("call", "service", "answer", "identity seen", "path")
     rows = [
         (
@@ -71,7 +45,7 @@ def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    """What fits into a cell; the whole of it is told with the failed check."""
+    """What fits into a cell; the failed check has the whole text."""
     return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
 
 
@@ -118,7 +92,7 @@ def as_document(
 
 
 def junit(fleet: str, seconds: float, checks: t.Sequence[Check]) -> str:
-    """One test suite a group of checks, one test case a check."""
+    """A test suite for each group of checks, with a test case for each check."""
     root = ET.Element("testsuites", name=f"mesh.fleet verify {fleet}", time=f"{seconds:.2f}")
     ordered = sorted(checks, key=lambda c: c.group)
     for group, members in itertools.groupby(ordered, key=lambda c: c.group):
@@ -143,5 +117,5 @@ def junit(fleet: str, seconds: float, checks: t.Sequence[Check]) -> str:
 
 
 def _clean(text: str) -> str:
-    """XML 1.0 knows no control characters."""
+    """Replace control characters, which XML 1.0 does not allow."""
     return "".join(c if c in "\n\t" or c >= " " else "?" for c in text)

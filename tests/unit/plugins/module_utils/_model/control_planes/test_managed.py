@@ -19,11 +19,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     gateway_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
-    expected_identity,
-    state_checks,
-    talkers,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import call_pairs, expected_identity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
@@ -144,7 +141,7 @@ def test_stubs_lead_from_managed_to_managed_and_no_further() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
     app = App(name="a", namespace="shop", clusters=("north",), manifests=(service,))
     assert app.stubs(made) == ("west",)
-    good, bad = talkers(made, made.clusters)
+    good, bad = call_pairs(made, made.clusters)
     assert good == [("west", "north"), ("north", "west")]
     assert len(bad) == 4
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime
 import typing as t
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import Gateway, RemoteCluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import parse_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify import checks as vc
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify import report
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads import probe
 
 SECRETS = parse_secrets((Path(__file__).parents[1] / "samples" / "proxy_secrets.json").read_text())
 ROOT = SECRETS.roots
@@ -62,7 +59,7 @@ def whole(name: str, other: str) -> Facts:
 def checked(change: t.Callable[[Facts], None] = lambda _: None, *, days: int = 7) -> list[Check]:
     facts = {"west": whole("west", "east"), "east": whole("east", "west")}
     change(facts["east"])
-    return vc.state_checks(FLEET, facts, leaf_hours=1, signer_days=days)
+    return state_checks(FLEET, facts, leaf_hours=1, signer_days=days)
 
 
 def test_a_whole_mesh_passes() -> None:
@@ -120,55 +117,3 @@ def test_certificates_that_end_soon() -> None:
     (root,) = parse_certificates(ROOT)
     days = (root.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).days
     assert any(c.group == "intermediate CA" and c.state == "failed" for c in checked(days=days + 2))
-
-
-def test_the_path_is_where_the_proxy_sends_calls() -> None:
-    west, east = whole("west", "east"), whole("east", "west")
-    assert vc.path_of(FLEET, west, east) == "gateway"
-    west.proxy_endpoints["east"] = ["10.0.0.7:8080"]
-    assert vc.path_of(FLEET, west, east) == "direct"
-    west.proxy_endpoints = {}
-    assert vc.path_of(FLEET, west, east) == ""
-    assert vc.path_of(FLEET, west, west) == "local"
-
-
-def test_every_name_leads_to_one_cluster() -> None:
-    objects = probe.probe_objects(FLEET, FLEET.clusters["west"], {"sample.py": ""}, image="x", created=True)
-    services = {o["metadata"]["name"]: o["spec"]["selector"] for o in objects if o["kind"] == "Service"}
-    assert services == {f"probe-{name}": {"app": "probe", "mesh.fleet/cluster": name} for name in ("west", "east")}
-    (pods,) = [o["spec"]["template"]["metadata"]["labels"] for o in objects if o["kind"] == "Deployment"]
-    assert [n for n, s in services.items() if s.items() <= pods.items()] == ["probe-west"]
-
-
-def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
-    remote = {"cluster_provider": "kubeconfig", "mesh_role": "remote", "mesh_primary": "west"}
-    fleet = Fleet.from_inventory({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
-    logging = probe.access_log(fleet, fleet.clusters["west"])
-    assert logging and logging["metadata"]["namespace"] == "mesh-verify"
-    assert logging["metadata"]["labels"] == probe.LABELS
-    assert probe.access_log(fleet, fleet.clusters["edge"]) is None
-
-
-CALLS = [
-    report.Call("west", "east", "probe-east", True, True, "s", "spiffe://x", "gateway", 200, 12.4),
-    report.Call("east", "west", "probe-west", False, False, "answered \x00 200", means="m", next_step="n"),
-]
-
-
-def test_table_junit_and_document() -> None:
-    checks = [*checked(), *(c.as_check() for c in CALLS)]
-    lines = report.table(CALLS, {"west": "http://192.0.2.5/"})
-    assert "west → east" in lines[1] and "spiffe://x" in lines[1] and "gateway" in lines[1]
-    assert lines[-1] == "sample page in west: http://192.0.2.5/"
-    long = report.Call("west", "east", "probe-east", True, False, "503 from west's sidecar: " + "x" * 300)
-    assert max(len(line) for line in report.table([long], {})) < 130
-    assert "…" in report.table([long], {})[1]
-    assert report.summary(CALLS, checks).startswith("1/2 calls · 1 of ")
-    assert report.summary(CALLS[:1], checks[:3]) == "1/1 calls · identities as expected · 3 checks"
-    root = ET.fromstring(report.junit("f", 1.0, checks).encode())
-    assert len(root.findall(".//testcase")) == len(checks)
-    assert len(root.findall(".//failure")) == 1
-    document = report.as_document("f", "t", 1, CALLS, checks, {})
-    assert document["ok"] is False
-    (error,) = (report.as_error(c, "east") for c in checks if c.state == "failed")
-    assert str(error).startswith('east: check "no call" failed: east → west') and "next   n" in str(error)

@@ -9,10 +9,10 @@ import dataclasses
 import types
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import Call
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.causes import with_causes
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import with_causes
 
 VERIFY = (
     "upstream connect error. reset reason: remote connection failure, transport failure reason: TLS_error:|1:SSL "
@@ -55,7 +55,7 @@ def test_a_failed_call_gets_its_cause_and_the_others_stay() -> None:
     assert west.asked == [("mesh-verify", "probe-x")]
 
 
-def test_a_sidecar_is_asked_once_for_all_its_failed_calls() -> None:
+def test_a_sidecar_is_read_once_for_all_its_failed_calls() -> None:
     west = Sidecars()
     other = dataclasses.replace(FAILED, callee="south", service="probe-south")
     sample = dataclasses.replace(FAILED, callee="sample", service="sample-producer", said="no healthy upstream")
@@ -64,7 +64,7 @@ def test_a_sidecar_is_asked_once_for_all_its_failed_calls() -> None:
     assert found[2].next_step.endswith("--limit west"), "the sample's callee is no cluster"
 
 
-def test_whoever_cannot_be_asked_leaves_the_call_as_it_was() -> None:
+def test_a_sidecar_that_cannot_be_read_changes_nothing() -> None:
     assert explained(Sidecars(broken=True), FAILED) == [FAILED]
     FACTS["west"].sidecar = False
     try:
@@ -73,7 +73,7 @@ def test_whoever_cannot_be_asked_leaves_the_call_as_it_was() -> None:
         FACTS["west"].sidecar = True
 
 
-def test_answers_that_came_are_not_explained_away() -> None:
+def test_calls_that_were_answered_get_no_cause() -> None:
     impostor = dataclasses.replace(FAILED, status=200, seen="200 from south")
     unwanted = dataclasses.replace(FAILED, expected=False)
     assert explained(Sidecars(), impostor, unwanted) == [impostor, unwanted]

@@ -20,7 +20,7 @@ def certificate_checks(
 ) -> list[Check]:
     """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate.
 
-    Workloads of clusters in ``foreign`` believe the roots of another CA, which has several and renews them by itself.
+    Proxies of clusters in ``foreign`` trust the roots of another CA, which has several and renews them by itself.
     """
     checks = []
     places: dict[str, dict[str, str]] = {}
@@ -89,7 +89,7 @@ def certificate_checks(
 
 
 def _roots(text: str) -> str:
-    """Fingerprints of a bundle, so that its order and white space do not matter."""
+    """The sorted fingerprints of a bundle, which do not depend on its order and white space."""
     try:
         return " ".join(sorted(fingerprint(c) for c in parse_certificates(text)))
     except FleetError:

@@ -21,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import remote_secrets as rs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import LABEL, read_entries
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
@@ -33,12 +33,12 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import 
 
 __all__ = ["find_pods", "read_facts"]
 
-NETWORK = "topology.istio.io/network"
-PROXY = "istio-proxy"
+_NETWORK = "topology.istio.io/network"
+_PROXY = "istio-proxy"
 
 
 async def find_pods(kube: Reader, found: Facts, sample_namespace: str) -> None:
-    """Note the pods that can be asked to call: the probe, and the sample's."""
+    """Find the pods that can make calls: the probe, and the sample's."""
     pods, sample = await asyncio.gather(
         kube.pods(NAMESPACE, {"app": CONTAINER}),
         kube.pods(sample_namespace, "app in (sample-caller, sample-producer)"),
@@ -57,13 +57,14 @@ async def find_pods(kube: Reader, found: Facts, sample_namespace: str) -> None:
             if pod["metadata"]["labels"]["app"] == "sample-caller":
                 found.caller = str(pod["metadata"]["name"])
             else:
-                found.producer_clusters = True
+                found.has_producer = True
 
 
 async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, gateways: str = "") -> None:
-    """Fill ``found``; what cannot be read at all is said in ``found.problem``.
+    """Fill ``found``; if the cluster cannot be read, ``found.problem`` says why.
 
-    ``gateways`` is the namespace of gateways that the inventory names, "" for the default.
+    Args:
+        gateways: the namespace of the gateways, "" for the default.
     """
     try:
         await asyncio.gather(
@@ -77,7 +78,7 @@ async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, g
 
 
 async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
-    """What an istiod of ours is given. Where Google runs the control plane, nothing of this is the inventory's."""
+    """Read what an istiod of ours uses. A cluster whose control plane Google runs has nothing of it."""
     if not control_plane_of(fleet, cluster).ours:
         return
     space = fleet.namespace
@@ -85,7 +86,7 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
         kube.get("v1", "Secret", "cacerts", space),
         kube.get("v1", "ConfigMap", "istio-ca-root-cert", NAMESPACE if found.probe else space),
         kube.get("v1", "Namespace", space),
-        kube.list("v1", "Secret", space, {rs.LABEL: "true"}),
+        kube.list("v1", "Secret", space, {LABEL: "true"}),
         running_versions(kube, fleet),
     )
     found.versions = versions
@@ -95,8 +96,8 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
     if config:
         found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
     if namespace:
-        found.namespace_network = labels_of(namespace).get(NETWORK)
-    found.remote_secrets = [(entry.cluster, entry.home) for entry in rs.read_entries(secrets)]
+        found.namespace_network = labels_of(namespace).get(_NETWORK)
+    found.remote_secrets = [(entry.cluster, entry.home) for entry in read_entries(secrets)]
 
 
 async def _gateways(kube: Reader, namespace: str, found: Facts) -> None:
@@ -104,7 +105,7 @@ async def _gateways(kube: Reader, namespace: str, found: Facts) -> None:
     for name, service in (await find_gateways(kube, namespace)).items():
         addresses = addresses_of(service)
         if name == EASTWEST:
-            found.gateway_network = labels_of(service).get(NETWORK, "no label")
+            found.gateway_network = labels_of(service).get(_NETWORK, "no label")
             found.gateway_address = addresses[0] if addresses else ""
         elif name == INGRESS:
             found.ingress_address = addresses[0] if addresses else ""
@@ -127,7 +128,7 @@ async def _proxy_facts(kube: Kube, fleet: Fleet, found: Facts) -> None:
         return
 
     async def ask(path: str) -> str:
-        done = await kube.exec(NAMESPACE, found.probe, PROXY, ["pilot-agent", "request", "GET", path], timeout=30)
+        done = await kube.exec(NAMESPACE, found.probe, _PROXY, ["pilot-agent", "request", "GET", path], timeout=30)
         return str(done.stdout)
 
     dump, clusters = await asyncio.gather(ask("config_dump?resource=dynamic_active_secrets"), ask("clusters"))
@@ -145,8 +146,8 @@ def _ready(pod: t.Mapping[str, t.Any]) -> bool:
 
 def _proxy(pod: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     spec = pod.get("spec") or {}
-    # A native sidecar is an init container that stays.
+    # A native sidecar is an init container that keeps running.
     for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
-        if container.get("name") == PROXY:
+        if container.get("name") == _PROXY:
             return t.cast("dict[str, t.Any]", container)
     return None

@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Calls between clusters: which must succeed and which must not, with what identity, and how one is judged."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+
+from ..control_planes.registry import control_plane_of
+from ..inventory.fleet import Fleet
+from ..peering.graph import may_call
+from ..workloads.probe import ACCOUNT, NAMESPACE, target
+from .facts import FAILED, OK, Check, Facts
+
+__all__ = ["Answer", "Call", "call_pairs", "expected_identity", "judge_call", "judge_forbidden_call", "path_of"]
+
+Pair = tuple[str, str]
+"""``(caller, callee)``, clusters."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The outcome of one call as the caller's pod saw it. ``identity`` is the caller's as the callee saw it."""
+
+    ok: bool
+    status: int
+    latency_ms: float
+    cluster: str
+    identity: str
+    what: str = ""
+    means: str = ""
+    next_step: str = ""
+    said: str = ""
+    """The text of an answer that is not the callee's."""
+
+    @classmethod
+    def from_probe(cls, raw: t.Mapping[str, t.Any] | None, what: str) -> Answer:
+        """Read what the calling program printed about one address; ``what``: why it printed nothing."""
+        if not raw:
+            return cls(False, 0, 0.0, "", "", what or "no answer")
+        problem = raw.get("problem") or {}
+        text = str(raw.get("text") or "")
+        return cls(
+            ok=bool(raw["ok"]),
+            status=int(raw["status"]),
+            latency_ms=float(raw["latency_ms"]),
+            cluster=str(raw["cluster"]),
+            identity=str(raw["identity"]),
+            what=str(problem.get("what") or (f"status {raw['status']}: {text}" if text and not raw["ok"] else "")),
+            means=str(problem.get("means") or ""),
+            next_step=str(problem.get("next") or ""),
+            said="" if raw["ok"] else text,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call and how it ended. ``expected``: whether it must succeed."""
+
+    caller: str
+    callee: str
+    service: str
+    expected: bool
+    ok: bool
+    """Whether it ended as expected, identity included."""
+    seen: str
+    identity: str = ""
+    path: str = ""
+    status: int = 0
+    latency_ms: float = 0.0
+    means: str = ""
+    next_step: str = ""
+    said: str = ""
+    """The text of an answer that is not the callee's; usually a proxy's."""
+
+    def as_check(self) -> Check:
+        return Check(
+            "call" if self.expected else "no call",
+            f"{self.caller} → {self.callee} ({self.service})",
+            OK if self.ok else FAILED,
+            self.seen,
+            (self.caller, self.callee),
+            self.means,
+            self.next_step,
+        )
+
+
+def call_pairs(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[Pair], list[Pair]]:
+    """Ordered pairs of ``names`` whose calls must succeed, and those whose calls must not."""
+    listed = list(names)
+    pairs = [(a, b) for a in listed for b in listed if a != b]
+    return [p for p in pairs if may_call(fleet, *p)], [p for p in pairs if not may_call(fleet, *p)]
+
+
+def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
+    """The SPIFFE ID that a callee must see of a caller in the cluster ``caller``."""
+    return f"spiffe://{control_plane_of(fleet, fleet.clusters[caller]).trust_domain}/ns/{namespace}/sa/{account}"
+
+
+def path_of(caller: Facts, callee: Facts) -> str:
+    """``local``, ``direct`` or ``gateway``, by the endpoints of the caller's proxy; "" when it has none."""
+    if caller.cluster == callee.cluster:
+        return "local"
+    hosts = {endpoint.rpartition(":")[0].strip("[]") for endpoint in caller.proxy_endpoints.get(callee.cluster, [])}
+    if not hosts:
+        return ""
+    return "direct" if callee.probe_ip and hosts == {str(ipaddress.ip_address(callee.probe_ip))} else "gateway"
+
+
+def judge_call(
+    fleet: Fleet, pair: Pair, service: str, answer: Answer, *, identity: str, clusters: t.Container[str], path: str
+) -> Call:
+    """Judge a call that must succeed.
+
+    Args:
+        identity: the caller's, as the callee must see it.
+        clusters: those whose pods may answer.
+        path: from :func:`path_of`.
+    """
+    caller, callee = pair
+    means, step = "", ""
+    seen = f"{answer.status} from {answer.cluster} in {answer.latency_ms:.0f} ms, identity {answer.identity or 'none'}"
+    if not answer.ok:
+        seen = answer.what or f"status {answer.status}"
+        means = answer.means or "no endpoint, no network route, or different roots: see the checks of these clusters"
+        step = answer.next_step or f"run site.yml with --limit {caller},{callee}"
+    elif answer.cluster not in clusters:
+        means = f"pods of another cluster answer for {service}"
+        step = "two clusters have the same name: give each its own"
+    elif answer.identity != identity:
+        seen += f", expected {identity}"
+        means = "the call was not mutual TLS, or the trust domains differ"
+        variable = control_plane_of(fleet, fleet.clusters[caller]).trust_domain_variable
+        step = f"compare {variable}; restart the workloads of {caller}"
+    return Call(
+        caller,
+        callee,
+        service,
+        expected=True,
+        ok=not step,
+        seen=seen,
+        identity=answer.identity,
+        path=path,
+        status=answer.status,
+        latency_ms=answer.latency_ms,
+        means=means,
+        next_step=step,
+        said=answer.said,
+    )
+
+
+def judge_forbidden_call(pair: Pair, answer: Answer) -> Call:
+    """Judge a call that the peering graph does not allow."""
+    caller, callee = pair
+    seen, means, step = f"{answer.status}, as declared", "", ""
+    if answer.ok:
+        seen = f"answered {answer.status} from {answer.cluster}"
+        means = (
+            f"{caller} has a remote secret that the inventory does not name, or its proxies still use one that is gone"
+        )
+        step = f"look for other remote secrets in {caller}; then run the peering stage again"
+    return Call(
+        caller,
+        callee,
+        target(callee),
+        expected=False,
+        ok=not answer.ok,
+        seen=seen,
+        identity=answer.identity,
+        status=answer.status,
+        latency_ms=answer.latency_ms,
+        means=means,
+        next_step=step,
+    )
