@@ -1,26 +1,26 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a person sees of a run: one line a stage, errors complete, a recap that says what to do next."""
+"""The output of a run for people: one line for each stage, complete errors, a recap with the next step."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: stages
 type: stdout
-short_description: One line a stage
+short_description: One line for each stage
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Prints one line for each play (a stage) as it ends, its name, what each host or the fleet has to say, and its time.
-  - A stage is called as its play, the first letter small.
-  - What a host says is C(stage_line) of the last result that had one; a task that ran once speaks for the fleet.
-  - A failed task is shown at once and completely, the way its message was written, without a dump of the result.
-  - The recap has a line for each host. A failed task that ran once ends the run for the other hosts too; they are named
-    with the task that stopped them.
-  - Of a failure that the playbook handles (C(rescue), C(ignore_errors)) the beginning is printed; nothing where the
-    C(rescue) begins with P(ansible.builtin.fail#module), which tells it in other words.
-  - At C(-v) and above every task and result is printed as by P(ansible.builtin.default#callback),
-    and the stage lines with them.
+  - Each play is a stage. When a stage ends, one line is printed. It has the stage's name, the line of each host or of
+    the fleet, and the duration.
+  - The name of a stage is that of its play, with a small first letter.
+  - The line of a host is C(stage_line) of its last result that has one. If the task ran once, it is the fleet's line.
+  - The message of a failed task is printed at once, complete and as it was written, without a dump of the result.
+  - The recap has a line for each host. A failed task that ran once also ends the run of the other hosts. Their lines
+    name that task.
+  - If the playbook handles a failure (C(rescue), C(ignore_errors)), only the beginning of its message is printed.
+    Nothing is printed if the C(rescue) begins with P(ansible.builtin.fail#module), whose message replaces it.
+  - With C(-v) every task and result is printed too, as P(ansible.builtin.default#callback) prints them.
 requirements:
   - set as C(stdout_callback) in the configuration
 extends_documentation_fragment:
@@ -42,21 +42,25 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text imp
     stage_lines,
     stage_name,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.verbose import VerboseCallback, is_rescued, is_retold
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.verbose import (
+    VerboseCallback,
+    is_reported_by_rescue,
+    is_rescued,
+)
 
 NAME_WIDTH = 14
-"""Column of what a stage has to say."""
+"""Column where the parts of a stage start."""
 NARROW = 96
 WIDE = 140
-"""The time ends at the terminal's right edge, within these two; what is no terminal counts as narrow."""
+"""The duration ends at the terminal's right edge, within these two; output to a file is NARROW."""
 HANDLED_LENGTH = 160
-"""Of a failure that the playbook handles this many letters are shown."""
-# Traceback and origin of an error belong to whoever asks for them.
+"""Characters that are printed of a failure which the playbook handles."""
+# From -vvv on the traceback and origin of an error are printed.
 DEBUG_VERBOSITY = 3
 
 
 class CallbackModule(VerboseCallback):
-    """Quiet below ``-v``; above it the default callback speaks, and this one adds the stage lines."""
+    """Prints stage lines, errors and the recap; with ``-v`` the default callback prints everything else."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -67,8 +71,8 @@ class CallbackModule(VerboseCallback):
         self._began = time.monotonic()
         self._stage = ""
         self._stage_began = 0.0
-        self._fleet_said = ""
-        self._said: dict[str, str] = {}
+        self._fleet_line = ""
+        self._host_lines: dict[str, str] = {}
         self._hosts: list[str] = []
         self._ran = False
         self._stage_changed = 0
@@ -95,8 +99,8 @@ class CallbackModule(VerboseCallback):
         self._play = play
         self._stage = stage_name(play.get_name())
         self._stage_began = time.monotonic()
-        self._fleet_said = ""
-        self._said = {}
+        self._fleet_line = ""
+        self._host_lines = {}
         self._hosts = []
         self._ran = False
         self._stage_changed = 0
@@ -106,60 +110,60 @@ class CallbackModule(VerboseCallback):
         self._items_shown = set()
 
     def _end_stage(self) -> None:
-        """Print the line of the stage that is over; a stage in which nothing ran leaves none."""
+        """Print the line of the stage that has ended, unless nothing ran in it."""
         if not self._ran:
             return
         self._ran = False
         self._note_stopped()
-        said = [self._fleet_said] if self._fleet_said else []
-        said += [self._said[host] for host in self._hosts if host in self._said]
-        if not said:
+        parts = [self._fleet_line] if self._fleet_line else []
+        parts += [self._host_lines[host] for host in self._hosts if host in self._host_lines]
+        if not parts:
             done = f"{self._stage_changed} changed" if self._stage_changed else "ok"
-            said = ["failed" if self._stage_failed else done]
+            parts = ["failed" if self._stage_failed else done]
         width = min(max(NARROW, self._display.columns), WIDE)
-        took = human_time(time.monotonic() - self._stage_began)
+        duration = human_time(time.monotonic() - self._stage_began)
         color = C.COLOR_ERROR if self._stage_failed else C.COLOR_CHANGED if self._stage_changed else C.COLOR_OK
-        for line in stage_lines(self._stage, said, took, name_width=NAME_WIDTH, width=width):
+        for line in stage_lines(self._stage, parts, duration, name_width=NAME_WIDTH, width=width):
             self._say(line, color)
 
     def _note_stopped(self) -> None:
-        """Whom the stage left behind though no task of theirs failed: Ansible counts nothing against them."""
+        """Note hosts that were stopped though none of their tasks failed: Ansible counts no failure for them."""
         if not self._stops_all:
             return
         for host in getattr(self._play, "_removed_hosts", ()):
             if host not in self._failed and host != self._stopper:
                 self._stopped.setdefault(host, (self._stage, self._stops_all))
 
-    def _remember(self, result: t.Any) -> None:
-        """Keep what this result has to say for its stage."""
+    def _keep_line(self, result: t.Any) -> None:
+        """Keep the line that this result gives its stage."""
         self._ran = True
         host = result.host.get_name()
         if result.is_changed():
             self._stage_changed += 1
-        said = str(result.result.get("stage_line") or "").strip()
-        if not said:
+        line = str(result.result.get("stage_line") or "").strip()
+        if not line:
             return
         if result.task.run_once or host in C.LOCALHOST:
-            self._fleet_said = said
+            self._fleet_line = line
         else:
-            self._said[host] = said if said.split()[0].rstrip(":") == host else f"{host} {said}"
+            self._host_lines[host] = line if line.split()[0].rstrip(":") == host else f"{host} {line}"
 
     # The tasks.
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        # Hosts are started in the inventory's order; they answer in any.
+        # Hosts are started in the order of the inventory; their results come in any order.
         if host.get_name() not in self._hosts:
             self._hosts.append(host.get_name())
         if self._loud:
             super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        self._remember(result)
+        self._keep_line(result)
         if self._loud:
             super().v2_runner_on_ok(result)
             return
         self._handle_warnings(result.result)
-        # `debug` and the like exist to be read.
+        # Tasks such as `debug` exist to be read.
         if self._run_is_verbose(result) and not result.task.loop:
             self._clean_results(result.result, result.task.action)
             self._say(self._plain(result.result))
@@ -170,7 +174,7 @@ class CallbackModule(VerboseCallback):
         if not handled:
             self._fail(result)
         if not ignore_errors:
-            self._spread(result)
+            self._note_stopper(result)
         if self._loud:
             super().v2_runner_on_failed(result, ignore_errors)
             return
@@ -182,7 +186,7 @@ class CallbackModule(VerboseCallback):
         self._ran = True
         if not result.task.ignore_unreachable:
             self._fail(result)
-            self._spread(result)
+            self._note_stopper(result)
         if self._loud:
             super().v2_runner_on_unreachable(result)
             return
@@ -272,18 +276,18 @@ class CallbackModule(VerboseCallback):
         self._stage_failed = True
         self._failed[result.host.get_name()] = (self._stage, str(result.task_name))
 
-    def _spread(self, result: t.Any) -> None:
-        """Remember a failure that ends the run for all; a ``rescue`` brings back only the host that it failed on."""
+    def _note_stopper(self, result: t.Any) -> None:
+        """Note a failure that ends the run of all hosts; a ``rescue`` helps only the host whose task failed."""
         if result.task.run_once or result.task.any_errors_fatal or self._play.max_fail_percentage is not None:
             self._stopper = result.host.get_name()
             self._stops_all = f"{result.task_name} failed on {self._stopper}"
 
     def _show_failure(self, result: t.Any, data: dict[str, t.Any], handled: bool, prefix: str = "") -> None:
-        """The whole message, at once; the same words for another host only once in a stage.
+        """Print the whole message at once. If another host of the stage has the same message, print a reference to it.
 
-        Of a failure that the playbook handles the beginning is enough, and nothing where a ``rescue`` tells it anew.
+        If the playbook handles the failure, print the beginning; if its ``rescue`` reports it, print nothing.
         """
-        if handled and is_retold(result.task):
+        if handled and is_reported_by_rescue(result.task):
             return
         host = self.host_label(result)
         text = failure_text(

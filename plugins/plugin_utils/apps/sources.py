@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the files and templates that an app names to its manifests."""
+"""Read the files and the template of an app into manifests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible.template import trust_as_template
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import App
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import manifest_problem
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import plain
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 
 __all__ = ["read_program", "with_sources"]
 
@@ -25,7 +25,7 @@ _PROGRAM = (".py", ".html")
 
 
 def read_program(folder: str) -> dict[str, str]:
-    """File name to text of the sample program."""
+    """By file name, the text of each file of the sample program in ``folder``."""
     found = {}
     for name in sorted(os.listdir(folder)):
         if name.endswith(_PROGRAM):
@@ -35,10 +35,12 @@ def read_program(folder: str) -> dict[str, str]:
 
 
 def with_sources(app: App, templar: t.Any, task_vars: dict[str, t.Any]) -> App:
-    """The app with the manifests of its files, or of its template rendered for this host, read in.
+    """The app with the manifests of its files, and of its template rendered for this host.
 
-    Relative paths start at the inventory's folder, then the playbook's, then the current one.
-    Raises FleetError for what is not there, is not YAML or holds no manifests.
+    A relative path is looked for in the inventory's folder, then in the playbook's, then in the current one.
+
+    Raises:
+        FleetError: a file does not exist, cannot be read, is not YAML, or holds something that is no manifest.
     """
     found: list[tuple[str, t.Any]] = []
     for pattern in app.files:
@@ -59,7 +61,7 @@ def with_sources(app: App, templar: t.Any, task_vars: dict[str, t.Any]) -> App:
     for path, document in found:
         problem = manifest_problem(document)
         if problem:
-            raise FleetError(f'a manifest of app "{app.name}" is not one', obj=path, seen=problem)
+            raise FleetError(f'app "{app.name}" has something that is no manifest', obj=path, seen=problem)
         manifests.append(document)
     return dataclasses.replace(app, manifests=(*app.manifests, *manifests))
 
@@ -80,9 +82,9 @@ def _matching(pattern: str, task_vars: t.Mapping[str, t.Any]) -> list[str]:
 
 def _missing(app: App, pattern: str, task_vars: t.Mapping[str, t.Any]) -> FleetError:
     return FleetError(
-        f'a file of app "{app.name}" is not there',
+        f'a file of app "{app.name}" does not exist',
         obj=pattern,
-        seen=f"nothing of that name in {', '.join(_bases(task_vars))}",
+        seen=f"no such file in {', '.join(_bases(task_vars))}",
         next_step="correct files or template of this app; a relative path starts at the inventory's folder",
     )
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The base of every action plugin here: plain arguments in, one return shape out, no traceback."""
+"""The base of all action plugins: plain arguments in, one return shape out, no traceback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
 
-__all__ = ["FleetAction", "plain"]
+__all__ = ["FleetAction"]
 
 _DISPLAY = Display()
 
@@ -27,7 +27,7 @@ _DISPLAY = Display()
 class FleetAction(ActionBase):
     """Validate arguments, run :meth:`execute`, turn a FleetError into a failed result.
 
-    A subclass sets ``ARGUMENT_SPEC`` (Ansible's argument_spec) and writes ``execute``, which returns
+    A subclass sets ``ARGUMENT_SPEC`` (Ansible's argument_spec) and defines ``execute``, which returns
     a result made by :func:`..module_utils.results.result`.
     """
 
@@ -47,7 +47,7 @@ class FleetAction(ActionBase):
         except FleetError as error:
             result.update(failed_result({error.cluster: error}, msg=str(error)))
         except OSError as error:
-            # A full disk or a folder that may not be written can strike anywhere.
+            # Any write may meet a full disk or a folder without permission.
             means, next_step = explain(str(error))
             refused = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
             result.update(failed_result({"": refused}, msg=str(refused)))
@@ -55,9 +55,9 @@ class FleetAction(ActionBase):
             result.update(failed=True, msg=str(error))
         return result
 
-    # Named, not defined: a subclass makes it plain or ``async``, whichever it needs.
+    # Declared, not defined: a subclass defines it as a plain or as an ``async`` function.
     execute: t.Callable[[dict[str, t.Any], dict[str, t.Any]], t.Any]
-    """Do the work with ``(args, task_vars)``; raise FleetError for anything a user must know."""
+    """Do the work with ``(args, task_vars)`` and return the result; raise FleetError if the task fails."""
 
     @property
     def check_mode(self) -> bool:
@@ -68,19 +68,25 @@ class FleetAction(ActionBase):
         return bool(self._task.diff)
 
     def say(self, text: str) -> None:
-        """One line of live progress."""
+        """Print one line of progress at once."""
         _DISPLAY.display(text)
 
     def read_fleet(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
     ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
-        """The variables of every cluster of the inventory, whatever ``--limit`` says, and what could not be read;
-        with those whose names begin with one of ``more`` too."""
+        """Our variables of every cluster of the inventory, whatever ``--limit`` says, and those that cannot be read.
+
+        ``more`` are further beginnings of names to read.
+        """
         hosts = task_vars["groups"].get(group, [])
         return read_variables(task_vars["hostvars"], hosts, self._templar, (*PREFIXES, *more))
 
     def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
-        """The fleet as the whole inventory describes it, whatever ``--limit`` says."""
+        """The fleet that the whole inventory describes, whatever ``--limit`` says.
+
+        Raises:
+            FleetError: a variable cannot be read, or the variables do not describe a fleet.
+        """
         hosts, unreadable = self.read_fleet(task_vars, group)
         advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
         if unreadable:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """From Ansible's hostvars to plain data, for a fleet of any size.
 
-Reading through ``hostvars[host][name]`` builds a template engine per host and templates every value:
-more than 1 ms a host. Few values are templates, so values are read raw (0.2 ms a host), and only those
-that may be one are templated, all by one engine (0.3 ms each).
+Reading through ``hostvars[host][name]`` builds a template engine for each host and templates every value,
+which needs more than 1 ms for each host. Few values are templates. So values are read raw (0.2 ms for each host),
+and only those that may be templates are templated, all by one engine (0.3 ms each).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MARKS = ("{{", "{%", "{#")
 
 
 class Unreadable(t.NamedTuple):
-    """A value that Ansible could not produce: an undefined variable, a vault that cannot be opened."""
+    """A value that Ansible cannot give: it uses an undefined variable, or its vault cannot be opened."""
 
     host: str
     variable: str
@@ -30,9 +30,9 @@ class Unreadable(t.NamedTuple):
 
 
 def plain(value: t.Any) -> t.Any:
-    """Untag Ansible's tagged strings and containers, once, at the boundary.
+    """The value without the tags that Ansible puts on strings and containers.
 
-    Ansible 2.19 has no public way to do it. The base types' own methods build exact base types.
+    Ansible 2.19 has no public function for it. The methods of the base types build exact base types.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -56,7 +56,7 @@ def _key(key: t.Any) -> str:
 
 
 def _may_be_template(value: t.Any) -> bool:
-    """Whether only Ansible itself can tell the value. Unknown types count, vaulted strings among them."""
+    """Whether only Ansible can compute the value. Unknown types count too, vaulted strings among them."""
     if isinstance(value, str):
         return any(mark in value for mark in _MARKS)
     if isinstance(value, t.Mapping):
@@ -67,7 +67,7 @@ def _may_be_template(value: t.Any) -> bool:
 
 
 class _Memo:
-    """Results by identity: hosts of one group share its values, and may share a long list ten thousand times."""
+    """Results by identity: hosts of one group share its values, and ten thousand hosts may share one long list."""
 
     def __init__(self) -> None:
         self.seen: dict[int, tuple[t.Any, bool, t.Any]] = {}
@@ -77,7 +77,7 @@ class _Memo:
         known = self.seen.get(id(raw))
         if known is None:
             templated = _may_be_template(raw)
-            # The raw value is kept too: an id is only good while its object lives.
+            # The raw value is kept too: an id is valid only as long as its object exists.
             known = self.seen[id(raw)] = (raw, templated, None if templated else plain(raw))
         return known[1], known[2]
 
@@ -90,14 +90,14 @@ def read_variables(
 ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
     """The variables of each host whose names start with one of ``prefixes``, plain and templated.
 
-    What cannot be read is left out and listed. Values of one group are shared between hosts: do not
-    change them.
+    Values that cannot be read are left out, and listed in the second part of the answer. Hosts of one group share its
+    values: do not change them.
 
     Args:
         hostvars: Ansible's; anything else that is a mapping is read by key.
         hosts: names of the hosts to read.
         templar: any templar; a copy of it is used.
-        prefixes: beginnings of the names wanted.
+        prefixes: beginnings of the names to read.
     """
     memo = _Memo()
     own = templar.copy_with_new_env()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The words of the ``stages`` callback: pure functions from results to lines."""
+"""The lines of the ``stages`` callback: pure functions over results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["failure_text", "human_time", "recap_lines", "stage_lines", "stage_na
 
 SEPARATOR = " · "
 _OUTPUT_LINES = 20
-"""Lines of a command's output that a failure shows; the end of it names the cause more often than the start."""
+"""Lines of a command's output that a failure shows. The end of the output names the cause more often than its start."""
 
 
 def human_time(seconds: float) -> str:
@@ -24,47 +24,56 @@ def human_time(seconds: float) -> str:
 
 
 def stage_name(play: str) -> str:
-    """A stage is called as its play, the first letter small: ansible-lint wants plays to start with a capital."""
+    """The name of a stage: that of its play, with a small first letter. ansible-lint requires a capital there."""
     name = play.strip() or "play"
-    # An acronym stays one.
+    # An acronym keeps its capitals.
     return name if name[1:2].isupper() else name[0].lower() + name[1:]
 
 
-def stage_lines(name: str, said: t.Sequence[str], took: str, *, name_width: int = 14, width: int = 96) -> list[str]:
-    """The lines of one stage: its name, what was said, and on the last line the time, at the right.
+def stage_lines(
+    name: str, parts: t.Sequence[str], duration: str, *, name_width: int = 14, width: int = 96
+) -> list[str]:
+    """The lines of one stage: its name, its parts, and the duration at the right of the last line.
 
     Args:
         name: the stage.
-        said: what the fleet or each host has to say; joined by a dot in the middle, wrapped between two.
-        took: the time it took.
-        name_width: column where ``said`` starts; a longer name moves its own line only.
-        width: column where the time ends.
+        parts: the line of the fleet, or one of each host; joined by ``SEPARATOR``, wrapped only between two parts.
+        duration: as text.
+        name_width: column where the parts start; a longer name moves its own line only.
+        width: column where the duration ends.
     """
-    room = width - name_width - 1 - len(took) - 2
+    room = width - name_width - 1 - len(duration) - 2
     rows: list[str] = []
-    for part in (line for text in said for line in text.splitlines()):
+    for part in (line for text in parts for line in text.splitlines()):
         if rows and len(rows[-1]) + len(SEPARATOR) + len(part) <= room:
             rows[-1] += SEPARATOR + part
         else:
             rows.append(part)
     rows = rows or [""]
     lines = [f"{name if number == 0 else '':<{name_width}} {row}".rstrip() for number, row in enumerate(rows)]
-    lines[-1] = f"{lines[-1]:<{width - len(took) - 2}}  {took}"
+    lines[-1] = f"{lines[-1]:<{width - len(duration) - 2}}  {duration}"
     return lines
 
 
 def failure_text(data: t.Mapping[str, t.Any], *, host: str, prefix: str = "", task: str = "", path: str = "") -> str:
-    """What a failed result says, for a person.
+    """The message of a failed result, for a person.
 
-    A result of ours carries ``problems`` and a complete message; of any other the message is followed by
-    the end of its output and by the task it came from.
+    A result of ours has ``problems``, and its message is complete. Any other message is followed by the end of the
+    task's output and by the name of the task.
+
+    Args:
+        data: the result.
+        host: its host; it begins the text unless the message names it already.
+        prefix: stands before the message.
+        task: name of the task.
+        path: where the task is, as ``file:line``.
     """
     if "censored" in data and not data.get("msg"):
         message = "failed; its result is hidden because no_log is set"
     else:
         message = str(data.get("msg") or data.get("reason") or "failed without a message").strip()
     lines = message.splitlines() or ["failed"]
-    # A message of ours names its cluster already.
+    # A message of ours names its cluster.
     ours = "problems" in data
     named = lines[0].split(":")[0].split()[:1] == [host] or ours
     lines[0] = prefix + lines[0] if named else f"{host}: {prefix}{lines[0]}"
@@ -88,12 +97,12 @@ def recap_lines(
     *,
     check: bool = False,
 ) -> list[tuple[str, str]]:
-    """One line a host and, where some failed, how to go on.
+    """One line for each host and, if some failed, the ``--limit`` to run again with.
 
     Args:
         counts: Ansible's summary per host (``changed``, ``failures``, ``unreachable``, ``rescued``).
         failed: per failed host ``(stage, task)``.
-        stopped: per host for which the run did not go on though nothing failed on it: ``(stage, why)``.
+        stopped: per host on which nothing failed, but whose run was stopped: ``(stage, why)``.
         check: whether this was a check run.
 
     Returns:

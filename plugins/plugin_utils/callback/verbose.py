@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the ``stages`` callback leaves to Ansible's default one: all that is told only to those who ask with ``-v``."""
+"""What the ``stages`` callback leaves to Ansible's default one: everything that is printed only with ``-v``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
-__all__ = ["VerboseCallback", "is_rescued", "is_retold"]
+__all__ = ["VerboseCallback", "is_reported_by_rescue", "is_rescued"]
 
 _FAIL = ("fail", "ansible.builtin.fail", "ansible.legacy.fail")
 
@@ -50,17 +50,18 @@ class VerboseCallback(DefaultCallback):
 
 
 def is_rescued(task: t.Any) -> bool:
-    """Whether a ``rescue`` stands above the task, that is, whether its failure is somebody's plan."""
+    """Whether a ``rescue`` handles the task's failure."""
     return bool(_rescue(task))
 
 
-def is_retold(task: t.Any) -> bool:
-    """Whether the ``rescue`` above the task fails in any case: then it tells the failure in its own words."""
+def is_reported_by_rescue(task: t.Any) -> bool:
+    """Whether the ``rescue`` of the task always fails itself: then its message replaces that of the task."""
     rescue = _rescue(task)
     return bool(rescue) and getattr(rescue[0], "action", "") in _FAIL and not rescue[0].when
 
 
 def _rescue(task: t.Any) -> list[t.Any]:
+    """Tasks of the nearest ``rescue`` whose ``block`` holds the task; none if there is none."""
     child, parent = task, getattr(task, "_parent", None)
     while parent is not None:
         in_body = any(getattr(entry, "_uuid", None) == child._uuid for entry in getattr(parent, "block", None) or [])

@@ -79,7 +79,7 @@ def stage(name: str, said: str) -> str:
     return f"{f'{name:<14} {said}':<89}  0.1 s"
 
 
-def test_one_line_a_stage_with_what_each_host_says(run: RunPlays) -> None:
+def test_each_stage_has_one_line_with_those_of_its_hosts(run: RunPlays) -> None:
     code, text = run(
         play(
             "clusters",
@@ -100,21 +100,21 @@ def test_one_line_a_stage_with_what_each_host_says(run: RunPlays) -> None:
     ]
 
 
-def test_a_task_that_runs_once_speaks_for_the_fleet(run: RunPlays) -> None:
+def test_the_line_of_a_task_that_ran_once_is_the_fleets(run: RunPlays) -> None:
     _code, text = run(
         play("peering", "{answer: {result: {changed: false, stage_line: '2 edges · all synced'}}, run_once: true}")
     )
     assert text.splitlines()[0] == stage("peering", "2 edges · all synced")
 
 
-def test_a_stage_that_says_nothing_says_whether_it_changed_anything(run: RunPlays) -> None:
+def test_a_stage_without_a_line_shows_whether_it_changed(run: RunPlays) -> None:
     _code, text = run(
         play("quiet", "answer: {result: {changed: false}}") + play("busy", "answer: {result: {changed: true}}")
     )
     assert text.splitlines()[:2] == [stage("quiet", "ok"), stage("busy", "2 changed")]
 
 
-def test_a_failure_is_shown_whole_at_once_and_the_recap_says_how_to_go_on(run: RunPlays) -> None:
+def test_a_failure_is_shown_whole_and_the_recap_has_a_limit(run: RunPlays) -> None:
     message = r"west Pod a/b: not ready\n  seen   CrashLoopBackOff\n  next   read its log"
     result = f'{{failed: true, msg: "{message}", problems: {{west: [{{what: x}}]}}}}'
     code, text = run(
@@ -139,7 +139,7 @@ def test_a_failure_is_shown_whole_at_once_and_the_recap_says_how_to_go_on(run: R
 ONCE = "{name: Look, answer: {result: {failed: true, msg: 'no'}}, run_once: true}"
 
 
-def test_a_failure_for_all_says_for_whom_the_run_did_not_go_on(run: RunPlays) -> None:
+def test_a_failure_of_a_task_run_once_names_whom_it_stopped(run: RunPlays) -> None:
     code, text = run(
         play("clusters", "answer: {result: {changed: true}}")
         + play("peering", ONCE, "answer: {result: {changed: true}}")
@@ -160,7 +160,7 @@ def test_hosts_on_which_nothing_had_run_yet_are_in_the_recap_too(run: RunPlays) 
     assert "east  stopped in preflight: Look failed on west" in text.splitlines()
 
 
-def test_who_had_failed_before_is_not_called_stopped(run: RunPlays) -> None:
+def test_a_host_that_had_failed_before_is_not_called_stopped(run: RunPlays) -> None:
     _code, text = run(
         play("apps", "{name: Wait, answer: {result: {failed: true, msg: no}}, when: inventory_hostname == 'east'}")
         + play("verify", ONCE)
@@ -174,7 +174,7 @@ def test_any_errors_fatal_stops_all(run: RunPlays) -> None:
     assert "west  stopped in apps: Wait failed on east" in text.splitlines()
 
 
-def test_a_rescue_brings_back_only_the_host_that_failed_for_all(run: RunPlays) -> None:
+def test_a_rescue_helps_only_the_host_whose_task_failed(run: RunPlays) -> None:
     _code, text = run(
         play("try", f"{{block: [{ONCE}], rescue: [{{answer: {{result: {{changed: false}}}}}}]}}")
         + play("then", "answer: {result: {changed: false, stage_line: here}}")
@@ -190,7 +190,7 @@ def test_an_ignored_failure_stops_nobody(run: RunPlays) -> None:
     assert text.splitlines()[-3:-1] == ["east  ok (1 changed)", "west  ok (1 changed, 1 failed and ignored)"]
 
 
-def test_the_same_words_of_two_hosts_are_printed_once(run: RunPlays) -> None:
+def test_the_same_message_of_two_hosts_is_printed_once(run: RunPlays) -> None:
     result = "{failed: true, msg: 'preflight: 1 problem', problems: {'': [{what: x}]}}"
     _code, text = run(play("preflight", f"answer: {{result: {result}}}"))
     shown = text.splitlines()
@@ -198,7 +198,7 @@ def test_the_same_words_of_two_hosts_are_printed_once(run: RunPlays) -> None:
     assert any(re.fullmatch(r"preflight: (west|east): as on (west|east)", line) for line in shown)
 
 
-def test_a_failed_module_shows_its_output_and_where_it_stands_but_no_traceback(run: RunPlays) -> None:
+def test_a_failed_module_shows_output_and_place_but_no_traceback(run: RunPlays) -> None:
     code, text = run(
         play(
             "ask",
@@ -226,7 +226,7 @@ def test_a_failed_item_of_a_loop_is_named_once(run: RunPlays) -> None:
     assert "One or more items failed" not in text
 
 
-def test_of_a_rescued_failure_the_beginning_is_shown_and_the_rescue_whole(run: RunPlays) -> None:
+def test_a_rescued_failure_is_cut_and_its_rescue_is_whole(run: RunPlays) -> None:
     raw, told = "{'error': " + "no answer " * 40 + "}", "what it means is the last of these many words " * 5 + "END"
     for when in ("{when: true}", "{}"):
         code, text = run(
@@ -244,7 +244,7 @@ def test_of_a_rescued_failure_the_beginning_is_shown_and_the_rescue_whole(run: R
         )  # 40 for each of two hosts
 
 
-def test_a_rescued_failure_says_so_and_leaves_the_host_well(run: RunPlays) -> None:
+def test_a_rescued_failure_is_named_and_its_host_goes_on(run: RunPlays) -> None:
     code, text = run(
         play(
             "try",
@@ -284,7 +284,7 @@ def test_warnings_and_debug_messages_are_kept(run: RunPlays) -> None:
     assert "mind the gap" in text
 
 
-def test_check_mode_is_said_and_diff_is_readable(run: RunPlays) -> None:
+def test_check_mode_is_named_and_the_diff_is_readable(run: RunPlays) -> None:
     headers = "before_header: west ConfigMap x, after_header: west ConfigMap x (changed)"
     diff = f'[{{before: "a: 1\\n", after: "a: 2\\n", {headers}}}]'
     _code, text = run(

@@ -42,7 +42,7 @@ def test_an_error_keeps_the_cluster_that_it_names() -> None:
 
 
 @pytest.mark.parametrize("fault", [KeyError("x"), OSError("disk full"), asyncio.CancelledError()])
-def test_what_is_no_failure_of_a_cluster_is_raised_after_all_ended(fault: BaseException) -> None:
+def test_other_exceptions_are_raised_when_all_have_ended(fault: BaseException) -> None:
     ended = []
 
     async def work(name: str) -> None:

@@ -63,7 +63,7 @@ def test_values_are_those_of_hostvars_and_plain(read: t.Callable[..., t.Any]) ->
     assert found["own"]["cluster_api_token"] == "sesame"
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_there(read: t.Callable[..., t.Any]) -> None:
+def test_what_cannot_be_read_is_reported_and_the_rest_is_read(read: t.Callable[..., t.Any]) -> None:
     (found, unreadable), _hostvars = read()
     assert [(one.host, one.variable) for one in unreadable] == [("east", "mesh_hub")]
     assert isinstance(unreadable[0], Unreadable)
