@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The apps of one cluster: namespaces, objects, stubs, charts; then wait until they are ready."""
+"""Apply the apps of one cluster: namespaces, objects, stubs, charts; then wait until they are ready."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
-    leave_namespaces,
-    pruned,
+    pruned_kinds,
     release_record,
+    remove_namespaces,
     stale_releases,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.ready import all_ready, of_release
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.ready import await_ready, release_workloads
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program, with_sources
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
@@ -74,18 +74,17 @@ class ActionModule(HelmAction):
             plan = plan_cluster(fleet, cluster.name, apps, sample)
             charts = [app for app in apps if app.chart and cluster.name in app.clusters]
             changes = await self._apply(kube, fleet, cluster, plan, charts, args, task_vars)
-            gone, kept = await self._prune(kube, fleet, cluster, plan, charts, args, task_vars)
-            changes += gone
+            removed, kept = await self._prune(kube, fleet, cluster, plan, charts, args, task_vars)
+            changes += removed
             if not self.check_mode:
                 workloads = list(plan.workloads)
                 for app in charts:
-                    workloads += await of_release(kube, app) if app.wait else []
+                    workloads += await release_workloads(kube, app) if app.wait else []
                 stage = control_plane_of(fleet, cluster).stage
-                await all_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
-        said = _summary(cluster.name, plan, present)
+                await await_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
         return result(
             changes,
-            summary=said,
+            summary=_summary(cluster.name, plan, present),
             with_diff=self.diff_mode,
             warnings=kept,
             apps=plan.running,
@@ -94,10 +93,13 @@ class ActionModule(HelmAction):
         )
 
     async def _exposed(self, kube: Reader, namespace: str, sample: SampleOptions) -> SampleOptions:
-        """Expose the page where there is an ingress gateway; one that this run is yet to make counts in check mode."""
+        """The sample, exposed only if the cluster has an ingress gateway.
+
+        In check mode a gateway counts whose namespace does not exist yet: the run would create both.
+        """
         gateway = await kube.get("v1", "Service", INGRESS, namespace)
-        unborn = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", namespace) is None)
-        return sample if gateway is not None or unborn else dataclasses.replace(sample, expose=False)
+        planned = self.check_mode and (kube.absent or await kube.get("v1", "Namespace", namespace) is None)
+        return sample if gateway is not None or planned else dataclasses.replace(sample, expose=False)
 
     async def _apply(
         self,
@@ -115,7 +117,7 @@ class ActionModule(HelmAction):
         namespaces = [
             namespace_object(fleet, cluster, name, inject=plan.namespaces[name], created=is_created(live))
             for name, live in zip(names, lives, strict=True)
-            if not _of_gateways(live, plane.injection_label)
+            if not _is_of_gateways(live, plane.injection_label)
         ]
         records = [release_record(app.name, app.namespace) for app in charts]
         changes: list[Change] = []
@@ -142,7 +144,7 @@ class ActionModule(HelmAction):
         args: dict[str, t.Any],
         task_vars: dict[str, t.Any],
     ) -> tuple[list[Change], list[str]]:
-        """Take away what the inventory no longer asks for: releases, objects with our label, then namespaces."""
+        """Remove what the inventory no longer names: Helm releases, objects with our labels, then namespaces."""
         wait = 0 if self.check_mode else args["remove_timeout"]
         keep = {(app.namespace, app.name) for app in charts}
         stale = [Release(name, space, "") for space, name in await stale_releases(kube, keep)]
@@ -153,13 +155,13 @@ class ActionModule(HelmAction):
         changes += await kube.prune(
             [*records, *plan.objects],
             labels=our_labels(),
-            kinds=pruned(control_plane_of(fleet, cluster).istio_version),
+            kinds=pruned_kinds(control_plane_of(fleet, cluster).istio_version),
             dry_run=self.check_mode,
             diff=self.diff_mode,
             wait=wait,
         )
-        left, kept = await leave_namespaces(kube, plan.namespaces, dry_run=self.check_mode, timeout=wait)
-        return changes + left, kept
+        namespaces, kept = await remove_namespaces(kube, plan.namespaces, dry_run=self.check_mode, timeout=wait)
+        return changes + namespaces, kept
 
 
 def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
@@ -167,7 +169,7 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
     if not any(where.values()):
         return None
     if not args["sample_program"]:
-        raise FleetError("sample_program is needed with sample", next_step="name the folder of the sample program")
+        raise FleetError("sample needs sample_program", next_step="set it to the folder of the sample program")
     return SampleOptions(
         where=where,
         image=args["sample_image"],
@@ -180,10 +182,10 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
     )
 
 
-def _of_gateways(namespace: t.Mapping[str, t.Any] | None, asked: t.Mapping[str, str]) -> bool:
-    """Whether the gateways role made a namespace that asks for sidecars already: two roles would undo each other."""
+def _is_of_gateways(namespace: t.Mapping[str, t.Any] | None, injection: t.Mapping[str, str]) -> bool:
+    """Whether a namespace is of the gateways role and has the injection label: two roles would overwrite each other."""
     marks = labels_of(namespace)
-    return {**owner_labels("gateways"), **asked}.items() <= marks.items()
+    return {**owner_labels("gateways"), **injection}.items() <= marks.items()
 
 
 def _release(app: App) -> Release:
@@ -202,5 +204,5 @@ def _summary(cluster: str, plan: ClusterPlan, present: bool) -> str:
     if not present:
         return f"{cluster} no apps"
     count = len(plan.stubs)
-    said = ", ".join(plan.running) or "no apps"
-    return f"{cluster} {said}" + (f", {count} stub{'s' if count > 1 else ''}" if count else "")
+    apps = ", ".join(plan.running) or "no apps"
+    return f"{cluster} {apps}" + (f", {count} stub{'s' if count > 1 else ''}" if count else "")

@@ -52,9 +52,9 @@ class ActionModule(FleetAction):
         lacking = [name for name in _NEEDED if not args[name]]
         if lacking:
             raise FleetError(
-                f"{', '.join(lacking)} must be given where state is present", next_step="role artifacts gives them all"
+                f"state present needs {', '.join(lacking)}", next_step="use the role artifacts, which sets all of them"
             )
-        wanted = ArtifactOptions(
+        options = ArtifactOptions(
             source=args["source"],
             directory=directory,
             engine=args["engine"],
@@ -68,7 +68,7 @@ class ActionModule(FleetAction):
             sample_image=args["sample_image"],
             parts=frozenset(args["parts"]),
         )
-        found = await ensure(wanted, self.say, dry_run=self.check_mode)
+        found = await ensure(options, self.say, dry_run=self.check_mode)
         changes = [Change("", "Artifact", name, CREATED) for name in found.built]
         changes += [Change("", "Package", name, CREATED) for name in found.installed]
         summary = f"artifacts from {found.source}"

@@ -38,7 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
-from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import leave_namespaces
+from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import remove_namespaces
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import await_address, current_address
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
@@ -145,7 +145,7 @@ class ActionModule(HelmAction):
 
     async def _leave(self, kube: Kube, seconds: float) -> list[Change]:
         """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""
-        changes, _kept = await leave_namespaces(
+        changes, _kept = await remove_namespaces(
             kube,
             (),
             dry_run=self.check_mode,

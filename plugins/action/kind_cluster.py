@@ -41,23 +41,23 @@ class ActionModule(FleetAction):
         node = KindCluster(local, cluster.name)
         if args["state"] == "absent":
             action = await node.absent(dry_run=self.check_mode)
-            done = _in_words(action, self.check_mode) if action == "removed" else "was not there"
+            done = _in_words(action, self.check_mode) if action == "removed" else "did not exist"
             return result([_change(cluster.name, action)], summary=f"{cluster.name} {done}")
         if engine.name == "podman" and not engine.machine.root:
             raise FleetError(
                 "clusters on podman need root here",
                 cluster=cluster.name,
-                means="pod routes and LoadBalancer addresses live in the machine's own network",
+                means="routes to pods and load balancer addresses are in the network namespace of the machine",
                 next_step="run as root, or use docker (kind_cluster_engine: docker)",
             )
-        made_network = False
+        network_created = False
         if not self.check_mode:
             make_folder(directory)
-            # The hosts of a play run side by side, and so may fleets: one at a time looks for a free range.
+            # Hosts and fleets run side by side: only one at a time may look for a free range.
             with locked(host_record(args["bin"]).with_name("network.lock")):
                 for line in adapt_host(host_record(args["bin"])):
                     self.say(f"  this machine: {line}")
-                made_network = await local.ensure_network(fleet.engine_network)
+                network_created = await local.ensure_network(fleet.engine_network)
         labels = {
             "topology.kubernetes.io/region": cluster.region,
             "topology.kubernetes.io/zone": cluster.zone,
@@ -73,16 +73,17 @@ class ActionModule(FleetAction):
         if self.check_mode:
             action = await node.present(spec, dry_run=True, say=self.say)
         else:
-            # Tasks of a killed run may still be making the node: without the lock it would look half-made, and go.
+            # A task of a killed run may still be creating the node. Without the lock this task would see a broken node
+            # and remove it.
             with locked(directory / f".{cluster.name}.lock", busy=lambda: self.say(f"  {cluster.name}: {_BUSY}")):
                 action = await node.present(spec, dry_run=False, say=self.say)
         changes = [_change(cluster.name, action)]
-        if made_network:
+        if network_created:
             changes.append(Change(cluster.name, "Network", local.network_name, "created"))
         return result(changes, summary=f"{cluster.name} {_in_words(action, self.check_mode)}")
 
 
-_BUSY = "another run is at work on it; waiting for it"
+_BUSY = "another run is creating or removing it; waiting"
 
 
 def _change(cluster: str, action: str) -> Change:

@@ -21,7 +21,7 @@ _UNNAMED = "the inventory does not name it"
 
 
 class ActionModule(FleetAction):
-    """Join the pod networks of the fleet's kind clusters, or remove what they shared."""
+    """Join the pod networks of the fleet's kind clusters, or remove their container network."""
 
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -46,8 +46,8 @@ class ActionModule(FleetAction):
         )
         orphans, line, warnings = await self._orphans(local, kinds, remove=whole or args["remove_orphans"])
         if args["state"] == "absent":
-            gone = await self._absent(local, args["bin"], only_local=len(kinds) == len(fleet.clusters))
-            return result([*orphans, *gone], summary=line, with_diff=False, warnings=warnings)
+            removed = await self._absent(local, args["bin"], only_local=len(kinds) == len(fleet.clusters))
+            return result([*orphans, *removed], summary=line, with_diff=False, warnings=warnings)
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
             for number, cluster in enumerate(fleet.clusters.values())

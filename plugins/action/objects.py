@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Any objects, applied to the cluster that the host is."""
+"""Apply any objects to the cluster of the host, or remove them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ActionModule(FleetAction):
         objects = manifests(args["objects"], host)
         kinds = [kind_of(text, host) for text in args["prune_kinds"]]
         if bool(args["prune"]) != bool(kinds):
-            raise FleetError("prune and prune_kinds go together", cluster=host, next_step="give both, or none")
+            raise FleetError("prune and prune_kinds need each other", cluster=host, next_step="set both, or none")
         show: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
         gone_in = args["wait_timeout"] if args["wait"] else 0
         async with Kube.connect(
@@ -68,15 +68,15 @@ class ActionModule(FleetAction):
         cluster = self.fleet(task_vars).clusters.get(host)
         if cluster is None:
             raise FleetError(
-                "it is no cluster of the fleet",
+                "it is not a cluster of the fleet",
                 cluster=host,
-                next_step="run it on hosts of the group mesh_clusters, or set kubeconfig",
+                next_step="run the task on hosts of the group mesh_clusters, or set kubeconfig",
             )
         return cluster.connection
 
 
 def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:
-    """Manifests from a list of dicts and YAML texts, or one such text; a ``List`` counts as its items."""
+    """The manifests of ``given``: a dictionary, a YAML text, or a list of both. A ``List`` gives its items."""
     if isinstance(given, dict):
         given = [given]
     found: list[dict[str, t.Any]] = []
@@ -106,7 +106,7 @@ def kind_of(text: str, host: str) -> tuple[str, str]:
     api_version, _slash, kind = text.rpartition("/")
     if not api_version or not kind:
         raise FleetError(
-            "prune_kinds holds what is no kind",
+            "prune_kinds has something that is no kind",
             cluster=host,
             seen=text,
             next_step="write v1/Secret, apps/v1/Deployment",
@@ -115,7 +115,7 @@ def kind_of(text: str, host: str) -> tuple[str, str]:
 
 
 async def ready(kube: Waiter, objects: t.Sequence[t.Mapping[str, t.Any]], seconds: float) -> None:
-    """Wait for all objects that can be ready; name all that are not."""
+    """Wait until all objects are ready that have a ready state. Raises one FleetError that names all that are not."""
 
     async def one(obj: t.Mapping[str, t.Any]) -> None:
         until = ready_condition(obj)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The checks that come before anything is touched."""
+"""The checks that run before anything is changed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ActionModule(FleetAction):
         hosts, unreadable = self.read_fleet(task_vars, args["group"], DOOR_PREFIX)
         problems = check(hosts, plain(task_vars["groups"]))
         if unreadable:
-            # A value that cannot be read is not a missing one.
+            # A variable that cannot be read is set: the problem that it is missing would be wrong.
             bad = {(one.host, one.variable) for one in unreadable}
             problems = [p for p in problems if (p.host, p.variable) not in bad]
             problems += [Problem(u.host, u.variable, "", "cannot be read", u.message) for u in unreadable]
@@ -71,12 +71,12 @@ class ActionModule(FleetAction):
         return result(summary=summary(fleet))
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """A local cluster whose kubeconfig is there has its share of the machine already."""
+        """Whether this machine can hold the local clusters of the play. One with a kubeconfig is running already."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
         local = [c for c in fleet.clusters.values() if c.provider == "kind"]
-        standing = [c for c in local if os.path.exists(c.connection.kubeconfig)]
-        planned = [c for c in local if c.name in play and c not in standing]
+        existing = [c for c in local if os.path.exists(c.connection.kubeconfig)]
+        planned = [c for c in local if c.name in play and c not in existing]
         if not planned:
             return result()
         disks: dict[str, int] = {}
@@ -90,16 +90,16 @@ class ActionModule(FleetAction):
             nofile=args["open_files"],
             inotify=args["inotify_per_cluster"],
         )
-        problems = check_capacity(capacity(disks), needs, len(planned), len(standing))
+        problems = check_capacity(capacity(disks), needs, len(planned), len(existing))
         return _failed(problems) if problems else result()
 
     def _keys(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Whether private keys can be encrypted, before clusters that cost money are made. Nothing is written."""
+        """Whether private keys can be encrypted, before a run creates clusters that cost money. Nothing is written."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
         ours = [c.name for c in clusters_with_istiod(fleet) if c.name in play]
         if args["root"] == "external":
-            # A cluster's key is written with its first request; a run that asks for none needs no password.
+            # A cluster's key is written with its first signing request; a run that writes none needs no password.
             folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
             keys = {name: os.path.join(folder, "external", f"{name}.key.vault") for name in ours}
             ours = [name for name in ours if not os.path.exists(keys[name])]
@@ -109,10 +109,12 @@ class ActionModule(FleetAction):
         return result()
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """One existing cluster: reached, by credentials that it takes, and which one it is. For one that Google
-        runs: that Google takes ours; the cluster may not have been made yet."""
+        """Connect to one existing cluster, and return its version and identity.
+
+        For a cluster of Google only the login is checked, because the cluster may not exist yet.
+        """
         host = str(task_vars["inventory_hostname"])
-        # Its own variables only: reading all of them on each of them would cost the square of the fleet.
+        # Only its own variables: if every host read those of all, the cost would be the square of the fleet.
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
@@ -125,7 +127,7 @@ class ActionModule(FleetAction):
             return result(version="", uid="")
         async with Kube.connect(cluster.connection, cluster=host, timeout=args["timeout"]) as kube:
             version = await kube.get_path("/version") or {}
-            # Anonymous callers may read /version; this takes credentials.
+            # /version may be read anonymously; this needs credentials.
             system = await kube.get("v1", "Namespace", "kube-system") or {}
         return result(
             version=str(version.get("gitVersion", "")), uid=str((system.get("metadata") or {}).get("uid", ""))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The apps role against a real API server: what is applied, pruned, waited for and taken away."""
+"""The apps role against a real API server: what is applied, pruned, waited for and removed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Outcome(t.NamedTuple):
 
     @property
     def problem(self) -> dict[str, str]:
-        """What a failed task says went wrong, the only one."""
+        """The only problem of a failed task."""
         ((problem,),) = self.result["problems"].values()
         return problem
 
@@ -45,7 +45,7 @@ class Outcome(t.NamedTuple):
 
 
 class Role:
-    """Runs the role on cluster ``west``; ``east`` is in the inventory and never asked."""
+    """Runs the role on cluster ``west``; ``east`` is in the inventory and gets no request."""
 
     def __init__(self, folder: Path, plane: control_plane.ControlPlane) -> None:
         self.folder = folder
@@ -80,7 +80,7 @@ class Role:
 
 @pytest.fixture
 def role(tmp_path: Path, plane: control_plane.ControlPlane) -> t.Iterator[Role]:
-    """The role; what a test left is taken away after it."""
+    """The role; after the test it removes what is left."""
     running = Role(tmp_path, plane)
     plane.start_controllers()
     yield running
@@ -197,7 +197,7 @@ def test_bad_lists_touch_nothing(role: Role, connect: Connect) -> None:
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "good")) is None
 
 
-def test_a_namespace_of_others_is_given_back_not_deleted(role: Role, connect: Connect, namespace: str) -> None:
+def test_a_namespace_of_others_is_unlabelled_not_deleted(role: Role, connect: Connect, namespace: str) -> None:
     theirs = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"team": "x"}}}
     in_cluster(connect, lambda kube: kube.apply([theirs], manager="somebody"))
     assert role(apps_list=[app("guest", config("c"), namespace=namespace)]).code == 0
@@ -271,7 +271,7 @@ def test_pods_without_a_sidecar_are_reported(role: Role, connect: Connect) -> No
     assert role(apps_list=[{**apps[0], "inject": False}]).code == 0
 
 
-def test_pods_without_a_sidecar_are_made_anew_when_asked(role: Role, connect: Connect) -> None:
+def test_pods_without_a_sidecar_are_restarted_if_wanted(role: Role, connect: Connect) -> None:
     apps = [app("again", deployment("again"), wait_timeout=2)]
     assert role(apps_list=[{**apps[0], "wait": False}]).code == 0
 
@@ -319,7 +319,7 @@ def test_a_chart_comes_and_goes(role: Role, connect: Connect) -> None:
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "ledger")) is None
 
 
-def test_the_page_is_exposed_by_objects_that_istio_takes(role: Role, connect: Connect) -> None:
+def test_istio_accepts_the_objects_that_expose_the_page(role: Role, connect: Connect) -> None:
     text = (CHARTS / "base" / "files" / "crd-all.gen.yaml").read_text()
     crds = [c for c in yaml.safe_load_all(text) if c and c["spec"]["group"] == "networking.istio.io"]
     in_cluster(connect, lambda kube: kube.apply(crds, manager="istio"))

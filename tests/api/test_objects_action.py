@@ -100,7 +100,7 @@ def test_from_check_to_absent(play: Player, namespace: str) -> None:
         assert VALUE not in played.text + json.dumps(played.result)
 
 
-def test_errors_reach_the_user_whole(play: Player, namespace: str) -> None:
+def test_errors_are_reported_completely(play: Player, namespace: str) -> None:
     failed = play(objects=[namespace_of(namespace), config_map(namespace, "Bad_1"), config_map("not-there-at-all")])
     assert failed.code != 0
     assert "2 of 2 objects could not be applied" in failed.text
@@ -108,7 +108,7 @@ def test_errors_reach_the_user_whole(play: Player, namespace: str) -> None:
     assert "not-there-at-all" in failed.text
     assert "a: [1" not in failed.text
     assert "objects is not YAML" in play(objects="a: [1\nb: }").text
-    assert "prune_kinds go together" in play(prune={"a": "b"}).text
+    assert "prune_kinds need each other" in play(prune={"a": "b"}).text
     assert "no kind" in play(prune={"a": "b"}, prune_kinds=["Secret"]).text
 
 

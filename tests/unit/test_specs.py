@@ -325,7 +325,7 @@ def test_playbook_uses_full_names(path: Path) -> None:
             assert (role if isinstance(role, str) else role["role"]).startswith("mesh.fleet.")
 
 
-def test_python_files_name_their_licence_and_packages_stay_namespaces() -> None:
+def test_python_files_have_a_licence_and_packages_no_init() -> None:
     for path in [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         first = path.read_text(encoding="utf-8").splitlines()[:3] or ["Copyright GNU General Public License v3.0+"]
         assert any("Copyright" in line for line in first), path

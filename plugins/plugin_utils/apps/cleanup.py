@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What of our apps a cluster still holds and should not: found by label, and taken away."""
+"""Find by label what a cluster still holds of our apps and should not, and remove it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["RELEASE", "leave_namespaces", "pruned", "release_record", "stale_releases"]
+__all__ = ["pruned_kinds", "release_record", "remove_namespaces", "stale_releases"]
 
-RELEASE = "mesh.fleet/release"
+_RELEASE_LABEL = "mesh.fleet/release"
 
-# Volumes hold data, so claims are left to whoever owns the data; CRDs, because their objects would go with them.
-PRUNED: tuple[tuple[str, str], ...] = (
+# Not PersistentVolumeClaim, because data would be lost; not CustomResourceDefinition, because its objects would be.
+_PRUNED: tuple[tuple[str, str], ...] = (
     *(("v1", kind) for kind in ("ConfigMap", "Pod", "Secret", "Service", "ServiceAccount")),
     *(("apps/v1", kind) for kind in ("DaemonSet", "Deployment", "StatefulSet")),
     *(("batch/v1", kind) for kind in ("CronJob", "Job")),
@@ -40,8 +40,8 @@ PRUNED: tuple[tuple[str, str], ...] = (
     *(("gateway.networking.k8s.io/v1", kind) for kind in ("Gateway", "GRPCRoute", "HTTPRoute")),
 )
 
-_LEFT_BY_OTHERS = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt")
-_LOOKED_AT = (
+_IN_EVERY_NAMESPACE = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt")
+_LOOKED_FOR = (
     ("v1", "ConfigMap"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Pod"),
@@ -55,38 +55,38 @@ _LOOKED_AT = (
 )
 
 
-def pruned(istio_version: str) -> tuple[tuple[str, str], ...]:
-    """Kinds of which an app may have objects, Istio's in ``istio_version`` too."""
-    istio = [(api, kind) for api, kind in PRUNED if api.endswith(".istio.io/v1")]
+def pruned_kinds(istio_version: str) -> tuple[tuple[str, str], ...]:
+    """Kinds of the objects that an app may have, as ``(apiVersion, kind)``; Istio's kinds in ``istio_version`` too."""
+    istio = [(api, kind) for api, kind in _PRUNED if api.endswith(".istio.io/v1")]
     older = [(api.removesuffix("v1") + istio_version, kind) for api, kind in istio]
-    return tuple(dict.fromkeys([*PRUNED, *older]))
+    return tuple(dict.fromkeys([*_PRUNED, *older]))
 
 
 def release_record(app: str, namespace: str) -> dict[str, t.Any]:
-    """What remembers that a Helm release is ours, so that it can be found when its app leaves the inventory."""
+    """A ConfigMap that marks a Helm release as ours, so that a run finds it when its app has left the inventory."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
             "name": f"mesh-fleet-release-{app}",
             "namespace": namespace,
-            "labels": {**our_labels(app), RELEASE: app},
+            "labels": {**our_labels(app), _RELEASE_LABEL: app},
         },
     }
 
 
 async def stale_releases(kube: Reader, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:
-    """``(namespace, release)`` of the Helm releases of ours that are not in ``keep``."""
+    """``(namespace, release)`` of our Helm releases that are not in ``keep``."""
     records = await kube.list("v1", "ConfigMap", labels=our_labels())
     found = [
-        (str(record["metadata"]["namespace"]), str(record["metadata"]["labels"][RELEASE]))
+        (str(record["metadata"]["namespace"]), str(record["metadata"]["labels"][_RELEASE_LABEL]))
         for record in records
-        if RELEASE in record["metadata"]["labels"]
+        if _RELEASE_LABEL in record["metadata"]["labels"]
     ]
     return [release for release in found if release not in keep]
 
 
-async def leave_namespaces(
+async def remove_namespaces(
     kube: Kube,
     keep: t.Container[str],
     *,
@@ -95,17 +95,20 @@ async def leave_namespaces(
     labels: t.Mapping[str, str] | None = None,
     ours: t.Callable[[t.Mapping[str, t.Any]], bool] = lambda obj: False,
 ) -> tuple[list[Change], list[str]]:
-    """Remove the namespaces that are ours and empty; take our labels off those that are not.
+    """Remove namespaces with our labels: those that we created and that are empty. Of the others, remove our labels.
 
     Args:
         keep: names of namespaces that stay as they are.
-        dry_run: only say what would be done.
-        timeout: seconds until they must be gone.
-        labels: by which namespaces and objects are known as ours; None for those of apps.
-        ours: further objects that do not keep a namespace.
+        dry_run: change nothing, and return what would be done.
+        timeout: seconds to wait until the namespaces are gone.
+        labels: labels of our namespaces and objects; None for those of apps.
+        ours: whether an object without these labels is ours too.
 
     Returns:
-        The changes, and what was kept and why.
+        The changes; and a text for each namespace that was kept because it holds objects of others.
+
+    Raises:
+        FleetError: a namespace is not gone in time.
     """
     changes: list[Change] = []
     kept: list[str] = []
@@ -115,7 +118,7 @@ async def leave_namespaces(
         name = str(namespace["metadata"]["name"])
         if name in keep or namespace["metadata"].get("deletionTimestamp"):
             continue
-        foreign = await _foreign(kube, name, marks, ours) if is_created(namespace) else []
+        foreign = await _foreign_objects(kube, name, marks, ours) if is_created(namespace) else []
         if is_created(namespace) and not foreign:
             changes.append(await kube.delete("v1", "Namespace", name, dry_run=dry_run))
             removed.append(name)
@@ -123,25 +126,25 @@ async def leave_namespaces(
         if foreign:
             more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
             kept.append(f"{kube.cluster}: namespace {name} holds {', '.join(foreign[:3])}{more}")
-        bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        changes += await kube.apply([bare], dry_run=dry_run)
+        unlabelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        changes += await kube.apply([unlabelled], dry_run=dry_run)
     if not dry_run:
         waits = (kube.wait("v1", "Namespace", name, until=gone, timeout=timeout) for name in removed)
         await asyncio.gather(*waits)
     return changes, kept
 
 
-async def _foreign(
+async def _foreign_objects(
     kube: Reader, namespace: str, marks: t.Mapping[str, str], ours: t.Callable[[t.Mapping[str, t.Any]], bool]
 ) -> list[str]:
-    """Objects that neither this project, nor Istio, nor Kubernetes put there."""
+    """Objects that were created by neither this collection, nor Istio, nor Kubernetes, as ``Kind name``."""
     found = []
-    for listed in await asyncio.gather(*(kube.list(*kind, namespace=namespace) for kind in _LOOKED_AT)):
+    for listed in await asyncio.gather(*(kube.list(*kind, namespace=namespace) for kind in _LOOKED_FOR)):
         for obj in listed:
             meta = obj["metadata"]
             labels = labels_of(obj)
             if (
-                meta["name"] in _LEFT_BY_OTHERS
+                meta["name"] in _IN_EVERY_NAMESPACE
                 or meta.get("ownerReferences")
                 or meta.get("deletionTimestamp")
                 or all(labels.get(key) == value for key, value in marks.items())

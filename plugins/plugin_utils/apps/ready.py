@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Wait until apps are ready and have their sidecars, and say why when they do not."""
+"""Wait until apps are ready and have sidecars, or report why not."""
 
 from __future__ import annotations
 
@@ -16,35 +16,37 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
     WORKLOADS,
     App,
     Workload,
-    unsidecared,
+    pods_without_sidecar,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 
-__all__ = ["all_ready", "of_release"]
+__all__ = ["await_ready", "release_workloads"]
 
 RESTARTED = "mesh.fleet/restarted-for-sidecar"
 _RESTART_MANAGER = "mesh.fleet-restart"
 
 
-async def all_ready(
+async def await_ready(
     kube: Kube, workloads: t.Sequence[Workload], *, restart: bool, stage: str = "control_plane"
 ) -> None:
-    """Wait for all workloads at once.
+    """Wait until all workloads are ready, and their pods have a sidecar if they should.
 
     Args:
-        restart: make pods anew that lack a sidecar.
-        stage: which brings what injects sidecars here.
+        workloads: they are waited for side by side.
+        restart: restart workloads whose pods lack a sidecar.
+        stage: the stage that installs the sidecar injector of this cluster.
 
-    Raises FleetError.
+    Raises:
+        FleetError: one for all workloads that are not ready in time, or lack a sidecar.
     """
-    await _all(_wait(kube, workload) for workload in workloads)
-    await _all(_sidecars(kube, workload, restart, stage) for workload in workloads)
+    await _settle_all(_wait(kube, workload) for workload in workloads)
+    await _settle_all(_check_sidecars(kube, workload, restart, stage) for workload in workloads)
 
 
-async def of_release(kube: Reader, app: App) -> list[Workload]:
-    """The workloads that a chart brought."""
+async def release_workloads(kube: Reader, app: App) -> list[Workload]:
+    """The workloads of an app's Helm release."""
     kinds = [("batch/v1" if kind == "Job" else "apps/v1", kind) for kind in WORKLOADS]
     found = []
     for listed in await asyncio.gather(*(kube.list(*kind, namespace=app.namespace) for kind in kinds)):
@@ -55,8 +57,8 @@ async def of_release(kube: Reader, app: App) -> list[Workload]:
     return found
 
 
-async def _all(jobs: t.Iterable[t.Awaitable[None]]) -> None:
-    """Run all; one error for all that failed, so that a second run is not needed to see the second one."""
+async def _settle_all(jobs: t.Iterable[t.Awaitable[None]]) -> None:
+    """Run all jobs side by side; raise one error for all that failed, so that one run shows every error."""
     errors = [outcome for outcome in await settle(jobs) if outcome is not None]
     if not errors:
         return
@@ -106,16 +108,16 @@ def _advice(error: FleetError, workload: Workload) -> str:
     return "look at the pods' events, or raise wait_timeout; then run again"
 
 
-async def _sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -> None:
-    """Pods that were made while no sidecar could be injected stay without one until they are made anew."""
+async def _check_sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -> None:
+    """Restart or refuse a workload whose pods were created when no sidecar could be injected: they never get one."""
     manifest = workload.manifest
     spec = manifest.get("spec") or {}
     labels = (spec.get("selector") or {}).get("matchLabels")
     if not workload.inject or manifest["kind"] == "Job" or not labels:
         return
     meta = manifest["metadata"]
-    bare = unsidecared(await kube.pods(meta["namespace"], labels))
-    if not bare:
+    lacking = pods_without_sidecar(await kube.pods(meta["namespace"], labels))
+    if not lacking:
         return
     if restart:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -127,8 +129,8 @@ async def _sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -
         }
         await kube.apply([again], manager=_RESTART_MANAGER)
         await _wait(kube, workload)
-        bare = unsidecared(await kube.pods(meta["namespace"], labels))
-        if not bare:
+        lacking = pods_without_sidecar(await kube.pods(meta["namespace"], labels))
+        if not lacking:
             return
     hooks = await kube.list("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     injectors = [h for h in hooks if _injects(h)]
@@ -136,9 +138,9 @@ async def _sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -
         f'pods of app "{workload.app}" have no sidecar, though inject is true',
         cluster=kube.cluster,
         obj=f"{manifest['kind']} {meta['namespace']}/{meta['name']}",
-        seen=f"no container istio-proxy in {', '.join(bare[:3])}",
+        seen=f"no container istio-proxy in {', '.join(lacking[:3])}",
         means=(
-            "they were made before this cluster could inject sidecars, or before the namespace asked for them"
+            "they were created before this cluster could inject sidecars, or before the namespace was labelled for it"
             if injectors
             else "no sidecar injector is installed in this cluster"
         ),
@@ -152,5 +154,5 @@ async def _sidecars(kube: Kube, workload: Workload, restart: bool, stage: str) -
 
 
 def _injects(hook: t.Mapping[str, t.Any]) -> bool:
-    """Whether a webhook makes sidecars: one of Istio's chart by its label, one of Google's by its name."""
+    """Whether a webhook injects sidecars: that of Istio's chart has a label, that of Google a name."""
     return labels_of(hook).get("app") == "sidecar-injector" or str(hook["metadata"]["name"]).startswith("istiod-asm")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Apps of the inventory: which objects each cluster has to hold, stubs and namespaces included."""
+"""Which objects of the inventory's apps each cluster must hold, stubs and namespaces included."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "namespace_object",
     "our_labels",
     "plan_cluster",
-    "unsidecared",
+    "pods_without_sidecar",
 ]
 
 Manifest = dict[str, t.Any]
@@ -36,7 +36,7 @@ PART = "apps"
 APP = "mesh.fleet/app"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
-# Kinds without a namespace that an app may bring. A kind of a CRD can say so itself: metadata.namespace: "".
+# Cluster-scoped kinds that an app may have. An object of a CRD says so by metadata.namespace: "".
 _CLUSTER_KINDS = frozenset(
     {
         "APIService",
@@ -64,8 +64,8 @@ _CLUSTER_KINDS = frozenset(
 class App:
     """One app of the fleet.
 
-    ``manifests`` are its objects in the cluster that is being planned; the same App tells other
-    clusters which of its Services need a stub.
+    ``manifests`` are its objects in the cluster that is planned. In other clusters the Services among them, and
+    ``services``, get stubs.
     """
 
     name: str
@@ -83,21 +83,21 @@ class App:
     """Seconds."""
 
     def stubs(self, fleet: Fleet) -> tuple[str, ...]:
-        """Clusters that get stubs of its Services: those asked for that have no pods of it."""
+        """Clusters that get stubs of its Services: those that ``stub_in`` names and that do not run it."""
         if self.stub_in == "none" or not self.clusters:
             return ()
-        wanted: t.Iterable[str] = fleet.clusters if isinstance(self.stub_in, str) else self.stub_in
+        named: t.Iterable[str] = fleet.clusters if isinstance(self.stub_in, str) else self.stub_in
         if self.stub_in == "callers":
-            wanted = [c for c in fleet.clusters if any(may_call(fleet, c, callee) for callee in self.clusters)]
-        return tuple(c for c in wanted if c not in self.clusters)
+            named = [c for c in fleet.clusters if any(may_call(fleet, c, callee) for callee in self.clusters)]
+        return tuple(c for c in named if c not in self.clusters)
 
 
 @dataclasses.dataclass(frozen=True)
 class SampleOptions:
-    """What the inventory says of the sample pair."""
+    """How the inventory describes the sample pair."""
 
     where: t.Mapping[str, tuple[str, ...]]
-    """Role to the clusters that run it."""
+    """By role, the clusters that run it."""
     image: str
     program: t.Mapping[str, str]
     namespace: str = NAMESPACE
@@ -105,11 +105,12 @@ class SampleOptions:
     expose: bool = True
     hosts: tuple[str, ...] = ("*",)
     wait_timeout: int = 180
+    """Seconds."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """Something to wait for."""
+    """A workload that a run waits for; ``timeout`` in seconds."""
 
     app: str
     manifest: Manifest
@@ -119,12 +120,12 @@ class Workload:
 
 @dataclasses.dataclass(frozen=True)
 class ClusterPlan:
-    """What one cluster has to hold."""
+    """What one cluster must hold."""
 
     objects: list[Manifest]
-    """Without the namespaces: whether those are ours, only the cluster knows."""
+    """Without namespaces: only the cluster can say whether we created them."""
     namespaces: dict[str, bool]
-    """Name to whether its pods get a sidecar."""
+    """By name, whether its pods get a sidecar."""
     workloads: list[Workload]
     running: list[str]
     """Names of the apps that run here."""
@@ -138,17 +139,18 @@ def our_labels(app: str = "") -> dict[str, str]:
 
 
 def namespace_object(fleet: Fleet, cluster: Cluster, name: str, *, inject: bool, created: bool) -> Manifest:
-    asked = control_plane_of(fleet, cluster).injection_label if inject else {}
-    metadata: Manifest = {"name": name, "labels": {**our_labels(), **asked}}
+    injection = control_plane_of(fleet, cluster).injection_label if inject else {}
+    metadata: Manifest = {"name": name, "labels": {**our_labels(), **injection}}
     if created:
         metadata["annotations"] = {CREATED: "true"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleOptions | None = None) -> ClusterPlan:
-    """Everything that cluster ``name`` has to hold.
+    """Everything that cluster ``name`` must hold.
 
-    Raises FleetError when two apps want one object, or one namespace both with and without sidecars.
+    Raises:
+        FleetError: two apps have the same object, or want the same namespace with and without sidecars.
     """
     cluster = fleet.clusters[name]
     plan = ClusterPlan([], {}, [], [], [])
@@ -156,49 +158,52 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
     exposed = False
     for app in [*apps, *_pair(cluster, sample)]:
         here = name in app.clusters
-        wanted = [_owned(m, app) for m in app.manifests] if here else []
+        objects = [_owned(m, app) for m in app.manifests] if here else []
         if here:
             plan.running.append(app.name)
         elif name in app.stubs(fleet):
-            wanted = [_stub(m, app) for m in (*app.manifests, *app.services) if _is_service(m)]
-            plan.stubs.extend(f"{m['metadata']['namespace']}/{m['metadata']['name']}" for m in wanted)
-        if here or wanted:
-            _want_namespace(plan.namespaces, app, fleet, cluster)
+            objects = [_stub(m, app) for m in (*app.manifests, *app.services) if _is_service(m)]
+            plan.stubs.extend(f"{m['metadata']['namespace']}/{m['metadata']['name']}" for m in objects)
+        if here or objects:
+            _add_namespace(plan.namespaces, app, fleet, cluster)
             exposed = exposed or app.name == name_of("caller")
-        for manifest in wanted:
+        for manifest in objects:
             key = _key(manifest)
             if key not in owners:
                 owners[key] = (app.name, manifest)
                 plan.objects.append(manifest)
             elif owners[key][1] != manifest or owners[key][0] == app.name:
                 raise FleetError(
-                    f'apps "{owners[key][0]}" and "{app.name}" both bring it',
+                    f'apps "{owners[key][0]}" and "{app.name}" both have it',
                     cluster=name,
                     obj=f"{key[1]} {key[2]}/{key[3]}",
-                    next_step="let one of them bring it, or give it another name",
+                    next_step="remove it from one of them, or give it another name there",
                 )
         if here and app.wait:
             plan.workloads.extend(
-                Workload(app.name, m, app.inject, app.wait_timeout) for m in wanted if m["kind"] in WORKLOADS
+                Workload(app.name, m, app.inject, app.wait_timeout) for m in objects if m["kind"] in WORKLOADS
             )
-    # A remote's gateway is configured by its primary, which is where these objects have to be.
+    # The gateway of a remote is configured by its primary, so these objects must be there.
     if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
         caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
-        shown = exposure(control_plane_of(fleet, cluster).istio_api(), namespace=sample.namespace, hosts=sample.hosts)
-        plan.objects.extend(_owned(m, caller) for m in shown)
+        gateway = exposure(control_plane_of(fleet, cluster).istio_api(), namespace=sample.namespace, hosts=sample.hosts)
+        plan.objects.extend(_owned(m, caller) for m in gateway)
     return plan
 
 
-def unsidecared(pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
-    """Names of the pods without a sidecar that should have one: no opt-out, not finished, not going."""
+def pods_without_sidecar(pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Names of the pods that should have a sidecar and have none.
+
+    Pods that opt out, have finished, use the host's network or are being deleted need none.
+    """
     found = []
     for pod in pods:
         meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
         phase = (pod.get("status") or {}).get("phase")
-        asked = {**annotations_of(pod), **labels_of(pod)}.get("sidecar.istio.io/inject")
+        inject = {**annotations_of(pod), **labels_of(pod)}.get("sidecar.istio.io/inject")
         if meta.get("deletionTimestamp") or phase in ("Succeeded", "Failed"):
             continue
-        if str(asked).lower() == "false" or spec.get("hostNetwork"):
+        if str(inject).lower() == "false" or spec.get("hostNetwork"):
             continue
         containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
         if not any(c.get("name") == "istio-proxy" for c in containers):
@@ -238,7 +243,7 @@ def _is_service(manifest: Manifest) -> bool:
 def _owned(manifest: Manifest, app: App) -> Manifest:
     out = copy.deepcopy(dict(manifest))
     meta = out["metadata"] = dict(out["metadata"])
-    # The pair shares its program: one object, which belongs to neither of the two.
+    # Caller and producer share one ConfigMap with the program, so it has the label of neither.
     shared = out["kind"] == "ConfigMap" and meta["name"] == PROGRAM
     meta["labels"] = {**labels_of(manifest), **our_labels("" if shared else app.name)}
     if out["kind"] in _CLUSTER_KINDS or meta.get("namespace") == "":
@@ -249,7 +254,7 @@ def _owned(manifest: Manifest, app: App) -> Manifest:
 
 
 def _stub(service: Manifest, app: App) -> Manifest:
-    """The same name, ports and selector, and nothing that would make it an address of its own to the world."""
+    """A Service of the same name, ports and selector, which is never exposed outside its cluster."""
     spec = service.get("spec") or {}
     ports = [{k: v for k, v in port.items() if k != "nodePort"} for port in spec.get("ports") or []]
     kept = {key: copy.deepcopy(spec[key]) for key in ("selector", "sessionAffinity") if key in spec}
@@ -271,16 +276,16 @@ def _stub(service: Manifest, app: App) -> Manifest:
     )
 
 
-def _want_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: Cluster) -> None:
+def _add_namespace(namespaces: dict[str, bool], app: App, fleet: Fleet, cluster: Cluster) -> None:
     if app.namespace == control_plane_of(fleet, cluster).namespace:
-        return  # the control plane's own, and its role's to label
+        return  # the control plane's namespace is labelled by its own role
     if namespaces.setdefault(app.namespace, app.inject) != app.inject:
         raise FleetError(
-            "one app wants sidecars in this namespace, another does not",
+            "one app needs sidecars in this namespace, another must have none",
             cluster=cluster.name,
             obj=f"Namespace {app.namespace}",
             seen=f'inject of app "{app.name}" is {str(app.inject).lower()}',
-            next_step="put them into namespaces of their own, or opt single pods out by sidecar.istio.io/inject",
+            next_step="put them into separate namespaces, or opt single pods out by sidecar.istio.io/inject",
         )
 
 

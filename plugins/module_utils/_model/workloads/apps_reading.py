@@ -1,30 +1,30 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From ``apps_list`` and ``apps_sample`` of an inventory to apps, with every problem named at once."""
+"""Read ``apps_list`` and ``apps_sample`` of an inventory into apps; one error names all problems."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 
 from ...errors import FleetError
 from ..inventory.fleet import Fleet
+from ..inventory.nearest import Nearest
 from .apps import App
 from .sample import ROLES
 
-__all__ = ["SOURCES", "manifest_problem", "parse_apps", "sample_apps"]
+__all__ = ["manifest_problem", "parse_apps", "sample_apps"]
 
 Manifest = dict[str, t.Any]
 
-SOURCES = ("manifests", "files", "template", "chart")
-_KEYS = ("name", "clusters", "namespace", "inject", *SOURCES, "services", "stub_in", "wait", "wait_timeout")
+_SOURCES = ("manifests", "files", "template", "chart")
+_KEYS = ("name", "clusters", "namespace", "inject", *_SOURCES, "services", "stub_in", "wait", "wait_timeout")
 _CHART_KEYS = ("ref", "repo", "version", "values")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def parse_apps(fleet: Fleet, raw: t.Sequence[t.Any]) -> list[App]:
-    """Read ``apps_list``. Raises one FleetError that names every problem."""
+    """The apps of ``apps_list``. Raises one FleetError that names all problems."""
     problems: list[str] = []
     apps: list[App] = []
     for index, entry in enumerate(raw):
@@ -38,12 +38,12 @@ def parse_apps(fleet: Fleet, raw: t.Sequence[t.Any]) -> list[App]:
 
 
 def sample_apps(fleet: Fleet, where: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
-    """Read ``apps_sample``: role to clusters. Raises one FleetError that names every problem."""
+    """By role of ``apps_sample``, its clusters. Raises one FleetError that names all problems."""
     problems: list[str] = []
     found: dict[str, tuple[str, ...]] = {}
     for role, value in where.items():
         if role not in ROLES:
-            problems.append(f'apps_sample: "{role}" is no role of the sample{_near(role, ROLES)}')
+            problems.append(f'apps_sample: "{role}" is not a role of the sample{_near(role, ROLES)}')
             continue
         found[role] = _clusters(fleet, value, f"apps_sample.{role}", problems)
     _raise(problems)
@@ -63,10 +63,10 @@ def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App |
     namespace = str(entry.get("namespace") or name)
     if entry.get("namespace") and not _NAME.fullmatch(namespace):
         problems.append(f'{where}.namespace: "{namespace}" is not a DNS label')
-    given = [key for key in SOURCES if entry.get(key)]
+    given = [key for key in _SOURCES if entry.get(key)]
     if len(given) != 1:
         what = " and ".join(given) if given else "none"
-        problems.append(f"{where}: one of {', '.join(SOURCES)} is needed, {what} given")
+        problems.append(f"{where}: one of {', '.join(_SOURCES)} is needed, {what} given")
     manifests = _manifests(entry.get("manifests"), f"{where}.manifests", problems)
     services = _services(entry.get("services"), f"{where}.services", problems)
     files = entry.get("files") or []
@@ -76,7 +76,7 @@ def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App |
         files = []
     chart = entry.get("chart") or {}
     if not isinstance(chart, t.Mapping) or (chart and not chart.get("ref")):
-        problems.append(f"{where}.chart: a mapping with ref (a folder, an archive, or a name of its repo) is expected")
+        problems.append(f"{where}.chart: a mapping with ref (a folder, an archive, or a name in its repo) is expected")
         chart = {}
     problems += [
         f"{where}.chart: there is no key {key}{_near(key, _CHART_KEYS)}" for key in chart if key not in _CHART_KEYS
@@ -141,7 +141,7 @@ def _manifests(value: t.Any, where: str, problems: list[str]) -> tuple[Manifest,
 
 
 def manifest_problem(manifest: t.Any) -> str:
-    """Why this is no manifest that can be applied; "" when it is one."""
+    """Why this is not a manifest; "" if it is one."""
     if not isinstance(manifest, t.Mapping):
         return f"a mapping is expected, not {type(manifest).__name__}"
     missing = [key for key in ("apiVersion", "kind") if not manifest.get(key)]
@@ -170,8 +170,8 @@ def _services(value: t.Any, where: str, problems: list[str]) -> tuple[Manifest, 
 
 
 def _near(word: str, known: t.Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f', did you mean "{close[0]}"?' if close else ""
+    found = Nearest(known).find(word)
+    return f', did you mean "{found}"?' if found else ""
 
 
 def _raise(problems: list[str]) -> None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The probe: one small pod a cluster that calls the probes of all others by a plain service name."""
+"""The probe: one small pod in each cluster, which calls the probes of all others by plain service names."""
 
 from __future__ import annotations
 
@@ -32,24 +32,29 @@ TELEMETRY = "telemetry.istio.io/v1"
 CLUSTER_LABEL = "mesh.fleet/cluster"
 LABELS = owner_labels("verify")
 _GRACE = 5
-"""Seconds that a probe gets to end: it has nothing to finish. Kubernetes looks again whether a namespace can go only
-after half the time that its pods may take, which is 16 seconds where they say nothing."""
+"""Seconds that a probe gets to end; it has nothing to finish. While a namespace is deleted, Kubernetes waits half of
+its pods' grace period before it looks again, which is 16 seconds by default."""
 
 Manifest = dict[str, t.Any]
 
 
 def target(cluster: str) -> str:
-    """The plain name by which ``cluster``'s probe, and no other, is called from everywhere."""
+    """The plain service name of ``cluster``'s probe, the same in all clusters."""
     return f"probe-{cluster}"
 
 
 def probe_objects(
     fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], *, image: str, created: bool
 ) -> list[Manifest]:
-    """All that the probe needs in one cluster.
+    """All objects of the probe in one cluster.
 
-    Every cluster holds a Service for every probe, because plain DNS answers for its own Services only;
-    the selector names the cluster, so all but one have no pods here and each name leads to one cluster.
+    Each cluster has a Service for every probe, because its DNS resolves only its own Services. The selector names the
+    cluster, so that the pods of a Service are in one cluster.
+
+    Args:
+        program: by file name, the text of the sample program.
+        image: an image with python3 (3.11 or newer) on its PATH.
+        created: whether we created the namespace.
     """
     space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **control_plane_of(fleet, cluster).injection_label}}
     if created:
@@ -76,9 +81,9 @@ def probe_objects(
 
 
 def access_log(fleet: Fleet, cluster: Cluster) -> Manifest | None:
-    """Lets the probes' sidecars write down each call: only there they say why a connection failed.
+    """The Telemetry object that switches on the access log of the probes' sidecars: only it says why a call failed.
 
-    None where Google runs the control plane, and in a remote, whose primary configures its sidecars.
+    None if no istiod of the cluster configures its sidecars: Google runs the control plane, or a primary does.
     """
     if not control_plane_of(fleet, cluster).has_istiod:
         return None
@@ -144,5 +149,9 @@ with f.ThreadPoolExecutor(min(16, len(urls))) as pool:
 
 
 def call_command(urls: t.Sequence[str], timeout_ms: int) -> list[str]:
-    """What calls all ``urls`` side by side from within a pod of the sample program, and prints one JSON object."""
+    """A command for a pod of the sample program: it calls all ``urls`` side by side and prints one JSON object.
+
+    Args:
+        timeout_ms: milliseconds for each call.
+    """
     return ["python3", "-B", "-c", _CALLS.format(timeout=int(timeout_ms)), json.dumps(list(urls))]

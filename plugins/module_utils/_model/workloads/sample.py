@@ -31,12 +31,12 @@ PROGRAM = "sample-program"
 
 
 def name_of(role: str) -> str:
-    """Name of the app, its Service, and the first part of its Deployment's: ``sample-caller``."""
+    """Name of the app and of its Service, as ``sample-caller``; the name of its Deployment begins with it."""
     return f"sample-{role}"
 
 
 def program_hash(program: t.Mapping[str, str]) -> str:
-    """Changes with the program: as an annotation of the pods it makes a new program roll out."""
+    """A hash of the program. It is an annotation of the pods, so that they are replaced when the program changes."""
     digest = hashlib.sha256()
     for name in sorted(program):
         digest.update(f"{name}\0{program[name]}\0".encode())
@@ -52,14 +52,14 @@ def sample_objects(
     namespace: str = NAMESPACE,
     replicas: int = 1,
 ) -> list[Manifest]:
-    """Everything one role of the sample needs in one cluster, without the namespace.
+    """All objects of one role of the sample in one cluster, except the namespace.
 
     Args:
-        cluster: where it will run: its name, region and zone are what the app answers with.
+        cluster: the app answers with its name, region and zone.
         role: caller, producer or probe.
-        program: file name to text of the program.
-        image: an image that has python3 (3.11 or newer) on its PATH.
-        namespace: where it goes.
+        program: by file name, the text of the program.
+        image: an image with python3 (3.11 or newer) on its PATH.
+        namespace: of the objects.
         replicas: number of pods.
     """
     name = name_of(role)
@@ -105,7 +105,7 @@ def sample_objects(
 
 
 def exposure(api: str, *, namespace: str = NAMESPACE, hosts: t.Sequence[str] = ("*",)) -> list[Manifest]:
-    """What lets the ingress gateway answer with the caller's page at ``/``; ``api`` is Istio's apiVersion there."""
+    """What makes the ingress gateway serve the caller's page at ``/``; ``api`` is the apiVersion of Istio's objects."""
     name = name_of("caller")
     return [
         {
@@ -127,7 +127,7 @@ def exposure(api: str, *, namespace: str = NAMESPACE, hosts: t.Sequence[str] = (
                 "http": [
                     {
                         "match": [{"uri": {"prefix": "/"}}],
-                        # A message may ask for a delay of a minute.
+                        # A message may set a delay of a minute.
                         "timeout": "70s",
                         "route": [
                             {
@@ -152,7 +152,7 @@ def _meta(name: str, namespace: str, labels: t.Mapping[str, str] | None = None) 
 
 
 def container(name: str, image: str, env: t.Sequence[Manifest], requests: t.Mapping[str, str]) -> Manifest:
-    """What runs the program, with no right that it does not need, and is ready once it answers."""
+    """The container of the program, without privileges; it is ready when it answers."""
     return {
         "name": name,
         "image": image,
@@ -196,7 +196,7 @@ def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manif
     ):
         env.append({"name": variable, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}})
     if role != "producer":
-        # Every name under which a mesh may know the producer, and no other: the page may stand open to the world.
+        # All names that the producer can have in a mesh, and no others, because the page may be open to everybody.
         names = (domain, f"{domain}.svc.cluster.local", f"{domain}.svc.clusterset.local", f"{domain}.global")
         env += [
             {"name": "SAMPLE_TARGET", "value": f"http://{producer}:{PORT}"},

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the sample pair says to each other: checked messages, one call, and its failure in words."""
+"""The messages of the sample pair: their checks, one call, and its failure in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_TIMEOUT_MS = 65_000
 
 
 class BadInput(Exception):
-    """What a client sent wrong: ``field``, what was expected, and the HTTP status to answer."""
+    """A client's mistake: the field, what was expected, and the HTTP status of the answer."""
 
     def __init__(self, field: str, expected: str, status: int = 400) -> None:
         super().__init__(f"{field}: {expected}")
@@ -98,7 +98,7 @@ def identity(header: str) -> dict[str, str]:
 
 
 class Failure(t.NamedTuple):
-    """Why there is no answer of the upstream, in words, and the HTTP status that says so."""
+    """Why the upstream did not answer, in words, and the HTTP status for it."""
 
     status: int
     what: str
@@ -142,7 +142,7 @@ def in_words(error: BaseException, host: str, port: int, timeout_ms: int) -> Fai
 
 
 def of_the_mesh(status: int, body: str, host: str) -> Failure | None:
-    """What an answer means that a proxy gave in the upstream's stead."""
+    """What an answer means that a proxy gave instead of the upstream."""
     if "no healthy upstream" in body:
         return Failure(
             status,

@@ -71,7 +71,7 @@ class Settings(t.NamedTuple):
             here = os.path.dirname(os.path.abspath(__file__))
             with open(os.path.join(here, "page.html"), "rb") as file:
                 page = file.read()
-            # "<" is escaped, so that no value can end the script element it stands in.
+            # "<" is escaped, so that no value can end its script element.
             start = json.dumps({**me, "target": target}).replace("<", "\\u003c")
             page = page.replace(b"{/*start*/}", start.encode())
         return cls(role, me, target, (urlsplit(target).hostname or "", *listed), page)
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
                     raise BadInput("path", "known are " + ", ".join(sorted({known for _method, known in routes})), 404)
                 route(self)
             except BadInput as error:
-                # What remains of a body nobody read must not be taken for the next request.
+                # The rest of a body that was not read must not be parsed as the next request.
                 self.close_connection = True
                 self.reply(error.status, {"error": str(error), "field": error.field, "expected": error.expected})
             except (BrokenPipeError, ConnectionResetError):
@@ -273,7 +273,7 @@ class Server(ThreadingHTTPServer):
             self.quiet.notify_all()
 
     def drain(self) -> None:
-        """Serve on until nobody asks any more: others learn only little by little that this pod goes."""
+        """Serve until requests stop: clients learn with delay that this pod is ending."""
         began = self.last = time.monotonic()
         with self.quiet:
             while (now := time.monotonic()) < began + MAX_DELAY_MS / 1000:

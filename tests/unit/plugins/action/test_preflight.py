@@ -70,7 +70,7 @@ def play(root: Path, tmp_path: Path) -> Runner:
     return Runner(root, tmp_path)
 
 
-def test_a_sound_fleet_is_told_in_one_line(play: Runner) -> None:
+def test_a_sound_fleet_is_described_in_one_line(play: Runner) -> None:
     code, text = play(GOOD)
     assert code == 0, text
     assert "2 clusters, 2 directed peers, 2 networks joined by gateways" in text
@@ -102,7 +102,7 @@ def test_extra_variables_count(play: Runner) -> None:
     assert 'mesh_istio_version "latest" is not a version x.y.z' in text
 
 
-def test_exports_and_the_front_door_are_checked_before_anything_is_touched(play: Runner) -> None:
+def test_exports_and_the_front_door_are_checked_too(play: Runner) -> None:
     variables = """
     mesh_exports: [{service: orders.shop, to: [wst]}]
     front_door_routes: [{host: "{{ door_host | default('shop example') }}", service: web.shop}]
@@ -117,13 +117,13 @@ def test_exports_and_the_front_door_are_checked_before_anything_is_touched(play:
     assert "(fleet) front_door_adress is not a variable of this collection did you mean front_door_address?" in flat
 
 
-def test_a_machine_too_small_is_told(play: Runner) -> None:
+def test_a_machine_that_is_too_small_is_reported(play: Runner) -> None:
     code, text = play(GOOD, part="machine")
     assert code != 0
     assert "2 more clusters take 200000.0 GiB" in text
 
 
-def test_clusters_that_stand_have_their_share(play: Runner) -> None:
+def test_running_clusters_need_nothing_more(play: Runner) -> None:
     kubeconfigs = play.folder / "local" / "kubeconfigs"
     kubeconfigs.mkdir(parents=True)
     for name in ("west", "east"):
@@ -132,7 +132,7 @@ def test_clusters_that_stand_have_their_share(play: Runner) -> None:
     assert code == 0, text
 
 
-def test_keys_that_could_not_be_encrypted_stop_the_run_before_anything_is_made(play: Runner) -> None:
+def test_keys_that_could_not_be_encrypted_stop_the_run(play: Runner) -> None:
     code, text = play(GOOD, part="keys")
     assert code != 0
     assert "there is no vault password to protect private keys with" in text
@@ -147,7 +147,7 @@ def test_keys_that_could_not_be_encrypted_stop_the_run_before_anything_is_made(p
     assert not (play.folder / "local").exists()
 
 
-def test_no_password_is_needed_where_a_corporate_ca_has_all_requests(play: Runner) -> None:
+def test_no_password_is_needed_once_all_requests_are_written(play: Runner) -> None:
     kept = play.folder / "ca" / "external"
     kept.mkdir(parents=True)
     (kept / "west.key.vault").write_text("")
@@ -165,7 +165,7 @@ def test_no_password_is_needed_where_a_corporate_ca_has_all_requests(play: Runne
         ("keys", "cluster_provider: gke, gke_project: shop-prod, mesh_control_plane: managed"),
     ],
 )
-def test_nobody_needs_a_password_where_no_key_is_kept(play: Runner, arguments: str, cluster: str) -> None:
+def test_no_password_is_needed_if_no_key_is_kept(play: Runner, arguments: str, cluster: str) -> None:
     inventory = GOOD.replace("  vars: {", f"  vars: {{{cluster}, ") if cluster else GOOD
     code, text = play(inventory, part=arguments)
     assert code == 0, text
@@ -194,7 +194,7 @@ def test_vaulted_values_are_read_and_stay_secret(play: Runner) -> None:
     assert "cluster_api_token cannot be read" in " ".join(text.split())
 
 
-def test_existing_clusters_that_do_not_answer_are_told_apart(play: Runner) -> None:
+def test_each_cluster_that_does_not_answer_is_reported(play: Runner) -> None:
     from datetime import UTC, datetime, timedelta
 
     from cryptography import x509

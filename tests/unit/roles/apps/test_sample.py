@@ -228,7 +228,7 @@ def test_a_status_that_was_asked_for_is_no_problem_of_the_way(caller: Running) -
     assert (answer["ok"], answer["status"], answer["problem"]) == (False, 503, None)
 
 
-def test_failures_are_told_in_words(caller: Running) -> None:
+def test_failures_are_described_in_words(caller: Running) -> None:
     host = "sample-producer.no-such-namespace.invalid"
     status, answer = caller.ask("POST", "/caller/messages", {"target": f"http://{host}:8080"})
     assert status == 502
@@ -301,7 +301,7 @@ def test_the_caller_is_no_way_to_any_address(caller: Running, target: str) -> No
     assert (status, answer["field"]) == (400, "target")
 
 
-def test_page_stands_alone(caller: Running) -> None:
+def test_page_needs_no_other_file(caller: Running) -> None:
     status, page = caller.ask("GET", "/")
     assert status == 200
     assert '"cluster": "west"' in page
@@ -364,7 +364,7 @@ def test_call_command(producer: Running) -> None:
     assert (done.returncode, told["sent"], told["failed"], told["clusters"]) == (0, 3, 0, {"east": 3})
 
 
-def test_start_without_sense_is_refused() -> None:
+def test_a_wrong_configuration_is_refused() -> None:
     for env, says in (({"SAMPLE_ROLE": "boss"}, "SAMPLE_ROLE is 'boss'"), ({"SAMPLE_PORT": "x"}, "cannot listen on")):
         done = subprocess.run(
             [sys.executable, str(PROGRAM / "sample.py")],

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
     SampleOptions,
     namespace_object,
     plan_cluster,
-    unsidecared,
+    pods_without_sidecar,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import parse_apps, sample_apps
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -56,7 +56,7 @@ def service(name: str = "shop", **spec: t.Any) -> dict[str, t.Any]:
     }
 
 
-def test_the_pair_lies_where_it_should_with_a_stub_of_the_other() -> None:
+def test_each_part_of_the_pair_has_a_stub_of_the_other() -> None:
     west = plan_cluster(fleet(), "west", [], sample())
     east = plan_cluster(fleet(), "east", [], sample())
     assert west.running == ["sample-caller"]
@@ -82,7 +82,7 @@ def test_both_in_one_cluster_share_the_program() -> None:
     assert plan.stubs == []
 
 
-def test_a_pod_of_the_sample_is_as_strict_as_it_can_be() -> None:
+def test_a_pod_of_the_sample_has_no_privileges() -> None:
     plan = plan_cluster(fleet(), "west", [], sample())
     deployment = next(o for o in plan.objects if o["kind"] == "Deployment")
     assert deployment["metadata"]["labels"] == {
@@ -111,7 +111,7 @@ def test_a_pod_of_the_sample_is_as_strict_as_it_can_be() -> None:
     assert (env["SAMPLE_CLUSTER"], env["SAMPLE_ZONE"]) == ("west", "us-west1-a")
 
 
-def test_another_program_makes_other_pods() -> None:
+def test_a_changed_program_replaces_the_pods() -> None:
     def annotation(program: dict[str, str]) -> str:
         plan = plan_cluster(fleet(), "west", [], sample(program=program))
         deployment = next(o for o in plan.objects if o["kind"] == "Deployment")
@@ -121,7 +121,7 @@ def test_another_program_makes_other_pods() -> None:
     assert annotation(PROGRAM) != annotation({**PROGRAM, "sample.py": "print(1)"})
 
 
-def test_a_stub_is_the_same_service_and_no_address_of_its_own() -> None:
+def test_a_stub_is_the_same_service_but_not_exposed() -> None:
     live = service(type="LoadBalancer", ports=[{"name": "http", "port": 80, "nodePort": 30080}], clusterIP="10.0.0.9")
     app = App(name="shop", namespace="shop", clusters=("east",), manifests=(live,))
     before = copy.deepcopy(live)
@@ -144,7 +144,7 @@ def test_a_headless_stub_stays_headless() -> None:
     ("stub_in", "expected"),
     [("callers", ("west",)), ("all", ("west", "far")), ("none", ()), (("far",), ("far",))],
 )
-def test_stubs_where_they_are_asked_for(stub_in: t.Any, expected: tuple[str, ...]) -> None:
+def test_stubs_are_where_stub_in_names_them(stub_in: t.Any, expected: tuple[str, ...]) -> None:
     three = fleet(far={"mesh_peers": ["west"]})
     app = App(name="a", namespace="a", clusters=("east",), manifests=(service(),), stub_in=stub_in)
     assert app.stubs(three) == expected
@@ -183,19 +183,19 @@ def test_objects_without_a_namespace_get_the_apps_own() -> None:
     assert [o["metadata"].get("namespace") for o in objects] == ["shop", None, None, "other"]
 
 
-def test_two_apps_may_not_bring_one_object() -> None:
+def test_two_apps_may_not_have_the_same_object() -> None:
     one = App(name="a", namespace="shop", clusters=("west",), manifests=(service(),))
     two = App(name="b", namespace="shop", clusters=("west",), manifests=(service(),))
     with pytest.raises(FleetError) as caught:
         plan_cluster(fleet(), "west", [one, two])
-    assert str(caught.value).startswith('west Service shop/shop: apps "a" and "b" both bring it')
+    assert str(caught.value).startswith('west Service shop/shop: apps "a" and "b" both have it')
 
 
 def test_a_namespace_cannot_be_with_and_without_sidecars() -> None:
     apps = [App(name=n, namespace="shop", clusters=("west",), inject=n == "a") for n in ("a", "b")]
     with pytest.raises(FleetError) as caught:
         plan_cluster(fleet(), "west", apps)
-    assert "one app wants sidecars in this namespace, another does not" in str(caught.value)
+    assert "one app needs sidecars in this namespace, another must have none" in str(caught.value)
 
 
 def test_the_control_planes_namespace_is_not_ours_to_label() -> None:
@@ -203,7 +203,7 @@ def test_the_control_planes_namespace_is_not_ours_to_label() -> None:
     assert plan_cluster(fleet(), "west", [app]).namespaces == {}
 
 
-def test_reading_names_every_problem_at_once() -> None:
+def test_one_error_names_all_problems_of_apps() -> None:
     raw: list[t.Any] = [
         {"name": "Shop", "manifests": [service()]},
         {"name": "a", "clusters": ["wst"], "manifests": [service()]},
@@ -235,12 +235,12 @@ def test_reading_names_every_problem_at_once() -> None:
         assert expected in text
 
 
-def test_reading_takes_defaults() -> None:
+def test_an_app_has_defaults() -> None:
     (app,) = parse_apps(fleet(), [{"name": "shop", "manifests": service()}])
     assert app == App(name="shop", namespace="shop", clusters=("west", "east"), manifests=(service(),))
 
 
-def test_a_chart_tells_which_services_to_stub() -> None:
+def test_services_of_a_chart_can_have_stubs() -> None:
     raw = [{"name": "l", "clusters": ["east"], "chart": {"ref": "l"}, "services": [{"name": "ledger", "port": 90}]}]
     apps = parse_apps(fleet(), raw)
     stub = plan_cluster(fleet(), "west", apps).objects[0]
@@ -256,7 +256,7 @@ def test_where_the_sample_runs() -> None:
     }
     with pytest.raises(FleetError) as caught:
         sample_apps(fleet(), {"caler": "all", "producer": ["east", "eats"]})
-    assert '"caler" is no role of the sample, did you mean "caller"?' in str(caught.value)
+    assert '"caler" is not a role of the sample, did you mean "caller"?' in str(caught.value)
     assert '"eats" is not a cluster of this fleet, did you mean "east"?' in str(caught.value)
 
 
@@ -277,4 +277,4 @@ def test_pods_without_a_sidecar() -> None:
         pod("going", "app", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
         pod("done", "app", phase="Succeeded"),
     ]
-    assert unsidecared(pods) == ["without"]
+    assert pods_without_sidecar(pods) == ["without"]
