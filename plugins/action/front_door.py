@@ -14,12 +14,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_a
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_reading import is_ip, read_door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import door_problems
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import is_ip, read_front_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
+    ingress_problems,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import config_cluster
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import DoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun
 
 
 class ActionModule(GoogleFleetAction):
@@ -40,7 +42,7 @@ class ActionModule(GoogleFleetAction):
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         scope = self.scope(args, task_vars)
-        door, problems = read_door(
+        door, problems = read_front_door(
             args["name"],
             args["routes"] if args["state"] == "present" else [],
             scope.fleet.clusters,
@@ -49,9 +51,9 @@ class ActionModule(GoogleFleetAction):
             https_redirect=args["https_redirect"] and args["state"] == "present",
         )
         providers = {name: cluster.provider for name, cluster in scope.fleet.clusters.items()}
-        refuse(problems + door_problems(door, providers))
+        refuse(problems + ingress_problems(door, providers))
         elsewhere = sorted(set(scope.fleet.clusters) - set(scope.everybody)) if door.routes else []
-        means = "clusters of this provider are served by another means, which is not built yet"
+        means = "a front door is not built for it yet"
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
         if not scope.everybody:
             said = f"{', '.join(elsewhere)}: no front door there yet" if elsewhere else "no routes"
@@ -59,14 +61,14 @@ class ActionModule(GoogleFleetAction):
         home = config_cluster(scope.fleet, scope.everybody)
         if not door.routes and home not in scope.play:
             said = (
-                f"it stays: {home}, in which it lies, is not in this run" if args["state"] == "absent" else "no routes"
+                f"it stays: its config cluster {home} is not in this run" if args["state"] == "absent" else "no routes"
             )
             return result(summary=said, address="", not_served=not_served, routes=[])
         changes: list[Change] = []
-        # Where nothing is wanted, a cluster that is gone has nothing left either.
+        # A cluster that is gone has no front door left to remove.
         gone_ok = self.check_mode or not door.routes
         async with Kube.connect(scope.fleet.clusters[home].connection, cluster=home, absent_ok=gone_ok) as kube:
-            run = DoorRun(
+            run = FrontDoorRun(
                 scope.fleet,
                 scope.everybody,
                 kube,
@@ -81,11 +83,11 @@ class ActionModule(GoogleFleetAction):
             changes += await run.place(reference, ip)
             vip = ""
             if door.routes and args["wait"] and not self.check_mode:
-                vip = await run.await_taken(ip)
+                vip = await run.await_reconciled(ip)
             elif door.routes and not run.fresh:
-                await run.warn_of_refusal()
-            # The new door is open by now; what another config cluster still has of the old one goes.
-            changes += await run.sweep(host for host in scope.play if host != home)
+                await run.warn_of_refusals()
+            # The new front door serves by now, so what another config cluster holds of the old one is removed.
+            changes += await run.clean_up(host for host in scope.play if host != home)
         if args["state"] == "absent" and args["address"] and args["release_address"] and not is_ip(args["address"]):
             changes += await asyncio.to_thread(
                 release_address,
@@ -111,19 +113,19 @@ class ActionModule(GoogleFleetAction):
         )
 
     async def _address(
-        self, args: dict[str, t.Any], scope: Scope, run: DoorRun, changes: list[Change]
+        self, args: dict[str, t.Any], scope: Scope, run: FrontDoorRun, changes: list[Change]
     ) -> tuple[str, str]:
-        """The IP that is reserved, and how the objects name it."""
+        """The reserved IP, and how the objects name it; two empty texts for any address."""
         door = run.door
         if not door.routes or not door.address:
             return "", ""
         if is_ip(door.address):
             return door.address, door.address
         reference = address_url(scope.project, door.address)
-        held = await run.held(reference)
-        if held:
+        served = await run.served_address(reference)
+        if served:
             changes.append(Change("", "Address", door.address, UNCHANGED))
-            return held, reference
+            return served, reference
         ip, change = await asyncio.to_thread(
             reserve_address,
             self.google(args, scope),

@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 
 from . import control_plane
-from .google_fleet import HOSTS
+from .gke_clusters import HOSTS
 from .nodes import Nodes
 
 _NUMBERS = itertools.count(1)

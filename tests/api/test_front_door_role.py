@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
-from .google_door import PROJECT, Google
+from .ingress_controller import PROJECT, IngressController
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CRDS = yaml.safe_load((ROOT / "tests/gcp/crds.yml").read_text(encoding="utf-8"))["items"]
@@ -54,7 +54,7 @@ async def prepare(plane: control_plane.ControlPlane) -> None:
         )
 
 
-async def doors(plane: control_plane.ControlPlane) -> list[str]:
+async def ingresses(plane: control_plane.ControlPlane) -> list[str]:
     async with admin(plane) as kube:
         return [str(i["metadata"]["name"]) for i in await kube.list(API, "MultiClusterIngress")]
 
@@ -65,7 +65,9 @@ async def vips(plane: control_plane.ControlPlane) -> list[str]:
 
 
 class Playbook:
-    def __init__(self, folder: Path, planes: t.Mapping[str, control_plane.ControlPlane], google: Google) -> None:
+    def __init__(
+        self, folder: Path, planes: t.Mapping[str, control_plane.ControlPlane], google: IngressController
+    ) -> None:
         self.folder, self.google, self.standin = folder, google, google.standin
         self.variables: dict[str, t.Any] = {}
         self.hosts = {
@@ -81,7 +83,7 @@ class Playbook:
 
     def __call__(self, *arguments: str, tasks_from: str = "main", **variables: t.Any) -> tuple[int, str]:
         shared = {
-            "fleet_name": "door",
+            "fleet_name": "shop",
             "cluster_provider": "gke",
             "gke_project": "shop-prod",
             "gke_config_cluster": "west",
@@ -94,8 +96,8 @@ class Playbook:
         (self.folder / "fleet.yml").write_text(yaml.safe_dump({"mesh_clusters": group}))
         role = {"name": "mesh.fleet.front_door", "tasks_from": tasks_from}
         play = {"hosts": "mesh_clusters", "gather_facts": False}
-        tasks = [{"name": "Door", "ansible.builtin.include_role": role}]
-        (self.folder / "play.yml").write_text(yaml.safe_dump([{"name": "Door", **play, "tasks": tasks}]))
+        tasks = [{"name": "Front door", "ansible.builtin.include_role": role}]
+        (self.folder / "play.yml").write_text(yaml.safe_dump([{"name": "Front door", **play, "tasks": tasks}]))
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_"))}
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.folder / "fleet.yml"), str(self.folder / "play.yml"), *arguments],
@@ -114,7 +116,7 @@ class Playbook:
 @pytest.fixture
 def playbook(planes: dict[str, control_plane.ControlPlane], tmp_path: Path) -> t.Iterator[Playbook]:
     with StandIn(tmp_path / "standin", duration=0.01) as standin:
-        google = Google(planes, standin)
+        google = IngressController(planes, standin)
         google.start()
         yield Playbook(tmp_path, planes, google)
         google.ended.set()
@@ -125,7 +127,7 @@ def changed(said: str) -> int:
     return sum(int(line.split("changed=")[1].split()[0]) for line in said.splitlines() if "changed=" in line)
 
 
-def test_the_door_is_opened_kept_limited_and_taken_away(
+def test_a_front_door_is_made_kept_limited_and_removed(
     playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
 ) -> None:
     resources = playbook.standin.cloud.resources
@@ -141,19 +143,19 @@ def test_the_door_is_opened_kept_limited_and_taken_away(
     playbook.google.silent.clear()
     code, said = playbook(front_door_routes=ROUTES)
     assert code == 0, said
-    assert asyncio.run(doors(planes["west"])) == ["front-door"]
+    assert asyncio.run(ingresses(planes["west"])) == ["front-door"]
     playbook.standin.cloud.log.clear()
     code, said = playbook(front_door_routes=ROUTES)
     assert (code, changed(said)) == (0, 0), said
-    assert playbook.standin.cloud.log == []  # the door itself says on which address it stands
+    assert playbook.standin.cloud.log == []  # the ingress names its own address
 
-    # One cluster goes, the door stays; it goes with its config cluster, and the address only when told so.
+    # Without its config cluster in the run it stays; the address is released only with the variable.
     code, said = playbook("--limit", "north", tasks_from="absent", front_door_routes=ROUTES)
     assert (code, changed(said)) == (0, 0), said
-    assert asyncio.run(doors(planes["west"])) == ["front-door"]
+    assert asyncio.run(ingresses(planes["west"])) == ["front-door"]
     code, said = playbook(tasks_from="absent", front_door_routes=ROUTES)
     assert code == 0, said
-    assert asyncio.run(doors(planes["west"])) == []
+    assert asyncio.run(ingresses(planes["west"])) == []
     assert ADDRESS in resources
     code, said = playbook(tasks_from="absent", front_door_release_address=True)
     assert code == 0, said
@@ -162,14 +164,14 @@ def test_the_door_is_opened_kept_limited_and_taken_away(
     assert (code, changed(said)) == (0, 0), said
 
 
-def test_what_google_refuses_is_told_until_it_is_mended(playbook: Playbook) -> None:
+def test_a_refusal_is_reported_until_it_is_corrected(playbook: Playbook) -> None:
     code, said = playbook(front_door_routes=ROUTES)
     assert code == 0, said
     refused = {"front_door_routes": ROUTES, "front_door_certificates": ["lost"]}
-    for seconds in (20, 2):  # the second run changes nothing, and finds what Google said
+    for seconds in (20, 2):  # the second run changes nothing, and finds the refusal
         code, said = playbook(**refused, front_door_timeout=seconds)
         assert code != 0, seconds
-        assert "west MultiClusterIngress shop/front-door: Google refuses the front door as it is now" in said
+        assert "west MultiClusterIngress shop/front-door: Google refuses the front door's configuration" in said
         assert "SYNC: error translating shop/front-door: googleapi: Error 404" in said
         assert "'sslCertificates/lost' was not found" in said
         assert "correct front_door_certificates" in said
@@ -182,14 +184,14 @@ def test_what_google_refuses_is_told_until_it_is_mended(playbook: Playbook) -> N
     assert code == 0, said
 
 
-def test_a_cluster_that_is_no_member_is_told_by_the_service_that_leads_to_it(
+def test_a_cluster_that_is_no_member_is_reported(
     playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
 ) -> None:
     lost = playbook.google.members.pop("north")
     routes = [{**ROUTES[0], "clusters": ["west", "north"]}]
     code, said = playbook(front_door_routes=routes, front_door_timeout=20)
     assert code != 0
-    assert "west MultiClusterService shop/web: Google refuses the front door as it is now" in said
+    assert "west MultiClusterService shop/web: Google refuses the front door's configuration" in said
     assert "cluster us-west1-a/north is not a member of the fleet" in said
     assert "run the gke_fleet stage for it" in said
     playbook.google.members["north"] = lost
@@ -197,7 +199,9 @@ def test_a_cluster_that_is_no_member_is_told_by_the_service_that_leads_to_it(
     assert code == 0, said
 
 
-def test_the_door_moves_to_another_address(playbook: Playbook, planes: dict[str, control_plane.ControlPlane]) -> None:
+def test_a_front_door_moves_to_another_address(
+    playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
+) -> None:
     code, said = playbook(front_door_routes=ROUTES)
     assert code == 0, said
     code, said = playbook(front_door_routes=ROUTES, front_door_address="shop-2")
@@ -210,7 +214,7 @@ def test_the_door_moves_to_another_address(playbook: Playbook, planes: dict[str,
     assert code == 0, said
 
 
-def test_a_door_that_google_does_not_let_go_of_is_told(
+def test_what_google_does_not_release_is_reported(
     playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
 ) -> None:
     code, said = playbook(front_door_routes=ROUTES)
@@ -218,16 +222,16 @@ def test_a_door_that_google_does_not_let_go_of_is_told(
     playbook.google.silent.set()
     code, said = playbook(tasks_from="absent", front_door_timeout=2)
     assert code != 0
-    assert "Google has not let go of it after 2 s" in said
+    assert "Google has not released it after 2 s" in said
     assert "held by finalizers mci.finalizer.networking.gke.io" in said
-    assert "see that the feature is on with this config cluster" in said
+    assert "check that the feature is on with this config cluster" in said
     playbook.google.silent.clear()
     code, said = playbook(tasks_from="absent")
     assert code == 0, said
-    assert asyncio.run(doors(planes["west"])) == []
+    assert asyncio.run(ingresses(planes["west"])) == []
 
 
-def test_nothing_is_reserved_for_a_door_that_cannot_be(playbook: Playbook) -> None:
+def test_nothing_is_reserved_for_a_wrong_front_door(playbook: Playbook) -> None:
     for routes, words in (
         ([{"service": "nobody.shop"}], "not in north, west"),
         ([{"service": "web.shop", "port": 81}], "has no port 81"),
@@ -258,7 +262,7 @@ def test_https_without_a_reserved_address_is_refused(playbook: Playbook) -> None
     assert "front_door_certificates needs front_door_address" in said
 
 
-def test_a_config_cluster_that_is_gone_has_no_door_left(playbook: Playbook) -> None:
+def test_a_config_cluster_that_is_gone_needs_no_removal(playbook: Playbook) -> None:
     for host in playbook.hosts.values():
         for name in ("cluster_api_url", "cluster_api_token", "cluster_api_ca"):
             del host[name]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Export services from the clusters that run them, and see them arrive where they may be called."""
+"""Export services from the clusters that run them, and wait until they are imported where they may be called."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
     EXPORT_KIND,
     IMPORT_KIND,
     Export,
-    import_lacks,
+    export_problems,
     import_ready,
+    missing_sources,
     offer,
     service_export,
 )
@@ -28,12 +29,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.export_problems import said_of, trouble_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
 
 __all__ = ["ExportRun"]
 
 PART = "services"
-_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+_CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 
 class ExportRun:
@@ -46,7 +47,7 @@ class ExportRun:
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds until every import must be there; 0 does not wait.
-        say: takes a line of progress.
+        say: shows a line of progress.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class ExportRun:
         self.elsewhere = [name for name in play if fleet.clusters[name].provider != "gke"]
         self.changes: list[Change] = []
         self.imports: list[dict[str, str]] = []
-        """What arrived where: C(service), C(cluster), C(address)."""
+        """Which service is imported where: C(service), C(cluster), C(address)."""
         self.partial: dict[tuple[str, str], list[str]] = {}
-        """By service and exporting cluster, where it arrived without that cluster's pods."""
+        """By service and exporting cluster, the clusters whose import lacks that cluster's pods."""
         self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
         self.offers: dict[str, dict[str, str]] = {export.service: {} for export in exports}
-        """By service and cluster, what that cluster's Service offers, in words."""
+        """By service and cluster, kind and ports of that cluster's Service in words."""
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
         self.kubes: dict[str, Kube] = {}
@@ -80,7 +81,7 @@ class ExportRun:
         """Clusters whose provider has no clusterset, and what that means for their pods."""
         if not self.exports:
             return {}
-        means = "exported services are served by another means there, which is not built yet; within the mesh "
+        means = "exported services are not built for it yet; within the mesh "
         means += "they are called by their own name (name.namespace)"
         return {name: f"provider {self.fleet.clusters[name].provider}: {means}" for name in self.elsewhere}
 
@@ -89,44 +90,44 @@ class ExportRun:
             self.kubes, failed = await connect_each(
                 stack,
                 (self.fleet.clusters[name] for name in self.here),
-                # Where nothing is to be exported, a cluster that is gone has nothing left either.
+                # A cluster that is gone has no exports left to remove.
                 absent_ok=self.dry_run or not self.exports,
             )
             self._fail(failed)
             self._fail((await on_each(self.kubes, lambda name: self._export(self.kubes[name])))[1])
-            nobody = [e for e in self.exports if not self.sources[e.service]]
-            self.warnings += [said for e in self.exports if (said := self._conflict(e))]
+            without = [e for e in self.exports if not self.sources[e.service]]
+            self.warnings += [warning for e in self.exports if (warning := self._conflict(e))]
             if self.timeout and not self.dry_run:
-                arriving = [e for e in self.exports if self.sources[e.service]]
-                self._fail((await on_each(self.kubes, lambda name: self._await(self.kubes[name], arriving)))[1])
-                await self._tell_partial()
+                exported = [e for e in self.exports if self.sources[e.service]]
+                self._fail((await on_each(self.kubes, lambda name: self._await(self.kubes[name], exported)))[1])
+                await self._report_partial()
             if self.kubes and not self.failures:
-                self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in nobody]
+                self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in without]
 
     # -- exporting -----------------------------------------------------------------------------
 
     async def _export(self, kube: Kube) -> None:
         found = await asyncio.gather(*(self._service(kube, export) for export in self.exports))
-        mine = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
-        good = [export for export, service in mine if self._exportable(kube, export, service)]
-        if good:
-            await self._crd(kube, EXPORT_KIND[1])
+        here = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
+        exportable = [export for export, service in here if self._exportable(kube, export, service)]
+        if exportable:
+            await self._await_crd(kube, EXPORT_KIND[1])
         ours, owner = [], owner_labels(PART)
-        for export in good:
+        for export in exportable:
             live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
             if live is None or labels_of(live).get(PART_OF) == PART:
                 ours.append(service_export(export))
             else:
-                # Somebody else exports it already: it is as it should be, and theirs to remove.
+                # Somebody else exports it already, so it is theirs to remove.
                 self.changes.append(Change(kube.cluster, EXPORT_KIND[1], export.name, UNCHANGED, export.namespace))
         self.changes += await kube.apply(ours, labels=owner, dry_run=self.dry_run, diff=self.diff)
         self.changes += await kube.prune(ours, labels=owner, kinds=[EXPORT_KIND], dry_run=self.dry_run, diff=self.diff)
-        for export in good:
+        for export in exportable:
             self.sources[export.service].append(kube.cluster)
 
     @staticmethod
     async def _service(kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
-        """The cluster's own Service: a stub of ours has the name only, its pods are elsewhere."""
+        """The cluster's own Service; None also for a stub of ours, whose pods run in other clusters."""
         service = await kube.get("v1", "Service", export.name, export.namespace)
         selector = ((service or {}).get("spec") or {}).get("selector")
         if service is None or not has_our_labels(service) or not selector:
@@ -135,7 +136,7 @@ class ExportRun:
         return service if pods else None
 
     def _exportable(self, kube: Reader, export: Export, service: t.Mapping[str, t.Any]) -> bool:
-        """Whether it may be exported; if not, that is this cluster's failure. What it offers is kept."""
+        """Whether it can be exported; if not, this cluster fails. Remembers kind and ports."""
         spec = service.get("spec") or {}
         if spec.get("type") == "ExternalName":
             error = FleetError(
@@ -143,8 +144,8 @@ class ExportRun:
                 cluster=kube.cluster,
                 obj=f"Service {export.namespace}/{export.name}",
                 seen=f"type ExternalName ({spec.get('externalName')})",
-                means="an exported service is its pods, and this one has none",
-                next_step="export the service that it points to, or take it out of mesh_exports",
+                means="what is exported are a Service's pods, and this one has none",
+                next_step="export the service that it points to, or remove it from mesh_exports",
             )
             self._fail({kube.cluster: error})
             return False
@@ -152,20 +153,20 @@ class ExportRun:
         return True
 
     def _conflict(self, export: Export) -> str:
-        """A warning where clusters offer the same service differently."""
+        """A warning where the clusters' Services differ in kind or ports."""
         offers = self.offers[export.service]
         if len(set(offers.values())) < 2:
             return ""
-        told = ", ".join(f"{cluster} {what}" for cluster, what in offers.items())
-        return f"{export.service} differs between its clusters ({told}): callers get what the oldest export says"
+        listed = ", ".join(f"{cluster} {what}" for cluster, what in offers.items())
+        return f"{export.service} differs between its clusters ({listed}): callers get that of the oldest export"
 
-    async def _crd(self, kube: Waiter, kind: str) -> None:
-        """Google's controller brings the kinds some time after the feature was switched on."""
+    async def _await_crd(self, kube: Waiter, kind: str) -> None:
+        """Google's controller installs the kinds some time after the feature was switched on."""
         name = f"{kind.lower()}s.net.gke.io"
         if self.dry_run or kube.absent:
             return
         try:
-            await kube.wait(*_CRD, name, until=crd_established, timeout=self.timeout or 1)
+            await kube.wait(*_CRD_KIND, name, until=crd_established, timeout=self.timeout or 1)
         except FleetError as error:
             raise FleetError(
                 f"GKE's multi-cluster services are not there after {self.timeout:g} s",
@@ -178,11 +179,11 @@ class ExportRun:
 
     # -- importing -----------------------------------------------------------------------------
 
-    async def _await(self, kube: Waiter, arriving: t.Sequence[Export]) -> None:
-        wanted = [export for export in arriving if export.reaches(kube.cluster)]
+    async def _await(self, kube: Waiter, exported: t.Sequence[Export]) -> None:
+        wanted = [export for export in exported if export.reaches(kube.cluster)]
         if not wanted:
             return
-        await self._crd(kube, IMPORT_KIND[1])
+        await self._await_crd(kube, IMPORT_KIND[1])
         for outcome in await settle(self._await_one(kube, export) for export in wanted):
             if outcome is not None:
                 self._fail({kube.cluster: outcome})
@@ -190,12 +191,12 @@ class ExportRun:
     async def _await_one(self, kube: Waiter, export: Export) -> None:
         if await kube.get("v1", "Namespace", export.namespace) is None:
             raise FleetError(
-                f"{export.service} cannot arrive: its namespace is missing",
+                f"{export.service} cannot be imported: its namespace is missing",
                 cluster=kube.cluster,
                 obj=f"Namespace {export.namespace}",
                 seen="it does not exist",
-                means="an import lies in the namespace of the service, in every cluster that calls it",
-                next_step=f"create the namespace, or leave {kube.cluster} out of to in mesh_exports; then run again",
+                means="an import is in the namespace of the service, in every cluster that calls it",
+                next_step=f"create the namespace, or remove {kube.cluster} from to in mesh_exports; then run again",
             )
         made = (EXPORT_KIND[1], CREATED, export.namespace, export.name)
         fresh = {c.cluster for c in self.changes if (c.kind, c.action, c.namespace, c.name) == made}
@@ -204,15 +205,15 @@ class ExportRun:
 
         def arrived(live: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
             done, seen = import_ready(live)
-            lacks = import_lacks(live, awaited) if done else []
-            return done and not lacks, f"it has arrived, without {', '.join(lacks)}" if lacks else seen
+            lacks = missing_sources(live, awaited) if done else []
+            return done and not lacks, f"the import lacks the pods of {', '.join(lacks)}" if lacks else seen
 
         live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
         if not arrived(live)[0]:
             self.say(f"  {kube.cluster}: waiting for {export.service} (the first one takes up to five minutes)")
             live = await self._arrival(kube, export, arrived)
         address = import_ready(live)[1]
-        lacks = import_lacks(live, sources)
+        lacks = missing_sources(live, sources)
         for host in lacks:
             self.partial.setdefault((export.service, host), []).append(kube.cluster)
         found = {"service": export.service, "cluster": kube.cluster, "address": address}
@@ -221,39 +222,64 @@ class ExportRun:
     async def _arrival(
         self, kube: Waiter, export: Export, arrived: t.Callable[[t.Mapping[str, t.Any] | None], tuple[bool, str]]
     ) -> dict[str, t.Any] | None:
-        """The import as it is when all of it has arrived, or when the time is over and some of it has."""
+        """The import, once it is complete; when the time is over, as far as it has come.
+
+        Raises FleetError when there is no usable import by then.
+        """
         try:
             live = await kube.wait(*IMPORT_KIND, export.name, export.namespace, until=arrived, timeout=self.timeout)
         except FleetError as error:
             live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
             if import_ready(live)[0]:
                 return live
-            source = self.sources[export.service][0]
-            said = await asyncio.gather(*(said_of(self.kubes[host], export) for host in self.sources[export.service]))
+            sources = self.sources[export.service]
+            reported = await asyncio.gather(*(_reported(self.kubes[host], export) for host in sources))
             raise FleetError(
-                f"{export.service} did not arrive within {self.timeout:g} s",
+                f"{export.service} was not imported within {self.timeout:g} s",
                 cluster=kube.cluster,
                 obj=f"ServiceImport {export.namespace}/{export.name}",
-                seen="; ".join([error.seen, *(line for lines in said for line in lines)]),
+                seen="; ".join([error.seen, *(line for lines in reported for line in lines)]),
                 means="the first import takes up to five minutes; after that, the importer lacks "
                 "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
                 next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
-                f"{source}; then run again",
+                f"{sources[0]}; then run again",
             ) from error
-        self.say(f"  {kube.cluster}: {export.service} has arrived")
+        self.say(f"  {kube.cluster}: {export.service} is imported")
         return live
 
-    async def _tell_partial(self) -> None:
-        """An export that Google says something against fails its cluster; one without pods yet is a warning."""
+    async def _report_partial(self) -> None:
+        """An export with a problem that Google reports fails its cluster; any other partial import is a warning."""
         by_name = {export.service: export for export in self.exports}
         for (service, host), callers in self.partial.items():
-            where = f"{', '.join(sorted(callers))} {'has' if len(callers) == 1 else 'have'} it without {host}"
-            error = await trouble_of(self.kubes[host], by_name[service], where)
-            if error:
-                self._fail({host: error})
+            where = f"the import in {', '.join(sorted(callers))} lacks the pods of {host}"
+            reported = await _reported(self.kubes[host], by_name[service])
+            if reported:
+                self._fail({host: _not_exported(host, by_name[service], [where, *reported])})
             else:
-                self.warnings.append(f"{service}: {where}, which exports it: has it ready pods there?")
+                self.warnings.append(f"{service}: {where}, which exports it: are pods ready there?")
 
     def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
         for name, error in failed.items():
             self.failures.setdefault(name, []).append(error)
+
+
+async def _reported(kube: Reader, export: Export) -> list[str]:
+    """Problems of an export in one cluster: conditions of the ServiceExport, and Warning events about it."""
+    with contextlib.suppress(FleetError):
+        live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
+        problems = export_problems(live)
+        if live is not None:
+            problems += [event.text for event in await recent_warnings(kube, [live], export.namespace, 2)]
+        return [f"{kube.cluster} reports {problem}" for problem in problems]
+    return []
+
+
+def _not_exported(cluster: str, export: Export, seen: t.Sequence[str]) -> FleetError:
+    return FleetError(
+        f"Google does not export {export.service} from here",
+        cluster=cluster,
+        obj=f"{EXPORT_KIND[1]} {export.namespace}/{export.name}",
+        seen="; ".join(seen),
+        means="callers in other clusters do not reach the pods of this cluster",
+        next_step=f"correct what is reported, or remove the Service from {cluster}; then run again",
+    )

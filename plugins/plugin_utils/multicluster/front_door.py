@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Place the front door's objects in the config cluster, and wait for its address."""
+"""Apply the front door's objects in the config cluster, and wait for its address."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, ApiError, Kube, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import Door, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     API,
     INGRESS,
     KINDS,
-    STANDS_ON,
+    RESERVED_IP,
     STATIC_IP,
-    differing,
-    door_objects,
+    ingress_objects,
+    service_differences,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.ingress_wait import DoorWait, said_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.ingress_wait import IngressWait
 
-__all__ = ["DoorRun"]
+__all__ = ["FrontDoorRun"]
 
 PART = "front_door"
 FLEET_LABEL = "mesh.fleet/fleet"
-"""Several fleets may share a config cluster: each keeps to its own door."""
-_CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+"""Several fleets may share a config cluster: each has its own front door."""
+_CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _CRD_NAME = "multiclusteringresses.networking.gke.io"
 _CRD_SECONDS = 300.0
-_PLANNED: dict[str, t.Any] = {"spec": {"selector": {"app": "planned"}, "ports": [{"port": 80}]}}
-"""Stands for a Service that is only planned, in check mode."""
 
 
-class DoorRun:
+class FrontDoorRun:
     """One front door.
 
     Args:
         fleet: the whole fleet.
         members: its GKE clusters.
         kube: client of the config cluster.
-        door: what the user wants; without routes it is taken away.
+        door: what the user wants; without routes it is removed.
         dry_run: plan only.
         diff: whether changes show what they change.
-        timeout: seconds until Google has taken it, or has taken down what goes.
-        say: takes a line of progress.
+        timeout: seconds until Google has reconciled it, or removed what is no longer wanted.
+        say: shows a line of progress.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class DoorRun:
         fleet: Fleet,
         members: t.Mapping[str, Member],
         kube: Kube,
-        door: Door,
+        door: FrontDoor,
         *,
         dry_run: bool = False,
         diff: bool = True,
@@ -77,30 +76,34 @@ class DoorRun:
         """Whether this run changed something."""
 
     async def prepare(self) -> None:
-        """Everything that may be wrong, before anything is made or reserved: routes to nothing, kinds that are
-        missing, objects of somebody else."""
+        """Check everything before anything is made or reserved: the services of routes, the kinds, and objects of
+        others with the same names."""
         if self.door.routes and not self.services:
             self.services = await self._services()
-            await self._ready()
-            await self._refuse_strangers(door_objects(self.door, self.services, self._links(), ""))
+            await self._await_kinds()
+            await self._refuse_foreign(ingress_objects(self.door, self.services, self._links(), ""))
 
     async def place(self, address: str, ip: str = "") -> list[Change]:
-        """Apply what is wanted and remove what is not any more; ``address`` as the objects name the reserved one,
-        which is ``ip``."""
+        """Apply what is wanted, and remove what is no longer wanted.
+
+        Args:
+            address: the reserved address as the objects name it; "" for none.
+            ip: its IP.
+        """
         await self.prepare()
         objects: list[dict[str, t.Any]] = []
         changes: list[Change] = []
         if self.door.routes:
-            objects = door_objects(self.door, self.services, self._links(), address, ip)
+            objects = ingress_objects(self.door, self.services, self._links(), address, ip)
             changes += await self.kube.apply(objects, labels=self.owner, dry_run=self.dry_run, diff=self.diff)
         for kind in KINDS:
-            # The ingress first: Google lets go of a service only when nothing refers to it.
+            # The ingress first: Google releases a service only when nothing refers to it.
             changes += await self._prune(objects, kind)
         self.fresh = any(change.action != UNCHANGED for change in changes)
         return changes
 
     async def _prune(self, keep: t.Sequence[dict[str, t.Any]], kind: tuple[str, str]) -> list[Change]:
-        """Remove what is not wanted any more of one kind, and see it gone."""
+        """Remove what is no longer wanted of one kind, and wait until it is gone."""
         try:
             return await self.kube.prune(
                 keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=self.timeout
@@ -110,30 +113,33 @@ class DoorRun:
         except FleetError as error:
             held = [o for o in await self.kube.list(*kind, labels=self.owner) if o["metadata"].get("deletionTimestamp")]
             space = str(held[0]["metadata"].get("namespace") or "") if held else ""
+            warnings = await recent_warnings(self.kube, held, space, 3)
             raise FleetError(
-                f"Google has not let go of it after {self.timeout:g} s",
+                f"Google has not released it after {self.timeout:g} s",
                 cluster=self.kube.cluster,
                 obj=error.obj,
-                seen="; ".join([error.seen, *await said_of(self.kube, held, space)]),
-                means="its finalizer goes when Google has taken the load balancer down, which nobody does while the "
-                "feature multiclusteringress is off, has another config cluster, or its controller lacks "
+                seen="; ".join([error.seen, *(f"{event.obj}: {event.text}" for event in warnings)]),
+                means="Google removes the finalizer after the load balancer; it does not while the feature "
+                "multiclusteringress is off or has another config cluster, or its controller lacks "
                 "roles/container.admin",
-                next_step="see that the feature is on with this config cluster (gke_fleet stage); then run again",
+                next_step="check that the feature is on with this config cluster (gke_fleet stage); then run again",
             ) from error
 
-    async def held(self, reference: str) -> str:
-        """The address of a door that stands already on the reserved one which ``reference`` names; "" if none does.
+    async def served_address(self, reference: str) -> str:
+        """The IP, where the live ingress is served at the reserved address that ``reference`` names; else "".
 
-        An address in use cannot be given back, so Google need not be asked whether it is still reserved.
+        Nobody can release an address in use, so Google need not be asked whether it is still reserved.
         """
         live = await self.kube.get(API, INGRESS, self.door.name, self.door.namespace) or {}
-        notes = annotations_of(live)
+        annotations = annotations_of(live)
         vip = str((live.get("status") or {}).get("VIP") or "")
-        return vip if (notes.get(STATIC_IP), notes.get(STANDS_ON)) == (reference, vip) else ""
+        return vip if (annotations.get(STATIC_IP), annotations.get(RESERVED_IP)) == (reference, vip) else ""
 
-    async def sweep(self, hosts: t.Iterable[str]) -> list[Change]:
-        """Remove what an earlier run placed in another config cluster. Google has taken its hands off it there, so
-        nobody waits; a cluster that cannot be asked is told in ``warnings``."""
+    async def clean_up(self, hosts: t.Iterable[str]) -> list[Change]:
+        """Remove what an earlier run made in another config cluster, which Google no longer reads: nothing to wait for.
+
+        A cluster that does not answer is one of ``warnings``.
+        """
 
         async def one(host: str) -> list[Change]:
             connection = self.fleet.clusters[host].connection
@@ -142,32 +148,32 @@ class DoorRun:
 
         removed, failed = await on_each(hosts, one)
         for host, error in failed.items():
-            self.warnings.append(f"{host} was not asked for objects of an earlier front door: {error.what}")
+            self.warnings.append(f"{host} may still hold objects of an earlier front door: {error.what}")
         return [change for some in removed.values() for change in some]
 
-    async def _refuse_strangers(self, objects: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-        """Never write over what somebody else made under the same name: the next run would remove it as ours."""
-        theirs = []
+    async def _refuse_foreign(self, objects: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """Refuse to overwrite what others made under the same names: a later run would remove it as ours."""
+        foreign = []
         for obj in objects:
             name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
             live = await self.kube.get(obj["apiVersion"], obj["kind"], name, namespace)
             labels = labels_of(live)
             if live is not None and (labels.get(PART_OF), labels.get(FLEET_LABEL)) != (PART, self.fleet.name):
                 fleet = labels.get(FLEET_LABEL)
-                theirs.append(f"{obj['kind']} {namespace}/{name}{f' of fleet {fleet}' if fleet else ''}")
-        if theirs:
+                foreign.append(f"{obj['kind']} {namespace}/{name}{f' of fleet {fleet}' if fleet else ''}")
+        if foreign:
             raise FleetError(
-                "objects of these names are somebody else's",
+                "objects of these names exist, and this fleet did not make them",
                 cluster=self.kube.cluster,
-                obj=theirs[0] if len(theirs) == 1 else "",
-                seen=", ".join(theirs),
-                means="the front door would write over them, and remove them one day",
-                next_step="remove or rename them, or choose another front_door_name; to hand them over, label them "
-                + ",".join(f"{key}={value}" for key, value in self.owner.items()),
+                obj=foreign[0] if len(foreign) == 1 else "",
+                seen=", ".join(foreign),
+                means="the front door would overwrite them, and its removal would delete them",
+                next_step="remove or rename them, or choose another front_door_name; to give them to this fleet, "
+                "label them " + ",".join(f"{key}={value}" for key, value in self.owner.items()),
             )
 
     def _links(self) -> dict[str, list[str]]:
-        """Links only where the user chose clusters: without any, new clusters join by themselves."""
+        """Links, only where the user chose clusters: without any, new clusters are included by themselves."""
         return {
             name: [] if route.clusters is None else [self.members[c].link for c in route.clusters]
             for name, route in self.door.backends().items()
@@ -187,21 +193,21 @@ class DoorRun:
             if (lacking or not has) and not self.dry_run:
                 where = lacking or hosts
                 raise FleetError(
-                    "a route leads to a service that is not there",
+                    "the service of a route does not exist",
                     cluster=where[0] if len(where) == 1 else "",
                     obj=f"Service {route.namespace}/{name}",
                     seen=f"not in {', '.join(where)}",
-                    next_step="bring the service there, or correct clusters in front_door_routes; then run again",
+                    next_step="deploy the service there, or correct clusters in front_door_routes; then run again",
                 )
             found[name] = has[0][1] if has else self._planned(route)
-            said = differing(route.service, dict(has))
-            self.warnings += [said] if said else []
+            difference = service_differences(route.service, dict(has))
+            self.warnings += [difference] if difference else []
         return found
 
     @staticmethod
     def _planned(route: Route) -> dict[str, t.Any]:
-        spec = {**_PLANNED["spec"], "ports": [{"port": route.port or 80}]}
-        return {"spec": spec}
+        """In check mode, a Service that is only planned."""
+        return {"spec": {"selector": {"app": "planned"}, "ports": [{"port": route.port or 80}]}}
 
     async def _read(
         self, host: str, backends: t.Mapping[str, Route], wanted: t.Mapping[str, list[str]]
@@ -216,19 +222,19 @@ class DoorRun:
                         found[name] = service
         return found
 
-    async def _ready(self) -> None:
+    async def _await_kinds(self) -> None:
         if self.dry_run or self.kube.absent:
             return
         try:
-            await self.kube.wait(*_CRD, _CRD_NAME, until=crd_established, timeout=_CRD_SECONDS)
+            await self.kube.wait(*_CRD_KIND, _CRD_NAME, until=crd_established, timeout=_CRD_SECONDS)
         except FleetError as error:
             raise FleetError(
-                "multi-cluster ingress is not there",
+                "multi-cluster ingress is not installed",
                 cluster=self.kube.cluster,
                 obj=f"CustomResourceDefinition {_CRD_NAME}",
                 seen=error.seen,
                 means="the fleet feature multiclusteringress is off, or another cluster is its config cluster",
-                next_step="run the gke_fleet stage, and see that gke_config_cluster is the same; then run again",
+                next_step="run the gke_fleet stage, and check that gke_config_cluster is the same; then run again",
             ) from error
         if await self.kube.get("v1", "Namespace", self.door.namespace) is None:
             raise FleetError(
@@ -236,16 +242,16 @@ class DoorRun:
                 cluster=self.kube.cluster,
                 obj=f"Namespace {self.door.namespace}",
                 seen="it does not exist",
-                means="its objects lie beside the services, in one cluster for all",
+                means="its objects are in the namespace of the services, in the config cluster for all",
                 next_step="create the namespace there, or choose another gke_config_cluster; then run again",
             )
 
-    async def await_taken(self, ip: str) -> str:
-        """The address that answers for all routes as they are now; see :class:`DoorWait`."""
-        wait = DoorWait(self.kube, self.door, self.owner, self.say)
-        return await wait.until_taken(ip, fresh=self.fresh, timeout=self.timeout)
+    async def await_reconciled(self, ip: str) -> str:
+        """The address that serves all routes as they are now; see :class:`IngressWait`."""
+        wait = IngressWait(self.kube, self.door, self.owner, self.say)
+        return await wait.until_reconciled(ip, fresh=self.fresh, timeout=self.timeout)
 
-    async def warn_of_refusal(self) -> None:
-        """What Google refuses of the door as it lies there is a warning where nobody waits for it."""
-        verdict = await DoorWait(self.kube, self.door, self.owner, self.say).look("", fresh=False)
-        self.warnings += [f"{self.kube.cluster}: {c.obj}: Google refuses it: {c.text}" for c in verdict.refused]
+    async def warn_of_refusals(self) -> None:
+        """Without a wait, what Google refuses of the objects is a warning."""
+        status = await IngressWait(self.kube, self.door, self.owner, self.say).read("", fresh=False)
+        self.warnings += [f"{self.kube.cluster}: {e.obj}: Google refuses it: {e.text}" for e in status.refusals]

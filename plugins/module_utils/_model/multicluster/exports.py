@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Exported services (``mesh_exports``) and the objects that stand for them in clusters of a provider."""
+"""Exported services (``mesh_exports``), and GKE's ServiceExport and ServiceImport of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
     "EXPORT_KIND",
     "IMPORT_KIND",
     "Export",
-    "export_troubles",
-    "import_lacks",
+    "export_problems",
     "import_ready",
+    "missing_sources",
     "offer",
     "parse_exports",
     "read_exports",
@@ -56,7 +56,7 @@ class Export:
 
 
 def refuse(problems: t.Sequence[Problem]) -> None:
-    """Raise one FleetError for all of them; nothing for none."""
+    """Raise one FleetError for all problems; do nothing when there are none."""
     if not problems:
         return
     if len(problems) == 1:
@@ -69,7 +69,7 @@ def refuse(problems: t.Sequence[Problem]) -> None:
 
 
 def split_service(text: t.Any, variable: str, problems: list[Problem]) -> tuple[str, str]:
-    """``name.namespace`` as its two parts, or two empty ones and a problem of ``variable``."""
+    """``name.namespace`` as its two parts; else two empty ones, and a problem of ``variable``."""
     name, dot, namespace = str(text or "").partition(".")
     if dot and LABEL.fullmatch(name) and LABEL.fullmatch(namespace):
         return name, namespace
@@ -79,7 +79,7 @@ def split_service(text: t.Any, variable: str, problems: list[Problem]) -> tuple[
 
 
 def unknown_clusters(given: t.Iterable[t.Any], variable: str, clusters: t.Collection[str]) -> list[Problem]:
-    """A problem for each name that is no cluster's, or is there twice."""
+    """A problem for each name that is not a cluster's, or is named twice."""
     problems, seen = [], set()
     for name in given:
         if name not in clusters:
@@ -94,7 +94,7 @@ def unknown_clusters(given: t.Iterable[t.Any], variable: str, clusters: t.Collec
 
 
 def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export], list[Problem]]:
-    """``mesh_exports`` as data, and everything that is wrong with it.
+    """``mesh_exports`` as data, and all problems of it.
 
     Args:
         given: a list of ``{service: name.namespace, to: all | [cluster, ...]}``.
@@ -129,7 +129,7 @@ def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export
 
 
 def parse_exports(given: t.Any, clusters: t.Collection[str]) -> list[Export]:
-    """``mesh_exports`` as data; see :func:`read_exports`. Raises FleetError for all that is wrong."""
+    """``mesh_exports`` as data; see :func:`read_exports`. Raises FleetError with all problems."""
     found, problems = read_exports(given, clusters)
     refuse(problems)
     return found
@@ -144,13 +144,13 @@ def _to(given: t.Any, where: str, clusters: t.Collection[str], problems: list[Pr
         problems.append(Problem("", where, shown(given), message, hint))
         return None
     if not given:
-        problems.append(Problem("", where, "", "names nobody", "all, or leave the service out"))
+        problems.append(Problem("", where, "", "names no cluster", "all, or remove the service from the list"))
     problems += unknown_clusters(given, where, clusters)
     return tuple(str(name) for name in given)
 
 
 def service_export(export: Export) -> dict[str, t.Any]:
-    """GKE's ServiceExport: the name alone says it all."""
+    """GKE's ServiceExport: it names the Service, and has no other settings."""
     return {
         "apiVersion": EXPORT_KIND[0],
         "kind": EXPORT_KIND[1],
@@ -159,7 +159,7 @@ def service_export(export: Export) -> dict[str, t.Any]:
 
 
 def import_ready(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
-    """The import has an address (a headless one needs none)."""
+    """Whether the import has an address (a headless one needs none), and the address or what was seen."""
     if obj is None:
         return False, "there is no ServiceImport yet"
     spec = obj.get("spec") or {}
@@ -169,8 +169,8 @@ def import_ready(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
     return (True, ips[0]) if ips else (False, "its ServiceImport has no address yet")
 
 
-def import_lacks(obj: t.Mapping[str, t.Any] | None, sources: t.Mapping[str, str]) -> list[str]:
-    """Clusters that export a service, but whose pods its import does not have yet.
+def missing_sources(obj: t.Mapping[str, t.Any] | None, sources: t.Mapping[str, str]) -> list[str]:
+    """Clusters that export a service, but whose pods its import does not include yet.
 
     GKE names them in ``status.clusters`` (``projects/NUMBER/locations/L/memberships/M``), as KEP-1645 describes; while
     it names none, nothing is known.
@@ -184,8 +184,8 @@ def import_lacks(obj: t.Mapping[str, t.Any] | None, sources: t.Mapping[str, str]
     return [cluster for cluster, membership in sources.items() if membership not in named] if named else []
 
 
-def export_troubles(obj: t.Mapping[str, t.Any] | None) -> list[str]:
-    """What the conditions of a ServiceExport say against it: of KEP-1645, ``Conflict`` is bad, all else good."""
+def export_problems(obj: t.Mapping[str, t.Any] | None) -> list[str]:
+    """Conditions of a ServiceExport that report a problem, by KEP-1645: ``Conflict`` when true, others when false."""
     if obj is None:
         return ["there is no ServiceExport any more"]
     found = []
@@ -197,7 +197,7 @@ def export_troubles(obj: t.Mapping[str, t.Any] | None) -> list[str]:
 
 
 def offer(service: t.Mapping[str, t.Any]) -> str:
-    """What a Service offers its callers, in words that are equal where the offers are: kind and ports."""
+    """Kind and ports of a Service in words: two that offer the same give the same words."""
     spec = service.get("spec") or {}
     ports = sorted(
         f"{p['port']}{'' if p.get('protocol', 'TCP') == 'TCP' else '/' + str(p['protocol'])}"

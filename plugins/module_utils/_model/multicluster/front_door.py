@@ -1,17 +1,32 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The front door: one address for the world in front of the clusters, as the user says it."""
+"""The front door: one address in front of all clusters. Read from the role's variables, whatever provides it."""
 
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+import re
+import typing as t
 
-__all__ = ["Door", "Health", "Route"]
+from ..inventory.nearest import Nearest
+from ..inventory.problems import Problem, shown
+from ..inventory.values import LABEL
+from .exports import split_service, unknown_clusters
+
+__all__ = ["FrontDoor", "HealthCheck", "Route", "is_ip", "read_front_door"]
+
+_ROUTE_KEYS = ("host", "path", "service", "port", "clusters", "health")
+_HEALTH_KEYS = ("path", "port")
+_PORTS = range(1, 65536)
+_HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+"""Names of addresses and certificates at a provider."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Health:
-    """The request that tells a healthy backend; ``port`` 0: that of the route."""
+class HealthCheck:
+    """The request that a healthy backend answers; ``port`` 0: the route's."""
 
     path: str
     port: int = 0
@@ -19,7 +34,7 @@ class Health:
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """What reaches which service. ``host`` "": any; ``port`` 0: the Service's first; ``clusters`` None: all of them."""
+    """Which requests go to which service. ``host`` "": any; ``port`` 0: the Service's first; ``clusters`` None: all."""
 
     name: str
     namespace: str
@@ -27,7 +42,7 @@ class Route:
     path: str = "/"
     port: int = 0
     clusters: tuple[str, ...] | None = None
-    health: Health | None = None
+    health: HealthCheck | None = None
 
     @property
     def service(self) -> str:
@@ -35,8 +50,8 @@ class Route:
 
 
 @dataclasses.dataclass(frozen=True)
-class Door:
-    """All of it. ``address``: a reserved address's name or IP; "": whatever comes."""
+class FrontDoor:
+    """What the user wants. ``address``: a reserved address's name or IP; "": any address."""
 
     name: str
     routes: tuple[Route, ...]
@@ -54,8 +69,167 @@ class Door:
         return next((r for r in self.routes if not r.host and r.path == "/"), self.routes[0])
 
     def backends(self) -> dict[str, Route]:
-        """Services by name; routes to one service say the same of it."""
+        """Services by name; all routes to one service agree on it."""
         found: dict[str, Route] = {}
         for route in self.routes:
             found.setdefault(route.name, route)
         return found
+
+
+def is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_front_door(
+    name: str,
+    routes: t.Any,
+    clusters: t.Collection[str],
+    *,
+    certificates: t.Any = (),
+    address: str = "",
+    https_redirect: bool = False,
+) -> tuple[FrontDoor, list[Problem]]:
+    """The role's variables as data, without what cannot be read, and all problems of them.
+
+    Args:
+        name: the front door's name.
+        routes: a list of dictionaries with the keys _ROUTE_KEYS.
+        clusters: names of the fleet's clusters.
+        certificates: a list of names.
+        address: a name or an IP.
+        https_redirect: whether HTTP is redirected to HTTPS.
+    """
+    problems: list[Problem] = []
+    if not LABEL.fullmatch(name):
+        problems.append(
+            Problem("", "front_door_name", shown(name), "is not a DNS-1123 label", "for example front-door")
+        )
+    if not isinstance(routes, (list, tuple)):
+        if routes:
+            hint = "[{host: shop.example, service: web.shop}]"
+            problems.append(Problem("", "front_door_routes", shown(routes), "is no list of routes", hint))
+        routes = []
+    read = [(f"front_door_routes[{i}]", _route(entry, i, clusters, problems)) for i, entry in enumerate(routes)]
+    parsed = [(where, route) for where, route in read if route is not None]
+    names = _certificates(certificates, problems)
+    if address and not is_ip(address) and not _NAME.fullmatch(address):
+        hint = "lower-case letters, digits and -, for example shop; or an IP"
+        problems.append(Problem("", "front_door_address", shown(address), "is neither a name nor an IP", hint))
+    spaces = sorted({route.namespace for _where, route in parsed})
+    if len(spaces) > 1:
+        hint = "route to one gateway (istio-ingressgateway), or move the services into one namespace"
+        message = "names services of several namespaces: a front door and its services are of one"
+        problems.append(Problem("", "front_door_routes", ", ".join(spaces), message, hint))
+    if https_redirect and not names:
+        message = "is set without front_door_certificates: there is no HTTPS to redirect to"
+        hint = "name the certificates, or remove the redirect"
+        problems.append(Problem("", "front_door_https_redirect", "", message, hint))
+    problems += _agree(parsed)
+    return FrontDoor(name, tuple(route for _where, route in parsed), names, address, https_redirect), problems
+
+
+def _certificates(given: t.Any, problems: list[Problem]) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)):
+        if given:
+            message = "is no list of certificates' names"
+            problems.append(Problem("", "front_door_certificates", shown(given), message, "[shop-2026]"))
+        return ()
+    for number, name in enumerate(given):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            where = f"front_door_certificates[{number}]"
+            hint = "the name under which the provider holds it, for example shop-2026"
+            problems.append(Problem("", where, shown(name), "is no name of a certificate", hint))
+    return tuple(str(name) for name in given)
+
+
+def _agree(routes: t.Sequence[tuple[str, Route]]) -> list[Problem]:
+    problems: list[Problem] = []
+    seen: dict[tuple[str, str], str] = {}
+    first: dict[str, Route] = {}
+    for where, route in routes:
+        key = (route.host, route.path)
+        if key in seen:
+            goes = f"repeats a host and path: {route.host or 'any host'}{route.path} goes to {seen[key]} already"
+            problems.append(Problem("", where, "", goes, "keep one of them"))
+        seen.setdefault(key, route.service)
+        other = first.setdefault(route.service, route)
+        if (other.clusters, other.health, other.port) != (route.clusters, route.health, route.port):
+            message = (
+                f"gives {route.service} other clusters, another port or another health check than an earlier route; "
+                "a service has one backend"
+            )
+            problems.append(Problem("", where, "", message, "give it the same in all routes"))
+    return problems
+
+
+def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: list[Problem]) -> Route | None:
+    where = f"front_door_routes[{number}]"
+    if not isinstance(entry, t.Mapping):
+        problems.append(Problem("", where, shown(entry), "is not a dictionary", "{service: web.shop, path: /}"))
+        return None
+    for key in entry:
+        if key not in _ROUTE_KEYS:
+            guess = Nearest(_ROUTE_KEYS).find(str(key))
+            hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_ROUTE_KEYS)}"
+            problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+    name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
+    host = str(entry.get("host") or "")
+    if host and (is_ip(host) or not _HOST.fullmatch(host)):
+        hint = "a name without scheme, port and path, for example shop.example or *.shop.example"
+        problems.append(Problem("", f"{where}.host", shown(host), "is no host name", hint))
+    path = str(entry.get("path") or "/")
+    if not path.startswith("/") or any(sign in path for sign in "*?# "):
+        hint = "it begins with / and holds no *, ? or #; paths below it are included"
+        problems.append(Problem("", f"{where}.path", shown(path), "is no path", hint))
+    wanted = entry.get("clusters")
+    if wanted == "all":
+        wanted = None
+    if wanted is not None:
+        if not isinstance(wanted, (list, tuple)) or not wanted:
+            hint = "[west, north]; leave it out for all of them"
+            problems.append(Problem("", f"{where}.clusters", shown(wanted), "is no list of clusters", hint))
+            wanted = None
+        else:
+            problems += unknown_clusters(wanted, f"{where}.clusters", clusters)
+    port = _port(entry.get("port"), f"{where}.port", problems)
+    health = _health(entry.get("health"), f"{where}.health", problems)
+    if not name:
+        return None
+    return Route(
+        name,
+        namespace,
+        host=host,
+        path=path if path == "/" else path.rstrip("/"),
+        port=port,
+        clusters=None if wanted is None else tuple(str(c) for c in wanted),
+        health=health,
+    )
+
+
+def _port(given: t.Any, where: str, problems: list[Problem]) -> int:
+    if given is None or given == "":
+        return 0
+    try:
+        port = 0 if isinstance(given, bool) else int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if port not in _PORTS:
+        problems.append(Problem("", where, shown(given), "is no port", "a number from 1 to 65535"))
+        return 0
+    return port
+
+
+def _health(given: t.Any, where: str, problems: list[Problem]) -> HealthCheck | None:
+    if not given:
+        return None
+    if isinstance(given, str):
+        given = {"path": given}
+    path = given.get("path") if isinstance(given, t.Mapping) else None
+    if not path or set(given) - set(_HEALTH_KEYS) or not str(path).startswith("/"):
+        problems.append(Problem("", where, shown(given), "is no health check", "{path: /healthz, port: 8080}"))
+        return None
+    return HealthCheck(str(path), _port(given.get("port"), f"{where}.port", problems))

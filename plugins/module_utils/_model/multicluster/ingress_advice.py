@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a refusal of Google's means, and what to do, from the words that Google used."""
+"""What a Warning event about a multi-cluster ingress means, and what to do, by words of its message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AGAIN = "; then run again"
 
 class _Advice(t.NamedTuple):
     words: tuple[tuple[str, ...], ...]
-    """One group of which all are said, in lower case."""
+    """In lower case: the message holds all words of one of these groups."""
     means: str
     next_step: str
 
@@ -27,7 +27,7 @@ _KNOWN = (
     _Advice(
         (("quota",),),
         "a quota of the fleet project is used up",
-        "ask Google for more of it, or remove what is not needed",
+        "ask Google for more, or remove what nobody needs",
     ),
     _Advice(
         (("error 403",), ("forbidden",), ("permission",)),
@@ -37,27 +37,27 @@ _KNOWN = (
     _Advice(
         (("member",), ("link",), ("unknown cluster",), ("cluster", "not registered")),
         "a cluster that a route leads to is no member of the Google fleet",
-        "run the gke_fleet stage for it, or take it out of clusters in front_door_routes",
+        "run the gke_fleet stage for it, or remove it from clusters in front_door_routes",
     ),
     _Advice(
         (("ipaddress",), ("static ip",), ("static-ip",), ("reserved",), ("address", "in use")),
-        "front_door_address is not reserved in the fleet project as a global address, or is in use elsewhere",
+        "front_door_address is no global address of the fleet project, or something else uses it",
         "set front_door_address to another name; it is reserved when it is not there",
     ),
     _Advice(
         (("multiclusterservice",), ("backend", "not found"), ("service", "not found"), ("no port",)),
-        "a route leads to a backend that Google does not find as it is written",
-        "correct service and port in front_door_routes, or bring the service back",
+        "Google does not find the backend of a route",
+        "correct service and port in front_door_routes, or deploy the service",
     ),
 )
 
 
 def advice(message: str, *, serving: bool) -> tuple[str, str]:
-    """(what it means, what to do next).
+    """What it means, and the next step.
 
     Args:
-        message: what Google said.
-        serving: whether the door has an address, so that what was taken before still answers.
+        message: of the event.
+        serving: whether the ingress has an address, so that its last good configuration still answers.
     """
     said = message.lower()
     for known in _KNOWN:
@@ -65,5 +65,5 @@ def advice(message: str, *, serving: bool) -> tuple[str, str]:
             means, next_step = known.means, known.next_step
             break
     else:
-        means, next_step = "Google does not take the front door as it is written", "mend what Google names"
-    return means + ("; what was taken before still answers" if serving else ""), next_step + _AGAIN
+        means, next_step = "Google does not accept the front door's configuration", "correct what the message names"
+    return means + ("; the last good configuration still answers" if serving else ""), next_step + _AGAIN

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The front door on GKE: MultiClusterIngress and MultiClusterService for the config cluster."""
+"""The front door on GKE, multi-cluster ingress: the objects of the config cluster."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import typing as t
 
 from ...errors import FleetError
 from ..inventory.problems import Problem
-from .front_door import Door, Route
+from .front_door import FrontDoor, Route
 
 __all__ = [
     "API",
     "INGRESS",
     "KINDS",
-    "STANDS_ON",
+    "RESERVED_IP",
     "STATIC_IP",
-    "differing",
-    "door_objects",
-    "door_problems",
+    "ingress_objects",
+    "ingress_problems",
+    "service_differences",
 ]
 
 Object = dict[str, t.Any]
@@ -32,17 +32,17 @@ KINDS = (
     ("cloud.google.com/v1", "BackendConfig"),
     ("networking.gke.io/v1beta1", "FrontendConfig"),
 )
-"""In the order in which they are taken away: what refers to others first."""
+"""In the order of removal: what refers to others first."""
 STATIC_IP = "networking.gke.io/static-ip"
 """Annotation: the reserved address, by IP or URL."""
-STANDS_ON = "mesh.fleet/address"
-"""Annotation of ours: which IP a reserved address has that is named by URL."""
+RESERVED_IP = "mesh.fleet/address"
+"""Annotation of ours: the IP of a reserved address that STATIC_IP names by URL."""
 _MOST = 100
-"""MultiClusterServices of one project, as Google limits them."""
+"""Google's limit of MultiClusterServices in one project."""
 
 
-def door_problems(door: Door, providers: t.Mapping[str, str]) -> list[Problem]:
-    """What Google does not do, known from the data alone.
+def ingress_problems(door: FrontDoor, providers: t.Mapping[str, str]) -> list[Problem]:
+    """What multi-cluster ingress cannot do, known from the inventory alone.
 
     Args:
         door: what the user wants.
@@ -68,21 +68,21 @@ def door_problems(door: Door, providers: t.Mapping[str, str]) -> list[Problem]:
     return problems
 
 
-def door_objects(
-    door: Door,
+def ingress_objects(
+    door: FrontDoor,
     services: t.Mapping[str, t.Mapping[str, t.Any]],
     links: t.Mapping[str, t.Sequence[str]],
     address: str,
     ip: str = "",
 ) -> list[Object]:
-    """All objects of the config cluster, what others refer to first.
+    """All objects of the config cluster; what others refer to comes first.
 
     Args:
         door: what the user wants.
-        services: the live Service behind each backend, by its name: selector and ports are taken from it.
-        links: by backend, ``location/cluster`` of each cluster that serves it; an empty list means all of the fleet.
-        address: IP or URL of the reserved address; "" takes whatever comes.
-        ip: its IP, where that is known.
+        services: the live Service of each backend, by its name: selector and ports are its.
+        links: by backend, ``location/cluster`` of each cluster that serves it; none for all of the fleet.
+        address: IP or URL of the reserved address; "" for any address.
+        ip: the reserved address's IP, where it is known.
     """
     backends = door.backends()
     objects: list[Object] = []
@@ -128,16 +128,16 @@ def _service(route: Route, service: t.Mapping[str, t.Any], port: Object, links: 
     if not selector:
         raise FleetError(
             f"Service {route.namespace}/{route.name} selects no pods",
-            means="the load balancer sends to pods, and finds them by the Service's selector",
+            means="the load balancer sends requests to pods, and finds them by the Service's selector",
             next_step="route to a Service with a selector",
         )
     meta: Object = {"name": route.name, "namespace": route.namespace}
     notes = {}
     if route.health:
         notes["beta.cloud.google.com/backend-config"] = json.dumps({"ports": {str(port["port"]): route.name}})
-    speaks = _speaks(port)
-    if speaks != "HTTP":
-        notes["networking.gke.io/app-protocols"] = json.dumps({port["name"]: speaks})
+    protocol = _protocol(port)
+    if protocol != "HTTP":
+        notes["networking.gke.io/app-protocols"] = json.dumps({port["name"]: protocol})
     if notes:
         meta["annotations"] = notes
     plain = {key: value for key, value in port.items() if key != "appProtocol"}
@@ -147,19 +147,19 @@ def _service(route: Route, service: t.Mapping[str, t.Any], port: Object, links: 
     return {"apiVersion": API, "kind": "MultiClusterService", "metadata": meta, "spec": spec}
 
 
-def _speaks(port: Object) -> str:
-    """What the load balancer speaks to the pods of a port: HTTP, HTTPS or HTTP2 (which is always within TLS)."""
+def _protocol(port: Object) -> str:
+    """The protocol between load balancer and pods: HTTP, HTTPS or HTTP2 (which is always within TLS)."""
     said = str(port.get("appProtocol") or "").lower()
     return {"https": "HTTPS", "http2": "HTTP2", "grpcs": "HTTP2"}.get(said, "HTTP")
 
 
-def _backend_config(door: Door, route: Route, port: Object) -> Object:
+def _backend_config(door: FrontDoor, route: Route, port: Object) -> Object:
     health = route.health
     if health is None:
         raise ValueError(f"no health check for {route.name}")
-    # Without a port the pods are asked where they serve. Google means the pods' port, not the Service's.
+    # The port is the pods', not the Service's; without one Google asks the port that serves.
     check: Object = {
-        "type": _speaks(port),
+        "type": _protocol(port),
         "requestPath": health.path,
         **({"port": health.port} if health.port else {}),
     }
@@ -171,36 +171,36 @@ def _backend_config(door: Door, route: Route, port: Object) -> Object:
     }
 
 
-def differing(name: str, services: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
-    """A warning where clusters have a Service whose pods are chosen, or listen, differently; "" where they agree.
+def service_differences(name: str, services: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
+    """A warning where the clusters' Services have other selectors or ports; "" where they agree.
 
     Args:
         name: ``name.namespace``.
-        services: the live Service by cluster, the one that is taken first.
+        services: the live Service by cluster; the first one is used for all.
     """
-    chosen = {cluster: _picks(service) for cluster, service in services.items()}
-    first = next(iter(chosen), "")
-    others = [cluster for cluster, picks in chosen.items() if picks != chosen[first]]
+    compared = {cluster: _selection(service) for cluster, service in services.items()}
+    first = next(iter(compared), "")
+    others = [cluster for cluster, selection in compared.items() if selection != compared[first]]
     if not others:
         return ""
     return (
-        f"{name} has another selector or other ports in {', '.join(others)} than in {first}, "
-        "whose are taken for all of them"
+        f"{name} has another selector or other ports in {', '.join(others)} than in {first}: "
+        f"those of {first} are used for all"
     )
 
 
-def _picks(service: t.Mapping[str, t.Any]) -> str:
+def _selection(service: t.Mapping[str, t.Any]) -> str:
     spec = service.get("spec") or {}
     ports = [[p.get("port"), p.get("targetPort"), p.get("appProtocol")] for p in spec.get("ports") or []]
     return json.dumps([spec.get("selector"), ports], sort_keys=True)
 
 
-def _ingress(door: Door, ports: t.Mapping[str, int], address: str, ip: str) -> Object:
+def _ingress(door: FrontDoor, ports: t.Mapping[str, int], address: str, ip: str) -> Object:
     annotations = {}
     if address:
         annotations[STATIC_IP] = address
     if ip and ip != address:
-        annotations[STANDS_ON] = ip
+        annotations[RESERVED_IP] = ip
     if door.certificates:
         annotations["networking.gke.io/pre-shared-certs"] = ",".join(door.certificates)
     if door.https_redirect:
@@ -208,7 +208,7 @@ def _ingress(door: Door, ports: t.Mapping[str, int], address: str, ip: str) -> O
     rules: dict[str, list[Object]] = {}
     for route in door.routes:
         if not route.host and route.path == "/":
-            continue  # what matches nothing else goes there anyway
+            continue  # it goes to the default backend
         backend = {"serviceName": route.name, "servicePort": ports[route.name]}
         rules.setdefault(route.host, []).extend({"path": path, "backend": backend} for path in _paths(route.path))
     spec: Object = {
@@ -230,5 +230,5 @@ def _ingress(door: Door, ports: t.Mapping[str, int], address: str, ip: str) -> O
 
 
 def _paths(path: str) -> list[str]:
-    """A path and all below it, as Google's load balancer spells it."""
+    """A path and all paths below it, in the load balancer's notation."""
     return ["/*"] if path == "/" else [path, f"{path}/*"]

@@ -17,8 +17,8 @@ from ..inventory.problems import Problem, quoted, shown
 from ..inventory.values import fault_of
 from ..inventory.variables import FAULTY, FLEET, Variable, text
 from ..multicluster.exports import read_exports
-from ..multicluster.front_door_reading import read_door
-from ..multicluster.multicluster_ingress import door_problems
+from ..multicluster.front_door import read_front_door
+from ..multicluster.multicluster_ingress import ingress_problems
 from ..providers.google import checks as check_google
 
 __all__ = ["DOOR_PREFIX", "DOOR_VARIABLES", "check", "check_door"]
@@ -74,7 +74,7 @@ def check_door(hosts: _Hosts, sound: _Hosts) -> list[Problem]:
     if wrong & {"front_door_name", "front_door_routes", "front_door_certificates", "front_door_https_redirect"}:
         return problems
     values = next(iter(given.values()))
-    door, found = read_door(
+    door, found = read_front_door(
         str(values.get("front_door_name") or "front-door"),
         values.get("front_door_routes") or [],
         hosts,
@@ -83,7 +83,7 @@ def check_door(hosts: _Hosts, sound: _Hosts) -> list[Problem]:
         https_redirect=str(values.get("front_door_https_redirect") or "").lower() in _TRUE,
     )
     providers = {host: text(variables, "cluster_provider") for host, variables in sound.items()}
-    problems += found + door_problems(door, providers)
+    problems += found + ingress_problems(door, providers)
     if door.routes:
         named = [set(route.clusters or ()) for route in door.routes]
         behind = sound if not all(named) else {h: v for h, v in sound.items() if h in set().union(*named)}

@@ -45,7 +45,7 @@ def test_every_mistake_of_the_exports_is_told_at_once() -> None:
         '(fleet) mesh_exports[2].to "west" is neither all nor a list of clusters | [west]',
         "(fleet) mesh_exports[2].service orders.shop is exported twice | list it once",
         '(fleet) mesh_exports[3] "ledger.bank" is not a dictionary | {service: orders.shop, to: all}',
-        "(fleet) mesh_exports[4].to names nobody | all, or leave the service out",
+        "(fleet) mesh_exports[4].to names no cluster | all, or remove the service from the list",
     ]
     assert said({"west": WEST, "fra": FRA}, mesh_exports=[{"service": "orders.shop", "to": ["fra"]}]) == []
 
@@ -68,7 +68,7 @@ def test_every_mistake_of_the_front_door_is_told_at_once() -> None:
         '(fleet) front_door_routes[0].host "https://shop.example" is no host name | '
         "a name without scheme, port and path, for example shop.example or *.shop.example",
         '(fleet) front_door_routes[0].path "pay" is no path | '
-        "it begins with / and holds no *, ? or #; all below it is meant too",
+        "it begins with / and holds no *, ? or #; paths below it are included",
         "(fleet) front_door_routes[0].port 99999 is no port | a number from 1 to 65535",
         "(fleet) front_door_routes[1].helth is unknown | did you mean health?",
         '(fleet) front_door_routes[1].service "web" is not name.namespace | for example orders.shop',
@@ -76,8 +76,8 @@ def test_every_mistake_of_the_front_door_is_told_at_once() -> None:
         '(fleet) front_door_routes[2].health {"path": "healthz"} is no health check | {path: /healthz, port: 8080}',
         '(fleet) front_door_address "Shop" is neither a name nor an IP | '
         "lower-case letters, digits and -, for example shop; or an IP",
-        "(fleet) front_door_https_redirect is set without front_door_certificates: there would be no HTTPS to go to | "
-        "name the certificates, or leave the redirect out",
+        "(fleet) front_door_https_redirect is set without front_door_certificates: there is no HTTPS to redirect to | "
+        "name the certificates, or remove the redirect",
     ]
 
 
@@ -87,7 +87,7 @@ def test_every_mistake_of_the_front_door_is_told_at_once() -> None:
         ({"front_door_routes": "web.shop"}, 'front_door_routes "web.shop" is text, not a list'),
         (
             {"front_door_routes": [{"service": "a.x"}, {"service": "b.y", "path": "/b"}]},
-            "leads into several namespaces",
+            "names services of several namespaces",
         ),
         ({"front_door_routes": [{"service": "a.x"}, {"service": "b.x"}]}, "any host/ goes to a.x already"),
         ({"front_door_certificates": ["Shop 2026"]}, 'front_door_certificates[0] "Shop 2026" is no name'),

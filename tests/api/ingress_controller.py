@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Google's multi-cluster ingress in the API servers of a test, as the stand-in plays it."""
+"""Google's controller of multi-cluster ingress, as the stand-in plays it, on the API servers of a test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.gcp.standin.server import StandIn
 
 from . import control_plane
 
-__all__ = ["PROJECT", "Google"]
+__all__ = ["PROJECT", "IngressController"]
 
 PROJECT = "shop-prod"
 _MEMBERS = f"projects/{PROJECT}/locations/us-west1/memberships"
 
 
-class Google(threading.Thread):
+class IngressController(threading.Thread):
     """Google's controller, as the stand-in plays it; ``west`` is the config cluster."""
 
     def __init__(self, planes: t.Mapping[str, control_plane.ControlPlane], standin: StandIn) -> None:
@@ -51,5 +51,5 @@ class Google(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(0.1):
             if not self.silent.is_set():
-                with contextlib.suppress(Unreachable):  # it went in this moment, or the API server is busy
+                with contextlib.suppress(Unreachable):  # it was removed in this moment, or the API server is busy
                     self.ingress.reconcile(self.view())

@@ -10,7 +10,7 @@ from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionMod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import NAMESPACE, OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
-from .google_fleet import actions, fleet, on, put
+from .gke_clusters import actions, fleet, on, put
 from .loop import in_loop
 
 __all__ = ["fleet"]

@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.server import StandIn
-from .test_google_fleet import PROJECT, actions, exist, fleet, google, hub, standin, two, writes
+from .test_gke_fleet import PROJECT, actions, exist, fleet, google, hub, standin, two, writes
 
 __all__ = ["standin", "two"]
 

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports import ExportRun
 
-from .google_fleet import CRD, CRDS, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
+from .gke_clusters import CRD, CRDS, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
 from .loop import in_loop
 
 __all__ = ["fleet"]
@@ -38,7 +38,7 @@ ORDERS = [{"service": "orders.shop", "to": "all"}]
 
 
 @in_loop
-async def test_exported_where_it_runs_and_awaited_where_it_may_be_called(fleet: Fleet) -> None:
+async def test_exported_where_it_runs_imported_where_it_is_called(fleet: Fleet) -> None:
     await put(fleet, "west", service("orders"))
     planned = export_run(fleet, ORDERS, dry_run=True)
     await planned.run()
@@ -56,7 +56,7 @@ async def test_exported_where_it_runs_and_awaited_where_it_may_be_called(fleet: 
     assert sorted(i["cluster"] for i in run.imports) == ["north", "west"]
     assert {i["address"] for i in run.imports} == {"10.9.8.7"}
     assert run.sources == {"orders.shop": ["west"]}
-    assert "provider kubeconfig: exported services are served by another means" in run.not_served()["fra"]
+    assert "provider kubeconfig: exported services are not built for it yet" in run.not_served()["fra"]
     again = export_run(fleet, ORDERS, timeout=SECONDS)
     await again.run()
     assert actions(again.changes) == []
@@ -66,13 +66,13 @@ async def test_exported_where_it_runs_and_awaited_where_it_may_be_called(fleet: 
 
 
 @in_loop
-async def test_what_does_not_arrive_is_told_for_that_cluster_alone(fleet: Fleet) -> None:
+async def test_a_missing_import_fails_its_cluster_alone(fleet: Fleet) -> None:
     await put(fleet, "west", service("orders"), imported("orders", "10.9.8.7"))
     run = export_run(fleet, ORDERS, timeout=1)
     await run.run()
     assert list(run.failures) == ["north"]
     text = str(run.failures["north"][0])
-    assert "orders.shop did not arrive within 1 s" in text
+    assert "orders.shop was not imported within 1 s" in text
     assert "there is no ServiceImport yet" in text
     assert "roles/compute.networkViewer" in text
     here = export_run(fleet, [{"service": "orders.shop", "to": ["west"]}], timeout=1)
@@ -81,7 +81,7 @@ async def test_what_does_not_arrive_is_told_for_that_cluster_alone(fleet: Fleet)
 
 
 @in_loop
-async def test_exports_of_somebody_else_are_left_alone(fleet: Fleet) -> None:
+async def test_exports_of_others_stay_as_they_are(fleet: Fleet) -> None:
     theirs = {"apiVersion": EXPORT_KIND[0], "kind": EXPORT_KIND[1], "metadata": {"name": "orders", "namespace": SHOP}}
     await put(fleet, "west", service("orders"), theirs)
     run = export_run(fleet, ORDERS, timeout=0)
@@ -96,7 +96,7 @@ async def test_exports_of_somebody_else_are_left_alone(fleet: Fleet) -> None:
 
 
 @in_loop
-async def test_a_stub_of_ours_is_no_service_to_export(fleet: Fleet) -> None:
+async def test_a_stub_of_ours_is_not_exported(fleet: Fleet) -> None:
     stub = service("orders")
     stub["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "mesh.fleet"}
     await put(fleet, "north", stub)
@@ -107,20 +107,20 @@ async def test_a_stub_of_ours_is_no_service_to_export(fleet: Fleet) -> None:
 
 
 @in_loop
-async def test_what_differs_between_exporting_clusters_is_said(fleet: Fleet) -> None:
+async def test_services_that_differ_give_a_warning(fleet: Fleet) -> None:
     await put(fleet, "west", service("orders"))
     await put(fleet, "north", service("orders", 9090))
     run = export_run(fleet, ORDERS, timeout=0)
     await run.run()
     assert run.failures == {}
     assert sorted(run.sources["orders.shop"]) == ["north", "west"]
-    (told,) = run.warnings
-    assert "orders.shop differs between its clusters" in told
-    assert "west port 8080 (http)" in told and "north port 9090 (http)" in told
+    (warning,) = run.warnings
+    assert "orders.shop differs between its clusters" in warning
+    assert "west port 8080 (http)" in warning and "north port 9090 (http)" in warning
 
 
 @in_loop
-async def test_a_service_without_pods_of_its_own_cannot_be_exported(fleet: Fleet) -> None:
+async def test_a_service_without_pods_cannot_be_exported(fleet: Fleet) -> None:
     alias = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -137,7 +137,7 @@ async def test_a_service_without_pods_of_its_own_cannot_be_exported(fleet: Fleet
 
 
 @in_loop
-async def test_a_headless_service_arrives_without_an_address(fleet: Fleet) -> None:
+async def test_a_headless_service_is_imported_without_an_address(fleet: Fleet) -> None:
     await put(fleet, "west", service("orders", clusterIP="None"))
     for name in HOSTS:
         import_of = imported("orders", "")
@@ -150,7 +150,7 @@ async def test_a_headless_service_arrives_without_an_address(fleet: Fleet) -> No
 
 
 @in_loop
-async def test_a_missing_namespace_is_named_and_the_wait_is_told(fleet: Fleet) -> None:
+async def test_a_missing_namespace_is_named_and_the_wait_shown(fleet: Fleet) -> None:
     async with on(fleet, "west") as kube:
         await kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bank"}}])
         ledger = service("ledger")
@@ -170,13 +170,13 @@ async def test_a_missing_namespace_is_named_and_the_wait_is_told(fleet: Fleet) -
     run = export_run(fleet, [{"service": "ledger.bank"}], timeout=1, say=said.append)
     await run.run()
     assert "its namespace is missing" in str(run.failures["north"][0])
-    assert "leave north out of to in mesh_exports" in run.failures["north"][0].next_step
-    assert "west says NotVpcNative: cluster is not VPC-native" in str(run.failures["west"][0])
+    assert "remove north from to in mesh_exports" in run.failures["north"][0].next_step
+    assert "west reports NotVpcNative: cluster is not VPC-native" in str(run.failures["west"][0])
     assert said == ["  west: waiting for ledger.bank (the first one takes up to five minutes)"]
 
 
 @in_loop
-async def test_kinds_that_google_has_not_brought_yet_are_awaited(fleet: Fleet) -> None:
+async def test_kinds_that_are_not_installed_yet_are_awaited(fleet: Fleet) -> None:
     await put(fleet, "west", service("orders"))
     crd = next(c for c in CRDS if c["metadata"]["name"] == "serviceexports.net.gke.io")
     async with on(fleet, "west") as kube:

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports import ExportRun
 
-from .google_fleet import HOSTS, SECONDS, SHOP, fleet, on, put, service
+from .gke_clusters import HOSTS, SECONDS, SHOP, fleet, on, put, service
 from .loop import in_loop
 
 __all__ = ["fleet"]
@@ -29,7 +29,7 @@ async def status(fleet: Fleet, host: str, plural: str, body: dict[str, t.Any]) -
 
 
 async def imported(fleet: Fleet, *memberships: str) -> None:
-    """The service arrives everywhere, with the pods of some clusters."""
+    """The service is imported everywhere, with the pods of some clusters."""
     obj = {
         "apiVersion": IMPORT_KIND[0],
         "kind": IMPORT_KIND[1],
@@ -48,7 +48,7 @@ def export_run(fleet: Fleet, timeout: float) -> ExportRun:
 
 
 @in_loop
-async def test_a_new_export_is_awaited_until_all_imports_have_its_pods(fleet: Fleet) -> None:
+async def test_a_new_export_is_awaited_in_all_imports(fleet: Fleet) -> None:
     for host in HOSTS:
         await put(fleet, host, service("orders"))
     await imported(fleet, "west")
@@ -65,18 +65,18 @@ async def test_a_new_export_is_awaited_until_all_imports_have_its_pods(fleet: Fl
 
 
 @in_loop
-async def test_an_import_without_the_pods_of_an_exporting_cluster_is_told(fleet: Fleet) -> None:
+async def test_an_import_that_lacks_pods_is_reported(fleet: Fleet) -> None:
     for host in HOSTS:
         await put(fleet, host, service("orders"))
     await imported(fleet, "west")
     first = export_run(fleet, 1)
     await first.run()
     again = export_run(fleet, SECONDS)
-    await again.run()  # nothing is new: nobody waits, and it is told all the same
+    await again.run()  # nothing is new: no wait, and the same warning
     for run in (first, again):
         assert run.failures == {}
         assert run.warnings == [
-            "orders.shop: north, west have it without north, which exports it: has it ready pods there?"
+            "orders.shop: the import in north, west lacks the pods of north, which exports it: are pods ready there?"
         ]
         assert {i["without"] for i in run.imports} == {"north"}
     await status(
@@ -90,4 +90,7 @@ async def test_an_import_without_the_pods_of_an_exporting_cluster_is_told(fleet:
     assert (list(refused.failures), refused.warnings) == (["north"], [])
     text = str(refused.failures["north"][0])
     assert "north ServiceExport shop/orders: Google does not export orders.shop from here" in text
-    assert "north, west have it without north; north says Valid is False (NoService: no such Service)" in text
+    assert (
+        "the import in north, west lacks the pods of north; north reports Valid is False (NoService: no such Service)"
+        in text
+    )

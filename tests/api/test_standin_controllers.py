@@ -26,7 +26,7 @@ from tests.gcp.standin.controllers.kinds import (
 )
 
 from . import control_plane
-from .google_world import PLACES, PROJECT, World
+from .google_controllers import PLACES, PROJECT, World
 
 SHOP = "shop"
 RECONCILED = "networking.gke.io/last-reconcile-time"

@@ -11,32 +11,41 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import Door
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_reading import parse_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    FrontDoor,
+    read_front_door,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door as door_run
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import DoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door as run_module
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun
 
-from .google_fleet import CRD, CRDS, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
+from .gke_clusters import CRD, CRDS, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
 from .loop import in_loop
 
 __all__ = ["fleet"]
 
 
-def door(fleet: Fleet, *routes: dict[str, t.Any], **more: t.Any) -> Door:
-    return parse_door("front-door", list(routes), fleet.clusters, **more)
+def door(fleet: Fleet, *routes: dict[str, t.Any], **more: t.Any) -> FrontDoor:
+    return front_door(fleet, "front-door", *routes, **more)
 
 
-async def place(fleet: Fleet, wanted: Door, address: str = "", **more: t.Any) -> tuple[list[t.Any], DoorRun]:
+def front_door(fleet: Fleet, name: str, *routes: dict[str, t.Any], **more: t.Any) -> FrontDoor:
+    found, problems = read_front_door(name, list(routes), fleet.clusters, **more)
+    refuse(problems)
+    return found
+
+
+async def place(fleet: Fleet, wanted: FrontDoor, address: str = "", **more: t.Any) -> tuple[list[t.Any], FrontDoorRun]:
     async with on(fleet, "west") as kube:
-        run = DoorRun(fleet, members(fleet), kube, wanted, **more)
+        run = FrontDoorRun(fleet, members(fleet), kube, wanted, **more)
         return await run.place(address), run
 
 
 @in_loop
-async def test_the_door_is_placed_changed_and_taken_away(fleet: Fleet) -> None:
+async def test_a_front_door_is_made_changed_and_removed(fleet: Fleet) -> None:
     for name in HOSTS:
         await put(fleet, name, service("web"))
     await put(fleet, "west", service("pay", 9090))
@@ -87,7 +96,7 @@ async def test_the_door_is_placed_changed_and_taken_away(fleet: Fleet) -> None:
 
 
 @in_loop
-async def test_a_route_to_nothing_is_refused_before_anything_is_placed(fleet: Fleet) -> None:
+async def test_a_route_without_service_is_refused_before_any_change(fleet: Fleet) -> None:
     await put(fleet, "west", service("web"))
     with pytest.raises(FleetError) as refused:
         await place(fleet, door(fleet, {"service": "web.shop", "clusters": ["west", "north"]}))
@@ -97,10 +106,10 @@ async def test_a_route_to_nothing_is_refused_before_anything_is_placed(fleet: Fl
 
 
 @in_loop
-async def test_a_config_cluster_that_is_not_ready_is_told_before_anything_is_placed(
+async def test_a_config_cluster_that_is_not_ready_is_refused_first(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_run, "_CRD_SECONDS", 0.5)
+    monkeypatch.setattr(run_module, "_CRD_SECONDS", 0.5)
     await put(fleet, "west", service("web"))
     wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]})
     crd = next(c for c in CRDS if c["metadata"]["name"] == "multiclusteringresses.networking.gke.io")
@@ -108,23 +117,23 @@ async def test_a_config_cluster_that_is_not_ready_is_told_before_anything_is_pla
         await kube.delete(*CRD, crd["metadata"]["name"], wait=SECONDS)
         with pytest.raises(FleetError) as early:
             await place(fleet, wanted)
-        assert "multi-cluster ingress is not there" in str(early.value)
+        assert "multi-cluster ingress is not installed" in str(early.value)
         assert "gke_config_cluster" in early.value.next_step
         assert await kube.list(API, "MultiClusterService") == []
-        monkeypatch.setattr(door_run, "_CRD_SECONDS", 120.0)
+        monkeypatch.setattr(run_module, "_CRD_SECONDS", 120.0)
         placed, _none = await asyncio.gather(place(fleet, wanted), kube.apply([crd]))  # it is awaited
         assert len(actions(placed[0])) == 2
     async with on(fleet, "north") as kube:
         elsewhere = door(fleet, {"service": "web.bank", "clusters": ["west"]})
-        run = DoorRun(fleet, members(fleet), kube, elsewhere)
+        run = FrontDoorRun(fleet, members(fleet), kube, elsewhere)
         run.services = {"web": service("web")}
         with pytest.raises(FleetError) as homeless:
-            await run._ready()
+            await run._await_kinds()
     assert "the front door's namespace is missing in the config cluster" in str(homeless.value)
 
 
 @in_loop
-async def test_what_somebody_else_made_is_not_written_over(fleet: Fleet) -> None:
+async def test_objects_of_others_are_not_overwritten(fleet: Fleet) -> None:
     await put(fleet, "west", service("web"))
     wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]})
     theirs = {
@@ -143,36 +152,36 @@ async def test_what_somebody_else_made_is_not_written_over(fleet: Fleet) -> None
         assert await kube.list(API, "MultiClusterService") == []
     gone, _run = await place(fleet, door(fleet))
     assert actions(gone) == []
-    # Handed over as the message says, it is ours.
+    # Labelled as the message says, it is ours.
     labels = dict(pair.split("=") for pair in refused.value.next_step.rpartition(" ")[2].split(","))
     theirs["metadata"] = {"name": "front-door", "namespace": SHOP, "labels": labels}
     await put(fleet, "west", theirs)
     async with on(fleet, "west") as kube:
-        run = DoorRun(fleet, members(fleet), kube, wanted)
+        run = FrontDoorRun(fleet, members(fleet), kube, wanted)
         await run.prepare()
 
 
 @in_loop
-async def test_fleets_that_share_a_config_cluster_keep_to_their_own_doors(fleet: Fleet) -> None:
+async def test_fleets_that_share_a_config_cluster_have_their_own(fleet: Fleet) -> None:
     await put(fleet, "west", service("web"), service("pay"))
     ours = door(fleet, {"service": "web.shop", "clusters": ["west"]})
     await place(fleet, ours)
     other = dataclasses.replace(fleet, name="staging")
-    theirs = parse_door("staging", [{"service": "pay.shop", "clusters": ["west"]}], fleet.clusters)
+    theirs = front_door(fleet, "staging", {"service": "pay.shop", "clusters": ["west"]})
     await place(other, theirs)
     again, _run = await place(fleet, ours)
     assert actions(again) == []
     with pytest.raises(FleetError) as refused:
         await place(other, ours)
     assert "MultiClusterIngress shop/front-door of fleet api" in str(refused.value)
-    gone, _run = await place(other, parse_door("staging", [], fleet.clusters))
+    gone, _run = await place(other, front_door(fleet, "staging"))
     assert [line.split()[2] for line in actions(gone)] == ["staging", "pay"]
     again, _run = await place(fleet, ours)
     assert actions(again) == []
 
 
 @in_loop
-async def test_a_door_that_moves_leaves_nothing_in_the_old_config_cluster(fleet: Fleet) -> None:
+async def test_a_move_leaves_nothing_in_the_old_config_cluster(fleet: Fleet) -> None:
     for name in HOSTS:
         await put(fleet, name, service("web"))
     wanted = door(fleet, {"service": "web.shop"}, certificates=["shop"], https_redirect=True, address="shop")
@@ -182,22 +191,22 @@ async def test_a_door_that_moves_leaves_nothing_in_the_old_config_cluster(fleet:
         path = f"/apis/networking.gke.io/v1/namespaces/{SHOP}/multiclusteringresses/front-door"
         await old.transport.request("PATCH", path, body=stuck, content_type="application/merge-patch+json")
     async with on(fleet, "north") as kube:
-        run = DoorRun(fleet, members(fleet), kube, wanted)
+        run = FrontDoorRun(fleet, members(fleet), kube, wanted)
         await run.place("203.0.113.7")
-        planned = DoorRun(fleet, members(fleet), kube, wanted, dry_run=True)
-        assert len(actions(await planned.sweep(["west"]))) == 3
+        planned = FrontDoorRun(fleet, members(fleet), kube, wanted, dry_run=True)
+        assert len(actions(await planned.clean_up(["west"]))) == 3
         nobody = dataclasses.replace(fleet.clusters["west"].connection, server="https://127.0.0.1:1")
         lost = dataclasses.replace(fleet.clusters["west"], name="lost", connection=nobody)
         run.fleet = dataclasses.replace(fleet, clusters={**fleet.clusters, "lost": lost})
-        async with asyncio.timeout(SECONDS):  # Google has let go of the old one: nobody would answer
-            changes = await run.sweep(["west", "fra", "lost"])
+        async with asyncio.timeout(SECONDS):  # Google does not read the old one any more: nobody would answer
+            changes = await run.clean_up(["west", "fra", "lost"])
     assert [line.split()[1] for line in actions(changes)] == [
         "FrontendConfig",
         "MultiClusterIngress",
         "MultiClusterService",
     ]
     (warning,) = run.warnings
-    assert warning.startswith("lost was not asked for objects of an earlier front door")
+    assert warning.startswith("lost may still hold objects of an earlier front door")
     async with on(fleet, "west") as old:
         await old.transport.request(
             "PATCH", path, body={"metadata": {"finalizers": []}}, content_type="application/merge-patch+json"
@@ -205,16 +214,16 @@ async def test_a_door_that_moves_leaves_nothing_in_the_old_config_cluster(fleet:
 
 
 @in_loop
-async def test_a_reserved_address_is_known_from_the_door_itself_only_when_it_stands_on_it(fleet: Fleet) -> None:
+async def test_a_reserved_address_is_known_from_the_served_ingress(fleet: Fleet) -> None:
     await put(fleet, "west", service("web"))
     wanted = door(fleet, {"service": "web.shop", "clusters": ["west"]}, address="shop")
     url = "https://www.googleapis.com/compute/v1/projects/shop-prod/global/addresses/shop"
     async with on(fleet, "west") as kube:
-        run = DoorRun(fleet, members(fleet), kube, wanted)
+        run = FrontDoorRun(fleet, members(fleet), kube, wanted)
         await run.place(url, "203.0.113.7")
         path = f"/apis/networking.gke.io/v1/namespaces/{SHOP}/multiclusteringresses/front-door/status"
-        for vip, held in (("203.0.113.1", ""), ("203.0.113.7", "203.0.113.7")):
+        for vip, served in (("203.0.113.1", ""), ("203.0.113.7", "203.0.113.7")):
             body = {"status": {"VIP": vip}}
             await kube.transport.request("PATCH", path, body=body, content_type="application/merge-patch+json")
-            assert await run.held(url) == held
-        assert await run.held(url.replace("/shop", "/other")) == ""
+            assert await run.served_address(url) == served
+        assert await run.served_address(url.replace("/shop", "/other")) == ""
