@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain, verify_chain
 
 from . import control_plane
@@ -75,9 +74,9 @@ class Stage:
         }
         self.plane.kubectl("apply", "-f", "-", stdin=json.dumps(secret))
 
-    def policy(self, **changes: t.Any) -> certs.Policy:
+    def policy(self, **changes: t.Any) -> certificates.Policy:
         base = {"trust_domain": "shop.example", "namespace": self.namespace, "revision": "default"}
-        return certs.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
+        return certificates.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +90,9 @@ def stage(plane: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> 
     return Stage(plane, tmp_path, namespace)
 
 
-def pair(policy: certs.Policy) -> certs.Authority:
-    key = certs.new_key()
-    return certs.Authority(certs.make_root(key, policy), key)
+def pair(policy: certificates.Policy) -> certificates.Authority:
+    key = certificates.new_key()
+    return certificates.Authority(certificates.make_root(key, policy), key)
 
 
 def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
@@ -105,7 +104,7 @@ def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
     first = stage("-vvv", "--diff")
     assert "west signed" in first
     data = stage.secret()
-    root = certs.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
+    root = certificates.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
     chain = SigningChain.from_data(data)
     verify_chain(chain, root, stage.policy())
     key = stage.dir / "root-key.vault"
@@ -117,7 +116,7 @@ def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
     }
 
     again = stage()
-    assert f"root SHA256 {certs.short(root)}  1 unchanged" in again
+    assert f"root SHA256 {certificates.short(root)}  1 unchanged" in again
     assert "changed)" not in again
     assert stage.secret() == data
 
@@ -156,13 +155,13 @@ def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
 def test_a_foreign_cacerts_names_both_fingerprints(stage: Stage) -> None:
     policy = stage.policy()
     other = pair(policy)
-    foreign = trust.issue("west", other, policy).data
+    foreign = decisions.issue("west", other, policy).data
     stage.put(foreign)
     out = stage("-vvv", ok=False)
     assert "its root differs from the fleet's" in out
-    ours = certs.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
-    assert certs.fingerprint(other.certificate) in out
-    assert certs.fingerprint(ours) in out
+    ours = certificates.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
+    assert certificates.fingerprint(other.certificate) in out
+    assert certificates.fingerprint(ours) in out
     assert stage.secret() == foreign
     stage(absent=True)
     assert stage.secret() == foreign
@@ -171,7 +170,7 @@ def test_a_foreign_cacerts_names_both_fingerprints(stage: Stage) -> None:
 def test_a_wrong_key_and_a_missing_part_are_refused(stage: Stage) -> None:
     stage()
     data = stage.secret()
-    broken = {**data, "ca-key.pem": certs.key_pem(certs.new_key())}
+    broken = {**data, "ca-key.pem": certificates.key_pem(certificates.new_key())}
     stage.put(broken)
     out = stage("-vvv", ok=False)
     assert "ca-key.pem is not the key of ca-cert.pem" in out
@@ -184,7 +183,7 @@ def test_a_wrong_key_and_a_missing_part_are_refused(stage: Stage) -> None:
 
 def test_a_self_signed_istiod_is_refused(stage: Stage) -> None:
     policy = stage.policy()
-    other = certs.certificate_pem(pair(policy).certificate)
+    other = certificates.certificate_pem(pair(policy).certificate)
     stage.plane.kubectl("create", "namespace", stage.namespace)
     labels = {"app": "istiod"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "discovery", "image": "none"}]}}
@@ -252,16 +251,16 @@ def test_ansibles_own_vault_password_protects_the_root(stage: Stage) -> None:
 def test_a_root_that_the_user_brings(stage: Stage) -> None:
     mine = pair(stage.policy())
     cert, key = stage.tmp / "mine.pem", stage.tmp / "mine.key"
-    cert.write_text(certs.certificate_pem(mine.certificate))
-    key.write_text(certs.key_pem(certs.new_key()))
+    cert.write_text(certificates.certificate_pem(mine.certificate))
+    key.write_text(certificates.key_pem(certificates.new_key()))
     given = {"trust_root": "provided", "trust_root_cert": str(cert), "trust_root_key": str(key)}
     assert "the root's key does not belong to its certificate" in stage(ok=False, **given)
-    key.write_text(certs.key_pem(mine.key))
+    key.write_text(certificates.key_pem(mine.key))
     subprocess.run(["ansible-vault", "encrypt", f"--vault-password-file={stage.password}", str(key)], check=True)
     out = stage("-vvv", "--diff", **given)
-    assert f"root SHA256 {certs.short(mine.certificate)}  west signed" in out
+    assert f"root SHA256 {certificates.short(mine.certificate)}  west signed" in out
     # The same as content, in the clear: still never said.
-    content = {**given, "trust_root_key": certs.key_pem(mine.key)}
+    content = {**given, "trust_root_key": certificates.key_pem(mine.key)}
     assert "1 unchanged" in stage("-vvv", "--diff", **content)
     assert "trust_root_key is missing" in stage(ok=False, trust_root="provided", trust_root_cert=str(cert))
 
@@ -280,8 +279,8 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
     assert stage.secret() == {}
 
     # The CA signs with its own tool.
-    (stage.tmp / "ca.pem").write_text(certs.certificate_pem(corporate.certificate))
-    (stage.tmp / "ca.key").write_text(certs.key_pem(corporate.key))
+    (stage.tmp / "ca.pem").write_text(certificates.certificate_pem(corporate.certificate))
+    (stage.tmp / "ca.key").write_text(certificates.key_pem(corporate.key))
     signing = ["-CA", str(stage.tmp / "ca.pem"), "-CAkey", str(stage.tmp / "ca.key"), "-copy_extensions", "copyall"]
     files = ["-in", str(answers / "west.csr.pem"), "-out", str(answers / "west.chain.pem")]
     subprocess.run(
@@ -289,7 +288,7 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
         check=True,
         capture_output=True,
     )
-    (answers / "root-cert.pem").write_text(certs.certificate_pem(corporate.certificate))
+    (answers / "root-cert.pem").write_text(certificates.certificate_pem(corporate.certificate))
     assert "west signed" in stage("--diff", "-vvv", trust_root="external")
     data = stage.secret()
     assert "1 unchanged" in stage(trust_root="external")
@@ -302,7 +301,7 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
     # An answer to the old request does not fit the new key.
     (answers / "west.chain.old.pem").rename(answers / "west.chain.pem")
     (answers / "west.chain.pem").write_text(
-        certs.certificate_pem(certs.make_intermediate(corporate, certs.new_key(), "west", policy))
+        certificates.certificate_pem(certificates.make_intermediate(corporate, certificates.new_key(), "west", policy))
     )
     wrong = stage(ok=False, trust_root="external", trust_renew_before="400d", trust_lifetime="500d")
     assert "ca-key.pem is not the key of ca-cert.pem" in wrong

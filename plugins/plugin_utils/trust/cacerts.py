@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Secret ``cacerts`` of one cluster: read it, write it, and make a running istiod load it."""
+"""Secret ``cacerts`` of one cluster: read, write and remove it, and make a running istiod load it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cryptography import x509
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
@@ -26,9 +27,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import metrics_page
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import ensure_namespace
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
+    ensure_namespace,
+    leave_namespace,
+)
 
-__all__ = ["SECRET", "load_renewed", "loaded_until", "read_trust", "write_cacerts"]
+__all__ = ["load_renewed", "loaded_until", "read_trust", "remove_cacerts", "write_cacerts"]
 
 SECRET = "cacerts"
 ANNOTATION = "mesh.fleet/cacerts"
@@ -90,6 +94,24 @@ async def write_cacerts(
         if renewed and not dry_run:
             await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
     return changes
+
+
+async def remove_cacerts(fleet: Fleet, cluster: Cluster, *, dry_run: bool) -> tuple[list[Change], str]:
+    """Remove the Secret if role trust wrote it, and then the namespace if nothing else is in it.
+
+    Returns:
+        The changes, and what was done, in words. A cluster that does not exist has no Secret.
+    """
+    changes: list[Change] = []
+    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+        live = await kube.get("v1", "Secret", SECRET, fleet.namespace)
+        if has_our_labels(live, "trust"):
+            changes.append(await kube.delete("v1", "Secret", SECRET, fleet.namespace, dry_run=dry_run))
+            if control_plane_of(fleet, cluster).ours:
+                changes += (await leave_namespace(kube, fleet, dry_run=dry_run))[0]
+    if changes:
+        return changes, "intermediate CA removed"
+    return changes, "no intermediate CA of ours" if live else "no intermediate CA"
 
 
 async def load_renewed(kube: Kube, fleet: Fleet, certificate: x509.Certificate, timeout: float) -> None:

@@ -4,69 +4,49 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import typing as t
 
 from cryptography import x509
 
-from ansible_collections.mesh.fleet.plugins.module_utils import locks
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    Authority,
+    Policy,
+    certificate_pem,
+    fingerprint,
+    key_from_pem,
+    key_pem,
+    make_request,
+    make_root,
+    new_key,
+    parse_certificates,
+    public_bytes,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import bundle_with, issue
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
     CERT,
+    ROOT,
     SigningChain,
     check_root,
     verify_chain,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
-from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, read_text
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
-__all__ = ["CorporateCa", "Files", "IntermediateIssuer", "OwnRoot", "locked", "open_issuer"]
+if t.TYPE_CHECKING:
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import PrivateKey
 
-ROOT_CERT = "root-cert.pem"
-ROOT_KEY = "root-key.vault"
-
-
-@contextlib.contextmanager
-def locked(directory: str, *, check_mode: bool) -> t.Iterator[None]:
-    """One run at a time in a trust folder: two would make two roots."""
-    if check_mode and not os.path.isdir(directory):
-        yield
-        return
-    with locks.locked(os.path.join(directory, ".lock")):
-        yield
-
-
-class Files:
-    """Writes and removes files of a run and keeps the changes; in check mode it writes nothing."""
-
-    def __init__(self, check_mode: bool) -> None:
-        self.check_mode = check_mode
-        self.changes: list[Change] = []
-
-    def write(self, path: str, text: str, *, shown: str) -> None:
-        """Write ``text`` (0600); ``shown`` is what a diff may show of it."""
-        self.changes.append(Change("", "File", path, CREATED, after=shown))
-        if not self.check_mode:
-            write_file(path, text)
-
-    def remove(self, path: str) -> None:
-        if not os.path.exists(path):
-            return
-        self.changes.append(Change("", "File", path, REMOVED))
-        if not self.check_mode:
-            os.unlink(path)
+__all__ = ["CorporateCa", "IntermediateIssuer", "OwnRoot", "open_issuer"]
 
 
 class IntermediateIssuer(t.Protocol):
     """Issues the chain of a cluster."""
 
     made_now: bool
+    """Whether this run made the root."""
 
     @property
     def root(self) -> x509.Certificate | None: ...
@@ -79,7 +59,7 @@ class IntermediateIssuer(t.Protocol):
 class OwnRoot:
     """A root whose key is on the controller: generated, or provided by the user."""
 
-    authority: certs.Authority
+    authority: Authority
     policy: Policy
     made_now: bool = False
 
@@ -105,57 +85,57 @@ def open_issuer(
     if args["root"] == "provided":
         authority = _provided(args, box)
     else:
-        found = _kept(directory, box)
+        found = _stored(directory, box)
         made_now = found is None
         authority = found or _new(directory, policy, box, files)
     check_root(authority.certificate, policy)
     return OwnRoot(authority, policy, made_now)
 
 
-def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> certs.Authority:
+def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> Authority:
     for name in ("root_cert", "root_key"):
         if not args[name]:
             raise FleetError(f"trust_{name} is missing", next_step="trust_root: provided requires it: a path, or PEM")
-    found = certs.parse_certificates(_content(args["root_cert"], "trust_root_cert"), what="trust_root_cert")
+    found = parse_certificates(_content(args["root_cert"], "trust_root_cert"), what="trust_root_cert")
     if len(found) > 1:
         raise FleetError(
             "trust_root_cert holds more than one certificate",
-            seen=", ".join(f"SHA256 {certs.fingerprint(c)}" for c in found),
+            seen=", ".join(f"SHA256 {fingerprint(c)}" for c in found),
             next_step="use the self-signed root alone",
         )
     key = box.decrypt(_content(args["root_key"], "trust_root_key"), "trust_root_key")
-    return _pair(found[0], certs.key_from_pem(key, what="trust_root_key"), "trust_root_key")
+    return _pair(found[0], key_from_pem(key, what="trust_root_key"), "trust_root_key")
 
 
-def _kept(directory: str, box: VaultBox) -> certs.Authority | None:
+def _stored(directory: str, box: VaultBox) -> Authority | None:
     cert, key = os.path.join(directory, ROOT_CERT), os.path.join(directory, ROOT_KEY)
     # The certificate is written last: a key alone comes from a run that ended before it signed anything.
     if not os.path.exists(cert):
         return None
     if not os.path.exists(key):
         raise FleetError(
-            "the root's key is gone",
+            "the root's key is missing",
             obj=key,
-            seen=f"{cert} is there",
+            seen=f"{cert} exists",
             means="proxies with certificates of the present root would reject those of a new one",
             next_step="restore the file from a backup, or rotate the root",
         )
-    found = certs.parse_certificates(_read(cert, "the root"), what=cert)[0]
-    text = _read(key, "the root's key")
+    found = parse_certificates(read_text(cert, "the root"), what=cert)[0]
+    text = read_text(key, "the root's key")
     if "PRIVATE KEY" in text:
         raise FleetError("the root's key is on the disk unencrypted", obj=key, next_step=f"ansible-vault encrypt {key}")
-    return _pair(found, certs.key_from_pem(box.decrypt(text, key), what=key), key)
+    return _pair(found, key_from_pem(box.decrypt(text, key), what=key), key)
 
 
-def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> certs.Authority:
-    key = certs.new_key(policy.key_type)
-    root = certs.make_root(key, policy)
-    encrypted = box.encrypt(certs.key_pem(key))
+def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> Authority:
+    key = new_key(policy.key_type)
+    root = make_root(key, policy)
+    encrypted = box.encrypt(key_pem(key))
     if box.created:
         files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
     files.write(os.path.join(directory, ROOT_KEY), encrypted, shown="(key, vault encrypted)")
-    files.write(os.path.join(directory, ROOT_CERT), certs.certificate_pem(root), shown="(root certificate)")
-    return certs.Authority(root, key)
+    files.write(os.path.join(directory, ROOT_CERT), certificate_pem(root), shown="(root certificate)")
+    return Authority(root, key)
 
 
 class CorporateCa:
@@ -178,7 +158,7 @@ class CorporateCa:
         self.root: x509.Certificate | None = None
         if args["root_cert"] or os.path.exists(self.root_path):
             text = _content(self.root_path, "trust_root_cert")
-            self.root = certs.parse_certificates(text, what="the corporate root")[0]
+            self.root = parse_certificates(text, what="the corporate root")[0]
             check_root(self.root, policy)
 
     def path(self, cluster: str, what: str) -> str:
@@ -190,17 +170,17 @@ class CorporateCa:
         if self.root is None or not os.path.exists(answer):
             self._request(cluster, fresh=False)
             return None
-        found = certs.parse_certificates(_read(answer, "the signed chain"), what=answer)
-        if present and certs.parse_certificates(present[CERT])[0] == found[0]:
+        found = parse_certificates(read_text(answer, "the signed chain"), what=answer)
+        if present and parse_certificates(present[CERT])[0] == found[0]:
             # It is the one in use: a renewal needs a new key.
             self._request(cluster, fresh=True)
             return None
         above = [c for c in found[1:] if c != self.root]
         signed = SigningChain(
-            certificate=certs.certificate_pem(found[0]),
-            key=self._box.decrypt(_read(key, "the cluster's key"), key),
-            root=bundle_with(self.root, (present or {}).get(ROOT_CERT, "")),
-            chain=certs.certificate_pem(found[0], *above, self.root),
+            certificate=certificate_pem(found[0]),
+            key=self._box.decrypt(read_text(key, "the cluster's key"), key),
+            root=bundle_with(self.root, (present or {}).get(ROOT, "")),
+            chain=certificate_pem(found[0], *above, self.root),
         )
         try:
             verify_chain(signed, self.root, self._policy)
@@ -209,7 +189,7 @@ class CorporateCa:
             raise
         return signed
 
-    def waiting(self) -> FleetError:
+    def unsigned(self) -> FleetError:
         """The error that lists every request that waits for a signature."""
         pairs = [f"{request}  ->  {self.path(cluster, 'chain.pem')}" for cluster, request in self.requests.items()]
         if self.root is None:
@@ -226,39 +206,28 @@ class CorporateCa:
         self.requests[cluster] = path
         if os.path.exists(path) and os.path.exists(key_path) and not fresh:
             return
-        key = certs.new_key(self._policy.key_type)
-        request = certs.make_request(key, cluster, self._policy)
+        key = new_key(self._policy.key_type)
+        request = make_request(key, cluster, self._policy)
         answer = self.path(cluster, "chain.pem")
         if fresh and not self._files.check_mode:
             os.replace(answer, self.path(cluster, "chain.old.pem"))
-        self._files.write(key_path, self._box.encrypt(certs.key_pem(key)), shown="(key, vault encrypted)")
+        self._files.write(key_path, self._box.encrypt(key_pem(key)), shown="(key, vault encrypted)")
         self._files.write(path, request, shown=request)
 
 
-def _pair(certificate: x509.Certificate, key: certs.PrivateKey, where: str) -> certs.Authority:
-    if certs.public_bytes(key) != certs.public_bytes(certificate):
+def _pair(certificate: x509.Certificate, key: PrivateKey, where: str) -> Authority:
+    if public_bytes(key) != public_bytes(certificate):
         raise FleetError(
             "the root's key does not belong to its certificate",
             obj=where if os.path.isabs(where) else "",
-            seen=f"root SHA256 {certs.fingerprint(certificate)} has another public key",
+            seen=f"root SHA256 {fingerprint(certificate)} has another public key",
             next_step="use the certificate and key that belong together",
         )
-    return certs.Authority(certificate, key)
+    return Authority(certificate, key)
 
 
 def _content(value: str, name: str) -> str:
-    """``value`` itself when it is PEM or vault text, else what the file of that name holds."""
+    """``value`` itself if it is PEM or vault text, else the content of the file of that name."""
     if "-----BEGIN" in value or value.startswith("$ANSIBLE_VAULT"):
         return value
-    return _read(os.path.expanduser(value), name)
-
-
-def _read(path: str, name: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        # A value that is no path may be a truncated key: it is not repeated.
-        where = path if os.path.isabs(path) and "\n" not in path else "(not an absolute path)"
-        raise FleetError(f"{name} cannot be read", obj=where, seen=str(reason), next_step="correct the path") from None
+    return read_text(os.path.expanduser(value), name)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Private keys on the controller: encrypted by Ansible Vault before they reach the disk."""
+"""Encrypts private keys by Ansible Vault before they are written to the controller's disk."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class VaultBox:
     """Encrypts and decrypts with the vault secrets that Ansible has loaded, else with a password file.
 
     Args:
-        password_file: used beside Ansible's secrets for reading, and for writing when Ansible has none.
-        create: make ``password_file`` with a random password when it is missing. For fleets that
-            may be lost: whoever reads the folder reads the keys.
-        check_mode: make nothing.
+        password_file: decrypts together with Ansible's secrets, and encrypts when Ansible has loaded none.
+        create: make ``password_file`` with a random password when it is missing. For test fleets, because
+            everybody who can read the folder can read the keys.
+        check_mode: write nothing.
     """
 
     def __init__(self, password_file: str = "", *, create: bool = False, check_mode: bool = False) -> None:
@@ -38,27 +38,27 @@ class VaultBox:
 
     @classmethod
     def of_trust(cls, fleet: Fleet, password_file: str, create: bool, *, check_mode: bool) -> VaultBox:
-        """By the variables of role trust: a password that is made lies in the fleet's folder unless a file is named."""
+        """By the variables of role trust: without a file, a password that is made is in the fleet's folder."""
         path = os.path.expanduser(password_file)
         if not path and create:
             path = os.path.join(fleet.directory, "vault-password")
         return cls(path, create=create, check_mode=check_mode)
 
     def encrypt(self, text: str) -> str:
-        """Vault text of ``text``. Raises FleetError when there is no vault password."""
+        """Encrypt to vault text. Raises FleetError when there is no vault password."""
         secrets = self._loaded() or self._from_file(make=True)
         if not secrets:
             raise FleetError(
                 "there is no vault password to protect private keys with",
                 seen="Ansible has loaded none, and trust_vault_password_file is not set",
                 means="a key is never written unencrypted",
-                next_step="give ansible-playbook --vault-password-file FILE (or ANSIBLE_VAULT_PASSWORD_FILE), set "
+                next_step="run ansible-playbook with --vault-password-file FILE (or ANSIBLE_VAULT_PASSWORD_FILE), set "
                 "trust_vault_password_file, or for a test fleet trust_vault_password_create: true",
             )
         return str(VaultLib(secrets).encrypt(text, secret=secrets[0][1]).decode())
 
     def decrypt(self, text: str, what: str) -> str:
-        """The text inside a vault text; text that is not encrypted comes back as it is.
+        """Decrypt vault text; text that is not encrypted is returned as it is.
 
         Raises:
             FleetError: no password, or the wrong one.
@@ -70,7 +70,7 @@ class VaultBox:
             raise FleetError(
                 f"{what} cannot be decrypted",
                 seen="no vault password is loaded",
-                next_step="give the password it was encrypted with: ansible-playbook --vault-password-file FILE, or "
+                next_step="use the password that encrypted it: ansible-playbook --vault-password-file FILE, or "
                 "trust_vault_password_file",
             )
         try:
@@ -79,7 +79,7 @@ class VaultBox:
             raise FleetError(
                 f"{what} cannot be decrypted",
                 seen=f"{len(secrets)} vault password{'s do' if len(secrets) > 1 else ' does'} not fit",
-                next_step="give the password it was encrypted with, as a further --vault-id",
+                next_step="add the password that encrypted it as a further --vault-id",
             ) from None
 
     @staticmethod

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.execs import ExecResult
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import cacerts
 
@@ -61,7 +61,7 @@ class Istiod:
 
 def new_intermediate() -> t.Any:
     now = datetime.datetime.now(datetime.UTC)
-    return certs.make_root(certs.new_key(), certs.Policy("a.b", "istio-system", "default", now))
+    return certificates.make_root(certificates.new_key(), certificates.Policy("a.b", "istio-system", "default", now))
 
 
 FLEET = Fleet.from_inventory({"west": {"cluster_region": "here"}})
@@ -75,7 +75,7 @@ def test_a_running_istiod_is_made_to_load_it(monkeypatch: pytest.MonkeyPatch) ->
     assert istiod.after < 0
     ((args, body),) = istiod.sent
     assert args == ("PATCH", "/api/v1/namespaces/istio-system/pods/istiod-1")
-    assert body == {"metadata": {"annotations": {cacerts.ANNOTATION: certs.fingerprint(renewed)}}}
+    assert body == {"metadata": {"annotations": {cacerts.ANNOTATION: certificates.fingerprint(renewed)}}}
 
 
 def test_an_istiod_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,25 +11,24 @@ import typing as t
 from cryptography import x509
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain, verify_chain
 
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
-POLICY = certs.Policy(trust_domain="shop.example", namespace="istio-system", revision="default", now=NOW)
+POLICY = certificates.Policy(trust_domain="shop.example", namespace="istio-system", revision="default", now=NOW)
 labels = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 domains = st.lists(labels, min_size=1, max_size=3).map(".".join)
 
 
-def authority(policy: certs.Policy = POLICY) -> certs.Authority:
-    key = certs.new_key()
-    return certs.Authority(certs.make_root(key, policy), key)
+def authority(policy: certificates.Policy = POLICY) -> certificates.Authority:
+    key = certificates.new_key()
+    return certificates.Authority(certificates.make_root(key, policy), key)
 
 
 ROOT = authority()
 OTHER = authority()
-WEST = trust.issue("west", ROOT, POLICY)
+WEST = decisions.issue("west", ROOT, POLICY)
 
 
 def check(chain: SigningChain, root: x509.Certificate = ROOT.certificate, **changes: t.Any) -> x509.Certificate:

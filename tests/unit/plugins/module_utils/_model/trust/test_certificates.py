@@ -15,18 +15,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from hypothesis import given, settings
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import verify_chain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .authorities import DAY, NOW, POLICY, ROOT, WEST, authority, check, domains, labels
 
 
-@pytest.mark.parametrize("kind", certs.KEY_TYPES)
+@pytest.mark.parametrize("kind", certificates.KEY_TYPES)
 def test_every_key_type_makes_a_chain_that_verifies(kind: str) -> None:
     policy = dataclasses.replace(POLICY, key_type=kind)
-    chain = trust.issue("west", ROOT, policy)
+    chain = decisions.issue("west", ROOT, policy)
     assert check(chain).subject.rfc4514_string() == "L=west,CN=Intermediate CA,O=Istio"
     # Forms that istiod's loader reads (security/pkg/pki/util/crypto.go).
     assert chain.key.startswith(("-----BEGIN EC PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----"))
@@ -34,7 +33,7 @@ def test_every_key_type_makes_a_chain_that_verifies(kind: str) -> None:
 
 def test_an_unknown_key_type_is_refused() -> None:
     with pytest.raises(ValueError, match="ecdsa-p256"):
-        certs.new_key("ed25519")
+        certificates.new_key("ed25519")
 
 
 def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
@@ -57,8 +56,8 @@ def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
 
 
 def test_the_intermediate_is_as_istio_wants_it() -> None:
-    chain = trust.issue("west", ROOT, dataclasses.replace(POLICY, revision="canary"))
-    leaf, root = certs.parse_certificates(chain.chain)
+    chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, revision="canary"))
+    leaf, root = certificates.parse_certificates(chain.chain)
     extensions = leaf.extensions
     basic = extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
@@ -72,12 +71,14 @@ def test_the_intermediate_is_as_istio_wants_it() -> None:
 
 
 def test_an_intermediate_never_outlives_its_root() -> None:
-    leaf = certs.parse_certificates(trust.issue("w", ROOT, dataclasses.replace(POLICY, lifetime=9000 * DAY)).chain)[0]
+    leaf = certificates.parse_certificates(
+        decisions.issue("w", ROOT, dataclasses.replace(POLICY, lifetime=9000 * DAY)).chain
+    )[0]
     assert leaf.not_valid_after_utc == ROOT.certificate.not_valid_after_utc
 
 
 def test_nothing_shows_a_key() -> None:
-    shown = repr(WEST) + repr(ROOT) + repr(trust.ClusterTrust("west", WEST.data))
+    shown = repr(WEST) + repr(ROOT) + repr(decisions.ClusterTrust("west", WEST.data))
     assert "PRIVATE" not in shown
     assert "BEGIN EC" not in shown
 
@@ -85,13 +86,15 @@ def test_nothing_shows_a_key() -> None:
 @settings(max_examples=25)
 @given(domain=domains, namespace=labels, cluster=labels, revision=labels)
 def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str, cluster: str, revision: str) -> None:
-    policy = certs.Policy(trust_domain=domain, namespace=namespace, revision=revision, now=NOW)
+    policy = certificates.Policy(trust_domain=domain, namespace=namespace, revision=revision, now=NOW)
     root = authority(policy)
-    chain = trust.issue(cluster, root, policy)
+    chain = decisions.issue(cluster, root, policy)
     leaf = verify_chain(chain, root.certificate, policy)
-    live = trust.ClusterTrust(cluster, chain.data, ours=True)
-    assert trust.decide(live, root.certificate, policy).action == trust.KEEP
-    assert certs.fingerprint(leaf) == certs.fingerprint(certs.parse_certificates(chain.certificate)[0])
+    live = decisions.ClusterTrust(cluster, chain.data, ours=True)
+    assert decisions.decide(live, root.certificate, policy).action == decisions.KEEP
+    assert certificates.fingerprint(leaf) == certificates.fingerprint(
+        certificates.parse_certificates(chain.certificate)[0]
+    )
 
 
 @settings(max_examples=25)
@@ -99,13 +102,13 @@ def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str,
 def test_another_trust_domain_is_refused(domain: str, other: str) -> None:
     policy = dataclasses.replace(POLICY, trust_domain=domain)
     root = authority(policy)
-    chain = trust.issue("west", root, policy)
+    chain = decisions.issue("west", root, policy)
     if other == domain:
         check(chain, root.certificate, trust_domain=other)
         return
     with pytest.raises(FleetError) as refused:
         check(chain, root.certificate, trust_domain=other)
-    assert certs.fingerprint(root.certificate) in refused.value.seen
+    assert certificates.fingerprint(root.certificate) in refused.value.seen
 
 
 # openssl's opinion: the workload certificates are what has to verify.
@@ -127,8 +130,10 @@ def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accept
     now = datetime.datetime.now(datetime.UTC)
     policy = dataclasses.replace(POLICY, now=now)
     root = authority(policy)
-    chain = trust.issue("west", root, policy)
-    issuer = certs.Authority(certs.parse_certificates(chain.certificate)[0], certs.key_from_pem(chain.key))
+    chain = decisions.issue("west", root, policy)
+    issuer = certificates.Authority(
+        certificates.parse_certificates(chain.certificate)[0], certificates.key_from_pem(chain.key)
+    )
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(part[4:]) if part.startswith("URI:") else x509.DNSName(part[4:])
         for part in san.split(",")
@@ -137,7 +142,7 @@ def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accept
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
         .issuer_name(issuer.certificate.subject)
-        .public_key(certs.new_key().public_key())
+        .public_key(certificates.new_key().public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - DAY)
         .not_valid_after(now + DAY)
@@ -147,7 +152,7 @@ def test_openssl_accepts_exactly_our_identities(tmp_path: Path, san: str, accept
     )
     (tmp_path / "root.pem").write_text(chain.root)
     (tmp_path / "chain.pem").write_text(chain.chain)
-    (tmp_path / "leaf.pem").write_text(certs.certificate_pem(leaf))
+    (tmp_path / "leaf.pem").write_text(certificates.certificate_pem(leaf))
     done = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-CAfile", "root.pem", "-untrusted", "chain.pem", "leaf.pem"],
         cwd=tmp_path,

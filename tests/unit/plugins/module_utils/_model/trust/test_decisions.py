@@ -10,74 +10,73 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions as trust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST
 
 
-def decided(live: trust.ClusterTrust, **changes: t.Any) -> trust.Decision:
-    return trust.decide(live, ROOT.certificate, dataclasses.replace(POLICY, **changes))
+def decided(live: decisions.ClusterTrust, **changes: t.Any) -> decisions.Decision:
+    return decisions.decide(live, ROOT.certificate, dataclasses.replace(POLICY, **changes))
 
 
 def test_missing_is_issued_valid_kept_and_ending_renewed() -> None:
-    live = trust.ClusterTrust("west", WEST.data)
-    assert decided(trust.ClusterTrust("west")).action == trust.ISSUE
-    assert decided(live) == trust.Decision(
-        "west", trust.KEEP, 730, certs.fingerprint(certs.parse_certificates(WEST.certificate)[0])
+    live = decisions.ClusterTrust("west", WEST.data)
+    assert decided(decisions.ClusterTrust("west")).action == decisions.ISSUE
+    assert decided(live) == decisions.Decision(
+        "west", decisions.KEEP, 730, certificates.fingerprint(certificates.parse_certificates(WEST.certificate)[0])
     )
-    assert decided(live, now=NOW + 699 * DAY).action == trust.KEEP
+    assert decided(live, now=NOW + 699 * DAY).action == decisions.KEEP
     soon = decided(live, now=NOW + 719 * DAY)
-    assert (soon.action, soon.days) == (trust.RENEW, 11)
-    assert decided(live, now=NOW + 740 * DAY).action == trust.RENEW
+    assert (soon.action, soon.days) == (decisions.RENEW, 11)
+    assert decided(live, now=NOW + 740 * DAY).action == decisions.RENEW
 
 
 def test_one_that_ends_with_its_root_is_not_renewed_each_run() -> None:
-    chain = trust.issue("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
-    late = decided(trust.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)
-    assert late.action == trust.KEEP
+    chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
+    late = decided(decisions.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)
+    assert late.action == decisions.KEEP
     assert "rotate the root" in late.warning
 
 
 def test_a_self_signed_istiod_is_not_overwritten() -> None:
-    other = certs.certificate_pem(OTHER.certificate)
+    other = certificates.certificate_pem(OTHER.certificate)
     with pytest.raises(FleetError, match="a live istiod uses another root") as refused:
-        decided(trust.ClusterTrust("west", None, istiod=True, published_root=other))
+        decided(decisions.ClusterTrust("west", None, istiod=True, published_root=other))
     assert refused.value.cluster == "west"
-    assert certs.fingerprint(OTHER.certificate) in refused.value.seen
-    assert decided(trust.ClusterTrust("west", None, istiod=False, published_root=other)).action == trust.ISSUE
-    ours = certs.certificate_pem(ROOT.certificate)
-    assert decided(trust.ClusterTrust("west", None, istiod=True, published_root=ours)).action == trust.ISSUE
+    assert certificates.fingerprint(OTHER.certificate) in refused.value.seen
+    assert decided(decisions.ClusterTrust("west", None, istiod=False, published_root=other)).action == decisions.ISSUE
+    ours = certificates.certificate_pem(ROOT.certificate)
+    assert decided(decisions.ClusterTrust("west", None, istiod=True, published_root=ours)).action == decisions.ISSUE
 
 
 def test_a_rotation_under_way_keeps_its_bundle() -> None:
-    both = WEST.root + certs.certificate_pem(OTHER.certificate)
-    live = trust.ClusterTrust("west", {**WEST.data, "root-cert.pem": both})
-    assert decided(live).action == trust.KEEP
-    assert trust.issue("west", ROOT, POLICY, present=live.data).root == both
-    assert trust.bundle_with(ROOT.certificate, certs.certificate_pem(OTHER.certificate)) == WEST.root
+    both = WEST.root + certificates.certificate_pem(OTHER.certificate)
+    live = decisions.ClusterTrust("west", {**WEST.data, "root-cert.pem": both})
+    assert decided(live).action == decisions.KEEP
+    assert decisions.issue("west", ROOT, POLICY, present=live.data).root == both
+    assert decisions.bundle_with(ROOT.certificate, certificates.certificate_pem(OTHER.certificate)) == WEST.root
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("30d", 30 * DAY), ("12h", DAY / 2), ("1d12h", 1.5 * DAY), ("90m", DAY / 16)]
 )
 def test_lengths_of_time(text: str, expected: datetime.timedelta) -> None:
-    assert trust.duration(text, name="x") == expected
+    assert decisions.duration(text, name="x") == expected
 
 
 @pytest.mark.parametrize("text", ["", "30", "0d", "d", "30 d", "-1d", "1w", "99999999999d"])
 def test_no_lengths_of_time(text: str) -> None:
     with pytest.raises(FleetError, match="trust_renew_before"):
-        trust.duration(text, name="trust_renew_before")
+        decisions.duration(text, name="trust_renew_before")
 
 
 def test_the_line_is_the_one_a_person_reads() -> None:
-    kept = [trust.Decision(name, trust.KEEP, 300) for name in ("a", "b", "c")]
-    renewed = trust.Decision("west", trust.RENEW, 11)
-    line = trust.summary(ROOT.certificate, [renewed, *kept], failed=0, planned=False)
-    assert line == f"root SHA256 {certs.short(ROOT.certificate)}  west renewed (11 days left) · 3 unchanged"
-    new = [trust.Decision(n, trust.ISSUE) for n in ("west", "east")]
-    assert trust.summary(None, new, failed=1, planned=True) == (
+    kept = [decisions.Decision(name, decisions.KEEP, 300) for name in ("a", "b", "c")]
+    renewed = decisions.Decision("west", decisions.RENEW, 11)
+    line = decisions.summary(ROOT.certificate, [renewed, *kept], failed=0, planned=False)
+    assert line == f"root SHA256 {certificates.short(ROOT.certificate)}  west renewed (11 days left) · 3 unchanged"
+    new = [decisions.Decision(n, decisions.ISSUE) for n in ("west", "east")]
+    assert decisions.summary(None, new, failed=1, planned=True) == (
         "root would be made  west, east would be signed · 1 failed"
     )

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates as certs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
     SigningChain,
     check_root,
@@ -26,7 +26,7 @@ from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST, check, domains, la
 
 
 def signed(
-    issuer: certs.Authority,
+    issuer: certificates.Authority,
     key: ec.EllipticCurvePrivateKey,
     *,
     ca: bool | None = True,
@@ -67,28 +67,28 @@ def signed(
 
 def chain_of(
     certificate: x509.Certificate,
-    key: certs.PrivateKey,
+    key: certificates.PrivateKey,
     *above: x509.Certificate,
     root: x509.Certificate = ROOT.certificate,
 ) -> SigningChain:
     return SigningChain(
-        certificate=certs.certificate_pem(certificate),
-        key=certs.key_pem(key),
-        root=certs.certificate_pem(root),
-        chain=certs.certificate_pem(certificate, *above, root),
+        certificate=certificates.certificate_pem(certificate),
+        key=certificates.key_pem(key),
+        root=certificates.certificate_pem(root),
+        chain=certificates.certificate_pem(certificate, *above, root),
     )
 
 
 def test_a_chain_of_another_root_names_both_fingerprints() -> None:
     with pytest.raises(FleetError, match="root differs") as refused:
         check(WEST, OTHER.certificate)
-    assert certs.fingerprint(ROOT.certificate) in refused.value.seen
-    assert certs.fingerprint(OTHER.certificate) in refused.value.seen
+    assert certificates.fingerprint(ROOT.certificate) in refused.value.seen
+    assert certificates.fingerprint(OTHER.certificate) in refused.value.seen
 
 
 def test_a_foreign_key_is_refused() -> None:
     with pytest.raises(FleetError, match=r"is not the key of ca-cert\.pem"):
-        check(dataclasses.replace(WEST, key=certs.key_pem(certs.new_key())))
+        check(dataclasses.replace(WEST, key=certificates.key_pem(certificates.new_key())))
     with pytest.raises(FleetError, match="not a PEM private key") as refused:
         check(dataclasses.replace(WEST, key="-----BEGIN EC PRIVATE KEY-----\nsesame\n-----END EC PRIVATE KEY-----\n"))
     assert "sesame" not in str(refused.value)
@@ -99,8 +99,8 @@ def test_a_root_put_beside_a_chain_it_did_not_sign_is_refused() -> None:
         check(
             dataclasses.replace(
                 WEST,
-                root=certs.certificate_pem(OTHER.certificate),
-                chain=WEST.certificate + certs.certificate_pem(OTHER.certificate),
+                root=certificates.certificate_pem(OTHER.certificate),
+                chain=WEST.certificate + certificates.certificate_pem(OTHER.certificate),
             ),
             OTHER.certificate,
         )
@@ -108,21 +108,21 @@ def test_a_root_put_beside_a_chain_it_did_not_sign_is_refused() -> None:
 
 def test_a_chain_that_begins_with_the_root_is_refused() -> None:
     with pytest.raises(FleetError, match=r"does not begin with ca-cert\.pem"):
-        check(dataclasses.replace(WEST, chain=certs.certificate_pem(ROOT.certificate) + WEST.certificate))
+        check(dataclasses.replace(WEST, chain=certificates.certificate_pem(ROOT.certificate) + WEST.certificate))
 
 
 def test_a_certificate_between_is_followed_and_missed() -> None:
-    key, lower = certs.new_key(), certs.new_key()
+    key, lower = certificates.new_key(), certificates.new_key()
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert isinstance(lower, ec.EllipticCurvePrivateKey)
     policy_ca = signed(ROOT, key, path_length=1, name="Policy CA")
-    leaf = signed(certs.Authority(policy_ca, key), lower)
+    leaf = signed(certificates.Authority(policy_ca, key), lower)
     assert check(chain_of(leaf, lower, policy_ca)) == leaf
     with pytest.raises(FleetError, match="does not lead to the root"):
         check(chain_of(leaf, lower))
     short = signed(ROOT, key, path_length=0, name="Policy CA")
     with pytest.raises(FleetError, match="path length"):
-        check(chain_of(signed(certs.Authority(short, key), lower), lower, short))
+        check(chain_of(signed(certificates.Authority(short, key), lower), lower, short))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_proxies_would_reject_is_refused(wrong: dict[str, t.Any], message: 
     certificate = signed(ROOT, key, **wrong)
     with pytest.raises(FleetError, match=message) as refused:
         check(chain_of(certificate, key))
-    assert certs.fingerprint(certificate) in refused.value.seen
+    assert certificates.fingerprint(certificate) in refused.value.seen
     assert refused.value.next_step
 
 
@@ -162,7 +162,7 @@ def test_an_incomplete_secret_names_what_is_missing() -> None:
 def test_a_root_must_be_self_signed_and_fit() -> None:
     check_root(ROOT.certificate, POLICY)
     with pytest.raises(FleetError, match="not self-signed"):
-        check_root(certs.parse_certificates(WEST.certificate)[0], POLICY)
+        check_root(certificates.parse_certificates(WEST.certificate)[0], POLICY)
     with pytest.raises(FleetError, match="name constraint"):
         check_root(ROOT.certificate, dataclasses.replace(POLICY, trust_domain="bank.example"))
 
