@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
+from ansible_collections.mesh.fleet.plugins.action.preflight import _failed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem
+
 BAD = """
 mesh_clusters:
   vars: {ansible_connection: local}
@@ -87,6 +90,24 @@ def test_all_problems_come_at_once_without_secrets_or_traceback(play: Runner) ->
     assert "edge cluster_api_tokn is not a variable of this collection did you mean cluster_api_token?" in flat
     assert "sesame" not in text
     assert "Traceback" not in text
+
+
+def test_problems_have_the_shape_of_every_result() -> None:
+    found = _failed(
+        [
+            Problem("", "mesh_id", '"a b"', "is not a DNS label", "shop"),
+            Problem("west", "cluster_zone", "", "is missing"),
+            Problem("west", "mesh_hub", "", "cannot be read", "undefined"),
+        ]
+    )
+    assert (found["failed"], found["stage_line"]) == (True, "3 problems, nothing was touched")
+    assert found["problems"] == {
+        "": [{"what": "is not a DNS label", "object": "mesh_id", "seen": '"a b"', "next": "shop"}],
+        "west": [
+            {"what": "is missing", "cluster": "west", "object": "cluster_zone"},
+            {"what": "cannot be read", "cluster": "west", "object": "mesh_hub", "next": "undefined"},
+        ],
+    }
 
 
 def test_a_limit_does_not_hide_the_rest_of_the_fleet(play: Runner) -> None:
