@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "variables.md"
 
 _HEAD = """# Variables of a fleet
 
-Made by `python tests/variables_page.py` from `plugins/module_utils/_model/inventory/variables.py`; do not edit.
+Made by `python tests/variables_page.py` from `plugins/module_utils/_model/providers/registry.py`; do not edit.
 
 A variable of the fleet has one value for all clusters: set it in the vars of the group `mesh_clusters`.
 A variable of a cluster may be set per host, or per group. Empty and missing mean the default.
@@ -28,15 +28,17 @@ Roles have variables of their own, named after the role: see the README of each.
 def render() -> str:
     """The page, as it should be."""
     sys.path.insert(0, str(ROOT / "collections"))
-    from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory import variables
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variable import CLUSTER, FLEET
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.providers import registry
 
-    titles = {variables.FLEET: "Of the fleet: equal on every cluster", variables.CLUSTER: "Of a cluster"}
+    titles = {FLEET: "Of the fleet: equal on every cluster", CLUSTER: "Of a cluster"}
+    providers = registry.providers_by_variable()
     lines = [_HEAD]
     for scope, title in titles.items():
         lines += [f"## {title}", "", "| variable | type | default | meaning |", "|---|---|---|---|"]
-        for known in variables.VARIABLES.values():
+        for known in registry.VARIABLES.values():
             if known.scope == scope:
-                cells = (f"`{known.name}`", known.type, _default(known), _meaning(known))
+                cells = (f"`{known.name}`", known.type, _default(known), _meaning(known, providers.get(known.name, [])))
                 lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -54,12 +56,12 @@ def _default(known: t.Any) -> str:
     return "`{}`" if isinstance(known.default, dict) else "`[]`"
 
 
-def _meaning(known: t.Any) -> str:
+def _meaning(known: t.Any, providers: list[str]) -> str:
     parts = [known.description]
     if known.choices:
         parts.append(f"One of {', '.join(f'`{choice}`' for choice in known.choices)}.")
-    if known.providers:
-        parts.append(f"For provider {' and '.join(f'`{provider}`' for provider in known.providers)}.")
+    if providers:
+        parts.append(f"For provider {' and '.join(f'`{provider}`' for provider in providers)}.")
     if known.secret:
         parts.append("Secret: keep it in Ansible Vault.")
     return " ".join(parts)

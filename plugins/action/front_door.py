@@ -50,9 +50,9 @@ class ActionModule(GoogleFleetAction):
             address=args["address"],
             https_redirect=args["https_redirect"] and args["state"] == "present",
         )
-        providers = {name: cluster.provider for name, cluster in scope.fleet.clusters.items()}
-        refuse(problems + ingress_problems(door, providers))
-        elsewhere = sorted(set(scope.fleet.clusters) - set(scope.everybody)) if door.routes else []
+        others = {name: c.provider for name, c in scope.fleet.clusters.items() if name not in scope.everybody}
+        refuse(problems + (ingress_problems(door, others) if scope.everybody else []))
+        elsewhere = sorted(others) if door.routes else []
         means = "a front door is not built for it yet"
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
         if not scope.everybody:

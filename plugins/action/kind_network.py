@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_sett
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -38,7 +39,7 @@ class ActionModule(FleetAction):
         fleet = self.fleet(task_vars)
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, pathlib.Path(fleet.directory), engine, str(pathlib.Path(args["bin"]) / "kind"))
-        kinds = {c.name for c in fleet.clusters.values() if c.provider == "kind"}
+        kinds = {c.name for c in fleet.clusters.values() if provider_of(c).local}
         whole = (
             args["state"] == "absent"
             and bool(kinds)
@@ -51,7 +52,7 @@ class ActionModule(FleetAction):
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
             for number, cluster in enumerate(fleet.clusters.values())
-            if cluster.provider == "kind"
+            if provider_of(cluster).local
         ]
         changed = await join(
             local,

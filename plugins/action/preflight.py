@@ -8,20 +8,22 @@ import asyncio
 import os
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import login, with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
-from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.services import DOOR_PREFIX
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.front_door import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
@@ -53,8 +55,8 @@ class ActionModule(FleetAction):
         return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
 
     def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        hosts, unreadable = self.read_fleet(task_vars, args["group"], DOOR_PREFIX)
-        problems = check(hosts, plain(task_vars["groups"]))
+        hosts, unreadable = self.read_hosts(task_vars, args["group"], DOOR_PREFIX)
+        problems = check(hosts, plain(task_vars["groups"]), environment())
         if unreadable:
             # A variable that cannot be read is set: the problem that it is missing would be wrong.
             bad = {(one.host, one.variable) for one in unreadable}
@@ -65,7 +67,7 @@ class ActionModule(FleetAction):
         if problems:
             return _failed(problems)
         try:
-            fleet = Fleet.from_inventory(hosts)
+            fleet = read_fleet(hosts, environment())
         except ValueError as error:
             return _failed([Problem("", "", "", str(error), "change one of them")])
         return result(summary=summary(fleet))
@@ -74,7 +76,7 @@ class ActionModule(FleetAction):
         """Whether this machine can hold the local clusters of the play. One with a kubeconfig is running already."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
-        local = [c for c in fleet.clusters.values() if c.provider == "kind"]
+        local = [c for c in fleet.clusters.values() if provider_of(c).local]
         existing = [c for c in local if os.path.exists(c.connection.kubeconfig)]
         planned = [c for c in local if c.name in play and c not in existing]
         if not planned:
@@ -118,12 +120,12 @@ class ActionModule(FleetAction):
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
-        fleet = Fleet.from_inventory(hosts)
-        cluster = fleet.clusters[host]
-        if cluster.provider == "gke" and with_connections(fleet).clusters[host] is not cluster:
-            await asyncio.to_thread(login, cluster)
-            return result(version="", uid="")
-        if cluster.provider == "kind":
+        cluster = read_fleet(hosts, environment()).clusters[host]
+        provider = provider_of(cluster)
+        if not provider.exists(cluster.variables):
+            edge = edge_of(provider)
+            if edge:
+                await asyncio.to_thread(edge.login, cluster)
             return result(version="", uid="")
         async with Kube.connect(cluster.connection, cluster=host, timeout=args["timeout"]) as kube:
             version = await kube.get_path("/version") or {}

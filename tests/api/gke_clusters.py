@@ -17,6 +17,8 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import NAMESPACE, OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 from . import control_plane
 
@@ -47,7 +49,7 @@ def fleet(google_planes: dict[str, control_plane.ControlPlane]) -> Fleet:
         for name, plane in google_planes.items()
     }
     hosts["fra"] = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/nowhere", "cluster_region": "eu-de"}
-    made = Fleet.from_inventory({name: {"fleet_name": "api", **v} for name, v in hosts.items()})
+    made = read_fleet({name: {"fleet_name": "api", **v} for name, v in hosts.items()}, environment())
     asyncio.run(prepare(made))
     return made
 

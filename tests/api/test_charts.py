@@ -15,7 +15,9 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio import helm_values as wiring
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import cross_network_gateway
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 
 from . import control_plane
@@ -26,8 +28,8 @@ Objects = dict[tuple[str, str], dict[str, t.Any]]
 
 def fleet(network: str = "per_cluster", revision: str = "default") -> Fleet:
     shared = {"cluster_provider": "kubeconfig", "mesh_id": "shop", "mesh_network": network, "mesh_revision": revision}
-    return Fleet.from_inventory(
-        {"fra": shared, "west": shared, "edge": {**shared, "mesh_role": "remote", "mesh_primary": "fra"}}
+    return read_fleet(
+        {"fra": shared, "west": shared, "edge": {**shared, "mesh_role": "remote", "mesh_primary": "fra"}}, environment()
     )
 
 

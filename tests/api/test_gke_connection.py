@@ -19,8 +19,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
@@ -62,7 +64,7 @@ def google(plane: control_plane.ControlPlane, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(autouse=True)
-def environment(google: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def the_stand_in(google: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("GCP_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MESH_FLEET_GOOGLE_ENDPOINT", google.endpoint)
@@ -72,7 +74,7 @@ def environment(google: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def cluster(token: str = control_plane.ADMIN_TOKEN, **variables: t.Any) -> Cluster:
     hosts = {"west": {**WEST, "gke_access_token": token, **variables}}
-    return with_connections(Fleet.from_inventory(hosts)).clusters["west"]
+    return with_connections(read_fleet(hosts, environment())).clusters["west"]
 
 
 async def namespaces(west: Cluster) -> list[str]:

@@ -17,9 +17,11 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import _kubeconfig as kubeconfig_of
 from tests.gcp.standin.server import StandIn
 
@@ -79,7 +81,7 @@ def front(
 
 def cluster(token: str = control_plane.ADMIN_TOKEN, **variables: t.Any) -> Cluster:
     hosts = {"west": {**HOST, "gke_access_token": token, **variables}}
-    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(read_fleet(hosts, environment())).clusters["west"]
 
 
 async def namespaces(west: Cluster) -> list[str]:

@@ -23,7 +23,9 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from tests.gcp.standin.backing import seal
 from tests.gcp.standin.server import StandIn
 
@@ -118,7 +120,7 @@ def google(
 
 def cluster(google: Google) -> Cluster:
     hosts = {"west": {**WEST, "gke_service_account_contents": json.dumps(google.service_account())}}
-    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(read_fleet(hosts, environment())).clusters["west"]
 
 
 def go(name: str) -> dict[str, t.Any]:

@@ -13,8 +13,9 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.action.managed_mesh import ActionModule as ManagedMesh
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 from . import control_plane
@@ -208,7 +209,7 @@ def test_an_istiod_beside_googles_control_plane_is_refused(api: control_plane.Co
             "cluster_context": "admin",
         }
     }
-    cluster = Fleet.from_inventory(hosts).clusters["west"]
+    cluster = read_fleet(hosts, environment()).clusters["west"]
 
     @in_loop
     async def look() -> None:

@@ -21,6 +21,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as peering_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
@@ -61,7 +63,7 @@ def fleet(planes: dict[str, control_plane.ControlPlane], **more: dict[str, t.Any
     for variables in hosts.values():
         variables.setdefault("cluster_provider", "kubeconfig")
         variables.setdefault("fleet_name", "test")
-    return Fleet.from_inventory(hosts)
+    return read_fleet(hosts, environment())
 
 
 async def prepared(planes: dict[str, control_plane.ControlPlane]) -> Fleet:

@@ -20,10 +20,11 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import table
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import read_variables
 
 HOSTS = 10_000
@@ -64,7 +65,7 @@ def measure(bad: bool) -> dict[str, t.Any]:
         hosts, unreadable = read_variables(hostvars, names, Templar(loader=loader))
         read = time.monotonic()
         problems = check(hosts, {GROUP: names})
-        text = table(problems) if problems else summary(Fleet.from_inventory(hosts))
+        text = table(problems) if problems else summary(read_fleet(hosts, environment()))
         done = time.monotonic()
     return {
         "hosts": HOSTS,

@@ -17,8 +17,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     our_labels,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 from .standin.server import StandIn
 
@@ -38,7 +40,7 @@ def fleet_of(hosts: t.Mapping[str, Vars] | None = None, **more: t.Any) -> Fleet:
         "gke_network": "default",
         **more,
     }
-    return Fleet.from_inventory({h: {**base, **v} for h, v in (hosts or HOSTS).items()})
+    return read_fleet({h: {**base, **v} for h, v in (hosts or HOSTS).items()}, environment())
 
 
 def wanted_of(fleet: Fleet) -> dict[str, ClusterSpec]:

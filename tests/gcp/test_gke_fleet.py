@@ -24,8 +24,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_a
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 from .held import going, held
 from .standin.cloud import DEFAULT_TOKEN
@@ -62,7 +64,7 @@ def fleet(**hosts: dict[str, t.Any]) -> Fleet:
         "west": {"cluster_region": "us-west1", "cluster_zone": "us-west1-a"},
         "north": {"cluster_region": "europe-north1", "mesh_control_plane": "managed"},
     }
-    return Fleet.from_inventory({name: {**shared, **v} for name, v in wanted.items()})
+    return read_fleet({name: {**shared, **v} for name, v in wanted.items()}, environment())
 
 
 @pytest.fixture

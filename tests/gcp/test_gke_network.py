@@ -15,13 +15,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import
     plan_network,
     plan_removal,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
     cluster_specs,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 from .standin.discovery import services
 
@@ -35,7 +36,7 @@ PLACE = ("shop-prod", "mesh-shop", "us-west1")
 
 def everybody(hosts: t.Mapping[str, Vars], **more: t.Any) -> list[ClusterSpec]:
     base = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "shop-prod", **more}
-    fleet = Fleet.from_inventory({host: {**base, **variables} for host, variables in hosts.items()})
+    fleet = read_fleet({host: {**base, **variables} for host, variables in hosts.items()}, environment())
     return list(cluster_specs(fleet, members(fleet)).values())
 
 

@@ -17,7 +17,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 from .caller import Caller
 from .standin.server import StandIn
@@ -40,7 +42,7 @@ def fleet(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     )
     shared = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": PROJECT, "gke_network": "default"}
     west = {**shared, "cluster_region": "us-west1", "cluster_zone": ZONE}
-    found = Fleet.from_inventory({"west": west})
+    found = read_fleet({"west": west}, environment())
     Hub(Google(Settings.from_args({"project": PROJECT})), "shop", timeout=60).register(list(members(found).values()))
     google_cloud.cloud.unreachable |= {ZONE, "us-west1"}
     google_cloud.cloud.log.clear()

@@ -17,7 +17,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.loader import module_loader
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import VARIABLES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = sorted(p.stem for p in (ROOT / "plugins" / "modules").glob("*.py"))

@@ -296,7 +296,7 @@ def test_ansible_doc_tells_of_every_role() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_examples_of_a_role_parse(role: str) -> None:
-    from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import VARIABLES
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import VARIABLES
 
     specs = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]
     known = {name for spec in specs.values() for name in spec.get("options") or {}} | set(VARIABLES)

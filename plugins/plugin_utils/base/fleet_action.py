@@ -11,13 +11,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import PREFIXES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 
 __all__ = ["FleetAction"]
 
@@ -71,7 +72,7 @@ class FleetAction(ActionBase):
         """Print one line of progress at once."""
         _DISPLAY.display(text)
 
-    def read_fleet(
+    def read_hosts(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
     ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
         """Our variables of every cluster of the inventory, whatever ``--limit`` says, and those that cannot be read.
@@ -79,15 +80,22 @@ class FleetAction(ActionBase):
         ``more`` are further beginnings of names to read.
         """
         hosts = task_vars["groups"].get(group, [])
-        return read_variables(task_vars["hostvars"], hosts, self._templar, (*PREFIXES, *more))
+        return read_variables(task_vars["hostvars"], hosts, self._templar, more)
 
-    def fleet(self, task_vars: dict[str, t.Any], group: str = "mesh_clusters") -> Fleet:
+    def fleet(
+        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", variables: t.Mapping[str, str] | None = None
+    ) -> Fleet:
         """The fleet that the whole inventory describes, whatever ``--limit`` says.
+
+        Args:
+            task_vars: the task's variables.
+            group: the group of the clusters.
+            variables: what replaces environment variables of the same names.
 
         Raises:
             FleetError: a variable cannot be read, or the variables do not describe a fleet.
         """
-        hosts, unreadable = self.read_fleet(task_vars, group)
+        hosts, unreadable = self.read_hosts(task_vars, group)
         advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
         if unreadable:
             first = unreadable[0]
@@ -95,6 +103,6 @@ class FleetAction(ActionBase):
                 f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
             )
         try:
-            return with_connections(Fleet.from_inventory(hosts))
+            return with_connections(read_fleet(hosts, environment(variables)))
         except (ValueError, TypeError, AttributeError) as error:
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

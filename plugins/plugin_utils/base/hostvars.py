@@ -14,7 +14,7 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import PREFIXES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import prefixes
 
 __all__ = ["Unreadable", "plain", "read_variables"]
 
@@ -86,9 +86,9 @@ def read_variables(
     hostvars: t.Mapping[str, t.Any],
     hosts: t.Iterable[str],
     templar: Templar,
-    prefixes: tuple[str, ...] = PREFIXES,
+    beginnings: tuple[str, ...] = (),
 ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
-    """The variables of each host whose names start with one of ``prefixes``, plain and templated.
+    """The variables of each host that belong to this collection, plain and templated.
 
     Values that cannot be read are left out, and listed in the second part of the answer. Hosts of one group share its
     values: do not change them.
@@ -97,9 +97,9 @@ def read_variables(
         hostvars: Ansible's; anything else that is a mapping is read by key.
         hosts: names of the hosts to read.
         templar: any templar; a copy of it is used.
-        prefixes: beginnings of the names to read.
+        beginnings: of the names of further variables to read.
     """
-    memo = _Memo()
+    memo, wanted = _Memo(), (*prefixes(), *beginnings)
     own = templar.copy_with_new_env()
     raw_get = getattr(hostvars, "raw_get", hostvars.__getitem__)
     found: dict[str, dict[str, t.Any]] = {}
@@ -110,7 +110,7 @@ def read_variables(
         values: dict[str, t.Any] = {}
         own.available_variables = raw
         for key in raw:
-            if not isinstance(key, str) or not key.startswith(prefixes):
+            if not isinstance(key, str) or not key.startswith(wanted):
                 continue
             is_template, value = memo.read(raw[key])
             if is_template:

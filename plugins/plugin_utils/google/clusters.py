@@ -8,11 +8,13 @@ The network's project is the clusters' own, or the host project of a Shared VPC.
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import (
+    GOOGLE_OPTIONS,
+    project_environment,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -49,8 +51,8 @@ class GoogleClusterAction(FleetAction):
 
         With ``networks`` the projects are those of the clusters' networks.
         """
-        fleet = self.fleet(task_vars)
-        found = cluster_specs(fleet, members(fleet, args["project"] or os.environ.get("GCP_PROJECT", "")))
+        fleet = self.fleet(task_vars, variables=project_environment(args))
+        found = cluster_specs(fleet, members(fleet))
         inside = {str(host) for host in task_vars["ansible_play_hosts"]}
         parts = []
 

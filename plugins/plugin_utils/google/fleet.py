@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import (
+    GOOGLE_OPTIONS,
+    project_environment,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -41,8 +43,8 @@ class GoogleFleetAction(FleetAction):
     """An action that runs once for the fleet's GKE clusters."""
 
     def scope(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Scope:
-        fleet = self.fleet(task_vars)
-        everybody = members(fleet, args["project"] or os.environ.get("GCP_PROJECT", ""))
+        fleet = self.fleet(task_vars, variables=project_environment(args))
+        everybody = members(fleet)
         inside = {str(host) for host in task_vars["ansible_play_hosts"]}
         play = {host: member for host, member in everybody.items() if host in inside}
         return Scope(fleet, everybody, play, fleet_project(everybody))

@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
     service_export,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import membership_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
@@ -63,8 +64,8 @@ class ExportRun:
     ) -> None:
         self.fleet, self.exports = fleet, exports
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
-        self.here = [name for name in play if fleet.clusters[name].provider == "gke"]
-        self.elsewhere = [name for name in play if fleet.clusters[name].provider != "gke"]
+        self.here = [name for name in play if provider_of(fleet.clusters[name]).multicluster]
+        self.elsewhere = [name for name in play if name not in self.here]
         self.changes: list[Change] = []
         self.imports: list[dict[str, str]] = []
         """Which service is imported where: C(service), C(cluster), C(address)."""

@@ -9,6 +9,7 @@ import json
 import os
 import typing as t
 
+from ..._model.providers.google.variables import PROJECT_VARIABLE
 from ...errors import FleetError
 
 try:
@@ -22,7 +23,7 @@ except ImportError:
     # session.py says so to the user, before anything here is called.
     pass
 
-__all__ = ["GOOGLE_OPTIONS", "SCOPES", "Settings", "make_credentials"]
+__all__ = ["GOOGLE_OPTIONS", "SCOPES", "Settings", "make_credentials", "project_environment"]
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 KINDS = ("application", "serviceaccount", "machineaccount", "accesstoken")
@@ -40,7 +41,7 @@ GOOGLE_OPTIONS: t.Mapping[str, dict[str, t.Any]] = {
 """Argument spec that every action over Google shares; its documentation is the fragment fleet_google."""
 
 _ENVIRONMENT = {
-    "project": "GCP_PROJECT",
+    "project": PROJECT_VARIABLE,
     "auth_kind": "GCP_AUTH_KIND",
     "service_account_file": "GCP_SERVICE_ACCOUNT_FILE",
     "service_account_contents": "GCP_SERVICE_ACCOUNT_CONTENTS",
@@ -49,6 +50,11 @@ _ENVIRONMENT = {
     "scopes": "GCP_SCOPES",
     "endpoint": "MESH_FLEET_GOOGLE_ENDPOINT",
 }
+
+
+def project_environment(args: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The environment variable that a task's option ``project`` replaces."""
+    return {PROJECT_VARIABLE: args["project"]} if args["project"] else {}
 
 
 @dataclasses.dataclass(frozen=True)

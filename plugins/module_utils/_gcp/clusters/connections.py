@@ -22,8 +22,8 @@ from pathlib import Path
 from ..._kube.connect import AbsentCluster
 from ..._model.inventory.connection import Connection
 from ..._model.inventory.fleet import Cluster, Fleet
-from ..._model.inventory.variables import text
 from ..._model.providers.google.paths import Reachability, reachabilities
+from ..._model.providers.google.variables import text
 from ...errors import FleetError
 from ...files import write_file
 from ...locks import locked
@@ -102,7 +102,7 @@ def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, r
             _take_token(known, google)
             found = _find(known, name, place)
         if found is None:
-            project = given["project"] or os.environ.get("GCP_PROJECT")
+            project = given["project"]
             silent = [zone for zone in known.get("silent") or [] if zone == place or zone.startswith(f"{place}-")]
             if silent:
                 # Not absent: somebody who believed that would make it anew.

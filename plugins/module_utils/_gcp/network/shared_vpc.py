@@ -12,8 +12,8 @@ import threading
 import typing as t
 
 from ..._model.inventory.fleet import Fleet
-from ..._model.inventory.variables import text
 from ..._model.providers.google.clusters import ClusterSpec
+from ..._model.providers.google.variables import text
 from ...errors import FleetError
 from ...results import Change
 from ..access.apis import CLUSTER_APIS, api_states, enable_apis

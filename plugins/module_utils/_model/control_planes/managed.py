@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import typing as t
 
@@ -58,7 +57,7 @@ class Managed(ControlPlane):
     def trust_domain(self) -> str:
         """The workload identity pool of the Google fleet, for which Google's CA signs."""
         v = self.cluster.variables
-        project = v.get("gke_fleet_project") or v.get("gke_project") or os.environ.get("GCP_PROJECT", "")
+        project = v.get("gke_fleet_project") or v.get("gke_project") or ""
         return f"{project}.svc.id.goog"
 
     @property

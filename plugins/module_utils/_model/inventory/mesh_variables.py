@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .values import cidr, dns_name, hub, label, network, path, tag, version
 from .variable import CLUSTER, FLEET, Variable
 
 __all__ = ["MESH"]
@@ -14,28 +15,28 @@ MESH = (
         FLEET,
         "Name of the fleet. State, containers and networks carry it, so two fleets stand side by side.",
         default="local",
-        form="label",
+        form=label,
     ),
     Variable(
         "fleet_dir",
         FLEET,
         "Folder on the controller under which each fleet keeps its kubeconfigs and state.",
         default_text="`$XDG_STATE_HOME/mesh.fleet`, or `~/.local/state/mesh.fleet`",
-        form="path",
+        form=path,
     ),
     Variable(
         "fleet_pod_range",
         FLEET,
         "IPv4 range from which each cluster that we make is given a /16 for its pods.",
         default="10.16.0.0/12",
-        form="cidr",
+        form=cidr,
     ),
     Variable(
         "fleet_service_range",
         FLEET,
         "IPv4 range from which each cluster that we make is given a /16 for its services.",
         default="10.112.0.0/12",
-        form="cidr",
+        form=cidr,
     ),
     Variable(
         "fleet_engine_network",
@@ -43,34 +44,41 @@ MESH = (
         "IPv4 range of the container network that the nodes of local clusters share. "
         "Pod and service ranges are kept out of it.",
         default_text="a free /22 of 10.90.0.0/16",
-        form="cidr",
+        form=cidr,
     ),
-    Variable("mesh_id", FLEET, "Istio's mesh ID.", default_text="the value of `fleet_name`", form="label"),
+    Variable(
+        "mesh_id",
+        FLEET,
+        "Istio's mesh ID.",
+        default_text="the value of `fleet_name`",
+        means="fleet_name",
+        form=label,
+    ),
     Variable(
         "mesh_trust_domain",
         FLEET,
         "SPIFFE trust domain: the first part of every workload's identity. Where Google runs the control plane it is "
         "`<gke_fleet_project>.svc.id.goog`, whatever stands here.",
         default="cluster.local",
-        form="dns",
+        form=dns_name,
     ),
     Variable(
         "mesh_istio_version",
         FLEET,
         "Istio version of the control planes and gateways, x.y.z. Where Google runs the control plane, Google chooses.",
         default="1.31.1",
-        form="version",
+        form=version,
     ),
-    Variable("mesh_revision", FLEET, "Istio revision of our control planes.", default="default", form="label"),
-    Variable("mesh_namespace", FLEET, "Namespace of our control planes.", default="istio-system", form="label"),
+    Variable("mesh_revision", FLEET, "Istio revision of our control planes.", default="default", form=label),
+    Variable("mesh_namespace", FLEET, "Namespace of our control planes.", default="istio-system", form=label),
     Variable(
         "mesh_hub",
         FLEET,
         "Registry and path of Istio's images, without scheme.",
         default_text="where the artifacts come from",
-        form="hub",
+        form=hub,
     ),
-    Variable("mesh_tag", FLEET, "Tag of Istio's images.", default_text="the value of `mesh_istio_version`", form="tag"),
+    Variable("mesh_tag", FLEET, "Tag of Istio's images.", default_text="the value of `mesh_istio_version`", form=tag),
     Variable(
         "mesh_network",
         CLUSTER,
@@ -78,7 +86,7 @@ MESH = (
         "`per_cluster`: each has its own; any other word names one. Between networks traffic crosses gateways. "
         "Clusters whose control plane Google runs share one.",
         default="flat",
-        form="network",
+        form=network,
     ),
     Variable(
         "mesh_role",

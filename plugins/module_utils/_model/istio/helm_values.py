@@ -13,6 +13,7 @@ import typing as t
 
 from ..control_planes.registry import control_plane_of, own_networks
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..providers.registry import provider_of
 from .ownership import CREATED, MANAGER, PART_OF, owner_labels
 
 __all__ = [
@@ -132,8 +133,9 @@ def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
     namespace = control_plane_of(fleet, cluster).namespace
     if namespace != "istio-system":
         out["global"] = {"istioNamespace": namespace}
-    if cluster.provider == "gke":
-        out = merged(out, {"global": {"platform": "gke"}})
+    platform = provider_of(cluster).platform
+    if platform:
+        out = merged(out, {"global": {"platform": platform}})
     return out
 
 

@@ -41,21 +41,21 @@ _MOST = 100
 """Google's limit of MultiClusterServices in one project."""
 
 
-def ingress_problems(door: FrontDoor, providers: t.Mapping[str, str]) -> list[Problem]:
+def ingress_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Problem]:
     """What multi-cluster ingress cannot do, known from the inventory alone.
 
     Args:
         door: what the user wants.
-        providers: the provider of each cluster of the fleet; without a GKE cluster there is no problem.
+        elsewhere: the clusters of the fleet that Google's ingress does not reach, with their providers.
     """
-    if not door.routes or "gke" not in providers.values():
+    if not door.routes:
         return []
     problems: list[Problem] = []
     for number, route in enumerate(door.routes):
         for name in route.clusters or ():
-            if providers.get(name, "gke") != "gke":
+            if name in elsewhere:
                 where = f"front_door_routes[{number}].clusters"
-                message = f"names {name}, of provider {providers[name]}: on GKE a front door reaches GKE clusters"
+                message = f"names {name}, of provider {elsewhere[name]}: on GKE a front door reaches GKE clusters"
                 problems.append(Problem("", where, "", message, "leave the cluster out of that route"))
     if door.certificates and not door.address:
         message = "needs front_door_address: Google gives HTTPS to a reserved address only"

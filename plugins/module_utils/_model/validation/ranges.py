@@ -9,20 +9,15 @@ import ipaddress
 import typing as t
 
 from ..inventory.addresses import FreeRanges, Interval, assign_ranges, interval, overlaps
-from ..inventory.fleet import network_of, wanted_ranges
 from ..inventory.problems import Problem
-from ..inventory.variables import text
+from ..providers.base import Hosts
+from ..providers.reading import network_of, wanted_ranges
+from ..providers.registry import provider_of_host, text
 
 __all__ = ["check"]
 
-_SMALLEST = 28
-"""kubeadm wants ten addresses of a service range; fewer than sixteen pods are no cluster either."""
-_KIND_POD_SMALLEST = 24
-"""What kubeadm gives one node."""
-_KIND_POD_LARGEST = 8
-"""kubeadm: at most 16 bits between the range and a node's part of it."""
-_SERVICE_LARGEST = 12
-"""What kube-apiserver refuses to exceed."""
+_SMALLEST_ENGINE = 28
+"""Of the container network of local clusters."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +33,7 @@ class _Range:
     """Cut from the fleet's range rather than written in the inventory."""
 
 
-def check(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Problem]:
+def check(hosts: Hosts) -> list[Problem]:
     """Ranges of a wrong size, ranges that overlap, fleet ranges that are used up."""
     problems: list[Problem] = []
     fitting: dict[str, dict[str, t.Any]] = {}
@@ -46,14 +41,14 @@ def check(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Problem]:
         fitting[host] = dict(variables)
         for kind, name in (("pod", "cluster_pod_cidr"), ("service", "cluster_service_cidr")):
             cidr = text(variables, name)
-            wrong = _size(cidr, kind, text(variables, "cluster_provider")) if cidr else None
+            wrong = provider_of_host(variables).wrong_size(kind, _prefix(cidr)) if cidr else None
             if wrong:
                 problems.append(Problem(host, name, cidr, *wrong))
                 del fitting[host][name]
     first = next(iter(hosts.values()))
     engine = text(first, "fleet_engine_network")
-    if engine and _prefix(engine) > _SMALLEST:
-        problems.append(Problem("", "fleet_engine_network", engine, "is too small", f"at least a /{_SMALLEST}"))
+    if engine and _prefix(engine) > _SMALLEST_ENGINE:
+        problems.append(Problem("", "fleet_engine_network", engine, "is too small", f"at least a /{_SMALLEST_ENGINE}"))
     pools = {"pod": text(first, "fleet_pod_range"), "service": text(first, "fleet_service_range")}
     given, missing = assign_ranges(
         {host: wanted_ranges(variables) for host, variables in fitting.items()},
@@ -68,20 +63,6 @@ def check(hosts: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[Problem]:
 
 def _prefix(cidr: str) -> int:
     return ipaddress.IPv4Network(cidr, strict=False).prefixlen
-
-
-def _size(cidr: str, kind: str, provider: str) -> tuple[str, str] | None:
-    prefix = _prefix(cidr)
-    if kind == "pod" and provider == "kind":
-        if prefix > _KIND_POD_SMALLEST:
-            return "is too small", f"a node takes a /{_KIND_POD_SMALLEST} of it"
-        if prefix < _KIND_POD_LARGEST:
-            return "is too large", f"at most a /{_KIND_POD_LARGEST}"
-    if prefix > _SMALLEST:
-        return "is too small", f"at least a /{_SMALLEST}"
-    if kind == "service" and prefix < _SERVICE_LARGEST:
-        return "is too large", f"kube-apiserver takes at most a /{_SERVICE_LARGEST}"
-    return None
 
 
 def _used_up(missing: t.Sequence[tuple[str, str, str]]) -> list[Problem]:
@@ -103,15 +84,12 @@ def _used_up(missing: t.Sequence[tuple[str, str, str]]) -> list[Problem]:
     return problems
 
 
-def _listed(
-    hosts: t.Mapping[str, t.Mapping[str, t.Any]], given: t.Mapping[str, tuple[str, str]], engine: str
-) -> list[_Range]:
+def _listed(hosts: Hosts, given: t.Mapping[str, tuple[str, str]], engine: str) -> list[_Range]:
     # The container network comes first: of two that overlap, the later one is told to move.
     listed = [_Range("", "container", engine, "", True, False)] if engine else []
     for host, pair in given.items():
         variables = hosts[host]
-        network = network_of(host, variables, text(variables, "mesh_id") or text(variables, "fleet_name"))
-        local = text(variables, "cluster_provider") == "kind"
+        network, local = network_of(host, variables), provider_of_host(variables).local
         for kind, cidr in zip(("pod", "service"), pair, strict=True):
             if cidr:
                 listed.append(_Range(host, kind, cidr, network, local, not text(variables, f"cluster_{kind}_cidr")))

@@ -1,36 +1,86 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of GKE clusters: what goes together, ranges of one VPC against each other, ways to API servers."""
+"""Checks of GKE clusters: what goes together, ranges of one VPC against each other, ways to API servers.
+
+Those of the Google fleet are in ``fleet_checks.py``.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import typing as t
 
 from ....errors import FleetError
 from ...inventory.addresses import FreeRanges, Interval, interval, overlaps
 from ...inventory.fleet import Cluster, Fleet
 from ...inventory.problems import Problem, quoted
-from ...inventory.variables import text
 from .clusters import NODE_PREFIX, NODE_RANGE, node_ranges
 from .node_pools import pools
-from .paths import callers, network_name, network_project, outside
+from .paths import callers, is_dns_endpoint, network_name, network_project, outside
+from .variables import PROJECT_VARIABLE, text
 
-__all__ = ["check", "check_door"]
+__all__ = ["check_cluster", "check_fleet", "check_name", "check_peer_endpoints", "is_elsewhere"]
 
-_Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
+Values = t.Mapping[str, t.Any]
+_LONGEST_NAME = 40
 _CONTROL_PLANE = 28
 _SMALLEST_NODES = 29
+_CREDENTIALS = {
+    "serviceaccount": (("gke_service_account_file", "gke_service_account_contents"), "GCP_SERVICE_ACCOUNT_"),
+    "accesstoken": (("gke_access_token",), "GCP_ACCESS_TOKEN"),
+}
+"""By ``gke_auth_kind``, the variables that may hold the credential, and how environment variables for it begin."""
 
 
-def check(hosts: _Hosts) -> list[Problem]:
+def is_elsewhere(variables: Values) -> bool:
+    """Reached by a kubeconfig or an address of its own, so Google is not asked for it."""
+    return bool(text(variables, "cluster_kubeconfig") or text(variables, "cluster_api_url"))
+
+
+def check_name(host: str) -> list[Problem]:
+    """A host whose name GKE would refuse."""
+    if len(host) <= _LONGEST_NAME and host[0].isalpha():
+        return []
+    hint = f"begin with a letter, at most {_LONGEST_NAME}"
+    return [Problem(host, "", "", "the name is not one that GKE takes", hint)]
+
+
+def check_cluster(host: str, variables: Values, environment: t.Mapping[str, str]) -> list[Problem]:
+    """What is missing or wrong of one cluster that nobody else must be compared with."""
+    problems = []
+    region, zone = text(variables, "cluster_region"), text(variables, "cluster_zone")
+    if region and zone and not zone.startswith(f"{region}-"):
+        message = f"is not in region {quoted(region)}"
+        problems.append(Problem(host, "cluster_zone", quoted(zone), message, f"such as {region}-a"))
+    if is_elsewhere(variables):
+        return problems
+    if not text(variables, "gke_project"):
+        hint = f"set gke_project to the ID of your project, or the environment variable {PROJECT_VARIABLE}"
+        problems.append(Problem(host, "gke_project", "", "is missing", hint))
+    names, beginning = _CREDENTIALS.get(text(variables, "gke_auth_kind"), ((), ""))
+    given = any(text(variables, name) for name in names)
+    if names and not given and not any(v for name, v in environment.items() if name.startswith(beginning)):
+        kind = quoted(text(variables, "gke_auth_kind"))
+        hint = f"set {' or '.join(names)}, or leave gke_auth_kind out"
+        problems.append(Problem(host, "gke_auth_kind", kind, "is given without a credential", hint))
+    return problems
+
+
+def check_peer_endpoints(hosts: t.Mapping[str, Values]) -> list[Problem]:
+    """Of hosts of every provider: a kubeconfig may lead to a GKE cluster too."""
+    hint = "an address of the API server itself, or leave it out and set gke_peer_endpoint"
+    message = "is Google's DNS endpoint, which takes Google's tokens: istiods have those of the cluster"
+    endpoints = {host: text(variables, "cluster_peer_endpoint") for host, variables in hosts.items()}
+    return [
+        Problem(host, "cluster_peer_endpoint", quoted(endpoint), message, hint)
+        for host, endpoint in endpoints.items()
+        if is_dns_endpoint(endpoint)
+    ]
+
+
+def check_fleet(fleet: Fleet) -> list[Problem]:
     """Everything about GKE clusters that cannot be, given values that are right in themselves."""
-    try:
-        fleet = Fleet.from_inventory(hosts)
-    except ValueError:
-        return []  # ranges that others of the checks name
-    ours = {name: c for name, c in fleet.clusters.items() if c.provider == "gke" and not _elsewhere(c)}
+    ours = {name: c for name, c in fleet.clusters.items() if c.provider == "gke" and not is_elsewhere(c.variables)}
     problems: list[Problem] = []
     for cluster in ours.values():
         problems += _cluster(cluster)
@@ -42,35 +92,11 @@ def check(hosts: _Hosts) -> list[Problem]:
     return problems
 
 
-def check_door(hosts: _Hosts) -> list[Problem]:
-    """What Google's multi-cluster ingress asks of clusters on a Shared VPC; ``hosts`` are a front door's."""
-    gke = {host: v for host, v in hosts.items() if text(v, "cluster_provider") == "gke"}
-    projects = {host: _own(v) for host, v in gke.items()}
-    shared = next((host for host, v in gke.items() if _host(v) not in ("", projects[host])), "")
-    if not shared:
-        return []
-    message = f"is {{}}, {shared}'s {projects[shared]}: on a Shared VPC one front door has clusters of one project"
-    hint = "leave the cluster out of front_door_routes[].clusters, or make it in that project"
-    return [
-        Problem(host, "gke_project", "", message.format(project), hint)
-        for host, project in projects.items()
-        if project != projects[shared]
-    ]
-
-
-def _own(v: t.Mapping[str, t.Any]) -> str:
-    return text(v, "gke_project") or os.environ.get("GCP_PROJECT", "")
-
-
-def _host(v: t.Mapping[str, t.Any]) -> str:
-    return text(v, "gke_network_project")
-
-
 def _exports(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
     """Multi-cluster services do not span several Shared VPCs."""
     if not any(c.variables.get("mesh_exports") for c in ours.values()):
         return []
-    vpcs = {h: f"{_host(c.variables)}/{network_name(c, fleet.name)}" for h, c in ours.items() if _is_shared(c)}
+    vpcs = {h: f"{network_project(c)}/{network_name(c, fleet.name)}" for h, c in ours.items() if _is_shared(c)}
     first = next(iter(vpcs), "")
     hint = "Google's multi-cluster services take clusters of one Shared VPC: use one, or leave mesh_exports out"
     return [
@@ -81,12 +107,7 @@ def _exports(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
 
 
 def _is_shared(cluster: Cluster) -> bool:
-    return _host(cluster.variables) not in ("", _own(cluster.variables))
-
-
-def _elsewhere(cluster: Cluster) -> bool:
-    """Reached by a kubeconfig or an address of its own, so Google is not asked for it."""
-    return bool(text(cluster.variables, "cluster_kubeconfig") or text(cluster.variables, "cluster_api_url"))
+    return network_project(cluster) != text(cluster.variables, "gke_project")
 
 
 def _cluster(cluster: Cluster) -> list[Problem]:
@@ -119,7 +140,7 @@ def _names(ours: t.Mapping[str, Cluster]) -> list[Problem]:
     problems = []
     seen: dict[tuple[str, ...], str] = {}
     for host, cluster in ours.items():
-        project = text(cluster.variables, "gke_project") or os.environ.get("GCP_PROJECT", "")
+        project = text(cluster.variables, "gke_project")
         name = text(cluster.variables, "gke_name") or host
         other = seen.setdefault((project, cluster.zone or cluster.region, name), host)
         if other != host:

@@ -12,11 +12,11 @@ import typing as t
 from ....errors import FleetError
 from ...inventory.addresses import assign_ranges
 from ...inventory.fleet import Cluster, Fleet
-from ...inventory.variables import text
 from .members import Member
 from .node_pools import Pool, pools
 from .paths import Callers, Place, callers, network_name
 from .values import choice, flag, wrong
+from .variables import text
 
 __all__ = [
     "MOST_AUTHORIZED",
@@ -145,7 +145,6 @@ def cluster_specs(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, Cl
             seen=f"none is left for {', '.join(lacking)}",
             next_step="widen gke_node_range",
         )
-    default = next((m.project for h, m in members.items() if not text(fleet.clusters[h].variables, "gke_project")), "")
     coming = callers(fleet)
     memory: dict[frozenset[str], tuple[str, ...]] = {}
     found = {}
@@ -154,9 +153,7 @@ def cluster_specs(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, Cl
         if inside not in memory:
             own = (r for h in inside for r in (fleet.clusters[h].pod_cidr, nodes.get(h, "")) if r)
             memory[inside] = _collapsed(own)
-        nats = tuple((project or default, *place) for project, *place in coming[host].nats)
-        come = dataclasses.replace(coming[host], nats=t.cast("tuple[Place, ...]", nats))
-        found[host] = _wanted(fleet, fleet.clusters[host], member, nodes[host], come, memory[inside])
+        found[host] = _wanted(fleet, fleet.clusters[host], member, nodes[host], coming[host], memory[inside])
     return found
 
 

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
+from ...inventory import values
 from ...inventory.variable import CLUSTER, Variable
 
 __all__ = ["LOGIN"]
-
-_GKE = ("gke",)
 
 LOGIN = (
     Variable(
@@ -19,23 +18,20 @@ LOGIN = (
         "`serviceaccount`, `machineaccount`, `accesstoken`.",
         default_text="`GCP_AUTH_KIND`; else what is given decides, and without anything `application`",
         choices=("application", "serviceaccount", "machineaccount", "accesstoken"),
-        providers=_GKE,
     ),
     Variable(
         "gke_service_account_file",
         CLUSTER,
         "Key file (JSON) of a service account.",
         default_text="`GCP_SERVICE_ACCOUNT_FILE`",
-        form="path",
-        providers=_GKE,
+        form=values.path,
     ),
     Variable(
         "gke_service_account_contents",
         CLUSTER,
         "The text of such a key, or the key itself as a dictionary.",
         default_text="`GCP_SERVICE_ACCOUNT_CONTENTS`",
-        form="key",
-        providers=_GKE,
+        or_dict=True,
         secret=True,
     ),
     Variable(
@@ -43,14 +39,12 @@ LOGIN = (
         CLUSTER,
         "Service account of the machine, for `machineaccount`.",
         default_text="`GCP_SERVICE_ACCOUNT_EMAIL`, or the machine's default",
-        providers=_GKE,
     ),
     Variable(
         "gke_access_token",
         CLUSTER,
         "OAuth access token. Good for an hour at most, and never renewed, so for short runs only.",
         default_text="`GCP_ACCESS_TOKEN`",
-        providers=_GKE,
         secret=True,
     ),
 )

@@ -10,6 +10,7 @@ import typing as t
 from ....errors import FleetError
 from ...control_planes.registry import managed_clusters
 from ...inventory.fleet import Cluster, Fleet
+from .variables import text
 
 __all__ = [
     "Member",
@@ -67,12 +68,8 @@ class Member:
         return f"{self.location}/{self.cluster}"
 
 
-def members(fleet: Fleet, default_project: str = "") -> dict[str, Member]:
+def members(fleet: Fleet) -> dict[str, Member]:
     """The fleet's GKE clusters by host, in inventory order.
-
-    Args:
-        fleet: the whole fleet.
-        default_project: for hosts without ``gke_project`` (``GCP_PROJECT``).
 
     Raises FleetError for a cluster without project.
     """
@@ -80,35 +77,36 @@ def members(fleet: Fleet, default_project: str = "") -> dict[str, Member]:
     found = {}
     for cluster in fleet.clusters.values():
         if cluster.provider == "gke":
-            found[cluster.name] = _member(cluster, default_project, cluster.name in managed)
+            found[cluster.name] = _member(cluster, cluster.name in managed)
     return found
 
 
 def membership_of(cluster: Cluster) -> str:
     """The name of a GKE cluster's membership in its Google fleet, without project and place."""
-    return str(cluster.variables.get("gke_membership") or cluster.variables.get("gke_name") or cluster.name)
-
-
-def _member(cluster: Cluster, default_project: str, managed: bool) -> Member:
     v = cluster.variables
-    project = str(v.get("gke_project") or default_project)
+    return text(v, "gke_membership") or text(v, "gke_name") or cluster.name
+
+
+def _member(cluster: Cluster, managed: bool) -> Member:
+    v = cluster.variables
+    project = text(v, "gke_project")
     if not project:
         raise FleetError(
             "its Google Cloud project is not named",
             cluster=cluster.name,
             next_step="set gke_project in the inventory, or GCP_PROJECT",
         )
-    name = str(v.get("gke_name") or cluster.name)
+    name = text(v, "gke_name") or cluster.name
     return Member(
         host=cluster.name,
         project=project,
         location=cluster.zone or cluster.region,
         cluster=name,
-        fleet_project=str(v.get("gke_fleet_project") or project),
-        membership_location=str(v.get("gke_membership_location") or cluster.region),
+        fleet_project=text(v, "gke_fleet_project"),
+        membership_location=text(v, "gke_membership_location"),
         membership=membership_of(cluster),
         managed=managed,
-        network_project=str(v.get("gke_network_project") or project),
+        network_project=text(v, "gke_network_project"),
     )
 
 

@@ -15,8 +15,8 @@ import urllib.parse
 
 from ...control_planes.registry import control_plane_of
 from ...inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
-from ...inventory.variables import text
 from .values import choice, flag
+from .variables import text
 
 __all__ = [
     "Callers",
@@ -81,8 +81,8 @@ def outside(fleet: Fleet, cluster: Cluster, watchers: t.Iterable[str]) -> list[s
 
 
 def network_project(cluster: Cluster) -> str:
-    """The project of that VPC: the cluster's own, or the host project of a Shared VPC; "" for ``GCP_PROJECT``."""
-    return text(cluster.variables, "gke_network_project") or text(cluster.variables, "gke_project")
+    """The project of that VPC: the cluster's own, or the host project of a Shared VPC."""
+    return text(cluster.variables, "gke_network_project")
 
 
 def _vpc(fleet: Fleet, cluster: Cluster) -> tuple[str, ...]:

@@ -4,28 +4,33 @@
 
 from __future__ import annotations
 
-from ...inventory.variable import CLUSTER, FLEET, Variable
+from ...inventory import values
+from ...inventory.cluster_variables import CLUSTERS, CONNECTION
+from ...inventory.mesh_variables import MESH
+from ...inventory.variable import CLUSTER, FLEET, Fault, Reader, Variable
+from . import forms
+from .login_variables import LOGIN
 
-__all__ = ["GOOGLE"]
+__all__ = ["GKE", "PROJECT_VARIABLE", "text"]
 
-_GKE = ("gke",)
+PROJECT_VARIABLE = "GCP_PROJECT"
+"""The environment variable that names the project of clusters without ``gke_project``, as for google.cloud."""
 
-GOOGLE = (
+GKE = (
     Variable(
         "gke_project",
         CLUSTER,
         "Google Cloud project of the cluster: its ID.",
         default_text="the environment variable `GCP_PROJECT`",
-        form="project",
-        providers=_GKE,
+        environment=PROJECT_VARIABLE,
+        form=forms.project,
     ),
     Variable(
         "gke_name",
         CLUSTER,
         "The cluster's name in Google Cloud.",
         default_text="its name in the inventory",
-        form="google_cluster",
-        providers=_GKE,
+        form=forms.cluster_name,
     ),
     Variable(
         "gke_endpoint",
@@ -35,7 +40,6 @@ GOOGLE = (
         "switches it on and the public one off).",
         default="public",
         choices=("public", "private", "dns"),
-        providers=_GKE,
     ),
     Variable(
         "gke_peer_endpoint",
@@ -45,7 +49,12 @@ GOOGLE = (
         default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
         "or there is no other; else `public`",
         choices=("public", "private"),
-        providers=_GKE,
+        no_choices={
+            "dns": Fault(
+                "cannot be used by istiods",
+                "public or private: an istiod has a token of the cluster it watches, and Google asks for its own there",
+            )
+        },
     ),
     Variable(
         "gke_authorized_networks",
@@ -54,8 +63,7 @@ GOOGLE = (
         "controller's.",
         default_text="everybody may reach a public endpoint; peers alone a private one",
         type="list",
-        form="cidrs",
-        providers=_GKE,
+        form=values.cidrs,
     ),
     Variable(
         "gke_mode",
@@ -63,7 +71,6 @@ GOOGLE = (
         "`standard`, or `autopilot` (regional: without `cluster_zone`).",
         default="standard",
         choices=("standard", "autopilot"),
-        providers=_GKE,
     ),
     Variable(
         "gke_release_channel",
@@ -71,23 +78,21 @@ GOOGLE = (
         "GKE's release channel.",
         default="regular",
         choices=("rapid", "regular", "stable", "extended"),
-        providers=_GKE,
     ),
     Variable(
         "gke_network",
         CLUSTER,
         "VPC of the cluster; made where it is not there.",
         default_text="`mesh-<fleet_name>`",
-        form="google_name",
-        providers=_GKE,
+        form=forms.name,
     ),
     Variable(
         "gke_network_project",
         CLUSTER,
         "Project of the VPC, where that is not the cluster's: the host project of a Shared VPC.",
-        default_text="`gke_project`",
-        form="project",
-        providers=_GKE,
+        default_text="the value of `gke_project`",
+        means="gke_project",
+        form=forms.project,
     ),
     Variable(
         "gke_network_roles",
@@ -103,47 +108,42 @@ GOOGLE = (
         CLUSTER,
         "Name of the subnet's secondary range for pods.",
         default="pods",
-        form="google_name",
-        providers=_GKE,
+        form=forms.name,
     ),
     Variable(
         "gke_service_range_name",
         CLUSTER,
         "Name of the subnet's secondary range for services.",
         default="services",
-        form="google_name",
-        providers=_GKE,
+        form=forms.name,
     ),
     Variable(
         "gke_subnetwork",
         CLUSTER,
         "Subnet of the nodes, with secondary ranges for pods and services; made where it is not there.",
         default_text="`<gke_network>-<cluster>`",
-        form="google_name",
-        providers=_GKE,
+        form=forms.name,
     ),
     Variable(
         "gke_node_range",
         FLEET,
         "IPv4 range from which each cluster is given a /22 for its nodes.",
         default="10.128.0.0/14",
-        form="cidr",
+        form=values.cidr,
     ),
     Variable(
         "gke_node_cidr",
         CLUSTER,
         "IPv4 range of the nodes.",
         default_text="a /22 of `gke_node_range`",
-        form="cidr",
-        providers=_GKE,
+        form=values.cidr,
     ),
     Variable(
         "gke_control_plane_cidr",
         CLUSTER,
         "A /28 for the control plane, where Google shall not take an address of the subnet.",
         default_text="chosen by Google",
-        form="cidr",
-        providers=_GKE,
+        form=values.cidr,
     ),
     Variable(
         "gke_private_nodes",
@@ -151,7 +151,6 @@ GOOGLE = (
         "Nodes without public addresses; Cloud NAT lets them out.",
         default_text="true",
         type="bool",
-        providers=_GKE,
     ),
     Variable(
         "gke_dataplane_v2",
@@ -159,23 +158,20 @@ GOOGLE = (
         "GKE Dataplane V2.",
         default_text="true",
         type="bool",
-        providers=_GKE,
     ),
     Variable(
         "gke_labels",
         CLUSTER,
         "Resource labels, beside those by which we know our own.",
         type="dict",
-        form="google_labels",
-        providers=_GKE,
+        form=forms.resource_labels,
     ),
     Variable(
         "gke_machine_type",
         CLUSTER,
         "Machine type of the nodes (standard).",
         default="e2-standard-4",
-        form="google_name",
-        providers=_GKE,
+        form=forms.name,
     ),
     Variable(
         "gke_node_count",
@@ -183,7 +179,6 @@ GOOGLE = (
         "Nodes in each zone (standard).",
         default_text="1",
         type="int",
-        providers=_GKE,
     ),
     Variable(
         "gke_node_count_max",
@@ -191,7 +186,6 @@ GOOGLE = (
         "With autoscaling, the most nodes in each zone; 0 for none.",
         default_text="0",
         type="int",
-        providers=_GKE,
     ),
     Variable(
         "gke_disk_size",
@@ -199,7 +193,6 @@ GOOGLE = (
         "GB of each node's disk.",
         default_text="100",
         type="int",
-        providers=_GKE,
     ),
     Variable(
         "gke_spot",
@@ -207,15 +200,13 @@ GOOGLE = (
         "Spot nodes: cheaper, and taken away at any time.",
         default_text="false",
         type="bool",
-        providers=_GKE,
     ),
     Variable(
         "gke_node_labels",
         CLUSTER,
         "Kubernetes labels of the nodes.",
         type="dict",
-        form="labels",
-        providers=_GKE,
+        form=values.labels,
     ),
     Variable(
         "gke_node_pools",
@@ -225,7 +216,6 @@ GOOGLE = (
         "`gke_<key>`.",
         default_text="one, `nodes`, of the variables above",
         type="list",
-        providers=_GKE,
     ),
     Variable(
         "gke_adopt",
@@ -234,30 +224,30 @@ GOOGLE = (
         "and it is never deleted.",
         default_text="false",
         type="bool",
-        providers=_GKE,
     ),
     Variable(
         "gke_fleet_project",
         FLEET,
         "Project that hosts the Google fleet.",
         default_text="the value of `gke_project`",
-        form="project",
+        means="gke_project",
+        of_provider=True,
+        form=forms.project,
     ),
     Variable(
         "gke_membership",
         CLUSTER,
         "Name of its membership in the Google fleet.",
         default_text="its name in Google Cloud",
-        form="label",
-        providers=_GKE,
+        form=values.label,
     ),
     Variable(
         "gke_membership_location",
         CLUSTER,
         "Location of its membership.",
         default_text="the value of `cluster_region`",
-        form="locality",
-        providers=_GKE,
+        means="cluster_region",
+        form=values.locality,
     ),
     Variable(
         "gke_enable_apis",
@@ -273,3 +263,6 @@ GOOGLE = (
         default_text="the first GKE cluster",
     ),
 )
+
+text = Reader.of(*MESH, *CLUSTERS, *CONNECTION, *GKE, *LOGIN).text
+"""A value of a GKE cluster as text, with its default; "" where there is neither."""

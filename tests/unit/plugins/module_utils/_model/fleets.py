@@ -7,11 +7,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 
 
 def fleet(hosts: dict[str, dict[str, t.Any]], **shared: t.Any) -> Fleet:
     shared = {"cluster_provider": "kubeconfig", "mesh_id": "shop", "mesh_trust_domain": "shop.example", **shared}
-    return Fleet.from_inventory({name: {**shared, **values} for name, values in hosts.items()})
+    return read_fleet({name: {**shared, **values} for name, values in hosts.items()})
 
 
 TWO = {"west": {}, "east": {}}

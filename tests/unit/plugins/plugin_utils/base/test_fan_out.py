@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
 
 CLUSTERS = ["west", "north", "east"]
@@ -92,7 +93,7 @@ def test_a_cluster_without_a_connection_drops_out(tmp_path: Path) -> None:
         "west": {"cluster_region": "us-west1", "fleet_dir": str(tmp_path)},
         "fra": {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(tmp_path / "none.yaml")},
     }
-    fleet = Fleet.from_inventory(hosts)
+    fleet = read_fleet(hosts, environment())
 
     async def connect(absent_ok: bool) -> tuple[list[str], list[str]]:
         async with contextlib.AsyncExitStack() as stack:

@@ -12,13 +12,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod import refresh as istiod_refresh
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import refresh_istiod
 
-FLEET = Fleet.from_inventory(
+FLEET = read_fleet(
     {
         name: {"cluster_provider": "kubeconfig", "mesh_trust_domain": "shop.example", **more}
         for name, more in {
@@ -27,7 +28,8 @@ FLEET = Fleet.from_inventory(
             "rim": {"mesh_role": "remote", "mesh_primary": "west"},
             "lone": {},
         }.items()
-    }
+    },
+    environment(),
 )
 POD = {
     "metadata": {"name": "istiod-1", "labels": {"istio.io/rev": "default"}},

@@ -9,15 +9,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import ensure_namespace
 
 Json = dict[str, t.Any]
 GOOGLES = {"metadata": {"name": "istiod-asm-managed", "labels": {"istio.io/owned-by": "mesh.googleapis.com"}}}
 OTHERS = {"metadata": {"name": "cert-manager-webhook", "labels": {"app": "webhook"}}}
-FLEET = Fleet.from_inventory({"west": {"cluster_region": "us-west1"}})
+FLEET = read_fleet({"west": {"cluster_region": "us-west1"}}, environment())
 
 
 class Cluster:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KEEP, KeyPlan
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
 SAMPLES = Path(__file__).parents[2] / "module_utils/_model/samples"
@@ -67,8 +68,8 @@ class Watcher:
 
 def synced(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) -> PeeringReport:
     watches = {"west": list(peers), **{name: [] for name in peers}}
-    fleet = Fleet.from_inventory(
-        {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}
+    fleet = read_fleet(
+        {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}, environment()
     )
     run = PeeringRun(fleet, ["west"], Options(timeout=0.5, **options))
     run.kubes["west"] = t.cast("t.Any", kube)

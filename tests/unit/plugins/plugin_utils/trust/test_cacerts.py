@@ -12,9 +12,10 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.execs import ExecResult
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import cacerts
 
 METRICS = """# TYPE citadel_server_cert_chain_expiry_timestamp gauge
@@ -64,7 +65,7 @@ def new_intermediate() -> t.Any:
     return certificates.make_root(certificates.new_key(), certificates.Policy("a.b", "istio-system", "default", now))
 
 
-FLEET = Fleet.from_inventory({"west": {"cluster_region": "here"}})
+FLEET = read_fleet({"west": {"cluster_region": "here"}}, environment())
 
 
 def test_a_running_istiod_is_made_to_load_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,11 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster, resolve
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 CA = (Path(__file__).parent / "ca.pem").read_text()
 PLACE = {"cluster_provider": "gke", "cluster_region": "us-west1", "cluster_zone": "us-west1-a"}
@@ -79,7 +81,7 @@ def google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Google]:
 
 def cluster(**variables: t.Any) -> Cluster:
     hosts = {"west": {**PLACE, "gke_project": "shop-prod", **variables}}
-    return reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
+    return reach.with_connections(read_fleet(hosts, environment())).clusters["west"]
 
 
 def test_nothing_is_asked_before_somebody_connects(google: type[Google]) -> None:
@@ -258,7 +260,7 @@ def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
     google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = everywhere
     shared = {"gke_project": "shop-prod"}
     hosts = {"west": {**PLACE, **shared}, "east": {**PLACE, **shared, **other}}
-    west = reach.with_connections(Fleet.from_inventory(hosts)).clusters["west"]
+    west = reach.with_connections(read_fleet(hosts, environment())).clusters["west"]
     assert peer_server(west, None).url == peer
 
 

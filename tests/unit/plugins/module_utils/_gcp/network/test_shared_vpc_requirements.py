@@ -17,12 +17,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc
     service_project_bindings,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
     cluster_specs,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
 Json = dict[str, t.Any]
 HOST, MARK = "shop-net", "made by mesh.fleet for fleet shop"
@@ -33,7 +34,7 @@ def shared(**more: t.Any) -> dict[str, ClusterSpec]:
     base = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "team-a", "gke_network": "corp"}
     own = {"west": {"cluster_region": "us-west1"}, "north": {"cluster_region": "europe-north1"}}
     hosts = {host: {**base, "gke_network_project": HOST, **v, **more.get(host, {})} for host, v in own.items()}
-    fleet = Fleet.from_inventory(hosts)
+    fleet = read_fleet(hosts, environment())
     return cluster_specs(fleet, members(fleet))
 
 

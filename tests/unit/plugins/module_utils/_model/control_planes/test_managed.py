@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import cross_network_gateway
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
@@ -19,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     gateway_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import call_pairs, expected_identity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
@@ -46,7 +48,7 @@ def fleet(**more: t.Any) -> Fleet:
     }
     fra = {"cluster_provider": "kubeconfig", "mesh_network": "frankfurt"}
     hosts: dict[str, dict[str, t.Any]] = {"west": GOOGLE, "north": GOOGLE, "fra": fra}
-    return Fleet.from_inventory({name: {**shared, **values} for name, values in hosts.items()})
+    return read_fleet({name: {**shared, **values} for name, values in hosts.items()})
 
 
 def test_namespaces_ask_the_injector_that_is_there() -> None:
@@ -63,14 +65,14 @@ def test_namespaces_ask_the_injector_that_is_there() -> None:
         assert sum(key.startswith("istio") for key in app["metadata"]["labels"]) == 1
 
 
-def test_google_signs_for_the_project_that_hosts_its_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_signs_for_the_project_that_hosts_its_fleet() -> None:
     made = fleet()
     assert control_plane_of(made, made.clusters["west"]).trust_domain == "shop-prod.svc.id.goog"
     assert control_plane_of(made, made.clusters["fra"]).trust_domain == "gke.mesh"
     hosted = fleet(gke_fleet_project="shop-fleet")
     assert control_plane_of(hosted, hosted.clusters["west"]).trust_domain == "shop-fleet.svc.id.goog"
-    monkeypatch.setenv("GCP_PROJECT", "from-env")
-    bare = Fleet.from_inventory({"west": {"cluster_provider": "gke", "mesh_control_plane": "managed"}})
+    here = Environment(variables={"GCP_PROJECT": "from-env"})
+    bare = read_fleet({"west": {"cluster_provider": "gke", "mesh_control_plane": "managed"}}, here)
     assert control_plane_of(bare, bare.clusters["west"]).trust_domain == "from-env.svc.id.goog"
 
 
@@ -113,7 +115,7 @@ def test_the_managed_clusters_network_asks_no_gateway_of_others() -> None:
     assert set(made.networks()) == {"shop-flat", "frankfurt"}
     assert not eastwest_wanted(made, made.clusters["fra"])
     assert cross_network_gateway(made, made.clusters["fra"]) == []
-    ours = Fleet.from_inventory({name: {"mesh_network": "per_cluster"} for name in ("fra", "oslo")})
+    ours = read_fleet({name: {"mesh_network": "per_cluster"} for name in ("fra", "oslo")})
     assert eastwest_wanted(ours, ours.clusters["fra"])
     assert cross_network_gateway(ours, ours.clusters["fra"])[0]["spec"]["selector"] == {
         "istio": EASTWEST.removeprefix("istio-")
@@ -204,7 +206,7 @@ def test_managed_clusters_join_all_or_none() -> None:
         "east": {"mesh_peers": ["fra"]},
     }
     hosts = {"fra": {}, **{name: {**GOOGLE, **values} for name, values in peers.items()}}
-    made = Fleet.from_inventory(hosts)
+    made = read_fleet(hosts)
     planes = {name: Managed(made, made.clusters[name]) for name in peers}
     assert planes["west"].peering_mode() == "connected"
     assert planes["north"].peering_mode() == "disconnected"

@@ -10,11 +10,12 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
 def fleet(**hosts: dict[str, t.Any]) -> Fleet:
-    return Fleet.from_inventory({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
+    return read_fleet({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
 
 
 def west(**variables: t.Any) -> Cluster:

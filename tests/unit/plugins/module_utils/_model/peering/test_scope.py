@@ -8,10 +8,11 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 
 
 def fleet(**hosts: dict[str, t.Any]) -> Fleet:
-    return Fleet.from_inventory({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
+    return read_fleet({name: {"cluster_provider": "kubeconfig", **v} for name, v in hosts.items()})
 
 
 FOUR = {

@@ -2,7 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import os
 import time
 import typing as t
 
@@ -10,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.nearest import Nearest
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, table
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variables import VARIABLES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import VARIABLES
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 
 PLACE = {"cluster_region": "us-west1"}
@@ -75,16 +75,19 @@ def test_a_sound_fleet_has_no_problem() -> None:
         ),
     ],
 )
-def test_what_google_needs(variables: dict[str, t.Any], problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("GCP_")]:
-        monkeypatch.delenv(name)
+def test_what_google_needs(variables: dict[str, t.Any], problem: str) -> None:
     found = one(cluster_provider="gke", **variables)
     assert found.startswith(problem)
 
 
-def test_environment_tells_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GCP_PROJECT", "shop-prod")
-    assert said({"west": {**PLACE, "cluster_provider": "gke"}}) == []
+def test_the_environment_has_what_a_host_leaves_out() -> None:
+    gke = {**PLACE, "cluster_provider": "gke"}
+    named = {"GCP_PROJECT": "shop-prod"}
+    assert said({"west": gke}, environment=Environment(variables=named)) == []
+    for kind, variable in (("serviceaccount", "GCP_SERVICE_ACCOUNT_FILE"), ("accesstoken", "GCP_ACCESS_TOKEN")):
+        hosts = {"west": {**gke, "gke_auth_kind": kind}}
+        assert len(said(hosts, environment=Environment(variables=named))) == 1
+        assert said(hosts, environment=Environment(variables={**named, variable: "x"})) == []
 
 
 def test_no_clusters() -> None:
@@ -305,7 +308,7 @@ def test_checks_never_raise_and_what_passes_is_a_fleet(hosts: dict[str, dict[str
     problems = check(hosts, {"all": list(hosts)})
     assert table(problems)
     if not problems:
-        assert list(Fleet.from_inventory(hosts).clusters) == list(hosts)
+        assert list(read_fleet(hosts).clusters) == list(hosts)
 
 
 LABELS = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
@@ -321,7 +324,7 @@ def test_a_fleet_made_right_has_no_problem(names: list[str], network: str, data:
         elif data.draw(st.booleans()):
             hosts[name]["mesh_peers"] = [other for other in names if other != name]
     assert said(hosts) == []
-    assert len(Fleet.from_inventory(hosts).clusters) == len(names)
+    assert len(read_fleet(hosts).clusters) == len(names)
 
 
 def test_a_large_fleet_full_of_problems_is_checked_in_time_that_grows_with_its_size() -> None:

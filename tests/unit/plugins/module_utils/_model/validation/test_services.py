@@ -12,16 +12,11 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
-from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.services import DOOR_VARIABLES
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.front_door import DOOR_VARIABLES
 
 WEST = {"cluster_region": "us-west1"}
 FRA = {"cluster_region": "eu-de", "cluster_provider": "kubeconfig", "cluster_kubeconfig": "~/.kube/fra"}
 GKE = {"cluster_region": "us-west1", "cluster_provider": "gke", "gke_project": "shop-prod"}
-
-
-@pytest.fixture(autouse=True)
-def no_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GCP_PROJECT", raising=False)
 
 
 def said(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **shared: t.Any) -> list[str]:
@@ -127,7 +122,7 @@ def test_the_config_cluster_is_a_gke_cluster() -> None:
     (found,) = said(hosts, gke_config_cluster="nrth")
     assert 'gke_config_cluster "nrth" is not a cluster of this fleet | did you mean "north"?' in found
     (found,) = said(hosts, gke_config_cluster="fra")
-    assert "provider kubeconfig" in found
+    assert 'gke_config_cluster "fra" is no GKE cluster, and Google reads multi-cluster ingress in one' in found
 
 
 def test_clusters_of_several_projects_name_one_google_fleet() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import Gateway, RemoteCluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import parse_secrets
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 SECRETS = parse_secrets((Path(__file__).parents[1] / "samples" / "proxy_secrets.json").read_text())
 ROOT = SECRETS.roots
 OTHER = SECRETS.chain.split("-----END CERTIFICATE-----")[1] + "-----END CERTIFICATE-----\n"
-FLEET = Fleet.from_inventory(
+FLEET = read_fleet(
     {
         name: {"cluster_provider": "kubeconfig", "mesh_network": "per_cluster", "mesh_trust_domain": "local.mesh"}
         for name in ("west", "east")

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     App,
     SampleOptions,
@@ -31,7 +32,7 @@ def fleet(**extra: dict[str, t.Any]) -> Fleet:
     }
     for name, values in extra.items():
         hosts.setdefault(name, {"cluster_region": "r"}).update(values)
-    return Fleet.from_inventory(hosts)
+    return read_fleet(hosts)
 
 
 def sample(**changes: t.Any) -> SampleOptions:

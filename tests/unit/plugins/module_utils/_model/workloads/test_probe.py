@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads import probe
 
-FLEET = Fleet.from_inventory({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
+FLEET = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
 
 
 def test_every_name_leads_to_one_cluster() -> None:
@@ -20,7 +20,7 @@ def test_every_name_leads_to_one_cluster() -> None:
 
 def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
     remote = {"cluster_provider": "kubeconfig", "mesh_role": "remote", "mesh_primary": "west"}
-    fleet = Fleet.from_inventory({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
     logging = probe.access_log(fleet, fleet.clusters["west"])
     assert logging and logging["metadata"]["namespace"] == "mesh-verify"
     assert logging["metadata"]["labels"] == probe.LABELS

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
@@ -18,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.paths import callers
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 Vars = dict[str, t.Any]
@@ -27,9 +29,9 @@ OWN: Vars = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k", "clus
 LIMITED: Vars = {"gke_authorized_networks": ["198.51.100.7/32"]}
 
 
-def fleet_of(hosts: t.Mapping[str, Vars], **more: t.Any) -> Fleet:
+def fleet_of(hosts: t.Mapping[str, Vars], environment: Environment | None = None, **more: t.Any) -> Fleet:
     base = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "shop-prod", **more}
-    return Fleet.from_inventory({host: {**base, **variables} for host, variables in hosts.items()})
+    return read_fleet({host: {**base, **variables} for host, variables in hosts.items()}, environment)
 
 
 def wanted_of(hosts: t.Mapping[str, Vars], **more: t.Any) -> dict[str, ClusterSpec]:
@@ -116,8 +118,9 @@ def test_clusters_of_service_projects_on_one_network_are_neighbours() -> None:
 
 
 def test_the_project_of_the_environment_is_that_of_its_nat() -> None:
-    fleet = fleet_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}}, gke_project="")
-    assert cluster_specs(fleet, members(fleet, "from-environment"))["west"].nats[0][0] == "from-environment"
+    here = Environment(variables={"GCP_PROJECT": "from-environment"})
+    fleet = fleet_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}}, here, gke_project="")
+    assert cluster_specs(fleet, members(fleet))["west"].nats[0][0] == "from-environment"
 
 
 def test_an_address_that_is_not_known_is_an_error_with_the_way_out() -> None:

@@ -15,12 +15,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     members,
     needed_features,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 
 def fleet(**hosts: dict[str, t.Any]) -> Fleet:
     shared = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": "shop-prod", "cluster_region": "us-west1"}
-    return Fleet.from_inventory({name: {**shared, **v} for name, v in hosts.items()})
+    return read_fleet({name: {**shared, **v} for name, v in hosts.items()})
 
 
 def test_members_are_named_by_the_inventory() -> None:

@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ..inventory.fleet import ROLE_REMOTE, network_of
+from ..control_planes.managed import MANAGED
+from ..control_planes.managed_peering import NAMESPACE
+from ..inventory.fleet import ROLE_REMOTE
 from ..inventory.problems import Problem, quoted
-from ..inventory.variables import FAULTY, text
-from .managed import MANAGED
-from .managed_peering import NAMESPACE
+from ..inventory.variable import FAULTY
+from ..providers.base import Hosts, Values
+from ..providers.reading import network_of
+from ..providers.registry import provider_of_host, text
 
 __all__ = ["check"]
 
-_Hosts = t.Mapping[str, t.Mapping[str, t.Any]]
 
-
-def check(hosts: _Hosts) -> list[Problem]:
+def check(hosts: Hosts) -> list[Problem]:
     """Everything about managed clusters that cannot be, given values that are right in themselves."""
     managed = {host: variables for host, variables in hosts.items() if text(variables, "mesh_control_plane") == MANAGED}
     problems: list[Problem] = []
@@ -34,19 +33,19 @@ def check(hosts: _Hosts) -> list[Problem]:
     return problems
 
 
-def _kind(host: str, variables: t.Mapping[str, t.Any]) -> list[Problem]:
+def _kind(host: str, variables: Values) -> list[Problem]:
     problems = []
     provider = text(variables, "cluster_provider")
     if text(variables, "mesh_role") == ROLE_REMOTE:
         message, hint = "does not go with mesh_role remote", "a managed control plane serves its own cluster"
         problems.append(Problem(host, "mesh_control_plane", quoted(MANAGED), message, hint))
-    if provider not in ("gke", FAULTY):
+    if MANAGED not in provider_of_host(variables).control_planes and provider != FAULTY:
         message = f"does not go with provider {quoted(provider)}"
         problems.append(Problem(host, "mesh_control_plane", quoted(MANAGED), message, "Google runs it on GKE only"))
     return problems
 
 
-def _peers(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts, hosts: _Hosts) -> list[Problem]:
+def _peers(host: str, variables: Values, managed: Hosts, hosts: Hosts) -> list[Problem]:
     """All other managed clusters, or none: Google's control planes know no choice."""
     peers = variables.get("mesh_peers")
     if not peers or text(variables, "mesh_role") == ROLE_REMOTE:
@@ -66,7 +65,7 @@ def _peers(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts, hosts: 
     return [Problem(host, "mesh_peers", "", message, "leave it out for all, or set it to [] for none")]
 
 
-def _watched(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> list[Problem]:
+def _watched(host: str, variables: Values, managed: Hosts) -> list[Problem]:
     """Peers of an istiod of ours: it cannot watch for a mesh of Google's, with another root and trust domain."""
     peers = variables.get("mesh_peers") or []
     message = "has a control plane that Google runs, in a mesh of its own"
@@ -77,7 +76,7 @@ def _watched(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> li
     ]
 
 
-def _served(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> list[Problem]:
+def _served(host: str, variables: Values, managed: Hosts) -> list[Problem]:
     """A remote's primary: Google's control plane serves its own cluster only."""
     primary = text(variables, "mesh_primary")
     if text(variables, "mesh_role") != ROLE_REMOTE or primary not in managed or primary == host:
@@ -88,13 +87,13 @@ def _served(host: str, variables: t.Mapping[str, t.Any], managed: _Hosts) -> lis
     return [Problem(host, "mesh_primary", quoted(primary), message, hint)]
 
 
-def _together(managed: _Hosts) -> list[Problem]:
+def _together(managed: Hosts) -> list[Problem]:
     """One network, one VPC. The first cluster's values count as the intended ones."""
     problems: list[Problem] = []
     if not managed:
         return problems
     first = next(iter(managed))
-    networks = {h: network_of(h, v, text(v, "mesh_id") or text(v, "fleet_name")) for h, v in managed.items()}
+    networks = {h: network_of(h, v) for h, v in managed.items()}
     vpcs = {h: text(v, "gke_network") for h, v in managed.items()}
     rules = (
         (networks, "mesh_network", "Google's control planes know one network, without gateways between", "set flat"),
@@ -106,10 +105,10 @@ def _together(managed: _Hosts) -> list[Problem]:
                 seen = f"is {value or 'the default'}, {first}'s is {found[first] or 'the default'}: {why}"
                 problems.append(Problem(host, name, "", seen, hint))
     # A network's name says one of the cluster's own project, or of a Shared VPC's host project.
-    homes = {h: text(v, "gke_network_project") or text(v, "gke_project") for h, v in managed.items()}
+    homes = {h: text(v, "gke_network_project") for h, v in managed.items()}
     for host, project in homes.items():
         if vpcs[host] == vpcs[first] and project != homes[first]:
-            shared = any(text(managed[h], "gke_network_project") for h in (host, first))
+            shared = any(managed[h].get("gke_network_project") for h in (host, first))
             name = "gke_network_project" if shared else "gke_project"
             seen = f"is {project}, {first}'s is {homes[first]}: managed clusters share one VPC, projects do not"
             hint = "make them in one project, name one gke_network_project for all (Shared VPC), or run an istiod there"
@@ -117,7 +116,7 @@ def _together(managed: _Hosts) -> list[Problem]:
     return problems
 
 
-def _not_ours(managed: _Hosts) -> list[Problem]:
+def _not_ours(managed: Hosts) -> list[Problem]:
     """Where Google runs every control plane, these mean nothing; they are fleet-wide, so they are reported once."""
     host, variables = next(iter(managed.items()))
     problems = []

@@ -1,0 +1,25 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the machine that runs Ansible adds to an inventory. An edge reads it, once; here it is data."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+__all__ = ["Environment"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """The default is a machine of which nothing is known.
+
+    Args:
+        state_dir: folder under which each fleet has its own, unless ``fleet_dir`` names another.
+        variables: environment variables.
+        expand: gives the path that a path with ``~`` means.
+    """
+
+    state_dir: str = ""
+    variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    expand: t.Callable[[str], str] = str

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From the variables of hosts to a :class:`Fleet`: the defaults, the ranges that are given, the connections."""
+
+from __future__ import annotations
+
+import os.path
+
+from ..inventory.addresses import allocate_ranges
+from ..inventory.environment import Environment
+from ..inventory.fleet import ROLE_REMOTE, Cluster, Fleet
+from .base import Hosts, Values
+from .registry import provider_of_host, text
+
+__all__ = ["network_of", "read_fleet", "wanted_ranges", "with_environment"]
+
+
+def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
+    """The fleet that an inventory describes.
+
+    Args:
+        hosts: plain variables by inventory_hostname. They have passed ``preflight``; a value that is missing is its
+            default.
+        environment: what this machine adds.
+
+    Raises ValueError where ranges cannot be given.
+    """
+    environment = environment or Environment()
+    hosts = with_environment(hosts, environment)
+    first: Values = next(iter(hosts.values()), {})
+    name = text(first, "fleet_name")
+    directory = os.path.join(environment.expand(text(first, "fleet_dir") or environment.state_dir), name)
+    engine_network = text(first, "fleet_engine_network")
+    ranges = allocate_ranges(
+        {host: wanted_ranges(variables) for host, variables in hosts.items()},
+        text(first, "fleet_pod_range"),
+        text(first, "fleet_service_range"),
+        avoid=[engine_network] if engine_network else [],
+    )
+    return Fleet(
+        name=name,
+        directory=directory,
+        mesh_id=text(first, "mesh_id"),
+        trust_domain=text(first, "mesh_trust_domain"),
+        istio_version=text(first, "mesh_istio_version"),
+        revision=text(first, "mesh_revision"),
+        namespace=text(first, "mesh_namespace"),
+        clusters={host: _cluster(host, variables, directory, ranges[host]) for host, variables in hosts.items()},
+        hub=text(first, "mesh_hub"),
+        tag=text(first, "mesh_tag"),
+        engine_network=engine_network,
+    )
+
+
+def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values]:
+    """The hosts with what environment variables say of their providers' variables where they are silent."""
+    found: dict[str, Values] = {}
+    for host, variables in hosts.items():
+        added = {
+            one.name: environment.variables[one.environment]
+            for one in provider_of_host(variables).variables
+            if environment.variables.get(one.environment) and variables.get(one.name) in (None, "")
+        }
+        found[host] = {**variables, **added} if added else variables
+    return found
+
+
+def wanted_ranges(variables: Values) -> tuple[str | None, str | None]:
+    """Pod and service range as a cluster's variables ask for them: "" asks for one, None for none."""
+    nothing = "" if provider_of_host(variables).gives_ranges else None
+    return text(variables, "cluster_pod_cidr") or nothing, text(variables, "cluster_service_cidr") or nothing
+
+
+def network_of(host: str, variables: Values) -> str:
+    """The name of a cluster's network."""
+    network = text(variables, "mesh_network")
+    return {"flat": f"{text(variables, 'mesh_id')}-flat", "per_cluster": host}.get(network, network)
+
+
+def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, str]) -> Cluster:
+    role = text(variables, "mesh_role")
+    peers = variables.get("mesh_peers")
+    return Cluster(
+        name=host,
+        provider=text(variables, "cluster_provider"),
+        region=text(variables, "cluster_region"),
+        zone=text(variables, "cluster_zone"),
+        network=network_of(host, variables),
+        role=role,
+        primary=text(variables, "mesh_primary") if role == ROLE_REMOTE else host,
+        control_plane=text(variables, "mesh_control_plane"),
+        peers=None if peers is None else tuple(str(p) for p in peers),
+        pod_cidr=ranges[0],
+        service_cidr=ranges[1],
+        connection=provider_of_host(variables).connection(host, variables, directory),
+        peer_endpoint=text(variables, "cluster_peer_endpoint"),
+        labels={str(k): str(label) for k, label in (variables.get("cluster_labels") or {}).items()},
+        variables=variables,
+    )

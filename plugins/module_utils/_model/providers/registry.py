@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every provider, and every ``mesh_*``, ``cluster_*`` and ``fleet_*`` variable, and those of the providers.
+
+``docs/variables.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+from ..inventory.cluster_variables import CLUSTERS
+from ..inventory.fleet import Cluster
+from ..inventory.mesh_variables import MESH
+from ..inventory.variable import CLUSTER, Reader, Variable
+from .base import Provider, Values
+from .gke import Gke
+from .kind import Kind
+from .kubeconfig import Kubeconfig
+
+__all__ = [
+    "PROVIDERS",
+    "VARIABLES",
+    "of_roles",
+    "prefixes",
+    "provider_of",
+    "provider_of_host",
+    "providers_by_variable",
+    "register",
+    "text",
+    "value",
+]
+
+PROVIDERS: dict[str, Provider] = {}
+"""By their names, in the order in which messages list them. The first one is the default."""
+VARIABLES: dict[str, Variable] = {}
+"""By their names. :func:`register` adds to both."""
+_UNKNOWN = Provider()
+_READER = Reader(VARIABLES)
+text, value = _READER.text, _READER.value
+"""A host's value of any variable, with its default, as text or as it is; KeyError for a name that is not registered."""
+
+
+def register(provider: Provider) -> None:
+    """Add a provider: ``cluster_provider`` may name it from now on."""
+    PROVIDERS[provider.name] = provider
+    described = ", ".join(f"`{one.name}` ({one.description})" for one in PROVIDERS.values())
+    which = Variable(
+        "cluster_provider",
+        CLUSTER,
+        f"Where the cluster comes from: {described}.",
+        default=next(iter(PROVIDERS)),
+        choices=tuple(PROVIDERS),
+    )
+    VARIABLES.update({variable.name: variable for variable in (*MESH, which, *CLUSTERS, *provider.variables)})
+
+
+for _provider in (Kind(), Gke(), Kubeconfig()):
+    register(_provider)
+
+
+def provider_of(cluster: Cluster) -> Provider:
+    """The provider of a cluster."""
+    return PROVIDERS.get(cluster.provider, _UNKNOWN)
+
+
+def provider_of_host(variables: Values) -> Provider:
+    """The provider that a host's variables name."""
+    return PROVIDERS.get(text(variables, "cluster_provider"), _UNKNOWN)
+
+
+def providers_by_variable() -> dict[str, list[str]]:
+    """For each variable that not every cluster may set, the names of the providers whose clusters may."""
+    found: dict[str, list[str]] = {}
+    for provider in PROVIDERS.values():
+        for variable in provider.variables:
+            if variable.scope == CLUSTER:
+                found.setdefault(variable.name, []).append(provider.name)
+    return found
+
+
+def prefixes() -> tuple[str, ...]:
+    """Beginnings of the variables that belong to this collection's model; others of an inventory are not looked at."""
+    return ("mesh_", "cluster_", "fleet_", *(p.prefix for p in PROVIDERS.values() if p.prefix))
+
+
+def of_roles() -> frozenset[str]:
+    """Variables of roles that begin like ours; the roles' own specifications check their values."""
+    return frozenset().union(*(provider.of_roles for provider in PROVIDERS.values()))

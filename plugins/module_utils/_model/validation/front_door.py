@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks of the front door's variables.
+
+They belong to its role, not to the model: they are read beside the fleet's, so that a mistake in them is found before
+anything is touched, and not an hour later by the stage that uses them.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..inventory.nearest import Nearest
+from ..inventory.problems import Problem, shown
+from ..inventory.values import fault_of, label
+from ..inventory.variable import FLEET, Variable
+from ..multicluster.front_door import read_front_door
+from ..multicluster.multicluster_ingress import ingress_problems
+from ..providers.base import Hosts
+from ..providers.registry import PROVIDERS, provider_of_host
+from .shared import distinct
+
+__all__ = ["DOOR_PREFIX", "DOOR_VARIABLES", "check"]
+
+DOOR_PREFIX = "front_door_"
+DOOR_VARIABLES: t.Mapping[str, Variable] = {
+    variable.name: variable
+    for variable in (
+        Variable("front_door_name", FLEET, "", form=label),
+        Variable("front_door_routes", FLEET, "", type="list"),
+        Variable("front_door_certificates", FLEET, "", type="list"),
+        Variable("front_door_https_redirect", FLEET, "", type="bool"),
+        Variable("front_door_address", FLEET, ""),
+        Variable("front_door_release_address", FLEET, "", type="bool"),
+        Variable("front_door_timeout", FLEET, "", type="int"),
+    )
+}
+"""Those of the role ``front_door``."""
+_TRUE = ("true", "yes")
+
+
+def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
+    """Problems of the front door's variables.
+
+    Args:
+        hosts: all variables of each cluster, those of the front door among them.
+        sound: the fleet's own variables of each cluster that are right in themselves.
+    """
+    given = {
+        host: {k: v for k, v in values.items() if str(k).startswith(DOOR_PREFIX)} for host, values in hosts.items()
+    }
+    if not any(given.values()):
+        return []
+    problems, wrong = _values(given)
+    problems += _shared(given)
+    if wrong & {"front_door_name", "front_door_routes", "front_door_certificates", "front_door_https_redirect"}:
+        return problems
+    values = next(iter(given.values()))
+    door, found = read_front_door(
+        str(values.get("front_door_name") or "front-door"),
+        values.get("front_door_routes") or [],
+        hosts,
+        certificates=values.get("front_door_certificates") or [],
+        address=str(values.get("front_door_address") or ""),
+        https_redirect=str(values.get("front_door_https_redirect") or "").lower() in _TRUE,
+    )
+    problems += found
+    providers = {host: provider_of_host(variables) for host, variables in sound.items()}
+    elsewhere = {host: provider.name for host, provider in providers.items() if not provider.multicluster}
+    if len(elsewhere) < len(sound):
+        problems += ingress_problems(door, elsewhere)
+    if door.routes:
+        named = [set(route.clusters or ()) for route in door.routes]
+        behind = sound if not all(named) else {h: v for h, v in sound.items() if h in set().union(*named)}
+        for provider in PROVIDERS.values():
+            problems += provider.check_front_door(behind)
+    return problems
+
+
+def _values(given: Hosts) -> tuple[list[Problem], set[str]]:
+    """Names and types, each once: hosts of a group share them."""
+    problems: list[Problem] = []
+    wrong: set[str] = set()
+    seen: set[tuple[str, int]] = set()
+    nearest = Nearest(DOOR_VARIABLES)
+    for values in given.values():
+        for name, value in values.items():
+            if (name, id(value)) in seen:
+                continue
+            seen.add((name, id(value)))
+            known = DOOR_VARIABLES.get(name)
+            if known is None:
+                guess = nearest.find(name)
+                hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(DOOR_VARIABLES)}"
+                problems.append(Problem("", name, "", "is not a variable of this collection", hint))
+                wrong.add(name)
+                continue
+            fault = fault_of(known, value) if value not in (None, "") else None
+            if fault:
+                problems.append(Problem("", name, shown(value), fault.message, fault.hint))
+                wrong.add(name)
+    return list(dict.fromkeys(problems)), wrong
+
+
+def _shared(given: Hosts) -> list[Problem]:
+    problems = []
+    for name in DOOR_VARIABLES:
+        values = distinct(given, name)
+        if len(values) > 1:
+            hint = "one value for the whole fleet: set it in the vars of the group"
+            host, value = values[1]
+            problems.append(Problem(host, name, shown(value), f"differs from {values[0][0]}'s", hint))
+    return problems
