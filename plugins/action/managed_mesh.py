@@ -8,7 +8,7 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import (
     KEY,
@@ -18,7 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.m
     options_map,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each

@@ -7,7 +7,6 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from .._model.istio.ownership import MANAGED_BY, PART_OF, owner_labels
 from ..results import Change
 from . import apply as applying
 from . import execs, removal
@@ -19,7 +18,7 @@ from .execs import ExecResult
 from .reading import where_of
 from .waiting import Waiter
 
-__all__ = ["FIELD_MANAGER", "MANAGED_BY", "PART_OF", "ApiError", "ExecResult", "Kube", "owner_labels"]
+__all__ = ["ApiError", "ExecResult", "Kube"]
 
 
 class Kube(Waiter):
@@ -50,7 +49,7 @@ class Kube(Waiter):
                 does not exist yet counts as created.
             mask: hide Secret values (and keys and tokens elsewhere) in ``before`` and ``after``.
             diff: False leaves ``before`` and ``after`` empty, which saves time.
-            labels: put on every object, see :func:`owner_labels`.
+            labels: put on every object, see ``owner_labels`` in ``_model/istio/ownership.py``.
             take_over: names of field managers whose fields become ours.
 
         Raises:

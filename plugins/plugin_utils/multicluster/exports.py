@@ -8,12 +8,16 @@ import asyncio
 import contextlib
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    PART_OF,
+    has_our_labels,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     EXPORT_KIND,
     IMPORT_KIND,

@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import PART_OF, ApiError, Kube, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     API,

@@ -30,8 +30,6 @@ class Machine:
     """Hard limit of open files; -1 for none."""
     nproc: int
     """Hard limit of processes; -1 for none."""
-    modules_folder: bool
-    """/lib/modules exists, which kind mounts into each node."""
     root: bool
 
     @classmethod
@@ -42,20 +40,8 @@ class Machine:
             may_raise_limits=_has_capability(root / "proc/self/status", _CAP_SYS_RESOURCE),
             nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
             nproc=resource.getrlimit(resource.RLIMIT_NPROC)[1],
-            modules_folder=(root / "lib/modules").is_dir(),
             root=os.geteuid() == 0,
         )
-
-    def adaptations(self) -> list[str]:
-        """What is different here, in words, for the run's report; empty on a machine that is fine."""
-        found = []
-        if not self.cgroup2:
-            found.append("cgroup v1 or hybrid: runc instead of crun, and a kubelet that accepts it")
-        if not self.may_raise_limits:
-            found.append("no CAP_SYS_RESOURCE: lower limits, no negative oom scores")
-        if not self.modules_folder:
-            found.append("no /lib/modules: an empty one is made")
-        return found
 
 
 def containers_conf(machine: Machine) -> str:

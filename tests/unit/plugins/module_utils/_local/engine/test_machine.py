@@ -16,33 +16,29 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.machine i
     kind_patches,
 )
 
-FINE = Machine(cgroup2=True, may_raise_limits=True, nofile=1048576, nproc=-1, modules_folder=True, root=True)
+FINE = Machine(cgroup2=True, may_raise_limits=True, nofile=1048576, nproc=-1, root=True)
 
 
-def fake_root(root: Path, *, cgroup2: bool, capabilities: str, modules: bool) -> Path:
+def fake_root(root: Path, *, cgroup2: bool, capabilities: str) -> Path:
     (root / "sys/fs/cgroup/unified").mkdir(parents=True)
     where = "sys/fs/cgroup" if cgroup2 else "sys/fs/cgroup/unified"
     (root / where / "cgroup.controllers").write_text("cpu memory\n")
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/status").write_text(f"Name:\tx\nCapInh:\t0\nCapEff:\t{capabilities}\n")
-    if modules:
-        (root / "lib/modules").mkdir(parents=True)
     return root
 
 
 def test_a_machine_that_is_fine_gets_nothing(tmp_path: Path) -> None:
-    machine = Machine.detect(fake_root(tmp_path, cgroup2=True, capabilities="000001ffffffffff", modules=True))
-    assert (machine.cgroup2, machine.may_raise_limits, machine.modules_folder) == (True, True, True)
-    assert machine.adaptations() == []
+    machine = Machine.detect(fake_root(tmp_path, cgroup2=True, capabilities="000001ffffffffff"))
+    assert (machine.cgroup2, machine.may_raise_limits) == (True, True)
     assert containers_conf(machine) == ""
     assert kind_patches(machine) == {}
 
 
 def test_a_restricted_machine_is_seen(tmp_path: Path) -> None:
     without_sys_resource = f"{0x1FFFFFFFFFF & ~(1 << 24):016x}"
-    machine = Machine.detect(fake_root(tmp_path, cgroup2=False, capabilities=without_sys_resource, modules=False))
-    assert (machine.cgroup2, machine.may_raise_limits, machine.modules_folder) == (False, False, False)
-    assert len(machine.adaptations()) == 3
+    machine = Machine.detect(fake_root(tmp_path, cgroup2=False, capabilities=without_sys_resource))
+    assert (machine.cgroup2, machine.may_raise_limits) == (False, False)
 
 
 def test_without_proc_no_limitation_is_assumed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine im
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.machine import Machine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.restart import record_exit
 
-MACHINE = Machine(cgroup2=True, may_raise_limits=True, nofile=-1, nproc=-1, modules_folder=True, root=True)
+MACHINE = Machine(cgroup2=True, may_raise_limits=True, nofile=-1, nproc=-1, root=True)
 PODMAN, DOCKER = Engine("podman", MACHINE), Engine("docker", MACHINE)
 
 
