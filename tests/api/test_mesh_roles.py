@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Control plane and gateways against a real API server with real Helm and Istio's charts.
 
-There are no nodes: a thread says of each Deployment that it is ready, and gives each gateway an address.
+There are no nodes: a thread marks each Deployment ready, and assigns each gateway an address.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     play.twice("gateways", gateways_eastwest="always")
     assert ADDRESS in play("gateways", gateways_eastwest="always")
 
-    # What is no longer wanted goes, the rest stays.
+    # A gateway that is no longer wanted is removed, the rest stays.
     play.twice("gateways", gateways_ingress=False, gateways_eastwest="always")
     assert release(api, "istio-ingressgateway") == {}
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
@@ -127,7 +127,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
 def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
     play("control_plane", control_plane_replicas=1)
 
-    # A value that the chart refuses: named, and what runs stays as it is.
+    # A value that the chart refuses is named, and what runs stays as it is.
     out = play("gateways", ok=False, gateways_values={"nonsense": 1})
     assert "additional properties 'nonsense' not allowed" in out
     assert "the chart refuses a value" in out
@@ -142,7 +142,7 @@ def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
     play.twice("gateways")
     assert release(api, "istio-ingressgateway")["status"] == "deployed"
 
-    # Two minor versions away from what runs.
+    # More than one minor version away from what runs.
     image = '{"spec":{"template":{"spec":{"containers":[{"name":"discovery","image":"hub/pilot:1.29.0"}]}}}}'
     api.kubectl("-n", "istio-system", "patch", "deployment", "istiod", "-p", image)
     out = play("control_plane", ok=False, control_plane_replicas=1)
@@ -151,7 +151,7 @@ def test_faults(api: control_plane.ControlPlane, play: Play) -> None:
 
     play("gateways", tasks="absent")
     play("control_plane", tasks="absent")
-    # The namespace was there before, and so was what is in it.
+    # The namespace and its Secret existed before, so they stay.
     assert api.kubectl("-n", "istio-system", "get", "secret", "cacerts", "-o", "name")
     labels = json.loads(api.kubectl("get", "namespace", "istio-system", "-o", "json"))["metadata"]["labels"]
     assert labels == {"kubernetes.io/metadata.name": "istio-system"}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Peering against two real API servers (istiod's part is proven on the local fleet)."""
+"""Peering against two real API servers, without istiod (tests/e2e runs it)."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def _istioctl(plane: control_plane.ControlPlane, *args: str) -> str:
 async def _static_token_of(
     made: Fleet, name: str, planes: dict[str, control_plane.ControlPlane], *, ours: bool = False
 ) -> None:
-    """What the token controller does, which these control planes run without: a token in the token Secret."""
+    """Write a token into the token Secret, as the token controller does, which these control planes lack."""
     async with Kube.connect(made.clusters[name].connection, cluster=name) as kube:
         token, _expires = await kube.token(SYSTEM, ACCOUNT, seconds=86400 * 300)
         await kube.apply(
@@ -340,8 +340,8 @@ async def _with_static_tokens(planes: dict[str, control_plane.ControlPlane], *, 
     return made
 
 
-# These control planes run without the token controller, so a stand-in token is bound and has an end; `renew_before`
-# beyond it makes it due, as a token without an end always is.
+# These control planes run without the token controller, so a stand-in token is bound and expires; a `renew_before`
+# beyond that makes it due, as a static token always is.
 @in_loop
 async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await _with_static_tokens(planes)
@@ -367,7 +367,7 @@ async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_pl
 async def test_a_static_token_stays_while_a_watcher_may_use_it(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await _with_static_tokens(planes)
     kept = await peer(made)
-    assert set(actions(kept).values()) == {"keep"}, "the stand-in tokens have long to live"
+    assert set(actions(kept).values()) == {"keep"}, "the stand-in tokens are valid for long"
     assert await _token_secrets(made) == {"west", "east"}
     assert "stays: west would still use it" in " ".join(kept.warnings)
 

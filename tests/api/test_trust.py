@@ -22,11 +22,11 @@ from .plays import role_play, run_plays
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = re.compile(r"PRIVATE KEY|BEGIN (EC|RSA)|sesame|TUlJ|LS0tLS1CRUdJTi")
-"""What must not be said: keys as PEM or base64, and the vault password."""
+"""What no output may contain: keys as PEM or base64, and the vault password."""
 
 
 class Stage:
-    """Runs ``playbooks/trust.yml`` for one namespace and keeps everything that it said."""
+    """Runs ``playbooks/trust.yml`` for one namespace and returns its output."""
 
     def __init__(self, plane: control_plane.ControlPlane, tmp: Path, namespace: str) -> None:
         self.plane, self.tmp, self.namespace = plane, tmp, namespace
@@ -138,7 +138,7 @@ def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
     assert not key.exists()
 
 
-def test_a_cluster_that_does_not_answer_drops_out_alone(stage: Stage) -> None:
+def test_a_cluster_that_does_not_answer_fails_alone(stage: Stage) -> None:
     nothing = {"cluster_kubeconfig": "", "cluster_context": ""}
     stage.hosts["gone"] = {
         **nothing,
@@ -248,7 +248,7 @@ def test_ansibles_own_vault_password_protects_the_root(stage: Stage) -> None:
     assert "EC PRIVATE KEY" in done.stdout
 
 
-def test_a_root_that_the_user_brings(stage: Stage) -> None:
+def test_a_root_that_the_user_provides(stage: Stage) -> None:
     mine = pair(stage.policy())
     cert, key = stage.tmp / "mine.pem", stage.tmp / "mine.key"
     cert.write_text(certificates.certificate_pem(mine.certificate))
@@ -259,7 +259,7 @@ def test_a_root_that_the_user_brings(stage: Stage) -> None:
     subprocess.run(["ansible-vault", "encrypt", f"--vault-password-file={stage.password}", str(key)], check=True)
     out = stage("-vvv", "--diff", **given)
     assert f"root SHA256 {certificates.short(mine.certificate)}  west signed" in out
-    # The same as content, in the clear: still never said.
+    # The key itself as the variable's value, unencrypted: it is still in no output.
     content = {**given, "trust_root_key": certificates.key_pem(mine.key)}
     assert "1 unchanged" in stage("-vvv", "--diff", **content)
     assert "trust_root_key is missing" in stage(ok=False, trust_root="provided", trust_root_cert=str(cert))

@@ -26,7 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 __all__ = ["PLANNED", "check_certificate", "connection_error", "read_peer"]
 
 PLANNED = "planned"
-"""Stands for what an earlier stage has yet to make, in check mode."""
+"""In check mode, the value of what an earlier stage has yet to make."""
 _HANDSHAKE_SECONDS = 3.0
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

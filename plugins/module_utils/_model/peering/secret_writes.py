@@ -64,7 +64,7 @@ def compose(
         tokens: new tokens by cluster; a key that needs none keeps its own.
         namespace: istiod's.
         now: value of an annotation where duplicates were removed, so that istiod sees an event.
-        soft_limit: bytes that a Secret may hold before a new key goes to the next one.
+        soft_limit: bytes up to which a Secret gets new keys; a further key gets another Secret.
     """
     live = {str(s["metadata"]["name"]): s for s in secrets}
     data: dict[str, dict[str, str]] = {name: dict(s.get("data") or {}) for name, s in live.items()}

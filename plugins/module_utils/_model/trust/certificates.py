@@ -102,12 +102,12 @@ def key_from_pem(pem: str, *, what: str = "the private key") -> PrivateKey:
     except TypeError:
         raise FleetError(
             f"{what} is protected by a passphrase",
-            next_step="give it unprotected inside an ansible-vault encrypted file: openssl pkey -in KEY | "
+            next_step="encrypt it with Ansible Vault instead: openssl pkey -in KEY | "
             "ansible-vault encrypt --output KEY.vault",
         ) from None
     except ValueError:
         raise FleetError(
-            f"{what} is not a PEM private key", next_step="give PEM: EC PRIVATE KEY, RSA PRIVATE KEY or PRIVATE KEY"
+            f"{what} is not a PEM private key", next_step="use PEM: EC PRIVATE KEY, RSA PRIVATE KEY or PRIVATE KEY"
         ) from None
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise FleetError(
@@ -124,7 +124,7 @@ def public_bytes(owner: x509.Certificate | x509.CertificateSigningRequest | Priv
 
 
 def certificate_pem(*certificates: x509.Certificate) -> str:
-    """The certificates as one PEM text, in the order given."""
+    """The certificates as one PEM text, in this order."""
     return "".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in certificates)
 
 
@@ -141,7 +141,7 @@ def parse_certificates(pem: str, *, what: str = "the certificate") -> list[x509.
         raise FleetError(f"{what} cannot be read", seen=f"{type(error).__name__}: {error}"[:200]) from None
     if not found:
         raise FleetError(
-            f"{what} holds no certificate", seen=f"{len(pem)} characters without {BEGIN}", next_step="give PEM"
+            f"{what} holds no certificate", seen=f"{len(pem)} characters without {BEGIN}", next_step="use PEM"
         )
     return found
 

@@ -49,7 +49,7 @@ class Watcher:
         return [{"metadata": {"name": self.pod, "labels": {"istio.io/rev": "default"}}, "status": ready}]
 
     async def exec(self, _space: str, pod: str, _container: str, command: list[str], **_: t.Any) -> t.Any:
-        assert pod == self.pod, "an istiod that is gone was asked"
+        assert pod == self.pod, "an istiod that was replaced was asked"
         page = self.pages[1] if command[-1] == "/metrics" else self.pages[0]
         return types.SimpleNamespace(code=0, stdout=page, stderr="")
 

@@ -54,7 +54,7 @@ def held(token: str = TOKEN) -> dict[str, t.Any]:
             [held(), istioctls("east", bound())],
             KeyPlan("east", ADOPT, home="istio-remote-secret-east", duplicates=(BUNDLE,)),
             False,
-            id="the duplicate that had it goes",
+            id="the duplicate that had it is removed",
         ),
         pytest.param(
             [secret("theirs", {"east": text("east", TOKEN)}, labels={MANAGED_BY: "argocd"})],

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Roots and a chain that are in order, for tests of certificates."""
+"""Valid roots and a valid chain, for tests of certificates."""
 
 from __future__ import annotations
 

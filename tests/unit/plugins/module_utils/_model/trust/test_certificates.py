@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Certificates that are made: what stands in them, and that they verify."""
+"""New certificates: their content, and that they verify."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_another_trust_domain_is_refused(domain: str, other: str) -> None:
     assert certificates.fingerprint(root.certificate) in refused.value.seen
 
 
-# openssl's opinion: the workload certificates are what has to verify.
+# openssl verifies workload certificates.
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is decided for a cluster's trust."""
+"""What a run does with a cluster's intermediate CA."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def signed(
     algorithm: hashes.HashAlgorithm | None = None,
     constraints: x509.NameConstraints | None = None,
 ) -> x509.Certificate:
-    """A certificate with one thing or another wrong with it."""
+    """A certificate with one fault."""
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
@@ -111,7 +111,7 @@ def test_a_chain_that_begins_with_the_root_is_refused() -> None:
         check(dataclasses.replace(WEST, chain=certificates.certificate_pem(ROOT.certificate) + WEST.certificate))
 
 
-def test_a_certificate_between_is_followed_and_missed() -> None:
+def test_a_ca_between_is_followed_and_its_lack_is_refused() -> None:
     key, lower = certificates.new_key(), certificates.new_key()
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert isinstance(lower, ec.EllipticCurvePrivateKey)
