@@ -125,14 +125,10 @@ class Kube(Waiter):
         """Delete many objects (by apiVersion, kind, name), namespaces and CRDs last."""
         return await removal.remove(self, objects, dry_run=dry_run, mask=mask, diff=diff, wait=wait)
 
-    async def token(
-        self, namespace: str, account: str, *, seconds: int = 3600, audiences: t.Sequence[str] = ()
-    ) -> tuple[str, datetime.datetime]:
+    async def token(self, namespace: str, account: str, *, seconds: int = 3600) -> tuple[str, datetime.datetime]:
         """A bound token of a ServiceAccount and when it ends (UTC). The server may shorten ``seconds``."""
         path = KNOWN["v1", "ServiceAccount"].path(namespace, account, "token")
         spec: Object = {"expirationSeconds": int(seconds)}
-        if audiences:
-            spec["audiences"] = list(audiences)
         answer = await self.transport.request(
             "POST",
             path,

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import pathlib
 import shlex
 import signal
 import typing as t
@@ -91,7 +90,6 @@ async def run(
     stdin: str | bytes | None = None,
     timeout: float = 600,
     check: bool = True,
-    log: pathlib.Path | None = None,
 ) -> Done:
     """Run ``argv`` without a shell.
 
@@ -101,7 +99,6 @@ async def run(
         env: added to this process's environment.
         timeout: seconds after which the program and its children are killed.
         check: raise on a non-zero exit status.
-        log: file that receives a copy of the output.
 
     Raises:
         FleetError: the program is missing, failed or took too long.
@@ -131,7 +128,6 @@ async def run(
         raise FleetError(
             f"{doing} did not end in {timeout:.0f} s",
             cluster=cluster,
-            seen=_log_end(log),
             next_step="run again; what is finished is kept",
         ) from error
     finally:
@@ -143,8 +139,6 @@ async def run(
                 await asyncio.wait_for(process.communicate(), _ENDED_SECONDS)
             await process.wait()
     out, err = raw_out.decode(errors="replace"), raw_err.decode(errors="replace")
-    if log is not None:
-        log.write_text(f"$ {shlex.join(argv)}\n{out}{err}")
     done = Done(process.returncode or 0, out, err)
     if check and done.code != 0:
         raise failed(doing, done, cluster=cluster)
@@ -166,10 +160,3 @@ def failed(doing: str, done: Done, *, cluster: str = "") -> FleetError:
 def _die_with_parent() -> None:
     # A run that is killed must not leave a build or a half-made cluster working on behind the next run's back.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _log_end(log: pathlib.Path | None) -> str:
-    if log is None or not log.exists():
-        return ""
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""

@@ -78,10 +78,19 @@ class Engine:
             env["CONTAINERS_CONF"] = str(path)
         return env
 
-    async def run(self, *argv: str, what: str = "", **options: t.Any) -> Done:
-        """``podman …`` or ``docker …``; options are those of :func:`command.run`."""
-        env = {**self.env, **options.pop("env", {})}
-        return await run([self.name, *argv], what=what, env=env, **options)
+    async def run(
+        self,
+        *argv: str,
+        what: str = "",
+        cluster: str = "",
+        stdin: str | None = None,
+        timeout: float = 600,
+        check: bool = True,
+    ) -> Done:
+        """``podman …`` or ``docker …``; for the other arguments see :func:`command.run`."""
+        return await run(
+            [self.name, *argv], what=what, cluster=cluster, env=self.env, stdin=stdin, timeout=timeout, check=check
+        )
 
     async def containers(self, names: t.Sequence[str]) -> dict[str, dict[str, t.Any]]:
         """``inspect`` of those of ``names`` that exist."""
