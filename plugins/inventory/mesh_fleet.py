@@ -6,30 +6,30 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: mesh_fleet
-short_description: GKE clusters of one or many projects, and their fleets' members, as hosts
+short_description: GKE clusters of projects, and members of their Google fleets, as hosts
 version_added: 0.1.0
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Every cluster of the projects becomes a host of the group O(group), with the variables that the roles of this
+  - Makes each cluster of the projects a host of the group O(group), with the variables that the roles of this
     collection read, C(cluster_provider), C(cluster_region), C(cluster_zone), C(cluster_pod_cidr),
     C(cluster_service_cidr), C(cluster_labels), C(gke_project), C(gke_name), C(gke_network) and C(gke_subnetwork), on a
     Shared VPC C(gke_network_project), and from its membership in a fleet
-    C(gke_fleet_project), C(gke_membership) and C(gke_membership_location). A cluster that is no member yet gets the
-    C(gke_fleet_project) that all members have in common.
-  - What else Google says of a cluster lies in C(google_cluster), for O(compose), O(groups), O(keyed_groups) and
+    C(gke_fleet_project), C(gke_membership) and C(gke_membership_location). A cluster that is not a member yet gets
+    the C(gke_fleet_project) of the members, if it is the same for all.
+  - C(google_cluster) holds what else Google reports about a cluster, for O(compose), O(groups), O(keyed_groups) and
     O(hostname). It has the keys C(name), C(project), C(location), C(zonal), C(status), C(version), C(nodes),
     C(channel), C(autopilot), C(private), C(network), C(subnetwork), C(labels), C(membership), C(membership_state),
     C(membership_labels) and C(fleet_project).
-  - Clusters that are not in Google Cloud stand beside it, in other files of the same inventory folder.
-  - A file of this plugin is named C(mesh_fleet.yml), or ends with C(.mesh_fleet.yml).
-  - A cluster in another state than O(statuses) is no host. The plugin warns and names it, since roles take a cluster
-    that is not in the inventory for one that has left the fleet.
-  - A project that Google does not tell about ends the plugin, since half a fleet is taken for the whole one. Ansible
-    then goes on without all of its hosts, unless C(INVENTORY_ANY_UNPARSED_IS_FAILED) is set in its configuration, which
-    is advisable. O(skip_unreachable) lists the others instead.
-  - The cache holds what Google says of clusters and memberships, and neither credentials nor certificates.
-  - No credential becomes a variable. Set C(gke_auth_kind) and its companions for the roles, or the environment
-    variables of google.cloud for both.
+  - Put clusters outside Google Cloud into other files of the same inventory folder.
+  - The name of a configuration file is C(mesh_fleet.yml), or ends with C(.mesh_fleet.yml).
+  - A cluster whose state is not one of O(statuses) becomes no host. A warning names it, because for the roles a cluster
+    that is not in the inventory has left the fleet.
+  - If Google does not answer for a project, the plugin fails, because the roles would work on an incomplete fleet.
+    Ansible then continues without any host of this file, unless C(INVENTORY_ANY_UNPARSED_IS_FAILED) is set in its
+    configuration, which is recommended. With O(skip_unreachable) the plugin returns the other projects instead.
+  - The cache contains what Google reports about clusters and memberships, but no credentials and no certificates.
+  - No credential becomes a variable. Set C(gke_auth_kind) and the other credential variables for the roles, or the
+    environment variables of google.cloud for both.
 extends_documentation_fragment:
   - constructed
   - inventory_cache
@@ -41,41 +41,41 @@ options:
     required: true
     choices: [mesh.fleet.mesh_fleet, mesh_fleet]
   project:
-    description: ID of the Google Cloud project, where O(projects) names none. Empty takes E(GCP_PROJECT).
+    description: ID of the Google Cloud project, if O(projects) is empty. Empty means E(GCP_PROJECT).
     type: str
     default: ""
   service_account_file:
-    description: Path of a service account's JSON key. Empty takes E(GCP_SERVICE_ACCOUNT_FILE).
+    description: Path of a service account's JSON key. Empty means E(GCP_SERVICE_ACCOUNT_FILE).
     type: str
     default: ""
   projects:
-    description: IDs of the projects. Empty takes O(project).
+    description: IDs of the projects. Empty means O(project).
     type: list
     elements: str
     default: []
   group:
-    description: The group of all hosts. The roles work on V(mesh_clusters).
+    description: Group of all hosts. The roles work on V(mesh_clusters).
     type: str
     default: mesh_clusters
   hostname:
     description:
-      - A Jinja expression over a cluster's variables that gives the host's name, the cluster's name in the mesh.
-      - Names must differ, also between projects and places.
+      - A Jinja expression over a cluster's variables for the host's name, which is the cluster's name in the mesh.
+      - Names must be unique over all projects and locations.
     type: str
     default: google_cluster.name
   labels:
     description:
-      - Only clusters with all of these resource labels. A value, a list of values, or V(*) for any.
+      - Only clusters with all of these resource labels. Each has a value, a list of values, or V(*) for any value.
     type: dict
     default: {}
   locations:
-    description: Only clusters in these zones and regions. A region stands for its zones too.
+    description: Only clusters in these zones and regions. A region includes its zones.
     type: list
     elements: str
     default: []
   statuses:
     description:
-      - Only clusters in these states; empty for all. One that is C(PROVISIONING), C(STOPPING) or in C(ERROR) has no API
+      - Only clusters in these states; empty means all. A cluster in C(PROVISIONING), C(STOPPING) or C(ERROR) has no API
         server that roles could use.
     type: list
     elements: str
@@ -85,19 +85,19 @@ options:
     type: bool
     default: false
   memberships:
-    description: Ask for the projects' fleet memberships too.
+    description: Whether to read the projects' fleet memberships too.
     type: bool
     default: true
   follow_memberships:
-    description: Take clusters of other projects too when they are members of these projects' fleets.
+    description: Whether to include clusters of other projects that are members of these projects' fleets.
     type: bool
     default: true
   skip_unreachable:
     description:
-      - Leave a project out that cannot be asked (no permission, API off, an outage of a place), with a warning that
-        says why. Such an answer is not cached.
-      - Peering and other stages of the fleet take the missing clusters for gone. It is meant for looking, and for work
-        on single clusters.
+      - Skip a project that cannot be read (no permission, API disabled, an outage of a location), with a warning that
+        names the reason. Incomplete results are not cached.
+      - For peering and other stages of the whole fleet, the missing clusters have left it. Use this option to inspect
+        the fleet, and to work on single clusters.
     type: bool
     default: false
 """
