@@ -17,7 +17,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings im
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import others_roles

@@ -142,7 +142,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.template import trust_as_template
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import GOOGLE_OPTIONS, Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import GOOGLE_OPTIONS, Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import (
     Filter,
     Found,

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import with_connections
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS, read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker, our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import VERSIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.methods import VERSIONS
 
 from .contract import breaches, known_methods
 

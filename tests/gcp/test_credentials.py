@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from google.auth.compute_engine import _metadata
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.server import StandIn

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, apis_for, bindings_for
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 
 from .standin.server import StandIn
 

@@ -11,9 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth import login as login_module
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .standin.server import StandIn
@@ -85,7 +86,7 @@ def test_new_tokens_that_are_refused_too_end_in_one_message(robot: Google, googl
         assert said.status == 401
         assert str(said).startswith(f"west: Google does not accept service account {ROBOT} (key in gke_service_account")
         assert "container.projects.locations.clusters.list" in said.seen
-        assert "a new token was got, and refused too" in said.means
+        assert "a new token is refused too" in said.means
         assert "make a new key" in said.next_step
         assert not [token for token in google_cloud.cloud.issued if token in str(said)]
     # The first message cost one login; a token that nobody has ever taken is not renewed again.

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import (
     _ENVIRONMENT,
     GOOGLE_OPTIONS,
     Settings,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .caller import Caller

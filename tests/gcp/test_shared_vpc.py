@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import bindings_for
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google, GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import Filter, hosts_of
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import status_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import Settings
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .bodies import bodies, broken

@@ -13,13 +13,12 @@ import urllib.parse
 from ..errors import FleetError
 
 __all__ = [
+    "AGAIN",
     "MORE_QUOTA",
     "QUOTA",
     "RATES",
     "GoogleError",
-    "LibraryMissing",
     "explain",
-    "library_missing",
     "no_answer",
     "part_missing",
     "permission_in",
@@ -36,6 +35,8 @@ _NEEDED = {
 """What methods need whose services do not say it."""
 _API = re.compile(r"\b(?P<name>[a-z]+\.googleapis\.com)\b")
 
+AGAIN = (429, 500, 502, 503, 504)
+"""Statuses of answers that pass by themselves."""
 RATES = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 """Google's words, with 403 or 429, for too many requests in a short time. The message speaks of a quota there too."""
 QUOTA = "a quota of the project is used up"
@@ -49,19 +50,6 @@ class GoogleError(FleetError):
         super().__init__(what, **more)
         self.status = status
         self.reason = reason
-
-
-class LibraryMissing(FleetError):
-    """A Python package that Google Cloud needs is not installed."""
-
-
-def library_missing(error: ImportError) -> LibraryMissing:
-    """For an import that failed."""
-    return LibraryMissing(
-        "Python packages for Google Cloud are missing",
-        seen=str(error),
-        next_step="pip install google-api-python-client google-auth requests",
-    )
 
 
 def explain(status: int, content: bytes, method: str, project: str, *, cluster: str = "", obj: str = "") -> GoogleError:

@@ -10,7 +10,7 @@ import ssl
 import time
 
 from .._model.inventory.connection import Connection, Lookup
-from ..errors import FleetError
+from ..renewal import Renewal
 
 __all__ = ["Endpoint", "bearer"]
 
@@ -39,10 +39,7 @@ class Endpoint:
     lookup: Lookup | None = None
     """Returns a new one."""
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
-    _on_trial: str = dataclasses.field(default="", repr=False, compare=False)
-    """The replacement of a refused credential, until the server has accepted it."""
-    _failed: tuple[float, FleetError] | None = dataclasses.field(default=None, repr=False, compare=False)
-    """When getting one failed for the last time, and why: who waited meanwhile gets the same error."""
+    _renewal: Renewal = dataclasses.field(default_factory=Renewal, repr=False, compare=False)
 
     async def renew(self) -> None:
         """Get a new credential when the present one ends soon."""
@@ -66,24 +63,15 @@ class Endpoint:
             return False
         came = time.monotonic()
         async with self._turn:
-            if self._authorization == refused:
-                if refused == self._on_trial:
-                    return False
-                if self._failed and self._failed[0] > came:
-                    raise self._failed[1]
-                try:
+            if self._renewal.is_due(refused, self._authorization, came):
+                with self._renewal.attempt():
                     self._use(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
-                except FleetError as error:
-                    self._failed = (time.monotonic(), error)
-                    raise
-                # The metadata server of a cloud returns the same token until it is old.
-                self._on_trial = self._authorization if self._authorization != refused else ""
+                self._renewal.got(self._authorization, refused)
             return self._authorization != refused
 
     def accepted(self, authorization: str) -> None:
         """The server accepted a request with this header."""
-        if authorization == self._on_trial:
-            self._on_trial = ""
+        self._renewal.accepted(authorization)
 
     @property
     def _authorization(self) -> str:

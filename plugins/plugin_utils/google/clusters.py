@@ -11,7 +11,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.credentials import (
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import (
     GOOGLE_OPTIONS,
     project_environment,
 )

@@ -10,7 +10,8 @@ import typing as t
 from ...errors import FleetError
 from ...results import CREATED, UNCHANGED, Change
 from ..api.polling import retry_refused
-from ..api.session import Google, GoogleError
+from ..api.session import Google
+from ..errors import GoogleError
 
 __all__ = ["CLUSTER_APIS", "ApiStates", "api_states", "enable_apis", "is_off", "read_with_apis"]
 

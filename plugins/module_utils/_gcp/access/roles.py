@@ -10,7 +10,8 @@ import typing as t
 from ...errors import FleetError
 from ...results import CHANGED, REMOVED, UNCHANGED, Change
 from ..api.polling import retry_refused
-from ..api.session import Google, GoogleError
+from ..api.session import Google
+from ..errors import GoogleError
 from .bindings import (
     Binding,
     api_of_agent,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Requests as google-api-python-client builds them from the discovery documents that it brings along.
+"""Requests as google-api-python-client builds them from the discovery documents that it includes.
 
 An unknown method or parameter fails here, before anything is sent.
 """
@@ -13,17 +13,12 @@ import threading
 import typing as t
 import urllib.parse
 
+from googleapiclient import discovery
+from googleapiclient.discovery_cache import get_static_doc
+
 from ...errors import FleetError
 
-try:
-    from googleapiclient import discovery
-    from googleapiclient.discovery_cache import get_static_doc
-except ImportError as _missing:
-    MISSING: ImportError | None = _missing
-else:
-    MISSING = None
-
-__all__ = ["MISSING", "VERSIONS", "Methods", "document"]
+__all__ = ["VERSIONS", "Methods", "document"]
 
 Json = dict[str, t.Any]
 
@@ -40,7 +35,7 @@ VERSIONS: t.Mapping[str, str] = {
 
 @functools.cache
 def document(service: str) -> Json:
-    """The discovery document of ``service`` or ``service:version``, as it came with the library."""
+    """The discovery document of ``service`` or ``service:version``, as the library includes it."""
     name, _colon, version = service.partition(":")
     found: Json = json.loads(get_static_doc(name, version or VERSIONS[name]))
     return found
@@ -62,7 +57,7 @@ class Methods:
         """The request (googleapiclient's HttpRequest) of a method with these parameters; it is not sent.
 
         Raises:
-            FleetError: the document has no such method, or it does not take such parameters.
+            FleetError: the document has no such method, or the method has no such parameters.
         """
         part = self._service(service)
         *resources, verb = method.split(".")
@@ -88,7 +83,7 @@ class Methods:
 
 
 class _NoHttp:
-    """Stands where the library wants a transport: requests are built by it and sent by us."""
+    """In place of the transport that the library asks for: it builds requests, sending.py sends them."""
 
     def close(self) -> None:
         """Nothing is open."""

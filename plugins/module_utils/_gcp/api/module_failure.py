@@ -15,8 +15,7 @@ import typing as t
 import urllib.parse
 
 from ...errors import FleetError
-from ..errors import RATES, explain
-from .sending import AGAIN
+from ..errors import AGAIN, RATES, explain
 
 __all__ = ["module_failure", "passes"]
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sending one request to Google until it is answered: again after trouble that passes, and after a refused token."""
+"""Send one request to Google until it is answered: again after errors that pass, and after a refused token."""
 
 from __future__ import annotations
 
@@ -10,30 +10,23 @@ import threading
 import time
 import typing as t
 
+import requests
+
 from ..auth.login import Login
-from ..errors import RATES, GoogleError, explain, no_answer
+from ..errors import AGAIN, RATES, GoogleError, explain, no_answer
 from .answers import decode, retry_after
 
-try:
-    import requests
-except ImportError as _missing:
-    MISSING: ImportError | None = _missing
-else:
-    MISSING = None
-
-__all__ = ["AGAIN", "MISSING", "About", "Sender"]
+__all__ = ["About", "Sender"]
 
 Json = dict[str, t.Any]
 
 _OURS = ("content-length", "user-agent")
-"""Headers that the library proposes and the connection sets."""
-AGAIN = (429, 500, 502, 503, 504)
-"""Answers that pass by themselves."""
+"""Headers that the library sets and the connection sets too."""
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a request is for, for messages: its method, the project, and the host and object that it concerns."""
+    """What a request is about, for messages: its method, the project, and the host and object."""
 
     method: str
     project: str
@@ -45,7 +38,7 @@ class Sender:
     """Connections of any number of threads, with one login.
 
     Args:
-        login: whose requests these are.
+        login: signs the requests.
         timeout: seconds for one request; and, together with its retries, ``patience`` seconds.
         patience: seconds for which 429, 5xx and lost connections are tried again.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One client for all of Google's services that the collection uses: calls, lists, operations.
 
-How a request is built is in methods.py, how it is sent in sending.py, with what token in login.py.
+methods.py builds a request, sending.py sends it, with the token of auth/login.py.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ import threading
 import typing as t
 
 from ...errors import FleetError
-from ..auth.credentials import Settings
-from ..auth.login import Login
-from ..errors import GoogleError, LibraryMissing, library_missing, part_missing
-from . import methods, sending
+from ..auth.settings import Settings
+from ..errors import part_missing
 from .answers import check_operation, describe, is_done
-from .methods import VERSIONS, Methods
 from .polling import PollTimeout, poll_until
-from .sending import About, Sender
 
-__all__ = ["VERSIONS", "Google", "GoogleError", "LibraryMissing"]
+try:
+    # Only these import Google's packages: a fleet without GKE clusters needs none of them.
+    from ..auth.login import Login
+    from .methods import Methods
+    from .sending import About, Sender
+except ImportError as _error:
+    _MISSING: ImportError | None = _error
+else:
+    _MISSING = None
+
+__all__ = ["Google"]
 
 Json = dict[str, t.Any]
 
@@ -38,9 +44,12 @@ class Google:
     """
 
     def __init__(self, settings: Settings, *, timeout: float = 60, patience: float = 120) -> None:
-        missing = methods.MISSING or sending.MISSING
-        if missing is not None:
-            raise library_missing(missing)
+        if _MISSING is not None:
+            raise FleetError(
+                "Python packages for Google Cloud are missing",
+                seen=str(_MISSING),
+                next_step="pip install google-api-python-client google-auth requests",
+            )
         self.settings = settings
         self.project = settings.project
         self.requests = 0
@@ -82,7 +91,7 @@ class Google:
         """Call ``method`` ("projects.locations.clusters.get") of ``service`` ("container") and return its answer.
 
         Args:
-            service: a key of VERSIONS, or ``name:version``.
+            service: a key of methods.VERSIONS, or ``name:version``.
             method: the method's name in the discovery document, without the service's.
             cluster: the host that this is about, for messages.
             obj: the object that this is about, for messages.

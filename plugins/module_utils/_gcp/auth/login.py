@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One login that any number of threads share: one of them gets a token, the others take it."""
+"""One login that any number of threads share: one of them gets a token, the others use it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ import threading
 import time
 import typing as t
 
-from ...errors import FleetError
-from ..errors import GoogleError
-from .credentials import Settings, make_credentials
-from .identity import account_of, renewed_by
-from .login_problems import handed_refused, login_failed, refused
+import requests
+from google.auth import exceptions as auth_errors
+from google.auth.transport.requests import Request
 
-try:
-    import requests
-    from google.auth import exceptions as auth_errors
-    from google.auth.transport.requests import Request
-except ImportError:
-    # session.py says so to the user, before anything here is called.
-    pass
+from ...errors import FleetError
+from ...renewal import Renewal
+from ..errors import GoogleError
+from .credentials import make_credentials
+from .refusals import account_of, login_failed, token_refused
+from .settings import Settings
 
 __all__ = ["Login"]
 
@@ -34,22 +31,19 @@ _TRIES = 3
 class Login:
     """Credentials, and the token that is in use.
 
-    A token may end before its time: an administrator ends a session, a key is taken away. Whoever is refused
-    with one asks :meth:`renew` for another, and repeats what he asked once: it was not done.
+    A token may end before its time: an administrator ends a session, a key is revoked. A thread whose request is
+    refused calls :meth:`renew`, and repeats its request once: a refused one was not carried out.
 
     Args:
         settings: who we are.
-        timeout: seconds for one request to whoever gives tokens.
+        timeout: seconds for one request to a token endpoint.
     """
 
     def __init__(self, settings: Settings, timeout: float) -> None:
         self.settings = settings
         self._credentials = make_credentials(settings)
         self._turn = threading.Lock()
-        self._on_trial = ""
-        """A token that was got for a refused one, as long as nobody has accepted it."""
-        self._failed: tuple[float, FleetError] | None = None
-        """When there was none to get for the last time, and why: who waited meanwhile is told the same."""
+        self._renewal = Renewal()
         wire = requests.Session()
         wire.mount("https://", requests.adapters.HTTPAdapter(max_retries=_TRIES))
         self._ask = functools.partial(Request(wire), timeout=timeout)
@@ -60,8 +54,8 @@ class Login:
         return account_of(self._credentials, self.settings)
 
     def token(self) -> str:
-        """A token that is good by the clock, got or renewed when there is none: secret."""
-        with self._turn, self._told(""):
+        """A token that has not expired; a new one where there is none. Secret."""
+        with self._turn, self._reported(""):
             if not self._credentials.valid:
                 self._credentials.refresh(self._ask)
             return str(self._credentials.token)
@@ -72,67 +66,52 @@ class Login:
         return expiry.replace(tzinfo=datetime.UTC) if expiry else None
 
     def sign(self, method: str, url: str, headers: dict[str, str], cluster: str) -> str:
-        """Put into ``headers`` what Google asks for of a request; the token that it goes with."""
-        with self._turn, self._told(cluster):
+        """Add the headers of a signed request to ``headers``; return its token."""
+        with self._turn, self._reported(cluster):
             self._credentials.before_request(self._ask, method, url, headers)
             return str(self._credentials.token)
 
     def accepted(self, token: str) -> None:
-        """Somebody took this token."""
-        if token == self._on_trial:
-            self._on_trial = ""
+        """Google accepted a request with this token."""
+        self._renewal.accepted(token)
 
     def renew(self, token: str, cluster: str) -> bool:
-        """After a refusal: whether there is another token than this one. Whoever is first gets it for all."""
+        """After a refusal: whether there is another token than this one. The first thread gets it for all."""
         if self.settings.auth_kind == "accesstoken":
             return False
         came = time.monotonic()
         with self._turn:
-            if self._credentials.token == token:
-                if token == self._on_trial:
-                    return False  # it is new already, and nobody took it yet
-                if self._failed and self._failed[0] > came:
-                    known = self._failed[1]
-                    raise FleetError(
-                        known.what, cluster=cluster, seen=known.seen, means=known.means, next_step=known.next_step
-                    ) from known
-                self._begin_anew(token, cluster)
+            try:
+                if self._renewal.is_due(token, self._credentials.token, came):
+                    with self._renewal.attempt(), self._reported(cluster):
+                        # From the beginning: what an impersonation rests on has tokens too, which the library keeps.
+                        anew = make_credentials(self.settings)
+                        anew.refresh(self._ask)
+                    self._credentials = anew
+                    self._renewal.got(str(anew.token), token)
+            except FleetError as error:
+                raise FleetError(
+                    error.what, cluster=cluster, seen=error.seen, means=error.means, next_step=error.next_step
+                ) from error
             return bool(self._credentials.token != token)
 
-    def _begin_anew(self, token: str, cluster: str) -> None:
-        try:
-            with self._told(cluster):
-                # From the beginning: what an impersonation rests on has tokens too, kept by the library to their end.
-                anew = make_credentials(self.settings)
-                anew.refresh(self._ask)
-                self._credentials = anew
-                # A machine is given the same token until it is old.
-                self._on_trial = str(anew.token) if anew.token != token else ""
-        except FleetError as error:
-            self._failed = (time.monotonic(), error)
-            raise
-
     def refusal(self, seen: str, cluster: str, obj: str) -> GoogleError:
-        """What to say when there is no better token."""
-        if self.settings.auth_kind == "accesstoken":
-            return handed_refused(self.settings.told_by, cluster=cluster, obj=obj, seen=seen)
-        advice = renewed_by(self._credentials, self.settings)
-        return refused(self.account, advice, cluster=cluster, obj=obj, seen=seen)
+        """The error when there is no better token."""
+        return token_refused(self._credentials, self.settings, cluster=cluster, obj=obj, seen=seen)
 
     @contextlib.contextmanager
-    def _told(self, cluster: str) -> t.Iterator[None]:
-        """What the library raises, as one of ours."""
+    def _reported(self, cluster: str) -> t.Iterator[None]:
+        """What the library raises, as a FleetError."""
         try:
             yield
         except auth_errors.GoogleAuthError as error:
-            advice = renewed_by(self._credentials, self.settings)
-            raise login_failed(error, self.settings, self.account, advice, cluster) from error
+            raise login_failed(error, self._credentials, self.settings, cluster) from error
         except (ValueError, TypeError, AttributeError, KeyError, OSError) as error:
-            # A file or program beside the credentials that is not what they say: the library checks little.
+            # A file or program that the credentials name is not what it should be: the library checks little.
             raise FleetError(
                 "the credentials for Google Cloud cannot be used",
                 cluster=cluster,
                 seen=type(error).__name__,
-                means=f"what they rest on is not as they say: {self.account}",
-                next_step="look at the files and programs that they name; then run again",
+                means=f"a file or program that they name is not as expected: {self.account}",
+                next_step="check the files and programs that they name; then run again",
             ) from error

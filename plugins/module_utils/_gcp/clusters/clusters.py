@@ -16,7 +16,8 @@ from ...errors import FleetError
 from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 from ..access.roles import project_number
 from ..api.polling import PollTimeout, poll_until, retry_refused
-from ..api.session import Google, GoogleError
+from ..api.session import Google
+from ..errors import GoogleError
 from ..network.shared_vpc_requirements import is_refusal, with_advice
 from . import problems as cluster_problems
 from .differences import Difference, body, compare, managed, wanted_view

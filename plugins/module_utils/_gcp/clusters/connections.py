@@ -28,6 +28,8 @@ from ...errors import FleetError
 from ...files import write_file
 from ...locks import locked
 from ...paths import cache_dir
+from ..auth.refusals import given_token_refused
+from ..errors import part_missing
 from .endpoints import addresses, kept, place_of
 
 __all__ = ["forget", "login", "options", "remember", "with_connections"]
@@ -106,8 +108,6 @@ def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, r
             silent = [zone for zone in known.get("silent") or [] if zone == place or zone.startswith(f"{place}-")]
             if silent:
                 # Not absent: somebody who believed that would make it anew.
-                from ..errors import part_missing
-
                 known.pop("listed", None)
                 raise part_missing(silent, "container.projects.locations.clusters.list", str(project))
             elsewhere = [place_of(entry) for entry in known["clusters"] if entry.get("name") == name]
@@ -199,16 +199,14 @@ class _Token(t.NamedTuple):
 
 
 def _token(known: dict[str, t.Any], given: t.Mapping[str, t.Any], refused: str = "") -> _Token:
-    handed = str(given["access_token"] or os.environ.get("GCP_ACCESS_TOKEN") or "")
+    fixed = str(given["access_token"] or os.environ.get("GCP_ACCESS_TOKEN") or "")
     kind = str(given["auth_kind"] or os.environ.get("GCP_AUTH_KIND") or "")
-    if handed and kind in ("", "accesstoken"):
+    if fixed and kind in ("", "accesstoken"):
         variable = "gke_access_token" if given["access_token"] else "GCP_ACCESS_TOKEN"
-        if handed == refused:
-            from ..auth.login_problems import handed_refused
-
-            raise handed_refused(variable)
+        if fixed == refused:
+            raise given_token_refused(variable)
         # Every task has it anyway: no need to keep it.
-        return _Token(handed, 0.0, f"the access token in {variable}")
+        return _Token(fixed, 0.0, f"the access token in {variable}")
     if float(known.get("expires", 0)) - time.time() < _MARGIN_SECONDS or not known.get("token"):
         google = _google(given)
         _take_token(known, google)

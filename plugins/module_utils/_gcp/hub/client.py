@@ -9,7 +9,8 @@ import typing as t
 
 from ...errors import FleetError
 from ..api.polling import PollTimeout, poll_until
-from ..api.session import Google, GoogleError
+from ..api.session import Google
+from ..errors import GoogleError
 
 __all__ = ["HubClient", "shown"]
 

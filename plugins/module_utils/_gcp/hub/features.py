@@ -12,7 +12,7 @@ from ..._model.providers.google.members import DISCOVERY, INGRESS, SERVICEMESH
 from ...errors import FleetError
 from ...results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 from ..api.polling import PollTimeout, poll_until
-from ..api.session import GoogleError
+from ..errors import GoogleError
 from .client import HubClient, Json, shown
 from .mesh_status import MeshStatus, status_of
 from .resources import FeaturePlan, feature_plan, is_ours, mesh_specs_without, same_member

@@ -10,7 +10,7 @@ import typing as t
 from ..._model.providers.google.members import Member
 from ...errors import FleetError
 from ...results import CREATED, REMOVED, UNCHANGED, Change
-from ..api.session import GoogleError
+from ..errors import GoogleError
 from .client import HubClient, Json, shown
 from .resources import in_project, is_ours, membership_body, membership_of
 

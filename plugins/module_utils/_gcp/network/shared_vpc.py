@@ -20,7 +20,8 @@ from ..access.apis import CLUSTER_APIS, api_states, enable_apis
 from ..access.bindings import Binding
 from ..access.grants import Grants
 from ..access.roles import grant, project_number, revoke
-from ..api.session import Google, GoogleError
+from ..api.session import Google
+from ..errors import GoogleError
 from .shared_vpc_requirements import (
     is_forbidden,
     lacking,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import in_need
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing
