@@ -13,7 +13,7 @@ CLUSTERS = (
     Variable(
         "cluster_region",
         CLUSTER,
-        "Region, for locality: `us-west1`. Needed for every cluster.",
+        "Region, for locality: `us-west1`. Required for every cluster.",
         form=locality,
     ),
     Variable(
@@ -25,49 +25,51 @@ CLUSTERS = (
     Variable(
         "cluster_pod_cidr",
         CLUSTER,
-        "IPv4 range of the pods. Tell it for existing clusters too, so that overlaps are found.",
-        default_text="for a cluster that we make a /16 of `fleet_pod_range`, in the order of the hosts",
+        "IPv4 range of the pods. Set it for existing clusters too, so that overlaps are found.",
+        default_text="a /16 of `fleet_pod_range`, in the order of the hosts, for a cluster that this collection makes",
         form=cidr,
     ),
     Variable(
         "cluster_service_cidr",
         CLUSTER,
-        "IPv4 range of the services. Tell it for existing clusters too.",
-        default_text="for a cluster that we make a /16 of `fleet_service_range`, in the order of the hosts",
+        "IPv4 range of the services. Set it for existing clusters too.",
+        default_text="a /16 of `fleet_service_range`, in the order of the hosts, for a cluster that this collection "
+        "makes",
         form=cidr,
     ),
     Variable(
         "cluster_peer_endpoint",
         CLUSTER,
-        "Address of the API server for the other clusters' istiods, `https://host[:port]`; never loopback.",
+        "Address at which the other clusters' istiods reach the API server, `https://host[:port]`; not loopback.",
         default_text="that of the cluster's own connection",
         form=https,
     ),
     Variable(
         "cluster_egress",
         CLUSTER,
-        "IPv4 ranges from which its pods come to addresses outside their network. GKE clusters with authorized "
-        "networks that it watches let them through; `[]` for nothing to add.",
-        default_text="the Cloud NAT of private nodes that we make; a cluster elsewhere must tell where that is needed",
+        "IPv4 ranges from which its pods connect to addresses outside their network. The GKE clusters that it watches "
+        "add them to their authorized networks; `[]` adds none.",
+        default_text="the Cloud NAT that this collection makes for private nodes; required for another cluster that "
+        "watches one with authorized networks",
         type="list",
         form=cidrs,
     ),
     Variable(
         "cluster_labels",
         CLUSTER,
-        "Labels that select clusters in policies.",
+        "Labels by which policies select clusters.",
         type="dict",
         default={},
         form=labels,
     ),
 )
-"""Of every cluster, beside ``cluster_provider``, which the registry of providers knows."""
+"""Variables of every cluster. The registry of providers adds ``cluster_provider``."""
 
 CONNECTION = (
     Variable(
         "cluster_kubeconfig",
         CLUSTER,
-        "Kubeconfig file on the controller that leads to the cluster.",
+        "Kubeconfig file on the controller for the cluster.",
         form=path,
     ),
     Variable(
@@ -80,7 +82,7 @@ CONNECTION = (
         "cluster_api_url",
         CLUSTER,
         "Address of the API server, `https://host[:port]`, instead of a kubeconfig; "
-        "needs `cluster_api_token` and `cluster_api_ca`.",
+        "requires `cluster_api_token` and `cluster_api_ca`.",
         form=https,
     ),
     Variable("cluster_api_token", CLUSTER, "Bearer token for `cluster_api_url`.", secret=True),

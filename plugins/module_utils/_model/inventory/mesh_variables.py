@@ -13,28 +13,29 @@ MESH = (
     Variable(
         "fleet_name",
         FLEET,
-        "Name of the fleet. State, containers and networks carry it, so two fleets stand side by side.",
+        "Name of the fleet. Its state folder, containers and networks are named after it, so one machine can hold "
+        "several fleets.",
         default="local",
         form=label,
     ),
     Variable(
         "fleet_dir",
         FLEET,
-        "Folder on the controller under which each fleet keeps its kubeconfigs and state.",
+        "Folder on the controller in which each fleet has a folder with its kubeconfigs and state.",
         default_text="`$XDG_STATE_HOME/mesh.fleet`, or `~/.local/state/mesh.fleet`",
         form=path,
     ),
     Variable(
         "fleet_pod_range",
         FLEET,
-        "IPv4 range from which each cluster that we make is given a /16 for its pods.",
+        "IPv4 range from which each cluster that this collection makes gets a /16 for its pods.",
         default="10.16.0.0/12",
         form=cidr,
     ),
     Variable(
         "fleet_service_range",
         FLEET,
-        "IPv4 range from which each cluster that we make is given a /16 for its services.",
+        "IPv4 range from which each cluster that this collection makes gets a /16 for its services.",
         default="10.112.0.0/12",
         form=cidr,
     ),
@@ -42,7 +43,7 @@ MESH = (
         "fleet_engine_network",
         FLEET,
         "IPv4 range of the container network that the nodes of local clusters share. "
-        "Pod and service ranges are kept out of it.",
+        "Pod and service ranges never overlap it.",
         default_text="a free /22 of 10.90.0.0/16",
         form=cidr,
     ),
@@ -57,41 +58,54 @@ MESH = (
     Variable(
         "mesh_trust_domain",
         FLEET,
-        "SPIFFE trust domain: the first part of every workload's identity. Where Google runs the control plane it is "
-        "`<gke_fleet_project>.svc.id.goog`, whatever stands here.",
+        "SPIFFE trust domain: the first part of every workload's identity. If Google runs the control plane, it is "
+        "always `<gke_fleet_project>.svc.id.goog`.",
         default="cluster.local",
         form=dns_name,
     ),
     Variable(
         "mesh_istio_version",
         FLEET,
-        "Istio version of the control planes and gateways, x.y.z. Where Google runs the control plane, Google chooses.",
+        "Istio version of the control planes and gateways, x.y.z. Google chooses that of the control planes that it "
+        "runs.",
         default="1.31.1",
         form=version,
     ),
-    Variable("mesh_revision", FLEET, "Istio revision of our control planes.", default="default", form=label),
-    Variable("mesh_namespace", FLEET, "Namespace of our control planes.", default="istio-system", form=label),
+    Variable(
+        "mesh_revision",
+        FLEET,
+        "Istio revision of the control planes that this collection installs.",
+        default="default",
+        form=label,
+    ),
+    Variable(
+        "mesh_namespace",
+        FLEET,
+        "Namespace of the control planes that this collection installs.",
+        default="istio-system",
+        form=label,
+    ),
     Variable(
         "mesh_hub",
         FLEET,
         "Registry and path of Istio's images, without scheme.",
-        default_text="where the artifacts come from",
+        default_text="that of the artifacts",
         form=hub,
     ),
     Variable("mesh_tag", FLEET, "Tag of Istio's images.", default_text="the value of `mesh_istio_version`", form=tag),
     Variable(
         "mesh_network",
         CLUSTER,
-        "Clusters whose pods reach each other directly share a network. `flat`: all of them; "
-        "`per_cluster`: each has its own; any other word names one. Between networks traffic crosses gateways. "
-        "Clusters whose control plane Google runs share one.",
+        "The network of the cluster: pods of one network reach each other directly, and between networks traffic "
+        "passes east-west gateways. `flat`: one network for all clusters; `per_cluster`: one for each; any other word "
+        "is a network's name. Clusters whose control plane Google runs must share one.",
         default="flat",
         form=network,
     ),
     Variable(
         "mesh_role",
         CLUSTER,
-        "A `primary` runs its own istiod; a `remote` is served by that of its `mesh_primary`.",
+        "A `primary` has its own istiod; the istiod of its `mesh_primary` serves a `remote`.",
         default="primary",
         choices=("primary", "remote"),
     ),
@@ -99,20 +113,20 @@ MESH = (
         "mesh_primary",
         CLUSTER,
         "The primary that serves a remote.",
-        default_text="none; a remote needs one",
+        default_text="none; required for a remote",
     ),
     Variable(
         "mesh_control_plane",
         CLUSTER,
-        "`istiod`: we install it; `managed`: Google runs it (Cloud Service Mesh, on GKE).",
+        "`istiod`: this collection installs it; `managed`: Google runs it (Cloud Service Mesh, on GKE).",
         default="istiod",
         choices=("istiod", "managed"),
     ),
     Variable(
         "mesh_peers",
         CLUSTER,
-        "Names of the clusters that a primary watches (and calls). Where Google runs the control plane: all others of "
-        "that kind, or `[]` for none.",
+        "Names of the clusters that a primary watches and calls. If Google runs the control plane: all others with "
+        "such a control plane, or `[]` for none.",
         type="list",
         default_text="every other cluster",
     ),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Variables ``gke_*``: who we are to Google."""
+"""Variables ``gke_*`` for the credentials."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOGIN = (
     Variable(
         "gke_auth_kind",
         CLUSTER,
-        "Who we are to Google, as in google.cloud: `application` (default credentials: a user's login, or what "
-        "`GOOGLE_APPLICATION_CREDENTIALS` names, workload identity federation and impersonation among them), "
+        "Kind of the credentials, as in google.cloud: `application` (default credentials: a user's login, or the file "
+        "in `GOOGLE_APPLICATION_CREDENTIALS`, also with workload identity federation or impersonation), "
         "`serviceaccount`, `machineaccount`, `accesstoken`.",
-        default_text="`GCP_AUTH_KIND`; else what is given decides, and without anything `application`",
+        default_text="`GCP_AUTH_KIND`; else the kind that the other variables imply, else `application`",
         choices=("application", "serviceaccount", "machineaccount", "accesstoken"),
     ),
     Variable(
@@ -43,7 +43,7 @@ LOGIN = (
     Variable(
         "gke_access_token",
         CLUSTER,
-        "OAuth access token. Good for an hour at most, and never renewed, so for short runs only.",
+        "OAuth access token. It is valid for an hour at most and cannot be renewed, so use it for short runs only.",
         default_text="`GCP_ACCESS_TOKEN`",
         secret=True,
     ),

@@ -20,7 +20,7 @@ GKE = (
     Variable(
         "gke_project",
         CLUSTER,
-        "Google Cloud project of the cluster: its ID.",
+        "ID of the cluster's Google Cloud project.",
         default_text="the environment variable `GCP_PROJECT`",
         environment=PROJECT_VARIABLE,
         form=forms.project,
@@ -35,19 +35,19 @@ GKE = (
     Variable(
         "gke_endpoint",
         CLUSTER,
-        "Which address of the API server the controller uses: `public`, `private` (the controller is in the VPC, or "
-        "reaches it), or `dns` (from anywhere, for accounts with `container.clusters.connect`; role gke_cluster "
-        "switches it on and the public one off).",
+        "Which endpoint of the API server the controller uses: `public`, `private` (from the VPC, or a network with a "
+        "route to it), or `dns` (from anywhere, for accounts with `container.clusters.connect`; role gke_cluster then "
+        "enables it and disables the public one).",
         default="public",
         choices=("public", "private", "dns"),
     ),
     Variable(
         "gke_peer_endpoint",
         CLUSTER,
-        "Which address of the API server the other clusters' istiods use: never the DNS endpoint, which asks for "
-        "Google's tokens. `cluster_peer_endpoint` wins.",
-        default_text="`private` where all that watch it are in its VPC, and in its region or let in from all regions, "
-        "or there is no other; else `public`",
+        "Which endpoint of the API server the other clusters' istiods use; not the DNS endpoint, which requires a "
+        "token of Google's. `cluster_peer_endpoint` has precedence.",
+        default_text="`private` if all clusters that watch it are in its VPC, and in its region or its private "
+        "endpoint accepts all regions, or if it has no other endpoint; else `public`",
         choices=("public", "private"),
         no_choices={
             "dns": Fault(
@@ -59,9 +59,9 @@ GKE = (
     Variable(
         "gke_authorized_networks",
         CLUSTER,
-        "IPv4 ranges that may reach the API server, beside those of its peers, which are computed. Name the "
+        "IPv4 ranges that may reach the API server, in addition to those of its peers, which are computed. Include the "
         "controller's.",
-        default_text="everybody may reach a public endpoint; peers alone a private one",
+        default_text="none: a public endpoint accepts connections from everywhere, a private one from peers only",
         type="list",
         form=values.cidrs,
     ),
@@ -82,14 +82,14 @@ GKE = (
     Variable(
         "gke_network",
         CLUSTER,
-        "VPC of the cluster; made where it is not there.",
+        "VPC of the cluster; made if it does not exist.",
         default_text="`mesh-<fleet_name>`",
         form=forms.name,
     ),
     Variable(
         "gke_network_project",
         CLUSTER,
-        "Project of the VPC, where that is not the cluster's: the host project of a Shared VPC.",
+        "Project of the VPC: the host project, if it is a Shared VPC.",
         default_text="the value of `gke_project`",
         means="gke_project",
         form=forms.project,
@@ -97,9 +97,10 @@ GKE = (
     Variable(
         "gke_network_roles",
         FLEET,
-        "The roles that GKE's accounts of service projects need in the host project of a Shared VPC: `checked` before "
-        "anything is made; `granted` where they are missing, and taken back by the removal; or `trusted` to be there, "
-        "with those of Google's controllers (a folder's policy, a group, a custom role give them unseen).",
+        "Roles that GKE's accounts of service projects need in the host project of a Shared VPC: `checked` before "
+        "anything is made; `granted` where they are missing, and revoked when the network is removed; or `trusted` to "
+        "exist, with those of Google's controllers, in a form that the project's policy does not show (a folder's "
+        "policy, a group, a custom role).",
         default="checked",
         choices=("checked", "granted", "trusted"),
     ),
@@ -120,14 +121,14 @@ GKE = (
     Variable(
         "gke_subnetwork",
         CLUSTER,
-        "Subnet of the nodes, with secondary ranges for pods and services; made where it is not there.",
+        "Subnet of the nodes, with secondary ranges for pods and services; made if it does not exist.",
         default_text="`<gke_network>-<cluster>`",
         form=forms.name,
     ),
     Variable(
         "gke_node_range",
         FLEET,
-        "IPv4 range from which each cluster is given a /22 for its nodes.",
+        "IPv4 range from which each cluster gets a /22 for its nodes.",
         default="10.128.0.0/14",
         form=values.cidr,
     ),
@@ -141,28 +142,28 @@ GKE = (
     Variable(
         "gke_control_plane_cidr",
         CLUSTER,
-        "A /28 for the control plane, where Google shall not take an address of the subnet.",
+        "A /28 for the control plane, if Google must not use an address of the subnet.",
         default_text="chosen by Google",
         form=values.cidr,
     ),
     Variable(
         "gke_private_nodes",
         CLUSTER,
-        "Nodes without public addresses; Cloud NAT lets them out.",
+        "Whether nodes have no public addresses and reach the internet through Cloud NAT.",
         default_text="true",
         type="bool",
     ),
     Variable(
         "gke_dataplane_v2",
         CLUSTER,
-        "GKE Dataplane V2.",
+        "Whether to use GKE Dataplane V2.",
         default_text="true",
         type="bool",
     ),
     Variable(
         "gke_labels",
         CLUSTER,
-        "Resource labels, beside those by which we know our own.",
+        "Further resource labels of the cluster.",
         type="dict",
         form=forms.resource_labels,
     ),
@@ -183,21 +184,21 @@ GKE = (
     Variable(
         "gke_node_count_max",
         CLUSTER,
-        "With autoscaling, the most nodes in each zone; 0 for none.",
+        "Maximum number of nodes in each zone, with autoscaling; 0 means no autoscaling.",
         default_text="0",
         type="int",
     ),
     Variable(
         "gke_disk_size",
         CLUSTER,
-        "GB of each node's disk.",
+        "Size of each node's disk in GB.",
         default_text="100",
         type="int",
     ),
     Variable(
         "gke_spot",
         CLUSTER,
-        "Spot nodes: cheaper, and taken away at any time.",
+        "Whether the nodes are spot VMs, which cost less and may end at any time.",
         default_text="false",
         type="bool",
     ),
@@ -212,16 +213,16 @@ GKE = (
         "gke_node_pools",
         CLUSTER,
         "Node pools (standard): `{name: edge, machine_type: c3-standard-4, taints: [{key: edge, value: only}]}`. Each "
-        "may also hold `node_count`, `node_count_max`, `disk_size`, `spot` and `node_labels`; what it leaves out is "
-        "`gke_<key>`.",
+        "may also have `node_count`, `node_count_max`, `disk_size`, `spot` and `node_labels`; a missing key has the "
+        "value of `gke_<key>`.",
         default_text="one, `nodes`, of the variables above",
         type="list",
     ),
     Variable(
         "gke_adopt",
         CLUSTER,
-        "Take a cluster of this name that this inventory did not make: what the inventory says of it is changed then, "
-        "and it is never deleted.",
+        "Whether to adopt a cluster of this name that this inventory did not make: it is then changed as the inventory "
+        "describes, but never deleted.",
         default_text="false",
         type="bool",
     ),
@@ -237,14 +238,14 @@ GKE = (
     Variable(
         "gke_membership",
         CLUSTER,
-        "Name of its membership in the Google fleet.",
+        "Name of the cluster's membership in the Google fleet.",
         default_text="its name in Google Cloud",
         form=values.label,
     ),
     Variable(
         "gke_membership_location",
         CLUSTER,
-        "Location of its membership.",
+        "Location of that membership.",
         default_text="the value of `cluster_region`",
         means="cluster_region",
         form=values.locality,
@@ -252,17 +253,18 @@ GKE = (
     Variable(
         "gke_enable_apis",
         FLEET,
-        "Whether APIs of the Google Cloud project that are off may be switched on; else the run names them and stops.",
+        "Whether to enable required APIs of the Google Cloud project; otherwise the run fails and names the disabled "
+        "ones.",
         type="bool",
         default=False,
     ),
     Variable(
         "gke_config_cluster",
         FLEET,
-        "Name of the cluster in which Google reads multi-cluster ingress.",
+        "Name of the config cluster, from which Google reads multi-cluster ingress.",
         default_text="the first GKE cluster",
     ),
 )
 
 text = Reader.of(*MESH, *CLUSTERS, *CONNECTION, *GKE, *LOGIN).text
-"""A value of a GKE cluster as text, with its default; "" where there is neither."""
+"""A value of a GKE cluster as text, with its default; "" when it has neither."""
