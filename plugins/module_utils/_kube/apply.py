@@ -97,9 +97,9 @@ async def _apply_one(
         owners = conflicts(error)
         if not owners:
             raise _applying(error) from None
-        strangers = [(owner, field) for owner, field in owners if owner not in take_over]
-        if strangers:
-            raise _conflict(error, strangers) from None
+        foreign = [(owner, field) for owner, field in owners if owner not in take_over]
+        if foreign:
+            raise _conflict(error, foreign) from None
         after = await _patch(kube, path, {**params, "force": "true"}, desired, secret)
     return change_of(kube.cluster, before, after, desired, manager=manager, mask=mask, diff=diff)
 

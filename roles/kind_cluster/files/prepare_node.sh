@@ -3,7 +3,7 @@
 # everything else, and the addresses of LoadBalancer Services. Safe to run again; everything is replaced whole.
 #   POD_CIDR  this cluster's pods        NODE_CIDR  the part of it that this node's pods live in
 #   BLOCK     LoadBalancer addresses     PEERS      "<pod CIDR>=<node address> …" of clusters on the same network
-#   STRANGERS "<pod CIDR> …" of clusters on other networks
+#   UNREACHABLE "<pod CIDR> …" of clusters on other networks
 set -eu
 mkdir -p /etc/cni/net.d
 cat > /etc/cni/net.d/.10-pods.conflist <<J
@@ -14,7 +14,7 @@ J
 mv /etc/cni/net.d/.10-pods.conflist /etc/cni/net.d/10-pods.conflist
 direct=$POD_CIDR
 for route in $(ip -4 route show proto 77 | awk '{print ($1 == "unreachable") ? $2 : $1}'); do
-  case " $PEERS $STRANGERS " in
+  case " $PEERS $UNREACHABLE " in
     *" $route="* | *" $route "*) ;;
     *) ip route del "$route" ;;
   esac
@@ -23,8 +23,8 @@ for peer in $PEERS; do
   ip route replace "${peer%%=*}" via "${peer##*=}" proto 77
   direct="$direct, ${peer%%=*}"
 done
-# Without this, packets to a stranger's pods would leave through the machine's own gateway and wait for a time-out.
-for range in $STRANGERS; do
+# Without this, packets to pods of another network would leave through the machine's own gateway and wait for a time-out.
+for range in $UNREACHABLE; do
   ip route replace unreachable "$range" proto 77
 done
 ip route replace local "$BLOCK" dev eth0

@@ -122,8 +122,8 @@ async def join(
 
 
 def _environment(node: Node, up: t.Sequence[Node], addresses: t.Mapping[str, str], block: str) -> dict[str, str]:
-    friends = [n for n in up if n.name != node.name and n.network == node.network]
-    strangers = [n for n in up if n.network != node.network]
+    same_network = [n for n in up if n.name != node.name and n.network == node.network]
+    other_networks = [n for n in up if n.network != node.network]
     # kubeadm gives a cluster's first node the first /24 of its pods.
     own = next(
         ipaddress.IPv4Network(node.pod_cidr).subnets(new_prefix=max(24, ipaddress.IPv4Network(node.pod_cidr).prefixlen))
@@ -132,8 +132,8 @@ def _environment(node: Node, up: t.Sequence[Node], addresses: t.Mapping[str, str
         "POD_CIDR": node.pod_cidr,
         "NODE_CIDR": str(own),
         "BLOCK": block,
-        "PEERS": " ".join(f"{n.pod_cidr}={addresses[n.name]}" for n in friends),
-        "STRANGERS": " ".join(n.pod_cidr for n in strangers),
+        "PEERS": " ".join(f"{n.pod_cidr}={addresses[n.name]}" for n in same_network),
+        "UNREACHABLE": " ".join(n.pod_cidr for n in other_networks),
     }
 
 

@@ -22,7 +22,7 @@ def test_one_network_has_routes_and_another_is_refused() -> None:
         "NODE_CIDR": "10.10.0.0/24",
         "BLOCK": "10.90.2.0/29",
         "PEERS": "10.11.0.0/16=10.90.0.3",
-        "STRANGERS": "10.12.0.0/24",
+        "UNREACHABLE": "10.12.0.0/24",
     }
 
 
@@ -32,4 +32,4 @@ def test_a_small_range_is_the_nodes_whole() -> None:
 
 def test_a_cluster_that_is_not_up_is_left_out() -> None:
     env = _environment(WEST, [WEST], ADDRESSES, "b")
-    assert env["PEERS"] == env["STRANGERS"] == ""
+    assert env["PEERS"] == env["UNREACHABLE"] == ""
