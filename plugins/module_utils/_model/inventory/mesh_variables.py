@@ -141,7 +141,7 @@ MESH = (
     Variable(
         "mesh_traffic",
         FLEET,
-        "How services are reached across clusters: one policy per service. Known, and reserved for the traffic stage.",
+        "Reserved for a traffic stage. No stage reads it yet, so `preflight` refuses any value but an empty list.",
         type="list",
         default=(),
     ),

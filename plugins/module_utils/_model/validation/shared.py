@@ -19,7 +19,7 @@ _MANY = 5
 
 
 def check(hosts: Hosts) -> list[Problem]:
-    """Variables of the whole fleet whose values differ between clusters. Most clusters are right."""
+    """Variables of the whole fleet that differ between clusters, or that nothing reads."""
     problems: list[Problem] = []
     used = {name for variables in hosts.values() for name in variables}
     for variable in VARIABLES.values():
@@ -49,6 +49,8 @@ def check(hosts: Hosts) -> list[Problem]:
                     "one value for the whole fleet: set it in the vars of the group",
                 )
             )
+    if any(variables.get("mesh_traffic") for variables in hosts.values()):
+        problems.append(Problem("", "mesh_traffic", "", "is reserved: no stage reads it yet", "remove it"))
     return problems
 
 

@@ -207,6 +207,12 @@ def test_fleet_wide_variables_that_differ_are_told_where_they_differ() -> None:
     assert said({"a": {**PLACE, "mesh_revision": "default"}, "b": PLACE}) == []
 
 
+def test_a_variable_that_no_stage_reads_is_refused_once() -> None:
+    hosts = {host: {**PLACE, "mesh_traffic": [{"service": "orders.shop"}]} for host in ("a", "b")}
+    assert said(hosts) == [" mesh_traffic is reserved: no stage reads it yet | remove it"]
+    assert said({"a": {**PLACE, "mesh_traffic": []}}) == []
+
+
 def test_remotes() -> None:
     remote = {**PLACE, "mesh_role": "remote"}
     found = said(
