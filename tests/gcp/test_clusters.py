@@ -145,6 +145,7 @@ def test_a_missing_node_pool_is_made(made: Run, google_cloud: StandIn) -> None:
         ("gke_network", "other"),
         ("cluster_pod_cidr", "10.200.0.0/16"),
         ("cluster_service_cidr", "10.201.0.0/16"),
+        ("gke_control_plane_cidr", "172.16.0.0/28"),
     ],
 )
 def test_what_needs_a_new_cluster_is_refused_by_name(
@@ -158,6 +159,15 @@ def test_what_needs_a_new_cluster_is_refused_by_name(
     assert google_cloud.cloud.resources[WEST] == before
     if not variable.startswith("cluster_"):  # a range that west brings changes what is given to north
         assert actions(found)["north"] == "unchanged"
+
+
+def test_the_range_of_a_control_plane_stays_what_it_was(run: Run, google_cloud: StandIn) -> None:
+    named = {"gke_control_plane_cidr": "172.16.0.0/28"}
+    make(run, google_cloud, fleet_of({"west": {**HOSTS["west"], **named}}))
+    assert actions(run(fleet_of({"west": {**HOSTS["west"], **named}}))) == {"west": "unchanged"}
+    assert actions(run(fleet_of({"west": HOSTS["west"]}))) == {"west": "unchanged"}
+    error = failure(run(fleet_of({"west": {**HOSTS["west"], "gke_control_plane_cidr": "172.16.0.16/28"}})))
+    assert error.what == "gke_control_plane_cidr cannot be changed in place"
 
 
 def test_another_mode_or_place_is_refused(made: Run) -> None:

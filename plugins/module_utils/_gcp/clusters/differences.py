@@ -98,6 +98,7 @@ def managed(live: Json, wanted: ClusterSpec) -> Json:
         "gke_subnetwork": _last(network.get("subnetwork") or live.get("subnetwork")),
         "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
         "cluster_service_cidr": live.get("servicesIpv4Cidr", ""),
+        "gke_control_plane_cidr": (live.get("privateClusterConfig") or {}).get("masterIpv4CidrBlock", ""),
         "gke_private_nodes": bool(
             network.get("defaultEnablePrivateNodes", (live.get("privateClusterConfig") or {}).get("enablePrivateNodes"))
         ),
@@ -158,6 +159,8 @@ def wanted_view(wanted: ClusterSpec) -> Json:
         _IDENTITY: f"{wanted.member.project}.svc.id.goog",
         "gke_labels": dict(wanted.labels),
     }
+    if wanted.control_plane_cidr:  # without it the range is Google's choice
+        found["gke_control_plane_cidr"] = wanted.control_plane_cidr
     if wanted.autopilot:
         return {**found, _TAG: [wanted.tag]}
     found["gke_dataplane_v2"] = wanted.dataplane_v2
