@@ -9,7 +9,7 @@ ARTIFACTS := $(XDG_CACHE_HOME)/mesh.fleet/artifacts
 OUTER_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(ARTIFACTS)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-STAGES := lint unit sanity api gcp molecule e2e
+STAGES := lint unit sanity artifacts api gcp molecule e2e
 
 .DEFAULT_GOAL := help
 .PHONY: help setup site test bench clean distclean $(STAGES)
@@ -20,6 +20,7 @@ help: ## print these targets
 	  lint 'ruff, mypy, ansible-lint, changelog, playbook syntax' \
 	  unit 'tests that need neither cluster nor API server' \
 	  sanity 'ansible-test sanity' \
+	  artifacts 'programs, charts and images that clusters need' \
 	  api 'tests against a real kube-apiserver and etcd' \
 	  gcp 'the Google side against a stand-in for Google' \
 	  molecule 'every role on a fleet of its own' \

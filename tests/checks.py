@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -24,6 +25,12 @@ LINT_ENV = {"ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"), "ANSIBLE_COLLECTIO
 EXPORTED = ROOT / "build" / "ansible_collections" / "mesh" / "fleet"
 """Where the sanity stage copies the collection to."""
 COLLECTION = "collections/ansible_collections/mesh/fleet"
+OTHER_PYTHON = "3.13"
+"""Where the machine has this Python too, unit tests that depend on the Python run on it as well."""
+FOR_OTHER_PYTHON = tuple(
+    f"tests/unit/{folder}" for folder in ("plugins/module_utils", "plugins/plugin_utils", "plugins/action", "roles")
+)
+"""Those tests. The others read pages and specs, or run Ansible many times: they would double the stage."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +60,38 @@ class Stage:
     env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def pytest(name: str, where: str, out: Path) -> Command:
+def pytest(name: str, out: Path, *where: str, python: str = sys.executable) -> Command:
     junit = out / f"{name}.xml"
-    argv = [sys.executable, "-m", "pytest", where, f"--junit-xml={junit}", "-o", f"junit_suite_name={name}"]
-    return Command(f"pytest {where}", argv, junit=junit)
+    argv = [python, "-m", "pytest", *where, f"--junit-xml={junit}", "-o", f"junit_suite_name={name}"]
+    return Command(f"pytest {name}", argv, junit=junit)
+
+
+def other_python(version: str) -> str:
+    """A Python of this version that can make an environment; "" where there is none, or .venv has it already."""
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        return ""
+    found = [f"python{version}"]
+    if pyenv := shutil.which("pyenv"):
+        # Its command python3.13 works only where that version is chosen; the folder of the version always does.
+        prefix = subprocess.run([pyenv, "prefix", version], capture_output=True, text=True, check=False).stdout.strip()
+        found.append(f"{prefix}/bin/python{version}")
+    for python in filter(shutil.which, found):
+        test = [python, "-c", "import ensurepip, sys, venv; print(sys.executable)"]
+        done = subprocess.run(test, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    return ""
+
+
+def unit(out: Path) -> tuple[Command, ...]:
+    commands = [pytest("unit", out, "tests/unit")]
+    if python := other_python(OTHER_PYTHON):
+        folder = f".cache/venv-{OTHER_PYTHON}"
+        commands += [
+            Command(f"environment of Python {OTHER_PYTHON}", [python, "tests/venv.py", folder]),
+            pytest(f"unit-{OTHER_PYTHON}", out, *FOR_OTHER_PYTHON, python=f"{folder}/bin/python"),
+        ]
+    return tuple(commands)
 
 
 def playbooks() -> list[str]:
@@ -105,14 +140,14 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
     fleet = {"MESH_FLEET_NAME": TEST_FLEET}
     known = {
         "lint": lambda: Stage("lint", lint()),
-        "unit": lambda: Stage("unit", (pytest("unit", "tests/unit", out),)),
+        "unit": lambda: Stage("unit", unit(out)),
         "sanity": lambda: Stage("sanity", sanity()),
         "artifacts": lambda: Stage("artifacts", artifacts(), exclusive=True, live=True),
         # Both wait more than they work.
-        "api": lambda: Stage("api", (pytest("api", "tests/api", out),)),
-        "gcp": lambda: Stage("gcp", (pytest("gcp", "tests/gcp", out),)),
+        "api": lambda: Stage("api", (pytest("api", out, "tests/api"),)),
+        "gcp": lambda: Stage("gcp", (pytest("gcp", out, "tests/gcp"),)),
         "molecule": lambda: Stage("molecule", molecule(), exclusive=True, live=True, env=fleet),
-        "e2e": lambda: Stage("e2e", (pytest("e2e", "tests/e2e", out),), exclusive=True, live=True, env=fleet),
+        "e2e": lambda: Stage("e2e", (pytest("e2e", out, "tests/e2e"),), exclusive=True, live=True, env=fleet),
     }
     return [known[name]() for name in NAMES if name in wanted]
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Make .venv/ from the pinned requirement files, once for each state of them.
 
-Runs with any system Python of 3.11 or newer and the standard library alone. A key over the requirement
-files, the interpreter and the place of the checkout is written last, so a half-made environment is
-never taken for a whole one.
+Runs with any system Python of 3.11 or newer and the standard library alone; the environment gets the Python that runs
+this. ``tests/venv.py FOLDER`` makes another environment, in a folder of the checkout. A key over the requirement
+files, the interpreter and the place of the environment is written last, so a half-made one never counts as whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import typing as t
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = ROOT / (sys.argv[1] if __name__ == "__main__" and len(sys.argv) > 1 else ".venv")
 READY = VENV / ".ready"
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 OLDEST = (3, 11)
@@ -44,7 +44,8 @@ def is_ready(wanted: str) -> bool:
 @contextlib.contextmanager
 def alone() -> t.Iterator[None]:
     """Two `make` at once must not write into one environment."""
-    with open(ROOT / ".venv.lock", "w", encoding="utf-8") as lock:
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{VENV}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -83,7 +84,7 @@ def build(wanted: str) -> None:
     if not in_place:
         need_venv_module()
         shutil.rmtree(VENV, ignore_errors=True)
-        _step([SYSTEM_PYTHON, "-m", "venv", str(VENV)], "could not make .venv")
+        _step([SYSTEM_PYTHON, "-m", "venv", str(VENV)], f"could not make {VENV.relative_to(ROOT)}")
     command = [str(VENV / "bin/python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]
     for path in REQUIREMENTS:
         command += ["-r", str(path)]
@@ -121,7 +122,7 @@ def main() -> None:
     with alone():
         if is_ready(wanted):
             return
-        print("setup          .venv from requirements.txt and requirements-dev.txt", flush=True)
+        print(f"setup          {VENV.relative_to(ROOT)} from requirements.txt and requirements-dev.txt", flush=True)
         began = time.monotonic()
         build(wanted)
         print(f"setup          ready in {time.monotonic() - began:.0f} s", flush=True)

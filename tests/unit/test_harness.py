@@ -100,6 +100,40 @@ def test_a_stage_that_needs_artifacts_brings_them_and_clusters_come_last(
     ]
 
 
+def program(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_unit_tests_run_on_another_python_where_there_is_one(
+    harness: tuple[types.ModuleType, types.ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _run, checks = harness
+    monkeypatch.setattr(checks, "OTHER_PYTHON", "4.0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [command.name for command in checks.unit(tmp_path)] == ["pytest unit"]
+    program(tmp_path / "python4.0", "echo /usr/bin/python4.0")
+    _first, environment, second = checks.unit(tmp_path)
+    assert environment.argv == ["/usr/bin/python4.0", "tests/venv.py", ".cache/venv-4.0"]
+    assert second.argv[0] == ".cache/venv-4.0/bin/python"
+    assert second.junit == tmp_path / "unit-4.0.xml"
+
+
+def test_a_python_that_pyenv_has_is_found_and_a_broken_one_is_not(
+    harness: tuple[types.ModuleType, types.ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _run, checks = harness
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program(tmp_path / "python4.0", "echo 'python4.0: command not found' >&2; exit 127")
+    assert checks.other_python("4.0") == ""
+    program(tmp_path / "pyenv", f'[ "$*" = "prefix 4.0" ] && echo {tmp_path}/versions/4.0.1')
+    assert checks.other_python("4.0") == ""
+    program(tmp_path / "versions/4.0.1/bin/python4.0", "echo $0")
+    assert checks.other_python("4.0") == f"{tmp_path}/versions/4.0.1/bin/python4.0"
+    assert checks.other_python(f"{sys.version_info[0]}.{sys.version_info[1]}") == ""
+
+
 def test_sigterm_ends_what_a_stage_started(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
