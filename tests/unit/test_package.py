@@ -27,7 +27,17 @@ def test_the_archive_holds_the_collection_and_nothing_of_the_workshop(built: Pat
         names = set(archive.getnames())
     tops = {name.split("/")[0] for name in names}
     assert {"plugins", "roles", "playbooks", "meta", "README.md", "LICENSE", "MANIFEST.json"} <= tops
-    assert not tops & {".git", ".venv", ".venv.lock", ".cache", "build", "collections", ".hypothesis", ".mypy_cache"}
+    assert not tops & {
+        ".git",
+        ".github",
+        ".venv",
+        ".venv.lock",
+        ".cache",
+        "build",
+        "collections",
+        ".hypothesis",
+        ".mypy_cache",
+    }
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
@@ -39,6 +49,14 @@ def test_collections_that_roles_call_are_dependencies(root: Path) -> None:
     for name in ("google.cloud", "kubernetes.core"):
         called = [f for f in (root / "roles").glob("*/tasks/*.yml") if f"{name}." in f.read_text(encoding="utf-8")]
         assert name in told or not called
+
+
+def test_the_workflow_tries_the_pinned_ansible_and_targets_of_make(root: Path) -> None:
+    jobs = yaml.safe_load((root / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
+    pinned = (root / "requirements.txt").read_text(encoding="utf-8")
+    for job in ("unit", "sanity"):
+        assert f"ansible=={jobs[job]['strategy']['matrix']['include'][0]['ansible']}\n" in pinned
+        assert f"make {job}" in [step.get("run") for step in jobs[job]["steps"]]
 
 
 def test_it_is_found_where_it_is_installed(built: Path, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_a_failed_module_shows_output_and_place_but_no_traceback(run: RunPlays) 
         )
     )
     assert code == 2
-    assert "ask: west: non-zero return code" in text
+    assert re.search("ask: west: .*non-zero return code", text)  # more words around it since ansible-core 2.21
     assert "  stderr ls: cannot access '/nothing/here': No such file or directory" in text
     assert "  task   Ask (<here>/plays.yml:5)" in text
     assert "Traceback" not in text
