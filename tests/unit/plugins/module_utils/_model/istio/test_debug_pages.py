@@ -136,9 +136,9 @@ def test_a_live_proxys_certificates() -> None:
     found = parse_secrets(sample("proxy_secrets.json"))
     assert "PRIVATE" not in found.roots + found.chain
     (root,) = parse_certificates(found.roots)
-    leaf, *signers = parse_certificates(found.chain)
-    assert leaf.issuer == signers[0].subject
-    assert signers[0].issuer == root.subject
+    leaf, *issuers = parse_certificates(found.chain)
+    assert leaf.issuer == issuers[0].subject
+    assert issuers[0].issuer == root.subject
 
 
 def test_where_a_proxy_sends_calls() -> None:
