@@ -19,9 +19,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants impo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import others_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import with_role_advice
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     host_projects,
     needed_features,
@@ -110,7 +111,7 @@ class ActionModule(GoogleFleetAction):
             changes += grant(google, wanted, dry_run=self.check_mode, record=record.add, policies_unreadable=unreadable)
         except GoogleError as error:
             hosts = set(networks.values()) - {*projects, scope.project}
-            raise others_roles(error, [b for b in wanted if b.project in hosts]) from None
+            raise with_role_advice(error, [b for b in wanted if b.project in hosts]) from None
         return features, changes, wanted, []
 
     def _take_back(
@@ -125,7 +126,7 @@ class ActionModule(GoogleFleetAction):
         number = project_number(google)
         networks = host_projects(scope.everybody.values())
         every = bindings_for(args["features"] or FEATURES, projects, scope.project, number, networks)
-        hub = self.hub(args, scope, google)
+        hub = self.hub(Features, args, scope, google)
         leaving = [member.resource_link for member in scope.play.values()] if self.check_mode else []
         others, unsure = projects_of(hub.memberships(), leaving)
         staying = [host for host in scope.everybody if host not in scope.play]

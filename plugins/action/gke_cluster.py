@@ -30,7 +30,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
 )
 
 Outcomes = dict[str, list[Change] | FleetError]
-_SHARING_SECONDS = 300
+_SHARED_VPC_SECONDS = 300
 """For each step before clusters are on a Shared VPC, whatever time they themselves are given."""
 
 
@@ -71,7 +71,7 @@ class ActionModule(GoogleClusterAction):
                 timeout=args["timeout"],
                 interval=args["interval"],
                 dry_run=self.check_mode,
-                granted=self.sharing(fleet, part.google, args).roles == GRANTED,
+                granted=self.shared_vpc(fleet, part.google, args).roles == GRANTED,
                 say=self.say,
             )
             _read, apis = read_with_apis(
@@ -116,8 +116,8 @@ class ActionModule(GoogleClusterAction):
         found = {}
         for project in dict.fromkeys(w.network_project for w in new if w.shared):
             google = part.google.of(project)
-            sharing = self.sharing(fleet, google, {**args, "timeout": min(args["timeout"], _SHARING_SECONDS)})
-            found[google] = sharing.prepared(w for w in new if w.network_project == project)
+            shared = self.shared_vpc(fleet, google, {**args, "timeout": min(args["timeout"], _SHARED_VPC_SECONDS)})
+            found[google] = shared.prepare(w for w in new if w.network_project == project)
         return found
 
 

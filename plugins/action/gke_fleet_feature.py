@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, same_member
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     INGRESS,
@@ -39,7 +40,7 @@ class ActionModule(GoogleFleetAction):
         )
         if not scope.play or not features:
             return self.nothing("" if scope.play else "no GKE clusters")
-        hub = self.hub(args, scope)
+        hub = self.hub(Features, args, scope)
         if absent:
             changes, kept = hub.disable(features, self._names(args, scope, scope.play))
             left = sum(change.action != UNCHANGED for change in changes)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
     GOOGLE_OPTIONS,
@@ -27,7 +28,7 @@ class ActionModule(GoogleFleetAction):
         scope = self.scope(args, task_vars)
         if not scope.play:
             return self.nothing()
-        hub = self.hub(args, scope)
+        hub = self.hub(Memberships, args, scope)
         chosen = list(scope.play.values())
         kept: list[str] = []
         names: dict[str, str] = {}

@@ -107,7 +107,7 @@ class ActionModule(GoogleClusterAction):
         for error in failed.values():
             error.next_step += "; or set cluster_egress where its nodes leave by another way"
         able = [w for host, w in mine.items() if host not in failed and not w.adopt]
-        refused, changes = self.sharing(fleet, google, args).prepared(able)
+        refused, changes = self.shared_vpc(fleet, google, args).prepare(able)
         failed |= refused
         plan.drop({mine[host].place for host in failed} - {w.place for w in needing if w.host not in failed})
         return failed, changes

@@ -16,9 +16,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     is_forbidden,
     may_not,
-    no_sight,
+    missing_parts,
     permissions_for,
-    told_parts,
+    unreadable,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
     ExistingNetwork,
@@ -67,20 +67,20 @@ class ActionModule(GoogleClusterAction):
             except GoogleError as error:
                 if not is_forbidden(error) or not all(w.shared for w in part.play):
                     raise
-                failed.update({w.host: no_sight(error, part.project) for w in part.play})
+                failed.update({w.host: unreadable(error, part.project) for w in part.play})
                 continue
             changes += apis
             if absent:
                 plan, bad = plan_removal(part.everybody, play, live, marker(fleet))
                 staying = {w.member.project for w in part.everybody if w.host not in play}
                 leaving = [w for w in part.play if w.shared and w.member.project not in staying]
-                changes += self.sharing(fleet, part.google, args).taken_back(leaving)
+                changes += self.shared_vpc(fleet, part.google, args).revoke_roles(leaving)
             else:
                 plan, bad = plan_network(part.everybody, play, live, marker(fleet), doors=args["front_door"])
                 if plan.count:
                     bad.update(_not_ours_to_make(part, plan, live, bad))
                     new = [w for w in part.play if not w.adopt and w.host not in bad]
-                    refused, prepared = self.sharing(fleet, part.google, args).prepared(new)
+                    refused, prepared = self.shared_vpc(fleet, part.google, args).prepare(new)
                     bad.update(refused)
                     changes += prepared
                 _without(plan, part, bad)
@@ -138,7 +138,7 @@ def _not_ours_to_make(
         return {}
     failed = {}
     for w in shared:
-        lacks = told_parts(
+        lacks = missing_parts(
             w,
             plan.networks if "networks" in blocked else [],
             plan.subnets if "subnets" in blocked else {},

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
@@ -57,7 +58,7 @@ class ActionModule(GoogleFleetAction):
         failed: dict[str, FleetError] = {}
         if not absent:
             names = {host: str(args["memberships"].get(host) or member.name) for host, member in managed.items()}
-            hub = self.hub(args, scope)
+            hub = self.hub(Features, args, scope)
             seen = {"membershipStates": args["seen"]}
             states, failed = await asyncio.to_thread(hub.await_mesh, names, float(args["timeout"]), seen)
             if self.check_mode:

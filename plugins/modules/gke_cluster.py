@@ -22,7 +22,8 @@ description:
     C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_machine_type), C(gke_disk_size),
     C(gke_node_labels) and taints. A missing pool is made; a pool that the inventory does not name stays as it is."
   - "Refused with the variable's name, because the cluster or pool would have to be recreated: C(gke_mode), C(gke_network),
-    C(gke_network_project), C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."
+    C(gke_network_project), C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_control_plane_cidr),
+    C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."
   - A cluster that this fleet did not make is changed only if C(gke_adopt) is true for its host, and never deleted. Of an adopted
     cluster only what the inventory sets is changed, and labels, workload identity and global access, which a mesh needs.
   - Waits for a cluster that Google is making or changing; one in state ERROR or DEGRADED fails with Google's reason.

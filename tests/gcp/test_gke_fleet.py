@@ -16,7 +16,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings im
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
     release_address,
@@ -52,6 +53,10 @@ class Quick(Google):
 
     def wait(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         return super().wait(*args, **{"interval": 0.1, **kwargs})
+
+
+class Hub(Memberships, Features):
+    """Both clients in one: most tests register members before they switch features on."""
 
 
 def hub(standin: StandIn, **more: t.Any) -> Hub:

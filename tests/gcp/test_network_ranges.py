@@ -42,6 +42,6 @@ def test_hosts_in_another_order_are_told_what_to_write() -> None:
     assert plan.count == 0
     assert "overlaps" in failed["east"].what
     said = str(failed["west"])
-    assert "put new hosts behind the others" in said
+    assert "put new hosts after the others" in said
     for name, cidr in (("gke_node_cidr", two[0].node_cidr), ("cluster_pod_cidr", two[0].pod_cidr)):
         assert f"{name}: {cidr}" in said

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import inventory_hosts as places
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
 
 from .standin.server import StandIn
 
@@ -37,7 +37,7 @@ def google(google_cloud: StandIn, options: dict[str, t.Any]) -> Google:
 
 
 def test_memberships_and_features(google: Google) -> None:
-    hub = Hub(google, "shop")
+    hub = Features(google, "shop")
     assert {m["name"].rsplit("/", 1)[-1] for m in hub.memberships()} == set(PLACES)
     assert set(hub.features()) == set(FEATURES)
 

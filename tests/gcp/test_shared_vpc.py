@@ -16,16 +16,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import Filter, hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import status_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, rules
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import plan_nat
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing, missing_permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import SharedVpc, missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     is_forbidden,
-    no_sight,
-    others_roles,
-    told_parts,
+    missing_parts,
+    unreadable,
+    with_role_advice,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
@@ -68,7 +68,7 @@ class Ask:
         self.google = client(standin)
 
     def __call__(self, roles: str = "checked", *, apis: bool = False, dry: bool = False) -> dict[str, FleetError]:
-        asked = Sharing(
+        asked = SharedVpc(
             self.google,
             roles=roles,
             directory=str(self.folder),
@@ -77,7 +77,7 @@ class Ask:
             dry_run=dry,
             say=self.said.append,
         )
-        failed, self.changes = asked.prepared(shared().values())
+        failed, self.changes = asked.prepare(shared().values())
         return failed
 
 
@@ -111,8 +111,8 @@ def test_a_project_that_is_all_right_costs_four_requests_and_one_of_its_own_none
     assert ask.google.requests == len(ask.standin.cloud.log) == 4
     ask.standin.cloud.log.clear()
     own = wanted_of(fleet_of(gke_network_project="shop-prod")).values()
-    asked = Sharing(ask.google, roles="checked", directory="", enable_apis=False, timeout=5, dry_run=False)
-    assert asked.prepared(own) == ({}, [])
+    asked = SharedVpc(ask.google, roles="checked", directory="", enable_apis=False, timeout=5, dry_run=False)
+    assert asked.prepare(own) == ({}, [])
     assert ask.standin.cloud.log == []
 
 
@@ -329,11 +329,11 @@ def test_googles_controllers_get_their_roles_in_the_host_project() -> None:
 def test_roles_that_others_have_to_grant_are_named() -> None:
     wanted = bindings_for([DISCOVERY], ["team-a"], "team-a", "42", {"team-a": HOST})
     error = GoogleError("no", status=403, obj=f"IAM policy of project {HOST}")
-    said = others_roles(error, [b for b in wanted if b.project == HOST]).next_step
+    said = with_role_advice(error, [b for b in wanted if b.project == HOST]).next_step
     assert "roles/compute.networkViewer to serviceAccount:team-a.svc.id.goog[gke-mcs/gke-mcs-importer]" in said
     assert "service-42@gcp-sa-mcsd.iam.gserviceaccount.com, and set gke_network_roles: trusted" in said
     elsewhere = GoogleError("no", status=403, obj="IAM policy of project team-a", next_step="as before")
-    assert others_roles(elsewhere, [b for b in wanted if b.project == HOST]).next_step == "as before"
+    assert with_role_advice(elsewhere, [b for b in wanted if b.project == HOST]).next_step == "as before"
 
 
 def test_a_managed_control_plane_says_that_the_host_project_lacks_its_role(google_cloud: StandIn) -> None:
@@ -341,7 +341,7 @@ def test_a_managed_control_plane_says_that_the_host_project_lacks_its_role(googl
     west = wanted_of(fleet_of({"west": {"cluster_region": "us-west1"}}, gke_network_project=HOST))["west"]
     config = {"network": west.network_path}
     cloud.resources[f"container/{west.path}"] = {"name": "west", "status": "RUNNING", "networkConfig": config}
-    hub = Hub(client(google_cloud, "shop-prod"), "shop", timeout=5, dry_run=False)
+    hub = Memberships(client(google_cloud, "shop-prod"), "shop", timeout=5, dry_run=False)
     _changes, names, failed = hub.register([west.member])
     assert failed == {}
     wanted = bindings_for([SERVICEMESH], ["shop-prod"], "shop-prod", cloud.number("shop-prod"), {"shop-prod": HOST})
@@ -365,8 +365,8 @@ def test_what_a_cluster_lacks_is_told_of_it_alone() -> None:
     clusters = shared()
     pods, webhooks = rules("corp", list(clusters.values()), MARK, ours=False, doors=False)
     live = {"old": {**ALL, "sourceRanges": [clusters["west"].pod_cidr, clusters["west"].node_cidr]}}
-    assert told_parts(clusters["west"], [], {}, [pods, webhooks], live) == []
-    lacks = told_parts(clusters["north"], [], {}, [pods, webhooks], live)
+    assert missing_parts(clusters["west"], [], {}, [pods, webhooks], live) == []
+    lacks = missing_parts(clusters["north"], [], {}, [pods, webhooks], live)
     assert [text.partition(":")[0] for text in lacks] == [
         "firewall rule corp-mesh-shop-pods-nodes",
         "firewall rule corp-mesh-shop-webhooks-nodes",
@@ -389,7 +389,7 @@ def test_an_api_that_is_off_is_no_missing_permission() -> None:
     assert not is_forbidden(off)
     error = GoogleError("no", status=403, reason="forbidden")
     assert is_forbidden(error)
-    assert "roles/compute.networkViewer" in no_sight(error, HOST).next_step
+    assert "roles/compute.networkViewer" in unreadable(error, HOST).next_step
 
 
 def test_a_cluster_that_is_found_on_a_shared_vpc_says_so() -> None:

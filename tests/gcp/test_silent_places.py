@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import inventory_hosts as places
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
@@ -43,7 +43,9 @@ def fleet(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     shared = {"fleet_name": "shop", "cluster_provider": "gke", "gke_project": PROJECT, "gke_network": "default"}
     west = {**shared, "cluster_region": "us-west1", "cluster_zone": ZONE}
     found = read_fleet({"west": west}, environment())
-    Hub(Google(Settings.from_args({"project": PROJECT})), "shop", timeout=60).register(list(members(found).values()))
+    Memberships(Google(Settings.from_args({"project": PROJECT})), "shop", timeout=60).register(
+        list(members(found).values())
+    )
     google_cloud.cloud.unreachable |= {ZONE, "us-west1"}
     google_cloud.cloud.log.clear()
     return found
@@ -59,8 +61,8 @@ def google() -> Google:
 
 CALLERS: dict[str, t.Callable[[Fleet], t.Any]] = {
     "clusters": lambda _fleet: Clusters(google(), {}, "x", timeout=60).read(),
-    "memberships": lambda fleet: Hub(google(), "shop").register(list(members(fleet).values())),
-    "leaving": lambda fleet: Hub(google(), "shop").unregister(list(members(fleet).values())),
+    "memberships": lambda fleet: Memberships(google(), "shop").register(list(members(fleet).values())),
+    "leaving": lambda fleet: Memberships(google(), "shop").unregister(list(members(fleet).values())),
     "network": lambda _fleet: google().pages("compute", "subnetworks.aggregatedList", "items", project=PROJECT),
     "inventory": lambda _fleet: places.ask(lambda _project: google(), [PROJECT]),
     "connection": lambda fleet: reach.with_connections(fleet).clusters["west"].connection.resolved(),

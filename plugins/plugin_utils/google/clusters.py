@@ -16,7 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
     project_environment,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import Sharing, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import SharedVpc, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
@@ -69,9 +69,9 @@ class GoogleClusterAction(FleetAction):
                 parts.append(Part(project, everybody, play, google))
         return fleet, parts
 
-    def sharing(self, fleet: Fleet, google: Google, args: dict[str, t.Any]) -> Sharing:
+    def shared_vpc(self, fleet: Fleet, google: Google, args: dict[str, t.Any]) -> SharedVpc:
         """What is asked for before a cluster is on a network of the client's project that is not its own."""
-        return Sharing(
+        return SharedVpc(
             google,
             roles=network_roles(fleet),
             directory=fleet.directory,

@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
     project_environment,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.hub import Hub
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.client import HubClient
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
     Member,
@@ -24,6 +24,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 __all__ = ["GOOGLE_OPTIONS", "GoogleFleetAction", "Scope"]
+
+
+_Client = t.TypeVar("_Client", bound=HubClient)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,13 +58,14 @@ class GoogleFleetAction(FleetAction):
         given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
         return Google.from_args({**options(first), **given, "project": scope.project})
 
-    def hub(self, args: dict[str, t.Any], scope: Scope, google: Google | None = None) -> Hub:
-        return Hub(
+    def hub(self, client: type[_Client], args: dict[str, t.Any], scope: Scope, google: Google | None = None) -> _Client:
+        """A client for the Google fleet: for its memberships, or for its features."""
+        return client(
             google or self.google(args, scope),
             scope.fleet.name,
             timeout=float(args["timeout"]),
             dry_run=self.check_mode,
-            # A run switches the API on before it looks; and where it is off, nobody has anything to leave.
+            # A run switches the API on first; and while it is off, there is nothing to leave.
             off_is_empty=(self.check_mode and bool(args.get("enable_apis"))) or args["state"] == "absent",
         )
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import MORE_QUOTA, QUOTA, GoogleError
 
-__all__ = ["check_operation", "decode", "describe", "is_done", "retry_after"]
+__all__ = ["check_operation", "decode", "describe", "is_done", "last_part", "retry_after"]
 
 Json = dict[str, t.Any]
 _DONE_STATES = ("DONE", "ABORTED")
@@ -86,3 +86,8 @@ def retry_after(text: str | None) -> float:
     with contextlib.suppress(ValueError, TypeError):
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     return 0.0
+
+
+def last_part(url: t.Any) -> str:
+    """The name at the end of a resource's URL or path; "" for none."""
+    return str(url or "").rpartition("/")[2]

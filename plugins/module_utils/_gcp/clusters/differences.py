@@ -11,6 +11,7 @@ import dataclasses
 import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
+from ..api.answers import last_part
 from .pools import (
     Difference,
     Step,
@@ -94,8 +95,8 @@ def managed(live: Json, wanted: ClusterSpec) -> Json:
     found: Json = {
         "gke_mode": "autopilot" if autopilot else "standard",
         "gke_network_project": _project(network.get("network")) or wanted.network_project,
-        "gke_network": _last(network.get("network") or live.get("network")),
-        "gke_subnetwork": _last(network.get("subnetwork") or live.get("subnetwork")),
+        "gke_network": last_part(network.get("network") or live.get("network")),
+        "gke_subnetwork": last_part(network.get("subnetwork") or live.get("subnetwork")),
         "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
         "cluster_service_cidr": live.get("servicesIpv4Cidr", ""),
         "gke_control_plane_cidr": (live.get("privateClusterConfig") or {}).get("masterIpv4CidrBlock", ""),
@@ -257,7 +258,3 @@ def _project(path: t.Any) -> str:
     first, _slash, rest = str(path or "").partition("/")
     project = rest.partition("/")[0] if first == "projects" else ""
     return "" if project.isdigit() else project
-
-
-def _last(text: t.Any) -> str:
-    return str(text or "").rsplit("/", 1)[-1]

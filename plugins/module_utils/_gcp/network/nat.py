@@ -9,6 +9,7 @@ import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec, Place
 from ...errors import FleetError
+from ..api.answers import last_part
 
 __all__ = ["NatPlan", "RouterStep", "in_need", "nat_name", "plan_nat", "router_name"]
 
@@ -96,7 +97,7 @@ def plan_nat(
             (
                 r
                 for (where, _n), r in routers.items()
-                if where == region and _last(r.get("network")) == network and r.get("nats")
+                if where == region and last_part(r.get("network")) == network and r.get("nats")
             ),
             None,
         )
@@ -106,7 +107,7 @@ def plan_nat(
             nat = serving["nats"][0]
             given = [str(url) for n in serving["nats"] for url in n.get("natIps") or []]
             if given:
-                found = [addresses.get((region, _last(url)), {}).get("address") for url in given]
+                found = [addresses.get((region, last_part(url)), {}).get("address") for url in given]
                 plan.egress[place] = [f"{address}/32" for address in found if address]
                 continue
             if serving.get("description") != marker:
@@ -150,7 +151,3 @@ def _network_url(place: Place) -> str:
 
 def _address_url(place: Place, name: str) -> str:
     return f"https://www.googleapis.com/compute/v1/projects/{place[0]}/regions/{place[2]}/addresses/{name}"
-
-
-def _last(text: t.Any) -> str:
-    return str(text or "").rsplit("/", 1)[-1]

@@ -26,12 +26,12 @@ from .shared_vpc_requirements import (
     is_forbidden,
     lacking,
     not_attached,
-    others_roles,
     roles_missing,
     service_project_bindings,
+    with_role_advice,
 )
 
-__all__ = ["CHECKED", "GRANTED", "TRUSTED", "Sharing", "missing_permissions", "network_roles"]
+__all__ = ["CHECKED", "GRANTED", "TRUSTED", "SharedVpc", "missing_permissions", "network_roles"]
 
 Json = dict[str, t.Any]
 CHECKED, GRANTED, TRUSTED = "checked", "granted", "trusted"
@@ -44,7 +44,7 @@ def network_roles(fleet: Fleet) -> str:
     return next((r for c in fleet.clusters.values() if (r := text(c.variables, "gke_network_roles"))), CHECKED)
 
 
-class Sharing:
+class SharedVpc:
     """One host project and the service projects whose clusters are on its networks.
 
     Args:
@@ -71,7 +71,7 @@ class Sharing:
         self.google, self.roles, self.record = google, roles, Grants(directory, RECORD)
         self.enable_apis, self.timeout, self.dry_run, self.say = enable_apis, timeout, dry_run, say
 
-    def prepared(self, wanted: t.Iterable[ClusterSpec]) -> tuple[dict[str, FleetError], list[Change]]:
+    def prepare(self, wanted: t.Iterable[ClusterSpec]) -> tuple[dict[str, FleetError], list[Change]]:
         """Which hosts cannot be on the network, and what had to be switched on or granted for the others.
 
         Args:
@@ -114,7 +114,7 @@ class Sharing:
                 with _RECORDING:  # service projects are prepared side by side
                     changes += grant(google, missing, dry_run=self.dry_run, record=self.record.add)
             except GoogleError as error:
-                raise others_roles(error, missing) from None
+                raise with_role_advice(error, missing) from None
         else:
             missing = lacking(policy or {}, bindings)
             for w in mine if missing else ():
@@ -123,7 +123,7 @@ class Sharing:
                     failed[w.host] = roles_missing(w, left)
         return changes
 
-    def taken_back(self, leaving: t.Iterable[ClusterSpec]) -> list[Change]:
+    def revoke_roles(self, leaving: t.Iterable[ClusterSpec]) -> list[Change]:
         """Take back what this fleet granted to service projects, except where clusters of others need it.
 
         Args:

@@ -21,14 +21,14 @@ __all__ = [
     "is_refusal",
     "lacking",
     "may_not",
-    "no_sight",
+    "missing_parts",
     "not_attached",
-    "others_roles",
     "permissions_for",
     "roles_missing",
     "service_project_bindings",
-    "told_parts",
+    "unreadable",
     "with_advice",
+    "with_role_advice",
 ]
 
 Json = dict[str, t.Any]
@@ -125,7 +125,7 @@ def roles_missing(w: ClusterSpec, missing: t.Sequence[Binding]) -> FleetError:
     )
 
 
-def told_parts(
+def missing_parts(
     w: ClusterSpec,
     networks: t.Iterable[Json],
     subnets: t.Mapping[str, Json],
@@ -161,7 +161,7 @@ def is_forbidden(error: GoogleError) -> bool:
     return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured", *RATES)
 
 
-def no_sight(error: FleetError, project: str) -> FleetError:
+def unreadable(error: FleetError, project: str) -> FleetError:
     """The network cannot even be looked at."""
     error.obj = f"host project {project}"
     error.next_step = (
@@ -184,7 +184,7 @@ def may_not(w: ClusterSpec, parts: t.Sequence[str], permissions: t.Sequence[str]
     )
 
 
-def others_roles(error: GoogleError, wanted: t.Sequence[Binding]) -> GoogleError:
+def with_role_advice(error: GoogleError, wanted: t.Sequence[Binding]) -> GoogleError:
     """Roles of Google's accounts in a host project, whose policy these credentials may not see or change."""
     here = [b for b in wanted if is_forbidden(error) and error.obj.endswith(f" {b.project}")]
     if here:

@@ -10,8 +10,8 @@ import typing as t
 from ..._model.inventory.addresses import interval
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
+from ..api.answers import last_part
 from .firewall import check_owner, covered, differs, made, now, rules
-from .ranges import in_use, refused, wrong_ranges
 
 __all__ = ["ExistingNetwork", "NetworkPlan", "plan_network", "plan_removal"]
 
@@ -80,7 +80,7 @@ def plan_network(
                 plan.subnets[w.host] = subnet
         # Whoever is refused keeps the ranges that it has: rules speak of those, and of none that nobody gets.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
-        having = [in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
+        having = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
         wanted = rules(name, having, marker, ours=_is_ours(live, name, marker), doors=doors) if having else []
         theirs = [rule for rule in live.firewalls.values() if rule.get("description") != marker]
         for rule in wanted:
@@ -117,12 +117,12 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
         )
     ranges = {"gke_node_cidr": w.node_cidr, "cluster_pod_cidr": w.pod_cidr, "cluster_service_cidr": w.service_cidr}
     if found is not None:
-        wrong = wrong_ranges(w, found, ranges)
+        wrong = _wrong_ranges(w, found, ranges)
         if wrong:
-            raise refused(w, wrong, ranges)
+            raise _ranges_refused(w, wrong, ranges)
         return None
     for (region, name), other in live.subnets.items():
-        if _last(other.get("network")) != w.network:
+        if last_part(other.get("network")) != w.network:
             continue
         for cidr in (other["ipCidrRange"], *(r["ipCidrRange"] for r in other.get("secondaryIpRanges") or [])):
             for variable, mine_cidr in ranges.items():
@@ -147,6 +147,47 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
             {"range_name": w.service_range, "ip_cidr_range": w.service_cidr},
         ],
     }
+
+
+def _second(subnet: Json) -> dict[str, str]:
+    return {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
+
+
+def _wrong_ranges(w: ClusterSpec, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:
+    """Ranges of an existing subnet that are not the wanted ones, by variable."""
+    second = _second(subnet)
+    has = {"gke_node_cidr": subnet.get("ipCidrRange", "")}
+    if not w.adopt:
+        has["cluster_pod_cidr"] = second.get(w.pod_range, f"no secondary range {w.pod_range}")
+        has["cluster_service_cidr"] = second.get(w.service_range, f"no secondary range {w.service_range}")
+    elif w.pod_cidr not in second.values():
+        # Others named the ranges of an adopted cluster; its services may have a range of Google's own.
+        has["cluster_pod_cidr"] = ", ".join(second.values()) or "no secondary range"
+    return {name: found for name, found in has.items() if found != ranges[name]}
+
+
+def _ranges_refused(w: ClusterSpec, wrong: t.Mapping[str, str], ranges: t.Mapping[str, str]) -> FleetError:
+    """For wrong ranges: often only the order of the hosts has changed."""
+    known = [f"{name}: {has}" for name, has in wrong.items() if has[:1].isdigit() and "," not in has]
+    given = f"set {', '.join(known)} for {w.host}" if known else f"set {next(iter(wrong))} to what is there"
+    moved = "put new hosts after the others in the inventory, or " if len(known) > 1 else ""
+    return FleetError(
+        f"{', '.join(wrong)} cannot be changed in place",
+        cluster=w.host,
+        obj=f"Subnetwork {w.region}/{w.subnetwork}",
+        seen="; ".join(f"{name} is {has}, wanted {ranges[name]}" for name, has in wrong.items()),
+        means="the ranges of a subnet in use stay as they are"
+        + ("; those that are missing in the inventory are assigned in the order of its hosts" if moved else ""),
+        next_step=f"{moved}{given}, or name another gke_subnetwork",
+    )
+
+
+def _in_use(w: ClusterSpec, subnet: Json | None) -> ClusterSpec:
+    """The cluster with the ranges that its pods and nodes have now; those of the inventory may be refused."""
+    if subnet is None or w.adopt:
+        return w
+    nodes, pods = subnet.get("ipCidrRange") or w.node_cidr, _second(subnet).get(w.pod_range, w.pod_cidr)
+    return dataclasses.replace(w, node_cidr=nodes, pod_cidr=pods)
 
 
 def plan_removal(
@@ -188,12 +229,12 @@ def _left_in(
     left = [
         f"firewall rule {name}"
         for name, rule in live.firewalls.items()
-        if _last(rule.get("network")) == network and name not in rules
+        if last_part(rule.get("network")) == network and name not in rules
     ]
     left += [
         f"subnet {region}/{name}"
         for (region, name), subnet in live.subnets.items()
-        if _last(subnet.get("network")) == network and (region, name) not in subnets
+        if last_part(subnet.get("network")) == network and (region, name) not in subnets
     ]
     return left
 
@@ -211,7 +252,3 @@ def _kept(project: str, network: str, left: t.Sequence[str]) -> FleetError:
 def _overlap(one: str, other: str) -> bool:
     (a, b), (c, d) = interval(one), interval(other)
     return a <= d and c <= b
-
-
-def _last(text: t.Any) -> str:
-    return str(text or "").rsplit("/", 1)[-1]
