@@ -16,7 +16,8 @@ def provider(variables: t.Any) -> dict[str, t.Any]:
     if not isinstance(variables, t.Mapping):
         raise AnsibleTypeError("provider needs the variables of a host, such as hostvars[inventory_hostname]")
     found = provider_of_host(variables)
-    return {"name": found.name, "local": found.local, "multicluster": found.multicluster}
+    names = ("name", "role", "fleet_role", "local", "multicluster")
+    return {name: getattr(found, name) for name in names}
 
 
 class FilterModule:

@@ -39,6 +39,10 @@ class Provider:
     """The value of ``cluster_provider``."""
     description: t.ClassVar[str] = ""
     """Where its clusters come from, for the documentation: a few words."""
+    role: t.ClassVar[str] = ""
+    """The role that makes its clusters, and deletes them by its tasks file ``absent``; "" where none does."""
+    fleet_role: t.ClassVar[str] = ""
+    """The role that makes its clusters members of a fleet that the provider itself keeps; "" for none."""
     prefix: t.ClassVar[str] = ""
     """Beginning of its own variables; "" where it has none. An unknown variable that begins so is refused."""
     variables: t.ClassVar[tuple[Variable, ...]] = ()

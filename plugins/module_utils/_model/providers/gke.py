@@ -23,6 +23,8 @@ class Gke(Provider):
 
     name: t.ClassVar[str] = "gke"
     description: t.ClassVar[str] = "made in Google Cloud"
+    role: t.ClassVar[str] = "gke_cluster"
+    fleet_role: t.ClassVar[str] = "gke_fleet"
     prefix: t.ClassVar[str] = "gke_"
     variables: t.ClassVar[tuple[Variable, ...]] = (*CONNECTION, *GKE, *LOGIN)
     of_roles: t.ClassVar[frozenset[str]] = frozenset(

@@ -25,6 +25,7 @@ class Kind(Provider):
 
     name: t.ClassVar[str] = "kind"
     description: t.ClassVar[str] = "made on this machine"
+    role: t.ClassVar[str] = "kind_cluster"
     local: t.ClassVar[bool] = True
     gives_ranges: t.ClassVar[bool] = True
 

@@ -12,20 +12,37 @@ import pytest
 from ansible.errors import AnsibleTypeError
 
 from ansible_collections.mesh.fleet.plugins.filter.provider import provider
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.base import Provider
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import PROVIDERS
 
 
 @pytest.mark.parametrize(
-    ("variables", "found"),
+    ("variables", "name", "roles", "local", "multicluster"),
     [
-        ({}, {"name": "kind", "local": True, "multicluster": False}),
-        ({"cluster_provider": ""}, {"name": "kind", "local": True, "multicluster": False}),
-        ({"cluster_provider": "gke"}, {"name": "gke", "local": False, "multicluster": True}),
-        ({"cluster_provider": "kubeconfig"}, {"name": "kubeconfig", "local": False, "multicluster": False}),
-        ({"cluster_provider": "kinnd"}, {"name": "", "local": False, "multicluster": False}),
+        ({}, "kind", ("kind_cluster", ""), True, False),
+        ({"cluster_provider": ""}, "kind", ("kind_cluster", ""), True, False),
+        ({"cluster_provider": "gke"}, "gke", ("gke_cluster", "gke_fleet"), False, True),
+        ({"cluster_provider": "kubeconfig"}, "kubeconfig", ("", ""), False, False),
+        ({"cluster_provider": "kinnd"}, "", ("", ""), False, False),
     ],
 )
-def test_what_depends_on_a_hosts_provider(variables: dict[str, t.Any], found: dict[str, t.Any]) -> None:
-    assert provider(variables) == found
+def test_what_depends_on_a_hosts_provider(
+    variables: dict[str, t.Any], name: str, roles: tuple[str, str], local: bool, multicluster: bool
+) -> None:
+    role, fleet_role = roles
+    assert provider(variables) == {
+        "name": name,
+        "role": role,
+        "fleet_role": fleet_role,
+        "local": local,
+        "multicluster": multicluster,
+    }
+
+
+@pytest.mark.parametrize("one", PROVIDERS.values(), ids=PROVIDERS)
+def test_the_roles_of_a_provider_are_there(root: Path, one: Provider) -> None:
+    roles = [role for role in (one.role, one.fleet_role) if role]
+    assert [role for role in roles if not (root / "roles" / role / "tasks/absent.yml").exists()] == []
 
 
 def test_anything_but_variables_is_an_error() -> None:
@@ -33,6 +50,7 @@ def test_anything_but_variables_is_an_error() -> None:
         provider("kind")
 
 
-def test_no_playbook_and_no_role_knows_the_default(root: Path) -> None:
+def test_no_playbook_and_no_role_knows_a_provider(root: Path) -> None:
     files = [*root.glob("playbooks/*.yml"), *root.glob("roles/*/tasks/*.yml"), *root.glob("roles/*/defaults/*.yml")]
-    assert [str(f) for f in files if re.search(r"cluster_provider|default\(.kind.\)", f.read_text())] == []
+    known = r"cluster_provider|default\(.kind.\)|provider\.name"
+    assert [str(f) for f in files if re.search(known, f.read_text())] == []
