@@ -11,13 +11,15 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   helm:
-    description: Path of a Helm 3 binary. Empty means that of the artifacts, else the one on PATH.
+    description:
+      - Path of Helm 3, or of Helm 4 with kubernetes.core 6.5 or newer.
+      - Empty means that of the artifacts, else the one on PATH.
     type: str
     default: ""
 requirements:
   - aiohttp
   - kubernetes.core
-  - Helm 3
+  - Helm 3, or Helm 4 with kubernetes.core 6.5 or newer
 """
 
     CHARTS = r"""

@@ -28,30 +28,34 @@ CHARTS = os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "c
 CACERTS = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 
 
+def fleet_of(api: control_plane.ControlPlane, helm: str) -> dict[str, t.Any]:
+    """One cluster, whose releases the program ``helm`` brings."""
+    return {
+        "vars": {
+            "fleet_name": "api",
+            "mesh_id": "shop",
+            "cluster_provider": "kubeconfig",
+            "cluster_kubeconfig": str(api.kubeconfig),
+            "cluster_context": "admin",
+            "cluster_region": "here",
+            "ansible_connection": "local",
+            "control_plane_charts": CHARTS,
+            "control_plane_helm": helm,
+            "control_plane_timeout": 180,
+            "gateways_charts": CHARTS,
+            "gateways_helm": helm,
+            "gateways_timeout": 180,
+        },
+        "hosts": {"west": {}},
+    }
+
+
 class Play:
     """Runs a stage of ours against the API server."""
 
     def __init__(self, api: control_plane.ControlPlane, tmp: Path) -> None:
         self.tmp = tmp
-        helm = str(control_plane.program("helm"))
-        self.fleet = {
-            "vars": {
-                "fleet_name": "api",
-                "mesh_id": "shop",
-                "cluster_provider": "kubeconfig",
-                "cluster_kubeconfig": str(api.kubeconfig),
-                "cluster_context": "admin",
-                "cluster_region": "here",
-                "ansible_connection": "local",
-                "control_plane_charts": CHARTS,
-                "control_plane_helm": helm,
-                "control_plane_timeout": 180,
-                "gateways_charts": CHARTS,
-                "gateways_helm": helm,
-                "gateways_timeout": 180,
-            },
-            "hosts": {"west": {}},
-        }
+        self.fleet = fleet_of(api, str(control_plane.program("helm")))
 
     def __call__(self, role: str, *args: str, tasks: str = "main", ok: bool = True, **variables: t.Any) -> str:
         done = run_plays(self.tmp, self.fleet, role_play(role, tasks=tasks, **variables), *args)

@@ -32,7 +32,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary, helm_major
 
 __all__ = ["HelmAction"]
 
@@ -106,10 +106,11 @@ class HelmAction(FleetAction):
     ) -> None:
         if todo.interrupted and todo.record is not None:
             await _forget(kube, cluster, release, todo.record)
+        program = helm_binary(helm, task_vars)
         arguments: dict[str, t.Any] = {
             "release_name": release.name,
             "release_namespace": release.namespace,
-            "binary_path": helm_binary(helm, task_vars),
+            "binary_path": program,
             "timeout": f"{int(seconds)}s",
         }
         if todo.action == REMOVE:
@@ -122,6 +123,10 @@ class HelmAction(FleetAction):
                 "history_max": HISTORY,
                 "create_namespace": False,
             }
+            if helm_major(program) >= 4:
+                # Helm 4's default, server-side apply, conflicts with whatever else writes a field of the chart, as
+                # istiod does in its own webhooks.
+                arguments["server_side"] = "false"
             if release.version:
                 arguments["chart_version"] = release.version
             if release.repo:

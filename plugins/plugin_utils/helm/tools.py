@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import shutil
+import subprocess
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
-__all__ = ["chart_of", "helm_binary"]
+__all__ = ["chart_of", "helm_binary", "helm_major"]
 
 
 def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None) -> str:
@@ -32,9 +35,30 @@ def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None
         raise FleetError(
             "Helm is not there",
             seen=wanted or f"no helm in {folder}, none on PATH",
-            next_step="run the artifacts stage, or name a Helm 3 binary",
+            next_step="run the artifacts stage, or name the path of a Helm binary",
         )
     return found
+
+
+@functools.cache
+def helm_major(program: str) -> int:
+    """The major version of a Helm program.
+
+    Raises FleetError when it does not answer, or answers something else.
+    """
+    try:
+        done = subprocess.run(
+            [program, "version", "--template", "{{.Version}}"], capture_output=True, text=True, check=False, timeout=60
+        )
+        said = done.stdout.strip() or done.stderr.strip()[-200:]
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said = str(error)
+    found = re.match(r"v(\d+)\.", said)
+    if not found:
+        raise FleetError(
+            "this program is no Helm", obj=program, seen=said, next_step="name the path of a Helm 3 or Helm 4 binary"
+        )
+    return int(found.group(1))
 
 
 def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str]:

@@ -59,6 +59,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "the chart cannot be had from its repository",
         "check control_plane_charts and mesh_istio_version",
     ),
+    (
+        r"Unsupported parameters .* server_side|unknown flag: --all",
+        "this is Helm 4, which kubernetes.core knows from version 6.5 on",
+        "install kubernetes.core 6.5 or newer, or name the path of a Helm 3 binary",
+    ),
     (r"no space left", "a disk is full", "free space, then run again"),
 )
 

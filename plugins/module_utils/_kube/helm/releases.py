@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What Helm recorded about a release, and whether that is what is wanted.
 
-Helm 3 keeps each revision in a Secret ``sh.helm.release.v1.<name>.v<n>``, which holds the chart and
+Helm keeps each revision in a Secret ``sh.helm.release.v1.<name>.v<n>``, which holds the chart and
 the user's values. Comparing those costs milliseconds; starting Helm costs seconds.
 """
 
@@ -97,7 +97,7 @@ def decode(secret: t.Mapping[str, t.Any]) -> Record:
             "Helm's record of a release cannot be read",
             obj=f"Secret {secret.get('metadata', {}).get('namespace', '')}/{name}",
             seen=type(error).__name__,
-            means="it was written by something other than Helm 3, or it is damaged",
+            means="it was written by something other than Helm 3 or 4, or it is damaged",
             next_step="look at it with `helm history`, and delete it if Helm cannot read it either",
         ) from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary, helm_major
 
 
 def helm_in(folder: Path) -> str:
@@ -46,3 +46,22 @@ def test_a_helm_that_is_asked_for_has_to_be_there(empty: Path) -> None:
     helm_in(empty / "path")
     with pytest.raises(FleetError, match="asked/helm"):
         helm_binary(str(empty / "asked" / "helm"), {})
+
+
+@pytest.mark.parametrize(("version", "major"), [("v3.22.0", 3), ("v4.3.1", 4), ("v4.3.1+g1234567", 4)])
+def test_the_major_version_of_a_helm(tmp_path: Path, version: str, major: int) -> None:
+    program = tmp_path / "helm"
+    program.write_text(f'#!/bin/sh\ntest "$1 $2 $3" = "version --template {{{{.Version}}}}" && printf {version}\n')
+    program.chmod(0o755)
+    assert helm_major(str(program)) == major
+
+
+@pytest.mark.parametrize("answer", ["echo I am no Helm", "echo error >&2; exit 1"])
+def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
+    program = tmp_path / "helm"
+    program.write_text(f"#!/bin/sh\n{answer}\n")
+    program.chmod(0o755)
+    with pytest.raises(FleetError, match="this program is no Helm"):
+        helm_major(str(program))
+    with pytest.raises(FleetError, match="this program is no Helm"):
+        helm_major(str(tmp_path / "nowhere"))
