@@ -20,9 +20,9 @@ PAGES = sorted(
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()
 )  # fmt: skip
-TREES = ("docs", "inventories", "molecule", "playbooks", "plugins", "roles", "tests")
-# Google's roles look like paths, X stands for a name, prod for an inventory of the reader's.
-NO_PATH = re.compile(r"roles/[a-z]+\.[A-Za-z.]+$|.*\bX\b|inventories/prod(/|$)")
+TREES = ("changelogs", "docs", "inventories", "molecule", "playbooks", "plugins", "roles", "tests")
+# Google's roles look like paths, X stands for a name, prod for an inventory of the reader's, eks for what could be.
+NO_PATH = re.compile(r"roles/[a-z]+\.[A-Za-z.]+$|.*\bX\b|inventories/prod(/|$)|.*/eks\.py$")
 
 
 def named(path: Path) -> str:
@@ -63,6 +63,37 @@ def test_files_that_are_named_are_there(page: Path) -> None:
         for path in re.findall(rf"(?<![\w/.~>-])(?:{'|'.join(TREES)})/[\w./-]*\w(?![\w*<{{]|/[<{{*])", text):
             folder = page.parent if (page.parent / path).exists() else ROOT
             assert (folder / path).exists() or NO_PATH.match(path), path
+
+
+def below_plugins(name: str) -> Path:
+    """A file or folder as the pages abbreviate it: `_model/peering/graph.py`, `base/` below its heading's folder."""
+    plugins = ROOT / "plugins"
+    candidates = (plugins / name, plugins / "module_utils" / name)
+    return next((path for path in candidates if path.exists()), plugins / name)
+
+
+PART = re.compile(
+    r"(?<![\w/.-])((?:_model|_kube|_local|_gcp|plugin_utils|module_utils)/[\w/]*\w(?:\.py)?)/?(?:: ([\w.]+)\(\))?"
+)
+"""A file or folder below plugins/ or plugins/module_utils/, and perhaps a function in it: `_kube/apply.py: name()`."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_parts_of_plugins_that_are_named_are_there(page: Path) -> None:
+    plugins = ROOT / "plugins"
+    for text in code(page):
+        for path, name in PART.findall(text):
+            found = next((p for p in (plugins / path, plugins / "module_utils" / path) if p.exists()), None)
+            assert found, path
+            assert not name or f"def {name.rpartition('.')[2]}(" in found.read_text(encoding="utf-8"), name
+
+
+def test_the_architecture_names_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for parent in ("plugin_utils", *(f"module_utils/{edge}" for edge in ("_model", "_local", "_gcp"))):
+        section = page[page.index(f"`{parent}/`:") :].split("\n\n")[1]
+        rooms = {path.parent.name for path in (ROOT / "plugins" / parent).glob("*/*.py")}
+        assert set(re.findall(r"^\| `(\w+)/`", section, flags=re.MULTILINE)) == rooms, parent
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
