@@ -13,6 +13,7 @@ ROOT = UNIT.parent.parent
 # What lies there and is no test: what tests of that folder and below share. A new one is added here.
 HELPERS = {
     "_gcp/clusters/ca.pem",
+    "_gcp/network/shared_clusters.py",
     "_model/fleets.py",
     "_model/providers/further.py",
     "_model/samples/",
