@@ -53,7 +53,7 @@ GCP = {
 PLUGIN_UTILS = {
     "base": set[str](),
     "callback": set[str](),
-    "gateways": set(),
+    "gateways": set[str](),
     "helm": {"base"},
     "istiod": {"base"},
     "trust": {"base", "istiod"},

@@ -64,7 +64,7 @@ class Fleet:
     """Range of the container network of local clusters; "" when the engine chooses."""
 
     def primaries(self) -> list[Cluster]:
-        """Clusters that run an istiod of their own."""
+        """Clusters with a control plane of their own, an istiod of ours or one that Google runs."""
         return [c for c in self.clusters.values() if c.role == ROLE_PRIMARY]
 
     def networks(self) -> dict[str, list[Cluster]]:
