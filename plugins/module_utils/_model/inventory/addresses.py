@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Pod and service ranges for clusters that do not bring their own, and overlaps between ranges.
+"""Allocation of pod and service ranges to clusters that name none, and overlaps between ranges.
 
 Ranges are IPv4 CIDR texts; inside, an interval of integers ``(first, last)``. Everything here is
 O(N log N) in the number of ranges.
@@ -31,73 +31,78 @@ def interval(cidr: str) -> Interval:
 
 
 def allocate_ranges(
-    wanted: t.Mapping[str, tuple[str | None, str | None]],
+    requested: t.Mapping[str, tuple[str | None, str | None]],
     pod_range: str,
     service_range: str,
     prefix: int = 16,
     avoid: t.Iterable[str] = (),
 ) -> dict[str, tuple[str, str]]:
-    """Give each cluster a pod and a service range that no other cluster of ``wanted`` has.
+    """Allocate to each cluster a pod and a service range that no other cluster of ``requested`` has.
 
     Args:
-        wanted: per cluster ``(pod CIDR, service CIDR)``; "" asks for one from the fleet's range, None
-            is for a cluster that exists already and did not tell its range.
-        pod_range: the range that pod CIDRs are cut from.
-        service_range: the range that service CIDRs are cut from.
-        prefix: size of each range that is cut.
-        avoid: ranges of nobody's which must not be given either (the container network).
+        requested: by cluster its pod and its service CIDR. "" requests one from the fleet's range, None is the unknown
+            range of a cluster that exists already.
+        pod_range: the range from which pod CIDRs are allocated.
+        service_range: the range from which service CIDRs are allocated.
+        prefix: prefix length of each allocated range.
+        avoid: other ranges that must not be allocated (the container network).
 
-    A cluster keeps its range when others are appended after it, because a live cluster cannot change
-    it. So a brought range that lies on one given to an earlier cluster is an error, not a reason to
-    move the earlier cluster.
+    A cluster keeps its range when others are appended after it, because a running cluster cannot change its range.
+    So an inventory's range that overlaps one allocated to an earlier cluster is an error, and the earlier cluster
+    does not move.
 
-    Two brought ranges may overlap here: whether that is wrong is for ``checks`` to say.
+    Two ranges of the inventory may overlap here: ``validation/ranges.py`` decides whether that is a problem.
 
-    Raises ValueError when a range is used up, when a brought range lies on one that was given, or when
-    a text is not a CIDR.
+    Returns:
+        By cluster its pod and its service range, "" for unknown ones.
+
+    Raises:
+        ValueError: a fleet's range is used up, a range of the inventory overlaps an allocated one, or a text is not a
+            CIDR.
     """
-    given, missing = assign_ranges(wanted, pod_range, service_range, prefix, avoid)
+    allocated, missing = assign_ranges(requested, pod_range, service_range, prefix, avoid)
     if missing:
         host, kind, pool = missing[0]
         raise ValueError(
             f"fleet_{kind}_range {pool} has no free /{prefix} left for {host}: "
             f"widen it, or set cluster_{kind}_cidr of {host}"
         )
-    flat = [((host, i), interval(cidr)) for host, pair in given.items() for i, cidr in enumerate(pair) if cidr]
+    flat = [((host, i), interval(cidr)) for host, pair in allocated.items() for i, cidr in enumerate(pair) if cidr]
     for (host, i), (other, j) in overlaps(flat):
-        if wanted[host][i] and wanted[other][j]:
+        if requested[host][i] and requested[other][j]:
             continue
-        raise ValueError(
-            f"{host}'s {_KINDS[i]} range {given[host][i]} overlaps {other}'s {_KINDS[j]} range {given[other][j]}"
-        )
-    return given
+        mine, theirs = allocated[host][i], allocated[other][j]
+        raise ValueError(f"{host}'s {_KINDS[i]} range {mine} overlaps {other}'s {_KINDS[j]} range {theirs}")
+    return allocated
 
 
 def assign_ranges(
-    wanted: t.Mapping[str, tuple[str | None, str | None]],
+    requested: t.Mapping[str, tuple[str | None, str | None]],
     pod_range: str,
     service_range: str,
     prefix: int = 16,
     avoid: t.Iterable[str] = (),
 ) -> tuple[dict[str, tuple[str, str]], list[tuple[str, str, str]]]:
-    """As :func:`allocate_ranges` (arguments are those), for a caller that wants every problem and not the first.
+    """Allocate as :func:`allocate_ranges`, whose arguments these are, but report every used up range.
 
     Returns:
-        The ranges ("" where there is none), and what is missing as ``(cluster, "pod" | "service",
-        the range that is used up)``. Raises ValueError for a text that
-        is not a CIDR.
+        The ranges, and for each that could not be allocated ``(cluster, "pod" | "service", the range that is used
+        up)``.
+
+    Raises:
+        ValueError: a text is not a CIDR.
     """
     always = [interval(text) for text in avoid]
     pools = {"pod": _Pool(pod_range, prefix, always), "service": _Pool(service_range, prefix, always)}
-    given: dict[str, tuple[str, str]] = {}
+    allocated: dict[str, tuple[str, str]] = {}
     missing: list[tuple[str, str, str]] = []
-    for host, (pod, service) in wanted.items():
+    for host, (pod, service) in requested.items():
         found = {"pod": pod, "service": service}
-        # Brought ranges first, so that a cluster's own pod range is not given to its services.
+        # Named ranges first: a cluster's own pod range must not be allocated to its services.
         for text in (pod, service):
             if text:
                 for pool in pools.values():
-                    pool.take(interval(text))
+                    pool.use(interval(text))
         for kind, pool in pools.items():
             if found[kind] != "":
                 continue
@@ -107,50 +112,50 @@ def assign_ranges(
                 continue
             found[kind] = _text(got[0], prefix)
             for other in pools.values():
-                other.take(got)
-        given[host] = (found["pod"] or "", found["service"] or "")
-    return given, missing
+                other.use(got)
+        allocated[host] = (found["pod"] or "", found["service"] or "")
+    return allocated, missing
 
 
 class _Pool:
-    """Equal blocks of one range, given in ascending order around what is taken.
+    """Equal blocks of one range, allocated in ascending order around the intervals in use.
 
-    The cursor only moves up, so a heap of taken intervals is enough: each is looked at once.
+    The cursor only moves up, so a heap of used intervals is enough: each is compared once.
     """
 
-    def __init__(self, cidr: str, prefix: int, taken: t.Iterable[Interval] = ()) -> None:
+    def __init__(self, cidr: str, prefix: int, used: t.Iterable[Interval] = ()) -> None:
         self.text = cidr
         self.first, self.last = interval(cidr)
         self.size = 1 << (32 - prefix)
         self.cursor = -(-self.first // self.size) * self.size
-        self.taken = list(taken)
-        heapq.heapify(self.taken)
+        self.used = list(used)
+        heapq.heapify(self.used)
 
-    def take(self, taken: Interval) -> None:
-        if taken[1] >= self.cursor and taken[0] <= self.last:
-            heapq.heappush(self.taken, taken)
+    def use(self, used: Interval) -> None:
+        if used[1] >= self.cursor and used[0] <= self.last:
+            heapq.heappush(self.used, used)
 
     def next_free(self) -> Interval | None:
         while True:
             start, end = self.cursor, self.cursor + self.size - 1
             if end > self.last:
                 return None
-            while self.taken and self.taken[0][1] < start:
-                heapq.heappop(self.taken)
-            if not self.taken or self.taken[0][0] > end:
+            while self.used and self.used[0][1] < start:
+                heapq.heappop(self.used)
+            if not self.used or self.used[0][0] > end:
                 self.cursor = end + 1
                 return start, end
-            self.cursor = (self.taken[0][1] // self.size + 1) * self.size
+            self.cursor = (self.used[0][1] // self.size + 1) * self.size
 
 
 class FreeRanges:
-    """Ranges that overlap nothing in ``taken``, each given once: for the hints of many problems.
+    """Ranges that overlap nothing in ``used``, each returned once: for the hints of many problems.
 
     N hints over N ranges cost O(N log N) in all.
     """
 
-    def __init__(self, taken: t.Iterable[Interval]) -> None:
-        self.taken = list(taken)
+    def __init__(self, used: t.Iterable[Interval]) -> None:
+        self.used = list(used)
         self.pools: dict[tuple[int, str], list[_Pool]] = {}
 
     def next(self, near: str) -> str:
@@ -158,28 +163,28 @@ class FreeRanges:
 
         Looks in the private range that holds ``near``, then in the other private ranges.
         """
-        wanted = ipaddress.IPv4Network(near, strict=False)
-        first, size = int(wanted.network_address), wanted.prefixlen
+        net = ipaddress.IPv4Network(near, strict=False)
+        first, size = int(net.network_address), net.prefixlen
         order = sorted(_PRIVATE, key=lambda text: not interval(text)[0] <= first <= interval(text)[1])
         pools = self.pools.get((size, order[0]))
         if pools is None:
-            after = _Pool(order[0], size, self.taken)
+            after = _Pool(order[0], size, self.used)
             after.cursor = max(after.cursor, first)
-            pools = self.pools[(size, order[0])] = [after, *(_Pool(text, size, self.taken) for text in order)]
+            pools = self.pools[(size, order[0])] = [after, *(_Pool(text, size, self.used) for text in order)]
         for pool in pools:
             got = pool.next_free()
             if got is not None:
-                self.taken.append(got)
+                self.used.append(got)
                 for others in self.pools.values():
                     for other in others:
-                        other.take(got)
+                        other.use(got)
                 return _text(got[0], size)
         return ""
 
 
-def free_range(near: str, taken: t.Iterable[Interval]) -> str:
-    """One range of the size of ``near`` that overlaps nothing in ``taken``, after ``near`` if possible, else ""."""
-    return FreeRanges(taken).next(near)
+def free_range(near: str, used: t.Iterable[Interval]) -> str:
+    """One range of the size of ``near`` that overlaps nothing in ``used``, after ``near`` if possible, else ""."""
+    return FreeRanges(used).next(near)
 
 
 _Label = t.TypeVar("_Label")
@@ -189,10 +194,10 @@ def overlaps(
     ranges: t.Iterable[tuple[_Label, Interval]],
     clash: t.Callable[[_Label], tuple[str, t.Collection[str]]] | None = None,
 ) -> list[tuple[_Label, _Label]]:
-    """For each range that overlaps another, one pair: the later one in the given order first.
+    """For each range that overlaps another, one pair: first the one that is later in ``ranges``.
 
-    Not every pair, which could be quadratic: each range is named with the widest-reaching range that
-    starts before it.
+    Not every pair, which could be quadratic: each range is paired with the one that reaches furthest of those that
+    start before it.
 
     Args:
         ranges: labels and their ranges.

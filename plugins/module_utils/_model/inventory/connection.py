@@ -11,15 +11,15 @@ __all__ = ["Connection", "Lookup"]
 
 
 class Lookup(t.Protocol):
-    """Asks a provider where a cluster is, which may take a second."""
+    """Asks a provider how a cluster is reached, which may need a second."""
 
     def __call__(self, *, refused: str = "") -> Connection:
-        """``refused`` is a token that is not accepted any more: it is not the answer."""
+        """The connection. ``refused`` is a token that the API server no longer accepts: it is not returned again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """How to reach one API server: a kubeconfig and context, or an address with credentials, or who knows it.
+    """How to reach one API server: a kubeconfig and context, or an address with credentials, or a lookup.
 
     ``token`` is secret: never log or return this object; ``repr`` leaves it out.
     """
@@ -34,11 +34,11 @@ class Connection:
     expires: float = 0.0
     """When ``token`` should be renewed, in seconds since the epoch; 0 for never."""
     account: str = ""
-    """Whose ``token`` it is, in words, where a provider gives it."""
+    """The account of ``token``, in words, if a provider issued it."""
     required_permission: str = ""
-    """The permission that a provider asks for in front of the API server; "" where nobody stands there."""
+    """The permission that the provider requires before a request reaches the API server; "" for none."""
     lookup: Lookup | None = dataclasses.field(default=None, repr=False, compare=False)
-    """Everything else is empty then. It may be asked again."""
+    """Asks the provider; all other fields are empty then. It may be called several times."""
 
     def resolved(self) -> Connection:
         """This connection, or what ``lookup`` finds."""

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the machine that runs Ansible adds to an inventory. An edge reads it, once; here it is data."""
+"""What the machine that runs Ansible adds to an inventory: data here, read by ``plugin_utils/base/environment.py``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Environment"]
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """The default is a machine of which nothing is known.
+    """By default nothing is known of the machine.
 
     Args:
         state_dir: folder under which each fleet has its own, unless ``fleet_dir`` names another.
         variables: environment variables.
-        expand: gives the path that a path with ``~`` means.
+        expand: returns the path that a path with ``~`` means.
     """
 
     state_dir: str = ""

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A fleet and its clusters, as plain data.
 
-``providers/reading.py`` makes it from an inventory, with every default of a ``mesh_*`` or ``cluster_*`` variable;
-whoever is given a :class:`Fleet` asks for none of these again.
+``providers/reading.py`` makes it from an inventory. The fields have their defaults; ``Cluster.variables`` holds all
+variables of the host as the inventory has them.
 """
 
 from __future__ import annotations

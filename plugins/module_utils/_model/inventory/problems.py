@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is wrong with an inventory, said so that a person can mend it."""
+"""Problems of an inventory, and how a person sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDEST_COLUMN = 76
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One thing to mend.
+    """One thing to correct.
 
     Args:
         host: the cluster it concerns, or "" for the whole fleet.

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Rules that one value must keep, whatever the rest of the fleet says."""
+"""Forms of values: rules for one value, whatever the rest of the inventory says."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ _WORDS: t.Mapping[str, str] = {
     "bool": "true or false",
     "int": "a whole number",
 }
-# Text of such a form too: that is what -e name=value gives.
+# As text too, since -e name=value passes text.
 _SCALARS = {"bool": re.compile("true|false|yes|no"), "int": re.compile("[0-9]+")}
 
 
 def fault_of(variable: Variable, value: t.Any) -> Fault | None:
-    """Check type, choices and form of a value that is set; None when it is right."""
+    """What is wrong with type, choice or form of a value that is set; None when it is valid."""
     if variable.type in _SCALARS:
         words = _SCALARS[variable.type]
         return None if words.fullmatch(str(value).lower()) else _wrong_type(variable, value)
@@ -131,7 +131,7 @@ def path(value: str) -> Fault | None:
 
 def cidr(value: str) -> Fault | None:
     if ":" in value:
-        return Fault("is not an IPv4 range", "IPv6 is not handled: give the IPv4 range")
+        return Fault("is not an IPv4 range", "IPv6 is not supported: set the IPv4 range")
     try:
         network = ipaddress.IPv4Network(value, strict=False)
     except ValueError:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is known of a variable of the inventory, and how its value is read."""
+"""What a variable of the inventory is, and how its value is read."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ FLEET = "fleet"
 CLUSTER = "cluster"
 """Scope of a variable that each cluster may set for itself."""
 FAULTY = "?"
-"""Stands, within the checks, for a value that was given and is wrong."""
+"""Replaces, within the checks, a value that is set and invalid."""
 
 
 class Fault(t.NamedTuple):
-    """What is wrong with a value, and what would be right."""
+    """What is wrong with a value, and what would be valid."""
 
     message: str
     hint: str = ""
 
 
 Form = t.Callable[[t.Any], Fault | None]
-"""A rule that one value must keep, whatever the rest of the fleet says: ``values.py`` and each provider have some."""
+"""A rule for one value: what is wrong with it, or None. ``values.py`` and each provider have some."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
-    """What is known of one variable.
+    """One variable.
 
     Args:
         name: its name.
@@ -43,9 +43,9 @@ class Variable:
         means: the variable whose value a missing one has; "" for none.
         environment: the environment variable whose value a missing one has; "" for none.
         choices: the only values allowed; empty for any.
-        no_choices: values that suggest themselves, and why they are none.
-        form: the rule that a value must keep.
-        or_dict: a dictionary is accepted too: JSON that YAML has read already.
+        no_choices: values that a person may expect to be choices, and why they are none.
+        form: the rule for its value.
+        or_dict: a dictionary is valid too: JSON that YAML has parsed already.
         of_provider: of scope FLEET, but only clusters of its provider must agree.
         secret: its value must never be shown.
     """
@@ -67,10 +67,10 @@ class Variable:
 
 
 class Reader:
-    """Reads a host's values of known variables.
+    """Reads values of known variables.
 
     Args:
-        known: the variables by name; what is added to it later is known too.
+        known: the variables by name; variables that are added later are known too.
     """
 
     def __init__(self, known: t.Mapping[str, Variable]) -> None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a provider is: where clusters come from, and all that depends on it."""
+"""A provider: where clusters come from, and everything that depends on it."""
 
 from __future__ import annotations
 
@@ -20,62 +20,60 @@ Values = t.Mapping[str, t.Any]
 Hosts = t.Mapping[str, Values]
 
 _SMALLEST = 28
-"""kubeadm wants ten addresses of a service range; fewer than sixteen pods are no cluster either."""
+"""kubeadm needs ten addresses of a service range; a cluster with fewer than sixteen pods is of no use either."""
 _LARGEST_SERVICES = 12
-"""What kube-apiserver refuses to exceed."""
+"""The largest service range that kube-apiserver accepts."""
 
 text = Reader.of(*MESH, *CLUSTERS, *CONNECTION).text
 """A value of a cluster as text, with its default; "" where there is neither."""
 
 
 class Provider:
-    """A provider of clusters; one that is unknown is treated as this.
+    """A provider of clusters; the base class stands for one that is unknown.
 
-    A new one is a subclass in a file beside this one, registered in ``registry.py``. What it says in more lines than
-    are easily read has a folder of its own, as ``google``.
+    A new provider is a subclass in a file of this folder, registered in ``registry.py``. Details that would make that
+    file long have a folder of their own, as ``google``.
     """
 
     name: t.ClassVar[str] = ""
     """The value of ``cluster_provider``."""
     description: t.ClassVar[str] = ""
-    """Where its clusters come from, for the documentation: a few words."""
+    """Where its clusters come from, in a few words, for the documentation."""
     role: t.ClassVar[str] = ""
-    """The role that makes its clusters, and deletes them by its tasks file ``absent``; "" where none does."""
+    """The role that makes its clusters, and deletes them by its tasks file ``absent``; "" for clusters that exist
+    already. Clusters that a role makes get pod and service ranges from the fleet's ranges."""
     fleet_role: t.ClassVar[str] = ""
     """The role that makes its clusters members of a fleet that the provider itself keeps; "" for none."""
     prefix: t.ClassVar[str] = ""
-    """Beginning of its own variables; "" where it has none. An unknown variable that begins so is refused."""
+    """Prefix of its own variables; "" if it has none. ``preflight`` refuses unknown variables with this prefix."""
     variables: t.ClassVar[tuple[Variable, ...]] = ()
-    """Variables that only its clusters, and those of other providers that list them, may set; those of the fleet may
-    stand on every cluster."""
+    """Its variables. Those with scope CLUSTER are refused on clusters of providers that do not list them."""
     of_roles: t.ClassVar[frozenset[str]] = frozenset()
-    """Variables of roles that begin with its prefix: the roles' own specifications check them."""
+    """Variables of roles with its prefix: the roles' own specifications check them."""
     local: t.ClassVar[bool] = False
-    """Whether its clusters are made on this machine: they share its capacity and its container network, and are
-    removed as a whole."""
-    gives_ranges: t.ClassVar[bool] = False
-    """Whether its clusters are given pod and service ranges, because a role makes them."""
+    """Whether its clusters are on this machine: they share its capacity and a container network, and teardown removes
+    them as a whole."""
     control_planes: t.ClassVar[tuple[str, ...]] = ("istiod",)
-    """Values of ``mesh_control_plane`` that its clusters may have."""
+    """The values of ``mesh_control_plane`` that are valid for its clusters."""
     multicluster: t.ClassVar[bool] = False
-    """Whether services of its clusters can be exported, and a front door can lead to them."""
+    """Whether the services and front_door stages are built for its clusters."""
     platform: t.ClassVar[str] = ""
     """``global.platform`` of Istio's charts; "" for none."""
     edge: t.ClassVar[str] = ""
-    """The module of this collection, below ``plugins``, that asks the provider how its clusters are reached; "" where
-    the inventory knows it. ``plugin_utils/base/provider_edge.py`` imports it for fleets with such a cluster only."""
+    """The module of this collection, below ``plugins``, that asks the provider how its clusters are reached; "" if the
+    inventory says that. ``plugin_utils/base/provider_edge.py`` imports it for fleets with such a cluster only."""
 
     def exists(self, variables: Values) -> bool:
-        """Whether a cluster is there before the first run, so that it must answer before anything is touched."""
-        return True
+        """Whether a cluster exists before the first run: ``preflight`` connects to it then."""
+        return not self.role
 
     def connection(self, host: str, variables: Values, directory: str) -> Connection:
-        """How a cluster is reached, as far as the inventory says it.
+        """How a cluster is reached, as far as the inventory says so.
 
         Args:
             host: its name.
             variables: its variables.
-            directory: where its fleet keeps kubeconfigs and state.
+            directory: the folder with the kubeconfigs and the state of its fleet.
         """
         return Connection(
             kubeconfig=text(variables, "cluster_kubeconfig"),
@@ -86,7 +84,7 @@ class Provider:
         )
 
     def wrong_size(self, kind: str, prefix: int) -> tuple[str, str] | None:
-        """What is wrong with the size of a range, and what would be right.
+        """What is wrong with the size of a range, and what would be valid; None if it is.
 
         Args:
             kind: pod or service.
@@ -95,28 +93,28 @@ class Provider:
         if prefix > _SMALLEST:
             return "is too small", f"at least a /{_SMALLEST}"
         if kind == "service" and prefix < _LARGEST_SERVICES:
-            return "is too large", f"kube-apiserver takes at most a /{_LARGEST_SERVICES}"
+            return "is too large", f"kube-apiserver accepts at most a /{_LARGEST_SERVICES}"
         return None
 
-    # Checks, of values that are right in themselves.
+    # Checks. Each value is valid by itself.
 
     def check_name(self, host: str, variables: Values) -> list[Problem]:
-        """A name that is a DNS-1123 label, but not one for a cluster of this provider."""
+        """Problems of a cluster's name, which is a DNS-1123 label."""
         return []
 
     def check_cluster(self, host: str, variables: Values, environment: t.Mapping[str, str]) -> list[Problem]:
-        """What is missing or impossible in one of its clusters; ``environment`` are the environment variables."""
+        """Problems of one of its clusters; ``environment`` holds environment variables."""
         return []
 
     def check_fleet(self, hosts: Hosts, fleet: Fleet | None) -> list[Problem]:
-        """What is impossible of clusters together.
+        """Problems of its clusters together.
 
         Args:
-            hosts: all hosts, of whatever provider.
-            fleet: the same as a fleet; None where their ranges do not make one.
+            hosts: the hosts of all providers.
+            fleet: the fleet of these hosts; None if their ranges are invalid.
         """
         return []
 
     def check_front_door(self, hosts: Hosts) -> list[Problem]:
-        """What is impossible behind one front door; ``hosts`` are those that it leads to, of whatever provider."""
+        """Problems of its clusters behind one front door; ``hosts`` of all providers are those that it leads to."""
         return []

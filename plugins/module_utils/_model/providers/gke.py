@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clusters in Google Cloud; what is known of them lies in ``google/``."""
+"""Clusters in Google Cloud; the details are in ``google/``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class Gke(Provider):
             "gke_fleet_timeout",
         }
     )
-    gives_ranges: t.ClassVar[bool] = True
     control_planes: t.ClassVar[tuple[str, ...]] = ("istiod", "managed")
     multicluster: t.ClassVar[bool] = True
     platform: t.ClassVar[str] = "gke"

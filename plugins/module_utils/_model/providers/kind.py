@@ -15,9 +15,9 @@ __all__ = ["Kind"]
 
 _LONGEST_HOSTNAME = 63
 _SMALLEST_PODS = 24
-"""What kubeadm gives one node."""
+"""kubeadm allocates a range of this size to each node."""
 _LARGEST_PODS = 8
-"""kubeadm: at most 16 bits between the range and a node's part of it."""
+"""kubeadm allows at most 16 bits between this and the range of a node."""
 
 
 class Kind(Provider):
@@ -27,17 +27,13 @@ class Kind(Provider):
     description: t.ClassVar[str] = "made on this machine"
     role: t.ClassVar[str] = "kind_cluster"
     local: t.ClassVar[bool] = True
-    gives_ranges: t.ClassVar[bool] = True
-
-    def exists(self, variables: Values) -> bool:
-        return False
 
     def connection(self, host: str, variables: Values, directory: str) -> Connection:
         return Connection(kubeconfig=os.path.join(directory, "kubeconfigs", f"{host}.yaml"), context=host)
 
     def wrong_size(self, kind: str, prefix: int) -> tuple[str, str] | None:
         if kind == "pod" and prefix > _SMALLEST_PODS:
-            return "is too small", f"a node takes a /{_SMALLEST_PODS} of it"
+            return "is too small", f"a node needs a /{_SMALLEST_PODS} of it"
         if kind == "pod" and prefix < _LARGEST_PODS:
             return "is too large", f"at most a /{_LARGEST_PODS}"
         return super().wrong_size(kind, prefix)

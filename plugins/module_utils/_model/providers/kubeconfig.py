@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clusters that exist already, and that a kubeconfig or an address with credentials leads to."""
+"""Clusters that exist already, reached by a kubeconfig or by an address with credentials."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["Kubeconfig"]
 
 
 class Kubeconfig(Provider):
-    """Nothing here makes or deletes them."""
+    """This collection never makes or deletes them."""
 
     name: t.ClassVar[str] = "kubeconfig"
     description: t.ClassVar[str] = "it exists already"
     variables: t.ClassVar[tuple[Variable, ...]] = CONNECTION
 
     def check_cluster(self, host: str, variables: Values, environment: t.Mapping[str, str]) -> list[Problem]:
-        """One way leads there, and it is complete."""
+        """The cluster is reached in exactly one way, and nothing of it is missing."""
         problems = []
         url, kubeconfig = text(variables, "cluster_api_url"), text(variables, "cluster_kubeconfig")
         if url and kubeconfig:
-            message = "is given, and cluster_api_url too: which one leads to the cluster?"
+            message = "is set, and cluster_api_url too: which one leads to the cluster?"
             problems.append(Problem(host, "cluster_kubeconfig", "", message, "keep one of them"))
         if not url and not kubeconfig:
             hint = "set it, or cluster_api_url with cluster_api_token and cluster_api_ca"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the variables of hosts to a :class:`Fleet`: the defaults, the ranges that are given, the connections."""
+"""Makes a :class:`Fleet` from the variables of hosts: defaults, allocated ranges, connections."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..inventory.fleet import ROLE_REMOTE, Cluster, Fleet
 from .base import Hosts, Values
 from .registry import provider_of_host, text
 
-__all__ = ["network_of", "read_fleet", "wanted_ranges", "with_environment"]
+__all__ = ["network_of", "read_fleet", "requested_ranges", "with_environment"]
 
 
 def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
     """The fleet that an inventory describes.
 
     Args:
-        hosts: plain variables by inventory_hostname. They have passed ``preflight``; a value that is missing is its
-            default.
-        environment: what this machine adds.
+        hosts: by inventory_hostname its plain variables, which have passed ``preflight``.
+        environment: what this machine adds; by default nothing.
 
-    Raises ValueError where ranges cannot be given.
+    Raises:
+        ValueError: ranges overlap, or a fleet's range is used up.
     """
     environment = environment or Environment()
     hosts = with_environment(hosts, environment)
@@ -32,7 +32,7 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
     directory = os.path.join(environment.expand(text(first, "fleet_dir") or environment.state_dir), name)
     engine_network = text(first, "fleet_engine_network")
     ranges = allocate_ranges(
-        {host: wanted_ranges(variables) for host, variables in hosts.items()},
+        {host: requested_ranges(variables) for host, variables in hosts.items()},
         text(first, "fleet_pod_range"),
         text(first, "fleet_service_range"),
         avoid=[engine_network] if engine_network else [],
@@ -53,7 +53,7 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
 
 
 def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values]:
-    """The hosts with what environment variables say of their providers' variables where they are silent."""
+    """The hosts, with the values of environment variables for variables of their providers that they do not set."""
     found: dict[str, Values] = {}
     for host, variables in hosts.items():
         added = {
@@ -65,9 +65,9 @@ def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values
     return found
 
 
-def wanted_ranges(variables: Values) -> tuple[str | None, str | None]:
-    """Pod and service range as a cluster's variables ask for them: "" asks for one, None for none."""
-    nothing = "" if provider_of_host(variables).gives_ranges else None
+def requested_ranges(variables: Values) -> tuple[str | None, str | None]:
+    """Pod and service range of a cluster as :func:`allocate_ranges` expects them: "" requests one, None is unknown."""
+    nothing = "" if provider_of_host(variables).role else None
     return text(variables, "cluster_pod_cidr") or nothing, text(variables, "cluster_service_cidr") or nothing
 
 

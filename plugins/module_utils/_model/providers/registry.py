@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every provider, and every ``mesh_*``, ``cluster_*`` and ``fleet_*`` variable, and those of the providers.
-
-``docs/variables.md`` is made from it.
-"""
+"""All providers, and all variables that an inventory may set. ``docs/variables.md`` is generated from it."""
 
 from __future__ import annotations
 
@@ -30,17 +27,17 @@ __all__ = [
 ]
 
 PROVIDERS: dict[str, Provider] = {}
-"""By their names, in the order in which messages list them. The first one is the default."""
+"""By name, in the order of messages. The first one is the default."""
 VARIABLES: dict[str, Variable] = {}
-"""By their names. :func:`register` adds to both."""
+"""By name. :func:`register` fills both."""
 _UNKNOWN = Provider()
 _READER = Reader(VARIABLES)
 text, value = _READER.text, _READER.value
-"""A host's value of any variable, with its default, as text or as it is; KeyError for a name that is not registered."""
+"""The value of a variable on a host, or its default: as text, or as it is. KeyError for an unknown variable."""
 
 
 def register(provider: Provider) -> None:
-    """Add a provider: ``cluster_provider`` may name it from now on."""
+    """Add a provider, so that ``cluster_provider`` may name it."""
     PROVIDERS[provider.name] = provider
     described = ", ".join(f"`{one.name}` ({one.description})" for one in PROVIDERS.values())
     which = Variable(
@@ -68,7 +65,7 @@ def provider_of_host(variables: Values) -> Provider:
 
 
 def providers_by_variable() -> dict[str, list[str]]:
-    """For each variable that not every cluster may set, the names of the providers whose clusters may."""
+    """For each variable that is valid for some providers only, the names of these."""
     found: dict[str, list[str]] = {}
     for provider in PROVIDERS.values():
         for variable in provider.variables:
@@ -78,10 +75,10 @@ def providers_by_variable() -> dict[str, list[str]]:
 
 
 def prefixes() -> tuple[str, ...]:
-    """Beginnings of the variables that belong to this collection's model; others of an inventory are not looked at."""
+    """Prefixes of the variables of this collection's inventories; variables with other names are not read."""
     return ("mesh_", "cluster_", "fleet_", *(p.prefix for p in PROVIDERS.values() if p.prefix))
 
 
 def of_roles() -> frozenset[str]:
-    """Variables of roles that begin like ours; the roles' own specifications check their values."""
+    """Variables of roles with one of these prefixes: the roles' own specifications check their values."""
     return frozenset().union(*(provider.of_roles for provider in PROVIDERS.values()))

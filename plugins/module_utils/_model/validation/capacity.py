@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a machine can hold the local clusters that are still to be made: pure arithmetic over facts."""
+"""Whether a machine can hold the local clusters that are not there yet: arithmetic over facts."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _GIB = 2**30
 
 @dataclasses.dataclass(frozen=True)
 class Capacity:
-    """What a machine has left. None, or a missing key, is what could not be found out: it is not checked."""
+    """What a machine has left. None, or a missing key, is unknown and not checked."""
 
     memory: int | None = None
-    """Bytes that processes can still have, within the limits of this machine or container."""
+    """Bytes that processes can still allocate, within the limits of this machine or container."""
     disks: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     """Free bytes by folder."""
     nofile: int | None = None
     """Hard limit of open files of one process; -1 for none."""
     inotify_instances: int | None = None
-    """inotify instances that this user may have."""
+    """Limit of this user's inotify instances."""
     inotify_used: int | None = None
-    """inotify instances that this user has."""
+    """inotify instances that this user has open."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """What one more local cluster takes; 0 for what is not to be checked."""
+    """What one more local cluster needs; 0 is not checked."""
 
     memory: int = 0
     """Bytes a cluster."""
@@ -44,11 +44,11 @@ class Needs:
     """inotify instances a cluster."""
 
 
-def check_capacity(has: Capacity, needs: Needs, planned: int, standing: int = 0) -> list[Problem]:
-    """What is too small for ``planned`` more clusters, beside the ``standing`` ones that use theirs already."""
+def check_capacity(has: Capacity, needs: Needs, planned: int, running: int = 0) -> list[Problem]:
+    """What is too small for ``planned`` more clusters, while ``running`` ones use their share already."""
     if planned <= 0:
         return []
-    beside = f" beside the {standing} that stand" if standing else ""
+    beside = f" beside the {running} that run" if running else ""
     them = f"{planned} more cluster{'' if planned == 1 else 's'}{beside}"
     problems = []
     if has.memory is not None and has.memory < needs.memory * planned:
@@ -58,15 +58,15 @@ def check_capacity(has: Capacity, needs: Needs, planned: int, standing: int = 0)
                 "",
                 "memory",
                 _gib(has.memory),
-                f"is free; {them} take {_gib(needs.memory * planned)}",
-                f"free some, or make {room} of them" if room else "free some; not one fits",
+                f"is free; {them} need {_gib(needs.memory * planned)}",
+                f"free some, or make {room} of them" if room else "free some; there is room for none",
             )
         )
     for folder, wanted in needs.disks.items():
         free = has.disks.get(folder)
         if free is not None and free < wanted:
             problems.append(
-                Problem("", "disk", _gib(free), f"is free in {folder}; {_gib(wanted)} are needed", "make room there")
+                Problem("", "disk", _gib(free), f"is free in {folder}; {_gib(wanted)} are needed", "free some there")
             )
     if has.nofile is not None and 0 <= has.nofile < needs.nofile:
         problems.append(
@@ -86,7 +86,7 @@ def check_capacity(has: Capacity, needs: Needs, planned: int, standing: int = 0)
                     "",
                     "inotify",
                     str(max(left, 0)),
-                    f"of {has.inotify_instances} instances are left; {them} take {needs.inotify * planned}",
+                    f"of {has.inotify_instances} instances are left; {them} need {needs.inotify * planned}",
                     f"sysctl fs.inotify.max_user_instances={max(512, has.inotify_used + needs.inotify * planned)}",
                 )
             )

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Everything that can be said about a fleet's data before anything is touched.
+"""All problems of an inventory that are known before anything is changed.
 
-``check`` takes plain variables, sound or not, and returns every problem at once. It never raises, and
-costs O(N log N) in the number of clusters. What it takes for granted of the network is what Istio does:
+``check`` accepts any variables, valid or not, and returns every problem at once. It never raises, and costs
+O(N log N) in the number of clusters. Its assumptions about networks are Istio's:
 
-- pods of one network call each other by IP, so their pod ranges are distinct, and no pod range lies on a
-  service range there (the kernel of a node rewrites calls to addresses that are services at home);
+- pods of one network call each other by IP, so their pod ranges are distinct, and no pod range overlaps a
+  service range there (a node's kernel rewrites calls to service addresses of its own cluster);
 - service ranges may repeat: a proxy uses its own cluster's service addresses only;
-- clusters of different networks meet at gateways only and may have the same ranges;
+- clusters of different networks call each other through gateways only and may have the same ranges;
 - clusters that we make on one machine share its container network: all their ranges are distinct.
 """
 
@@ -33,10 +33,10 @@ def check(
     groups: t.Mapping[str, t.Sequence[str]] | None = None,
     environment: Environment | None = None,
 ) -> list[Problem]:
-    """All problems of a fleet's data, by host in inventory order.
+    """All problems, by host in inventory order.
 
     Args:
-        hosts: per cluster its variables, those of the role front_door among them; others than ours are ignored.
+        hosts: by cluster its variables, with those of the role front_door; variables of others are ignored.
         groups: groups of the whole inventory, for better hints.
         environment: what this machine adds.
     """
@@ -59,7 +59,7 @@ def check(
         whole += provider.check_fleet(sound, fleet)
     whole += services.check(sound)
     whole += front_door.check(named, sound)
-    # What is wrong in itself was left out above; that it is then missing is no second problem.
+    # A value with a problem of its own was left out above: that it is missing is no second problem.
     problems += [p for p in whole if not p.variable or (p.host, p.variable) not in faulty]
     place = {"": -1, **{host: i for i, host in enumerate(sound)}}
     order = {name: i for i, name in enumerate(VARIABLES)}

@@ -17,7 +17,7 @@ __all__ = ["check"]
 
 
 def check(hosts: Hosts) -> list[Problem]:
-    """Everything about managed clusters that cannot be, given values that are right in themselves."""
+    """All problems of managed clusters; each value is valid by itself."""
     managed = {host: variables for host, variables in hosts.items() if text(variables, "mesh_control_plane") == MANAGED}
     problems: list[Problem] = []
     for host, variables in managed.items():
@@ -46,14 +46,14 @@ def _kind(host: str, variables: Values) -> list[Problem]:
 
 
 def _peers(host: str, variables: Values, managed: Hosts, hosts: Hosts) -> list[Problem]:
-    """All other managed clusters, or none: Google's control planes know no choice."""
+    """Peers of a managed cluster: all other managed clusters, or none."""
     peers = variables.get("mesh_peers")
     if not peers or text(variables, "mesh_role") == ROLE_REMOTE:
         return []
     named = {peer for peer in peers if isinstance(peer, str) and peer in hosts and peer != host}
     foreign = sorted(named - set(managed))
     if foreign:
-        message = "has an istiod of ours, which Google's control plane does not see"
+        message = "has an istiod of this collection, which Google's control plane does not see"
         return [
             Problem(host, "mesh_peers", quoted(name), message, "leave mesh_peers out: all managed clusters")
             for name in foreign
@@ -66,9 +66,9 @@ def _peers(host: str, variables: Values, managed: Hosts, hosts: Hosts) -> list[P
 
 
 def _watched(host: str, variables: Values, managed: Hosts) -> list[Problem]:
-    """Peers of an istiod of ours: it cannot watch for a mesh of Google's, with another root and trust domain."""
+    """Peers of an istiod of this collection: Google's mesh has another root and trust domain."""
     peers = variables.get("mesh_peers") or []
-    message = "has a control plane that Google runs, in a mesh of its own"
+    message = "has a control plane that Google runs, which is a mesh of its own"
     return [
         Problem(host, "mesh_peers", quoted(peer), message, "leave it out, or run an istiod there too")
         for peer in peers
@@ -77,12 +77,12 @@ def _watched(host: str, variables: Values, managed: Hosts) -> list[Problem]:
 
 
 def _served(host: str, variables: Values, managed: Hosts) -> list[Problem]:
-    """A remote's primary: Google's control plane serves its own cluster only."""
+    """The primary of a remote: Google's control plane serves its own cluster only."""
     primary = text(variables, "mesh_primary")
     if text(variables, "mesh_role") != ROLE_REMOTE or primary not in managed or primary == host:
         return []
     if text(managed[primary], "mesh_role") == ROLE_REMOTE:
-        return []  # a problem of its own
+        return []  # topology.py reports that
     message, hint = "has a managed control plane, which serves no remotes", "one whose mesh_control_plane is istiod"
     return [Problem(host, "mesh_primary", quoted(primary), message, hint)]
 
@@ -104,7 +104,7 @@ def _together(managed: Hosts) -> list[Problem]:
             if value != found[first]:
                 seen = f"is {value or 'the default'}, {first}'s is {found[first] or 'the default'}: {why}"
                 problems.append(Problem(host, name, "", seen, hint))
-    # A network's name says one of the cluster's own project, or of a Shared VPC's host project.
+    # The same name is another VPC in another project.
     homes = {h: text(v, "gke_network_project") for h, v in managed.items()}
     for host, project in homes.items():
         if vpcs[host] == vpcs[first] and project != homes[first]:
@@ -117,12 +117,12 @@ def _together(managed: Hosts) -> list[Problem]:
 
 
 def _not_ours(managed: Hosts) -> list[Problem]:
-    """Where Google runs every control plane, these mean nothing; they are fleet-wide, so they are reported once."""
+    """Variables without effect where Google runs every control plane; they are fleet-wide, so each is reported once."""
     host, variables = next(iter(managed.items()))
     problems = []
     for name, default in (("mesh_revision", "default"), ("mesh_namespace", NAMESPACE)):
         value = text(variables, name)
         if value != default:
-            message = "is not ours to choose where Google runs the control planes"
+            message = "has no effect: Google runs the control planes"
             problems.append(Problem(host, name, quoted(value), message, "leave it out"))
     return problems

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Checks of the front door's variables.
 
-They belong to its role, not to the model: they are read beside the fleet's, so that a mistake in them is found before
-anything is touched, and not an hour later by the stage that uses them.
+They are variables of a role, which preflight checks too: so a mistake is found before anything is changed, and not an
+hour later by the stage that reads them.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
     """Problems of the front door's variables.
 
     Args:
-        hosts: all variables of each cluster, those of the front door among them.
-        sound: the fleet's own variables of each cluster that are right in themselves.
+        hosts: all variables of each cluster, with those of the front door.
+        sound: the valid variables of each cluster that are the fleet's.
     """
     given = {
         host: {k: v for k, v in values.items() if str(k).startswith(DOOR_PREFIX)} for host, values in hosts.items()
@@ -78,7 +78,7 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
 
 
 def _values(given: Hosts) -> tuple[list[Problem], set[str]]:
-    """Names and types, each once: hosts of a group share them."""
+    """Problems of names and types, each once since hosts of a group share values, and the variables that have some."""
     problems: list[Problem] = []
     wrong: set[str] = set()
     seen: set[tuple[str, int]] = set()

@@ -27,7 +27,7 @@ def check(hosts: Hosts) -> list[Problem]:
         earlier = folded.setdefault(host.lower(), host)
         if earlier != host:
             problems.append(
-                Problem(host, "", "", f"the name differs from {earlier}'s only by case", "give it a name of its own")
+                Problem(host, "", "", f"the name differs from {earlier}'s only by case", "choose another name")
             )
         if not LABEL.fullmatch(host):
             problems.append(Problem(host, "", "", *_bad_name(host)))

@@ -11,7 +11,7 @@ import typing as t
 from ..inventory.addresses import FreeRanges, Interval, assign_ranges, interval, overlaps
 from ..inventory.problems import Problem
 from ..providers.base import Hosts
-from ..providers.reading import network_of, wanted_ranges
+from ..providers.reading import network_of, requested_ranges
 from ..providers.registry import provider_of_host, text
 
 __all__ = ["check"]
@@ -28,9 +28,9 @@ class _Range:
     cidr: str
     network: str
     local: bool
-    """Of a cluster that we make on this machine."""
-    given: bool
-    """Cut from the fleet's range rather than written in the inventory."""
+    """Of a cluster on this machine."""
+    allocated: bool
+    """From the fleet's range, not from the inventory."""
 
 
 def check(hosts: Hosts) -> list[Problem]:
@@ -50,14 +50,14 @@ def check(hosts: Hosts) -> list[Problem]:
     if engine and _prefix(engine) > _SMALLEST_ENGINE:
         problems.append(Problem("", "fleet_engine_network", engine, "is too small", f"at least a /{_SMALLEST_ENGINE}"))
     pools = {"pod": text(first, "fleet_pod_range"), "service": text(first, "fleet_service_range")}
-    given, missing = assign_ranges(
-        {host: wanted_ranges(variables) for host, variables in fitting.items()},
+    allocated, missing = assign_ranges(
+        {host: requested_ranges(variables) for host, variables in fitting.items()},
         pools["pod"],
         pools["service"],
         avoid=[engine] if engine else [],
     )
     problems += _used_up(missing)
-    problems += _overlaps(_listed(fitting, given, engine))
+    problems += _overlaps(_listed(fitting, allocated, engine))
     return problems
 
 
@@ -84,10 +84,10 @@ def _used_up(missing: t.Sequence[tuple[str, str, str]]) -> list[Problem]:
     return problems
 
 
-def _listed(hosts: Hosts, given: t.Mapping[str, tuple[str, str]], engine: str) -> list[_Range]:
-    # The container network comes first: of two that overlap, the later one is told to move.
+def _listed(hosts: Hosts, allocated: t.Mapping[str, tuple[str, str]], engine: str) -> list[_Range]:
+    # The container network comes first: of two that overlap, the later one is reported.
     listed = [_Range("", "container", engine, "", True, False)] if engine else []
-    for host, pair in given.items():
+    for host, pair in allocated.items():
         variables = hosts[host]
         network, local = network_of(host, variables), provider_of_host(variables).local
         for kind, cidr in zip(("pod", "service"), pair, strict=True):
@@ -100,16 +100,16 @@ def _overlaps(listed: t.Sequence[_Range]) -> list[Problem]:
     spans: list[tuple[_Range, Interval]] = [(one, interval(one.cidr)) for one in listed]
     free = FreeRanges(span for _one, span in spans)
     problems: list[Problem] = []
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for later, earlier in [*overlaps(spans, _on_one_machine), *overlaps(spans, _on_one_network)]:
-        if (later.host, later.kind) in told:
+        if (later.host, later.kind) in reported:
             continue
-        told.add((later.host, later.kind))
+        reported.add((later.host, later.kind))
         whose = f"{earlier.host}'s" if earlier.host != later.host else "its own"
         what = "" if earlier.kind == later.kind else f"{earlier.kind} range "
         if earlier.kind == "container":
             whose, what = "the container network", ""
-        source = f", given from fleet_{earlier.kind}_range" if earlier.given else ""
+        source = f", allocated from fleet_{earlier.kind}_range" if earlier.allocated else ""
         other = free.next(later.cidr)
         problems.append(
             Problem(
@@ -124,10 +124,10 @@ def _overlaps(listed: t.Sequence[_Range]) -> list[Problem]:
 
 
 def _on_one_machine(one: _Range) -> tuple[str, t.Collection[str]]:
-    """Local clusters share a machine, so all of theirs is distinct; what we give away is so from all that is known."""
+    """Local clusters share a machine: all their ranges are distinct. Allocated ranges are distinct from all others."""
     if not one.local:
-        return "other", ("given",)
-    return ("given", ("given", "local", "other")) if one.given else ("local", ("given", "local"))
+        return "other", ("allocated",)
+    return ("allocated", ("allocated", "local", "other")) if one.allocated else ("local", ("allocated", "local"))
 
 
 def _on_one_network(one: _Range) -> tuple[str, t.Collection[str]]:

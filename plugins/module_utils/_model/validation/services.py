@@ -13,7 +13,7 @@ __all__ = ["check"]
 
 
 def check(hosts: Hosts) -> list[Problem]:
-    """Problems of ``mesh_exports``, given values that are right in themselves."""
+    """All problems of ``mesh_exports``, which is a list."""
     problems: list[Problem] = []
     for host, value in distinct(hosts, "mesh_exports"):
         _exports, found = read_exports(value, hosts)

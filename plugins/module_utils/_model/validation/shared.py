@@ -15,7 +15,7 @@ from ..providers.registry import VARIABLES, provider_of_host, value
 __all__ = ["check", "distinct"]
 
 _MANY = 5
-"""More values of what should be one are not looked at."""
+"""At most so many different values of one variable are compared."""
 
 
 def check(hosts: Hosts) -> list[Problem]:
@@ -55,7 +55,7 @@ def check(hosts: Hosts) -> list[Problem]:
 
 
 def _concerned(hosts: Hosts, variable: Variable) -> Hosts:
-    """Whose value counts: the inventory plugin sets what is of a provider for its clusters, and for no others."""
+    """The hosts that must agree: the inventory plugin sets such a variable of a provider on its clusters only."""
     if not variable.of_provider:
         return hosts
     return {h: v for h, v in hosts.items() if variable.name in v or variable in provider_of_host(v).variables}

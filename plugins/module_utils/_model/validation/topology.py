@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of how clusters fit together: providers, places, primaries and remotes, peers."""
+"""Checks of how clusters fit together: providers, regions, primaries and remotes, peers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL_VALUE_LENGTH = 63
 
 
 def check(hosts: Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Problem]:
-    """Everything that is impossible or missing, given values that are right in themselves."""
+    """All problems of how clusters fit together; each value is valid by itself."""
     names = _Names(hosts, groups)
     problems = _of_providers(hosts)
     for host, variables in hosts.items():
@@ -34,7 +34,7 @@ def check(hosts: Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Problem
 
 
 class _Names:
-    """Answers for a name that is not a cluster's."""
+    """Messages and hints for names that are no cluster's."""
 
     def __init__(self, hosts: Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> None:
         self.hosts = hosts
@@ -129,7 +129,7 @@ def _role(host: str, hosts: Hosts, names: _Names) -> list[Problem]:
         mine, theirs = (text(v, "mesh_id") for v in (variables, served_by))
         if mine != theirs:
             message = f"is of mesh {quoted(theirs)}, this cluster of {quoted(mine)}"
-            problems.append(Problem(host, "mesh_primary", quoted(primary), message, "give both the same mesh_id"))
+            problems.append(Problem(host, "mesh_primary", quoted(primary), message, "set the same mesh_id on both"))
     return problems
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Checks of variables that are unknown, or wrong in themselves."""
+"""Checks of names and values of variables, each by itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..providers.registry import VARIABLES, of_roles, prefixes
 __all__ = ["check"]
 
 _MARKED = ("cluster_provider", "mesh_role", "cluster_api_url", "cluster_kubeconfig")
-"""Variables on which other rules hang: these must know that a value was meant, rather than use the default."""
+"""Variables that other checks depend on: an invalid value is not the same as a missing one, which has a default."""
 
 
 def check(hosts: Hosts) -> tuple[dict[str, dict[str, t.Any]], list[Problem]]:
-    """Each host's variables that are known and right in themselves, and a problem for each other one."""
+    """The known and valid variables of each host, and a problem for each other one."""
     problems: list[Problem] = []
     sound: dict[str, dict[str, t.Any]] = {}
     ours, others = prefixes(), of_roles()

@@ -141,7 +141,7 @@ def test_exports_and_the_front_door_are_checked_too(play: Runner) -> None:
 def test_a_machine_that_is_too_small_is_reported(play: Runner) -> None:
     code, text = play(GOOD, part="machine")
     assert code != 0
-    assert "2 more clusters take 200000.0 GiB" in text
+    assert "2 more clusters need 200000.0 GiB" in text
 
 
 def test_running_clusters_need_nothing_more(play: Runner) -> None:

@@ -18,17 +18,14 @@ class Further(Provider):
 
     name: t.ClassVar[str] = "test"
     description: t.ClassVar[str] = "made by a test"
+    role: t.ClassVar[str] = "test_cluster"
     prefix: t.ClassVar[str] = "test_"
     variables: t.ClassVar[tuple[Variable, ...]] = (
         Variable("test_tier", CLUSTER, "Tier of the cluster.", default="front", form=label),
         Variable("test_account", CLUSTER, "Account of the cluster.", environment="TEST_ACCOUNT"),
     )
     of_roles: t.ClassVar[frozenset[str]] = frozenset({"test_cluster_delete"})
-    gives_ranges: t.ClassVar[bool] = True
     platform: t.ClassVar[str] = "test-cloud"
-
-    def exists(self, variables: Values) -> bool:
-        return False
 
     def connection(self, host: str, variables: Values, directory: str) -> Connection:
         return Connection(server=f"https://{host}.test.example")

@@ -123,10 +123,10 @@ def test_no_clusters() -> None:
         ({"cluster_pod_cidr": "10.0.0.1/16"}, "has host bits set | 10.0.0.0/16 is the range"),
         ({"cluster_pod_cidr": "fd00::/48"}, "is not an IPv4 range"),
         ({"cluster_pod_cidr": "ten"}, "is not a range in CIDR form"),
-        ({"cluster_pod_cidr": "10.0.0.0/25"}, "is too small | a node takes a /24"),
+        ({"cluster_pod_cidr": "10.0.0.0/25"}, "is too small | a node needs a /24"),
         ({"cluster_pod_cidr": "0.0.0.0/1"}, "is too large"),
         ({"cluster_service_cidr": "10.0.0.0/29"}, "is too small"),
-        ({"cluster_service_cidr": "172.0.0.0/11"}, "kube-apiserver takes at most a /12"),
+        ({"cluster_service_cidr": "172.0.0.0/11"}, "kube-apiserver accepts at most a /12"),
         ({"cluster_labels": {"a b": "c"}}, "is not a label's name"),
         ({"cluster_labels": {"a": 1}}, "has a value for a that is not text"),
         ({"cluster_labels": "x"}, "is not a dictionary"),
@@ -191,7 +191,7 @@ def test_gke_zone_and_name() -> None:
 
 def test_names() -> None:
     found = said({"west": PLACE, "West": PLACE, "a" * 64: PLACE, "b" * 50: PLACE})
-    assert found[0] == "West the name differs from west's only by case | give it a name of its own"
+    assert found[0] == "West the name differs from west's only by case | choose another name"
     assert "West the name is not a DNS-1123 label" in found[1]
     assert "is 64 characters long | at most 63" in found[2]
     assert "7 characters too long for a host name" in found[3]
@@ -262,7 +262,7 @@ def test_local_clusters_share_nothing_on_any_network() -> None:
 def test_a_range_given_before_is_not_taken_away() -> None:
     found = said({"west": PLACE, "own": {**OWN, "mesh_network": "far", "cluster_pod_cidr": "10.16.9.0/24"}})
     assert len(found) == 1
-    assert "own cluster_pod_cidr 10.16.9.0/24 overlaps west's 10.16.0.0/16, given from fleet_pod_range" in found[0]
+    assert "own cluster_pod_cidr 10.16.9.0/24 overlaps west's 10.16.0.0/16, allocated from fleet_pod_range" in found[0]
 
 
 def test_secrets_are_in_no_problem() -> None:

@@ -84,21 +84,21 @@ def test_what_goes_together(hosts: dict[str, dict[str, t.Any]]) -> None:
         ),
         (
             {"west": managed(mesh_peers=["fra"]), "fra": OWN},
-            'west mesh_peers "fra" has an istiod of ours, which Google\'s control plane does not see | '
+            'west mesh_peers "fra" has an istiod of this collection, which Google\'s control plane does not see | '
             "leave mesh_peers out: all managed clusters",
         ),
         (
             {"west": managed(), "fra": {**OWN, "mesh_peers": ["west"]}},
-            'fra mesh_peers "west" has a control plane that Google runs, in a mesh of its own | '
+            'fra mesh_peers "west" has a control plane that Google runs, which is a mesh of its own | '
             "leave it out, or run an istiod there too",
         ),
         (
             {"west": managed(mesh_revision="1-31")},
-            'west mesh_revision "1-31" is not ours to choose where Google runs the control planes | leave it out',
+            'west mesh_revision "1-31" has no effect: Google runs the control planes | leave it out',
         ),
         (
             {"west": managed(mesh_namespace="mesh")},
-            'west mesh_namespace "mesh" is not ours to choose where Google runs the control planes | leave it out',
+            'west mesh_namespace "mesh" has no effect: Google runs the control planes | leave it out',
         ),
         (
             {"west": managed(), "edge": {**OWN, "mesh_role": "remote", "mesh_primary": "west"}},
