@@ -72,7 +72,8 @@ async def leave_namespace(
     if live is None:
         return [], ""
     if not is_created(live):
-        return await _give_back(kube, fleet, dry_run=dry_run), f"{fleet.namespace} was there before"
+        bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}  # without our labels
+        return await kube.apply([bare], dry_run=dry_run), f"{fleet.namespace} was there before"
     foreign = await _foreign(kube, fleet.namespace)
     if foreign:
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
@@ -83,14 +84,8 @@ async def leave_namespace(
     return [change], ""
 
 
-async def _give_back(kube: Kube, fleet: Fleet, *, dry_run: bool) -> list[Change]:
-    """Drop our labels and annotations from a namespace that was there before us."""
-    bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}
-    return await kube.apply([bare], dry_run=dry_run)
-
-
 def is_election(obj: t.Mapping[str, t.Any]) -> bool:
-    """Whether istiods agree by this ConfigMap or Lease who of them leads in something."""
+    """Whether istiods elect a leader by this ConfigMap or Lease."""
     meta = obj["metadata"]
     if not str(meta["name"]).startswith("istio-"):
         return False
