@@ -12,7 +12,7 @@ import heapq
 import ipaddress
 import typing as t
 
-__all__ = ["FreeRanges", "Interval", "allocate_ranges", "assign_ranges", "free_range", "interval", "overlaps"]
+__all__ = ["FreeRanges", "Interval", "allocate_ranges", "assign_ranges", "interval", "overlaps"]
 
 Interval = tuple[int, int]
 """First and last address, both belonging to the range."""
@@ -180,11 +180,6 @@ class FreeRanges:
                         other.use(got)
                 return _text(got[0], size)
         return ""
-
-
-def free_range(near: str, used: t.Iterable[Interval]) -> str:
-    """One range of the size of ``near`` that overlaps nothing in ``used``, after ``near`` if possible, else ""."""
-    return FreeRanges(used).next(near)
 
 
 _Label = t.TypeVar("_Label")

@@ -35,7 +35,7 @@ def test_the_folder_of_a_fleet_may_be_in_the_home(given: str, directory: str) ->
     assert read_fleet({"west": {"fleet_name": "shop", "fleet_dir": given}}, here).directory == directory
 
 
-def test_the_environment_names_the_project_where_a_gke_host_does_not() -> None:
+def test_the_environment_names_a_project_for_gke_hosts() -> None:
     gke = {"cluster_provider": "gke"}
     hosts = {"west": gke, "north": {**gke, "gke_project": "own"}, "fra": {"cluster_provider": "kubeconfig"}}
     made = read_fleet(hosts, Environment(variables={"GCP_PROJECT": "from-env"}))

@@ -129,7 +129,7 @@ def test_a_watcher_whose_addresses_nobody_knows() -> None:
     assert said({"west": WEST, "own": OWN}) == []
 
 
-def test_a_cluster_with_a_kubeconfig_of_its_own_is_not_googles_to_check() -> None:
+def test_a_gke_cluster_with_a_kubeconfig_is_not_checked() -> None:
     assert said({"west": {**WEST, "cluster_kubeconfig": "/k", "gke_node_count": 0}}) == []
 
 
@@ -158,9 +158,7 @@ def test_istiods_are_not_sent_to_the_dns_endpoint() -> None:
         ({"gke_endpoint": "public"}, {"own": OWN}, ""),
     ],
 )
-def test_with_the_dns_endpoint_alone_those_outside_the_vpc_find_no_way(
-    west: Vars, others: dict[str, Vars], shut_out: str
-) -> None:
+def test_the_dns_endpoint_alone_excludes_other_vpcs(west: Vars, others: dict[str, Vars], shut_out: str) -> None:
     found = said({"west": {**WEST, "gke_endpoint": "dns", **west}, **others})
     if not shut_out:
         assert found == []
@@ -183,3 +181,11 @@ def test_the_google_fleet_is_no_matter_of_clusters_elsewhere() -> None:
     assert said({**google, "own": OWN}) == []
     google["north"]["gke_fleet_project"] = "shop-edge"
     assert any("gke_fleet_project" in line and "differs from" in line for line in said({**google, "own": OWN}))
+
+
+def test_exports_stay_on_one_shared_vpc() -> None:
+    shared = {"gke_network_project": "shop-net", "gke_fleet_project": "shop-prod"}
+    hosts = {"west": {**WEST, **shared}, "data": {**NORTH, **shared, "gke_network": "corp"}}
+    assert said(hosts) == []
+    (found,) = said(hosts, mesh_exports=[{"service": "orders.shop", "to": "all"}])
+    assert found.startswith("data gke_network_project leads to VPC shop-net/corp, west's to shop-net/mesh-")

@@ -98,14 +98,14 @@ def test_a_peer_of_another_vpc_comes_by_its_nat() -> None:
     assert lets_through(west, "198.51.100.7")
 
 
-def test_neighbours_too_come_by_nat_where_one_watcher_is_elsewhere() -> None:
+def test_all_watchers_use_nat_if_one_is_in_another_vpc() -> None:
     # One address of a cluster is written for all that watch it.
     found = wanted_of({"west": {**WEST, **LIMITED}, "south": WEST, "own": {**OWN, "cluster_egress": ["192.0.2.0/28"]}})
     assert found["west"].nats == (("shop-prod", "mesh-shop", "us-west1"),)
     assert lets_through(found["west"], "192.0.2.3")
 
 
-def test_clusters_of_service_projects_on_one_network_are_neighbours() -> None:
+def test_service_projects_on_one_network_share_a_vpc() -> None:
     shared = {"gke_network_project": "shop-net"}
     found = wanted_of({"west": {**WEST, **LIMITED, **shared}, "north": {**NORTH, **shared, "gke_project": "team-b"}})
     assert found["west"].nats == ()
@@ -123,7 +123,7 @@ def test_the_project_of_the_environment_is_that_of_its_nat() -> None:
     assert cluster_specs(fleet, members(fleet))["west"].nats[0][0] == "from-environment"
 
 
-def test_an_address_that_is_not_known_is_an_error_with_the_way_out() -> None:
+def test_an_unknown_egress_address_is_an_error() -> None:
     found = wanted_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}})
     with pytest.raises(FleetError) as caught:
         with_egress(found["west"], {})
@@ -183,7 +183,7 @@ def test_one_pool_from_plain_variables() -> None:
     assert (pool.name, pool.spot, pool.count, pool.machine) == ("nodes", True, 3, "e2-standard-4")
 
 
-def test_several_pools_take_what_they_do_not_say_from_the_plain_variables() -> None:
+def test_pools_inherit_the_plain_variables() -> None:
     listed = [
         {"name": "nodes", "node_count_max": 9},
         {"name": "edge", "machine_type": "c3-standard-4", "taints": [{"key": "edge", "value": "only"}]},
