@@ -41,10 +41,10 @@ $(STAGES): setup
 bench: setup ## print the figures, as JSON
 	@python tests/bench/run.py $(ARGS)
 
-clean: setup ## take the fleet away, keep the caches
+clean: setup ## remove the fleet, keep the caches
 	@ansible-playbook -i $(INVENTORY) playbooks/teardown.yml $(ARGS)
 
-distclean: clean ## take the fleet, the caches and .venv away
+distclean: clean ## remove the fleet, the caches and .venv
 	@ansible-playbook -i $(INVENTORY) playbooks/artifacts_removal.yml
 	@chmod -R u+w "$(XDG_CACHE_HOME)/mesh.fleet" 2>/dev/null || true # Go's module cache is read-only
 	@rm -rf "$(XDG_CACHE_HOME)/mesh.fleet" build .cache .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis

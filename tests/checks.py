@@ -153,7 +153,7 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
 
 
 def remove_test_fleet(out: Path) -> None:
-    """Take the fleet of the tests away, whatever became of them."""
+    """Remove the fleet of the tests, whatever became of them."""
     argv = ["ansible-playbook", "-i", "inventories/local", "playbooks/teardown.yml"]
     env = {**os.environ, "MESH_FLEET_NAME": TEST_FLEET}
     with (out / "teardown.log").open("wb") as log:

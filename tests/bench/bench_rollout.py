@@ -42,7 +42,7 @@ FLEET = "bench"
 APP = "localhost/mesh.fleet-bench/app:1"
 NODE = "localhost/mesh.fleet-bench/node:1"
 
-# What by_hand.sh asks of its app: GET / tells the caller's certificate header, GET /call what $UPSTREAM answers.
+# What by_hand.sh asks of its app: GET / shows the caller's certificate header, GET /call what $UPSTREAM answers.
 SERVER = """#!/usr/bin/python3
 import http.server, os, urllib.request
 class H(http.server.BaseHTTPRequestHandler):

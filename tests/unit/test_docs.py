@@ -132,13 +132,13 @@ def test_defaults_in_a_roles_readme_are_its_own(role: str) -> None:
     options: dict[str, t.Any] = {}
     for spec in specs["argument_specs"].values():
         options = {**(spec.get("options") or {}), **options}
-    for names, told in table(ROOT / "roles" / role / "README.md"):
+    for names, text in table(ROOT / "roles" / role / "README.md"):
         ours = [name for name in names if name.startswith(f"{role}_")]
-        values = re.fullmatch(r"`[^`]*`(?:, `[^`]*`)*", told)
+        values = re.fullmatch(r"`[^`]*`(?:, `[^`]*`)*", text)
         for number, name in enumerate(ours):
             assert name in options, name
-            if values and "$" not in told and "…" not in told:
-                written = [yaml.safe_load(value) for value in re.findall(r"`([^`]*)`", told)]
+            if values and "$" not in text and "…" not in text:
+                written = [yaml.safe_load(value) for value in re.findall(r"`([^`]*)`", text)]
                 default = options[name].get("default")
                 if "{{" not in str(default):
                     assert written[number if len(written) == len(ours) else 0] == default, f"{name}: {default!r}"

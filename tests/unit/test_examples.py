@@ -22,7 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = sorted(p.stem for p in (ROOT / "plugins" / "modules").glob("*.py"))
 ROLES = sorted(p.parent.parent.name for p in (ROOT / "roles").glob("*/meta/argument_specs.yml"))
-# Of all plugin types that ansible-doc knows, those that this collection has; modules and roles are told apart.
+# Of all plugin types that ansible-doc knows, those that this collection has, but for modules and roles.
 OTHERS = sorted(
     (kind, p.stem)
     for kind in ("callback", "filter", "inventory", "lookup", "test", "connection")
@@ -34,8 +34,8 @@ Json = dict[str, t.Any]
 
 
 @functools.cache
-def told(kind: str) -> Json:
-    """What ansible-doc tells of all our plugins of a kind, by name."""
+def shown(kind: str) -> Json:
+    """What ansible-doc shows of all our plugins of a kind, by name."""
     names = {"module": MODULES, "role": ROLES}.get(kind) or [name for k, name in OTHERS if k == kind]
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", kind, *(f"mesh.fleet.{name}" for name in names)],
@@ -65,7 +65,7 @@ def unexplained(options: t.Mapping[str, Json], at: str = "") -> t.Iterator[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_explains_itself(module: str) -> None:
-    entry = told("module")[module]
+    entry = shown("module")[module]
     doc = entry["doc"]
     assert doc["short_description"]
     assert doc["description"]
@@ -79,7 +79,7 @@ def test_a_module_explains_itself(module: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), OTHERS)
 def test_another_plugin_explains_itself(kind: str, name: str) -> None:
-    doc = told(kind)[name]["doc"]
+    doc = shown(kind)[name]["doc"]
     assert doc["short_description"]
     assert doc["description"]
     assert doc["author"]
@@ -99,7 +99,7 @@ def ansibles_own() -> frozenset[str]:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_explains_itself(role: str) -> None:
-    entries = told("role")[role]["entry_points"]
+    entries = shown("role")[role]["entry_points"]
     assert {"main", "absent"} <= set(entries)
     for name, entry in entries.items():
         assert entry["short_description"], name
@@ -112,7 +112,7 @@ def test_a_roles_readme_names_its_variables(role: str) -> None:
     text = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
     spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
     names = {n for entry in spec["argument_specs"].values() for n in entry.get("options") or {}}
-    # Those of the fleet are told in docs/variables.md, for all roles at once.
+    # Those of the fleet are in docs/variables.md, for all roles at once.
     assert sorted(n for n in names - set(VARIABLES) if not re.search(rf"`{n}\b", text)) == []
 
 
@@ -168,7 +168,7 @@ def faults(task: Json) -> list[str]:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_modules_examples_fit_it(module: str) -> None:
-    tasks = list(tasks_of(yaml.safe_load(told("module")[module]["examples"])))
+    tasks = list(tasks_of(yaml.safe_load(shown("module")[module]["examples"])))
     assert f"mesh.fleet.{module}" in {action_of(task) for task in tasks}
     assert [fault for task in tasks for fault in faults(task)] == []
 

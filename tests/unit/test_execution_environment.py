@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""execution-environment.yml is what ansible-builder takes: it writes a build context from it."""
+"""execution-environment.yml is what ansible-builder accepts: it writes a build context from it."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_the_first_failure_stops_what_runs_and_what_waits(
     assert run.count(over) == (0, 1)
 
 
-def test_stages_run_side_by_side_and_show_pytests_own_closing_line(
+def test_stages_run_side_by_side_and_show_pytests_last_line(
     harness: tuple[types.ModuleType, types.ModuleType], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     run, checks = harness
@@ -85,7 +85,7 @@ def test_junit_figures_count_tests_and_not_skipped_ones(
     assert checks.junit_counts(path) == (5, 2)
 
 
-def test_a_stage_that_needs_artifacts_brings_them_and_clusters_come_last(
+def test_artifacts_come_first_and_stages_with_clusters_last(
     harness: tuple[types.ModuleType, types.ModuleType], tmp_path: Path
 ) -> None:
     _run, checks = harness
@@ -120,7 +120,7 @@ def test_unit_tests_run_on_another_python_where_there_is_one(
     assert second.junit == tmp_path / "unit-4.0.xml"
 
 
-def test_a_python_that_pyenv_has_is_found_and_a_broken_one_is_not(
+def test_a_python_of_pyenv_is_found_and_a_broken_one_is_not(
     harness: tuple[types.ModuleType, types.ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _run, checks = harness
@@ -189,7 +189,7 @@ def venv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Any:
     return module
 
 
-def test_an_environment_is_made_once_and_brought_up_to_date_in_place(venv: t.Any, tmp_path: Path) -> None:
+def test_an_environment_is_made_once_and_updated_in_place(venv: t.Any, tmp_path: Path) -> None:
     venv.main()
     assert venv.ran == ["venv", "pip"]
     venv.main()
@@ -199,7 +199,7 @@ def test_an_environment_is_made_once_and_brought_up_to_date_in_place(venv: t.Any
     assert venv.ran == ["venv", "pip", "pip"]
 
 
-def test_a_half_made_environment_is_made_again_from_nothing(venv: t.Any, tmp_path: Path) -> None:
+def test_a_half_made_environment_is_made_again(venv: t.Any, tmp_path: Path) -> None:
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "left").touch()
     venv.main()
@@ -207,7 +207,7 @@ def test_a_half_made_environment_is_made_again_from_nothing(venv: t.Any, tmp_pat
     assert not (tmp_path / ".venv" / "left").exists()
 
 
-def test_a_failed_install_leaves_nothing_that_passes_for_ready(
+def test_a_failed_install_leaves_nothing_that_seems_ready(
     venv: t.Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venv.main()
@@ -231,9 +231,7 @@ def test_an_environment_that_was_moved_is_made_again(venv: t.Any, tmp_path: Path
     assert venv.ran == ["venv", "pip", "venv", "pip"]
 
 
-def test_a_python_without_venv_is_said_with_the_package_to_install(
-    venv: t.Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_without_venv_is_named_with_its_package(venv: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(SystemExit) as stopped:

@@ -22,7 +22,7 @@ def built(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("mesh-fleet-*.tar.gz"))
 
 
-def test_the_archive_holds_the_collection_and_nothing_of_the_workshop(built: Path) -> None:
+def test_the_archive_holds_the_collection_and_nothing_else(built: Path) -> None:
     with tarfile.open(built) as archive:
         names = set(archive.getnames())
     tops = {name.split("/")[0] for name in names}
@@ -42,16 +42,16 @@ def test_the_archive_holds_the_collection_and_nothing_of_the_workshop(built: Pat
 
 
 def test_collections_that_roles_call_are_dependencies(root: Path) -> None:
-    """Whoever installs the collection gets them; for an execution environment they are told once more."""
-    told = yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["dependencies"]
+    """Whoever installs the collection gets them; for an execution environment requirements.yml lists them once more."""
+    dependencies = yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["dependencies"]
     listed = yaml.safe_load((root / "requirements.yml").read_text(encoding="utf-8"))["collections"]
-    assert told == {one["name"]: one["version"] for one in listed}
+    assert dependencies == {one["name"]: one["version"] for one in listed}
     for name in ("google.cloud", "kubernetes.core"):
         called = [f for f in (root / "roles").glob("*/tasks/*.yml") if f"{name}." in f.read_text(encoding="utf-8")]
-        assert name in told or not called
+        assert name in dependencies or not called
 
 
-def test_the_workflow_tries_the_pinned_ansible_and_targets_of_make(root: Path) -> None:
+def test_the_workflow_has_the_pinned_ansible_and_our_targets(root: Path) -> None:
     jobs = yaml.safe_load((root / ".github/workflows/test.yml").read_text(encoding="utf-8"))["jobs"]
     pinned = (root / "requirements.txt").read_text(encoding="utf-8")
     for job in ("unit", "sanity"):

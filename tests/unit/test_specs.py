@@ -166,7 +166,7 @@ def test_module_documentation_is_complete(module: str) -> None:
 
 
 def test_all_modules_document_what_went_wrong_the_same() -> None:
-    """ansible-core takes no fragments into RETURN, so that the text of one contract stands in each module."""
+    """ansible-core has no fragments for RETURN, so each module has the text of one contract."""
     returned = [documented(ROOT / "plugins" / "modules" / f"{module}.py", "RETURN") for module in MODULES]
     assert all(one["problems"] == returned[0]["problems"] for one in returned)
     failures = [one["failures"] for one in returned if "failures" in one]
@@ -203,7 +203,7 @@ def shape(option: t.Mapping[str, t.Any], inner: str) -> dict[str, t.Any]:
 
 
 def shared_options(doc: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Options that a module's documentation takes from our fragments."""
+    """Options that a module's documentation has from our fragments."""
     found: dict[str, t.Any] = {}
     fragments = doc.get("extends_documentation_fragment") or []
     for name in [fragments] if isinstance(fragments, str) else fragments:
@@ -215,13 +215,13 @@ def shared_options(doc: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_module_documents_the_arguments_that_its_action_takes(module: str) -> None:
+def test_module_documents_the_arguments_of_its_action(module: str) -> None:
     action = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{module}").ActionModule
     doc = documented(ROOT / "plugins" / "modules" / f"{module}.py", "DOCUMENTATION")
-    taken = {name: shape(option, "options") for name, option in action.ARGUMENT_SPEC.items()}
+    accepted = {name: shape(option, "options") for name, option in action.ARGUMENT_SPEC.items()}
     options = {**(doc.get("options") or {}), **shared_options(doc)}
-    told = {name: shape(option, "suboptions") for name, option in options.items()}
-    assert taken == told
+    described = {name: shape(option, "suboptions") for name, option in options.items()}
+    assert accepted == described
 
 
 # Inventory plugins.
@@ -258,7 +258,7 @@ def test_inventory_examples_use_documented_options(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INVENTORIES)
-def test_ansible_doc_tells_of_an_inventory_plugin(name: str) -> None:
+def test_ansible_doc_shows_an_inventory_plugin(name: str) -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", "inventory", f"mesh.fleet.{name}"],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
@@ -268,27 +268,27 @@ def test_ansible_doc_tells_of_an_inventory_plugin(name: str) -> None:
     assert "cache_plugin" in entry["doc"]["options"]
 
 
-def test_ansible_doc_tells_of_every_module() -> None:
+def test_ansible_doc_shows_every_module() -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", *(f"mesh.fleet.{module}" for module in MODULES)],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
-    told = json.loads(said.stdout)
-    assert set(told) == {f"mesh.fleet.{module}" for module in MODULES}
-    for name, entry in told.items():
+    shown = json.loads(said.stdout)
+    assert set(shown) == {f"mesh.fleet.{module}" for module in MODULES}
+    for name, entry in shown.items():
         assert entry["doc"]["description"], name
         assert entry["examples"], name
         assert {"msg", "objects"} & set(entry["return"]), name
 
 
-def test_ansible_doc_tells_of_every_role() -> None:
+def test_ansible_doc_shows_every_role() -> None:
     said = subprocess.run(
         ["ansible-doc", "--json", "-t", "role", *(f"mesh.fleet.{role}" for role in ROLES)],
         cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
     )  # fmt: skip
-    told = json.loads(said.stdout)
-    assert set(told) == {f"mesh.fleet.{role}" for role in ROLES}
-    assert all({"main", "absent"} <= set(role["entry_points"]) for role in told.values())
+    shown = json.loads(said.stdout)
+    assert set(shown) == {f"mesh.fleet.{role}" for role in ROLES}
+    assert all({"main", "absent"} <= set(role["entry_points"]) for role in shown.values())
 
 
 # What the READMEs of roles show as YAML is YAML, with variables that exist.

@@ -360,8 +360,8 @@ def test_call_command(producer: Running) -> None:
         check=False,
         timeout=300,
     )
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["sent"], told["failed"], told["clusters"]) == (0, 3, 0, {"east": 3})
+    counted = json.loads(done.stdout)
+    assert (done.returncode, counted["sent"], counted["failed"], counted["clusters"]) == (0, 3, 0, {"east": 3})
 
 
 def test_a_wrong_configuration_is_refused() -> None:

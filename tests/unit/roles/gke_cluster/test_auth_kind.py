@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""google.cloud's modules are told the same kind of credentials that our own client takes."""
+"""google.cloud's modules get the same kind of credentials as our own client."""
 
 from __future__ import annotations
 
