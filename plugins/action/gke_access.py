@@ -61,11 +61,11 @@ class ActionModule(GoogleFleetAction):
             return self.nothing()
         google = self.google(args, scope)
         more = [Binding(b["project"] or scope.project, b["role"], b["member"]) for b in args["bindings"]]
-        take = self._give if args["state"] == "present" else self._take_back
-        features, changes, bindings, kept = take(args, scope, google, more)
+        work = self._grant if args["state"] == "present" else self._revoke
+        features, changes, bindings, kept = work(args, scope, google, more)
         done = [c for c in changes if c.action != UNCHANGED]
         apis_on, roles = (sum(c.kind == kind for c in done) for kind in ("API", "Role"))
-        verb = "granted" if args["state"] == "present" else "taken back"
+        verb = "granted" if args["state"] == "present" else "revoked"
         said = [f"{apis_on} APIs switched on"] if apis_on else []
         said += [f"{roles} role{'' if roles == 1 else 's'} {verb}"] if roles else []
         said += [f"kept: {'; '.join(kept)}"] if kept else []
@@ -79,7 +79,7 @@ class ActionModule(GoogleFleetAction):
             requests=google.requests,
         )
 
-    def _give(
+    def _grant(
         self, args: dict[str, t.Any], scope: Scope, google: Google, more: list[Binding]
     ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
         features = args["features"] or needed_features(scope.fleet, front_door=args["front_door"])
@@ -88,7 +88,7 @@ class ActionModule(GoogleFleetAction):
         projects = {member.project for member in scope.everybody.values()}
         policies = [POLICY_API] if more or bindings_for(features, projects, scope.project, "") else []
         if features or args["apis"] or args["enable_apis"]:
-            # For the membership alone nobody has to look: an API that is off says so itself.
+            # The membership alone needs no check: Google refuses its request where the API is off.
             apis = list(dict.fromkeys([*apis_for(features), *policies, *args["apis"]]))
             states = api_states(google, apis)
             number, unreadable = states.number, bool(policies) and POLICY_API not in states.on
@@ -100,7 +100,7 @@ class ActionModule(GoogleFleetAction):
                 dry_run=self.check_mode,
                 states=states,
             )
-        # Roles in a host project may be others' to give, and not even to be looked at by these credentials.
+        # Only the host project's administrator may be able to grant, or even read, the roles in it.
         trusted = network_roles(scope.fleet) == TRUSTED
         networks = {} if trusted else host_projects(scope.everybody.values())
         if not number and needs_number(features, {*projects, *networks.values()}, scope.project):
@@ -114,10 +114,10 @@ class ActionModule(GoogleFleetAction):
             raise with_role_advice(error, [b for b in wanted if b.project in hosts]) from None
         return features, changes, wanted, []
 
-    def _take_back(
+    def _revoke(
         self, args: dict[str, t.Any], scope: Scope, google: Google, more: list[Binding]
     ) -> tuple[list[str], list[Change], list[Binding], list[str]]:
-        """What nobody needs any more: neither a feature that is on nor a member that stays."""
+        """Revoke what neither an active feature nor a remaining member needs."""
         record = Grants(scope.fleet.directory)
         ours = record.read()
         if not ours and not args["unrecorded"]:
@@ -133,9 +133,9 @@ class ActionModule(GoogleFleetAction):
         on = [feature for feature in hub.features() if feature in FEATURES] if others or unsure else []
         needed = set(bindings_for(on, others | (projects if unsure else set()), scope.project, number, networks))
         if staying:
-            # What the inventory names beside them is for the clusters that it still has.
+            # What the inventory names besides is for the remaining clusters.
             needed |= (set(ours) | set(more)) - set(every)
-        # Roles that are trusted to be in a host project were not ours to grant.
+        # Trusted roles in a host project were not granted by us.
         given = {} if network_roles(scope.fleet) == TRUSTED else networks
         granted = bindings_for(args["features"] or FEATURES, projects, scope.project, number, given)
         candidates = set(ours) | (set(granted) | set(more) if args["unrecorded"] else set())

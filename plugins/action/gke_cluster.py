@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""GKE clusters, side by side. See plugins/modules/gke_cluster.py for the documentation."""
+"""GKE clusters, all at the same time. See plugins/modules/gke_cluster.py for the documentation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
 
 Outcomes = dict[str, list[Change] | FleetError]
 _SHARED_VPC_SECONDS = 300
-"""For each step before clusters are on a Shared VPC, whatever time they themselves are given."""
+"""For each step before clusters are on a Shared VPC, whatever the clusters' own timeout is."""
 
 
 class ActionModule(GoogleClusterAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; what fails is reported by cluster in ``failures``."""
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
@@ -54,7 +54,7 @@ class ActionModule(GoogleClusterAction):
             return self.to_result([], {}, [], "no GKE clusters")
         if absent and not args["delete"] and not self.check_mode:
             raise FleetError(
-                "clusters are deleted only when told so",
+                "clusters are deleted only on request",
                 seen=", ".join(w.host for part in parts for w in part.play),
                 next_step="run again with -e gke_cluster_delete=true",
             )
@@ -112,7 +112,7 @@ class ActionModule(GoogleClusterAction):
     def _hosts(
         self, fleet: Fleet, part: Part, new: list[ClusterSpec], args: dict[str, t.Any]
     ) -> dict[Google, tuple[dict[str, FleetError], list[Change]]]:
-        """For each host project of clusters that are to be made: whether they may be on its networks."""
+        """For each host project of new clusters: which may not be on its networks, and the changes."""
         found = {}
         for project in dict.fromkeys(w.network_project for w in new if w.shared):
             google = part.google.of(project)
@@ -122,7 +122,7 @@ class ActionModule(GoogleClusterAction):
 
 
 def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[ClusterSpec], Outcomes]:
-    """The play's clusters with the addresses of NATs that they let through, and those whose are not known."""
+    """The play's clusters with the NAT addresses that they allow, and an error for those where one is not known."""
     known: list[ClusterSpec] = []
     unknown: Outcomes = {}
     for wanted in part.play:

@@ -53,7 +53,7 @@ class ActionModule(GoogleFleetAction):
         if INGRESS in features:
             home = config_cluster(scope.fleet, scope.everybody)
             config = self._names(args, scope, [home])[0]
-            # Only what somebody has said moves it: the first cluster of an inventory may be another one tomorrow.
+            # Only the variable moves it: the first cluster of an inventory may be another one tomorrow.
             chosen = bool(scope.fleet.clusters[home].variables.get("gke_config_cluster"))
         mesh = self._names(args, scope, managed) if SERVICEMESH in features else []
         changes, seen = hub.enable(features, managed=mesh, config_membership=config, move=chosen)
@@ -64,7 +64,7 @@ class ActionModule(GoogleFleetAction):
             fresh = {name: feature for name, feature in seen.items() if name not in touched}
             states = hub.await_features(features, fresh, args["timeout"])
             everybody = dict(zip(scope.everybody, self._names(args, scope, scope.everybody), strict=True))
-            warnings += [said for feature in features for said in hub.troubles(feature, everybody)]
+            warnings += [said for feature in features for said in hub.member_problems(feature, everybody)]
         done = [change.name for change in changes if change.action != UNCHANGED]
         members = (seen.get(SERVICEMESH) or {}).get("membershipStates") or {}
         ours = {k: v for k, v in members.items() if any(same_member(k, name) for name in mesh)}
@@ -82,5 +82,5 @@ class ActionModule(GoogleFleetAction):
 
     @staticmethod
     def _names(args: dict[str, t.Any], scope: Scope, hosts: t.Iterable[str]) -> list[str]:
-        """Memberships' names: as C(gke_membership) found them, else as the inventory says."""
+        """Memberships' names: as C(gke_membership) returned them, else by the inventory."""
         return [str(args["memberships"].get(host) or scope.everybody[host].name) for host in hosts]

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import (
 
 
 class ActionModule(GoogleFleetAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; what fails is reported by cluster in ``failures``."""
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,

@@ -14,8 +14,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import (
     NatPlan,
     RouterStep,
-    in_need,
     nat_name,
+    needing_nat,
     plan_nat,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
@@ -53,7 +53,7 @@ class ActionModule(GoogleClusterAction):
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         absent = args["state"] == "absent"
         fleet, parts = self.parts(args, task_vars, whole=not absent, networks=True)
-        # Whoever lets a NAT through has to know its address, also where its own clusters are not in the play.
+        # Clusters that allow a NAT need its address, also when the NAT's own clusters are not in the play.
         fixed = {place for part in parts for w in part.play for place in w.nats}
         changes: list[Change] = []
         failed: dict[str, FleetError] = {}
@@ -63,18 +63,18 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 changes += self._absent(part, marker(fleet), args["timeout"])
             elif mine or any(w.private_nodes for w in part.play):
-                elsewhere = {name for name, c in fleet.clusters.items() if _leaves_by_itself(c)}
-                look = functools.partial(self._plan, part, mine, marker(fleet), elsewhere)
+                other_egress = {name for name, c in fleet.clusters.items() if _has_egress(c)}
+                read = functools.partial(self._plan, part, mine, marker(fleet), other_egress)
                 plan, apis = read_with_apis(
                     part.google,
-                    look,
-                    look(ask=False),
+                    read,
+                    read(request=False),
                     allowed=args["enable_apis"],
                     timeout=args["timeout"],
                     dry_run=self.check_mode,
                 )
                 changes += apis
-                refused, prepared = self._refused(fleet, in_need(part.play, elsewhere), part.google, plan, args)
+                refused, prepared = self._refused(fleet, needing_nat(part.play, other_egress), part.google, plan, args)
                 failed.update(refused)
                 changes += prepared
                 changes += self._present(part, plan, marker(fleet), args["timeout"])
@@ -88,24 +88,24 @@ class ActionModule(GoogleClusterAction):
 
     @staticmethod
     def _plan(
-        part: Part, fixed: set[Place], mark: str, elsewhere: t.Collection[str] = (), *, ask: bool = True
+        part: Part, fixed: set[Place], mark: str, other_egress: t.Collection[str] = (), *, request: bool = True
     ) -> NatPlan:
-        """One request, and one more where addresses must be known; without ``ask`` as in an empty project."""
-        places = {w.place: w for w in reversed(in_need(part.play, elsewhere))}
-        routers = _listed(part.google, "routers") if ask else {}
-        return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if ask and fixed else {}, mark)
+        """One request, and one more if addresses must be known; without ``request`` as in an empty project."""
+        places = {w.place: w for w in reversed(needing_nat(part.play, other_egress))}
+        routers = _listed(part.google, "routers") if request else {}
+        return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if request and fixed else {}, mark)
 
     def _refused(
         self, fleet: Fleet, needing: list[ClusterSpec], google: Google, plan: NatPlan, args: dict[str, t.Any]
     ) -> tuple[dict[str, FleetError], list[Change]]:
-        """In a host project, which hosts cannot have the NAT that they lack; it is taken out of the plan."""
-        lack = {w.host: parts for w in needing if w.shared and (parts := plan.told(w.network, w.region))}
+        """In a host project, which hosts cannot have the NAT that they lack; removes it from the plan."""
+        lack = {w.host: parts for w in needing if w.shared and (parts := plan.missing_parts(w.network, w.region))}
         mine = {w.host: w for w in needing if w.host in lack}
         kinds = [kind for kind in ("addresses", "routers") if getattr(plan, kind)]
         missing = missing_permissions(google, permissions_for(kinds)) if mine else []
         failed = {host: may_not(w, lack[host], missing) for host, w in mine.items()} if missing else {}
         for error in failed.values():
-            error.next_step += "; or set cluster_egress where its nodes leave by another way"
+            error.next_step += "; or set cluster_egress if its nodes reach the internet without NAT"
         able = [w for host, w in mine.items() if host not in failed and not w.adopt]
         refused, changes = self.shared_vpc(fleet, google, args).prepare(able)
         failed |= refused
@@ -145,7 +145,7 @@ class ActionModule(GoogleClusterAction):
 
     @staticmethod
     def _read_addresses(google: Google, plan: NatPlan) -> None:
-        """What Google gave for the names that were reserved."""
+        """Put the addresses that Google reserved into the plan."""
         there = _listed(google, "addresses")
         reserved = {(region, name): there[region, name]["address"] for region, name in plan.addresses}
         for place in plan.egress:
@@ -154,7 +154,7 @@ class ActionModule(GoogleClusterAction):
                     plan.egress[place] = [f"{address}/32"]
 
     def _absent(self, part: Part, mark: str, timeout: float) -> list[Change]:
-        """Ours, in regions where no cluster of the fleet stays."""
+        """Remove ours in regions where no cluster of the fleet remains."""
         play = {w.host for w in part.play}
         staying = {(w.region, w.network) for w in part.everybody if w.host not in play}
         leaving = {(w.region, w.network) for w in part.play} - staying
@@ -173,7 +173,7 @@ class ActionModule(GoogleClusterAction):
         return changes + self._release(part, {(r, nat_name(network, r)) for r, network in leaving}, mark, timeout)
 
     def _release(self, part: Part, names: t.Collection[tuple[str, str]], mark: str, timeout: float) -> list[Change]:
-        """Give the addresses back that we reserved."""
+        """Release the addresses that we reserved."""
         changes, going = [], []
         for (region, name), address in _listed(part.google, "addresses").items():
             if (region, name) not in names or address.get("description") != mark:
@@ -193,7 +193,7 @@ def _listed(google: Google, kind: str) -> Listed:
     return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
 
 
-def _leaves_by_itself(cluster: Cluster) -> bool:
+def _has_egress(cluster: Cluster) -> bool:
     return cluster.variables.get("cluster_egress") not in (None, "")
 
 

@@ -37,7 +37,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
 
 
 class ActionModule(GoogleClusterAction):
-    """Runs once for the fleet; what cannot be is told per cluster in ``failures``."""
+    """Runs once for the fleet; what cannot be made is reported by cluster in ``failures``."""
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
@@ -76,9 +76,9 @@ class ActionModule(GoogleClusterAction):
                 leaving = [w for w in part.play if w.shared and w.member.project not in staying]
                 changes += self.shared_vpc(fleet, part.google, args).revoke_roles(leaving)
             else:
-                plan, bad = plan_network(part.everybody, play, live, marker(fleet), doors=args["front_door"])
+                plan, bad = plan_network(part.everybody, play, live, marker(fleet), load_balancers=args["front_door"])
                 if plan.count:
-                    bad.update(_not_ours_to_make(part, plan, live, bad))
+                    bad.update(_not_permitted(part, plan, live, bad))
                     new = [w for w in part.play if not w.adopt and w.host not in bad]
                     refused, prepared = self.shared_vpc(fleet, part.google, args).prepare(new)
                     bad.update(refused)
@@ -90,7 +90,7 @@ class ActionModule(GoogleClusterAction):
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
             planned += _changes(plan, absent=absent)  # by project: rules have the same names in each
-        # Where nobody is left, the run ends before anything is made.
+        # Without a remaining cluster, the run ends before anything is made.
         goes_on = absent or any(w.host not in failed for part in parts for w in part.play)
         changes += planned if self.check_mode and goes_on else []
         verb = "to be removed" if absent else "to be made or changed"
@@ -126,10 +126,10 @@ def _read(google: Google) -> ExistingNetwork:
     )
 
 
-def _not_ours_to_make(
+def _not_permitted(
     part: Part, plan: NetworkPlan, live: ExistingNetwork, bad: t.Collection[str]
 ) -> dict[str, FleetError]:
-    """By host, what a host project lacks for it and these credentials may not make."""
+    """By host, an error for what a host project lacks and these credentials may not make."""
     shared = [w for w in part.play if w.shared and w.host not in bad]
     kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(plan, kind)]
     missing = missing_permissions(part.google, permissions_for(kinds)) if shared and kinds else []
@@ -151,13 +151,13 @@ def _not_ours_to_make(
     if "firewalls" in blocked:
         plan.firewalls[:] = [rule for rule in plan.firewalls if rule["network"] not in theirs]
     if {"firewalls", "stale"} & blocked:
-        # A rule of ours that is in nobody's way stays, until somebody may remove it.
+        # A stale rule does no harm: it stays until the credentials may remove it.
         plan.stale[:] = [rule for rule in plan.stale if rule["network"] not in theirs]
     return failed
 
 
 def _without(plan: NetworkPlan, part: Part, bad: t.Collection[str]) -> None:
-    """Nothing is made for clusters that cannot be, and nothing at all in a VPC of which none is left."""
+    """Remove from the plan what failed hosts need, and VPCs without any other host."""
     for host in bad:
         plan.subnets.pop(host, None)
     lost = {w.network for w in part.play if w.host in bad} - {w.network for w in part.play if w.host not in bad}
@@ -167,7 +167,7 @@ def _without(plan: NetworkPlan, part: Part, bad: t.Collection[str]) -> None:
 
 
 def _changes(plan: NetworkPlan, *, absent: bool) -> list[Change]:
-    """What google.cloud's modules would do: in check mode they are not called."""
+    """What google.cloud's modules would do: in check mode they do not run."""
     listed = [("", "Network", n) for n in plan.networks]
     listed += [(host, "Subnetwork", s) for host, s in plan.subnets.items()]
     listed += [("", "Firewall", f) for f in plan.firewalls]

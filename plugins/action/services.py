@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports im
 
 
 class ActionModule(FleetAction):
-    """Runs once for the fleet; what fails is told per cluster in ``failures``."""
+    """Runs once for the fleet; what fails is reported by cluster in ``failures``."""
 
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -41,7 +41,7 @@ class ActionModule(FleetAction):
         said = [f"{len(exports)} service{'' if len(exports) == 1 else 's'}"] if exports else []
         said += [f"{done} exports changed"] if done else []
         said += [f"{len(run.imports)} imported" if args["wait"] and not self.check_mode else ""] if run.imports else []
-        said += [f"{', '.join(run.elsewhere)}: no clusterset there yet"] if run.elsewhere and exports else []
+        said += [f"{', '.join(run.elsewhere)}: exports are not built for it yet"] if run.elsewhere and exports else []
         return result(
             run.changes,
             summary=", ".join(part for part in said if part) or "nothing exported",

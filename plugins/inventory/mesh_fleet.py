@@ -146,17 +146,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory_hosts import (
     Filter,
     Found,
-    ask,
+    duplicates,
+    excluded_by_status,
     hosts_of,
-    left_out,
-    twice,
+    read_projects,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 
 _NAME = "google_cluster.name"
 _PATIENCE = 20.0
-"""Seconds for which Google may stay silent: somebody waits."""
+"""Seconds to try again: somebody waits for the inventory."""
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -175,22 +175,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._refuse_unknown(config)
             answers, wanted = self._answers(path, cache), self._filter()
             self._fill(hosts_of(answers, wanted))
-            missing = left_out(answers, wanted)
-            if missing:
-                self.display.warning(f"no hosts because of their state: {', '.join(missing)}; statuses takes them")
+            excluded = excluded_by_status(answers, wanted)
+            if excluded:
+                self.display.warning(f"no hosts because of their status: {', '.join(excluded)}; see option statuses")
         except FleetError as error:
             raise AnsibleParserError(_line(error)) from None
 
     def _refuse_unknown(self, config: t.Iterable[str]) -> None:
-        """Ansible passes over what it does not know, and a filter that is misspelt lets everything in."""
+        """Ansible ignores unknown options, and without a misspelt filter every cluster would be a host."""
         known = [str(name) for name in self.get_options()]
         for name in map(str, config):
             if name not in known:
                 close = difflib.get_close_matches(name, known, 1)
-                told = f"did you mean {close[0]}?" if close else "ansible-doc -t inventory mesh.fleet.mesh_fleet"
-                raise FleetError(f"option {name} is unknown", next_step=told)
+                hint = f"did you mean {close[0]}?" if close else "ansible-doc -t inventory mesh.fleet.mesh_fleet"
+                raise FleetError(f"option {name} is unknown", next_step=hint)
 
-    # -- asking --------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------
 
     def _projects(self) -> list[str]:
         given = [str(project) for project in plain(self.get_option("projects")) if project]
@@ -208,7 +208,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise FleetError(error.what, next_step="set projects in this file, or GCP_PROJECT") from None
 
     def _answers(self, path: str, cache: bool) -> dict[str, dict[str, t.Any]]:
-        """What Google said: just now, or when the cache was filled."""
+        """Google's answers, from now or from the cache."""
         projects = self._projects()
         memberships, follow = bool(self.get_option("memberships")), bool(self.get_option("follow_memberships"))
         asked = [projects, memberships, follow]
@@ -220,7 +220,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 return t.cast("dict[str, dict[str, t.Any]]", kept["answers"])
         base = Google(self._settings(projects[0]), patience=_PATIENCE)
         skip = bool(self.get_option("skip_unreachable"))
-        answers, failed = ask(base.of, projects, memberships=memberships, follow=follow, skip=skip)
+        answers, failed = read_projects(base.of, projects, memberships=memberships, follow=follow, skip=skip)
         for project, error in failed.items():
             self.display.warning(f"project {project} is left out: {_line(error)}")
         if use and not failed:
@@ -231,7 +231,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         option = {n: plain(self.get_option(n)) for n in ("labels", "locations", "statuses")}
         return Filter.of(**option, members=bool(self.get_option("members_only")))
 
-    # -- telling -------------------------------------------------------------------------------
+    # -- filling -------------------------------------------------------------------------------
 
     def _fill(self, found: list[Found]) -> None:
         group = self.inventory.add_group(self._sanitize_group_name(plain(self.get_option("group"))))
@@ -239,7 +239,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         interpreter = trust_as_template("{{ ansible_playbook_python }}")
         self.inventory.set_variable(group, "ansible_python_interpreter", interpreter)
         names = [self._name(one) for one in found]
-        self._refuse_twins(names, found)
+        self._refuse_duplicates(names, found)
         strict = bool(self.get_option("strict"))
         compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         for host, one in zip(names, found, strict=True):
@@ -251,10 +251,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 self._add_host_to_composed_groups(groups, one.variables, host, strict=strict)
                 self._add_host_to_keyed_groups(keyed, one.variables, host, strict=strict)
             except AnsibleError as error:
-                said = " ".join(str(error).split())[:300]
-                raise AnsibleParserError(
-                    f"{host}: {said}; next: correct it in this file, or leave out strict"
-                ) from None
+                reason = " ".join(str(error).split())[:300]
+                raise AnsibleParserError(f"{host}: {reason}; next: correct it in this file, or remove strict") from None
 
     def _name(self, one: Found) -> str:
         expression = self.get_option("hostname")
@@ -279,8 +277,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return name
 
     @staticmethod
-    def _refuse_twins(names: list[str], found: list[Found]) -> None:
-        for name in twice(names):
+    def _refuse_duplicates(names: list[str], found: list[Found]) -> None:
+        for name in duplicates(names):
             where = [one.identity for given, one in zip(names, found, strict=True) if given == name]
             raise FleetError(
                 f'{len(where)} clusters would be the host "{name}"',

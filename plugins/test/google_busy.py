@@ -8,14 +8,14 @@ import typing as t
 
 from ansible.errors import AnsibleTypeError
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import passes
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import is_temporary
 
 
 def google_busy(result: t.Any) -> bool:
     """See google_busy.yml."""
     if not isinstance(result, t.Mapping):
         raise AnsibleTypeError("google_busy takes the result of a task")
-    return passes(result)
+    return is_temporary(result)
 
 
 class TestModule:

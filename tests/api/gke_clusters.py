@@ -25,7 +25,7 @@ from . import control_plane
 __all__ = ["CRD", "CRDS", "HOSTS", "SECONDS", "SHOP", "actions", "fleet", "on", "put", "service"]
 
 SECONDS = 120
-"""Until what the test brings about is seen: far more than it takes."""
+"""Until the effect of a test is seen: far more than it needs."""
 KINDS = Path(__file__).resolve().parent.parent / "gcp" / "crds.yml"
 CRDS: list[dict[str, t.Any]] = yaml.safe_load(KINDS.read_text(encoding="utf-8"))["items"]
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -35,7 +35,7 @@ HOSTS = ("west", "north")
 
 @pytest.fixture
 def fleet(google_planes: dict[str, control_plane.ControlPlane]) -> Fleet:
-    """West and north on GKE, both with Google's kinds and the namespace shop; fra elsewhere, which nobody reaches."""
+    """West and north on GKE, with Google's kinds and namespace shop; fra of another provider, which does not answer."""
     hosts: dict[str, dict[str, t.Any]] = {
         name: {
             "cluster_provider": "gke",

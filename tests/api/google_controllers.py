@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A world of the stand-in's whose clusters are API servers of a test: Google's controllers work in them."""
+"""The stand-in's project whose clusters are API servers of a test: Google's controllers work in them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class World:
         return item
 
     def turn(self) -> None:
-        """Google's controllers take their turn, and a second one for what the first has led to."""
+        """One round of Google's controllers, and a second one for the effects of the first."""
         deadline, quiet = time.monotonic() + _SECONDS, 0
         while quiet < 2:
             try:
@@ -90,7 +90,7 @@ class World:
                 time.sleep(0.1)
 
     def _served(self, fleet: FleetView) -> None:
-        """Raise Unreachable while a kind that a feature brings is not served yet."""
+        """Raise Unreachable while a kind of a feature is not served yet."""
         wanted = [(m.kubeconfig, kind) for m in fleet.members for kind in (EXPORT, IMPORT)]
         if fleet.on("multiclusterservicediscovery") is None:
             wanted = []

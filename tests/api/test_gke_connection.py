@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A GKE host is reached by what Google says and Google's token: a stand-in for Google, a real API server."""
+"""A GKE cluster is reached by Google's answer and token: a stand-in for Google, a real API server."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WEST = {
 
 @pytest.fixture(scope="module")
 def google(plane: control_plane.ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[StandIn]:
-    """A stand-in whose cluster "west" is the test's control plane, and whose token that one takes."""
+    """A stand-in whose cluster "west" is the test's control plane, and whose token it accepts."""
 
     def behind(cluster: dict[str, t.Any]) -> None:
         address = urllib.parse.urlsplit(plane.server).netloc
@@ -98,7 +98,7 @@ def test_a_client_gets_through(google: StandIn) -> None:
         (control_plane.ADMIN_TOKEN, {"gke_name": "wast"}, "Google has no such cluster"),
     ],
 )
-def test_what_does_not_get_through_is_told(token: str, variables: dict[str, str], words: str) -> None:
+def test_an_unreachable_endpoint_is_reported(token: str, variables: dict[str, str], words: str) -> None:
     with pytest.raises(FleetError) as caught:
         asyncio.run(namespaces(cluster(token, **variables)))
     assert words in str(caught.value)
@@ -107,7 +107,7 @@ def test_what_does_not_get_through_is_told(token: str, variables: dict[str, str]
     assert token not in str(caught.value)
 
 
-def test_a_run_asks_once_and_tells_no_token(google: StandIn, tmp_path: Path) -> None:
+def test_a_run_sends_one_request_and_shows_no_token(google: StandIn, tmp_path: Path) -> None:
     inventory = tmp_path / "fleet.yml"
     inventory.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": {"west": WEST}}}))
     task = {

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A GKE cluster by its DNS endpoint: a stand-in for Google, a front with a name of its own, a real API server."""
+"""A GKE cluster by its DNS endpoint: a stand-in for Google, a front end with its own name, a real API server."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_client_gets_through_by_the_name(front: DnsEndpoint, google: StandIn) 
     assert [entry["method"] for entry in google.cloud.log] == ["container.projects.locations.clusters.list"]
 
 
-def test_what_is_followed_and_changed_goes_by_the_name_too(front: DnsEndpoint) -> None:
+def test_watches_and_changes_use_the_dns_name_too(front: DnsEndpoint) -> None:
     entry = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-name", "namespace": "default"}}
 
     async def work() -> str:
@@ -155,7 +155,7 @@ def test_a_run_of_ansible_by_the_name(front: DnsEndpoint, google: StandIn, tmp_p
 
 
 def test_a_certificate_that_the_machine_does_not_trust(front: DnsEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cluster's own CA does not count there, nor is the certificate taken unseen."""
+    """The cluster's own CA does not count there, nor is the certificate accepted without a check."""
     monkeypatch.delenv("SSL_CERT_FILE")
     said = refusal(cluster())
     assert said.what == "the API server's certificate is not signed by a CA that this machine trusts"
@@ -215,6 +215,6 @@ def test_istiods_of_other_clusters_come_by_the_ip_endpoint(google: StandIn, fron
     assert peer_server(west, None).url == "https://192.0.2.9"
     google.cloud.resources[LIVE]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"] = {"enabled": False}
     reach.forget(reach.options(west))
-    assert asyncio.run(namespaces(west))  # it is ours to reach, and nobody's to watch
+    assert asyncio.run(namespaces(west))  # this machine reaches it, and no cluster watches it
     with pytest.raises(FleetError, match="its API address for other clusters is Google's DNS endpoint"):
         peer_server(west, None)

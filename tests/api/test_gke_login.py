@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tokens that end while a run goes on: a service account's key, google-auth, Google's token endpoint, and a real API
-server that takes the tokens which that endpoint issues, and refuses them when they have ended.
+"""Tokens that expire during a run: a service account's key, google-auth, Google's token endpoint, and a real API server
+that accepts the tokens of that endpoint until they expire.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SECRETS = "/api/v1/namespaces/kube-system/secrets"
 
 
 class Google(StandIn):
-    """A stand-in whose cluster "west" is a real API server, which takes the tokens that are good."""
+    """A stand-in whose cluster "west" is a real API server, which accepts valid tokens."""
 
     def __init__(self, directory: Path, plane: control_plane.ControlPlane) -> None:
         super().__init__(directory, duration=0.01)
@@ -70,7 +70,7 @@ class Google(StandIn):
             self.end(old)
 
     def end(self, token: str) -> None:
-        """Neither Google nor the cluster takes it any more."""
+        """Neither Google nor the cluster accepts it any more."""
         self.cloud.tokens.discard(token)
         asyncio.run(self._forget(token))
 
@@ -81,13 +81,13 @@ class Google(StandIn):
         await self.until(token, good=False)
 
     async def until(self, token: str, *, good: bool) -> None:
-        """Wait until the API server takes the token, or does not any more: it learns of it by a watch."""
+        """Wait until the API server accepts the token, or refuses it: it learns that by a watch."""
         deadline = time.monotonic() + 120
-        while await self.takes(token) is not good:
+        while await self.accepts(token) is not good:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
 
-    async def takes(self, token: str) -> bool:
+    async def accepts(self, token: str) -> bool:
         connection = Connection(server=self.plane.server, token=token, ca_pem=self.plane.ca_pem)
         try:
             async with Kube.connect(connection, cluster="west") as kube:
@@ -131,7 +131,7 @@ def there(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
     return obj is not None, "it is not there"
 
 
-def test_a_token_ends_while_a_client_waits_and_the_next_one_goes_on(google: Google) -> None:
+def test_a_token_that_expires_during_a_wait_is_replaced(google: Google) -> None:
     google.login.expires_in = MARGIN + 3
 
     async def work() -> None:
@@ -143,7 +143,7 @@ def test_a_token_ends_while_a_client_waits_and_the_next_one_goes_on(google: Goog
                     await kube.list("v1", "Namespace")
                     await asyncio.sleep(0.2)
             await asyncio.to_thread(google.end, first)
-            assert not await google.takes(first)
+            assert not await google.accepts(first)
             await kube.apply([go("first")])
             assert (await asyncio.wait_for(long, 300))["metadata"]["name"] == "first"
             again = asyncio.create_task(kube.wait("v1", "ConfigMap", "second", "default", until=there, timeout=300))
@@ -156,7 +156,7 @@ def test_a_token_ends_while_a_client_waits_and_the_next_one_goes_on(google: Goog
 
 
 def traps(folder: Path) -> Path:
-    """Programs that nobody is to start: each leaves a note when somebody does."""
+    """Programs that must not be started: each leaves a note when it is."""
     folder.mkdir()
     for name in ("gcloud", "kubectl", "gke-gcloud-auth-plugin"):
         program = folder / name
@@ -167,7 +167,7 @@ def traps(folder: Path) -> Path:
 
 def test_a_run_outlives_its_tokens_without_kubeconfig_and_gcloud(google: Google, tmp_path: Path) -> None:
     google.login.expires_in = MARGIN + 1.5
-    google.one_at_a_time = True  # each new token ends the one before: whoever still uses that one fails
+    google.one_at_a_time = True  # each new token ends the one before: a client that still uses that one fails
     host = {**WEST, "ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = tmp_path / "fleet.yml"
     inventory.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": {"west": host}}}))

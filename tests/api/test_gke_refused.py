@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Google's tokens that a real API server stops taking before their time: a client goes on with a new one, got once."""
+"""Google's tokens that a real API server refuses before they expire: a client gets one new token and continues."""
 
 from __future__ import annotations
 
@@ -48,27 +48,27 @@ def test_one_login_serves_all_that_are_refused(google: Google) -> None:
     run(work())
 
 
-def test_what_cannot_be_renewed_is_told_whole_without_a_token(google: Google) -> None:
+def test_a_failed_renewal_is_reported_without_a_token(google: Google) -> None:
     connection = cluster(google).connection
 
     async def refused(kube: Kube, times: int) -> ApiError:
-        told = await asyncio.gather(
+        errors = await asyncio.gather(
             *[kube.get("v1", "ConfigMap", "none", "default") for _time in range(times)], return_exceptions=True
         )
-        for said in told:
+        for said in errors:
             assert isinstance(said, ApiError)
             assert (said.cluster, said.status) == ("west", 401)
             assert said.means
             assert said.next_step
             assert said.seen.startswith(f"{google.plane.server}: 401 Unauthorized")
             assert not [token for token in google.given if token in str(said)]
-        return told[0]
+        return errors[0]
 
     async def work() -> None:
         async with Kube.connect(connection, cluster="west") as kube:
             await kube.list("v1", "Namespace")
             await asyncio.to_thread(google.end, google.given[-1])
-            google.cloud.on_token[:] = [google.given.append]  # Google gives tokens, and the cluster takes none
+            google.cloud.on_token[:] = [google.given.append]  # Google gives tokens, and the cluster accepts none
             for _again in range(2):
                 said = await refused(kube, 20)
                 assert said.what.endswith(f"the API server does not accept {ROBOT}")

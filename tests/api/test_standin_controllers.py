@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the stand-in's controllers do inside clusters, as Google documents it, on two real API servers."""
+"""The stand-in's controllers in clusters, as Google documents them, on two real API servers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def planes(new_plane: control_plane.Start) -> dict[str, control_plane.ControlPla
 
 @pytest.fixture
 def clusters(planes: dict[str, control_plane.ControlPlane]) -> dict[str, Behind]:
-    """Clients of somebody who uses the clusters; the namespace shop is in both."""
+    """Clients of a user of the clusters; both have the namespace shop."""
     found = {name: Behind(str(plane.kubeconfig), "somebody") for name, plane in planes.items()}
     for behind in found.values():
         behind.apply(NAMESPACE, {"metadata": {"name": SHOP}})
@@ -103,9 +103,7 @@ def ask(where: str, name: str) -> str:
 # -- multi-cluster services --------------------------------------------------------------------
 
 
-def test_an_export_arrives_in_every_member_and_goes_with_the_last_one(
-    world: World, clusters: dict[str, Behind]
-) -> None:
+def test_an_import_is_made_in_every_member_and_removed_last(world: World, clusters: dict[str, Behind]) -> None:
     world.turn()
     service(clusters["west"], "orders", "10.1.0.1", "10.1.0.9")
     service(clusters["north"], "orders", "10.2.0.1")
@@ -139,9 +137,7 @@ def test_an_export_arrives_in_every_member_and_goes_with_the_last_one(
         assert not [s for s in behind.list(SERVICE, SHOP) if s["metadata"]["name"].startswith("gke-mcs-")]
 
 
-def test_nothing_arrives_without_the_role_the_service_or_the_namespace(
-    world: World, clusters: dict[str, Behind]
-) -> None:
+def test_no_import_without_role_service_or_namespace(world: World, clusters: dict[str, Behind]) -> None:
     world.turn()
     export(clusters["west"], "orders")
     world.turn()
@@ -228,7 +224,7 @@ def test_a_door_stands_on_its_reserved_address_until_it_goes(world: World, clust
 
 
 @pytest.mark.parametrize(
-    ("backend", "annotations", "told"),
+    ("backend", "annotations", "message"),
     [
         ("nobody", {}, "MultiClusterService shop/nobody not found"),
         ("web", {"static_ip": "198.51.100.99"}, "'198.51.100.99'. not reserved"),
@@ -236,7 +232,7 @@ def test_a_door_stands_on_its_reserved_address_until_it_goes(world: World, clust
     ],
 )
 def test_what_is_wrong_is_told_and_gets_no_address(
-    world: World, clusters: dict[str, Behind], backend: str, annotations: dict[str, str], told: str
+    world: World, clusters: dict[str, Behind], backend: str, annotations: dict[str, str], message: str
 ) -> None:
     world.turn()
     multi_service(clusters["west"], "web", "us-west1-a/west")
@@ -244,11 +240,11 @@ def test_what_is_wrong_is_told_and_gets_no_address(
     world.turn()
     world.turn()
     assert vip(clusters["west"]) == ""
-    assert len([w for w in warnings(clusters["west"]) if told in w]) == 1
+    assert len([w for w in warnings(clusters["west"]) if message in w]) == 1
     assert [len(derived(behind)) for behind in clusters.values()] == [1, 0]
 
 
-def test_a_refused_change_leaves_the_door_as_it_was_and_is_counted(world: World, clusters: dict[str, Behind]) -> None:
+def test_a_refused_change_keeps_the_ingress_and_is_counted(world: World, clusters: dict[str, Behind]) -> None:
     west = clusters["west"]
     world.turn()
     multi_service(west, "web")
@@ -271,9 +267,7 @@ def test_a_refused_change_leaves_the_door_as_it_was_and_is_counted(world: World,
     assert [e["count"] for e in west.list(EVENT, SHOP) if e["type"] == "Warning"] == [counted]
 
 
-def test_another_address_frees_the_first_and_another_link_takes_its_derived_service_away(
-    world: World, clusters: dict[str, Behind]
-) -> None:
+def test_another_address_or_link_releases_the_old_one(world: World, clusters: dict[str, Behind]) -> None:
     west = clusters["west"]
     world.turn()
     first, second = world.reserve("first", "198.51.100.7"), world.reserve("second", "198.51.100.8")

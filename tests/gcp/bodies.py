@@ -93,7 +93,7 @@ def broken(
 def _places(
     schemas: t.Mapping[str, Json], schema: Json, value: t.Any, path: tuple[t.Any, ...]
 ) -> t.Iterator[tuple[tuple[t.Any, ...], Json, str]]:
-    """Where a fault can be put: messages take an unknown field, everything else a wrong value."""
+    """Where an error can be put: messages get an unknown field, everything else a wrong value."""
     if "$ref" in schema:
         yield path, schema, "value"
         schema = schemas[schema["$ref"]]

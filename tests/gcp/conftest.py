@@ -35,7 +35,7 @@ def exercised(request: pytest.FixtureRequest) -> set[str]:
         or not set(here.glob("test_*.py")) <= ran
         or "::" in " ".join(option.file_or_dir)
     ):
-        pytest.skip("only a run of all tests of this folder can tell")
+        pytest.skip("needs a run of all tests of this folder")
     return _exercised
 
 
@@ -43,7 +43,7 @@ _breaches: list[str] = []
 
 
 def _observe(entry: dict[str, t.Any]) -> None:
-    """Each request that a stand-in of this process took, whoever started it: fixtures of a module too."""
+    """Each request that a stand-in of this process accepted, also one of a module's fixture."""
     _breaches.extend(breaches(entry))
     if OUR_AGENT in entry["agent"]:
         _exercised.add(entry["method"])
@@ -54,7 +54,7 @@ StandIn.observers.append(_observe)
 
 @pytest.fixture(autouse=True)
 def contract() -> t.Iterator[None]:
-    """Every request that a test of this folder makes, and that the stand-in takes, is as Google's documents say."""
+    """Every request of a test of this folder that the stand-in accepts is as Google's documents say."""
     yield
     found = list(_breaches)
     _breaches.clear()

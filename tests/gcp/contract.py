@@ -87,7 +87,7 @@ def _validator(service: str, version: str, name: str) -> jsonschema.Draft202012V
 
 
 def breaches(entry: Json) -> list[str]:
-    """What is wrong with a request that the stand-in took and logged; [] for nothing.
+    """What is wrong with a request that the stand-in accepted and logged; [] for nothing.
 
     google.cloud's modules send ``kind``, which only Google writes: from them such fields pass. google-auth sends null
     for what it leaves out when it impersonates, which means the same.

@@ -52,7 +52,7 @@ class Playbook:
         return done.returncode, stats, said
 
     def killed_at(self, method: str, seconds: float = 600) -> None:
-        """A run that ends at once, without a word, as soon as Google has taken a request of this method."""
+        """A run that is killed as soon as Google has accepted a request of this method."""
         argv, env = self.prepared()
         run = subprocess.Popen(
             argv,

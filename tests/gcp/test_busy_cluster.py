@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Operations that GKE begins by itself, which a cluster's status does not show: changes and deletions wait for them."""
+"""Operations that GKE starts itself, which a cluster's status does not show: changes and deletions wait for them."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_a_deletion_waits(made: Run, google_cloud: StandIn) -> None:
     assert google_cloud.cloud.resources == {}
 
 
-def test_one_that_does_not_end_is_told(made: Run, google_cloud: StandIn) -> None:
+def test_an_operation_that_does_not_end_is_reported(made: Run, google_cloud: StandIn) -> None:
     repair(google_cloud)
     (operation,) = [o for o in google_cloud.cloud.operations.values() if o.view["operationType"] == "AUTO_REPAIR_NODES"]
     operation.end = float("inf")
     error = failure(made(CHANGE, timeout=0.5))
-    assert error.what == "something else is being done to it"
+    assert error.what == "another operation on it is running"
     assert operation.view["name"] in error.seen
     assert error.next_step == "run again when that is over"
     operation.end = 0

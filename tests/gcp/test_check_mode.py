@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Check mode of every Google action tells what then happens: on nothing, with nothing to do, for a change, for the end.
+"""Check mode of every Google action reports what then happens: from nothing, without a change, with one, for removal.
 
-One play calls them all, first with ``--check --diff`` and then with ``--diff``; each action must tell the same both
+One play calls them all, first with ``--check --diff`` and then with ``--diff``; each action must report the same both
 times, and the check must have written nothing.
 """
 
@@ -83,7 +83,7 @@ STEPS: dict[str, tuple[Json, Json]] = {
 class Told:
     """What an action said: whether it changed anything, its objects and differences, and APIs that it switched on.
 
-    APIs are apart, because whoever comes first switches them on, and in a check nobody does.
+    APIs are separate, because the first action switches them on, and in check mode none does.
     """
 
     changed: bool
@@ -94,7 +94,7 @@ class Told:
 
 @dataclasses.dataclass
 class Run:
-    """One step: what each action told in check mode and then, and what the check wrote."""
+    """One step: what each action reported in check mode and then, and what check mode wrote."""
 
     planned: dict[str, Told]
     then: dict[str, Told]
@@ -133,7 +133,7 @@ def changes(entry: Json) -> bool:
 
 
 def play(folder: Path, root: Path, standin: StandIn, actions: Json, more: Json, *arguments: str) -> Json:
-    """What each action told, by its name; and ``network``, gke_network's plan."""
+    """What each action reported, by its name; and ``network``, gke_network's plan."""
     inventory = {"mesh_clusters": {"vars": {**SHARED, **more, "fleet_dir": str(folder / "state")}, "hosts": HOSTS}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     tasks = [
@@ -226,7 +226,7 @@ def test_the_check_writes_nothing(runs: dict[str, Run], step: str) -> None:
 
 @pytest.mark.parametrize("action", [name for name in PRESENT if name != "gke_network"])
 @pytest.mark.parametrize("step", STEPS)
-def test_what_the_check_tells_then_happens(runs: dict[str, Run], step: str, action: str) -> None:
+def test_what_check_mode_reports_then_happens(runs: dict[str, Run], step: str, action: str) -> None:
     planned, then = runs[step].planned[action], runs[step].then[action]
     assert planned.objects == then.objects
     assert planned.changed == then.changed
@@ -241,14 +241,14 @@ STAY = {("something is changed", "gke_nat"), ("something is changed", "gke_membe
 @pytest.mark.parametrize("step", STEPS)
 def test_the_same_apis_are_switched_on(runs: dict[str, Run], step: str) -> None:
     planned, then = (
-        {api for told in one.values() for api in told.apis} for one in (runs[step].planned, runs[step].then)
+        {api for report in one.values() for api in report.apis} for one in (runs[step].planned, runs[step].then)
     )
     assert planned == then
     assert bool(then) == (step in ("nothing is there", "something is changed"))
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_network_is_told_once_and_made_by_others(runs: dict[str, Run], step: str) -> None:
+def test_the_network_is_reported_once_and_made_by_modules(runs: dict[str, Run], step: str) -> None:
     planned, then = runs[step].planned["gke_network"], runs[step].then["gke_network"]
     parts = runs[step].network
     named = [*parts["networks"], *parts["subnets"].values(), *parts["firewalls"]]

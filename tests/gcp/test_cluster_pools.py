@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Node pools, Autopilot, and what others changed of a cluster: left alone, changed in place, mended, refused."""
+"""Node pools, Autopilot, and changes of others to a cluster: kept, changed in place, corrected, refused."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_a_pool_cannot_change_is_refused_by_name(made: Run) -> None:
     assert "delete the cluster" not in error.next_step
 
 
-def test_a_pool_that_is_added_is_made_and_one_that_is_left_out_stays(made: Run, google_cloud: StandIn) -> None:
+def test_a_new_pool_is_made_and_an_unlisted_one_stays(made: Run, google_cloud: StandIn) -> None:
     more = [*POOLS, {"name": "batch", "spot": True, "node_count_max": 9}]
     assert actions(made(with_west(gke_node_pools=more)))["west"] == "changed"
     assert live_pool(google_cloud, "batch")["config"]["spot"] is True
@@ -149,7 +149,7 @@ def theirs(google_cloud: StandIn) -> dict[str, t.Any]:
     return west
 
 
-def test_a_cluster_that_is_taken_over_keeps_what_the_inventory_does_not_say(made: Run, google_cloud: StandIn) -> None:
+def test_an_adopted_cluster_keeps_what_the_inventory_leaves_out(made: Run, google_cloud: StandIn) -> None:
     west = theirs(google_cloud)
     assert actions(made(with_west(gke_adopt=True)))["west"] == "changed"
     assert west["releaseChannel"] == {"channel": "STABLE"}
@@ -164,7 +164,7 @@ def test_a_cluster_that_is_taken_over_keeps_what_the_inventory_does_not_say(made
     assert actions(made())["west"] == "unchanged"
 
 
-def test_what_the_inventory_says_of_a_cluster_that_is_taken_over_is_changed(made: Run, google_cloud: StandIn) -> None:
+def test_variables_of_an_adopted_cluster_are_applied(made: Run, google_cloud: StandIn) -> None:
     west = theirs(google_cloud)
     said = {
         "gke_adopt": True,
@@ -235,7 +235,7 @@ def test_autopilot_is_not_made_of_a_standard_cluster(autopilot: Run) -> None:
 # Bodies.
 
 
-def test_every_body_of_every_pool_is_what_googles_document_takes() -> None:
+def test_every_pool_body_is_valid_by_googles_document() -> None:
     container = next(s for s in services() if s.name == "container")
     requests = {
         "update": "UpdateClusterRequest",

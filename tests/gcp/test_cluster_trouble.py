@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""GKE clusters in trouble: what the user is told, that the others go on, and that a rerun completes."""
+"""GKE clusters that fail: what is reported, that the other clusters finish, and that a rerun completes."""
 
 from __future__ import annotations
 
@@ -105,12 +105,12 @@ REFUSALS: dict[str, tuple[Vars, str, str]] = {
         "roles/gke_cluster/README.md",
     ),
     "another change": ({"status": 409, "message": "Already exists"}, "it exists already", "run again"),
-    "trouble of Google's": ({"status": 503, "times": -1}, "Google has trouble of its own", "run again"),
+    "an error of Google's": ({"status": 503, "times": -1}, "Google reports an error of its own", "run again"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_refusal_is_told_and_a_rerun_completes(run: Run, google_cloud: StandIn, name: str) -> None:
+def test_a_refusal_is_reported_and_a_rerun_completes(run: Run, google_cloud: StandIn, name: str) -> None:
     fault, what, next_step = REFUSALS[name]
     google_cloud.cloud.fail("container.*.clusters.create", path="us-west1-a", **fault)
     run.patience = 0.5
@@ -162,13 +162,13 @@ def test_a_cluster_that_is_being_deleted(made: Run, google_cloud: StandIn) -> No
     assert actions(made())["west"] == "created"
 
 
-def test_a_cluster_that_stays_reconciling_is_told_with_its_state(made: Run, google_cloud: StandIn) -> None:
+def test_a_cluster_that_stays_reconciling_is_reported(made: Run, google_cloud: StandIn) -> None:
     google_cloud.cloud.resources[WEST]["status"] = "RECONCILING"
     error = failure(made(timeout=0.3))
     assert error.what == "it is not ready after 0.3 s"
     assert error.seen == "status RECONCILING"
     assert "gke_cluster_timeout" in error.next_step
-    # Check mode waits for nobody, and says what would be done.
+    # Check mode does not wait, and reports what would be done.
     assert actions(made(dry=True))["west"] == "unchanged"
     google_cloud.cloud.resources[WEST]["status"] = "RUNNING"
     assert actions(made())["west"] == "unchanged"
@@ -188,7 +188,7 @@ def test_a_change_that_never_ends_and_a_rerun_that_completes_it(made: Run, googl
     assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "RAPID"}
 
 
-def test_a_change_that_fails_leaves_the_cluster_and_a_rerun_makes_it(made: Run, google_cloud: StandIn) -> None:
+def test_a_failed_change_is_made_by_the_next_run(made: Run, google_cloud: StandIn) -> None:
     fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_machine_type": "a9-giga"}})
     google_cloud.cloud.fail("container.*.nodePools.update", 0, "machine type a9-giga is not available in us-west1-a")
     assert "a9-giga is not available" in failure(made(fleet)).seen
@@ -196,7 +196,7 @@ def test_a_change_that_fails_leaves_the_cluster_and_a_rerun_makes_it(made: Run, 
     assert actions(made(fleet))["west"] == "changed"
 
 
-def test_a_zone_that_google_does_not_answer_for_is_no_missing_cluster(made: Run, google_cloud: StandIn) -> None:
+def test_a_zone_without_answer_is_no_missing_cluster(made: Run, google_cloud: StandIn) -> None:
     clusters = Clusters(made.google, our_labels(fleet_of()), marker(fleet_of()), timeout=60)
     clusters.google = t.cast("t.Any", Unreachable())
     with pytest.raises(FleetError) as caught:
@@ -253,7 +253,7 @@ def test_an_api_that_is_off_is_named_with_the_variable(options: Vars, google_clo
     assert "gke_enable_apis: true" in error.next_step
 
 
-def test_an_api_that_is_off_is_switched_on_when_told_so(options: Vars, google_cloud: StandIn) -> None:
+def test_an_api_that_is_off_is_switched_on_when_allowed(options: Vars, google_cloud: StandIn) -> None:
     google_cloud.cloud.disabled |= set(CLUSTER_APIS)
     google = Google(Settings.from_args(options), patience=5)
     clusters = Clusters(google, our_labels(fleet_of()), marker(fleet_of()), timeout=120, interval=0.1)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""GKE clusters against the stand-in: made, left alone, changed in place, refused, adopted, deleted."""
+"""GKE clusters against the stand-in: made, unchanged, changed in place, refused, adopted, deleted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_made_side_by_side_then_left_alone_with_one_request(made: Run, google_cl
     assert made.google.requests == 1
 
 
-def test_check_mode_tells_what_then_happens_and_does_nothing(run: Run, google_cloud: StandIn) -> None:
+def test_check_mode_reports_the_changes_and_makes_none(run: Run, google_cloud: StandIn) -> None:
     planned = run(dry=True)
     assert google_cloud.cloud.resources == {}
     assert planned == run()
@@ -113,7 +113,7 @@ def test_changed_in_place(made: Run, google_cloud: StandIn, variable: str) -> No
     assert actions(back)["west"] == ("unchanged" if variable == "gke_labels" else "changed")
 
 
-def test_several_changes_of_one_cluster_go_one_after_the_other(made: Run, google_cloud: StandIn) -> None:
+def test_changes_of_one_cluster_are_made_one_by_one(made: Run, google_cloud: StandIn) -> None:
     more = {name: value for changes, _read, _value in CHANGES.values() for name, value in changes.items()}
     fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], **more, "gke_node_count": 3}})
     assert actions(made(fleet))["west"] == "changed"
@@ -157,7 +157,7 @@ def test_what_needs_a_new_cluster_is_refused_by_name(
     assert variable in error.what
     assert "cannot be changed in place" in error.what
     assert google_cloud.cloud.resources[WEST] == before
-    if not variable.startswith("cluster_"):  # a range that west brings changes what is given to north
+    if not variable.startswith("cluster_"):  # a range of west changes the assigned one of north
         assert actions(found)["north"] == "unchanged"
 
 
@@ -177,7 +177,7 @@ def test_another_mode_or_place_is_refused(made: Run) -> None:
     assert "gke_mode" in failure(other, "north").what
 
 
-def test_a_cluster_of_others_is_taken_over_only_when_told_so(made: Run, google_cloud: StandIn) -> None:
+def test_a_cluster_of_others_is_adopted_only_on_request(made: Run, google_cloud: StandIn) -> None:
     google_cloud.cloud.resources[WEST] |= {"resourceLabels": {"team": "theirs"}, "description": "by hand"}
     error = failure(made())
     assert "did not make" in error.what
@@ -202,7 +202,7 @@ def test_deleted_and_gone(made: Run, google_cloud: StandIn) -> None:
     assert set(actions(made(absent=True)).values()) == {"unchanged"}
 
 
-# Bodies: whatever the inventory says, Google's own document takes it.
+# Bodies: whatever the inventory says, they are valid by Google's own document.
 
 
 @pytest.mark.parametrize("zone", ["us-west1-a", ""])

@@ -96,7 +96,7 @@ def test_the_calls_of_our_code_are_found() -> None:
         ("gkehub.projects.locations.memberships.create", {"labels": {"a": 1}}, "1 is not of type 'string'"),
     ],
 )
-def test_the_second_reader_finds_faults(method: str, body: dict[str, t.Any], said: str) -> None:
+def test_the_second_reader_finds_errors(method: str, body: dict[str, t.Any], said: str) -> None:
     (found,) = breaches({"method": method, "version": "v1", "body": body, "agent": "mesh.fleet"})
     assert said in found
 

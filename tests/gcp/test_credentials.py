@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every kind of credentials either works or says in one message what it is not; nothing secret is in one."""
+"""Every kind of credentials works, or one message says what is wrong with it; no message holds a secret."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def workload(google: StandIn, tmp_path: Path) -> t.Callable[..., Json]:
 
 def test_a_workload_identity(google: StandIn, application: Application, workload: t.Callable[..., Json]) -> None:
     client = application(workload())
-    assert methods(google) == []  # nothing is asked before somebody asks
+    assert methods(google) == []  # no request is sent before the first call
     assert client.call(*LIST, **ALL) == {}
     assert methods(google) == ["token", "list"]
     assert client.account.startswith("workload identity ci/providers/runner (GOOGLE_APPLICATION_CREDENTIALS ")
@@ -99,7 +99,7 @@ def test_a_workload_identity_that_acts_as_a_service_account(
     assert methods(google)[3:] == ["list", "token", "generateAccessToken", "list"]
 
 
-def test_what_keeps_a_workload_identity_out_is_told(
+def test_a_refused_workload_identity_is_reported(
     google: StandIn, application: Application, workload: t.Callable[..., Json], tmp_path: Path
 ) -> None:
     client, info = application(workload()), workload(ROBOT)
@@ -130,16 +130,16 @@ def test_what_keeps_a_workload_identity_out_is_told(
         times=-1,
     )
     (tmp_path / "subject").write_text("token-of-another-provider")
-    told = said(application(workload(ROBOT)))
-    assert "permission iam.serviceAccounts.getAccessToken is missing" in told.what
-    assert "roles/iam.workloadIdentityUser" in told.next_step
+    error = said(application(workload(ROBOT)))
+    assert "permission iam.serviceAccounts.getAccessToken is missing" in error.what
+    assert "roles/iam.workloadIdentityUser" in error.next_step
 
 
 # The machine's own account.
 
 
 class _Machine(http.server.BaseHTTPRequestHandler):
-    """A metadata server; its class holds what it tells."""
+    """A metadata server; its class holds its answers."""
 
     token = ""
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Memberships, features, APIs and roles against the stand-in, which refuses what Google's descriptions do not allow."""
+"""Memberships, features, APIs and roles against the stand-in, which refuses what Google's documents do not allow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def google(standin: StandIn, project: str = PROJECT, patience: float = 60) -> Go
 
 
 class Quick(Google):
-    """Looks often: here operations take no time."""
+    """Polls often: operations end at once here."""
 
     def wait(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         return super().wait(*args, **{"interval": 0.1, **kwargs})
@@ -81,7 +81,7 @@ def two(standin: StandIn) -> dict[str, Member]:
 
 
 def exist(standin: StandIn, member: Member) -> None:
-    """The cluster is there, whoever made it."""
+    """The cluster exists."""
     path = member.resource_link.removeprefix("//container.googleapis.com/")
     standin.cloud.resources[f"container/{path}"] = {"name": member.cluster, "status": "RUNNING"}
 
@@ -132,7 +132,7 @@ def test_a_membership_of_another_name_is_the_clusters_own(standin: StandIn, two:
     assert "was not made by this inventory" in kept[0]
 
 
-def test_a_name_that_is_anothers_is_refused_and_the_others_go_on(standin: StandIn, two: dict[str, Member]) -> None:
+def test_a_used_name_is_refused_and_the_others_finish(standin: StandIn, two: dict[str, Member]) -> None:
     name = two["west"].name
     standin.cloud.resources[f"gkehub/{name}"] = {
         "name": name,
@@ -141,11 +141,11 @@ def test_a_name_that_is_anothers_is_refused_and_the_others_go_on(standin: StandI
     changes, names, failed = hub(standin).register(list(two.values()))
     assert actions(changes) == [("north", "created")]
     assert list(names) == ["north"]
-    assert "name is taken" in str(failed["west"])
+    assert "another cluster has a membership of this name" in str(failed["west"])
     assert "gke_membership" in str(failed["west"])
 
 
-def test_a_registration_that_fails_is_told_and_a_rerun_completes(standin: StandIn, two: dict[str, Member]) -> None:
+def test_a_failed_registration_is_reported_and_rerun(standin: StandIn, two: dict[str, Member]) -> None:
     standin.cloud.fail("gkehub.*.memberships.create", 0, "the cluster is not reachable", path="us-west1/")
     changes, _names, failed = hub(standin).register(list(two.values()))
     assert actions(changes) == [("north", "created")]
@@ -155,7 +155,7 @@ def test_a_registration_that_fails_is_told_and_a_rerun_completes(standin: StandI
     assert (actions(changes), failed) == ([("west", "created"), ("north", "unchanged")], {})
 
 
-def test_an_operation_that_never_ends_is_told_and_taken_up_again(standin: StandIn, two: dict[str, Member]) -> None:
+def test_an_endless_operation_is_reported_and_continued(standin: StandIn, two: dict[str, Member]) -> None:
     standin.cloud.fail("gkehub.*.memberships.create", 0, never=True)
     _changes, _names, failed = hub(standin, timeout=0.3).register([two["west"]])
     assert "is not done after 0.3 s" in str(failed["west"])
@@ -166,9 +166,7 @@ def test_an_operation_that_never_ends_is_told_and_taken_up_again(standin: StandI
     assert (actions(changes), failed) == ([("west", "unchanged")], {})
 
 
-def test_an_api_that_is_off_and_a_permission_that_is_missing_are_named(
-    standin: StandIn, two: dict[str, Member]
-) -> None:
+def test_a_disabled_api_and_a_missing_permission_are_named(standin: StandIn, two: dict[str, Member]) -> None:
     standin.cloud.disabled.add("gkehub.googleapis.com")
     with pytest.raises(FleetError) as off:
         hub(standin).register([two["west"]])
@@ -206,7 +204,7 @@ def test_fifty_are_registered_side_by_side(standin: StandIn) -> None:
 
 
 def numbered(standin: StandIn, name: str) -> str:
-    """A membership as Google tells it in features, whatever form it was given: with the project's number."""
+    """A membership's name as features have it: always with the project's number."""
     return name.replace(f"/{PROJECT}/", f"/{standin.cloud.number(PROJECT)}/")
 
 
@@ -238,7 +236,7 @@ def test_a_members_mesh_is_added_beside_those_of_others(standin: StandIn, two: d
     assert set(specs) == {numbered(standin, name) for name in names.values()}
 
 
-def test_the_config_cluster_of_somebody_is_not_replaced(standin: StandIn, two: dict[str, Member]) -> None:
+def test_a_config_cluster_of_others_is_not_replaced(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(["multiclusteringress"], config_membership=names["west"])
     with pytest.raises(FleetError) as refused:
@@ -258,7 +256,7 @@ def test_a_feature_that_does_not_become_ready_says_why(standin: StandIn, two: di
     assert "after 0.3 s" in str(late.value)
 
 
-def test_features_go_when_nobody_is_left(standin: StandIn, two: dict[str, Member]) -> None:
+def test_features_without_members_are_deleted(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(FEATURES, managed=list(names.values()), config_membership=names["west"])
     changes, kept = hub(standin).disable(FEATURES, [names["north"]])
@@ -272,7 +270,7 @@ def test_features_go_when_nobody_is_left(standin: StandIn, two: dict[str, Member
 # -- the managed mesh --------------------------------------------------------------------------
 
 
-def test_the_control_plane_is_awaited_and_its_implementation_told(standin: StandIn, two: dict[str, Member]) -> None:
+def test_the_control_plane_is_awaited_with_its_implementation(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(["servicemesh"], managed=[names["north"]])
     item = standin.cloud.resources[f"gkehub/projects/{PROJECT}/locations/global/features/servicemesh"]
@@ -292,7 +290,7 @@ def test_the_control_plane_is_awaited_and_its_implementation_told(standin: Stand
     assert (states["north"].state, states["north"].implementation) == ("ACTIVE", "TRAFFIC_DIRECTOR")
 
 
-def test_what_was_read_a_moment_ago_is_enough_where_all_are_active(standin: StandIn, two: dict[str, Member]) -> None:
+def test_no_request_is_sent_when_all_were_read_as_active(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(["servicemesh"], managed=list(names.values()))
     seen = hub(standin).feature("servicemesh")
@@ -306,7 +304,7 @@ def test_what_was_read_a_moment_ago_is_enough_where_all_are_active(standin: Stan
     assert (len(states), failed, len(standin.cloud.log)) == (2, {}, before + 1)
 
 
-def test_conditions_are_told_in_words(standin: StandIn, two: dict[str, Member]) -> None:
+def test_conditions_are_reported_in_words(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable(["servicemesh"], managed=list(names.values()))
     item = standin.cloud.resources[f"gkehub/projects/{PROJECT}/locations/global/features/servicemesh"]
@@ -348,7 +346,7 @@ def test_apis_are_named_or_switched_on(standin: StandIn) -> None:
     assert api_states(google(standin), apis).number == project_number(google(standin))
 
 
-def test_roles_are_granted_beside_those_of_others_and_taken_back(standin: StandIn, two: dict[str, Member]) -> None:
+def test_roles_are_granted_beside_those_of_others_and_revoked(standin: StandIn, two: dict[str, Member]) -> None:
     theirs = {"role": "roles/container.admin", "members": ["user:ann@shop.example"]}
     conditional = {
         "role": "roles/compute.networkViewer",

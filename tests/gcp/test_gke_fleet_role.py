@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Role gke_fleet by ansible-playbook against the stand-in: interrupted, run again, shared with others, taken away."""
+"""Role gke_fleet by ansible-playbook against the stand-in: interrupted, run again, with others, removed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BOTH = {"west", "north", "multiclusterservicediscovery", "multiclusteringress"}
 
 
 @pytest.mark.slow
-def test_what_was_cut_off_is_completed_and_taken_away_again(playbook: FleetPlaybook, google_cloud: StandIn) -> None:
+def test_an_interrupted_run_is_completed_and_removed(playbook: FleetPlaybook, google_cloud: StandIn) -> None:
     planned, _stats, said = playbook("--check")
     assert planned == 0, said
     assert held(google_cloud) == set()
@@ -120,7 +120,7 @@ def test_what_others_made_or_need_stays(playbook: FleetPlaybook, google_cloud: S
     assert held(google_cloud) == {"theirs", "multiclusterservicediscovery"}
     assert roles(google_cloud) == {VIEWER["role"]: [VIEWER["member"]]}
 
-    # When they have gone too, what was there before us is still not ours to take.
+    # When they have left too, what existed before us still stays.
     cloud.resources = {key: v for key, v in cloud.resources.items() if not key.startswith("gkehub/")}
     code, _stats, said = playbook(tasks_from="absent")
     assert code == 0, said
@@ -139,7 +139,7 @@ def test_what_others_made_or_need_stays(playbook: FleetPlaybook, google_cloud: S
     ],
     ids=["api", "permission"],
 )
-def test_what_must_be_there_first_is_named_and_nothing_is_registered(
+def test_missing_requirements_are_named_before_registration(
     playbook: FleetPlaybook, google_cloud: StandIn, trouble: t.Callable[[t.Any], None], words: str
 ) -> None:
     trouble(google_cloud.cloud)
@@ -164,7 +164,7 @@ def test_a_check_knows_whether_the_fleets_api_will_be_on(playbook: FleetPlaybook
     playbook.hosts["west"] |= {"gke_name": "new", "mesh_control_plane": "managed"}
     code, stats, said = playbook("--check", "-e", "gke_enable_apis=true")
     assert (code, changed(stats) > 0) == (0, True), said
-    # Where the API is off nobody is a member: there is nothing to take away, and nothing to switch on for that.
+    # Where the API is off there are no members: nothing to remove, and nothing to switch on for that.
     code, stats, said = playbook("--limit", "north", tasks_from="absent")
     assert (code, changed(stats)) == (0, 0), said
     assert google_cloud.cloud.disabled == {"gkehub.googleapis.com"}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Google fleet when others are at it too, when Google knows an account late, when an answer is only a part."""
+"""The Google fleet with changes by others at the same time, accounts unknown to IAM, and partial answers."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_grants_of_several_at_once_all_stand(standin: StandIn) -> None:
     assert sorted(standin.cloud.policies[PROJECT]["bindings"][0]["members"]) == sorted(b.member for b in wanted)
 
 
-def test_what_was_granted_is_told_at_once_and_only_that(standin: StandIn) -> None:
+def test_only_what_was_granted_is_recorded_and_at_once(standin: StandIn) -> None:
     one = Binding(PROJECT, "roles/viewer", "user:ann@shop.example")
     other = Binding("team-a", "roles/viewer", "user:ann@shop.example")
     standin.cloud.policies[PROJECT] = {
@@ -103,7 +103,7 @@ def test_what_was_granted_is_told_at_once_and_only_that(standin: StandIn) -> Non
     assert gone == [other]
 
 
-def test_clusters_of_another_project_get_each_role_where_it_is_needed() -> None:
+def test_each_role_is_granted_in_the_project_that_needs_it() -> None:
     found = bindings_for(FEATURES, [PROJECT, "team-a"], PROJECT, "42")
     by_project: dict[str, set[tuple[str, str]]] = {}
     for binding in found:
@@ -129,7 +129,7 @@ def test_clusters_of_another_project_get_each_role_where_it_is_needed() -> None:
 # -- memberships -------------------------------------------------------------------------------
 
 
-def test_a_link_with_a_projects_number_is_that_projects_cluster_alone(standin: StandIn) -> None:
+def test_a_link_with_a_number_is_only_that_projects_cluster(standin: StandIn) -> None:
     shared = {"cluster_region": "us-west1", "gke_name": "main", "gke_fleet_project": PROJECT}
     made = members(
         fleet(a={**shared, "gke_project": "team-a"}, b={**shared, "gke_project": "team-b", "gke_membership": "b"})
@@ -151,7 +151,7 @@ def test_a_link_with_a_projects_number_is_that_projects_cluster_alone(standin: S
     assert projects_of(hub(standin).memberships()) == ({"team-a"}, True)
 
 
-def test_a_list_that_lacks_a_place_is_not_taken_for_the_whole(
+def test_a_list_without_a_location_is_refused(
     standin: StandIn, two: dict[str, Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
@@ -180,7 +180,7 @@ def test_a_list_that_lacks_a_place_is_not_taken_for_the_whole(
 # -- features ----------------------------------------------------------------------------------
 
 
-def test_a_feature_that_somebody_else_makes_meanwhile_is_taken_as_it_is(
+def test_a_feature_that_others_make_meanwhile_is_used(
     standin: StandIn, two: dict[str, Member], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
@@ -192,7 +192,7 @@ def test_a_feature_that_somebody_else_makes_meanwhile_is_taken_as_it_is(
 
 
 @pytest.mark.parametrize("method", ["create", "patch"])
-def test_an_operation_of_somebody_else_is_waited_out(standin: StandIn, two: dict[str, Member], method: str) -> None:
+def test_an_operation_of_others_is_awaited(standin: StandIn, two: dict[str, Member], method: str) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     if method == "patch":
         hub(standin).enable(["servicemesh"], managed=[names["west"]])
@@ -231,7 +231,7 @@ def test_a_feature_that_is_being_switched_off_is_made_again(
     assert looks
 
 
-def test_what_a_feature_says_against_a_member_is_told(standin: StandIn, two: dict[str, Member]) -> None:
+def test_a_problem_of_a_member_is_reported(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable([DISCOVERY])
     states = standin.cloud.resources[_HUB + DISCOVERY]["membershipStates"]
@@ -240,14 +240,14 @@ def test_what_a_feature_says_against_a_member_is_told(standin: StandIn, two: dic
     running = hub(standin)
     _changes, seen = running.enable([DISCOVERY])
     running.await_features([DISCOVERY], seen, 60)
-    assert running.troubles(DISCOVERY, names) == [
+    assert running.member_problems(DISCOVERY, names) == [
         "north: multi-cluster services says error: the cluster is not VPC-native"
     ]
     # What was switched on just now is read again.
     later = hub(standin)
     later.await_features([DISCOVERY], {}, 60)
-    assert len(later.troubles(DISCOVERY, names)) == 1
-    assert later.troubles("servicemesh", names) == []
+    assert len(later.member_problems(DISCOVERY, names)) == 1
+    assert later.member_problems("servicemesh", names) == []
 
 
 def test_what_cannot_be_stops_before_the_first_feature_is_sent(standin: StandIn, two: dict[str, Member]) -> None:
@@ -259,14 +259,12 @@ def test_what_cannot_be_stops_before_the_first_feature_is_sent(standin: StandIn,
     assert writes(standin) == []
 
 
-def test_the_config_cluster_moves_when_somebody_says_so_and_the_feature_is_ours(
-    standin: StandIn, two: dict[str, Member]
-) -> None:
+def test_the_config_cluster_moves_only_by_the_variable(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable([INGRESS], config_membership=names["west"])
     with pytest.raises(FleetError) as by_itself:
         hub(standin).enable([INGRESS], config_membership=names["north"])
-    assert "or to the one that it is to move to" in by_itself.value.next_step
+    assert "or to the new one" in by_itself.value.next_step
     changes, _seen = hub(standin).enable([INGRESS], config_membership=names["north"], move=True)
     assert actions(changes) == [(INGRESS, "changed")]
     spec = standin.cloud.resources[_HUB + INGRESS]["spec"]
@@ -277,7 +275,7 @@ def test_the_config_cluster_moves_when_somebody_says_so_and_the_feature_is_ours(
     assert "this inventory has not switched the feature on" in str(theirs.value)
 
 
-def test_multi_cluster_ingress_goes_with_its_config_cluster(standin: StandIn, two: dict[str, Member]) -> None:
+def test_multi_cluster_ingress_leaves_with_its_config_cluster(standin: StandIn, two: dict[str, Member]) -> None:
     _changes, names, _failed = hub(standin).register(list(two.values()))
     hub(standin).enable([INGRESS, DISCOVERY], config_membership=names["west"])
     changes, kept = hub(standin).disable([INGRESS, DISCOVERY], [names["west"]])

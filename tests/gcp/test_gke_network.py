@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""VPC, subnets, firewall rules and NAT: what is missing, what stays, what a further cluster changes."""
+"""VPC, subnets, firewall rules and NAT: what is missing, what stays, what one more cluster changes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_ranges_come_from_the_model() -> None:
     assert webhooks["allowed"] == [{"ip_protocol": "tcp", "ports": ["15017"]}]
 
 
-def test_a_control_plane_with_a_range_of_its_own_reaches_the_webhook() -> None:
+def test_a_control_plane_range_is_allowed_to_the_webhook() -> None:
     clusters = everybody({"west": {**WEST, "gke_control_plane_cidr": "172.16.0.0/28"}})
     assert "172.16.0.0/28" in planned(clusters, nothing()).firewalls[1]["source_ranges"]
 
@@ -131,12 +131,12 @@ def test_rules_in_a_vpc_of_others_are_about_our_nodes_only() -> None:
     assert all(rule["target_tags"] == ["mesh-shop"] for rule in rules)
 
 
-def test_a_cluster_that_is_taken_over_may_have_nodes_without_our_tag() -> None:
+def test_an_adopted_cluster_may_have_nodes_without_our_tag() -> None:
     live = after(planned(everybody({"west": WEST}, gke_network="corp"), corp()), corp())
     plan = planned(everybody({"west": {**WEST, "gke_adopt": True}}, gke_network="corp"), live)
     assert [rule["name"] for rule in plan.firewalls] == ["corp-mesh-shop-pods", "corp-mesh-shop-webhooks"]
     assert not any("target_tags" in rule for rule in plan.firewalls)
-    # google.cloud's module cannot take targets from a rule, so these take the place of the former.
+    # google.cloud's module cannot remove targets from a rule, so these replace the former.
     assert [rule["name"] for rule in plan.stale] == ["corp-mesh-shop-pods-nodes", "corp-mesh-shop-webhooks-nodes"]
 
 
@@ -148,15 +148,15 @@ def test_a_rule_of_others_is_never_changed() -> None:
 
 
 @pytest.mark.parametrize("variable", ["cluster_pod_cidr", "cluster_service_cidr", "gke_node_cidr"])
-def test_a_range_that_overlaps_a_foreign_subnet_is_refused_by_name(variable: str) -> None:
+def test_a_range_that_overlaps_a_foreign_subnet_is_refused(variable: str) -> None:
     clusters = everybody({"west": WEST, "north": NORTH}, gke_network="corp")
     fields = {"cluster_pod_cidr": "pod_cidr", "cluster_service_cidr": "service_cidr", "gke_node_cidr": "node_cidr"}
     live = corp()
-    taken = getattr(clusters[0], fields[variable])
-    live.subnets["us-east1", "office"] = {"network": "x/corp", "ipCidrRange": taken}
+    used = getattr(clusters[0], fields[variable])
+    live.subnets["us-east1", "office"] = {"network": "x/corp", "ipCidrRange": used}
     plan, failed = plan_network(clusters, {"west", "north"}, live, MARK)
     assert list(failed) == ["west"]
-    assert failed["west"].what == f"{variable} {taken} overlaps {taken} of subnet us-east1/office"
+    assert failed["west"].what == f"{variable} {used} overlaps {used} of subnet us-east1/office"
     assert list(plan.subnets) == ["north"]
 
 
@@ -173,7 +173,7 @@ def test_an_existing_subnet_must_have_the_ranges() -> None:
     error = failed["west"]
     assert error.what == "gke_node_cidr, cluster_pod_cidr, cluster_service_cidr cannot be changed in place"
     assert "cluster_pod_cidr is no secondary range pods" in error.seen
-    # A cluster that is taken over keeps the names that others gave, and Google's range for services.
+    # An adopted cluster keeps the names of others, and Google's range for services.
     (adopted,) = everybody({"west": {**WEST, "gke_adopt": True, "gke_node_cidr": "10.99.0.0/22"}}, gke_network="corp")
     assert plan_network([adopted], {"west"}, live, MARK)[1] == {}
 
@@ -188,7 +188,7 @@ def test_two_clusters_in_one_subnet() -> None:
 # Removal.
 
 
-def test_removal_takes_what_we_made_and_waits_for_what_others_need() -> None:
+def test_removal_is_of_what_we_made_and_nobody_needs() -> None:
     clusters = everybody({"west": WEST, "north": NORTH})
     live = after(planned(clusters, nothing()), nothing())
     plan, failed = plan_removal(clusters, {"west"}, live, MARK)
@@ -223,7 +223,7 @@ def west_place() -> dict[t.Any, ClusterSpec]:
     return {west.place: west}
 
 
-def test_nat_takes_any_address_where_nobody_must_know_it() -> None:
+def test_nat_has_any_address_where_none_must_be_known() -> None:
     plan = plan_nat(west_place(), (), {}, {}, MARK)
     assert (plan.addresses, plan.egress) == ([], {})
     (step,) = plan.routers
@@ -244,7 +244,7 @@ def test_nat_has_an_address_reserved_where_others_must_know_it() -> None:
     assert (plan.addresses, plan.routers, plan.egress) == ([], [], {PLACE: ["203.0.113.9/32"]})
 
 
-def test_nat_of_ours_that_took_any_address_is_given_the_reserved_one() -> None:
+def test_our_nat_with_any_address_gets_the_reserved_one() -> None:
     plan = plan_nat(west_place(), {PLACE}, {("us-west1", "mesh-shop-us-west1"): ROUTER}, {}, MARK)
     (step,) = plan.routers
     assert step.patch
@@ -252,7 +252,7 @@ def test_nat_of_ours_that_took_any_address_is_given_the_reserved_one() -> None:
     assert step.body["nats"][0]["natIpAllocateOption"] == "MANUAL_ONLY"
 
 
-def test_nat_of_others_serves_and_its_addresses_are_told_where_it_has_static_ones() -> None:
+def test_nat_of_others_is_used_with_its_static_addresses() -> None:
     theirs = {**ROUTER, "description": "theirs"}
     routers = {("us-west1", "theirs"): theirs}
     assert plan_nat(west_place(), (), routers, {}, MARK).routers == []
@@ -264,7 +264,7 @@ def test_nat_of_others_serves_and_its_addresses_are_told_where_it_has_static_one
     assert (plan.routers, plan.egress, plan.unknown) == ([], {PLACE: ["203.0.113.7/32"]}, {})
 
 
-def test_an_address_is_reserved_for_a_peer_that_is_not_in_the_play() -> None:
+def test_an_address_is_reserved_for_a_peer_outside_the_play() -> None:
     plan = plan_nat({}, {PLACE}, {}, {}, MARK)
     assert (plan.addresses, plan.routers) == ([("us-west1", NAME)], [])
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Role gke_cluster where something comes between: runs that are killed, APIs that are off, what keeps a VPC."""
+"""Role gke_cluster with problems: runs that are killed, APIs that are off, a VPC that is still in use."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_run_that_is_killed_is_completed_by_the_next(playbook: Playbook, googl
 
 
 @pytest.mark.slow
-def test_an_api_that_is_off_is_named_and_switched_on_when_told_so(playbook: Playbook, google_cloud: StandIn) -> None:
+def test_an_api_that_is_off_is_named_or_switched_on(playbook: Playbook, google_cloud: StandIn) -> None:
     google_cloud.cloud.disabled |= {"compute.googleapis.com", "container.googleapis.com"}
     code, _stats, said = playbook()
     assert code != 0
@@ -60,7 +60,7 @@ def test_an_api_that_is_off_is_named_and_switched_on_when_told_so(playbook: Play
 
 
 @pytest.mark.slow
-def test_what_google_refuses_of_the_network_is_told_in_words(playbook: Playbook, google_cloud: StandIn) -> None:
+def test_a_refusal_of_the_network_is_reported(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     cloud.deny("compute.networks.create", "compute.networks.insert", times=1)
     code, _stats, said = playbook()
@@ -92,7 +92,7 @@ def test_what_gke_left_in_the_vpc_is_named(playbook: Playbook, google_cloud: Sta
     cloud.resources[FIREWALL] = {"name": "k8s-fw-a1b2c3", "network": link, "description": "kubernetes.io/service-name"}
     code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
     assert code != 0
-    assert "VPC mesh-shop stays, because something that this fleet did not make is in it" in said
+    assert "VPC mesh-shop stays, because it holds something that this fleet did not make" in said
     assert "firewall rule k8s-fw-a1b2c3" in said
     assert sorted(key.split("/")[-1] for key in cloud.resources) == ["k8s-fw-a1b2c3", "mesh-shop"]
     # What no list of ours holds, Google says when the VPC is to go.
@@ -110,9 +110,7 @@ def test_what_gke_left_in_the_vpc_is_named(playbook: Playbook, google_cloud: Sta
 
 
 @pytest.mark.slow
-def test_a_peer_of_another_vpc_is_let_through_by_an_address_that_is_reserved_first(
-    playbook: Playbook, google_cloud: StandIn
-) -> None:
+def test_a_peer_of_another_vpc_is_allowed_by_a_reserved_address(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     playbook.hosts["west"]["gke_authorized_networks"] = ["198.51.100.7/32"]
     playbook.hosts["north"] = {"cluster_region": "europe-north1", "gke_network": "other"}

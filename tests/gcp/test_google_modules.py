@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""google.cloud's modules take the stand-in for Google: by HTTPS_PROXY and a test CA, and by nothing less."""
+"""google.cloud's modules use the stand-in as Google: by HTTPS_PROXY and a test CA, and not without them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_it_makes_finds_and_removes_through_the_proxy(module: Module, google_clo
     assert all("google-ansible" in entry["agent"].lower() for entry in google_cloud.cloud.log if entry["method"])
 
 
-def test_without_the_test_ca_it_believes_nobody(module: Module, google_cloud: StandIn) -> None:
+def test_without_the_test_ca_no_server_is_trusted(module: Module, google_cloud: StandIn) -> None:
     module.environment = {k: v for k, v in module.environment.items() if k != "REQUESTS_CA_BUNDLE"}
     said = module("gcp_compute_network", **VPC)
     assert said["failed"]
@@ -67,12 +67,12 @@ def test_without_the_test_ca_it_believes_nobody(module: Module, google_cloud: St
     assert google_cloud.cloud.log == []
 
 
-def test_what_the_stand_in_refuses_it_tells(module: Module, google_cloud: StandIn) -> None:
+def test_a_refusal_of_the_stand_in_is_reported(module: Module, google_cloud: StandIn) -> None:
     google_cloud.cloud.deny("compute.networks.get")
     assert "Required 'compute.networks.get' permission" in module("gcp_compute_network", **VPC)["msg"]
 
 
-def test_an_operation_that_fails_is_told_and_a_rerun_completes(module: Module, google_cloud: StandIn) -> None:
+def test_a_failed_operation_is_reported_and_a_rerun_completes(module: Module, google_cloud: StandIn) -> None:
     google_cloud.cloud.fail("compute.networks.insert", 0, "no room for another VPC")
     said = module("gcp_compute_network", **VPC)
     assert said["failed"]

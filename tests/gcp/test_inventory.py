@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The inventory plugin by ``ansible-inventory``, before a stand-in with two projects and their fleets."""
+"""The inventory plugin by ``ansible-inventory``, against a stand-in with two projects and their fleets."""
 
 from __future__ import annotations
 
@@ -131,15 +131,15 @@ def test_host_variables_are_those_of_the_roles(ask: Ask) -> None:
     assert google["membership_labels"] == {"env": "prod"}
 
 
-def test_the_google_fleet_is_told_to_the_roles(ask: Ask) -> None:
+def test_the_google_fleet_becomes_a_variable_of_the_roles(ask: Ask) -> None:
     hosts = ask(projects=["shop-prod", "shop-edge"]).hosts
     names = ("gke_project", "gke_fleet_project", "gke_membership", "gke_membership_location")
-    told = {host: tuple(variables.get(name) for name in names) for host, variables in hosts.items()}
-    assert told["west"] == ("shop-prod", "shop-prod", "west", "us-west1")
-    assert told["edge"] == ("shop-edge", "shop-prod", "edge", "us-west1")
+    found = {host: tuple(variables.get(name) for name in names) for host, variables in hosts.items()}
+    assert found["west"] == ("shop-prod", "shop-prod", "west", "us-west1")
+    assert found["edge"] == ("shop-edge", "shop-prod", "edge", "us-west1")
     # Not a member yet, of whatever project: it is to join the one fleet that there is.
-    assert told["north"] == ("shop-prod", "shop-prod", None, None)
-    assert told["lonely"] == ("shop-edge", "shop-prod", None, None)
+    assert found["north"] == ("shop-prod", "shop-prod", None, None)
+    assert found["lonely"] == ("shop-edge", "shop-prod", None, None)
     assert "gke_fleet_project" not in ask(memberships=False).hosts["north"]
 
 
@@ -177,7 +177,7 @@ def test_no_credential_becomes_a_variable(ask: Ask, standin: StandIn) -> None:
     assert standin.environment["GCP_ACCESS_TOKEN"] not in said.out + said.err
 
 
-def test_a_member_from_another_project_comes_with_the_fleet_and_nothing_else_of_it(ask: Ask) -> None:
+def test_only_members_of_another_project_become_hosts(ask: Ask) -> None:
     assert set(ask().hosts) == {"west", "north", "batch", "edge"}
     assert set(ask(follow_memberships=False).hosts) == {"west", "north", "batch"}
     assert set(ask(projects=["shop-prod", "shop-edge"]).hosts) == {"west", "north", "batch", "edge", "lonely"}
@@ -258,7 +258,7 @@ def test_a_cluster_that_cannot_be_used_is_no_host_and_is_named(ask: Ask, standin
             standin.cloud.resources[key]["status"] = state
             said = ask(labels={"team": "data"})
             assert said.hosts == {}
-            assert f"no hosts because of their state: batch {state}; statuses takes them" in " ".join(said.err.split())
+            assert f"no hosts because of their status: batch {state}; see option statuses" in " ".join(said.err.split())
             assert "batch" not in ask(labels={"mesh_id": "shop"}).err
             assert ask(statuses=[]).hosts["batch"]["google_cluster"]["status"] == state
         standin.cloud.resources[key]["status"] = "RECONCILING"
@@ -267,9 +267,7 @@ def test_a_cluster_that_cannot_be_used_is_no_host_and_is_named(ask: Ask, standin
         standin.cloud.resources[key]["status"] = "RUNNING"
 
 
-def test_half_a_fleet_is_not_taken_for_the_whole(
-    ask: Ask, standin: StandIn, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_partial_answer_is_no_inventory(ask: Ask, standin: StandIn, tmp_path_factory: pytest.TempPathFactory) -> None:
     both = {"projects": ["shop-prod", "shop-edge"]}
     place = tmp_path_factory.mktemp("cache")
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(place)}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ranges that are refused: who has one goes on with it, and nobody else loses by it."""
+"""Refused ranges: the cluster keeps its own, and no other cluster is affected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_range_that_is_refused_changes_no_rule_of_the_others() -> None:
     wrong = everybody({"west": {**WEST, "cluster_pod_cidr": "10.60.0.0/16"}, "north": north})
     for play in ({"west", "north"}, {"north"}):
         plan, failed = plan_network(wrong, play, live, MARK)
-        # West's pods go on to reach north's, from the range that they have.
+        # West's pods still reach north's, from the range that they have.
         assert (plan.count, set(failed)) == (0, {"west"} & play)
     _plan, failed = plan_network(wrong, {"west"}, live, MARK)
     assert f"set cluster_pod_cidr: {two[0].pod_cidr} for west" in str(failed["west"])
@@ -34,7 +34,7 @@ def test_a_range_that_overlaps_others_is_let_through_nowhere() -> None:
     assert plan.count == 0
 
 
-def test_hosts_in_another_order_are_told_what_to_write() -> None:
+def test_hosts_in_another_order_get_a_hint() -> None:
     two = everybody({"west": WEST, "north": NORTH})
     live = after(planned(two, nothing()), nothing())
     three = everybody({"east": SOUTH, "west": WEST, "north": NORTH})

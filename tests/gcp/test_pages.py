@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Lists in pages of one: everybody who lists reads all of them. test_check_mode.py does so for the actions."""
+"""Lists in pages of one: every reader reads all pages. test_check_mode.py does so for the actions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_memberships_and_features(google: Google) -> None:
 
 
 def test_the_inventory(google: Google) -> None:
-    found, _failed = places.ask(lambda _project: google, [PROJECT], follow=False)
+    found, _failed = places.read_projects(lambda _project: google, [PROJECT], follow=False)
     assert {m["name"].rsplit("/", 1)[-1] for m in found[PROJECT]["memberships"]} == set(PLACES)
 
 

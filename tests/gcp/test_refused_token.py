@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tokens that Google stops taking before their time: renewed once for all who share them, or told in one message."""
+"""Tokens that Google refuses before they expire: renewed once for all requests, or reported in one message."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def test_new_tokens_that_are_refused_too_end_in_one_message(robot: Google, googl
         assert "a new token is refused too" in said.means
         assert "make a new key" in said.next_step
         assert not [token for token in google_cloud.cloud.issued if token in str(said)]
-    # The first message cost one login; a token that nobody has ever taken is not renewed again.
+    # The first message cost one login; a token that was never accepted is not renewed again.
     assert logins(google_cloud) == 2
 
 
-def test_an_account_that_is_good_again_goes_on(robot: Google, google_cloud: StandIn) -> None:
+def test_an_account_that_is_enabled_again_works(robot: Google, google_cloud: StandIn) -> None:
     robot.call(*LIST, **ALL)
     revoke(google_cloud)
     google_cloud.cloud.on_token.append(google_cloud.cloud.tokens.discard)
@@ -107,7 +107,7 @@ def test_an_account_that_is_good_again_goes_on(robot: Google, google_cloud: Stan
 
 
 @pytest.mark.parametrize("variable", ["gke_access_token", "GCP_ACCESS_TOKEN"])
-def test_a_given_token_cannot_be_renewed_and_its_variable_is_named(
+def test_a_given_token_that_is_refused_is_named_by_its_variable(
     google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     args = {"project": "shop-prod", "endpoint": google_cloud.endpoint}
@@ -124,7 +124,7 @@ def test_a_given_token_cannot_be_renewed_and_its_variable_is_named(
     assert [entry["status"] for entry in google_cloud.cloud.log] == [401]
 
 
-def test_a_key_that_was_taken_away_during_the_run(robot: Google, google_cloud: StandIn) -> None:
+def test_a_key_that_is_revoked_during_the_run(robot: Google, google_cloud: StandIn) -> None:
     robot.call(*LIST, **ALL)
     google_cloud.login.keys.clear()
     revoke(google_cloud)
@@ -142,7 +142,7 @@ def test_fifty_that_cannot_be_helped_ask_once(robot: Google, google_cloud: Stand
     waiting = threading.Semaphore(0)
 
     class Clock:
-        """Tells when somebody has come."""
+        """Notes when a thread has come."""
 
         @staticmethod
         def monotonic() -> float:
@@ -163,8 +163,8 @@ def test_fifty_that_cannot_be_helped_ask_once(robot: Google, google_cloud: Stand
     assert logins(google_cloud) == 2
 
 
-def test_a_token_that_ends_by_the_clock_is_renewed_before_it_is_used(robot: Google, google_cloud: StandIn) -> None:
-    # The library takes a token for old some minutes before its end.
+def test_an_expired_token_is_renewed_before_its_use(robot: Google, google_cloud: StandIn) -> None:
+    # The library renews a token some minutes before its end.
     google_cloud.login.expires_in = 100.0
     robot.call(*LIST, **ALL)
     robot.call(*LIST, **ALL)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The client: credentials, refusals in words, retries, operations; and the stand-in's own honesty."""
+"""The client: credentials, refusals in words, retries, operations; and what the stand-in checks."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_service_account_by_every_way(
     assert Google(Settings.from_args(args), patience=60).call(*LIST, **ALL) == {}
 
 
-def test_a_key_that_google_does_not_know_any_more_is_named_without_showing_it(google_cloud: StandIn) -> None:
+def test_a_revoked_key_is_named_but_not_shown(google_cloud: StandIn) -> None:
     info = google_cloud.service_account()
     google_cloud.service_account()  # a new key: the old one is revoked
     args = {"project": "shop-prod", "service_account_contents": info, "endpoint": google_cloud.endpoint}
@@ -156,7 +156,7 @@ def test_a_key_that_google_does_not_know_any_more_is_named_without_showing_it(go
     assert "PRIVATE KEY" not in str(caught.value)
 
 
-def test_the_credential_that_is_there_tells_the_kind() -> None:
+def test_the_credential_that_is_set_decides_the_kind() -> None:
     assert Settings.from_args({"project": "p"}, {}).auth_kind == "application"
     assert Settings.from_args({"project": "p", "access_token": "x"}, {}).auth_kind == "accesstoken"
     assert Settings.from_args({"project": "p", "service_account_file": "f"}, {}).auth_kind == "serviceaccount"
@@ -202,7 +202,7 @@ def test_a_service_account_logs_in_and_its_token_is_renewed(google_cloud: StandI
     assert google.token() != first
 
 
-def test_an_expired_token_is_said_without_showing_it(google: Google, google_cloud: StandIn) -> None:
+def test_an_expired_token_is_reported_but_not_shown(google: Google, google_cloud: StandIn) -> None:
     google_cloud.cloud.tokens.clear()
     with pytest.raises(FleetError) as caught:
         google.call(*LIST, **ALL)
@@ -245,7 +245,7 @@ def test_not_found_may_be_an_answer(google: Google) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-def test_trouble_that_passes_is_waited_out(google: Google, google_cloud: StandIn, status: int) -> None:
+def test_errors_that_pass_are_retried(google: Google, google_cloud: StandIn, status: int) -> None:
     google_cloud.cloud.fail("container.*.list", status, times=2)
     assert google.call(*LIST, **ALL) == {}
     assert google.requests == 3
@@ -279,14 +279,14 @@ def test_retry_after_is_kept(google: Google, google_cloud: StandIn) -> None:
     assert time.monotonic() - began >= 1.5
 
 
-def test_trouble_that_stays_ends_in_time(options: dict[str, t.Any], google_cloud: StandIn) -> None:
+def test_errors_that_stay_end_in_time(options: dict[str, t.Any], google_cloud: StandIn) -> None:
     google_cloud.cloud.fail("container.*.list", 503, times=-1)
     with pytest.raises(GoogleError) as caught:
         Google(Settings.from_args(options), patience=1).call(*LIST, **ALL)
     assert caught.value.status == 503
 
 
-def test_nobody_there() -> None:
+def test_no_server() -> None:
     settings = Settings.from_args({"project": "p", "access_token": "x", "endpoint": "http://127.0.0.1:9"}, {})
     with pytest.raises(FleetError) as caught:
         Google(settings, patience=0.1).call(*LIST, **ALL)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Shared VPC: what is asked for before a cluster is made, what others made, what Google refuses in spite of it."""
+"""Shared VPC: what is checked before a cluster is made, what others made, what Google refuses nevertheless."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def permit(cloud: Cloud) -> None:
 # -- before anything is made -------------------------------------------------------------------
 
 
-def test_a_project_that_is_all_right_costs_four_requests_and_one_of_its_own_none(ask: Ask) -> None:
+def test_checks_of_a_shared_vpc_cost_four_requests(ask: Ask) -> None:
     permit(ask.standin.cloud)
     assert ask() == {}
     assert (ask.changes, ask.said) == ([], [])
@@ -160,7 +160,7 @@ def test_what_may_not_be_looked_at_is_left_to_google(ask: Ask, method: str) -> N
     assert any("not known to these credentials: " in line for line in ask.said)
 
 
-def test_an_api_that_is_off_in_the_host_project_is_named_or_switched_on(ask: Ask) -> None:
+def test_an_api_that_is_off_in_the_host_project(ask: Ask) -> None:
     permit(ask.standin.cloud)
     ask.standin.cloud.disabled_in[HOST] = {"container.googleapis.com"}
     error = ask()["west"]
@@ -239,7 +239,7 @@ def test_a_cluster_names_the_host_projects_network_and_ranges(google_cloud: Stan
         (USER, "Google Compute Engine: Required 'compute.subnetworks.get' permission for 'projects/shop-net/regions"),
     ],
 )
-def test_googles_refusal_is_told_with_what_mends_it(google_cloud: StandIn, missing: str, words: str) -> None:
+def test_googles_refusal_is_reported_with_what_to_do(google_cloud: StandIn, missing: str, words: str) -> None:
     cloud = google_cloud.cloud
     clusters = {"west": shared()["west"]}
     network(cloud, clusters.values())
@@ -251,7 +251,7 @@ def test_googles_refusal_is_told_with_what_mends_it(google_cloud: StandIn, missi
         cloud.policies[HOST]["bindings"] = [b for b in bindings if b["role"] != missing]
     error = run(google_cloud, clusters)["west"]
     assert words in error.seen
-    assert error.means == "host project shop-net does not let project shop-prod use its network"
+    assert error.means == "project shop-prod may not use the network of host project shop-net"
     for member in accounts(cloud):
         assert f"{USER} for {member}" in error.next_step
     assert f"{AGENT_USER} for {accounts(cloud)[0]}" in error.next_step
@@ -291,18 +291,18 @@ ALL: Json = {"network": "x/networks/corp", "sourceRanges": ["10.0.0.0/8"], "allo
     ],
 )
 def test_a_rule_of_others_serves_that_lets_all_of_it_through(live: Json, serves: bool) -> None:
-    pods, _webhooks = rules("corp", list(shared().values()), MARK, ours=False, doors=False)
+    pods, _webhooks = rules("corp", list(shared().values()), MARK, ours=False, load_balancers=False)
     assert covered(pods, [{**ALL, "network": "x/networks/other"}, live]) is serves
 
 
 def test_load_balancers_reach_a_shared_vpc_by_a_rule_of_ours() -> None:
-    (*_others, doors) = rules("corp", list(shared().values()), MARK, ours=False, doors=True)
+    (*_others, doors) = rules("corp", list(shared().values()), MARK, ours=False, load_balancers=True)
     assert doors["name"] == "corp-mesh-shop-doors-nodes"
     assert doors["source_ranges"] == ["130.211.0.0/22", "35.191.0.0/16"]
     assert doors["target_tags"] == ["mesh-shop"]
     # In a VPC of the clusters' own project Google makes it by itself.
     own = list(wanted_of(fleet_of(gke_network="corp")).values())
-    assert len(rules("corp", own, MARK, ours=False, doors=True)) == 2
+    assert len(rules("corp", own, MARK, ours=False, load_balancers=True)) == 2
 
 
 # -- what Google runs --------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_roles_that_others_have_to_grant_are_named() -> None:
     assert with_role_advice(elsewhere, [b for b in wanted if b.project == HOST]).next_step == "as before"
 
 
-def test_a_managed_control_plane_says_that_the_host_project_lacks_its_role(google_cloud: StandIn) -> None:
+def test_a_managed_control_plane_reports_a_missing_host_role(google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     west = wanted_of(fleet_of({"west": {"cluster_region": "us-west1"}}, gke_network_project=HOST))["west"]
     config = {"network": west.network_path}
@@ -361,9 +361,9 @@ def test_a_managed_control_plane_says_that_the_host_project_lacks_its_role(googl
 # -- the whole of a host project ---------------------------------------------------------------
 
 
-def test_what_a_cluster_lacks_is_told_of_it_alone() -> None:
+def test_what_a_cluster_lacks_is_reported_for_it_alone() -> None:
     clusters = shared()
-    pods, webhooks = rules("corp", list(clusters.values()), MARK, ours=False, doors=False)
+    pods, webhooks = rules("corp", list(clusters.values()), MARK, ours=False, load_balancers=False)
     live = {"old": {**ALL, "sourceRanges": [clusters["west"].pod_cidr, clusters["west"].node_cidr]}}
     assert missing_parts(clusters["west"], [], {}, [pods, webhooks], live) == []
     lacks = missing_parts(clusters["north"], [], {}, [pods, webhooks], live)
@@ -373,10 +373,10 @@ def test_what_a_cluster_lacks_is_told_of_it_alone() -> None:
     ]
 
 
-def test_an_address_that_nobody_reserves_is_not_known() -> None:
+def test_an_address_that_is_not_reserved_is_not_known() -> None:
     west = shared()["west"]
     plan = plan_nat({west.place: west}, {west.place}, {}, {}, MARK)
-    assert plan.told("corp", "us-west1") == [
+    assert plan.missing_parts("corp", "us-west1") == [
         "address us-west1/corp-us-west1-nat",
         "router us-west1/corp-us-west1 with NAT for all subnets, made",
     ]

@@ -112,7 +112,7 @@ def test_who_may_not_drops_out_alone_before_anything_is_made(playbook: Playbook,
 
 
 @pytest.mark.slow
-def test_roles_are_granted_where_wanted_and_taken_back(playbook: Playbook, google_cloud: StandIn) -> None:
+def test_roles_are_granted_where_wanted_and_revoked(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     for team in TEAMS:
         cloud.attach(team, HOST)
@@ -169,7 +169,7 @@ def network(cloud: Cloud) -> str:
 
 
 @pytest.mark.slow
-def test_a_network_of_others_is_taken_as_it_is(playbook: Playbook, google_cloud: StandIn) -> None:
+def test_a_network_of_others_is_used_as_it_is(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     link = network(cloud)
     for team, region in zip(TEAMS, ("us-west1", "europe-north1"), strict=True):
@@ -205,7 +205,7 @@ def test_a_network_of_others_is_taken_as_it_is(playbook: Playbook, google_cloud:
     code, _stats, said = playbook()
     assert code != 0
     assert "missing: router us-west1/corp-us-west1 with NAT for all subnets, made" in said
-    assert "or set cluster_egress where its nodes leave by another way" in said
+    assert "or set cluster_egress if its nodes reach the internet without NAT" in said
     assert made(cloud, "clusters") == []
 
     for variables in playbook.hosts.values():

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A region or zone that does not answer: nobody takes what is there for missing, and nothing is made twice."""
+"""A region or zone that does not answer: nothing in it counts as missing, and nothing is made twice."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ CALLERS: dict[str, t.Callable[[Fleet], t.Any]] = {
     "memberships": lambda fleet: Memberships(google(), "shop").register(list(members(fleet).values())),
     "leaving": lambda fleet: Memberships(google(), "shop").unregister(list(members(fleet).values())),
     "network": lambda _fleet: google().pages("compute", "subnetworks.aggregatedList", "items", project=PROJECT),
-    "inventory": lambda _fleet: places.ask(lambda _project: google(), [PROJECT]),
+    "inventory": lambda _fleet: places.read_projects(lambda _project: google(), [PROJECT]),
     "connection": lambda fleet: reach.with_connections(fleet).clusters["west"].connection.resolved(),
 }
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_whoever_asks_is_told_and_nothing_is_made(fleet: Fleet, google_cloud: StandIn, caller: str) -> None:
+def test_every_reader_fails_and_nothing_is_made(fleet: Fleet, google_cloud: StandIn, caller: str) -> None:
     with pytest.raises(FleetError) as caught:
         CALLERS[caller](fleet)
     assert not isinstance(caught.value, AbsentCluster)
@@ -81,7 +81,7 @@ def test_whoever_asks_is_told_and_nothing_is_made(fleet: Fleet, google_cloud: St
 
 def test_the_inventory_without_memberships_stops_too(fleet: Fleet) -> None:
     with pytest.raises(FleetError) as caught:
-        places.ask(lambda _project: google(), [PROJECT], memberships=False)
+        places.read_projects(lambda _project: google(), [PROJECT], memberships=False)
     assert ZONE in str(caught.value)
 
 

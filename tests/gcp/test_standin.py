@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How honest the stand-in is: requests held to the documents, refusals in Google's words, pages."""
+"""What the stand-in checks: requests by the documents, refusals in Google's words, pages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def judge(method: Method, body: Json) -> None:
 @pytest.mark.parametrize("method", WRITING, ids=lambda m: f"{m.id}-{m.service.version}")
 @hypothesis.settings(max_examples=12, suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(data=st.data())
-def test_what_the_document_allows_passes_and_one_fault_in_it_is_refused(method: Method, data: st.DataObject) -> None:
+def test_a_valid_body_is_accepted_and_one_error_refused(method: Method, data: st.DataObject) -> None:
     body = data.draw(fitting(method))
     judge(method, body)
     spoilt, fault = broken(data.draw, method.service.schemas, method.request, body)
@@ -102,7 +102,7 @@ def test_bodies_of_the_wrong_form(ask: Caller, path: str, body: t.Any, said: str
     assert found["status"] == "INVALID_ARGUMENT"
 
 
-def test_all_faults_are_told_at_once_and_by_field(ask: Caller) -> None:
+def test_all_errors_are_reported_at_once_by_field(ask: Caller) -> None:
     body = {"cluster": {"nam": "x", "autopilot": {"enabled": "yes"}}}
     found = error(ask("POST", "/v1/projects/p/locations/us-west1/clusters", body), 400)
     (detail,) = found["details"]
@@ -197,7 +197,7 @@ def test_each_service_has_its_form_of_an_error(
         ("serviceusage", "/v1/projects/p/services", "Permission denied to enable service"),
     ],
 )
-def test_a_missing_permission_is_said_as_each_service_says_it(ask: Caller, host: str, path: str, said: str) -> None:
+def test_a_missing_permission_in_each_services_words(ask: Caller, host: str, path: str, said: str) -> None:
     ask.standin.cloud.deny("a.b.c")
     found = error(ask("GET", path, host=f"{host}.googleapis.com"), 403)
     assert said in found["message"]
@@ -285,7 +285,7 @@ def test_an_empty_list_has_no_items(ask: Caller) -> None:
     assert ask("GET", "/v1/projects/p/locations/-/memberships", host=hub).json() == {}
 
 
-def test_the_names_of_the_bodies_module_are_patterns_of_the_documents() -> None:
+def test_names_in_bodies_match_patterns_of_the_documents() -> None:
     # The generator draws texts from these patterns: they must be Python's too.
     compute = next(s for s in services() if s.name == "compute")
     patterns = {

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who may ask the stand-in: tokens that count and that do not, and what it takes to get one."""
+"""Who may use the stand-in: valid and invalid tokens, and how to get one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_signed_assertion_becomes_a_token_that_ends(ask: Caller) -> None:
         ({"lasts": 9000}, "short-lived token"),
     ],
 )
-def test_an_assertion_that_says_the_wrong_thing_is_refused(ask: Caller, claims: Json, said: str) -> None:
+def test_a_wrong_assertion_is_refused(ask: Caller, claims: Json, said: str) -> None:
     key = ask.standin.service_account()
     answer = login(ask.standin, {"grant_type": GRANT, "assertion": assertion(ask.standin, key, **claims)})
     assert answer.status_code == 400

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Requests that fit the documents and that Google refuses nevertheless: each service's own rules, by plain HTTP."""
+"""Requests that the documents allow and Google refuses: each service's own rules, by plain HTTP."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the stand-in knows of Google beyond the documents: what is in use, not ready, overlapping, changed meanwhile."""
+"""What the stand-in knows of Google beyond the documents: in use, not ready, overlapping, changed meanwhile."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_operations_are_where_their_resource_is(vpc: Caller) -> None:
 # Clusters.
 
 
-def test_a_cluster_is_told_with_much_that_nobody_asked_for(vpc: Caller) -> None:
+def test_a_cluster_is_returned_with_googles_defaults(vpc: Caller) -> None:
     asked = cluster(releaseChannel={"channel": "STABLE"}, networkConfig={"defaultEnablePrivateNodes": False})
     vpc.done("POST", CLUSTERS, asked)
     found = vpc("GET", WEST).json()
@@ -183,7 +183,7 @@ def test_a_cluster_is_told_with_much_that_nobody_asked_for(vpc: Caller) -> None:
     assert vpc("GET", CLUSTERS).json()["clusters"] == [found]
 
 
-def test_without_a_public_endpoint_the_private_one_is_the_clusters(vpc: Caller) -> None:
+def test_without_a_public_endpoint_the_private_one_is_shown(vpc: Caller) -> None:
     ends = {"ipEndpointsConfig": {"enablePublicEndpoint": False}}
     vpc.done("POST", CLUSTERS, cluster(controlPlaneEndpointsConfig=ends))
     found = vpc("GET", WEST).json()

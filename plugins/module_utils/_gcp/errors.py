@@ -32,19 +32,19 @@ _NEEDED = {
     "serviceusage.services.batchEnable": "serviceusage.services.enable",
     "serviceusage.services.batchGet": "serviceusage.services.get",
 }
-"""What methods need whose services do not say it."""
+"""Permissions of methods whose answers do not name them."""
 _API = re.compile(r"\b(?P<name>[a-z]+\.googleapis\.com)\b")
 
 AGAIN = (429, 500, 502, 503, 504)
 """Statuses of answers that pass by themselves."""
 RATES = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
-"""Google's words, with 403 or 429, for too many requests in a short time. The message speaks of a quota there too."""
+"""Reasons, with 403 or 429, for too many requests in a short time. Their messages speak of a quota too."""
 QUOTA = "a quota of the project is used up"
 MORE_QUOTA = "ask for more (console: IAM & Admin, Quotas), choose another region or fewer nodes; then run again"
 
 
 class GoogleError(FleetError):
-    """What Google answered. ``status`` is the HTTP status (0: a failed operation), ``reason`` Google's word for it."""
+    """A refusal of Google's. ``status`` is the HTTP status (0: a failed operation), ``reason`` Google's word for it."""
 
     def __init__(self, what: str, *, status: int, reason: str = "", **more: str) -> None:
         super().__init__(what, **more)
@@ -53,11 +53,11 @@ class GoogleError(FleetError):
 
 
 def explain(status: int, content: bytes, method: str, project: str, *, cluster: str = "", obj: str = "") -> GoogleError:
-    """An answer that is no success, with its meaning and the next step."""
+    """An answer that is not a success, with its meaning and the next step."""
     error: dict[str, t.Any] = {}
     with contextlib.suppress(ValueError, AttributeError, UnicodeDecodeError):
         found = json.loads(content).get("error")
-        error = found if isinstance(found, dict) else {}  # of another server it may be a word
+        error = found if isinstance(found, dict) else {}  # another server may send text
     message = " ".join(str(error.get("message") or content[:200].decode("utf-8", "replace")).split())
     infos = [d for d in error.get("details") or [] if isinstance(d, dict)]
     legacy = [e for e in error.get("errors") or [] if isinstance(e, dict)]
@@ -82,11 +82,11 @@ def explain(status: int, content: bytes, method: str, project: str, *, cluster: 
 def _verdict(
     status: int, message: str, reasons: list[str], metadata: dict[str, str], method: str, project: str
 ) -> tuple[str, str, str]:
-    """What failed, what it means, what to do."""
+    """What failed, what it means, and the next step."""
     if status == 401:
         return (
             "Google does not accept the credentials",
-            "the token has expired or is of another place",
+            "the token has expired, or is not one of Google's",
             "get a new one (gcloud auth application-default login, or a service account key); then run again",
         )
     disabled = {"SERVICE_DISABLED", "accessNotConfigured"} & set(reasons) or "has not been used in project" in message
@@ -106,23 +106,23 @@ def _verdict(
         return (
             f"permission {permission} is missing" if permission else "Google does not allow it",
             f"the account has no role in project {project} that allows {method}",
-            f"grant a role with {permission or 'that permission'} (roles/{_role_of(method)}/README.md lists them)",
+            f"grant a role with {permission or 'that permission'} (see roles/{_role_of(method)}/README.md)",
         )
     if status == 404:
-        return "Google does not know it", "", f"check the names, and that the account may see project {project}"
+        return "Google does not know it", "", f"check the names, and that the account may read project {project}"
     if status == 409:
-        return "it exists already, or something else is being done to it", "", "run again when that is over"
+        return "it exists already, or another operation on it is running", "", "run again when that is over"
     if status == 400 and ("CLUSTER_ALREADY_HAS_OPERATION" in reasons or "incompatible operation" in message):
-        return "something else is being done to it", "Google does one thing at a time", "run again when that is over"
+        return "another operation on it is running", "Google runs one at a time", "run again when that is over"
     if status == 429 or fast:
         return "Google asks for fewer requests", "a rate quota of the project", "run again in a minute"
     if status >= 500:
-        return "Google has trouble of its own", "", "run again; status.cloud.google.com tells about outages"
-    return "Google refuses the request", "", "mend what the answer names; then run again"
+        return "Google reports an error of its own", "", "run again; status.cloud.google.com lists outages"
+    return "Google refuses the request", "", "correct what the answer names; then run again"
 
 
 def _role_of(method: str) -> str:
-    """The role of ours that calls such methods."""
+    """The role of this collection that calls such methods."""
     return "gke_cluster" if method.partition(".")[0] in ("compute", "container") else "gke_fleet"
 
 
@@ -133,26 +133,26 @@ def permission_in(message: str) -> str:
 
 
 def no_answer(error: Exception, url: str, cluster: str, obj: str) -> FleetError:
-    """No connection, no name, no answer in time, for as long as we were ready to try."""
+    """No connection, no name or no answer, for as long as requests are tried again."""
     host = urllib.parse.urlsplit(url).netloc
     return FleetError(
         f"{host} does not answer",
         cluster=cluster,
         obj=obj,
         seen=" ".join(str(error).split())[:200],
-        means="no way to Google from this machine",
+        means="this machine cannot reach Google",
         next_step="check network, proxy (HTTPS_PROXY) and DNS; then run again",
     )
 
 
 def part_missing(places: t.Iterable[str], method: str, project: str) -> FleetError:
-    """A list over all places that lacks some of them."""
-    # "projects/p/locations/us-west1" and "zones/us-west1-a" name places too.
+    """A list over all locations that lacks some of them."""
+    # Also "projects/p/locations/us-west1" and "zones/us-west1-a".
     named = sorted({str(place).rsplit("/", 1)[-1] for place in places})
     return FleetError(
         f"Google does not answer for {', '.join(named)}",
         obj=f"project {project}",
-        seen=f"a list without what is there ({method})",
-        means="an outage of that place, on Google's side",
-        next_step="run again; status.cloud.google.com tells about outages",
+        seen=f"a list without these locations ({method})",
+        means="an outage of that location, on Google's side",
+        next_step="run again; status.cloud.google.com lists outages",
     )

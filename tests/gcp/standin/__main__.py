@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run the stand-in as a process: ``python -m tests.gcp.standin --directory DIR [--clusters FILE]``.
 
-Prints one line of JSON with the environment that makes a program take it for Google, also written to
+Prints one line of JSON with the environment with which a program uses it as Google, also written to
 ``DIR/environment.json``; ends on SIGTERM and
 ``POST /standin/stop``.
 """
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--directory", type=Path, required=True, help="where its CA and environment are written")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--duration", type=float, default=1.0, help="seconds an operation takes")
+    parser.add_argument("--duration", type=float, default=1.0, help="seconds of an operation")
     parser.add_argument("--clusters", type=Path, help="JSON: kubeconfig of the real cluster behind each name")
     args = parser.parse_args()
     kubeconfigs = json.loads(args.clusters.read_text(encoding="utf-8")) if args.clusters else {}

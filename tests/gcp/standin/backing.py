@@ -60,7 +60,7 @@ def back_with(cloud: Cloud) -> None:
 
 
 def is_bootstrap(token: str) -> bool:
-    """Whether a cluster can be told to accept this token."""
+    """Whether a cluster can be configured to accept this token."""
     name, _dot, secret = token.partition(".")
     return len(name) == 6 and len(secret) == 16
 

@@ -58,7 +58,7 @@ class Fault:
 
 @dataclasses.dataclass
 class Operation:
-    """Something that goes on. ``end`` is when it is over (time.monotonic), ``then`` what happens at that moment."""
+    """A running operation. ``end`` is when it ends (time.monotonic), ``then`` what happens at that moment."""
 
     name: str
     view: Json
@@ -74,7 +74,7 @@ class Cloud:
     Args:
         duration: seconds that an operation takes.
         page: items in a page of a list.
-        kubeconfigs: kubeconfig of the real cluster that stands behind each cluster, by its name.
+        kubeconfigs: kubeconfig of the real cluster behind each cluster, by its name.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Cloud:
         self.tokens = {DEFAULT_TOKEN}
         """Tokens that Google accepts."""
         self.ends: dict[str, float] = {}
-        """When a token ends (time.monotonic); one that is not here is good until it is taken away."""
+        """When a token ends (time.monotonic); one that is not here is valid until it is revoked."""
         self.issued = {DEFAULT_TOKEN}
         self.disabled: set[str] = set()
         self.disabled_in: dict[str, set[str]] = {}
@@ -165,7 +165,7 @@ class Cloud:
         return copy.deepcopy(found)
 
     def under(self, pattern: str) -> list[tuple[str, Json]]:
-        """Resources whose key matches; "-" in a place stands for any."""
+        """Resources whose key matches; "-" in place of a location matches any."""
         matcher = re.compile("/".join("[^/]+" if p in ("-", "*") else re.escape(p) for p in pattern.split("/")))
         return [(k, copy.deepcopy(v)) for k, v in sorted(self.resources.items()) if matcher.fullmatch(k)]
 
@@ -187,7 +187,7 @@ class Cloud:
         return items[start : start + size], {"nextPageToken": token}
 
     def reached(self, found: list[tuple[str, Json]]) -> tuple[list[Json], list[str]]:
-        """Of resources of any place those that can be told about, and the places that do not answer."""
+        """Resources of the locations that answer, and the locations that do not."""
         shown = [v for k, v in found if k.split("/")[4] not in self.unreachable]
         return shown, sorted(self.unreachable)
 
@@ -218,7 +218,7 @@ class Cloud:
         service = operation.name.partition("/")[0]
         failed = operation.error if operation.done else ""
         if service not in ("container", "compute"):
-            # "done" is told only once it is so: what is false is left out.
+            # "done" is shown only once it is true: false fields are left out.
             if not operation.done or failed:
                 view.pop("response", None)
             return view | ({"done": True} if operation.done else {}) | ({"error": _status(failed)} if failed else {})

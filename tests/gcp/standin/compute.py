@@ -133,7 +133,7 @@ def get(collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fau
 def change(
     whole: bool, collection: str, cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None
 ) -> Json:
-    """PATCH merges messages and replaces lists; PUT (``whole``) takes the body for all that the caller may set."""
+    """PATCH merges messages and replaces lists; PUT (``whole``) replaces all that the caller may set."""
     key = _key(collection, path)
     old = _get(cloud, key)
     target = key.partition("/")[2]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What GKE makes of a cluster that is asked for: the fields it adds, and the form in which it tells them."""
+"""What GKE makes of a requested cluster: the fields it adds, and the form in which it returns them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Json = dict[str, t.Any]
 
 _CA = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
 _VERSION = "1.35.2-gke.1000"
-# Fields that have a presence of their own: a false one is told. Every other zero, false or empty one is left out.
-_TOLD = frozenset(
+# Fields with a presence of their own: a false one is shown. Every other zero, false or empty one is left out.
+_SHOWN = frozenset(
     {
         "allowExternalTraffic",
         "defaultEnablePrivateNodes",
@@ -168,7 +168,7 @@ _NODE: Json = {
 
 
 def shown(cluster: Json) -> Json:
-    """The cluster as Google tells of it: older fields mirror the newer ones, and what is false is left out."""
+    """The cluster as Google returns it: older fields mirror the newer ones, and false fields are left out."""
     view = copy.deepcopy(cluster)
     ip = (view.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig")
     if ip:
@@ -201,8 +201,8 @@ def _without_defaults(value: t.Any, name: str) -> t.Any:
         return value
     kept: Json = {}
     for key, inner in value.items():
-        told = key in _TOLD or f"{name}.{key}" in _TOLD
-        if inner is None or (inner in (False, 0, "", []) and not isinstance(inner, dict) and not told):
+        shown = key in _SHOWN or f"{name}.{key}" in _SHOWN
+        if inner is None or (inner in (False, 0, "", []) and not isinstance(inner, dict) and not shown):
             continue
         kept[key] = _without_defaults(inner, key)
     return kept

@@ -33,7 +33,7 @@ SERVICES = (
 )
 """Services that the stand-in answers for, with their versions."""
 
-# Called "Required" in its description, but Google takes a request that changes something else without them.
+# Called "Required" in its description, but Google accepts a request that changes something else without them.
 _NOT_REQUIRED = frozenset({"UpdateNodePoolRequest.nodeVersion", "UpdateNodePoolRequest.imageType"})
 
 
@@ -177,7 +177,7 @@ class Service:
             self._collect(inner)
 
     def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
-        """The method that answers this request, and what stands in its path."""
+        """The method of this request, and the values in its path."""
         for method in self.methods:
             if method.verb == verb and (match := method.pattern.fullmatch(path)):
                 return method, {k: urllib.parse.unquote(v) for k, v in match.groupdict().items()}

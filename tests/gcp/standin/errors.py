@@ -32,7 +32,7 @@ class Refused(Exception):
     Args:
         status: the HTTP status.
         message: what Google says.
-        word: the canonical code, where the status does not tell it.
+        word: the canonical code, where the status does not determine it.
         reason: in capitals that of an ErrorInfo, otherwise that of the older form; "" for the usual one.
         metadata: ErrorInfo's metadata.
         domain: ErrorInfo's domain; "" for the service's own.

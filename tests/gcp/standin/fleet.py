@@ -232,7 +232,7 @@ def feature_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
 
 
 def _told(cloud: Cloud, feature: Json) -> Json:
-    """A feature as Google tells it: whatever form of a project it was given, memberships have its number."""
+    """A feature as Google returns it: memberships have the project's number, whatever form they were given."""
     return _renamed(feature, cloud.number)
 
 

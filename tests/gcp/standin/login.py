@@ -57,7 +57,7 @@ class Login:
         """Of each service account: the key's id and its public half."""
         self.refresh_tokens: set[str] = set()
         self.subjects: dict[str, str] = {}
-        """Of each workload identity provider, by its audience: the token of somebody whom it lets in."""
+        """By audience of each workload identity provider, a token that it accepts."""
 
     # -- who may have one ----------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class StandIn:
 
     Args:
         directory: where the test CA's files go.
-        port: 0 takes a free one.
+        port: 0 for any free one.
         cloud_options: arguments of :class:`Cloud`.
     """
 
@@ -69,7 +69,7 @@ class StandIn:
         directory.mkdir(parents=True, exist_ok=True)
         self.ca_file = directory / "ca.pem"
         self.over = threading.Event()
-        """Set when somebody asks it to end."""
+        """Set when it is to end."""
         self.tls = make_authority(directory, sorted(HOSTS))
         outer = self
 
@@ -85,7 +85,7 @@ class StandIn:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program needs to take the stand-in for Google."""
+        """The environment with which a program uses the stand-in as Google."""
         return {
             "MESH_FLEET_GOOGLE_ENDPOINT": self.endpoint,
             "HTTPS_PROXY": self.endpoint,
@@ -197,7 +197,7 @@ class StandIn:
         return self.login.user(refresh_token, self.token_uri)
 
     def issue_token(self, seconds: float | None = None) -> str:
-        """A new bearer token, in the form of a bootstrap token: kubeadm's clusters can be told to accept it.
+        """A new bearer token, in the form of a bootstrap token: kubeadm's clusters can be configured to accept it.
 
         Args:
             seconds: how long it is good; None for ever.

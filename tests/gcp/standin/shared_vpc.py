@@ -37,7 +37,7 @@ def subnet_policy(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
     target = f"projects/{path['project']}/regions/{path['region']}/subnetworks/{path['resource']}"
     if f"compute/{target}" not in cloud.resources:
         raise Refused(404, f"The resource '{target}' was not found")
-    # A policy that nobody has set holds nothing but its etag.
+    # A policy that was never set holds nothing but its etag.
     return copy.deepcopy(cloud.policies.get(target) or {"etag": "ACAB"})
 
 

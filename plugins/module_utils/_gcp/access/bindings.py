@@ -26,7 +26,7 @@ __all__ = [
 Json = dict[str, t.Any]
 
 POLICY_API = "cloudresourcemanager.googleapis.com"
-"""Tells policies, and changes them: needed where a role is granted."""
+"""Reads and writes IAM policies: needed where a role is granted."""
 _BASE = ("container.googleapis.com", "gkehub.googleapis.com")
 _APIS: t.Mapping[str, tuple[str, ...]] = {
     SERVICEMESH: ("mesh.googleapis.com",),
@@ -42,7 +42,7 @@ _AGENTS: t.Mapping[str, tuple[str, str]] = {
     SERVICEMESH: ("gcp-sa-servicemesh", "roles/anthosservicemesh.serviceAgent"),
     DISCOVERY: ("gcp-sa-mcsd", "roles/multiclusterservicediscovery.serviceAgent"),
 }
-"""Google's own accounts, which have their role in their own project by themselves, but in no other."""
+"""Google's own accounts. They have their role in their own project, but in no other."""
 _AGENT_APIS: t.Mapping[str, str] = {
     "container-engine-robot": "container.googleapis.com",
     "gcp-sa-gkehub": "gkehub.googleapis.com",
@@ -77,7 +77,7 @@ def api_of_agent(member: str) -> str:
 
 
 def needs_number(features: t.Iterable[str], projects: t.Iterable[str], project: str) -> bool:
-    """Whether the fleet project's number is part of a binding: a request that can be saved otherwise.
+    """Whether a binding holds the fleet project's number. If not, the request for it is saved.
 
     ``projects`` are those of clusters and of their networks.
     """
@@ -91,7 +91,7 @@ def bindings_for(
     number: str,
     networks: t.Mapping[str, str] | None = None,
 ) -> list[Binding]:
-    """Who needs which role where.
+    """Which members need which roles in which projects.
 
     Args:
         features: those that are switched on.
@@ -103,7 +103,7 @@ def bindings_for(
     wanted, with_clusters = list(features), sorted(set(projects))
     found = []
     if DISCOVERY in wanted:
-        # The importer in a cluster is known by the workload pool of the cluster's own project.
+        # The name of a cluster's importer holds the workload pool of the cluster's own project.
         for one in with_clusters:
             importer = f"serviceAccount:{one}.svc.id.goog[gke-mcs/gke-mcs-importer]"
             found.append(Binding(one, "roles/compute.networkViewer", importer))
@@ -130,7 +130,7 @@ def _agent(number: str, account: str) -> str:
 
 
 def _holds(binding: Json, wanted: Binding) -> bool:
-    """A binding with a condition holds only at times: it does not count."""
+    """Whether a binding is of that role; one with a condition does not count, since it may not hold."""
     return binding.get("role") == wanted.role and not binding.get("condition")
 
 
@@ -154,7 +154,7 @@ def with_bindings(policy: t.Mapping[str, t.Any], more: t.Iterable[Binding]) -> J
 
 
 def without_bindings(policy: t.Mapping[str, t.Any], less: t.Iterable[Binding]) -> Json:
-    """The policy without those members; a role that nobody holds any more goes too."""
+    """The policy without those members, and without roles that have no member any more."""
     out = copy.deepcopy(dict(policy))
     gone = list(less)
     for binding in out.get("bindings") or []:

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which roles we granted: a binding of IAM carries no label, so the fleet's state on the controller says it.
+"""A record of the roles that we granted, in the fleet's folder on the controller: a binding of IAM has no label.
 
-Only what stands in it is ever taken back without being told so. It holds names, nothing secret.
+Only what is recorded is revoked, unless the user asks for more. It holds names, nothing secret.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ class Grants:
 
     Args:
         directory: the fleet's folder on the controller.
-        name: of the file. Who grants for another reason has another one: each takes back its own.
+        name: of the file. Grants for different reasons have different files, and are revoked separately.
     """
 
     def __init__(self, directory: str, name: str = "grants.json") -> None:
         self.path = Path(directory) / "google" / name
 
     def read(self) -> list[Binding]:
-        """What we granted and did not take back; nothing where there is no record, or it cannot be read."""
+        """What we granted and did not revoke; nothing where there is no record, or it cannot be read."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             found = json.loads(self.path.read_text(encoding="utf-8"))
             return [Binding(str(b["project"]), str(b["role"]), str(b["member"])) for b in found]
         return []
 
     def add(self, granted: t.Iterable[Binding]) -> None:
-        """Remember what was granted."""
+        """Record what was granted."""
         more = list(granted)
         if more:
             self._write({*self.read(), *more})
 
     def drop(self, gone: t.Iterable[Binding]) -> None:
-        """Forget what is gone."""
+        """Remove what was revoked from the record."""
         before = set(self.read())
         left = before - set(gone)
         if left != before:
@@ -58,7 +58,7 @@ class Grants:
         write_file(self.path, text)
 
     def _remove(self) -> None:
-        """A fleet that is gone leaves nothing, if nothing else is there."""
+        """Remove the record, and the folders if nothing else is in them."""
         self.path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.path.parent.rmdir()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Google answers, read: bodies, operations of all services, and how long to wait before asking again."""
+"""Read Google's answers: bodies, operations of all services, and how long to wait before the next try."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DONE_STATES = ("DONE", "ABORTED")
 
 
 def is_done(operation: Json) -> bool:
-    """Whether an operation of any service is over, well or not."""
+    """Whether an operation of any service has ended, with or without success."""
     return bool(operation.get("done")) or operation.get("status") in _DONE_STATES
 
 
@@ -31,7 +31,7 @@ def describe(operation: Json) -> str:
 
 
 def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
-    """Raise GoogleError when an operation that is over has failed."""
+    """Raise GoogleError when an operation that has ended failed."""
     error = operation.get("error")
     if not error and operation.get("status") == "ABORTED":
         error = {"message": "aborted"}
@@ -39,24 +39,24 @@ def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
         return
     with contextlib.suppress(KeyError, IndexError, TypeError):
         error = {**error["errors"][0], "message": "; ".join(e["message"] for e in error["errors"])}
-    said = str(error.get("message") or error)
-    # Google repeats itself in some of these.
-    which = {k: v for k, v in operation.items() if k not in ("detail", "statusMessage") or str(v) not in said}
-    quota = "quota" in said.lower()
+    message = str(error.get("message") or error)
+    # Some operations hold the message twice.
+    which = {k: v for k, v in operation.items() if k not in ("detail", "statusMessage") or str(v) not in message}
+    quota = "quota" in message.lower()
     raise GoogleError(
         QUOTA if quota else "Google could not do it",
         status=0,
         cluster=cluster,
         obj=obj,
-        seen=f"{said} ({describe(which)})",
-        next_step=MORE_QUOTA if quota else "mend what Google names, then run again",
+        seen=f"{message} ({describe(which)})",
+        next_step=MORE_QUOTA if quota else "correct what Google names, then run again",
     )
 
 
 def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:
     """The JSON of an answer of requests; an empty one is {}.
 
-    Raises GoogleError for what is no JSON object, without its text: nobody knows what is in it.
+    Raises GoogleError for anything but a JSON object, without its text, which may hold anything.
     """
     if not answer.content:
         return {}
@@ -67,13 +67,13 @@ def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:
         return found
     kind, place = answer.headers.get("Content-Type") or "of no type", answer.url.partition("?")[0]
     raise GoogleError(
-        "the answer is not one of Google's",
+        "the answer does not come from Google",
         status=answer.status_code,
         cluster=cluster,
         obj=obj,
         seen=f"{answer.status_code} {kind} from {place}",
-        means="something between answers in Google's place: a proxy, or the login page of a network",
-        next_step="look at the proxy that HTTPS_PROXY names and at this machine's network; then run again",
+        means="something in between answers instead of Google: a proxy, or the login page of a network",
+        next_step="check the proxy that HTTPS_PROXY names and this machine's network; then run again",
     )
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a failed task of the collection google.cloud says, in our form.
+"""What a failed task of the collection google.cloud reports, as a FleetError.
 
-Its modules hand on Google's answer in three shapes: the body as the text of a Python dictionary behind some words,
-with the request beside it; an operation's errors as a list; or plain words.
+Its modules return Google's answer in three forms: the body as the text of a Python dictionary after some words, with
+the request as another key; an operation's errors as a list; or plain text.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import urllib.parse
 from ...errors import FleetError
 from ..errors import AGAIN, RATES, explain
 
-__all__ = ["module_failure", "passes"]
+__all__ = ["is_temporary", "module_failure"]
 
 _BODY = re.compile(r"GCP returned error: (?P<body>\{.*\})", re.DOTALL)
 _VERBS = {"POST": "insert", "DELETE": "delete", "GET": "get", "PATCH": "patch", "PUT": "update"}
 _NO_WAY = re.compile(r"'(?P<error>\w+)' object has no attribute 'message'")
-"""google.cloud stumbles over errors of the connection while it tells them; the kind of error is all that is left."""
-_KEPT = "already being used by"
+"""google.cloud fails while it reports an error of the connection; only the kind of that error is left."""
+_IN_USE = "already being used by"
 _PARTS = {"compute.networks.delete": "the VPC", "compute.subnetworks.delete": "the subnet"}
 _PAGE = re.compile(r"Invalid JSON response with error: .*\bError (?P<code>5\d\d) \(", re.DOTALL)
-"""A page that Google's front ends answer with, instead of a body."""
+"""A page of Google's front ends, in place of a body."""
 _LENGTH = 300
 
 
-def passes(result: t.Mapping[str, t.Any]) -> bool:
-    """Whether a task failed by what passes by itself: our own client tries again after the same answers."""
+def is_temporary(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a task failed for a reason that passes by itself: our own client tries again after the same answers."""
     words = str(result.get("msg") or "")
     if not result.get("failed"):
         return False
@@ -52,7 +52,7 @@ def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:
 
     Args:
         result: of a failed task, as Ansible registers it.
-        what: what the task does; the name of the item that failed is put behind it.
+        what: what the task does; the name of the failed item is added.
     """
     failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
     item = failed.get("item")
@@ -70,8 +70,8 @@ def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:
         error = error if isinstance(error, t.Mapping) else {}
         method = _method(request)
         message = str(error.get("message") or "")
-        if _KEPT in message and method in _PARTS:
-            return _kept(_PARTS[method], message, named)
+        if _IN_USE in message and method in _PARTS:
+            return _still_used(_PARTS[method], message, named)
         return explain(int(error.get("code") or 0), json.dumps(body).encode(), method, project, obj=named)
     connection = _NO_WAY.search(words)
     if connection:
@@ -79,19 +79,19 @@ def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:
             "Google does not answer",
             obj=named,
             seen=connection["error"],
-            means="no way to Google from this machine, or something between that this machine does not trust",
+            means="this machine cannot reach Google, or does not trust something in between",
             next_step="check network, proxy (HTTPS_PROXY), DNS and the proxy's certificate; then run again",
         )
     return FleetError(
         "google.cloud could not do it",
         obj=named,
         seen=" ".join(words.split())[:_LENGTH],
-        next_step="mend what it names; then run again",
+        next_step="correct what it names; then run again",
     )
 
 
 def _literal(words: str) -> t.Any:
-    """What a text says as Python writes it, else None: Ansible makes text of any message that is none."""
+    """The value of a Python literal, else None: Ansible turns every message into text."""
     try:
         return ast.literal_eval(words)
     except (ValueError, SyntaxError):
@@ -99,7 +99,7 @@ def _literal(words: str) -> t.Any:
 
 
 def _method(request: t.Mapping[str, t.Any]) -> str:
-    """The request as Google names methods, ``compute.networks.insert``, as far as its address tells."""
+    """The name of the request's method, ``compute.networks.insert``, as far as its URL shows."""
     parts = [part for part in urllib.parse.urlsplit(str(request.get("url") or "")).path.split("/") if part]
     verb = str(request.get("method") or "")
     place = next((i for i, part in enumerate(parts) if part in ("global", "regions", "zones")), -1)
@@ -109,24 +109,26 @@ def _method(request: t.Mapping[str, t.Any]) -> str:
     return f"compute.{parts[kind]}.{_VERBS.get(verb, verb.lower())}"
 
 
-def _kept(part: str, message: str, what: str) -> FleetError:
+def _still_used(part: str, message: str, what: str) -> FleetError:
     return FleetError(
         f"{part} could not be removed",
         obj=what,
         seen=" ".join(message.split())[:_LENGTH],
-        means="something that this fleet did not make is in it, such as what a load balancer of GKE left",
+        means="it holds something that this fleet did not make, such as leftovers of a GKE load balancer",
         next_step="gcloud compute network-endpoint-groups list, firewall-rules list: delete what nobody needs; "
         "then run again",
     )
 
 
 def _operation(errors: t.Sequence[t.Any], what: str, project: str) -> FleetError:
-    """An operation that Google began and could not end; it has no status, so its code is all that can be read."""
-    told = [e for e in errors if isinstance(e, t.Mapping)]
-    seen = "; ".join(" ".join(str(e.get("message") or e.get("code") or e).split()) for e in told) or str(errors)
-    if any("QUOTA" in str(e.get("code")) or "quota" in str(e.get("message")).lower() for e in told):
+    """An operation that failed after it had begun: it has no HTTP status, only a code."""
+    known = [e for e in errors if isinstance(e, t.Mapping)]
+    seen = "; ".join(" ".join(str(e.get("message") or e.get("code") or e).split()) for e in known) or str(errors)
+    if any("QUOTA" in str(e.get("code")) or "quota" in str(e.get("message")).lower() for e in known):
         body = json.dumps({"error": {"code": 403, "message": seen}}).encode()
         quota = explain(403, body, "compute", project, obj=what)
         quota.seen = seen
         return quota
-    return FleetError("Google could not do it", obj=what, seen=seen, next_step="mend what Google names, then run again")
+    return FleetError(
+        "Google could not do it", obj=what, seen=seen, next_step="correct what Google names, then run again"
+    )

@@ -48,7 +48,7 @@ class Sender:
         self._local = threading.local()
 
     def send(self, request: t.Any, about: About, count: t.Callable[[], None], *, absent: bool) -> Json:
-        """The answer to ``request`` (googleapiclient's HttpRequest).
+        """Send ``request`` (googleapiclient's HttpRequest) and return its answer.
 
         Args:
             about: for messages.
@@ -71,7 +71,7 @@ class Sender:
                 wait = pause
             else:
                 status = answer.status_code
-                # A request that is refused for its token was not carried out: it may be repeated, whatever it does.
+                # A request that is refused for its token was not carried out, so any method may be repeated.
                 if status == 401 and not renewed and self.login.renew(token, about.cluster):
                     renewed = True
                     continue
@@ -95,7 +95,7 @@ class Sender:
             pause = min(pause * 2, 20)
 
     def _wire(self) -> requests.Session:
-        """One for each thread: connections are kept, and never shared."""
+        """One session for each thread: connections are reused, but not shared."""
         wire: requests.Session | None = getattr(self._local, "wire", None)
         if wire is None:
             wire = self._local.wire = requests.Session()

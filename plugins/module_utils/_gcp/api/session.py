@@ -53,7 +53,7 @@ class Google:
         self.settings = settings
         self.project = settings.project
         self.requests = 0
-        """How many requests were sent, retries among them."""
+        """How many requests were sent, retries included."""
         self._counting = threading.Lock()
         self._methods = Methods(settings.endpoint)
         self._login = Login(settings, timeout)
@@ -65,7 +65,7 @@ class Google:
         return cls(Settings.from_args(args))
 
     def of(self, project: str) -> Google:
-        """The same client for another project: one login, one set of connections; requests are counted apart."""
+        """The same client for another project: one login, one set of connections, its own count of requests."""
         other = copy.copy(self)
         other.project, other.requests = project, 0
         return other
@@ -76,7 +76,7 @@ class Google:
         return self._login.account
 
     def token(self) -> str:
-        """A bearer token that is good now, refreshed when it has expired: secret."""
+        """A valid bearer token, refreshed when it has expired. Secret."""
         return self._login.token()
 
     def token_expires(self) -> datetime.datetime | None:
@@ -98,7 +98,7 @@ class Google:
             absent: return ``{}`` for 404 instead of raising.
             params: the method's parameters by their names, and ``body``.
 
-        Raises GoogleError for what Google answers and FleetError for what keeps us from asking.
+        Raises GoogleError for a refusal, and FleetError when no request can be sent.
         """
         request = self._methods.request(service, method, params)
         about = About(f"{service.partition(':')[0]}.{method}", self.project, cluster, obj)
@@ -111,17 +111,17 @@ class Google:
     def pages(self, service: str, method: str, key: str, **params: t.Any) -> list[t.Any]:
         """All items of a list method: ``key`` names them in the answer; pages are followed.
 
-        For an ``aggregatedList`` each entry is a pair ``(place, {...})``. Takes what :meth:`call` takes.
+        For an ``aggregatedList`` each entry is a pair ``(place, {...})``. Arguments as of :meth:`call`.
 
-        Raises FleetError for an answer that lacks the places which Google could not reach: whoever takes it for the
-        whole makes or removes what is there already.
+        Raises FleetError for an answer without the locations that Google could not reach: by such a list one would
+        make what exists already, or remove what is in use.
         """
         found: list[t.Any] = []
         while True:
             answer = self.call(service, method, **params)
-            silent = answer.get("unreachable") or answer.get("unreachables")
-            if silent:
-                raise part_missing(silent, f"{service.partition(':')[0]}.{method}", self.project)
+            unreachable = answer.get("unreachable") or answer.get("unreachables")
+            if unreachable:
+                raise part_missing(unreachable, f"{service.partition(':')[0]}.{method}", self.project)
             items = answer.get(key) or []
             found += items.items() if isinstance(items, dict) else items
             token = answer.get("nextPageToken")
@@ -139,16 +139,16 @@ class Google:
         obj: str = "",
         interval: float | None = None,
     ) -> Json:
-        """Wait until a long-running operation is done, and return it as last seen.
+        """Wait until a long-running operation has ended; return its last state.
 
         Args:
-            service: the service that began it.
-            operation: what the call that began it returned.
+            service: the service that runs it.
+            operation: as the call that started it returned it.
             timeout: seconds.
-            interval: the longest pause between two looks, in seconds; by default grows to 10.
+            interval: longest pause between two polls, in seconds; by default 10.
 
-        Raises GoogleError when it failed, and FleetError when it is not over in time: Google goes on with
-        it, so a rerun picks up from there.
+        Raises GoogleError when it failed, and FleetError when it has not ended in time. Google continues it, so
+        another run goes on from there.
         """
         looks = itertools.chain([operation], iter(lambda: self._look(service, operation, cluster, obj), None))
 
@@ -157,18 +157,18 @@ class Google:
             return is_done(found), found
 
         try:
-            over = poll_until(look, timeout, first=0.5, longest=interval)
+            ended = poll_until(look, timeout, first=0.5, longest=interval)
         except PollTimeout as up:
             raise FleetError(
                 f"Google is not done after {timeout:g} s",
                 cluster=cluster,
                 obj=obj,
                 seen=describe(up.seen),
-                means="the operation goes on without this run",
-                next_step="run again: what is done by then is taken as it is; or allow more time",
+                means="the operation continues without this run",
+                next_step="run again, which goes on from there; or allow more time",
             ) from up
-        check_operation(over, cluster, obj)
-        return over
+        check_operation(ended, cluster, obj)
+        return ended
 
     def _look(self, service: str, operation: Json, cluster: str, obj: str) -> Json:
         """The operation as it is now."""

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""GKE clusters made, changed and deleted side by side; each fails alone."""
+"""Make, change and delete GKE clusters, all at the same time; each fails alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _METHOD = "projects.locations.clusters."
 _BUSY = "CLUSTER_ALREADY_HAS_OPERATION"
 _SIDE_BY_SIDE = 64
 _KNOWN_SECONDS = 180.0
-"""For so long a role that was granted may not be known everywhere."""
+"""A role that was just granted may not be known everywhere for so long."""
 
 
 class Clusters:
@@ -37,12 +37,12 @@ class Clusters:
 
     Args:
         google: a client for it.
-        labels: labels that tell a cluster of ours.
-        description: what a new cluster's description says.
+        labels: labels of our clusters.
+        description: the description of a new cluster.
         timeout: seconds for each operation.
-        dry_run: look, plan and tell; change nothing.
-        interval: longest pause between two looks at an operation, in seconds.
-        granted: roles in a host project may have been granted just now, which Google knows some time later.
+        dry_run: read and plan; change nothing.
+        interval: longest pause between two polls of an operation, in seconds.
+        granted: roles in a host project may have been granted just now; Google knows them some time later.
         say: shows one line of progress.
     """
 
@@ -70,19 +70,19 @@ class Clusters:
         answer = self.google.call("container", _METHOD + "list", parent=parent)
         if answer.get("missingZones"):
             raise FleetError(
-                "Google did not tell about all its zones",
+                "Google did not answer for all zones",
                 seen=", ".join(answer["missingZones"]),
-                means="a cluster there would be taken for missing",
+                means="a cluster there would count as missing",
                 next_step="run again",
             )
         self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
 
     def missing(self, wanted: t.Iterable[ClusterSpec]) -> list[ClusterSpec]:
-        """Those that are not there."""
+        """Those that do not exist."""
         return [w for w in wanted if self._found(w) is None]
 
     def present(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
-        """Make or change the clusters; what happened to each, by host."""
+        """Make or change the clusters; return what happened to each, by host."""
         return self._each(list(wanted), self._present)
 
     def absent(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
@@ -109,11 +109,11 @@ class Clusters:
     def _present(self, wanted: ClusterSpec) -> list[Change]:
         live = self._found(wanted)
         if live is None:
-            self._check_elsewhere(wanted)
+            self._check_place(wanted)
             return self._create(wanted)
         self._check_owner(wanted, live)
-        live = self._settled(wanted, live)
-        differences = compare(wanted, live, taken=live.get("description") != self.description)
+        live = self._await_settled(wanted, live)
+        differences = compare(wanted, live, adopted=live.get("description") != self.description)
         refused = [d for d in differences if d.step is None]
         if refused:
             raise cluster_problems.refused(wanted, refused)
@@ -138,8 +138,8 @@ class Clusters:
     def _found(self, wanted: ClusterSpec) -> Json | None:
         return self.live.get((wanted.member.location, wanted.member.cluster))
 
-    def _check_elsewhere(self, wanted: ClusterSpec) -> None:
-        """A cluster cannot move: ours of this name in another place would be left behind."""
+    def _check_place(self, wanted: ClusterSpec) -> None:
+        """Refuse to move a cluster: ours of this name in another location would stay there."""
         for (place, name), live in self.live.items():
             if name == wanted.member.cluster and self._is_ours(live) and wanted.region in ("", *_regions(place)):
                 moved = Difference("cluster_zone", place, wanted.member.location, None)
@@ -152,7 +152,7 @@ class Clusters:
     def _check_owner(self, wanted: ClusterSpec, live: Json) -> None:
         if self._is_ours(live) or wanted.adopt:
             return
-        raise cluster_problems.foreign(wanted, live)
+        raise cluster_problems.not_ours(wanted, live)
 
     def _create(self, wanted: ClusterSpec) -> list[Change]:
         change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
@@ -171,7 +171,7 @@ class Clusters:
             live = self._get(wanted) if error.status == 409 else {}
             if not live or not self._is_ours(live):
                 raise self._advised(wanted, error) from None
-            self._settled(wanted, live)
+            self._await_settled(wanted, live)
             return [change]
         try:
             self._wait(wanted, operation)
@@ -191,7 +191,7 @@ class Clusters:
         )
 
     def _advised(self, wanted: ClusterSpec, error: GoogleError) -> GoogleError:
-        """Google's refusal, with what would mend it where it is about a Shared VPC."""
+        """Google's refusal; if it is about a Shared VPC, with what to do."""
         if not wanted.shared or not is_refusal(error):
             return error
         number = ""
@@ -199,8 +199,8 @@ class Clusters:
             number = project_number(self.google)
         return with_advice(error, wanted, number)
 
-    def _settled(self, wanted: ClusterSpec, live: Json) -> Json:
-        """The cluster once nothing else is being done to it. In check mode as it is."""
+    def _await_settled(self, wanted: ClusterSpec, live: Json) -> Json:
+        """Wait until no operation on the cluster is running; return the cluster. In check mode as it is."""
         looks = itertools.chain([live], iter(lambda: self._get(wanted), None))
 
         def look() -> tuple[bool, Json]:
@@ -219,7 +219,7 @@ class Clusters:
         if state in ("ERROR", "DEGRADED"):
             raise cluster_problems.broken(wanted, live)
         if state == "STOPPING":
-            raise cluster_problems.leaving(wanted)
+            raise cluster_problems.being_deleted(wanted)
         return self.dry_run or state == "RUNNING"
 
     def _get(self, wanted: ClusterSpec) -> Json:
@@ -232,13 +232,13 @@ class Clusters:
         if self.dry_run or step is None or not step.method:
             return
         target: Json = {"parent" if step.method == "nodePools.create" else "name": step.name}
-        self._alone(wanted, step.method, **target, body=step.body)
+        self._call_alone(wanted, step.method, **target, body=step.body)
 
-    def _alone(self, wanted: ClusterSpec, method: str, **params: t.Any) -> None:
-        """Call a method of which Google does one at a time on a cluster, and wait until it is done.
+    def _call_alone(self, wanted: ClusterSpec, method: str, **params: t.Any) -> None:
+        """Call a method of which Google allows one at a time on a cluster, and wait until it has ended.
 
-        GKE begins some of its own (repairs, upgrades, after a creation), which the cluster's status does not always
-        show: those are awaited.
+        GKE starts some itself (repairs, upgrades, after a creation), which the cluster's status does not always show:
+        this waits for those too.
         """
         operation = retry_refused(
             lambda: self.google.call("container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params),
@@ -257,22 +257,22 @@ class Clusters:
         live = self._found(wanted)
         if live is None:
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
-        # A cluster that was taken over has our labels too; its description, which nobody can change, has another maker.
+        # An adopted cluster has our labels too; its description, which cannot be changed, is not ours.
         if not self._is_ours(live) or live.get("description") != self.description:
-            raise cluster_problems.kept(wanted, live)
+            raise cluster_problems.not_deleted(wanted, live)
         change = Change(wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted)))
         if self.dry_run:
             return [change]
         if live.get("status") in ("PROVISIONING", "RECONCILING"):
-            self._settled(wanted, live)
+            self._await_settled(wanted, live)
         if live.get("status") == "STOPPING":
-            self._gone(wanted)
+            self._await_gone(wanted)
             return [change]
-        self._alone(wanted, "delete", name=wanted.path)
+        self._call_alone(wanted, "delete", name=wanted.path)
         self.say(f"  {wanted.host} deleted")
         return [change]
 
-    def _gone(self, wanted: ClusterSpec) -> None:
+    def _await_gone(self, wanted: ClusterSpec) -> None:
         try:
             poll_until(lambda: (not self._get(wanted), None), self.timeout, longest=self.interval)
         except PollTimeout as up:
@@ -280,7 +280,7 @@ class Clusters:
 
 
 def _regions(place: str) -> tuple[str, ...]:
-    """A place and its region: ``us-west1-a`` is in ``us-west1``."""
+    """A location and its region: ``us-west1-a`` is in ``us-west1``."""
     return (place, "-".join(place.split("-")[:2]))
 
 

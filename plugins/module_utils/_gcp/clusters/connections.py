@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Connections to GKE clusters, without gcloud and without kubeconfig.
 
-Every task is a process of its own, so what a run has learned lies in a private file (0600): the clusters
-of a project with their addresses and CAs, from one ``clusters.list``, and the token in use. The next task
-takes both from there until they are old. Google's libraries are imported only when something is to be asked.
+Every task is a process, so tasks of a run share a private file (0600): the clusters of a project with their addresses
+and CAs, from one ``clusters.list``, and the token in use. Each task reads both from there until they are old. Google's
+libraries are imported only for a request.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from ...locks import locked
 from ...paths import cache_dir
 from ..auth.refusals import given_token_refused
 from ..errors import part_missing
-from .endpoints import addresses, kept, place_of
+from .endpoints import addresses, place_of, trimmed
 
 __all__ = ["forget", "login", "options", "remember", "with_connections"]
 
 _LIST_SECONDS = 600.0
-"""How long addresses and CAs are believed."""
+"""How long addresses and CAs are used without another request."""
 _AGAIN_SECONDS = 2.0
-"""A cluster that is missing from a list younger than this is not looked for again."""
+"""A cluster that is missing in a list younger than this is not requested again."""
 _MARGIN_SECONDS = 240.0
-"""A token is renewed when it is good for less than this; google-auth sees it alike."""
+"""A token is renewed when it is valid for less than this, as google-auth does it."""
 _OLD_SECONDS = 3600.0
-"""What was not touched for so long is of a run that ended, and its token has ended too."""
+"""A file that did not change for so long is of an earlier run, and its token has expired."""
 _OPTIONS = {
     "project": "gke_project",
     "auth_kind": "gke_auth_kind",
@@ -60,14 +60,14 @@ def options(cluster: Cluster) -> dict[str, t.Any]:
 
 
 def with_connections(fleet: Fleet) -> Fleet:
-    """The fleet whose GKE clusters are looked up when somebody connects to them; nothing is asked before.
+    """The fleet, where connecting to a GKE cluster looks it up; no request is sent before that.
 
-    A cluster with a kubeconfig or an address of its own keeps that.
+    A cluster with a kubeconfig or an address in the inventory keeps that.
     """
-    met = reachabilities(fleet)
+    reachable = reachabilities(fleet)
     ours = {
         name: dataclasses.replace(
-            c, connection=Connection(lookup=functools.partial(connection_of, c, reachability=met[name]))
+            c, connection=Connection(lookup=functools.partial(connection_of, c, reachability=reachable[name]))
         )
         for name, c in fleet.clusters.items()
         if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
@@ -76,12 +76,12 @@ def with_connections(fleet: Fleet) -> Fleet:
 
 
 def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, refused: str = "") -> Connection:
-    """Server, CA and a token that is good for some time.
+    """Server, CA and a token that is valid for some time.
 
     Args:
-        cluster: where to.
-        reachability: where those that watch it are.
-        refused: a token of ours that the cluster does not take any more. Of the tasks that say so, one gets a new one.
+        cluster: the cluster.
+        reachability: where the clusters that watch it are.
+        refused: a token that the cluster does not accept any more. Of all tasks that pass it, one gets a new one.
 
     Raises:
         AbsentCluster: Google has no such cluster.
@@ -98,27 +98,29 @@ def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, r
         if age > (_LIST_SECONDS if found else _AGAIN_SECONDS):
             google = _google(given)
             listed = google.call("container", "projects.locations.clusters.list", parent=_everywhere(google))
-            known["clusters"] = [kept(entry) for entry in listed.get("clusters") or []]
-            known["silent"] = [str(zone) for zone in listed.get("missingZones") or []]
+            known["clusters"] = [trimmed(entry) for entry in listed.get("clusters") or []]
+            known["unreachable"] = [str(zone) for zone in listed.get("missingZones") or []]
             known["listed"] = time.time()
-            _take_token(known, google)
+            _store_token(known, google)
             found = _find(known, name, place)
         if found is None:
             project = given["project"]
-            silent = [zone for zone in known.get("silent") or [] if zone == place or zone.startswith(f"{place}-")]
-            if silent:
-                # Not absent: somebody who believed that would make it anew.
+            unreachable = [
+                zone for zone in known.get("unreachable") or [] if zone == place or zone.startswith(f"{place}-")
+            ]
+            if unreachable:
+                # Not absent: the clusters stage would make another one.
                 known.pop("listed", None)
-                raise part_missing(silent, "container.projects.locations.clusters.list", str(project))
-            elsewhere = [place_of(entry) for entry in known["clusters"] if entry.get("name") == name]
+                raise part_missing(unreachable, "container.projects.locations.clusters.list", str(project))
+            others = [place_of(entry) for entry in known["clusters"] if entry.get("name") == name]
             raise AbsentCluster(
                 "Google has no such cluster",
                 cluster=cluster.name,
                 obj=f"cluster {name} in {place}",
-                seen=f"one of this name in {', '.join(elsewhere)}"
-                if elsewhere
+                seen=f"one of this name in {', '.join(others)}"
+                if others
                 else f"{len(known['clusters'])} clusters in project {project}",
-                means="it was not made yet, or project, name or place are another's",
+                means="it was not made yet, or project, name or location are not its own",
                 next_step="run the clusters stage, or correct gke_project, gke_name, cluster_region or cluster_zone",
             )
         where = addresses(
@@ -142,7 +144,7 @@ def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, r
 
 
 def login(cluster: Cluster) -> None:
-    """Prove that there are credentials which Google takes: a token is got, or renewed.
+    """Check that there are credentials that Google accepts, by getting a token.
 
     Raises FleetError when not.
     """
@@ -152,24 +154,24 @@ def login(cluster: Cluster) -> None:
 
 
 def forget(given: t.Mapping[str, t.Any]) -> None:
-    """Ask Google anew for the clusters of a project: after one was made, changed or deleted.
+    """Have the clusters of a project read again: after one was made, changed or deleted.
 
     Args:
-        given: the options with which the change was made, as :func:`options` makes them.
+        given: the options of the change, as :func:`options` returns them.
     """
     with _memory(given) as known:
         known.pop("listed", None)
 
 
 def remember(given: t.Mapping[str, t.Any], clusters: t.Iterable[t.Mapping[str, t.Any]]) -> None:
-    """Believe what somebody has just read: all clusters of a project. The first connection asks nothing then.
+    """Store all clusters of a project that were just read, so that the first connection sends no request.
 
     Args:
         given: as for :func:`forget`.
-        clusters: as Google lists them.
+        clusters: as Google returns them.
     """
     with _memory(given) as known:
-        known["clusters"], known["silent"] = [kept(entry) for entry in clusters], []
+        known["clusters"], known["unreachable"] = [trimmed(entry) for entry in clusters], []
         known["listed"] = time.time()
 
 
@@ -191,7 +193,7 @@ def _everywhere(google: t.Any) -> str:
 
 
 class _Token(t.NamedTuple):
-    """A token, when it ends (seconds since the epoch; 0 where nobody knows), and whose it is, in words."""
+    """A token, when it ends (seconds since the epoch; 0 where that is not known), and whose it is, in words."""
 
     value: str
     ends: float
@@ -205,17 +207,17 @@ def _token(known: dict[str, t.Any], given: t.Mapping[str, t.Any], refused: str =
         variable = "gke_access_token" if given["access_token"] else "GCP_ACCESS_TOKEN"
         if fixed == refused:
             raise given_token_refused(variable)
-        # Every task has it anyway: no need to keep it.
+        # Every task has it: no need to store it.
         return _Token(fixed, 0.0, f"the access token in {variable}")
     if float(known.get("expires", 0)) - time.time() < _MARGIN_SECONDS or not known.get("token"):
         google = _google(given)
-        _take_token(known, google)
+        _store_token(known, google)
         if not google.token_expires():
             return _Token(str(google.token()), 0.0, google.account)
     return _Token(str(known["token"]), float(known["expires"]), str(known.get("account") or ""))
 
 
-def _take_token(known: dict[str, t.Any], google: t.Any) -> None:
+def _store_token(known: dict[str, t.Any], google: t.Any) -> None:
     token, ends = google.token(), google.token_expires()
     if ends is not None:
         known["token"], known["expires"], known["account"] = token, ends.timestamp(), google.account
@@ -223,8 +225,8 @@ def _take_token(known: dict[str, t.Any], google: t.Any) -> None:
 
 @contextlib.contextmanager
 def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
-    """What this run knows, locked against its other tasks, and kept when the block ends. Without a place
-    to write, each task asks by itself."""
+    """What this run knows, locked against its other tasks, and stored when the block ends. Where no file can be
+    written, each task sends its own requests."""
     environment = {k: v for k, v in os.environ.items() if k.startswith(_ENVIRONMENT)}
     key = hashlib.sha256(json.dumps([_run(), dict(given), environment], sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_dir() / "google"
@@ -261,10 +263,10 @@ def _write(path: Path, known: t.Mapping[str, t.Any]) -> None:
 
 
 def _run() -> str:
-    """The run that this task belongs to: tasks are children of one ansible-playbook."""
+    """What identifies the run of this task: tasks are children of one ansible-playbook."""
     parent = os.getppid()
     try:
-        # Field 22, behind the name in brackets: when it started. A number alone comes back.
+        # Field 22, after the name in brackets: when it started. A process ID alone is used again.
         began = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         began = ""

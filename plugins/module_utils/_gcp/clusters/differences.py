@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A GKE cluster as Google takes and shows it, beside what the inventory wants: pure functions.
+"""A GKE cluster as Google has it, compared with the inventory: pure functions.
 
-Only what the inventory manages is compared, so what Google fills in or others add never counts as a change.
+Only what the inventory manages is compared, so Google's defaults and additions of others never count as a change.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _endpoints(wanted: ClusterSpec) -> Json:
         "ipEndpointsConfig": {
             "enabled": True,
             "enablePublicEndpoint": wanted.public_endpoint,
-            # Peers in other regions reach the private endpoint too.
+            # Peers in other regions use the private endpoint too.
             "globalAccess": True,
             **_networks(wanted),
         },
@@ -75,19 +75,19 @@ def _networks(wanted: ClusterSpec) -> Json:
     if wanted.authorized is not None:
         networks |= {
             "cidrBlocks": [{"cidrBlock": cidr} for cidr in wanted.authorized],
-            # The list holds for the private endpoint too, or Google takes no private ranges in it.
+            # The list applies to the private endpoint too; else Google refuses private ranges in it.
             "privateEndpointEnforcementEnabled": True,
-            # Else every machine of every customer with a public address in Google Cloud is let through.
+            # Else every machine in Google Cloud with a public address, of any customer, is allowed.
             "gcpPublicCidrsAccessEnabled": False,
         }
     return {"authorizedNetworksConfig": networks}
 
 
-# -- what is there, in the inventory's words ----------------------------------------------------
+# -- what exists, by the inventory's variables -------------------------------------------------
 
 
 def managed(live: Json, wanted: ClusterSpec) -> Json:
-    """What we manage of a cluster that is there, by variable."""
+    """What we manage of an existing cluster, by variable."""
     ends = live.get("controlPlaneEndpointsConfig") or {}
     ip = ends.get("ipEndpointsConfig") or _old_endpoints(live)
     network = live.get("networkConfig") or {}
@@ -124,7 +124,7 @@ def managed(live: Json, wanted: ClusterSpec) -> Json:
 
 
 def _old_endpoints(live: Json) -> Json:
-    """The same from the fields that Google had before."""
+    """The same from Google's deprecated fields."""
     private = live.get("privateClusterConfig") or {}
     return {
         "enablePublicEndpoint": not private.get("enablePrivateEndpoint"),
@@ -145,7 +145,7 @@ def _authorized(allowed: Json) -> list[str] | None:
 
 
 def wanted_view(wanted: ClusterSpec) -> Json:
-    """The same, as the inventory wants it."""
+    """The same by the inventory, by variable."""
     found: Json = {
         "gke_mode": "autopilot" if wanted.autopilot else "standard",
         "gke_network_project": wanted.network_project,
@@ -171,19 +171,19 @@ def wanted_view(wanted: ClusterSpec) -> Json:
 
 
 _OWN = ("gke_private_nodes", "gke_release_channel", "gke_dataplane_v2", "gke_authorized_networks")
-"""What a cluster that was taken over keeps where the inventory says nothing."""
+"""What an adopted cluster keeps where the inventory sets nothing."""
 
 
-def compare(wanted: ClusterSpec, live: Json, *, taken: bool = False) -> list[Difference]:
-    """What differs, each with the call that mends it; empty when the cluster is as wanted.
+def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[Difference]:
+    """What differs, each with the call that changes it; empty when the cluster is as wanted.
 
     Args:
         wanted: as the inventory describes it.
-        live: as Google shows it.
-        taken: others made it, so that only what the inventory says, and what a mesh needs, is changed.
+        live: as Google returns it.
+        adopted: somebody else made it, so only what the inventory sets, and what a mesh needs, is changed.
     """
     is_so, should = managed(live, wanted), wanted_view(wanted)
-    if taken:
+    if adopted:
         should |= {name: is_so[name] for name in _OWN if name in is_so and name not in wanted.given}
         if "gke_endpoint" not in wanted.given:
             should["gke_endpoint"] = {**is_so["gke_endpoint"], "all regions": True}
@@ -192,23 +192,23 @@ def compare(wanted: ClusterSpec, live: Json, *, taken: bool = False) -> list[Dif
     should["gke_labels"] = {**is_so["gke_labels"], **should["gke_labels"]}
     if _TAG in should:
         should[_TAG] = is_so.get(_TAG, []) if wanted.tag in is_so.get(_TAG, []) else [*is_so.get(_TAG, []), wanted.tag]
-    steps = _steps(wanted, live, should, _endpoints(wanted) if not taken else _told_endpoints(wanted))
+    steps = _steps(wanted, live, should, _endpoints(wanted) if not adopted else _given_endpoints(wanted))
     of_pools = {name for pool in wanted.pools for name in wanted_pool_view(wanted, pool)}
     found = [
         Difference(name, is_so.get(name), value, steps.get(name))
         for name, value in should.items()
         if name not in of_pools and is_so.get(name) != value and (mode_fits or name not in (_TAG, "gke_dataplane_v2"))
     ]
-    if mode_fits and (not taken or "gke_node_pools" in wanted.given):
-        # Where the inventory does not say whether nodes are private, those of a cluster of others stay as they are.
-        private = is_so["gke_private_nodes"] if not taken or "gke_private_nodes" in wanted.given else None
+    if mode_fits and (not adopted or "gke_node_pools" in wanted.given):
+        # Nodes of an adopted cluster stay as they are where the inventory does not set gke_private_nodes.
+        private = is_so["gke_private_nodes"] if not adopted or "gke_private_nodes" in wanted.given else None
         for pool in wanted.pools:
             found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
     return _each_call_once(found)
 
 
 def _each_call_once(found: list[Difference]) -> list[Difference]:
-    """Where one call mends several differences, only the first of them makes it."""
+    """Where one call changes several differences, only the first of them makes it."""
     done: set[str] = set()
     for number, difference in enumerate(found):
         if difference.step is not None:
@@ -219,8 +219,8 @@ def _each_call_once(found: list[Difference]) -> list[Difference]:
     return found
 
 
-def _told_endpoints(wanted: ClusterSpec) -> Json:
-    """Only what the inventory says of them, and that all regions reach the private one."""
+def _given_endpoints(wanted: ClusterSpec) -> Json:
+    """Only what the inventory sets of them, and global access of the private one."""
     if "gke_endpoint" in wanted.given:
         found = _endpoints(wanted)
     else:
@@ -254,7 +254,7 @@ def _pool(live: Json, name: str) -> Json | None:
 
 
 def _project(path: t.Any) -> str:
-    """Of ``projects/P/global/networks/N``; "" where no project is told."""
+    """The project of ``projects/P/global/networks/N``; "" where there is none, or its number."""
     first, _slash, rest = str(path or "").partition("/")
     project = rest.partition("/")[0] if first == "projects" else ""
     return "" if project.isdigit() else project

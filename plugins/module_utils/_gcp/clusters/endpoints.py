@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where a GKE cluster's API server is, from what ``clusters.list`` says of it: pure functions."""
+"""Addresses of a GKE cluster's API server, from the answer of ``clusters.list``: pure functions."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import typing as t
 
 from ...errors import FleetError
 
-__all__ = ["CHOICES", "CONNECT", "DNS", "PRIVATE", "PUBLIC", "Addresses", "addresses", "kept", "place_of"]
+__all__ = ["CHOICES", "CONNECT", "DNS", "PRIVATE", "PUBLIC", "Addresses", "addresses", "place_of", "trimmed"]
 
 DNS, PRIVATE, PUBLIC = "dns", "private", "public"
 CHOICES = (PUBLIC, PRIVATE, DNS)
 
 CONNECT = "container.clusters.connect (roles/container.developer, roles/container.admin)"
-"""What Google asks for at the DNS endpoint, before the API server sees a request; and who has it."""
+"""The permission that Google requires at the DNS endpoint, in front of the API server; and roles that have it."""
 
 Json = t.Mapping[str, t.Any]
 
 _UNUSABLE = {
     "PROVISIONING": ("it is being made", "wait until Google has made it; then run again"),
-    "STOPPING": ("it is being deleted", "wait until it is gone, then let the cluster stage make it anew"),
-    "ERROR": ("it is in state ERROR", "look at it in the console or with `gcloud container clusters describe`"),
+    "STOPPING": ("it is being deleted", "wait until it is gone, then run the clusters stage"),
+    "ERROR": ("it is in state ERROR", "check it in the console or with `gcloud container clusters describe`"),
 }
 
 
 class Addresses(t.NamedTuple):
-    """``server`` for us and ``peer`` for the other clusters' istiods ("": there is none), with the CA of each
-    ("" for a public one), and the permission that Google asks for on the way to ``server``."""
+    """``server`` for this machine and ``peer`` for the other clusters' istiods ("" for none), the CA ("" for a public
+    one), and the permission that Google requires in front of ``server``."""
 
     server: str
     ca_pem: str
@@ -37,14 +37,14 @@ class Addresses(t.NamedTuple):
     required_permission: str = ""
 
 
-def kept(cluster: Json) -> dict[str, t.Any]:
-    """The part of a Cluster that this module reads: what is worth keeping, and nothing secret."""
-    out = {name: cluster[name] for name in _KEPT if name in cluster}
+def trimmed(cluster: Json) -> dict[str, t.Any]:
+    """The part of a Cluster that this module reads, which is worth caching; nothing secret."""
+    out = {name: cluster[name] for name in _FIELDS if name in cluster}
     ca = (cluster.get("masterAuth") or {}).get("clusterCaCertificate")
     return {**out, **({"masterAuth": {"clusterCaCertificate": ca}} if ca else {})}
 
 
-_KEPT = (
+_FIELDS = (
     "name", "location", "zone", "status", "statusMessage", "endpoint", "controlPlaneEndpointsConfig",
     "privateClusterConfig", "networkConfig",
 )  # fmt: skip
@@ -69,12 +69,12 @@ def addresses(
     Args:
         cluster: Google's Cluster.
         host: its name in the inventory, for messages.
-        choice: PUBLIC, PRIVATE or DNS: the address for us.
-        peer_choice: PUBLIC or PRIVATE: that for other clusters; "" for the private one where all that watch it
-            are in its VPC and reach it, else the public one where there is one.
-            Never DNS: its door takes Google's tokens only.
-        same_vpc: those that watch it are in its VPC.
-        same_region: they are in its region.
+        choice: PUBLIC, PRIVATE or DNS: the address for this machine.
+        peer_choice: PUBLIC or PRIVATE: the address for other clusters; "" for the private one if all that watch it
+            are in its VPC and reach it, else the public one if there is one.
+            Never DNS: that endpoint accepts Google's tokens only.
+        same_vpc: all that watch it are in its VPC.
+        same_region: all that watch it are in its region.
 
     Raises:
         FleetError: the cluster is not ready, or has no address of the kind.
@@ -89,15 +89,17 @@ def addresses(
             means=means,
             next_step=step,
         )
-    there = _known(cluster)
+    there = _endpoints(cluster)
     if not peer_choice and (there[PRIVATE] or there[PUBLIC]):
-        peer_choice = PRIVATE if _meet_inside(cluster, there, same_vpc, same_region) or not there[PUBLIC] else PUBLIC
+        peer_choice = (
+            PRIVATE if _private_reachable(cluster, there, same_vpc, same_region) or not there[PUBLIC] else PUBLIC
+        )
     for variable, wanted in (("gke_endpoint", choice), ("gke_peer_endpoint", peer_choice)):
         if wanted and not there.get(wanted):
             raise _no_endpoint(cluster, host, there, variable, wanted)
     return Addresses(
         server=f"https://{there[choice]}",
-        # The name of the DNS endpoint has a certificate of a public authority.
+        # The DNS endpoint has a certificate of a public CA.
         ca_pem="" if choice == DNS else _ca(cluster, host),
         peer=f"https://{there[peer_choice]}" if peer_choice else "",
         required_permission=CONNECT if choice == DNS else "",
@@ -114,20 +116,20 @@ def _no_endpoint(cluster: Json, host: str, there: t.Mapping[str, str], variable:
         step = f"run the clusters stage, or `{switch} --location {place_of(cluster)}`; or set {variable} to another one"
     else:
         seen = f"endpoints: {have}"
-        step = f"set {variable} to another one, or switch the {wanted} endpoint of the cluster on"
+        step = f"set {variable} to another one, or switch on the cluster's {wanted} endpoint"
     return FleetError(f"it has no {wanted} endpoint", cluster=host, seen=seen, next_step=step)
 
 
-def _meet_inside(cluster: Json, there: t.Mapping[str, str], same_vpc: bool, same_region: bool) -> bool:
-    """Whether pods reach the private endpoint, which Google serves in one region, and with global access in all of a
-    VPC. They come there by their own addresses, which lists of authorized networks name; elsewhere by those of NAT."""
+def _private_reachable(cluster: Json, there: t.Mapping[str, str], same_vpc: bool, same_region: bool) -> bool:
+    """Whether peers' pods reach the private endpoint. Google serves it in the VPC, in one region, or with global access
+    in all. It sees the addresses of pods, as authorized networks name them; the public endpoint those of NAT."""
     ip = (cluster.get("controlPlaneEndpointsConfig") or {}).get("ipEndpointsConfig") or {}
     old = cluster.get("privateClusterConfig") or {}
     everywhere = ip.get("globalAccess") or (old.get("masterGlobalAccessConfig") or {}).get("enabled")
     return bool(there[PRIVATE] and same_vpc and (same_region or everywhere))
 
 
-def _known(cluster: Json) -> dict[str, str]:
+def _endpoints(cluster: Json) -> dict[str, str]:
     endpoints = cluster.get("controlPlaneEndpointsConfig") or {}
     ip, dns = endpoints.get("ipEndpointsConfig") or {}, endpoints.get("dnsEndpointConfig") or {}
     private = cluster.get("privateClusterConfig") or {}
@@ -153,9 +155,9 @@ def _ca(cluster: Json, host: str) -> str:
         pem = ""
     if "BEGIN CERTIFICATE" not in pem:
         raise FleetError(
-            "Google tells no CA certificate of it",
+            "Google returns no CA certificate of it",
             cluster=host,
-            means="it is not ready yet, or the account may not see it (container.clusters.get)",
+            means="it is not ready yet, or the account may not read it (container.clusters.get)",
             next_step="run again when the cluster is RUNNING; or set gke_endpoint: dns",
         )
     return pem

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The clusters of Google Cloud projects and their fleets' memberships as inventory hosts."""
+"""Clusters of Google Cloud projects, with their memberships, as inventory hosts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..errors import part_missing
 from ..hub.resources import in_project
 from .endpoints import place_of
 
-__all__ = ["Filter", "Found", "ask", "hosts_of", "left_out", "trimmed", "twice"]
+__all__ = ["Filter", "Found", "duplicates", "excluded_by_status", "hosts_of", "read_projects", "trimmed"]
 
 Json = t.Mapping[str, t.Any]
 
@@ -23,11 +23,11 @@ _LINK = re.compile(
     r"(?:https:)?//container\.googleapis\.com/(?:v1/)?projects/([^/]+)/(?:locations|zones|regions)/([^/]+)/clusters/([^/]+)"
 )
 _AT_ONCE = 16
-"""Projects that are asked at a time."""
+"""Projects that are read at the same time."""
 _ANY = "*"
 
 
-class Asker(t.Protocol):
+class Client(t.Protocol):
     """What this module needs of ``session.Google``."""
 
     def call(self, service: str, method: str, **params: t.Any) -> dict[str, t.Any]: ...
@@ -37,12 +37,12 @@ class Asker(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """Which clusters become hosts; an empty field lets all pass.
+    """Which clusters become hosts; an empty field matches all.
 
     Args:
-        labels: per resource label the values wanted; ``*`` for any.
-        locations: zones and regions; a region stands for its zones too.
-        statuses: Google's words, such as RUNNING.
+        labels: by resource label the wanted values; ``*`` for any.
+        locations: zones and regions; a region includes its zones.
+        statuses: as Google has them, such as RUNNING.
         members: only clusters with a membership.
     """
 
@@ -66,14 +66,14 @@ class Filter:
         }
         return cls(wanted, frozenset(map(str, locations)), frozenset(map(str, statuses)), members)
 
-    def takes(self, cluster: Json, member: bool) -> bool:
-        return self.in_state(cluster) and self.chosen(cluster, member)
+    def matches(self, cluster: Json, member: bool) -> bool:
+        return self.in_state(cluster) and self.selected(cluster, member)
 
     def in_state(self, cluster: Json) -> bool:
         return not self.statuses or cluster.get("status") in self.statuses
 
-    def chosen(self, cluster: Json, member: bool) -> bool:
-        """Whether it is one of those that are wanted, in whatever state it is."""
+    def selected(self, cluster: Json, member: bool) -> bool:
+        """Whether it is one of the wanted clusters, in any state."""
         if self.members and not member:
             return False
         place = place_of(cluster)
@@ -84,36 +84,36 @@ class Filter:
 
 
 class Found(t.NamedTuple):
-    """A cluster as an inventory host would be: its name in Google, where it is, its variables."""
+    """A cluster as an inventory host: its name in GKE, its identity, its variables."""
 
     name: str
     identity: str
-    """``project/place/name``: unlike any other's."""
+    """``project/location/name``, which is unique."""
     variables: dict[str, t.Any]
 
 
-def ask(
-    google: t.Callable[[str], Asker],
+def read_projects(
+    google: t.Callable[[str], Client],
     projects: t.Sequence[str],
     *,
     memberships: bool = True,
     follow: bool = True,
     skip: bool = False,
 ) -> tuple[dict[str, dict[str, t.Any]], dict[str, FleetError]]:
-    """Per project ``{"clusters": [...], "memberships": [...], "followed": bool}``: all projects side by side.
+    """Read all projects at the same time: by project ``{"clusters": [...], "memberships": [...], "followed": bool}``.
 
     Args:
-        google: a client for a project.
+        google: returns a client for a project.
         projects: their IDs.
-        memberships: ask for the projects' fleets too.
-        follow: ask also for the clusters of other projects that are members of these fleets.
-        skip: leave out a project that cannot be asked.
+        memberships: read the projects' fleets too.
+        follow: read also the clusters of other projects that are members of these fleets.
+        skip: leave out a project that cannot be read.
 
     Returns:
-        The answers, and why a project was left out.
+        The answers, and by project why it was left out.
 
     Raises:
-        FleetError: as the client does, without ``skip``; the first one ends it.
+        FleetError: the client's first one, without ``skip``.
     """
     failed: dict[str, FleetError] = {}
 
@@ -138,11 +138,11 @@ def ask(
             more = [(project, "clusters") for project in sorted(linked - set(out)) if not project.isdigit()]
             for (project, _kind), answer in zip(more, pool.map(one, more), strict=True):
                 out[project] = {"clusters": answer, "memberships": [], "followed": True}
-    # Half an answer is none: clusters without their memberships would look like strangers to the fleet.
+    # No partial answers: clusters without their memberships would not look like members of the fleet.
     return {project: entry for project, entry in out.items() if project not in failed}, failed
 
 
-def _clusters(client: Asker, project: str) -> list[dict[str, t.Any]]:
+def _clusters(client: Client, project: str) -> list[dict[str, t.Any]]:
     method = "projects.locations.clusters.list"
     answer = client.call("container", method, parent=f"projects/{project}/locations/-")
     if answer.get("missingZones"):
@@ -150,14 +150,14 @@ def _clusters(client: Asker, project: str) -> list[dict[str, t.Any]]:
     return [trimmed(cluster) for cluster in answer.get("clusters") or []]
 
 
-def _members(client: Asker, project: str) -> list[dict[str, t.Any]]:
+def _members(client: Client, project: str) -> list[dict[str, t.Any]]:
     parent = f"projects/{project}/locations/-"
     found = client.pages("gkehub", "projects.locations.memberships.list", "resources", parent=parent, pageSize=500)
     return [_by_id({k: m[k] for k in ("name", "endpoint", "labels", "state") if k in m}, project) for m in found]
 
 
 def _by_id(membership: dict[str, t.Any], project: str) -> dict[str, t.Any]:
-    """The membership with the project's ID where Google says its number."""
+    """The membership with the project's ID in place of its number."""
     number = f"projects/{str(membership['name']).split('/')[1]}/"
     gke = (membership.get("endpoint") or {}).get("gkeCluster") or {}
     if str(gke.get("resourceLink") or "").find(number) >= 0:
@@ -167,7 +167,7 @@ def _by_id(membership: dict[str, t.Any], project: str) -> dict[str, t.Any]:
 
 
 def trimmed(cluster: Json) -> dict[str, t.Any]:
-    """What of a Cluster the inventory uses. Everything else, which may be 50 KiB, is not worth caching."""
+    """The part of a Cluster that the inventory uses. All of it may be 50 KiB, which is too much to cache."""
     return {name: cluster[name] for name in _FIELDS if name in cluster}
 
 
@@ -179,43 +179,43 @@ _FIELDS = (
 
 
 def hosts_of(answers: t.Mapping[str, Json], wanted: Filter) -> list[Found]:
-    """Hosts in the order of their identities. Costs O(N log N)."""
+    """Hosts in the order of their identities."""
     found = []
     fleets = {m["name"].split("/")[1] for entry in answers.values() for m in entry["memberships"]}
     for project, cluster, member in _each(answers):
-        if wanted.takes(cluster, member is not None or _joined(cluster) != ""):
+        if wanted.matches(cluster, member is not None or _joined(cluster) != ""):
             identity = f"{project}/{place_of(cluster)}/{cluster['name']}"
             found.append(Found(str(cluster["name"]), identity, _variables(project, cluster, member, fleets)))
     return sorted(found, key=lambda one: one.identity)
 
 
-def left_out(answers: t.Mapping[str, Json], wanted: Filter) -> list[str]:
-    """Clusters that are wanted and are no hosts because of their state: ``name STATE``."""
+def excluded_by_status(answers: t.Mapping[str, Json], wanted: Filter) -> list[str]:
+    """Wanted clusters that are no hosts because of their status, as ``name STATUS``."""
     return sorted(
-        f"{cluster['name']} {cluster.get('status') or 'without state'}"
+        f"{cluster['name']} {cluster.get('status') or 'without status'}"
         for _project, cluster, member in _each(answers)
-        if not wanted.in_state(cluster) and wanted.chosen(cluster, member is not None or _joined(cluster) != "")
+        if not wanted.in_state(cluster) and wanted.selected(cluster, member is not None or _joined(cluster) != "")
     )
 
 
 def _each(answers: t.Mapping[str, Json]) -> t.Iterator[tuple[str, Json, Json | None]]:
-    """Every cluster with its project and membership; of a project that was followed only members."""
+    """Every cluster with its project and membership; of a followed project only members."""
     members = {link: m for entry in answers.values() for m in entry["memberships"] if (link := _link(m))}
     for project, entry in answers.items():
         for cluster in entry["clusters"]:
             member = members.get((project, place_of(cluster), str(cluster["name"])))
-            # What was asked for because of another cluster of its project stays out.
+            # A followed project was read only for its members.
             if member is not None or not entry["followed"]:
                 yield project, cluster, member
 
 
 def _joined(cluster: Json) -> str:
-    """The membership's name as the cluster itself tells it."""
+    """The membership's name in the cluster's own fields; "" for none."""
     return str((cluster.get("fleet") or {}).get("membership") or "").removeprefix("//gkehub.googleapis.com/")
 
 
-def twice(found: t.Iterable[str]) -> list[str]:
-    """Names that are there more than once."""
+def duplicates(found: t.Iterable[str]) -> list[str]:
+    """Names that occur more than once."""
     return [name for name, count in collections.Counter(found).items() if count > 1]
 
 
@@ -232,9 +232,9 @@ def _region(place: str) -> str:
 
 
 def _variables(project: str, cluster: Json, member: Json | None, fleets: t.Collection[str]) -> dict[str, t.Any]:
-    """What the roles read, and below ``google_cluster`` what Google says, for compose and groups.
+    """What the roles read, and in ``google_cluster`` more of Google's fields, for compose and groups.
 
-    ``fleets`` are the projects of all memberships: the one, where there is one, hosts the fleet of every host.
+    ``fleets`` are the projects of all memberships. If there is only one, it hosts the fleet of every host.
     """
     place, name = place_of(cluster), str(cluster["name"])
     labels = {str(k): str(v) for k, v in (cluster.get("resourceLabels") or {}).items()}
@@ -280,7 +280,7 @@ def _variables(project: str, cluster: Json, member: Json | None, fleets: t.Colle
 
 
 def _network(project: str, cluster: Json) -> dict[str, str]:
-    """VPC and subnet by name, and the host project where the VPC is shared."""
+    """Names of VPC and subnet, and of a Shared VPC the host project."""
     found = {}
     for variable, field in (("gke_network", "network"), ("gke_subnetwork", "subnetwork")):
         path = str((cluster.get("networkConfig") or {}).get(field) or cluster.get(field) or "")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A node pool as Google takes and shows it, beside what the inventory wants: pure functions."""
+"""A node pool as Google has it, compared with the inventory: pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Difference", "Step", "compare_pool", "pool_body", "pool_view", "want
 
 Json = dict[str, t.Any]
 _GOOGLES = ("google.com", "k8s.io", "kubernetes.io", "gke.io", "nvidia.com")
-"""Domains whose labels and taints Google adds by itself."""
+"""Domains of labels and taints that Google adds itself."""
 _TAGS, _IDENTITY, _PRIVATE = "network tag", "workload identity of nodes", "gke_private_nodes"
 
 
@@ -29,7 +29,7 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """A field that is not as wanted. ``step`` is None where only making the cluster anew would change it."""
+    """A field that is not as wanted. ``step`` is None where the cluster or pool would have to be recreated."""
 
     variable: str
     before: t.Any
@@ -38,7 +38,7 @@ class Difference:
 
 
 def pool_body(wanted: ClusterSpec, pool: Pool) -> Json:
-    """A NodePool to make."""
+    """The NodePool to make."""
     made: Json = {
         "name": pool.name,
         "initialNodeCount": pool.count,
@@ -71,7 +71,7 @@ def _autoscaling(pool: Pool) -> Json:
 
 
 def variable(pool: Pool, name: str) -> str:
-    """What the inventory calls a value of a pool."""
+    """The variable of a pool's value."""
     return f"gke_{name}" if pool.name == NAME else f"gke_node_pools.{pool.name}.{name}"
 
 
@@ -90,7 +90,7 @@ def wanted_pool_view(wanted: ClusterSpec, pool: Pool) -> Json:
 
 
 def pool_view(pool: Pool, live: Json) -> Json:
-    """The same of a pool that is there."""
+    """The same of an existing pool."""
     config, scaling = live.get("config") or {}, live.get("autoscaling") or {}
     words = {theirs: ours for ours, theirs in EFFECTS.items()}
     mine = {key for key, _value, _effect in pool.taints}
@@ -122,13 +122,13 @@ def _is_googles(key: str) -> bool:
 
 
 def compare_pool(wanted: ClusterSpec, pool: Pool, live: Json | None, *, private: bool | None) -> list[Difference]:
-    """What differs of a pool, each with the call that mends it.
+    """What differs of a pool, each with the call that changes it.
 
     Args:
         wanted: the cluster.
         pool: the pool, as wanted.
-        live: the pool that is there; None when it is not.
-        private: whether pools that say nothing have private nodes; None to leave that as it is.
+        live: the existing pool; None when it is missing.
+        private: whether pools without a setting have private nodes; None to keep what they have.
     """
     if live is None:
         step = Step("nodePools.create", wanted.path, {"nodePool": pool_body(wanted, pool)})
@@ -137,11 +137,11 @@ def compare_pool(wanted: ClusterSpec, pool: Pool, live: Json | None, *, private:
     found = [
         Difference(name, is_so[name], value, steps.get(name)) for name, value in should.items() if is_so[name] != value
     ]
-    return found + _beside(wanted, pool, live, private)
+    return found + _common(wanted, pool, live, private)
 
 
-def _beside(wanted: ClusterSpec, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
-    """What is the same in every pool of ours."""
+def _common(wanted: ClusterSpec, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
+    """What must be the same in all our pools."""
     config = live.get("config") or {}
     found = []
     is_private = bool((live.get("networkConfig") or {}).get("enablePrivateNodes", private))

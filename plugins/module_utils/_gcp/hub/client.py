@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One project's Google fleet: who asks, and how long."""
+"""The base of the clients of one project's Google fleet: requests that both need, and how long to wait."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class HubClient:
 
     Args:
         google: the client; its project is the fleet's.
-        fleet_name: ours, written on what we make.
+        fleet_name: ours, the label of what we make.
         timeout: seconds for one operation.
         dry_run: plan only.
-        off_is_empty: whether a fleet whose API is off counts as one in which nothing is.
-        interval: longest pause between two looks at a state, in seconds; by default 10.
+        off_is_empty: whether a fleet whose API is off counts as empty.
+        interval: longest pause between two polls, in seconds; by default 10.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class HubClient:
         self.parent = f"projects/{google.project}/locations/global"
         self._numbers: dict[str, str] = {}
         self.last: dict[str, Json] = {}
-        """Features as they were read last."""
+        """Features as they were read last, by ID."""
 
     def memberships(self) -> list[Json]:
-        """All of the project, in every place: one request a page."""
+        """All of the project, in every location: one request a page."""
         anywhere = f"projects/{self.google.project}/locations/-"
         return self.listed("memberships", anywhere)
 
     def listed(self, kind: str, parent: str) -> list[Json]:
-        """All ``memberships`` or ``features`` of a place."""
+        """All ``memberships`` or ``features`` of a location."""
         try:
             return self.google.pages("gkehub", f"projects.locations.{kind}.list", "resources", parent=parent)
         except GoogleError as error:
@@ -64,12 +64,12 @@ class HubClient:
             return []
 
     def check_off(self, error: GoogleError) -> None:
-        """Raise what Google answered, unless it is that the API is off and that counts as an empty fleet."""
+        """Raise ``error``, unless it is that the API is off and that counts as an empty fleet."""
         if not (self.off_is_empty and error.reason == "SERVICE_DISABLED"):
             raise error
 
     def number(self, project: str) -> str:
-        """The number that belongs to a project's id; asked once."""
+        """The number of a project, by its ID; requested once."""
         if project not in self._numbers:
             found = self.google.call("cloudresourcemanager", "projects.get", projectId=project)
             self._numbers[project] = str(found["projectNumber"])
@@ -94,7 +94,7 @@ class HubClient:
                 cluster=cluster,
                 obj=obj,
                 seen=up.seen,
-                means="Google goes on with it",
+                means="Google continues with it",
                 next_step="run again; or allow more time",
             ) from up
 

@@ -19,7 +19,7 @@ from .resources import FeaturePlan, feature_plan, is_ours, mesh_specs_without, s
 
 __all__ = ["Features", "feature_state"]
 
-_ASKS = {
+_NAMES = {
     SERVICEMESH: "the managed mesh",
     DISCOVERY: "multi-cluster services",
     INGRESS: "multi-cluster ingress",
@@ -35,7 +35,7 @@ class Features(HubClient):
         return {str(feature["name"]).rsplit("/", 1)[-1]: feature for feature in found}
 
     def feature(self, feature: str) -> Json:
-        """One feature, or ``{}``."""
+        """One feature, or ``{}`` where it does not exist."""
         try:
             return self.google.call(
                 "gkehub", "projects.locations.features.get", name=f"{self.parent}/features/{feature}", absent=True
@@ -52,13 +52,13 @@ class Features(HubClient):
         config_membership: str = "",
         move: bool = False,
     ) -> tuple[list[Change], dict[str, Json]]:
-        """Switch features on and give them what the inventory says, one after the other.
+        """Switch features on and configure them by the inventory, one after the other.
 
         Args:
             features: which.
             managed: memberships whose control plane Google is to run.
-            config_membership: in which multi-cluster ingress is read.
-            move: whether it may take over from another one.
+            config_membership: membership of the config cluster of multi-cluster ingress.
+            move: whether it may replace another config cluster.
 
         Returns:
             The changes, and the features as they were before.
@@ -75,7 +75,7 @@ class Features(HubClient):
                 move=move,
             )
 
-        # All are planned before the first is sent: what cannot be stops the run with nothing half done.
+        # All are planned before the first is sent: a refused plan ends the run before any change.
         plans = [plan(feature, live.get(feature)) for feature in features]
         return [self._make(one, live.get(one.feature), plan) for one in plans], live
 
@@ -132,29 +132,29 @@ class Features(HubClient):
         self.last[feature] = self.feature(feature)
         return feature_state(self.last[feature])
 
-    def troubles(self, feature: str, memberships: t.Mapping[str, str]) -> list[str]:
-        """What a feature that is on says against some of its members, as it was read last.
+    def member_problems(self, feature: str, memberships: t.Mapping[str, str]) -> list[str]:
+        """Problems that an active feature reports of some of its members, as it was read last.
 
         Args:
-            feature: its id; the managed mesh has a wait of its own.
+            feature: its ID. The managed mesh is awaited separately.
             memberships: the membership's name by host.
         """
         found = (self.last.get(feature) or {}).get("membershipStates") or {}
-        said = []
+        problems = []
         for host, name in memberships.items():
             states: list[Json] = [value for key, value in found.items() if same_member(key, name)]
             state = (states[0].get("state") or {}) if states else {}
             if feature != SERVICEMESH and state.get("code") in ("WARNING", "ERROR"):
-                told = " ".join(str(state.get("description") or "without a reason").split())[:200]
-                said.append(f"{host}: {_ASKS[feature]} says {state['code'].lower()}: {told}")
-        return said
+                reason = " ".join(str(state.get("description") or "without a reason").split())[:200]
+                problems.append(f"{host}: {_NAMES[feature]} reports {state['code'].lower()}: {reason}")
+        return problems
 
     def await_features(self, features: t.Iterable[str], seen: t.Mapping[str, Json], timeout: float) -> dict[str, str]:
-        """Wait until each feature is active; what it says of itself, in words, by feature.
+        """Wait until each feature is active; return its state in words, by feature.
 
         Args:
             features: which.
-            seen: as they were read last; only those that are not active there are asked again.
+            seen: as they were read last; only those that were not active are polled.
             timeout: seconds for all of them.
         """
         deadline = time.monotonic() + timeout
@@ -166,7 +166,7 @@ class Features(HubClient):
                 left = max(0.0, deadline - time.monotonic())
                 state = self.wait_until(
                     functools.partial(self._state_of, feature),
-                    f"{_ASKS[feature]} is not ready",
+                    f"{_NAMES[feature]} is not ready",
                     obj=f"feature {feature}",
                     timeout=left,
                 )
@@ -174,7 +174,7 @@ class Features(HubClient):
         return states
 
     def disable(self, features: t.Iterable[str], leaving: t.Sequence[str]) -> tuple[list[Change], list[str]]:
-        """Take members out of the features; a feature that we made and that nobody is left in goes.
+        """Remove members from the features; delete a feature that we made and that has no member left.
 
         Args:
             features: which.
@@ -199,14 +199,14 @@ class Features(HubClient):
 
     @staticmethod
     def _config_leaves(feature: str, found: Json, leaving: t.Sequence[str]) -> bool:
-        """Whether the cluster goes in which multi-cluster ingress is read, and every front door with it."""
+        """Whether the config cluster of multi-cluster ingress leaves, and every front door with it."""
         config = str(((found.get("spec") or {}).get("multiclusteringress") or {}).get("configMembership") or "")
         return feature == INGRESS and any(same_member(config, name) for name in leaving)
 
     def _delete(self, feature: str, found: Json) -> Change:
         if not self.dry_run:
             obj, name = f"feature {feature}", f"{self.parent}/features/{feature}"
-            # Its members' specs go with it.
+            # This deletes its members' specs too.
             operation = self.google.call(
                 "gkehub", "projects.locations.features.delete", name=name, force=True, obj=obj, absent=True
             )
@@ -233,7 +233,7 @@ class Features(HubClient):
         Args:
             memberships: the membership's name by host.
             timeout: seconds for all of them.
-            seen: the feature as it was read a moment ago; it is enough where all are active in it.
+            seen: the feature as it was just read; no request is needed where all are active in it.
 
         Returns:
             The states of those that are active, and an error for each other one.
@@ -261,13 +261,13 @@ class Features(HubClient):
 
 
 def feature_state(feature: t.Mapping[str, t.Any]) -> tuple[bool, str]:
-    """Whether a feature is active and not in error, and what it says of itself."""
+    """Whether a feature is active and not in error, and its state in words."""
     if not feature:
         return False, "it does not exist"
     resource = str((feature.get("resourceState") or {}).get("state") or "ACTIVE")
     state = (feature.get("state") or {}).get("state") or {}
-    code, told = str(state.get("code") or "OK"), str(state.get("description") or "")
-    words = resource.lower() + (f", {code.lower()}: {told}" if code != "OK" and told else "")
+    code, reason = str(state.get("code") or "OK"), str(state.get("description") or "")
+    words = resource.lower() + (f", {code.lower()}: {reason}" if code != "OK" and reason else "")
     return resource == "ACTIVE" and code != "ERROR", words
 
 
@@ -279,7 +279,7 @@ def _not_active(host: str, membership: str, state: MeshStatus, timeout: float) -
         obj=f"membership {membership}",
         seen=state.described,
         means="; ".join(state.conditions) if state.conditions else "",
-        next_step="mend what Google names, then run again"
+        next_step="correct what Google names, then run again"
         if state.conditions
-        else "run again: it takes up to ten minutes; `gcloud container fleet mesh describe` tells more",
+        else "run again: it takes up to ten minutes; `gcloud container fleet mesh describe` shows more",
     )

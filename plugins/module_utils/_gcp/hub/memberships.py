@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Clusters as members of the Google fleet: read once, made side by side where they are missing."""
+"""Memberships of clusters in the Google fleet: read once, and made at the same time where they are missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Memberships(HubClient):
     """The memberships of one project."""
 
     def register(self, members: t.Sequence[Member]) -> tuple[list[Change], dict[str, str], dict[str, FleetError]]:
-        """Make sure that each cluster is a member; those that are not become so side by side.
+        """Make every cluster a member that is not one, all at the same time.
 
         Returns:
             The changes, the membership's name by host, and what failed by host.
@@ -62,7 +62,7 @@ class Memberships(HubClient):
         except GoogleError as error:
             if error.status != 409:
                 raise
-            # An earlier run that was cut off, or another one, has begun it: theirs counts once it is ready.
+            # An interrupted run, or another one at the same time, made it: wait until it is ready.
             self._ready(member.name, member)
         return change, member.name
 
@@ -79,7 +79,7 @@ class Memberships(HubClient):
         self.wait_until(look, "its membership is not ready", cluster=member.host, obj=f"membership {name}")
 
     def unregister(self, members: t.Sequence[Member]) -> tuple[list[Change], list[str], dict[str, FleetError]]:
-        """Take clusters out of the Google fleet, where their membership is ours.
+        """Remove clusters from the Google fleet, where their membership is ours.
 
         Returns:
             The changes, what was kept and why, and what failed by host.

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Google says about the control planes that it runs, in words."""
+"""The state of control planes that Google runs, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MeshStatus", "in_words", "status_of"]
 
 ACTIVE = "ACTIVE"
 _ENDED = ("FAILED_PRECONDITION", "STALLED")
-"""States that waiting does not change."""
+"""States that do not change by waiting."""
 _MESSAGE_LENGTH = 200
 
 _WORDS: t.Mapping[str, str] = {
@@ -27,17 +27,17 @@ _WORDS: t.Mapping[str, str] = {
     "NODEPOOL_WORKLOAD_IDENTITY_FEDERATION_REQUIRED": "a node pool has no Workload Identity "
     "(workload metadata GKE_METADATA)",
     "CNI_INSTALLATION_FAILED": "the CNI plugin could not be installed",
-    "CNI_POD_UNSCHEDULABLE": "the CNI plugin's pods find no room on the nodes",
+    "CNI_POD_UNSCHEDULABLE": "the CNI plugin's pods cannot be scheduled on the nodes",
     "CLUSTER_HAS_ZERO_NODES": "the cluster has no nodes",
-    "UNSUPPORTED_MULTIPLE_CONTROL_PLANES": "another control plane (in-cluster istiod) runs beside the managed one",
-    "CONFIG_APPLY_INTERNAL_ERROR": "Google could not apply the mesh's configuration, by a fault of its own",
+    "UNSUPPORTED_MULTIPLE_CONTROL_PLANES": "another control plane (in-cluster istiod) runs in the cluster too",
+    "CONFIG_APPLY_INTERNAL_ERROR": "Google could not apply the mesh's configuration, because of an internal error",
     "CONFIG_VALIDATION_ERROR": "some Istio object is invalid and is not applied",
-    "CONFIG_VALIDATION_WARNING": "some Istio object is doubtful and may not be applied",
+    "CONFIG_VALIDATION_WARNING": "some Istio object is questionable and may not be applied",
     "CONFIG_APPLY_BLOCKED": "Google has blocked configuration for this fleet",
     "LEGACY_MC_SECRETS": "remote secrets of istioctl are in the cluster; asm-options replaces them",
     "WORKLOAD_IDENTITY_REQUIRED": "the cluster has no Workload Identity pool",
     "NON_STANDARD_BINARY_USAGE": "proxies run another binary than Google's",
-    "UNSUPPORTED_GATEWAY_CLASS": "a Gateway is of a class that the managed mesh does not know",
+    "UNSUPPORTED_GATEWAY_CLASS": "a Gateway is of a class that the managed mesh does not support",
     "MANAGED_CNI_NOT_ENABLED": "the managed CNI is switched off",
     "SHARED_VPC_MISSING_PERMISSIONS": "the fleet project's mesh service account lacks "
     "roles/anthosservicemesh.serviceAgent in the Shared VPC's host project",
@@ -46,7 +46,7 @@ _WORDS: t.Mapping[str, str] = {
 
 
 def in_words(code: str) -> str:
-    """A condition's code for a person; unknown ones are spelled out."""
+    """A condition's code as text; an unknown one with spaces."""
     if code in _WORDS:
         return _WORDS[code]
     quota = re.fullmatch(r"QUOTA_EXCEEDED_(\w+)", code)
@@ -74,7 +74,7 @@ class MeshStatus:
 
     @property
     def hopeless(self) -> bool:
-        """Whether it says itself that waiting does not help."""
+        """Whether waiting does not help, by its own state."""
         return self.state in _ENDED
 
     @property
@@ -86,7 +86,7 @@ class MeshStatus:
 
 
 def status_of(feature: t.Mapping[str, t.Any], membership: str) -> MeshStatus:
-    """What the feature servicemesh says about a membership (its name)."""
+    """The state of a membership (its name) in the feature servicemesh."""
     states = feature.get("membershipStates") or {}
     state: t.Mapping[str, t.Any] = next((v for key, v in states.items() if same_member(key, membership)), {})
     mesh = state.get("servicemesh") or {}
@@ -101,12 +101,12 @@ def status_of(feature: t.Mapping[str, t.Any], membership: str) -> MeshStatus:
     return MeshStatus(
         state=str(plane.get("state") or "").replace("LIFECYCLE_STATE_UNSPECIFIED", ""),
         implementation="" if found in ("IMPLEMENTATION_UNSPECIFIED", "UPDATING") else found,
-        conditions=tuple(_said(c) for c in conditions if c.get("severity") != "INFO"),
+        conditions=tuple(_condition_text(c) for c in conditions if c.get("severity") != "INFO"),
         details="; ".join(details)[:_MESSAGE_LENGTH] if plane.get("state") != ACTIVE else "",
     )
 
 
-def _said(condition: t.Mapping[str, t.Any]) -> str:
+def _condition_text(condition: t.Mapping[str, t.Any]) -> str:
     words = in_words(str(condition.get("code") or ""))
     more = " ".join(str(condition.get("details") or "").split())[:_MESSAGE_LENGTH]
     return f"{words} ({more})" if more else words

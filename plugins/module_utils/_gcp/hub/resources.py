@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What GKE Hub has to be told, as plain data: memberships and features. Nothing here sends a request."""
+"""Memberships and features as GKE Hub's API has them, and what to send for them. Nothing here sends a request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def is_ours(resource: t.Mapping[str, t.Any], fleet_name: str) -> bool:
 
 
 def same_member(left: str, right: str) -> bool:
-    """Whether two membership names mean one: Google may name the project by its number."""
+    """Whether two names are of one membership: Google may name the project by its number."""
     one, other = _MEMBERSHIP.search(left), _MEMBERSHIP.search(right)
     return bool(one and other and one.groupdict() == other.groupdict())
 
@@ -68,7 +68,7 @@ def _link_of(membership: t.Mapping[str, t.Any]) -> str:
 
 
 def projects_of(live: t.Iterable[Json], leaving: t.Collection[str] = ()) -> tuple[set[str], bool]:
-    """Projects whose clusters are members, and whether there are members whose project is not known by its id.
+    """IDs of projects whose clusters are members, and whether there are members whose project ID is not known.
 
     Args:
         live: memberships.
@@ -97,36 +97,36 @@ def membership_body(member: Member, fleet_name: str) -> Json:
 
 
 def membership_of(live: t.Iterable[Json], member: Member, number_of: Number) -> Json | None:
-    """The membership that this cluster has already, whoever made it and whatever its name is.
+    """The membership that this cluster has, with whatever name, also if somebody else made it.
 
     Args:
         live: all memberships of the fleet.
         member: the cluster.
-        number_of: the number of a project; asked only where a link holds one.
+        number_of: returns the number of a project; called only where a link holds one.
 
-    Raises FleetError when the name it is to get belongs to another cluster.
+    Raises FleetError when another cluster has a membership of the wanted name.
     """
-    taken = None
+    other = None
     for membership in live:
         link = _link_of(membership)
         if _same_cluster(link, member, number_of):
             return membership
         if same_member(str(membership.get("name")), member.name):
-            taken = membership, link
-    if taken is None:
+            other = link
+    if other is None:
         return None
     raise FleetError(
-        "its membership's name is taken",
+        "another cluster has a membership of this name",
         cluster=member.host,
         obj=f"membership {member.name}",
-        seen=f"it stands for {taken[1] or 'a cluster outside of GKE'}",
+        seen=f"it is that of {other or 'a cluster outside of GKE'}",
         next_step="set gke_membership to another name for this cluster, or remove that membership",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class FeaturePlan:
-    """One feature: what to send. ``method`` is "create", "patch" or "" when it is as it should be."""
+    """What to send for a feature. ``method`` is "create", "patch", or "" when nothing has to change."""
 
     feature: str
     method: str
@@ -145,17 +145,17 @@ def feature_plan(
     config_membership: str = "",
     move: bool = False,
 ) -> FeaturePlan:
-    """What makes a feature as it should be.
+    """What to send so that a feature is as wanted.
 
     Args:
         feature: one of FEATURES.
-        live: as Google has it, or None.
+        live: as Google returns it, or None.
         fleet_name: ours, for the label.
-        managed: memberships (names) whose control plane Google shall run. Those of others stay as they are.
+        managed: memberships (names) whose control plane Google is to run. Others stay as they are.
         config_membership: for multiclusteringress.
-        move: whether a feature that we made may get another config cluster.
+        move: whether the config cluster of a feature that we made may be replaced.
 
-    Raises FleetError where another cluster is the config cluster and stays it: changing it interrupts traffic.
+    Raises FleetError where another config cluster may not be replaced: that interrupts traffic.
     """
     wanted: Json = {}
     mask = []
@@ -191,9 +191,9 @@ def _config_elsewhere(now: str, ours: bool) -> FleetError:
         "another cluster is the config cluster of multi-cluster ingress",
         obj=f"feature {INGRESS}",
         seen=now,
-        means="moving it takes every front door of the project out of service for minutes"
+        means="a move interrupts every front door of the project for minutes"
         + ("" if ours else "; this inventory has not switched the feature on"),
-        next_step="set gke_config_cluster: to that cluster, or to the one that it is to move to"
+        next_step="set gke_config_cluster to that cluster, or to the new one"
         if ours
         else "set gke_config_cluster to that cluster, or have its owner move it "
         "(gcloud container fleet ingress update)",
@@ -201,7 +201,7 @@ def _config_elsewhere(now: str, ours: bool) -> FleetError:
 
 
 def _mesh_specs(specs: t.Mapping[str, Json], managed: t.Sequence[str]) -> Json:
-    """The specs to send: of those members alone that are not managed yet. Hub merges them into the others'."""
+    """The specs to send: only of members that are not managed yet. Hub keeps those of others."""
     out: Json = {}
     for name in managed:
         spec = next((value for key, value in specs.items() if same_member(key, name)), None) or {}
@@ -214,7 +214,7 @@ def _mesh_specs(specs: t.Mapping[str, Json], managed: t.Sequence[str]) -> Json:
 
 
 def in_project(name: str, project: str) -> str:
-    """A membership's name with the project's id, where Google said its number."""
+    """A membership's name with the project's ID in place of its number."""
     found = _MEMBERSHIP.search(name)
     return (
         f"projects/{project}/locations/{found['location']}/memberships/{found['name']}" if found and project else name
@@ -222,5 +222,5 @@ def in_project(name: str, project: str) -> str:
 
 
 def mesh_specs_without(specs: t.Mapping[str, Json], leaving: t.Sequence[str]) -> Json:
-    """The specs to send when members leave: an empty one takes a member's settings away."""
+    """The specs to send when members leave: an empty one removes a member's settings."""
     return {name: {} for name in leaving if any(spec and same_member(key, name) for key, spec in specs.items())}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Firewall rules of one VPC, as google.cloud's module takes them: pure."""
+"""Firewall rules of one VPC, as arguments of google.cloud's module: pure functions."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ import typing as t
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 
-__all__ = ["check_owner", "covered", "differs", "made", "now", "rules"]
+__all__ = ["as_arguments", "check_owner", "covered", "differs", "our_rules", "rules"]
 
 Json = dict[str, t.Any]
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
 _NEEDED = ("tcp", "udp", "icmp")
-"""Without these a rule of others does not serve."""
+"""A rule of others must allow these to cover one of ours."""
 WEBHOOK_PORT = "15017"
 _KINDS = ("pods", "webhooks", "doors")
 _PROBES = ("130.211.0.0/22", "35.191.0.0/16")
-"""From where Google's load balancers and their health checks come."""
+"""Sources of Google's load balancers and their health checks."""
 
 
-def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: bool, doors: bool) -> list[Json]:
-    """Pods to every cluster's nodes and pods; control planes to istiod's webhook; load balancers to a Shared VPC.
+def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: bool, load_balancers: bool) -> list[Json]:
+    """From pods to all nodes and pods; from control planes to istiod's webhook; from load balancers to a Shared VPC.
 
-    Our own VPC holds nothing but our clusters, so rules there are about all of it. In one of others they are about
-    nodes with our tag, unless a cluster was taken over, whose nodes may have none.
+    Our own VPC holds only our clusters, so rules there apply to all of it. In a VPC of others they apply to nodes with
+    our tag, unless there is an adopted cluster, whose nodes may lack the tag.
+
+    Args:
+        network: name of the VPC.
+        mine: the clusters on it.
+        marker: description of what we make.
+        ours: whether we made the VPC.
+        load_balancers: whether multi-cluster ingress is in front of the clusters.
     """
     pods = sorted({w.pod_cidr for w in mine})
-    # Where Google reaches nodes by Private Service Connect, webhooks are called through an agent among the pods;
-    # where it does so by a peered VPC, from the control plane's own range.
+    # With Private Service Connect, webhooks are called through an agent in a pod; with a peered VPC, from the
+    # control plane's own range.
     planes = sorted({cidr for w in mine for cidr in (w.node_cidr, w.control_plane_cidr) if cidr})
     tagged = not ours and not any(w.adopt for w in mine)
     tcp = {"ip_protocol": "tcp"}
@@ -38,8 +45,8 @@ def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: boo
         "pods": (pods, [{"ip_protocol": protocol} for protocol in _PROTOCOLS]),
         "webhooks": (planes, [{**tcp, "ports": [WEBHOOK_PORT]}]),
     }
-    if doors and any(w.shared for w in mine):
-        # Google makes this rule in a VPC of the clusters' own project, and in no host project.
+    if load_balancers and any(w.shared for w in mine):
+        # Google makes this rule itself in a VPC of the clusters' own project, but not in a host project.
         parts["doors"] = (sorted(_PROBES), [tcp])
     return [
         {
@@ -55,14 +62,14 @@ def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: boo
 
 
 def _name(network: str, one: ClusterSpec, kind: str, *, ours: bool, tagged: bool) -> str:
-    # google.cloud's module cannot give a rule other targets, so that is another rule; and two fleets may share a VPC.
+    # google.cloud's module cannot change the targets of a rule, so they are in its name; two fleets may share a VPC.
     base = network if ours else f"{network}-{one.tag}"
     end = f"-{kind}-nodes" if tagged else f"-{kind}"
     return base[: 63 - len(end)].rstrip("-") + end
 
 
-def made(network: str, mine: t.Sequence[ClusterSpec], live: t.Mapping[str, Json], marker: str) -> list[Json]:
-    """Every rule of ours that is there."""
+def our_rules(network: str, mine: t.Sequence[ClusterSpec], live: t.Mapping[str, Json], marker: str) -> list[Json]:
+    """All rules of ours that exist."""
     names = {
         _name(network, mine[0], kind, ours=ours, tagged=tagged)
         for kind in _KINDS
@@ -76,16 +83,16 @@ def made(network: str, mine: t.Sequence[ClusterSpec], live: t.Mapping[str, Json]
 
 
 def differs(rule: Json, found: Json | None) -> bool:
-    """Whether the rule has to be made or changed."""
+    """Whether the rule must be made or changed."""
     if found is None:
         return True
-    is_so = now(found)
+    is_so = as_arguments(found)
     allowed, wanted = (sorted(map(repr, one["allowed"])) for one in (is_so, rule))
     return bool(is_so["source_ranges"] != rule["source_ranges"] or allowed != wanted)
 
 
-def now(found: Json) -> Json:
-    """What a rule lets through, as google.cloud's module would say it."""
+def as_arguments(found: Json) -> Json:
+    """What a live rule allows, as arguments of google.cloud's module."""
     allowed = [
         {"ip_protocol": a["IPProtocol"], **{k: a[k] for k in ("ports",) if a.get(k)}}
         for a in found.get("allowed") or []
@@ -94,7 +101,7 @@ def now(found: Json) -> Json:
 
 
 def check_owner(rule: Json, found: Json | None, marker: str) -> None:
-    """Raises FleetError for a rule of that name which somebody else made."""
+    """Raises FleetError for a rule of that name that somebody else made."""
     if found is not None and found.get("description") != marker:
         raise FleetError(
             f"firewall rule {rule['name']} exists, and this fleet did not make it",
@@ -104,7 +111,7 @@ def check_owner(rule: Json, found: Json | None, marker: str) -> None:
 
 
 def covered(rule: Json, live: t.Iterable[Json]) -> bool:
-    """Whether a rule of others in the same VPC lets through all that ``rule`` would."""
+    """Whether a rule of others in the same VPC allows all that ``rule`` would."""
     return any(_covers(found, rule) for found in live)
 
 
@@ -122,10 +129,10 @@ def _covers(found: Json, rule: Json) -> bool:
     wide = [net for net in sources if isinstance(net, ipaddress.IPv4Network)]
     inside = all(any(ipaddress.IPv4Network(one).subnet_of(net) for net in wide) for one in rule["source_ranges"])
     needed = [wanted for wanted in rule["allowed"] if wanted["ip_protocol"] in _NEEDED]
-    return inside and all(any(_lets(a, wanted) for a in found["allowed"]) for wanted in needed)
+    return inside and all(any(_allows(a, wanted) for a in found["allowed"]) for wanted in needed)
 
 
-def _lets(allowed: Json, wanted: Json) -> bool:
+def _allows(allowed: Json, wanted: Json) -> bool:
     if allowed.get("IPProtocol") not in ("all", wanted["ip_protocol"]):
         return False
     ports, needed = allowed.get("ports"), wanted.get("ports")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Cloud NAT for private nodes, and the addresses that their clusters have outside: what is missing. Pure."""
+"""Cloud NAT for private nodes, and its external addresses: what is missing. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..._model.providers.google.clusters import ClusterSpec, Place
 from ...errors import FleetError
 from ..api.answers import last_part
 
-__all__ = ["NatPlan", "RouterStep", "in_need", "nat_name", "plan_nat", "router_name"]
+__all__ = ["NatPlan", "RouterStep", "nat_name", "needing_nat", "plan_nat", "router_name"]
 
 Json = dict[str, t.Any]
 Routers = t.Mapping[tuple[str, str], Json]
@@ -31,47 +31,47 @@ class RouterStep:
 
 @dataclasses.dataclass
 class NatPlan:
-    """What is to be done; addresses come before the routers that use them."""
+    """What to make and change; addresses before the routers that use them."""
 
     addresses: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """Region and name of addresses to reserve."""
     routers: list[RouterStep] = dataclasses.field(default_factory=list)
     egress: dict[Place, list[str]] = dataclasses.field(default_factory=dict)
-    """Addresses of NATs, as ranges; one that is to be reserved stands there in words."""
+    """Addresses of NATs, as ranges; an address that is not reserved yet is described in words."""
     unknown: dict[Place, FleetError] = dataclasses.field(default_factory=dict)
-    """NATs whose addresses cannot be told."""
+    """NATs whose addresses are not known."""
 
-    def told(self, network: str, region: str) -> list[str]:
-        """What is to be made for a VPC in a region, in words that somebody else can act by."""
+    def missing_parts(self, network: str, region: str) -> list[str]:
+        """What a VPC lacks in a region, in words for its administrator."""
         found = [f"address {r}/{n}" for r, n in self.addresses if (r, n) == (region, nat_name(network, region))]
         verb = {True: "changed", False: "made"}
         steps = [step for step in self.routers if (step.network, step.region) == (network, region)]
         return found + [f"router {region}/{s.body['name']} with NAT for all subnets, {verb[s.patch]}" for s in steps]
 
     def drop(self, places: t.Collection[Place]) -> None:
-        """Make nothing there."""
+        """Remove the steps for these places from the plan."""
         gone = {(network, region) for _project, network, region in places}
         names = {(region, nat_name(network, region)) for network, region in gone}
         self.addresses[:] = [one for one in self.addresses if one not in names]
         self.routers[:] = [step for step in self.routers if (step.network, step.region) not in gone]
         for place in places:
             if not all("/" in known for known in self.egress.get(place, ())):
-                del self.egress[place]  # nobody reserves it
+                del self.egress[place]  # its address is not reserved
 
 
 def router_name(network: str, region: str) -> str:
-    """Of our router for a VPC and region."""
+    """The name of our router for a VPC and region."""
     return f"{network}-{region}"[:63].rstrip("-")
 
 
 def nat_name(network: str, region: str) -> str:
-    """Of the address that we reserve for it."""
+    """The name of the address that we reserve for it."""
     return f"{network[: 58 - len(region)]}-{region}-nat"
 
 
-def in_need(play: t.Iterable[ClusterSpec], elsewhere: t.Collection[str]) -> list[ClusterSpec]:
-    """Clusters whose nodes need NAT; those of hosts ``elsewhere`` leave a Shared VPC by a way that others made."""
-    return [w for w in play if w.private_nodes and not (w.shared and w.host in elsewhere)]
+def needing_nat(play: t.Iterable[ClusterSpec], other_egress: t.Collection[str]) -> list[ClusterSpec]:
+    """Clusters whose nodes need NAT; on a Shared VPC not those of hosts with ``other_egress``."""
+    return [w for w in play if w.private_nodes and not (w.shared and w.host in other_egress)]
 
 
 def plan_nat(
@@ -84,8 +84,8 @@ def plan_nat(
     """Cloud NAT that is missing.
 
     Args:
-        places: where private nodes of the play are, each with one of their clusters.
-        fixed: NATs whose addresses others must know: authorized networks name them.
+        places: with private nodes of the play, each with one of their clusters.
+        fixed: NATs whose addresses must be known, because authorized networks hold them.
         routers: those of the project.
         addresses: those of the project.
         marker: description of what we make.
@@ -111,7 +111,7 @@ def plan_nat(
                 plan.egress[place] = [f"{address}/32" for address in found if address]
                 continue
             if serving.get("description") != marker:
-                plan.unknown[place] = _not_told(place, serving)
+                plan.unknown[place] = _addresses_unknown(place, serving)
                 continue
         else:
             nat = {"name": "nat", "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
@@ -134,13 +134,13 @@ def plan_nat(
     return plan
 
 
-def _not_told(place: Place, router: Json) -> FleetError:
+def _addresses_unknown(place: Place, router: Json) -> FleetError:
     _project, network, region = place
     return FleetError(
-        "its addresses outside are not known",
+        "its external addresses are not known",
         obj=f"Router {region}/{router['name']}",
-        seen=f"NAT of {network} takes addresses as it likes, and this fleet did not make it",
-        means="clusters of other VPCs cannot let it through by their authorized networks",
+        seen=f"NAT of {network} has automatic addresses, and this fleet did not make it",
+        means="clusters of other VPCs cannot allow it in their authorized networks",
         next_step="set cluster_egress to the addresses of its clusters, or give that NAT static addresses",
     )
 

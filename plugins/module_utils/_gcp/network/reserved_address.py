@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Global addresses that outlive what stands behind them."""
+"""The front door's reserved address: a global one, which stays when the front door changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["address_url", "release_address", "reserve_address"]
 
 
 def address_url(project: str, name: str) -> str:
-    """How Google's load balancers name a reserved address."""
+    """The URL of a reserved address, as Google's load balancers name it."""
     return f"https://www.googleapis.com/compute/v1/projects/{project}/global/addresses/{name}"
 
 
@@ -23,9 +23,9 @@ def _mark(fleet_name: str) -> str:
 
 
 def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> tuple[str, Change]:
-    """The IP of the address ``name``, which is reserved when nobody has done so; "" while it is only planned.
+    """Reserve the address ``name`` where it is missing; return its IP, or "" while it is only planned.
 
-    Raises FleetError for an address of that name which the world cannot reach, or behind which something else is.
+    Raises FleetError for an address of that name that is internal, or that something else uses.
     """
     where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
     found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
@@ -44,7 +44,7 @@ def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool
 
 def _refuse_unfit(found: t.Mapping[str, t.Any], obj: str) -> None:
     internal = found.get("addressType") == "INTERNAL"
-    # Multi-cluster ingress calls all that it makes mci-...
+    # Names of what multi-cluster ingress makes begin with mci-.
     others = [
         str(user).rsplit("/", 1)[-1]
         for user in found.get("users") or []
@@ -52,16 +52,16 @@ def _refuse_unfit(found: t.Mapping[str, t.Any], obj: str) -> None:
     ]
     if internal or others:
         raise FleetError(
-            "the address cannot be the front door's",
+            "the front door cannot use the address",
             obj=obj,
             seen="an internal address" if internal else f"in use by {', '.join(others)}",
-            means="the world cannot reach it" if internal else "something else is behind it already",
-            next_step="set front_door_address to another name; it is reserved when it is not there",
+            means="the internet cannot reach it" if internal else "something else uses it already",
+            next_step="set front_door_address to another name; it is reserved if it is missing",
         )
 
 
 def release_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> list[Change]:
-    """Give the address back, where we reserved it."""
+    """Release the address, if we reserved it."""
     where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
     found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
     if not found or found.get("description") != _mark(fleet_name):

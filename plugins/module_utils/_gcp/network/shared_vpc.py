@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Shared VPC: Google is asked whether a service project's clusters may be on the host project's network.
+"""Shared VPC: check whether a service project's clusters may be on the host project's network.
 
-Only who is about to make something asks, so a run that changes nothing costs no request. What these credentials may
-not look at is left to Google, which refuses a cluster that may not be.
+The checks run only before something is made, so a run without changes costs no request. What these credentials may not
+read, Google checks itself: it refuses the cluster.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RECORDING = threading.Lock()
 
 
 def network_roles(fleet: Fleet) -> str:
-    """How the inventory wants the roles in a host project to be dealt with."""
+    """What to do about roles in a host project: checked, granted or trusted."""
     return next((r for c in fleet.clusters.values() if (r := text(c.variables, "gke_network_roles"))), CHECKED)
 
 
@@ -49,11 +49,11 @@ class SharedVpc:
 
     Args:
         google: a client for the host project.
-        roles: how the roles of GKE's accounts are dealt with: checked, granted or trusted.
+        roles: whether the roles of GKE's accounts are checked, granted or trusted.
         directory: the fleet's folder on the controller, which records what was granted.
         enable_apis: whether APIs that are off may be switched on.
         timeout: seconds for each step.
-        dry_run: look only.
+        dry_run: read only.
         say: shows one line of progress.
     """
 
@@ -72,10 +72,10 @@ class SharedVpc:
         self.enable_apis, self.timeout, self.dry_run, self.say = enable_apis, timeout, dry_run, say
 
     def prepare(self, wanted: t.Iterable[ClusterSpec]) -> tuple[dict[str, FleetError], list[Change]]:
-        """Which hosts cannot be on the network, and what had to be switched on or granted for the others.
+        """Check and prepare the projects; return which hosts cannot be on the network, and the changes.
 
         Args:
-            wanted: clusters that are to be made. Those on a VPC of their own project are passed over.
+            wanted: clusters that are to be made. Those on a VPC of their own project are skipped.
         """
         shared = [w for w in wanted if w.shared]
         failed: dict[str, FleetError] = {}
@@ -100,9 +100,9 @@ class SharedVpc:
     def _service_project(
         self, google: Google, mine: t.Sequence[ClusterSpec], policy: Json | None, failed: dict[str, FleetError]
     ) -> list[Change]:
-        apart = self._attached(google, mine[0])
-        if apart is not None:
-            failed.update({w.host: apart(w) for w in mine})
+        detached = self._detached(google, mine[0])
+        if detached is not None:
+            failed.update({w.host: detached(w) for w in mine})
             return []
         number, changes = self._apis(google)
         if self.roles != GRANTED and policy is None:
@@ -111,7 +111,7 @@ class SharedVpc:
         if self.roles == GRANTED:
             missing = lacking(policy, bindings) if policy is not None else bindings
             try:
-                with _RECORDING:  # service projects are prepared side by side
+                with _RECORDING:  # service projects are prepared at the same time
                     changes += grant(google, missing, dry_run=self.dry_run, record=self.record.add)
             except GoogleError as error:
                 raise with_role_advice(error, missing) from None
@@ -124,10 +124,10 @@ class SharedVpc:
         return changes
 
     def revoke_roles(self, leaving: t.Iterable[ClusterSpec]) -> list[Change]:
-        """Take back what this fleet granted to service projects, except where clusters of others need it.
+        """Revoke what this fleet granted to service projects, except where clusters of others need it.
 
         Args:
-            leaving: the fleet's clusters that go, in check mode those that would: of projects of which none stays.
+            leaving: the fleet's clusters that are removed, or would be in check mode; of their projects none remains.
         """
         changes: list[Change] = []
         own = {(w.member.project, w.member.location, w.member.cluster) for w in leaving}
@@ -137,22 +137,22 @@ class SharedVpc:
                 break
             google = self.google.of(project)
             gone = [b for b in service_project_bindings(self.google.project, project_number(google)) if b in ours]
-            user = self._user(google, own) if gone else ""
+            user = self._other_user(google, own) if gone else ""
             if user:
-                self.say(f"  roles of project {project} in project {self.google.project} stay: {user} needs them")
+                self.say(f"  roles of project {project} in project {self.google.project} stay: {user}")
             else:
                 changes += revoke(google, gone, dry_run=self.dry_run, record=self.record.drop)
             self.google.requests += google.requests
         return changes
 
-    # -- looks ---------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------
 
     def _apis(self, google: Google) -> tuple[str, list[Change]]:
-        """The project's number, "" where it was not told, and what was switched on."""
+        """The project's number, "" where it is not known, and the APIs that were switched on."""
         try:
             states = api_states(google, CLUSTER_APIS)
         except GoogleError as error:
-            self._unseen(error, f"which APIs are on in project {google.project}")
+            self._skip(error, f"which APIs are on in project {google.project}")
             return "", []
         off = [api for api in CLUSTER_APIS if api not in states.on]
         if not off:
@@ -161,7 +161,7 @@ class SharedVpc:
         return states.number, enable_apis(google, off, states=states, **given)
 
     def _policy(self) -> Json | None:
-        """The host project's; None where nobody asks for it, or it is not shown."""
+        """The host project's IAM policy; None where it is not needed, or may not be read."""
         if self.roles == TRUSTED:
             return None
         body = {"options": {"requestedPolicyVersion": 3}}
@@ -171,16 +171,16 @@ class SharedVpc:
         except GoogleError as error:
             if error.status != 403:
                 raise
-            # Be it a right that is missing, or the API of policies that is off.
+            # The permission is missing, or the API of policies is off.
             self.say(f"  not known to these credentials: who has which role in project {host}")
             return None
 
-    def _attached(self, google: Google, w: ClusterSpec) -> t.Callable[[ClusterSpec], FleetError] | None:
-        """What to say of each cluster where its project is not attached; None where it is."""
+    def _detached(self, google: Google, w: ClusterSpec) -> t.Callable[[ClusterSpec], FleetError] | None:
+        """Where the project is not attached to the host project, what makes the error of a cluster; else None."""
         try:
             host = str(google.call("compute", "projects.getXpnHost", project=google.project).get("name") or "")
         except GoogleError as error:
-            self._unseen(error, f"to which host project {google.project} is attached")
+            self._skip(error, f"to which host project {google.project} is attached")
             return None
         if host == w.network_project:
             return None
@@ -189,48 +189,48 @@ class SharedVpc:
             found = self.google.call("compute", "projects.get", project=w.network_project)
             is_host = found.get("xpnProjectStatus") == "HOST"
         except GoogleError as error:
-            self._unseen(error, f"whether {w.network_project} is a Shared VPC host project")
+            self._skip(error, f"whether {w.network_project} is a Shared VPC host project")
         return lambda one: not_attached(one, host, is_host=is_host)
 
     def _on_subnet(self, w: ClusterSpec, missing: t.Sequence[Binding]) -> list[Binding]:
-        """What is still missing when the subnet's own policy is looked at too."""
+        """What is missing in the subnet's own policy too."""
         where: Json = {"project": w.network_project, "region": w.region, "resource": w.subnetwork}
         try:
             policy = self.google.call(
                 "compute", "subnetworks.getIamPolicy", absent=True, optionsRequestedPolicyVersion=3, **where
             )
         except GoogleError as error:
-            self._unseen(error, f"who may use subnet {w.region}/{w.subnetwork}")
+            self._skip(error, f"who may use subnet {w.region}/{w.subnetwork}")
             return [b for b in missing if b.role.startswith("roles/container.")]
-        # The right to use GKE's account of the host project is the project's to give.
+        # The role to use GKE's account of the host project can only be granted in the project.
         return [b for b in missing if b.role.startswith("roles/container.") or lacking(policy, [b])]
 
-    def _user(self, google: Google, own: t.Collection[tuple[str, str, str]]) -> str:
-        """A cluster of the client's project, not of ``own``, that is or may be on a network of the host project."""
+    def _other_user(self, google: Google, own: t.Collection[tuple[str, str, str]]) -> str:
+        """Which cluster of the project, besides ``own``, is or may be on the host project's network; "" for none."""
         parent = f"projects/{google.project}/locations/-"
         answer = google.call("container", "projects.locations.clusters.list", parent=parent)
         for cluster in answer.get("clusters") or []:
             network = str((cluster.get("networkConfig") or {}).get("network") or "")
             shared = network.startswith(f"projects/{self.google.project}/")
             if shared and (google.project, cluster["location"], cluster["name"]) not in own:
-                return f"cluster {cluster['name']}"
+                return f"cluster {cluster['name']} needs them"
         unseen = answer.get("missingZones") or []
-        return f"what is in {', '.join(unseen)}, which Google does not tell," if unseen else ""
+        return f"Google does not answer for {', '.join(unseen)}, where a cluster may need them" if unseen else ""
 
-    def _unseen(self, error: GoogleError, what: str) -> None:
+    def _skip(self, error: GoogleError, what: str) -> None:
         if not is_forbidden(error):
             raise error
         self.say(f"  not known to these credentials: {what}")
 
 
 def missing_permissions(google: Google, wanted: t.Sequence[str]) -> list[str]:
-    """Which of these permissions the caller lacks in the client's project; none where Google does not say."""
+    """Which of these permissions the caller lacks in the client's project; none where Google does not answer that."""
     body = {"permissions": list(wanted)}
     try:
         answer = google.call("cloudresourcemanager", "projects.testIamPermissions", resource=google.project, body=body)
     except GoogleError as error:
         if error.status != 403:
             raise
-        return []  # the API is off: what may not be made is refused by the call that makes it
+        return []  # the API is off: Google refuses the call itself, if it must
     has = set(answer.get("permissions") or [])
     return [permission for permission in wanted if permission not in has]

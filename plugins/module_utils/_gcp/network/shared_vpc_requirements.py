@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Shared VPC: what Google asks for before a service project's clusters are on a host project's network. Pure.
+"""Shared VPC: what Google requires before a service project's clusters are on a host project's network. Pure functions.
 
-Google's words for the two are host project (it has the network) and service project (it has the clusters).
+The host project has the network, a service project has clusters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ENOUGH: t.Mapping[str, tuple[str, ...]] = {
     USER: ("roles/compute.networkAdmin", "roles/compute.admin", "roles/editor", "roles/owner"),
     AGENT_USER: ("roles/container.admin", "roles/owner"),
 }
-"""Roles that hold all of what another one gives."""
+"""Roles that include all permissions of another one."""
 _PERMISSIONS: t.Mapping[str, tuple[str, ...]] = {
     "networks": ("compute.networks.create",),
     "subnets": ("compute.subnetworks.create", "compute.networks.updatePolicy"),
@@ -64,7 +64,7 @@ def service_project_bindings(host: str, number: str) -> list[Binding]:
 
 
 def lacking(policy: t.Mapping[str, t.Any], wanted: t.Iterable[Binding]) -> list[Binding]:
-    """Those that a policy gives neither by name nor by a wider role."""
+    """Those that a policy has neither itself nor with a wider role."""
     return [
         binding
         for binding in missing_bindings(policy, wanted)
@@ -78,11 +78,11 @@ def _wider(binding: Binding) -> tuple[str, ...]:
 
 
 def permissions_for(kinds: t.Iterable[str]) -> list[str]:
-    """What making parts of these kinds takes."""
+    """Permissions to make parts of these kinds."""
     return list(dict.fromkeys(p for kind in kinds for p in _PERMISSIONS[kind]))
 
 
-# -- what is said ------------------------------------------------------------------------------
+# -- messages ---------------------------------------------------------------------------------
 
 
 def not_attached(w: ClusterSpec, host: str, *, is_host: bool) -> FleetError:
@@ -91,7 +91,7 @@ def not_attached(w: ClusterSpec, host: str, *, is_host: bool) -> FleetError:
     Args:
         w: a cluster.
         host: the project to which it is attached; "" for none.
-        is_host: whether the project that was asked for shares its networks at all.
+        is_host: whether the wanted host project shares its networks at all.
     """
     mine, theirs = w.member.project, w.network_project
     enable = "" if is_host else f"`gcloud compute shared-vpc enable {theirs}` and "
@@ -108,7 +108,7 @@ def not_attached(w: ClusterSpec, host: str, *, is_host: bool) -> FleetError:
 
 
 def roles_missing(w: ClusterSpec, missing: t.Sequence[Binding]) -> FleetError:
-    """GKE's accounts of the clusters' project have no right to the network."""
+    """GKE's accounts of the clusters' project lack roles for the network."""
     theirs = w.network_project
     commands = "; ".join(
         f"`gcloud projects add-iam-policy-binding {theirs} --member={b.member} --role={b.role}`" for b in missing
@@ -120,8 +120,8 @@ def roles_missing(w: ClusterSpec, missing: t.Sequence[Binding]) -> FleetError:
         seen="missing: " + ", ".join(f"{b.role} for {b.member}" for b in missing),
         means="Google refuses a cluster on a Shared VPC without them",
         next_step=f"have an administrator of project {theirs} run {commands} ({USER} is enough on subnet "
-        f"{w.region}/{w.subnetwork}); or set gke_network_roles: granted where these credentials may do so, or trusted "
-        "where a folder, a group or a custom role gives them; then run again",
+        f"{w.region}/{w.subnetwork}); or set gke_network_roles: granted if these credentials may grant them, or "
+        "trusted if a folder, a group or a custom role includes them; then run again",
     )
 
 
@@ -132,14 +132,14 @@ def missing_parts(
     firewalls: t.Iterable[Json],
     live: t.Mapping[str, Json],
 ) -> list[str]:
-    """What one cluster lacks of a network that is to be made or changed, in words that somebody else can act by.
+    """What one cluster lacks of the network, in words for its administrator.
 
     Args:
         w: the cluster.
-        networks: VPCs to make, as google.cloud's module takes them.
+        networks: VPCs to make, as arguments of google.cloud's module.
         subnets: the same of subnets, by host.
         firewalls: the same of firewall rules.
-        live: firewall rules that are there, by name.
+        live: firewall rules that exist, by name.
     """
     found = [f"VPC {n['name']} (custom subnets)" for n in networks if n["name"] == w.network]
     if w.host in subnets:
@@ -151,41 +151,41 @@ def missing_parts(
         mine = {**rule, "source_ranges": sorted(own) or rule["source_ranges"]}
         if rule["network"] == w.network and not covered(mine, live.values()):
             what = ", ".join(":".join([a["ip_protocol"], *a.get("ports", ())]) for a in rule["allowed"])
-            target = f"nodes tagged {', '.join(rule['target_tags'])}" if rule.get("target_tags") else "all of it"
+            target = f"nodes tagged {', '.join(rule['target_tags'])}" if rule.get("target_tags") else "all machines"
             found.append(f"firewall rule {rule['name']}: {what} from {', '.join(rule['source_ranges'])} to {target}")
     return found
 
 
 def is_forbidden(error: GoogleError) -> bool:
-    """Whether it is these credentials that may not, and not an API that is off or asked too often."""
+    """Whether these credentials lack a permission; not so when an API is off, or requests are too many."""
     return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured", *RATES)
 
 
 def unreadable(error: FleetError, project: str) -> FleetError:
-    """The network cannot even be looked at."""
+    """The credentials may not even read the network."""
     error.obj = f"host project {project}"
     error.next_step = (
         f"have an administrator of project {project} grant these credentials roles/compute.networkViewer there, or "
-        "roles/compute.networkAdmin and roles/compute.securityAdmin, with which the run makes what is missing"
+        "roles/compute.networkAdmin and roles/compute.securityAdmin, with which the run can make what is missing"
     )
     return error
 
 
 def may_not(w: ClusterSpec, parts: t.Sequence[str], permissions: t.Sequence[str]) -> FleetError:
-    """The host project lacks something, and these credentials may not make it."""
+    """The host project lacks something that these credentials may not make."""
     return FleetError(
         f"the network in host project {w.network_project} lacks something that these credentials may not make",
         cluster=w.host,
         obj=w.network_path,
         seen=f"missing: {'; '.join(parts)}",
-        means=f"no {', '.join(permissions)} in project {w.network_project}",
+        means=f"the account lacks {', '.join(permissions)} in project {w.network_project}",
         next_step=f"have an administrator of project {w.network_project} make it, or grant these credentials "
         "roles/compute.networkAdmin and roles/compute.securityAdmin there; then run again",
     )
 
 
 def with_role_advice(error: GoogleError, wanted: t.Sequence[Binding]) -> GoogleError:
-    """Roles of Google's accounts in a host project, whose policy these credentials may not see or change."""
+    """A refusal to read or change a host project's policy, with the roles that its administrator can grant."""
     here = [b for b in wanted if is_forbidden(error) and error.obj.endswith(f" {b.project}")]
     if here:
         error.means = f"the account has no role in project {here[0].project} that allows it"
@@ -204,11 +204,11 @@ def is_refusal(error: FleetError) -> bool:
 
 
 def with_advice(error: _Error, w: ClusterSpec, number: str) -> _Error:
-    """Google's refusal of a cluster on a Shared VPC, with what would mend it."""
+    """Google's refusal of a cluster on a Shared VPC, with what to do."""
     theirs = w.network_project
     wanted = service_project_bindings(theirs, number or "NUMBER")
     needed = ", ".join(f"{b.role} for {b.member}" for b in wanted)
-    error.means = f"host project {theirs} does not let project {w.member.project} use its network"
+    error.means = f"project {w.member.project} may not use the network of host project {theirs}"
     error.next_step = (
         f"have an administrator of {theirs} attach project {w.member.project} (gcloud compute shared-vpc "
         f"associated-projects add), switch container.googleapis.com on there, and grant {needed}, and {USER} for the "

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The VPC under the clusters of one project: what is missing of it, as google.cloud's modules take it. Pure."""
+"""What the VPCs of one project lack for its clusters, as arguments of google.cloud's modules: pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..._model.inventory.addresses import interval
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..api.answers import last_part
-from .firewall import check_owner, covered, differs, made, now, rules
+from .firewall import as_arguments, check_owner, covered, differs, our_rules, rules
 
 __all__ = ["ExistingNetwork", "NetworkPlan", "plan_network", "plan_removal"]
 
@@ -20,7 +20,7 @@ Json = dict[str, t.Any]
 
 @dataclasses.dataclass
 class ExistingNetwork:
-    """What a project has, by name (subnets and routers: region and name)."""
+    """What a project has, by name (subnets: region and name)."""
 
     networks: dict[str, Json]
     subnets: dict[tuple[str, str], Json]
@@ -36,9 +36,9 @@ class NetworkPlan:
     """By host."""
     firewalls: list[Json] = dataclasses.field(default_factory=list)
     stale: list[Json] = dataclasses.field(default_factory=list)
-    """Firewall rules of ours that others take the place of."""
+    """Firewall rules of ours that others replace."""
     before: dict[str, Json] = dataclasses.field(default_factory=dict)
-    """What firewall rules that change are now, by name, in the words of ``firewalls``."""
+    """Firewall rules that change, by name, as they are now: arguments as in ``firewalls``."""
 
     @property
     def count(self) -> int:
@@ -51,16 +51,16 @@ def plan_network(
     live: ExistingNetwork,
     marker: str,
     *,
-    doors: bool = False,
+    load_balancers: bool = False,
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
-    """What the clusters need that is not there, and which hosts cannot have it.
+    """What the clusters need and the project lacks, and which hosts cannot have it.
 
     Args:
         everybody: all GKE clusters of the fleet whose VPC is of this project.
-        play: hosts whose subnets are looked at; firewall rules always speak of everybody.
-        live: what is there.
+        play: hosts whose subnets are compared; firewall rules are always for all clusters.
+        live: what exists.
         marker: description of what we make.
-        doors: whether load balancers of Google's are before the clusters (multi-cluster ingress).
+        load_balancers: whether multi-cluster ingress is in front of the clusters.
     """
     plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
@@ -78,23 +78,29 @@ def plan_network(
                 continue
             if subnet:
                 plan.subnets[w.host] = subnet
-        # Whoever is refused keeps the ranges that it has: rules speak of those, and of none that nobody gets.
+        # A refused cluster keeps the ranges that it has: the rules are for those, and not for refused ones.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
-        having = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
-        wanted = rules(name, having, marker, ours=_is_ours(live, name, marker), doors=doors) if having else []
+        usable = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
+        wanted = (
+            rules(name, usable, marker, ours=_is_ours(live, name, marker), load_balancers=load_balancers)
+            if usable
+            else []
+        )
         theirs = [rule for rule in live.firewalls.values() if rule.get("description") != marker]
         for rule in wanted:
             found = live.firewalls.get(rule["name"])
             if found is None and any(w.shared for w in mine) and covered(rule, theirs):
-                continue  # whoever administers the Shared VPC has a rule of their own for it
+                continue  # the administrator of the Shared VPC has a rule for it
             if differs(rule, found):
                 check_owner(rule, found, marker)
                 plan.firewalls.append({"project": project, **rule})
                 if found is not None:
-                    plan.before[rule["name"]] = {"project": project, **rule, **now(found)}
+                    plan.before[rule["name"]] = {"project": project, **rule, **as_arguments(found)}
         current = {rule["name"] for rule in wanted}
-        if having:
-            plan.stale += [rule for rule in made(name, mine, live.firewalls, marker) if rule["name"] not in current]
+        if usable:
+            plan.stale += [
+                rule for rule in our_rules(name, mine, live.firewalls, marker) if rule["name"] not in current
+            ]
     return plan, failed
 
 
@@ -104,16 +110,16 @@ def _is_ours(live: ExistingNetwork, network: str, marker: str) -> bool:
 
 
 def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork, marker: str) -> Json | None:
-    """The subnet to make; None when it is there as wanted."""
+    """The subnet to make; None when it exists as wanted."""
     found = live.subnets.get((w.region, w.subnetwork))
     owner = next(o for o in mine if (o.region, o.subnetwork) == (w.region, w.subnetwork))
     if owner.host != w.host and not w.adopt:
         raise FleetError(
-            f"subnet {w.subnetwork} is {owner.host}'s too",
+            f"subnet {w.subnetwork} is that of {owner.host} too",
             cluster=w.host,
             obj=f"Subnetwork {w.region}/{w.subnetwork}",
-            means="its ranges are those of one cluster",
-            next_step="leave gke_subnetwork out, or name another one",
+            means="a subnet has the ranges of one cluster",
+            next_step="remove gke_subnetwork, or name another one",
         )
     ranges = {"gke_node_cidr": w.node_cidr, "cluster_pod_cidr": w.pod_cidr, "cluster_service_cidr": w.service_cidr}
     if found is not None:
@@ -193,7 +199,7 @@ def _in_use(w: ClusterSpec, subnet: Json | None) -> ClusterSpec:
 def plan_removal(
     everybody: t.Sequence[ClusterSpec], play: t.Collection[str], live: ExistingNetwork, marker: str
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
-    """What we made and nobody of the fleet needs once the clusters of ``play`` are gone, and what keeps a VPC."""
+    """What we made and no cluster needs without those of ``play``, and why a VPC cannot be removed."""
     plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
         mine = [w for w in everybody if w.network == name]
@@ -210,13 +216,13 @@ def plan_removal(
                 }
         if any(w.host not in play for w in mine):
             continue
-        ours = made(name, mine, live.firewalls, marker)
+        ours = our_rules(name, mine, live.firewalls, marker)
         plan.firewalls += ours
         if live.networks.get(name, {}).get("description") != marker:
             continue
         left = _left_in(name, live, {r["name"] for r in ours}, {(w.region, w.subnetwork) for w in mine})
         if left:
-            failed.update((w.host, _kept(project, name, left)) for w in mine)
+            failed.update((w.host, _not_empty(project, name, left)) for w in mine)
         else:
             plan.networks.append({"project": project, "name": name})
     return plan, failed
@@ -225,7 +231,7 @@ def plan_removal(
 def _left_in(
     network: str, live: ExistingNetwork, rules: t.Collection[str], subnets: t.Collection[tuple[str, str]]
 ) -> list[str]:
-    """What of others is in the VPC."""
+    """What the VPC holds that we did not make."""
     left = [
         f"firewall rule {name}"
         for name, rule in live.firewalls.items()
@@ -239,13 +245,13 @@ def _left_in(
     return left
 
 
-def _kept(project: str, network: str, left: t.Sequence[str]) -> FleetError:
+def _not_empty(project: str, network: str, left: t.Sequence[str]) -> FleetError:
     return FleetError(
-        f"VPC {network} stays, because something that this fleet did not make is in it",
+        f"VPC {network} stays, because it holds something that this fleet did not make",
         obj=f"projects/{project}/global/networks/{network}",
         seen=", ".join(left),
-        means="names with k8s- or gke- are GKE's, for a load balancer that was there when its cluster went",
-        next_step="delete what is named there, if nobody needs it; then run again",
+        means="names with k8s- or gke- are GKE's, of a load balancer that was not deleted before its cluster",
+        next_step="delete these, if nobody needs them; then run again",
     )
 
 

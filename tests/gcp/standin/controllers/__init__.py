@@ -22,7 +22,7 @@ from .view import FleetView, look
 __all__ = ["Controllers"]
 
 _SECONDS = 0.5
-"""Between two looks: Google's own take minutes, but nobody waits for those here."""
+"""Seconds between two rounds. Google's own take minutes; tests do not wait for that."""
 
 
 class Controller(t.Protocol):
@@ -42,7 +42,7 @@ class Controllers:
         self.cloud = cloud
         self.over = threading.Event()
         self.said: dict[str, str] = {}
-        """What went wrong last, by controller: each new thing is told once."""
+        """The last error, by controller: each new one is reported once."""
         self.all: list[Controller] = [
             Services(functools.cache(lambda path: Behind(path, "gke-mcs-importer"))),
             Ingress(cloud, functools.cache(lambda path: Behind(path, MANAGER))),
@@ -79,7 +79,7 @@ class Controllers:
                 except (Unreachable, Failed, OSError) as error:
                     self._say(f"{name} {fleet.project}", str(error))
                 except Exception:  # noqa: BLE001
-                    # A defect of ours: it is shown, and the others go on.
+                    # A defect of ours: it is shown, and the other controllers continue.
                     self._say(f"{name} {fleet.project}", traceback.format_exc())
                 else:
                     self._say(f"{name} {fleet.project}", "")

@@ -5,7 +5,7 @@
 As Google documents and shows it: a MultiClusterService leads to a headless derived Service ``mci-<name>-svc-<hash>``
 in each of its clusters; a MultiClusterIngress gets ``status.VIP``, the reserved one that its annotation names or one
 handed out, and ``last-reconcile-time`` in every round that went well. A change that is refused leaves all of that as it
-was: an Event of type Warning tells it, and is counted up as long as it lasts. The controller's finalizers hold both
+was: an Event of type Warning reports it, and is counted up as long as it lasts. The controller's finalizers hold both
 kinds until the load balancer is gone.
 """
 
@@ -53,7 +53,7 @@ class Ingress:
     """The controller of one world.
 
     Args:
-        cloud: where addresses are handed out.
+        cloud: where addresses are assigned.
         client: of the cluster with a kubeconfig.
         again: seconds until an object that did not change is worked on once more; at Google about 210.
     """
@@ -106,7 +106,7 @@ class Ingress:
             self._guarded(behind, INGRESS, ingress, leads, work)
 
     def _guarded(self, behind: Behind, kind: Kind, obj: Json, beside: t.Any, work: t.Callable[[], None]) -> None:
-        """Work on an object when it or what stands ``beside`` it has changed, and else from time to time."""
+        """Work on an object when it or ``beside`` has changed, and else from time to time."""
         meta = obj["metadata"]
         name = f"{meta['namespace']}/{meta['name']}"
         notes = {key: value for key, value in (meta.get("annotations") or {}).items() if key != _RECONCILED}
@@ -205,7 +205,7 @@ class Ingress:
         }
         if ingress.get("status") != status:
             behind.merge(INGRESS, meta["name"], meta["namespace"], {"status": status}, status=True)
-        # Last: whoever reads that a round is over sees what it led to.
+        # Last: a reader who sees that the round has ended sees its effects.
         now = datetime.datetime.now(datetime.UTC).strftime("%A, %d-%b-%y %H:%M:%S UTC")
         behind.merge(INGRESS, meta["name"], meta["namespace"], {"metadata": {"annotations": {_RECONCILED: now}}})
 
@@ -229,7 +229,7 @@ class Ingress:
                 self.cloud.resources[key]["status"] = status
 
     def _free(self, vip: str) -> None:
-        """A reserved address is nobody's again."""
+        """A reserved address is not in use any more."""
         with self.cloud.lock:
             for key, item in self.cloud.resources.items():
                 if key.startswith("compute/") and "/global/addresses/" in key and item.get("address") == vip:

@@ -95,7 +95,7 @@ class Services:
                     {"name": p.get("name", ""), "port": p["port"], "protocol": p.get("protocol", "TCP")}
                     for p in service["spec"].get("ports") or []
                 ]
-                # The oldest export decides where clusters disagree; here all are taken as equal.
+                # The oldest export decides where clusters differ; here all count as equal.
                 all_of_it = found.setdefault(key, Exported(ports, [], []))
                 all_of_it.by.append(member.numbered)
                 all_of_it.subsets.extend(_subsets(behind, key))

@@ -14,7 +14,7 @@ ONE = Binding("shop-prod", "roles/viewer", "user:ann@shop.example")
 TWO = Binding("team-a", "roles/viewer", "user:ann@shop.example")
 
 
-def test_what_was_granted_is_remembered_until_it_is_taken_back(tmp_path: Path) -> None:
+def test_grants_are_recorded_until_they_are_revoked(tmp_path: Path) -> None:
     grants = Grants(str(tmp_path / "shop"))
     assert grants.read() == []
     grants.add([])
@@ -40,7 +40,7 @@ def test_what_else_the_fleet_has_stays(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "shop").iterdir()] == ["trust"]
 
 
-def test_a_record_that_cannot_be_read_takes_nothing_back(tmp_path: Path) -> None:
+def test_an_unreadable_record_revokes_nothing(tmp_path: Path) -> None:
     grants = Grants(str(tmp_path))
     grants.path.parent.mkdir()
     for text in ("", "{", "[{}]", '["roles/viewer"]', "3"):

@@ -27,7 +27,7 @@ def answer(content: bytes) -> requests.Response:
     return made
 
 
-def test_what_somebody_between_answers_is_told_without_its_text() -> None:
+def test_an_answer_of_a_proxy_is_reported_without_its_text() -> None:
     assert decode(answer(b"")) == {}
     assert decode(answer(b'{"name": "west"}')) == {"name": "west"}
     for foreign in (b"<html>sesame</html>", b"[]"):
@@ -49,7 +49,7 @@ def test_an_operation_is_over_in_the_words_of_each_service() -> None:
     assert describe(hub) == "operation operations/1 create RUNNING"
 
 
-def test_every_error_of_an_operation_is_told() -> None:
+def test_every_error_of_an_operation_is_reported() -> None:
     errors = {"errors": [{"code": "A", "message": "no quota"}, {"code": "B", "message": "no room"}]}
     with pytest.raises(GoogleError) as caught:
         check_operation({"name": "o", "status": "DONE", "error": errors})
@@ -59,7 +59,7 @@ def test_every_error_of_an_operation_is_told() -> None:
     check_operation({"name": "o", "status": "DONE"})
 
 
-def test_a_quota_that_ends_an_operation_is_told_as_one_and_once() -> None:
+def test_a_quota_of_an_operation_is_reported_once() -> None:
     said = "Not all instances running. QUOTA_EXCEEDED: Quota 'CPUS' exceeded. Limit: 8.0 in region us-west1."
     operation = {"name": "o", "operationType": "CREATE_CLUSTER", "status": "DONE", "statusMessage": said}
     with pytest.raises(GoogleError, match="a quota of the project is used up") as caught:

@@ -40,7 +40,7 @@ def test_a_missing_permission_of_an_item_is_named() -> None:
     assert "grant a role with compute.networks.create" in said
 
 
-def test_a_quota_of_an_operation_is_told() -> None:
+def test_a_quota_of_an_operation_is_reported() -> None:
     errors = [{"code": "QUOTA_EXCEEDED", "message": "Quota 'NETWORKS' exceeded.  Limit: 5.0 globally."}]
     said = str(module_failure({"failed": True, "msg": str(errors)}, "Make the VPC"))
     assert said.splitlines()[0] == "Make the VPC: a quota of the project is used up"
@@ -48,7 +48,7 @@ def test_a_quota_of_an_operation_is_told() -> None:
     assert "console: IAM & Admin, Quotas" in said
 
 
-def test_other_errors_of_an_operation_are_told_all() -> None:
+def test_all_errors_of_an_operation_are_reported() -> None:
     errors = [{"code": "A", "message": "first"}, {"code": "B"}]
     said = str(module_failure({"failed": True, "msg": errors}, "Make the subnets"))
     assert said.splitlines()[0] == "Make the subnets: Google could not do it"
@@ -75,14 +75,14 @@ def test_a_connection_that_fails() -> None:
     assert said.splitlines()[:2] == ["Make the VPC: Google does not answer", "  seen   SSLError"]
 
 
-def test_what_is_of_no_known_shape_is_told_as_it_is() -> None:
+def test_an_unknown_message_is_reported_as_it_is() -> None:
     for msg in ("Please install  the google-auth library", "GCP returned error: {broken"):
         said = str(module_failure({"failed": True, "msg": msg}, "Make the VPC"))
         assert said.splitlines()[0] == "Make the VPC: google.cloud could not do it"
         assert " ".join(msg.split()) in said
 
 
-def test_the_filter_takes_results_only() -> None:
+def test_the_filter_accepts_results_only() -> None:
     assert google_failure({"failed": True, "msg": "no"}, "Make the VPC").startswith("Make the VPC: ")
     with pytest.raises(AnsibleTypeError):
         google_failure("no", "Make the VPC")
@@ -112,6 +112,6 @@ def test_what_does_not_pass_is_not_tried_again(result: dict[str, t.Any]) -> None
     assert not google_busy(result)
 
 
-def test_the_test_takes_results_only() -> None:
+def test_the_test_accepts_results_only() -> None:
     with pytest.raises(AnsibleTypeError, match="the result of a task"):
         google_busy("no result")

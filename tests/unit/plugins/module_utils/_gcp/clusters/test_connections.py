@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Connections to GKE clusters: asked for once in a run, renewed in time, kept in private files only."""
+"""Connections to GKE clusters: requested once in a run, renewed in time, stored in private files only."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def cluster(**variables: t.Any) -> Cluster:
     return reach.with_connections(read_fleet(hosts, environment())).clusters["west"]
 
 
-def test_nothing_is_asked_before_somebody_connects(google: type[Google]) -> None:
+def test_no_request_is_sent_before_a_connection(google: type[Google]) -> None:
     assert cluster().connection.lookup is not None
     assert (google.lists, google.tokens) == (0, 0)
 
@@ -130,7 +130,7 @@ def test_a_client_renews_in_the_middle_of_its_work(google: type[Google]) -> None
     assert asyncio.run(work()) == ["Bearer token-1", "Bearer token-2"]
 
 
-def test_a_refused_token_is_replaced_once_for_all_requests_and_tasks(google: type[Google]) -> None:
+def test_a_refused_token_is_replaced_once_for_all(google: type[Google]) -> None:
     async def work() -> list[bool]:
         tasks = [await resolve(cluster().connection, "west") for _task in range(3)]
         used = tasks[0].headers["Authorization"]
@@ -142,7 +142,7 @@ def test_a_refused_token_is_replaced_once_for_all_requests_and_tasks(google: typ
     assert (google.lists, google.tokens) == (1, 2)
 
 
-def test_a_new_token_that_is_refused_is_not_renewed_until_one_was_accepted(google: type[Google]) -> None:
+def test_a_new_token_is_not_renewed_before_it_was_accepted(google: type[Google]) -> None:
     async def work() -> None:
         endpoint = await resolve(cluster().connection, "west")
         assert await endpoint.another("Bearer token-1")
@@ -254,7 +254,7 @@ OWN = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k"}
         ({**OWN, "mesh_role": "remote", "mesh_primary": "west"}, True, "https://10.0.0.2"),
     ],
 )
-def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
+def test_the_peers_address_is_private_if_all_reach_it(
     google: type[Google], other: dict[str, t.Any], everywhere: bool, peer: str
 ) -> None:
     google.clusters[0]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["globalAccess"] = everywhere
@@ -265,7 +265,7 @@ def test_the_address_for_peers_is_private_where_all_that_watch_reach_it(
 
 
 def test_a_key_that_yaml_read_already_is_json_again() -> None:
-    """The options of a host, as modules, the kept file's name and the client's settings take them."""
+    """The options of a host, as modules, the name of the cached file and the client's settings use them."""
     key = {"type": "service_account", "private_key": "sesame"}
     assert json.loads(reach.options(cluster(gke_service_account_contents=key))["service_account_contents"]) == key
 

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.endpoints import addresses, kept
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.endpoints import addresses, trimmed
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -61,7 +61,7 @@ CLOSED: dict[str, t.Any] = {
     ],
 )
 def test_addresses(cluster: dict[str, t.Any], choice: str, peer_choice: str, server: str, peer: str) -> None:
-    found = addresses(kept(cluster), "west", choice, peer_choice)
+    found = addresses(trimmed(cluster), "west", choice, peer_choice)
     assert (found.server, found.peer) == (f"https://{server}", f"https://{peer}")
     assert found.ca_pem == ("" if choice == "dns" else CA)
     assert found.required_permission.startswith("container.clusters.connect") is (choice == "dns")
@@ -72,7 +72,7 @@ def test_clusters_that_are_not_in_one_network_meet_outside() -> None:
     assert addresses(CLOSED, "west", "private", same_vpc=False).peer == "https://10.0.0.2"
 
 
-def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:
+def test_a_missing_endpoint_is_named_with_the_existing_ones() -> None:
     with pytest.raises(FleetError) as caught:
         addresses(CLOSED, "west", "public")
     assert caught.value.what == "it has no public endpoint"
@@ -92,21 +92,21 @@ def test_an_endpoint_that_is_not_there_is_named_with_those_that_are() -> None:
 def test_the_dns_endpoint_must_be_switched_on(dns: dict[str, t.Any] | None, seen: str) -> None:
     off = {**PLAIN, "controlPlaneEndpointsConfig": {"dnsEndpointConfig": dns} if dns is not None else {}}
     with pytest.raises(FleetError, match="it has no dns endpoint") as caught:
-        addresses(kept(off), "west", "dns")
+        addresses(trimmed(off), "west", "dns")
     assert caught.value.seen == f"endpoints: public 34.82.1.9; the DNS endpoint is {seen}"
     assert "gcloud container clusters update west --enable-dns-access --location us-west1-a" in caught.value.next_step
 
 
-def test_a_cluster_with_the_dns_endpoint_alone_is_ours_and_nobody_elses() -> None:
+def test_a_cluster_with_only_the_dns_endpoint_has_no_peers() -> None:
     dns = PLAIN["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]
     alone = {
         **PLAIN,
         "controlPlaneEndpointsConfig": {"ipEndpointsConfig": {"enabled": False}, "dnsEndpointConfig": dns},
     }
-    found = addresses(kept(alone), "west", "dns")
+    found = addresses(trimmed(alone), "west", "dns")
     assert (found.server, found.peer) == ("https://gke-1.us-west1.gke.goog", "")
     with pytest.raises(FleetError, match="it has no public endpoint"):
-        addresses(kept(alone), "west", "dns", "public")
+        addresses(trimmed(alone), "west", "dns", "public")
 
 
 @pytest.mark.parametrize("status", ["PROVISIONING", "STOPPING", "ERROR"])
@@ -124,4 +124,4 @@ def test_without_a_ca_nothing_is_trusted(ca: str) -> None:
 
 
 def test_what_is_kept_holds_no_key() -> None:
-    assert "a-secret" not in str(kept(PLAIN))
+    assert "a-secret" not in str(trimmed(PLAIN))

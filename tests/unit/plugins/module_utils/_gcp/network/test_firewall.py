@@ -15,6 +15,6 @@ from .shared_clusters import MARK, shared_clusters
     ("ports", "serves"), [("15017", True), ("15000-15100", True), ("15018-15100", False), ("443", False)]
 )
 def test_a_port_among_others_serves(ports: str, serves: bool) -> None:
-    (_pods, webhooks) = rules("corp", list(shared_clusters().values()), MARK, ours=False, doors=False)
+    (_pods, webhooks) = rules("corp", list(shared_clusters().values()), MARK, ours=False, load_balancers=False)
     allowed = [{"IPProtocol": "tcp", "ports": ["22", ports]}]
     assert covered(webhooks, [{"network": "corp", "sourceRanges": ["10.0.0.0/8"], "allowed": allowed}]) is serves

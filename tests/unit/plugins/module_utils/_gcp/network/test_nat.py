@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import in_need
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat
 
 from .shared_clusters import shared_clusters
 
 
 def test_who_needs_nat() -> None:
     found = shared_clusters(north={"gke_private_nodes": False})
-    assert in_need(found.values(), []) == [found["west"]]
-    assert in_need(found.values(), ["west"]) == []
+    assert needing_nat(found.values(), []) == [found["west"]]
+    assert needing_nat(found.values(), ["west"]) == []
     own = shared_clusters(west={"gke_network_project": ""})["west"]
-    assert in_need([own], ["west"]) == [own]
+    assert needing_nat([own], ["west"]) == [own]

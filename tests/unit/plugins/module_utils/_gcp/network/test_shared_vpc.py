@@ -61,7 +61,7 @@ def cluster(name: str, network: str = f"projects/{HOST}/global/networks/corp") -
         ({}, False, ""),
         ({"clusters": [cluster("old", "projects/team-a/global/networks/default")]}, False, ""),
         ({"clusters": [cluster("others")]}, False, "cluster others needs them"),
-        ({"missingZones": ["us-east1"]}, False, "us-east1, which Google does not tell, needs them"),
+        ({"missingZones": ["us-east1"]}, False, "Google does not answer for us-east1, where a cluster may need them"),
         # In check mode the leaving clusters still exist.
         ({"clusters": [cluster("west")]}, True, ""),
         ({"clusters": [cluster("west"), cluster("others")]}, True, "cluster others needs them"),

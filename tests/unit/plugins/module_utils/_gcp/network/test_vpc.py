@@ -12,7 +12,7 @@ from .shared_clusters import HOST, MARK, shared_clusters
 
 def test_a_stale_rule_of_ours_does_not_cover_the_new_one() -> None:
     clusters = list(shared_clusters().values())
-    (pods, _webhooks) = rules("corp", clusters, MARK, ours=False, doors=False)
+    (pods, _webhooks) = rules("corp", clusters, MARK, ours=False, load_balancers=False)
     # As it was with an adopted cluster: for all machines of the VPC.
     old = {
         "name": pods["name"].removesuffix("-nodes"),
