@@ -8,6 +8,7 @@ O(N log N) in the number of ranges.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import ipaddress
 import typing as t
@@ -21,6 +22,7 @@ _KINDS = ("pod", "service")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # checks, allocation and hints parse each range of a large fleet several times
 def interval(cidr: str) -> Interval:
     """The addresses of a CIDR; host bits may be set.
 

@@ -10,7 +10,7 @@ from ..inventory.addresses import allocate_ranges
 from ..inventory.environment import Environment
 from ..inventory.fleet import ROLE_REMOTE, Cluster, Fleet
 from .base import Hosts, Values
-from .registry import provider_of_host, text
+from .registry import PROVIDERS, provider_of_host, text
 
 __all__ = ["network_of", "read_fleet", "requested_ranges", "with_environment"]
 
@@ -54,13 +54,16 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
 
 def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values]:
     """The hosts, with the values of environment variables for variables of their providers that they do not set."""
+    defaults = {
+        provider.name: {
+            v.name: set_to for v in provider.variables if (set_to := environment.variables.get(v.environment))
+        }
+        for provider in PROVIDERS.values()
+    }
     found: dict[str, Values] = {}
     for host, variables in hosts.items():
-        added = {
-            one.name: environment.variables[one.environment]
-            for one in provider_of_host(variables).variables
-            if environment.variables.get(one.environment) and variables.get(one.name) in (None, "")
-        }
+        usual = defaults.get(provider_of_host(variables).name, {})
+        added = {name: set_to for name, set_to in usual.items() if variables.get(name) in (None, "")}
         found[host] = {**variables, **added} if added else variables
     return found
 

@@ -74,7 +74,7 @@ def check_peer_endpoints(hosts: t.Mapping[str, Values]) -> list[Problem]:
     return [
         Problem(host, "cluster_peer_endpoint", quoted(endpoint), message, hint)
         for host, endpoint in endpoints.items()
-        if is_dns_endpoint(endpoint)
+        if endpoint and is_dns_endpoint(endpoint)
     ]
 
 
