@@ -241,7 +241,7 @@ def test_a_problem_of_a_member_is_reported(standin: StandIn, two: dict[str, Memb
     _changes, seen = running.enable([DISCOVERY])
     running.await_features([DISCOVERY], seen, 60)
     assert running.member_problems(DISCOVERY, names) == [
-        "north: multi-cluster services says error: the cluster is not VPC-native"
+        "north: multi-cluster services reports error: the cluster is not VPC-native"
     ]
     # What was switched on just now is read again.
     later = hub(standin)

@@ -182,7 +182,7 @@ def test_two_clusters_in_one_subnet() -> None:
     hosts = {"west": {**WEST, "gke_subnetwork": "s"}, "also": {**WEST, "gke_subnetwork": "s"}}
     plan, failed = plan_network(everybody(hosts), {"west", "also"}, nothing(), MARK)
     assert list(plan.subnets) == ["west"]
-    assert failed["also"].what == "subnet s is west's too"
+    assert failed["also"].what == "subnet s is that of west too"
 
 
 # Removal.
