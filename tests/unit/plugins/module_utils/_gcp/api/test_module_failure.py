@@ -1,17 +1,14 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a failed task of google.cloud says, in our form: shapes of answers as its modules hand them on."""
+"""What a failed task of google.cloud reports, in every form in which its modules return an answer."""
 
 from __future__ import annotations
 
 import typing as t
 
 import pytest
-from ansible.errors import AnsibleTypeError
 
-from ansible_collections.mesh.fleet.plugins.filter.google_failure import google_failure
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import module_failure
-from ansible_collections.mesh.fleet.plugins.test.google_busy import google_busy
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure import is_temporary, module_failure
 
 NETWORKS = "https://compute.googleapis.com/compute/v1/projects/shop-prod/global/networks"
 
@@ -82,20 +79,14 @@ def test_an_unknown_message_is_reported_as_it_is() -> None:
         assert " ".join(msg.split()) in said
 
 
-def test_the_filter_accepts_results_only() -> None:
-    assert google_failure({"failed": True, "msg": "no"}, "Make the VPC").startswith("Make the VPC: ")
-    with pytest.raises(AnsibleTypeError):
-        google_failure("no", "Make the VPC")
-
-
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
 def test_what_passes_by_itself_is_worth_another_try(code: int) -> None:
-    assert google_busy(answered(code, "x"))
-    assert google_busy({"failed": True, "msg": "Invalid JSON response with error: <title>Error 502 (Server Error)!!1"})
+    assert is_temporary(answered(code, "x"))
+    assert is_temporary({"failed": True, "msg": "Invalid JSON response with error: <title>Error 502 (Server Error)!!1"})
     limited = answered(403, "Quota exceeded for quota metric 'Queries'")
-    assert not google_busy(limited)
+    assert not is_temporary(limited)
     limited["msg"] = limited["msg"].replace("'reason': 'x'", "'reason': 'rateLimitExceeded'")
-    assert google_busy(limited)
+    assert is_temporary(limited)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +100,4 @@ def test_what_passes_by_itself_is_worth_another_try(code: int) -> None:
     ],
 )
 def test_what_does_not_pass_is_not_tried_again(result: dict[str, t.Any]) -> None:
-    assert not google_busy(result)
-
-
-def test_the_test_accepts_results_only() -> None:
-    with pytest.raises(AnsibleTypeError, match="the result of a task"):
-        google_busy("no result")
+    assert not is_temporary(result)
