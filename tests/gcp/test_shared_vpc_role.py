@@ -195,7 +195,7 @@ def test_a_network_of_others_is_used_as_it_is(playbook: Playbook, google_cloud: 
     assert "the network in host project shop-net lacks something that these credentials may not make" in said
     assert "firewall rule corp-mesh-shop-pods-nodes: tcp, udp, icmp, esp, ah, sctp from 10.16.0.0/16" in said
     assert "firewall rule corp-mesh-shop-webhooks-nodes: tcp:15017 from 10.128.0.0/22, 10.128.4.0/22 to" in said
-    assert "no compute.firewalls.create in project shop-net" in said
+    assert "the account lacks compute.firewalls.create in project shop-net" in said
     assert sorted(cloud.resources) == before
 
     # The administrator makes one rule for all of it, under a name of their own.
