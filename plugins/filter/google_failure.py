@@ -14,7 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure
 def google_failure(result: t.Any, what: str) -> str:
     """See google_failure.yml."""
     if not isinstance(result, t.Mapping):
-        raise AnsibleTypeError("google_failure takes the result of a task")
+        raise AnsibleTypeError("google_failure needs the result of a task")
     return str(module_failure(result, what))
 
 

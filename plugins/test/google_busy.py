@@ -14,7 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.module_failure
 def google_busy(result: t.Any) -> bool:
     """See google_busy.yml."""
     if not isinstance(result, t.Mapping):
-        raise AnsibleTypeError("google_busy takes the result of a task")
+        raise AnsibleTypeError("google_busy needs the result of a task")
     return is_temporary(result)
 
 

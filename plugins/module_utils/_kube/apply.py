@@ -150,6 +150,6 @@ def _conflict(error: ApiError, owners: t.Sequence[tuple[str, str]]) -> FleetErro
         obj=error.obj,
         seen="; ".join(f"{owner} owns {', '.join(names)}" for owner, names in fields.items()),
         means="another tool or person manages these fields; nothing of this object was changed",
-        next_step=f"take the fields out of what {' and '.join(fields)} applies or out of ours, "
+        next_step=f"remove the fields from what {' and '.join(fields)} applies or from ours, "
         f"or allow to take over from {' and '.join(fields)}",
     )

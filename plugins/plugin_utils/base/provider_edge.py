@@ -28,7 +28,7 @@ class Edge(t.Protocol):
         """The fleet whose clusters of this provider are looked up when somebody connects; nothing is asked before."""
 
     def login(self, cluster: Cluster) -> None:
-        """Prove that there are credentials which the provider takes; raises FleetError when not."""
+        """Prove that there are credentials which the provider accepts; raises FleetError when not."""
 
 
 def edge_of(provider: Provider) -> Edge | None:

@@ -42,7 +42,7 @@ def check_name(host: str) -> list[Problem]:
     if len(host) <= _LONGEST_NAME and host[0].isalpha():
         return []
     hint = f"begin with a letter, at most {_LONGEST_NAME}"
-    return [Problem(host, "", "", "the name is not one that GKE takes", hint)]
+    return [Problem(host, "", "", "the name is not one that GKE accepts", hint)]
 
 
 def check_cluster(host: str, variables: Values, environment: t.Mapping[str, str]) -> list[Problem]:
@@ -69,7 +69,7 @@ def check_cluster(host: str, variables: Values, environment: t.Mapping[str, str]
 def check_peer_endpoints(hosts: t.Mapping[str, Values]) -> list[Problem]:
     """Of hosts of every provider: a kubeconfig may lead to a GKE cluster too."""
     hint = "an address of the API server itself, or leave it out and set gke_peer_endpoint"
-    message = "is Google's DNS endpoint, which takes Google's tokens: istiods have those of the cluster"
+    message = "is Google's DNS endpoint, which accepts Google's tokens: istiods have those of the cluster"
     endpoints = {host: text(variables, "cluster_peer_endpoint") for host, variables in hosts.items()}
     return [
         Problem(host, "cluster_peer_endpoint", quoted(endpoint), message, hint)
@@ -98,7 +98,7 @@ def _exports(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
         return []
     vpcs = {h: f"{network_project(c)}/{network_name(c, fleet.name)}" for h, c in ours.items() if _is_shared(c)}
     first = next(iter(vpcs), "")
-    hint = "Google's multi-cluster services take clusters of one Shared VPC: use one, or leave mesh_exports out"
+    hint = "Google's multi-cluster services work within one Shared VPC: use one, or leave mesh_exports out"
     return [
         Problem(host, "gke_network_project", "", f"leads to VPC {vpc}, {first}'s to {vpcs[first]}", hint)
         for host, vpc in vpcs.items()

@@ -41,7 +41,7 @@ NODE_RANGE = "10.128.0.0/14"
 """Where node ranges are cut from, a /22 each, unless ``gke_node_range`` says otherwise."""
 NODE_PREFIX = 22
 MOST_AUTHORIZED = 100
-"""Authorized networks that Google takes for one cluster."""
+"""Authorized networks that Google accepts for one cluster."""
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _LABEL = re.compile(r"[-_a-z0-9]{0,63}")
@@ -81,7 +81,7 @@ class ClusterSpec:
     """Network tag of the nodes: what firewall rules in a VPC of others are about."""
     pools: tuple[Pool, ...]
     given: frozenset[str]
-    """Variables that the inventory sets: of a cluster that was taken over no others are changed."""
+    """Variables that the inventory sets: of a cluster that it adopted, no others are changed."""
 
     @property
     def parent(self) -> str:
@@ -111,7 +111,7 @@ class ClusterSpec:
 
 
 def our_labels(fleet: Fleet) -> dict[str, str]:
-    """Labels that tell a cluster which this fleet made."""
+    """Labels of the clusters that this fleet made."""
     return {"managed-by": "mesh-fleet", "mesh-fleet": fleet.name}
 
 
@@ -199,7 +199,7 @@ def with_egress(wanted: ClusterSpec, egress: t.Mapping[Place, t.Sequence[str]]) 
 
 
 def _collapsed(ranges: t.Iterable[str]) -> tuple[str, ...]:
-    """The same addresses in as few ranges as possible: Google takes only so many."""
+    """The same addresses in as few ranges as possible: Google accepts a limited number."""
     nets = ipaddress.collapse_addresses(ipaddress.IPv4Network(text, strict=False) for text in ranges)
     return tuple(str(net) for net in nets)
 
@@ -224,7 +224,7 @@ def _wanted(
     limited = bool(given) or endpoint != "public"
     authorized = _collapsed([*given, *inside, *come.ranges]) if limited else None
     if authorized is not None and len(authorized) + len(come.nats) > MOST_AUTHORIZED:
-        hint = f"Google takes {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
+        hint = f"Google accepts {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
         raise wrong(host, "gke_authorized_networks", f"{len(authorized)} ranges", hint)
     return ClusterSpec(
         host=host,

@@ -36,7 +36,7 @@ def name(value: str) -> Fault | None:
 def cluster_name(value: str) -> Fault | None:
     if len(value) <= 40 and _NAME.fullmatch(value):
         return None
-    return Fault("is not a name that GKE takes", "at most 40 lower-case letters, digits and -, a letter first")
+    return Fault("is not a name that GKE accepts", "at most 40 lower-case letters, digits and -, a letter first")
 
 
 def resource_labels(value: t.Mapping[t.Any, t.Any]) -> Fault | None:

@@ -49,7 +49,7 @@ class Callers:
     hosts: tuple[str, ...]
     """Clusters whose pods and nodes come by their own addresses."""
     ranges: tuple[str, ...]
-    """Addresses that the inventory tells."""
+    """Addresses that the inventory declares."""
     nats: tuple[Place, ...]
     """Cloud NATs by which clusters come."""
     unknown: tuple[str, ...]
@@ -65,7 +65,7 @@ def is_dns_endpoint(url: str) -> bool:
     """Whether an address is one of Google's DNS endpoints.
 
     Google checks each caller there before the API server does, and shows a certificate of a public authority. A
-    remote secret holds what the API server itself takes and shows: a token and the CA of the cluster.
+    remote secret holds what the API server itself accepts and shows: a token and the CA of the cluster.
     """
     try:
         host = urllib.parse.urlsplit(url if "://" in url else f"https://{url}").hostname or ""
@@ -149,10 +149,10 @@ def _callers(fleet: Fleet, cluster: Cluster, watching: t.Iterable[Cluster], insi
     nats: list[Place] = []
     unknown: list[str] = []
     for watcher in watching:
-        told = watcher.variables.get("cluster_egress")
+        declared = watcher.variables.get("cluster_egress")
         hosts.append(watcher.name)
-        if told is not None and told != "":
-            ranges += [str(entry) for entry in told]
+        if declared is not None and declared != "":
+            ranges += [str(entry) for entry in declared]
         elif outside and watcher.provider == "gke" and flag(watcher.name, watcher.variables, "gke_private_nodes", True):
             _gke, project, network = _vpc(fleet, watcher)
             nats.append((project, network, watcher.region))

@@ -52,5 +52,5 @@ def test_the_environment_has_what_a_host_leaves_out() -> None:
 
 def test_gke_zone_and_name() -> None:
     found = problems_of({"1" + "x" * 40: {**PLACE, "cluster_provider": "gke", "cluster_zone": "europe-north1-a"}})
-    assert "the name is not one that GKE takes" in found[0]
+    assert "the name is not one that GKE accepts" in found[0]
     assert 'cluster_zone "europe-north1-a" is not in region "us-west1"' in found[1]

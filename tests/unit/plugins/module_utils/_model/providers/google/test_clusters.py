@@ -83,7 +83,7 @@ def test_more_ranges_than_google_takes_are_refused() -> None:
     given = [f"198.51.{n}.0/32" for n in range(0, 202, 2)]
     with pytest.raises(FleetError, match="gke_authorized_networks cannot be 1") as caught:
         wanted_of({"west": {**WEST, "gke_authorized_networks": given}})
-    assert "Google takes 100" in caught.value.next_step
+    assert "Google accepts 100" in caught.value.next_step
 
 
 # Beyond it: by NAT, or by what the inventory tells.
