@@ -128,7 +128,7 @@ class RegistryBuild(BuildSource):
             rootfs=needs["node-rootfs"] / "node.tar",
             settings=("ENV container=docker",),
         )
-        images = contents(needs, self.versions, hub=self.hub, tag=self.tag, base=self.sample_image)
+        images = self.images(needs)
         for image in [*images, node_base]:
             await build_image(self.engine, image, work)
         tag = f"{prefix}/node:{key}"
@@ -139,6 +139,13 @@ class RegistryBuild(BuildSource):
         # The node image keeps its layers; these names are no longer needed.
         await self.engine.run("rmi", "--force", *names, node_base.name, check=False)
         (work / "image").write_text(tag + "\n")
+
+    def images(self, needs: t.Mapping[str, pathlib.Path]) -> list[Image]:
+        """What goes into the node image, bases first, from the folders of the finished steps.
+
+        Benchmarks and tests serve the same images from a registry of their own.
+        """
+        return contents(needs, self.versions, hub=self.hub, tag=self.tag, base=self.sample_image)
 
 
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
