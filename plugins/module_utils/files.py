@@ -8,12 +8,13 @@ import contextlib
 import os
 import pathlib
 import tempfile
+import typing as t
 
 from .errors import FleetError
 
 __all__ = ["make_folder", "replace_link", "write_file"]
 
-AnyPath = str | os.PathLike[str]
+AnyPath: t.TypeAlias = "str | os.PathLike[str]"
 
 
 def make_folder(path: AnyPath) -> None:

@@ -25,7 +25,7 @@ class Fault(t.NamedTuple):
     hint: str = ""
 
 
-Form = t.Callable[[t.Any], Fault | None]
+Form = t.Callable[[t.Any], "Fault | None"]
 """A rule for one value: what is wrong with it, or None. ``values.py`` and each provider have some."""
 
 

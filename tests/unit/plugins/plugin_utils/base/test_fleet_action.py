@@ -16,20 +16,25 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 Run = t.Callable[[BaseException | None], dict[str, t.Any]]
 
 
-class Plain(FleetAction):
-    """Raises ``raised`` if there is one."""
+def outcome(raised: BaseException | None, task_vars: dict[str, t.Any]) -> t.Any:
+    """The result, or ``raised`` if there is one."""
+    if isinstance(raised, BaseException):
+        raise raised
+    return result(summary=task_vars["inventory_hostname"])
 
+
+class Plain(FleetAction):
     raised: BaseException | None = None
 
     def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
-        if self.raised:
-            raise self.raised
-        return result(summary=task_vars["inventory_hostname"])
+        return outcome(self.raised, task_vars)
 
 
-class Async(Plain):
+class Async(FleetAction):
+    raised: BaseException | None = None
+
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
-        return super().execute(args, task_vars)
+        return outcome(self.raised, task_vars)
 
 
 @pytest.fixture(params=[Plain, Async])

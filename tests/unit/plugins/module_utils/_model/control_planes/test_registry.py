@@ -33,7 +33,7 @@ MADE = fleet(
 )
 def test_each_cluster_has_its_own_kind(name: str, kind: type[ControlPlane], ours: bool, has_istiod: bool) -> None:
     plane = control_plane_of(MADE, MADE.clusters[name])
-    assert type(plane) is kind
+    assert plane.__class__ is kind
     assert (plane.ours, plane.has_istiod) == (ours, has_istiod)
 
 
