@@ -31,13 +31,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,
 )
-
-Listed = dict[tuple[str, str], dict[str, t.Any]]
 
 
 class ActionModule(GoogleClusterAction):
@@ -92,8 +91,10 @@ class ActionModule(GoogleClusterAction):
     ) -> NatPlan:
         """One request, and one more if addresses must be known; without ``request`` as in an empty project."""
         places = {w.place: w for w in reversed(needing_nat(part.play, other_egress))}
-        routers = _listed(part.google, "routers") if request else {}
-        return plan_nat(places, fixed, routers, _listed(part.google, "addresses") if request and fixed else {}, mark)
+        routers = list_by_region(part.google, "routers") if request else {}
+        return plan_nat(
+            places, fixed, routers, list_by_region(part.google, "addresses") if request and fixed else {}, mark
+        )
 
     def _refused(
         self, fleet: Fleet, needing: list[ClusterSpec], google: Google, plan: NatPlan, args: dict[str, t.Any]
@@ -146,7 +147,7 @@ class ActionModule(GoogleClusterAction):
     @staticmethod
     def _read_addresses(google: Google, plan: NatPlan) -> None:
         """Put the addresses that Google reserved into the plan."""
-        there = _listed(google, "addresses")
+        there = list_by_region(google, "addresses")
         reserved = {(region, name): there[region, name]["address"] for region, name in plan.addresses}
         for place in plan.egress:
             for (region, name), address in reserved.items():
@@ -160,7 +161,7 @@ class ActionModule(GoogleClusterAction):
         leaving = {(w.region, w.network) for w in part.play} - staying
         google, project = part.google, part.project
         changes, going = [], []
-        for (region, name), router in _listed(google, "routers").items():
+        for (region, name), router in list_by_region(google, "routers").items():
             network = str(router.get("network", "")).rsplit("/", 1)[-1]
             if router.get("description") != mark or (region, network) not in leaving:
                 continue
@@ -175,7 +176,7 @@ class ActionModule(GoogleClusterAction):
     def _release(self, part: Part, names: t.Collection[tuple[str, str]], mark: str, timeout: float) -> list[Change]:
         """Release the addresses that we reserved."""
         changes, going = [], []
-        for (region, name), address in _listed(part.google, "addresses").items():
+        for (region, name), address in list_by_region(part.google, "addresses").items():
             if (region, name) not in names or address.get("description") != mark:
                 continue
             changes.append(Change("", "Address", name, REMOVED, region))
@@ -185,12 +186,6 @@ class ActionModule(GoogleClusterAction):
         for operation in going:
             part.google.wait("compute", operation, timeout, obj="Address")
         return changes
-
-
-def _listed(google: Google, kind: str) -> Listed:
-    """All of a kind in the project, by region and name."""
-    places = google.pages("compute", f"{kind}.aggregatedList", "items", project=google.project)
-    return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
 
 
 def _has_egress(cluster: Cluster) -> bool:

@@ -29,6 +29,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
@@ -115,13 +116,10 @@ def _read(google: Google) -> ExistingNetwork:
     """Three requests, however many clusters."""
     project = google.project
     networks = google.pages("compute", "networks.list", "items", project=project)
-    places = google.pages("compute", "subnetworks.aggregatedList", "items", project=project)
     firewalls = google.pages("compute", "firewalls.list", "items", project=project)
     return ExistingNetwork(
         networks={n["name"]: n for n in networks},
-        subnets={
-            (place.rsplit("/", 1)[-1], s["name"]): s for place, inner in places for s in inner.get("subnetworks") or []
-        },
+        subnets=list_by_region(google, "subnetworks"),
         firewalls={f["name"]: f for f in firewalls},
     )
 

@@ -15,7 +15,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
     GOOGLE_OPTIONS,
     project_environment,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import SharedVpc, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
@@ -26,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import client_of
 
 __all__ = ["GOOGLE_OPTIONS", "GoogleClusterAction", "Part"]
 
@@ -63,10 +63,8 @@ class GoogleClusterAction(FleetAction):
             everybody = [w for w in found.values() if project_of(w) == project]
             play = [w for w in everybody if w.host in inside]
             if play or (whole and inside & set(found)):
-                given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
-                inventory = options(fleet.clusters[(play or everybody)[0].host])
-                google = Google.from_args({**inventory, **given, "project": project})
-                parts.append(Part(project, everybody, play, google))
+                first = fleet.clusters[(play or everybody)[0].host]
+                parts.append(Part(project, everybody, play, client_of(args, first, project)))
         return fleet, parts
 
     def shared_vpc(self, fleet: Fleet, google: Google, args: dict[str, t.Any]) -> SharedVpc:

@@ -12,7 +12,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
     GOOGLE_OPTIONS,
     project_environment,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.client import HubClient
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
@@ -22,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import client_of
 
 __all__ = ["GOOGLE_OPTIONS", "GoogleFleetAction", "Scope"]
 
@@ -55,8 +55,7 @@ class GoogleFleetAction(FleetAction):
     def google(self, args: dict[str, t.Any], scope: Scope) -> Google:
         """A client for the fleet project, with the task's credentials, else those of the inventory's first cluster."""
         first = scope.fleet.clusters[next(iter(scope.everybody))]
-        given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
-        return Google.from_args({**options(first), **given, "project": scope.project})
+        return client_of(args, first, scope.project)
 
     def hub(self, client: type[_Client], args: dict[str, t.Any], scope: Scope, google: Google | None = None) -> _Client:
         """A client for the Google fleet: for its memberships, or for its features."""

@@ -31,9 +31,10 @@ _POOL = re.compile(r"\b(?P<project>[a-z][-a-z0-9]+)\.svc\.id\.goog\b")
 Record = t.Callable[[t.Sequence[Binding]], None]
 
 
-def project_number(google: Google) -> str:
-    """The number that belongs to the project's ID."""
-    return str(google.call("cloudresourcemanager", "projects.get", projectId=google.project)["projectNumber"])
+def project_number(google: Google, project: str = "") -> str:
+    """The number that belongs to a project's ID; by default the client's."""
+    found = google.call("cloudresourcemanager", "projects.get", projectId=project or google.project)
+    return str(found["projectNumber"])
 
 
 def grant(

@@ -8,6 +8,7 @@ import json
 import typing as t
 
 from ...errors import FleetError
+from ..access.roles import project_number
 from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google
 from ..errors import GoogleError
@@ -71,8 +72,7 @@ class HubClient:
     def number(self, project: str) -> str:
         """The number of a project, by its ID; requested once."""
         if project not in self._numbers:
-            found = self.google.call("cloudresourcemanager", "projects.get", projectId=project)
-            self._numbers[project] = str(found["projectNumber"])
+            self._numbers[project] = project_number(self.google, project)
         return self._numbers[project]
 
     def wait_until(

@@ -26,6 +26,11 @@ def problems_of(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **more: t.Any) -> 
     return [f"{p.host or '(fleet)'} {p.statement} | {p.hint}" for p in check(hosts, **more)]
 
 
+def problems_with(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **shared: t.Any) -> list[str]:
+    """All problems of hosts that have the variables ``shared`` too."""
+    return problems_of({host: {**variables, **shared} for host, variables in hosts.items()})
+
+
 def only_problem(host: str = "west", **variables: t.Any) -> str:
     """The only problem of a fleet of two whose other cluster, east, has none."""
     found = problems_of({"east": PLACE, host: {**PLACE, **variables}})

@@ -11,15 +11,11 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.front_door import DOOR_VARIABLES
-from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import problems_of
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import problems_with
 
 WEST = {"cluster_region": "us-west1"}
 FRA = {"cluster_region": "eu-de", "cluster_provider": "kubeconfig", "cluster_kubeconfig": "~/.kube/fra"}
 GKE = {"cluster_region": "us-west1", "cluster_provider": "gke", "gke_project": "shop-prod"}
-
-
-def said(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **shared: t.Any) -> list[str]:
-    return problems_of({host: {**variables, **shared} for host, variables in hosts.items()})
 
 
 def test_every_mistake_of_a_front_door_is_reported_at_once() -> None:
@@ -28,7 +24,7 @@ def test_every_mistake_of_a_front_door_is_reported_at_once() -> None:
         {"service": "web", "clusters": ["wst"], "helth": "/"},
         {"service": "web.shop", "health": {"path": "healthz"}},
     ]
-    found = said(
+    found = problems_with(
         {"west": WEST, "fra": FRA},
         front_door_routes=routes,
         front_door_https_redirect=True,
@@ -68,7 +64,7 @@ def test_every_mistake_of_a_front_door_is_reported_at_once() -> None:
     ],
 )
 def test_a_wrong_front_door_is_refused(values: dict[str, t.Any], problem: str) -> None:
-    found = said({"west": WEST}, **values)
+    found = problems_with({"west": WEST}, **values)
     assert len(found) == 1, found
     assert problem in found[0]
 
@@ -76,20 +72,23 @@ def test_a_wrong_front_door_is_refused(values: dict[str, t.Any], problem: str) -
 def test_what_multicluster_ingress_cannot_do_is_refused() -> None:
     hosts = {"west": GKE, "fra": FRA}
     routes = [{"service": "web.shop"}, {"service": "web.shop", "path": "/x"}]
-    assert said(hosts, front_door_routes=routes, front_door_certificates=["shop"], front_door_address="shop") == []
-    (found,) = said(hosts, front_door_routes=routes, front_door_certificates=["shop"])
+    assert (
+        problems_with(hosts, front_door_routes=routes, front_door_certificates=["shop"], front_door_address="shop")
+        == []
+    )
+    (found,) = problems_with(hosts, front_door_routes=routes, front_door_certificates=["shop"])
     assert "front_door_certificates needs front_door_address" in found
-    (found,) = said(hosts, front_door_routes=[{"service": "web.shop", "clusters": ["west", "fra"]}])
+    (found,) = problems_with(hosts, front_door_routes=[{"service": "web.shop", "clusters": ["west", "fra"]}])
     assert "front_door_routes[0].clusters names fra, of provider kubeconfig" in found
     many = [{"service": f"s{i}.shop", "path": f"/{i}"} for i in range(101)]
-    (found,) = said(hosts, front_door_routes=many)
+    (found,) = problems_with(hosts, front_door_routes=many)
     assert "lead to 101 services: Google allows 100" in found
-    assert said({"west": WEST, "fra": FRA}, front_door_routes=many, front_door_certificates=["shop"]) == []
+    assert problems_with({"west": WEST, "fra": FRA}, front_door_routes=many, front_door_certificates=["shop"]) == []
 
 
 def test_a_front_door_that_differs_between_clusters() -> None:
     hosts = {"west": {**WEST, "front_door_name": "a"}, "east": {**WEST, "front_door_name": "b"}}
-    (found,) = said(hosts)
+    (found,) = problems_with(hosts)
     assert 'east front_door_name "b" differs from west\'s' in found
 
 

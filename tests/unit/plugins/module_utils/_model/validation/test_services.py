@@ -5,17 +5,12 @@
 from __future__ import annotations
 
 import time
-import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
-from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import problems_of
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import problems_with
 
 WEST = {"cluster_region": "us-west1"}
 FRA = {"cluster_region": "eu-de", "cluster_provider": "kubeconfig", "cluster_kubeconfig": "~/.kube/fra"}
-
-
-def said(hosts: t.Mapping[str, t.Mapping[str, t.Any]], **shared: t.Any) -> list[str]:
-    return problems_of({host: {**variables, **shared} for host, variables in hosts.items()})
 
 
 def test_every_mistake_of_the_exports_is_reported_at_once() -> None:
@@ -26,7 +21,7 @@ def test_every_mistake_of_the_exports_is_reported_at_once() -> None:
         "ledger.bank",
         {"service": "ledger.bank", "to": []},
     ]
-    assert said({"west": WEST, "fra": FRA}, mesh_exports=exports) == [
+    assert problems_with({"west": WEST, "fra": FRA}, mesh_exports=exports) == [
         '(fleet) mesh_exports[0].service "orders" is not name.namespace | for example orders.shop',
         '(fleet) mesh_exports[1].to "wst" names no cluster of this fleet | did you mean "west"?',
         '(fleet) mesh_exports[1].to "west" is named twice | name it once',
@@ -36,7 +31,7 @@ def test_every_mistake_of_the_exports_is_reported_at_once() -> None:
         '(fleet) mesh_exports[3] "ledger.bank" is not a dictionary | {service: orders.shop, to: all}',
         "(fleet) mesh_exports[4].to names no cluster | all, or remove the service from the list",
     ]
-    assert said({"west": WEST, "fra": FRA}, mesh_exports=[{"service": "orders.shop", "to": ["fra"]}]) == []
+    assert problems_with({"west": WEST, "fra": FRA}, mesh_exports=[{"service": "orders.shop", "to": ["fra"]}]) == []
 
 
 def test_a_large_fleet_with_many_exports_is_checked_quickly() -> None:

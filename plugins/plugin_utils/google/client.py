@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The client of an action over Google, and what it lists by region."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import GOOGLE_OPTIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+
+__all__ = ["client_of", "list_by_region"]
+
+
+def client_of(args: t.Mapping[str, t.Any], cluster: Cluster, project: str) -> Google:
+    """A client for ``project``, with the task's credentials, else those of the inventory's ``cluster``."""
+    given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
+    return Google.from_args({**options(cluster), **given, "project": project})
+
+
+def list_by_region(google: Google, kind: str) -> dict[tuple[str, str], dict[str, t.Any]]:
+    """All of a kind of Compute Engine in the client's project, by region and name; ``kind`` is as in ``routers``."""
+    places = google.pages("compute", f"{kind}.aggregatedList", "items", project=google.project)
+    return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
