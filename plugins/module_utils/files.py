@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import tempfile
@@ -12,7 +13,7 @@ import typing as t
 
 from .errors import FleetError
 
-__all__ = ["make_folder", "replace_link", "write_file"]
+__all__ = ["make_folder", "remove_file", "replace_link", "set_aside", "write_file"]
 
 AnyPath: t.TypeAlias = "str | os.PathLike[str]"
 
@@ -28,6 +29,8 @@ def make_folder(path: AnyPath) -> None:
         missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
+            # A file that outlives a power cut in a folder that does not would be lost.
+            _flush(each.parent)
     except OSError as error:
         raise FleetError(
             f"{path} cannot be made",
@@ -36,20 +39,26 @@ def make_folder(path: AnyPath) -> None:
         ) from None
 
 
-def write_file(path: AnyPath, text: str, *, mode: int = 0o600) -> None:
+def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = True) -> None:
     """Replace ``path`` as a whole: a reader, or a run that is cut off, finds the old text or the new one.
 
-    A missing folder is made. A symbolic link of that name is replaced; what it points to stays as it is.
+    A missing folder is made. A symbolic link of that name is replaced; what it points to stays as it is. When this
+    returns, the file outlives a power cut.
 
     Args:
         text: written as UTF-8.
         mode: of the file, whatever the umask is.
+        replace: False for what nobody can make again, as a key: a file of that name is refused.
 
     Raises:
-        FleetError: there is no space or no permission. The old text is still there.
+        FleetError: there is no space or no permission, or a file that may not be replaced. The old text is still there.
     """
     target = pathlib.Path(path)
     make_folder(target.parent)
+    if not replace and os.path.lexists(target):
+        raise FleetError(
+            f"{target} is there already, and is not overwritten", next_step="move it to a safe place, then run again"
+        )
     temporary = ""
     try:
         # A random name, made by us alone: a link that somebody put there is never followed.
@@ -68,6 +77,39 @@ def write_file(path: AnyPath, text: str, *, mode: int = 0o600) -> None:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+
+
+def set_aside(path: AnyPath) -> str:
+    """Give ``path`` another name in its folder, ``<name>.old``, ``<name>.old1`` and so on, which no file has yet.
+
+    Returns:
+        The new name; "" when nothing of that name was there.
+
+    Raises:
+        FleetError: no permission. The file has its old name.
+    """
+    old = pathlib.Path(path)
+    if not os.path.lexists(old):
+        return ""
+    names = (old.with_name(f"{old.name}.old{n or ''}") for n in itertools.count())
+    free = next(name for name in names if not os.path.lexists(name))
+    try:
+        os.rename(old, free)
+        _flush(old.parent)
+    except OSError as error:
+        raise _not_written(free, error) from None
+    return str(free)
+
+
+def remove_file(path: AnyPath) -> None:
+    """Remove a file for good, also over a power cut. Raises FleetError when there is no permission."""
+    try:
+        os.unlink(path)
+        _flush(pathlib.Path(path).parent)
+    except OSError as error:
+        raise FleetError(
+            f"{path} cannot be removed", seen=str(error), next_step="correct the owner and mode of its folder"
+        ) from None
 
 
 def replace_link(link: AnyPath, target: AnyPath) -> None:
@@ -89,12 +131,12 @@ def replace_link(link: AnyPath, target: AnyPath) -> None:
 
 def _flush(folder: pathlib.Path) -> None:
     """Have a rename outlive a power cut. Some file systems cannot: what was renamed is there nevertheless."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def _not_written(path: pathlib.Path, error: OSError) -> FleetError:

@@ -10,7 +10,11 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils import locks
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
+from ansible_collections.mesh.fleet.plugins.module_utils.files import (
+    remove_file,
+    set_aside,
+    write_file,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
 
 __all__ = ["ROOT_CERT", "ROOT_KEY", "Files", "locked", "read_text"]
@@ -38,16 +42,28 @@ class Files:
 
     def write(self, path: str, text: str, *, shown: str) -> None:
         """Write ``text`` (0600); ``shown`` is what a diff may show of it."""
+        self._write(path, text, shown, replace=True)
+
+    def write_key(self, path: str, text: str) -> None:
+        """Write an encrypted key (0600), and never over a file: a key that is lost cannot be made again."""
+        self._write(path, text, "(key, vault encrypted)", replace=False)
+
+    def _write(self, path: str, text: str, shown: str, *, replace: bool) -> None:
         self.changes.append(Change("", "File", path, CREATED, after=shown))
         if not self.check_mode:
-            write_file(path, text)
+            write_file(path, text, replace=replace)
+
+    def set_aside(self, path: str) -> None:
+        """Rename a file that is there to ``<name>.old``, so that another one can be written."""
+        if not self.check_mode:
+            set_aside(path)
 
     def remove(self, path: str) -> None:
         if not os.path.exists(path):
             return
         self.changes.append(Change("", "File", path, REMOVED))
         if not self.check_mode:
-            os.unlink(path)
+            remove_file(path)
 
 
 def read_text(path: str, name: str) -> str:

@@ -109,7 +109,6 @@ def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> Authority:
 
 def _stored(directory: str, box: VaultBox) -> Authority | None:
     cert, key = os.path.join(directory, ROOT_CERT), os.path.join(directory, ROOT_KEY)
-    # The certificate is written last: a key alone comes from a run that ended before it signed anything.
     if not os.path.exists(cert):
         return None
     if not os.path.exists(key):
@@ -121,19 +120,31 @@ def _stored(directory: str, box: VaultBox) -> Authority | None:
             next_step="restore the file from a backup, or rotate the root",
         )
     found = parse_certificates(read_text(cert, "the root"), what=cert)[0]
-    text = read_text(key, "the root's key")
+    return _pair(found, _stored_key(key, box), key)
+
+
+def _stored_key(path: str, box: VaultBox) -> PrivateKey:
+    text = read_text(path, "the root's key")
     if "PRIVATE KEY" in text:
-        raise FleetError("the root's key is on the disk unencrypted", obj=key, next_step=f"ansible-vault encrypt {key}")
-    return _pair(found, key_from_pem(box.decrypt(text, key), what=key), key)
+        raise FleetError(
+            "the root's key is on the disk unencrypted", obj=path, next_step=f"ansible-vault encrypt {path}"
+        )
+    return key_from_pem(box.decrypt(text, path), what=path)
 
 
 def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> Authority:
-    key = new_key(policy.key_type)
+    """A new root. A key without its certificate gets one: a run was cut off between the two, or the file is lost."""
+    path = os.path.join(directory, ROOT_KEY)
+    if os.path.lexists(path):
+        key = _stored_key(path, box)
+    else:
+        key = new_key(policy.key_type)
+        encrypted = box.encrypt(key_pem(key))
+        if box.created:
+            files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
+        files.write_key(path, encrypted)
     root = make_root(key, policy)
-    encrypted = box.encrypt(key_pem(key))
-    if box.created:
-        files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
-    files.write(os.path.join(directory, ROOT_KEY), encrypted, shown="(key, vault encrypted)")
+    # The certificate is written last: it says that the key is there.
     files.write(os.path.join(directory, ROOT_CERT), certificate_pem(root), shown="(root certificate)")
     return Authority(root, key)
 
@@ -202,16 +213,26 @@ class CorporateCa:
         )
 
     def _request(self, cluster: str, *, fresh: bool) -> None:
+        """Have a request and its key in the folder; ``fresh``: a new pair, for a renewal.
+
+        A request that is lost is made again from its key, because the CA may be signing it now. After each of these
+        steps the next run finds a pair, or half of one that it completes.
+        """
         path, key_path = self.path(cluster, "csr.pem"), self.path(cluster, "key.vault")
         self.requests[cluster] = path
-        if os.path.exists(path) and os.path.exists(key_path) and not fresh:
-            return
-        key = new_key(self._policy.key_type)
+        if fresh:
+            if not self._files.check_mode:
+                os.replace(self.path(cluster, "chain.pem"), self.path(cluster, "chain.old.pem"))
+            self._files.set_aside(path)
+            self._files.set_aside(key_path)
+        if os.path.exists(key_path) and not (fresh and self._files.check_mode):
+            if os.path.exists(path):
+                return
+            key = key_from_pem(self._box.decrypt(read_text(key_path, "the cluster's key"), key_path), what=key_path)
+        else:
+            key = new_key(self._policy.key_type)
+            self._files.write_key(key_path, self._box.encrypt(key_pem(key)))
         request = make_request(key, cluster, self._policy)
-        answer = self.path(cluster, "chain.pem")
-        if fresh and not self._files.check_mode:
-            os.replace(answer, self.path(cluster, "chain.old.pem"))
-        self._files.write(key_path, self._box.encrypt(key_pem(key)), shown="(key, vault encrypted)")
         self._files.write(path, request, shown=request)
 
 

@@ -13,7 +13,13 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils import files
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder, replace_link, write_file
+from ansible_collections.mesh.fleet.plugins.module_utils.files import (
+    make_folder,
+    remove_file,
+    replace_link,
+    set_aside,
+    write_file,
+)
 
 
 @pytest.fixture(params=[0o000, 0o077, 0o022], ids="umask {:03o}".format)
@@ -114,6 +120,56 @@ def test_text_is_on_the_disk_before_its_name_and_then_that(tmp_path: Path, monke
     monkeypatch.setattr(os, "replace", replaced)
     write_file(tmp_path / "key", "x")
     assert order == ["text", "rename", "folder"]
+
+
+def test_what_may_not_be_replaced_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    write_file(path, "first", replace=False)
+    with pytest.raises(FleetError, match="is not overwritten"):
+        write_file(path, "second", replace=False)
+    assert path.read_text() == "first"
+    # A link that leads nowhere is somebody's file too.
+    (tmp_path / "link").symlink_to(tmp_path / "unplugged")
+    with pytest.raises(FleetError, match="is not overwritten"):
+        write_file(tmp_path / "link", "second", replace=False)
+    assert names(tmp_path) == ["key", "link"]
+
+
+def test_what_is_set_aside_keeps_all_that_was_before(tmp_path: Path) -> None:
+    for text in "abc":
+        write_file(tmp_path / "key", text)
+        set_aside(tmp_path / "key")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "key.old": "a",
+        "key.old1": "b",
+        "key.old2": "c",
+    }
+    assert set_aside(tmp_path / "key") == ""
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are on the disk, in the order in which they got there."""
+    done: list[str] = []
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return done
+
+
+def test_every_new_name_is_on_the_disk(tmp_path: Path, synced: list[str]) -> None:
+    folder = tmp_path / "fleet" / "trust"
+    write_file(folder / "key", "x")
+    # Each folder that got a new entry: of a folder, and of the file.
+    assert [path for path in synced if Path(path).is_dir()] == [str(tmp_path), str(folder.parent), str(folder)]
+    for change in (lambda: set_aside(folder / "key"), lambda: remove_file(folder / "key.old")):
+        synced.clear()
+        change()
+        assert synced == [str(folder)]
 
 
 def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
