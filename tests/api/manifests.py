@@ -55,3 +55,25 @@ def crd(group: str) -> dict[str, t.Any]:
             ],
         },
     }
+
+
+def webhook(namespace: str, port: int) -> dict[str, t.Any]:
+    """Is to be asked about each new ConfigMap of the namespace, at this port of this machine."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [
+            {
+                "name": "check.example.com",
+                "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
+                "rules": [rule],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "failurePolicy": "Fail",
+                "timeoutSeconds": 1,
+            }
+        ],
+    }

@@ -10,14 +10,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube import apply
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .control_plane import closed_port
-from .manifests import config_map, crd, namespace_of, secret
+from .manifests import config_map, crd, namespace_of, secret, webhook
 
 Connect = t.Callable[..., Kube]
 
@@ -303,51 +302,60 @@ def test_a_cluster_that_does_not_exist_yet_is_empty(tmp_path: t.Any) -> None:
     asyncio.run(run())
 
 
-def test_a_webhook_that_does_not_answer_is_named(
-    connect: Connect, namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def webhook(port: int) -> dict[str, t.Any]:
-        rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"], "operations": ["CREATE"]}
-        return {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": namespace},
-            "webhooks": [
-                {
-                    "name": "check.example.com",
-                    "clientConfig": {"url": f"https://127.0.0.1:{port}/"},
-                    "rules": [rule],
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                    "sideEffects": "None",
-                    "admissionReviewVersions": ["v1"],
-                    "failurePolicy": "Fail",
-                }
-            ],
-        }
+async def apply_until(kube: Kube, namespace: str, asked: asyncio.Event | None = None) -> str:
+    """Create ConfigMaps until one is refused, or one went through although the webhook was ``asked``."""
+    async with asyncio.timeout(120):
+        for number in itertools.count():  # the API server knows of a webhook a moment later
+            (change,) = await kube.apply([config_map(namespace, f"n-{number}", a="1")])
+            if asked and asked.is_set():
+                return str(change.action)
+    return ""
 
-    async def create_until_refused(kube: Kube) -> None:
-        """The API server knows of the webhook a moment later."""
-        async with asyncio.timeout(120):
-            for number in itertools.count():
-                await kube.apply([config_map(namespace, f"n-{number}", a="1")])
 
+def test_a_webhook_that_does_not_answer_is_named(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
-            hook = webhook(closed_port())
+            hook = webhook(namespace, closed_port())
+            kube.transport.webhook_seconds = 0.5
             await kube.apply([namespace_of(namespace), hook])
             try:
                 with pytest.raises(FleetError) as caught:
-                    await create_until_refused(kube)
+                    await apply_until(kube, namespace)
                 assert "check.example.com" in caught.value.seen
+                assert "(the same for " in caught.value.seen
                 assert "admission webhook did not answer" in caught.value.means
-                # It starts while we ask: what was refused goes through.
-                monkeypatch.setattr(apply, "_SERVED_TIMEOUT", 120.0)
-                waiting = asyncio.ensure_future(kube.apply([config_map(namespace, "patient", a="1")]))
-                await asyncio.sleep(0.2)
-                await kube.remove([hook])
-                assert (await waiting)[0].action == "created"
             finally:
                 await kube.remove([hook])
 
-    monkeypatch.setattr(apply, "_SERVED_TIMEOUT", 0.5)
+    asyncio.run(run())
+
+
+def test_a_webhook_silent_for_a_moment_is_asked_again(connect: Connect, namespace: str) -> None:
+    """As istiod's while it rolls: it takes the connection, and the API server waits for its answer in vain."""
+
+    async def run() -> None:
+        connections, first, second = itertools.count(1), asyncio.Event(), asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            (first if next(connections) == 1 else second).set()
+            await reader.read()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        hook = webhook(namespace, server.sockets[0].getsockname()[1])
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), hook])
+            try:
+                waiting = asyncio.ensure_future(apply_until(kube, namespace, first))
+                done, _pending = await asyncio.wait(
+                    {waiting, asyncio.ensure_future(second.wait())},
+                    timeout=120,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                assert waiting not in done, "it gave up at the first time-out"
+                await kube.remove([hook])
+                assert await waiting == "created"
+            finally:
+                await kube.remove([hook])
+                server.close()
+
     asyncio.run(run())

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socketserver
+import threading
 import typing as t
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
+from .manifests import webhook
 from .plays import role_play, run_plays
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -317,6 +320,41 @@ def test_a_chart_comes_and_goes(role: Role, connect: Connect) -> None:
     assert left.code == 0, left.output
     assert left.touched()["Release ledger"] == "removed"
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "ledger")) is None
+
+
+def test_a_chart_waits_for_a_webhook_that_is_silent(role: Role, connect: Connect) -> None:
+    """As istiod's while it rolls: the first calls get no answer, then it is there again."""
+    chart = role.folder / "patient"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: patient\nversion: 1.0.0\n")
+    (chart / "templates" / "config.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: patient, labels: {patient: 'yes'}}\ndata: {rate: '1'}\n"
+    )
+    entry = {"name": "patient", "clusters": ["west"], "chart": {"ref": str(chart), "values": {"rate": 2}}}
+    asked: list[int] = []
+
+    class Silent(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(1)
+            if len(asked) > 1:
+                role.plane.kubectl("delete", "validatingwebhookconfiguration", "patient", "--ignore-not-found")
+            while self.request.recv(4096):
+                pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Silent) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hook = webhook("patient", server.server_address[1])
+        hook["webhooks"][0] |= {"namespaceSelector": {}, "objectSelector": {"matchLabels": {"patient": "yes"}}}
+        try:
+            in_cluster(connect, lambda kube: kube.apply([hook]))
+            done = role(apps_list=[entry], apps_helm=str(control_plane.program("helm")))
+        finally:
+            role.plane.kubectl("delete", "validatingwebhookconfiguration", "patient", "--ignore-not-found")
+            server.shutdown()
+    assert done.code == 0, done.output
+    assert len(asked) > 1, "Helm was not refused, so this test shows nothing"
+    assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "patient", "patient"))["data"] == {"rate": "1"}
 
 
 def test_istio_accepts_the_objects_that_expose_the_page(role: Role, connect: Connect) -> None:

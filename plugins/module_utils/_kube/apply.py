@@ -22,7 +22,6 @@ FIELD_MANAGER = "mesh.fleet"
 
 _CRD_TIMEOUT = 60.0
 _SERVED_TIMEOUT = 30.0
-_WEBHOOK_STARTS = ("connect: connection refused", "no endpoints available for service")
 
 
 async def apply(
@@ -105,8 +104,8 @@ async def _apply_one(
 
 
 async def _patch(kube: Waiter, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
-    """The apply itself, asked again for some seconds when only a moment is missing: a kind whose CRD was
-    just established, or a webhook whose pod is ready while the way to it is not yet."""
+    """The apply itself, asked again for some seconds when only a moment is missing to a kind whose CRD was
+    just established."""
     deadline = asyncio.get_running_loop().time() + _SERVED_TIMEOUT
     while True:
         try:
@@ -127,10 +126,9 @@ async def _patch(kube: Waiter, path: str, params: dict[str, str], desired: Objec
                 and error.reason == ""
                 and kube.kinds.is_fresh(desired["apiVersion"], desired["kind"])
             )
-            starting = error.status == 500 and any(text in error.seen for text in _WEBHOOK_STARTS)
-            if not (fresh or starting) or asyncio.get_running_loop().time() > deadline:
+            if not fresh or asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(0.05 if fresh else 0.5)
+            await asyncio.sleep(0.05)
 
 
 def _applying(error: ApiError) -> ApiError:

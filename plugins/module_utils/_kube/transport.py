@@ -15,6 +15,7 @@ import aiohttp
 from ..errors import FleetError
 from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport
+from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
 
 __all__ = ["Socket", "Transport"]
 
@@ -34,6 +35,7 @@ class Transport:
         self.endpoint = endpoint
         self.cluster = cluster
         self.timeout = timeout
+        self.webhook_seconds = WEBHOOK_SECONDS
         host = urlsplit(endpoint.server).hostname or ""
         self._session = aiohttp.ClientSession(
             # No limit here: a watch holds its connection; what sends many requests bounds itself.
@@ -102,22 +104,30 @@ class Transport:
         """Send one request and return the decoded JSON (or the text, when it is not JSON).
 
         A server that asks to come back (429, 503 with Retry-After) and a kept connection that turns out
-        to be closed are retried a few times: every request made here may be repeated.
+        to be closed are retried a few times: every request made here may be repeated. What an admission webhook
+        refused by silence is asked again for ``webhook_seconds``: a control plane that rolls answers a moment later.
 
         Raises:
             ApiError: anything but a success.
         """
         headers = await self._fresh()
-        renewed, tries = False, 0
+        renewed, tries, silent_since = False, 0, 0.0
         while True:
             tries += 1
-            last = tries == _RETRIES
+            last = tries >= _RETRIES
             try:
                 return await self._once(method, path, headers, params, body, content_type, obj, action, secret)
             except ApiError as error:
                 if error.status == 401 and not renewed:
                     renewed, tries, headers = True, 0, await self._another(headers, error)
                     continue
+                if error.status == 500 and webhook_is_silent(error.seen):
+                    now = asyncio.get_running_loop().time()
+                    silent_since = silent_since or now
+                    if now - silent_since < self.webhook_seconds:
+                        await asyncio.sleep(BETWEEN_TRIES)
+                        continue
+                    error.seen += f" (the same for {now - silent_since:.0f} s)"
                 if last or error.retry_after is None or error.status not in (429, 503):
                     raise
                 await asyncio.sleep(min(error.retry_after, 10.0))  # as long as the server asked for

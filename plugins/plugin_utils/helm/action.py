@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import datetime
@@ -11,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
@@ -23,6 +25,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
     Record,
     newest,
     plan,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
+    BETWEEN_TRIES,
+    WEBHOOK_SECONDS,
+    webhook_is_silent,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
@@ -89,8 +96,20 @@ class HelmAction(FleetAction):
                 )
             change = change_of(cluster, release, todo, chart)
             changes.append(change)
-            if todo.changes and not self.check_mode:
-                await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
+            deadline = time.monotonic() + WEBHOOK_SECONDS
+            while todo.changes and not self.check_mode:
+                try:
+                    await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
+                    break
+                except FleetError as error:
+                    if not webhook_is_silent(error.seen) or time.monotonic() >= deadline:
+                        raise
+                await asyncio.sleep(BETWEEN_TRIES)
+                # Helm left a record of what it could not finish: what is left to do is decided by that.
+                left = await kube.list(
+                    "v1", "Secret", namespace=release.namespace, labels="owner=helm,status!=superseded"
+                )
+                todo = plan(newest(left, release.name), release.values, chart, release.version, present)
         return changes
 
     async def _carry_out(

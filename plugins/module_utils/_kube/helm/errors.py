@@ -30,14 +30,14 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "remove that object, or let Helm adopt it with the annotations meta.helm.sh/release-name and -namespace",
     ),
     (
-        r"timed out waiting|context deadline exceeded|would exceed context deadline",
-        "the cluster did not answer in time",
-        "look at the API server and its webhooks, then run again",
-    ),
-    (
         r"failed calling webhook",
         "a webhook of this cluster is registered and nothing answers for it",
         "restore what serves the webhook, or remove its configuration, then run again",
+    ),
+    (
+        r"timed out waiting|context deadline exceeded|would exceed context deadline",
+        "the cluster did not answer in time",
+        "look at the API server and its webhooks, then run again",
     ),
     (
         r"cluster unreachable|connection refused|no such host|i/o timeout",
