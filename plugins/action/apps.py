@@ -67,7 +67,9 @@ class ActionModule(HelmAction):
         if present:
             apps = [with_sources(app, self._templar, task_vars) for app in parse_apps(fleet, args["apps"])]
             sample = _sample(fleet, args)
-        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+        async with Kube.connect(
+            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+        ) as kube:
             if sample is not None and sample.expose and args["sample_expose"] == "auto":
                 where = control_plane_of(fleet, cluster).gateways_namespace(args["ingress_namespace"])
                 sample = await self._exposed(kube, where, sample)
@@ -117,9 +119,9 @@ class ActionModule(HelmAction):
         namespaces = [
             namespace_object(fleet, cluster, name, inject=plan.namespaces[name], created=is_created(live))
             for name, live in zip(names, lives, strict=True)
-            if not _is_of_gateways(live, plane.injection_label)
+            if not _is_of_gateways(live, fleet, plane.injection_label)
         ]
-        records = [release_record(app.name, app.namespace) for app in charts]
+        records = [release_record(fleet, app.name, app.namespace) for app in charts]
         changes: list[Change] = []
         injected = [name for name, inject in plan.namespaces.items() if inject]
         if plane.await_injection and injected and not self.check_mode:
@@ -147,20 +149,22 @@ class ActionModule(HelmAction):
         """Remove what the inventory no longer names: Helm releases, objects with our labels, then namespaces."""
         wait = 0 if self.check_mode else args["remove_timeout"]
         keep = {(app.namespace, app.name) for app in charts}
-        stale = [Release(name, space, "") for space, name in await stale_releases(kube, keep)]
+        stale = [Release(name, space, "") for space, name in await stale_releases(kube, fleet, keep)]
         changes: list[Change] = []
         if stale:
             changes += await self.releases(kube, cluster, stale, task_vars, present=False, helm=args["helm"])
-        records = [release_record(app.name, app.namespace) for app in charts]
+        records = [release_record(fleet, app.name, app.namespace) for app in charts]
         changes += await kube.prune(
             [*records, *plan.objects],
-            labels=our_labels(),
+            labels=our_labels(fleet.name),
             kinds=pruned_kinds(control_plane_of(fleet, cluster).istio_version),
             dry_run=self.check_mode,
             diff=self.diff_mode,
             wait=wait,
         )
-        namespaces, kept = await remove_namespaces(kube, plan.namespaces, dry_run=self.check_mode, timeout=wait)
+        namespaces, kept = await remove_namespaces(
+            kube, plan.namespaces, dry_run=self.check_mode, timeout=wait, labels=our_labels(fleet.name)
+        )
         return changes + namespaces, kept
 
 
@@ -182,10 +186,10 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
     )
 
 
-def _is_of_gateways(namespace: t.Mapping[str, t.Any] | None, injection: t.Mapping[str, str]) -> bool:
+def _is_of_gateways(namespace: t.Mapping[str, t.Any] | None, fleet: Fleet, injection: t.Mapping[str, str]) -> bool:
     """Whether a namespace is of the gateways role and has the injection label: two roles would overwrite each other."""
     marks = labels_of(namespace)
-    return {**owner_labels("gateways"), **injection}.items() <= marks.items()
+    return {**owner_labels("gateways", fleet.name), **injection}.items() <= marks.items()
 
 
 def _release(app: App) -> Release:

@@ -19,11 +19,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     EASTWEST,
     Release,
     base_release,
-    is_ours,
     istiod_name,
     istiod_release,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_former
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -59,7 +58,6 @@ class ActionModule(HelmAction):
         "values": {"type": "dict", "default": {}},
         "istiod_values": {"type": "dict", "default": {}},
         "require_cacerts": {"type": "bool", "default": True},
-        "take_over": {"type": "bool", "default": False},
         "remove_crds": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 180},
     }
@@ -75,7 +73,9 @@ class ActionModule(HelmAction):
             return {"changed": False, "skipped": True, "skip_reason": plane.skip_reason}
         if args["clusters"] == ("remotes" if plane.has_istiod else "primaries"):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}
-        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+        async with Kube.connect(
+            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+        ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)
             if args["state"] == "refreshed":
@@ -97,7 +97,7 @@ class ActionModule(HelmAction):
             task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
-            may_take=lambda record: args["take_over"] or is_ours(record.values),
+            fleet=fleet,
         )
         if primary and not self.check_mode:
             await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
@@ -171,7 +171,7 @@ class ActionModule(HelmAction):
         """The address of the remote's istiod: read from the primary's cluster, whatever --limit says."""
         serving = fleet.clusters[cluster.primary]
         async with Kube.connect(serving.connection, cluster=serving.name, absent_ok=self.check_mode) as kube:
-            service = (await find_gateways(kube, fleet.namespace)).get(EASTWEST)
+            service = (await find_gateways(kube, fleet.name, fleet.namespace)).get(EASTWEST)
             found = next(iter(addresses_of(service)), "")
         if found:
             return found
@@ -201,7 +201,7 @@ class ActionModule(HelmAction):
             present=False,
             helm=args["helm"],
             seconds=args["timeout"],
-            may_take=lambda record: args["take_over"] or is_ours(record.values),
+            fleet=fleet,
         )
         kept: list[str] = []
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
@@ -231,7 +231,7 @@ class ActionModule(HelmAction):
         )
 
     @staticmethod
-    async def _is_ours_still(kube: Reader, fleet: Fleet) -> bool:
+    async def _is_ours_still(kube: Kube, fleet: Fleet) -> bool:
         """Whether an earlier teardown was interrupted after Helm's part."""
         namespace = await kube.get("v1", "Namespace", fleet.namespace)
-        return has_our_labels(namespace)
+        return has_our_labels(namespace, fleet.name) or (kube.take_over and is_former(namespace))

@@ -67,7 +67,12 @@ class ActionModule(GoogleFleetAction):
         changes: list[Change] = []
         # A cluster that is gone has no front door left to remove.
         gone_ok = self.check_mode or not door.routes
-        async with Kube.connect(scope.fleet.clusters[home].connection, cluster=home, absent_ok=gone_ok) as kube:
+        async with Kube.connect(
+            scope.fleet.clusters[home].connection,
+            cluster=home,
+            absent_ok=gone_ok,
+            take_over=scope.fleet.clusters[home].take_over,
+        ) as kube:
             run = FrontDoorRun(
                 scope.fleet,
                 scope.everybody,

@@ -24,7 +24,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     Release,
     eastwest_wanted,
     gateway_release,
-    is_ours,
     remotes_of,
     webhook_name,
 )
@@ -72,7 +71,9 @@ class ActionModule(HelmAction):
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
-        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+        async with Kube.connect(
+            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+        ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)
             return await self._present(kube, fleet, cluster, args, task_vars)
@@ -92,7 +93,7 @@ class ActionModule(HelmAction):
             await self._wait_for_injection(kube, fleet, cluster, args["timeout"])
         changes: list[Change] = []
         if names and namespace != plane.namespace:
-            changes += await self._namespace(kube, plane, namespace)
+            changes += await self._namespace(kube, fleet, plane, namespace)
         if names and plane.await_injection and not self.check_mode:
             await await_injection(kube, namespace, args["timeout"])
         changes += await self.releases(
@@ -102,19 +103,19 @@ class ActionModule(HelmAction):
             task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
-            may_take=lambda record: is_ours(record.values),
+            fleet=fleet,
         )
         if not for_remotes:
             changes += await self._remove(
-                kube, namespace, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
+                kube, fleet, namespace, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
             )
             if not names:
-                changes += await self._leave(kube, args["timeout"])
+                changes += await self._leave(kube, fleet, args["timeout"])
         objects = [*cross_network_gateway(fleet, cluster), *expose_istiod(fleet, cluster)]
         changes += await kube.apply(objects, dry_run=self.check_mode)
         changes += await kube.prune(
             objects,
-            labels=owner_labels("gateways"),
+            labels=owner_labels("gateways", fleet.name),
             kinds=KINDS,
             namespace=plane.namespace,
             dry_run=self.check_mode,
@@ -130,27 +131,27 @@ class ActionModule(HelmAction):
             warnings.append(f"{cluster.name}: {plane.no_eastwest}, so it has none")
         return result(changes, summary=said, addresses=found, warnings=warnings)
 
-    async def _namespace(self, kube: Kube, plane: ControlPlane, name: str) -> list[Change]:
+    async def _namespace(self, kube: Kube, fleet: Fleet, plane: ControlPlane, name: str) -> list[Change]:
         """Create the gateways' own namespace; one of our apps' that already asks for sidecars stays as it is."""
         live = await kube.get("v1", "Namespace", name)
         asked = plane.gateways_labels
         marks = labels_of(live)
-        if has_our_labels(live) and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
+        if has_our_labels(live, fleet.name) and marks.get(PART_OF) != "gateways" and asked.items() <= marks.items():
             return []
-        metadata: dict[str, t.Any] = {"name": name, "labels": {**owner_labels("gateways"), **asked}}
+        metadata: dict[str, t.Any] = {"name": name, "labels": {**owner_labels("gateways", fleet.name), **asked}}
         if is_created(live):
             metadata["annotations"] = {CREATED: "true"}
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         return await kube.apply([space], dry_run=self.check_mode)
 
-    async def _leave(self, kube: Kube, seconds: float) -> list[Change]:
+    async def _leave(self, kube: Kube, fleet: Fleet, seconds: float) -> list[Change]:
         """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""
         changes, _kept = await remove_namespaces(
             kube,
             (),
             dry_run=self.check_mode,
             timeout=seconds,
-            labels=owner_labels("gateways"),
+            labels=owner_labels("gateways", fleet.name),
             ours=_of_a_gateway,
         )
         return changes
@@ -221,6 +222,7 @@ class ActionModule(HelmAction):
     async def _remove(
         self,
         kube: Kube,
+        fleet: Fleet,
         namespace: str,
         cluster: Cluster,
         args: dict[str, t.Any],
@@ -236,17 +238,19 @@ class ActionModule(HelmAction):
             present=False,
             helm=args["helm"],
             seconds=args["timeout"],
-            may_take=lambda record: is_ours(record.values),
+            fleet=fleet,
         )
         return [change for change in changes if change.action != UNCHANGED]
 
     async def _absent(
         self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
-        changes = await kube.prune([], labels=owner_labels("gateways"), kinds=KINDS, dry_run=self.check_mode)
+        changes = await kube.prune(
+            [], labels=owner_labels("gateways", fleet.name), kinds=KINDS, dry_run=self.check_mode
+        )
         namespace = control_plane_of(fleet, cluster).gateways_namespace(args["namespace"])
-        changes += await self._remove(kube, namespace, cluster, args, task_vars, [EASTWEST, INGRESS])
-        changes += await self._leave(kube, args["timeout"])
+        changes += await self._remove(kube, fleet, namespace, cluster, args, task_vars, [EASTWEST, INGRESS])
+        changes += await self._leave(kube, fleet, args["timeout"])
         said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
         return result(changes, summary=said)
 

@@ -46,7 +46,9 @@ class ActionModule(HelmAction):
         for release in wanted:
             if present and not release.chart:
                 raise FleetError("no chart is given", cluster=name, obj=f"release {release.name}", next_step="name one")
-        async with Kube.connect(cluster.connection, cluster=name, absent_ok=self.check_mode) as kube:
+        async with Kube.connect(
+            cluster.connection, cluster=name, absent_ok=self.check_mode, take_over=cluster.take_over
+        ) as kube:
             changes = await self.releases(
                 kube, cluster, wanted, task_vars, present=present, helm=args["helm"], seconds=args["timeout"]
             )

@@ -19,7 +19,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.m
     options_map,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    has_our_labels,
+    is_former,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
@@ -107,7 +111,9 @@ class ActionModule(GoogleFleetAction):
 
     async def _peer(self, fleet: Fleet, cluster: Cluster, mode: str, warnings: list[str]) -> list[Change]:
         """Write into the cluster whether it joins the others; ``mode`` "" removes our setting."""
-        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=self.check_mode) as kube:
+        async with Kube.connect(
+            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+        ) as kube:
             live = await kube.get("v1", "ConfigMap", OPTIONS, NAMESPACE)
             if google_owned(live):
                 now = ((live or {}).get("data") or {}).get(KEY)
@@ -116,20 +122,20 @@ class ActionModule(GoogleFleetAction):
                     warnings.append(f"{cluster.name}: {seen}")
                 return [Change(cluster.name, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
             if mode:
-                return await self._write(kube, mode)
-            return await self._remove(kube, live)
+                return await self._write(kube, fleet, mode)
+            return await self._remove(kube, fleet, live)
 
-    async def _write(self, kube: Kube, mode: str) -> list[Change]:
+    async def _write(self, kube: Kube, fleet: Fleet, mode: str) -> list[Change]:
         options: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
         changes: list[Change] = []
         if await kube.get("v1", "Namespace", NAMESPACE) is None:
             # Google creates it in time, and the ConfigMap may exist before. It is Google's: no label of ours.
             space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
             changes += await kube.apply([space], **options)
-        return changes + await kube.apply([options_map(mode)], labels=owner_labels(PART), **options)
+        return changes + await kube.apply([options_map(mode)], labels=owner_labels(PART, fleet.name), **options)
 
-    async def _remove(self, kube: Kube, live: t.Mapping[str, t.Any] | None) -> list[Change]:
-        if live is None or not has_our_labels(live):
+    async def _remove(self, kube: Kube, fleet: Fleet, live: t.Mapping[str, t.Any] | None) -> list[Change]:
+        if live is None or not (has_our_labels(live, fleet.name) or (kube.take_over and is_former(live))):
             return [Change(kube.cluster, "ConfigMap", OPTIONS, UNCHANGED, namespace=NAMESPACE)]
         if set(live.get("data") or {}) <= {KEY}:
             return [

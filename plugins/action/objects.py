@@ -12,11 +12,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import FLEET_LABEL
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import text
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -45,27 +47,32 @@ class ActionModule(FleetAction):
             raise FleetError("prune and prune_kinds need each other", cluster=host, next_step="set both, or none")
         show: dict[str, t.Any] = {"dry_run": self.check_mode, "diff": self.diff_mode}
         gone_in = args["wait_timeout"] if args["wait"] else 0
-        async with Kube.connect(
-            self._destination(args, task_vars, host), cluster=host, absent_ok=self.check_mode
-        ) as kube:
+        connection, take_over = self._destination(args, task_vars, host)
+        owner = {FLEET_LABEL: self._fleet_name(task_vars)}
+        async with Kube.connect(connection, cluster=host, absent_ok=self.check_mode, take_over=take_over) as kube:
             changes: list[Change] = []
             if args["state"] == "absent":
                 changes += await kube.remove(objects, wait=gone_in, **show)
                 keep: list[dict[str, t.Any]] = []
             else:
-                labels = {MANAGED_BY: "mesh.fleet", **{k: str(v) for k, v in args["labels"].items()}}
+                labels = {**{k: str(v) for k, v in args["labels"].items()}, **owner}
                 changes += await kube.apply(objects, labels=labels, take_over=args["take_over"], **show)
                 keep = objects
             if kinds:
-                selector = {str(k): str(v) for k, v in args["prune"].items()}
+                selector = {**{str(k): str(v) for k, v in args["prune"].items()}, **owner}
                 changes += await kube.prune(keep, labels=selector, kinds=kinds, wait=gone_in, **show)
             if args["wait"] and args["state"] == "present" and not self.check_mode:
                 await ready(kube, objects, args["wait_timeout"])
         return result(changes, summary=summary(host, changes), with_diff=self.diff_mode)
 
-    def _destination(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], host: str) -> Connection:
+    def _fleet_name(self, task_vars: dict[str, t.Any]) -> str:
+        given = plain(self._templar.template(task_vars.get("fleet_name")))
+        return text({"fleet_name": given}, "fleet_name")
+
+    def _destination(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], host: str) -> tuple[Connection, bool]:
+        """Where to, and whether the user consents to take over what others made there."""
         if args["kubeconfig"]:
-            return Connection(kubeconfig=args["kubeconfig"], context=args["context"])
+            return Connection(kubeconfig=args["kubeconfig"], context=args["context"]), False
         cluster = self.fleet(task_vars).clusters.get(host)
         if cluster is None:
             raise FleetError(
@@ -73,7 +80,7 @@ class ActionModule(FleetAction):
                 cluster=host,
                 next_step="run the task on hosts of the group mesh_clusters, or set kubeconfig",
             )
-        return cluster.connection
+        return cluster.connection, cluster.take_over
 
 
 def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.front_door import DOOR_PREFIX
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -55,7 +56,7 @@ class ActionModule(FleetAction):
         return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
 
     def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        hosts, unreadable = self.read_hosts(task_vars, args["group"], DOOR_PREFIX)
+        hosts, unreadable = self.read_hosts(task_vars, args["group"], DOOR_PREFIX, *RENAMED)
         problems = check(hosts, plain(task_vars["groups"]), environment())
         if unreadable:
             # A variable that cannot be read is set: the problem that it is missing would be wrong.

@@ -63,10 +63,6 @@ options:
     description: Whether to fail if the Secret C(cacerts) is missing or incomplete, because istiod would then make its own root.
     type: bool
     default: true
-  take_over:
-    description: Whether to change or remove releases that something else installed.
-    type: bool
-    default: false
   remove_crds:
     description: With O(state=absent), whether to remove the CRDs of chart base that hold no objects.
     type: bool

@@ -19,7 +19,7 @@ options:
   objects:
     description:
       - A list of manifests, or YAML text with one or more documents. The list may contain such texts too.
-      - Every object gets the label C(app.kubernetes.io/managed-by=mesh.fleet).
+      - Every object gets the label C(mesh.fleet/fleet) with the value of C(fleet_name).
     type: raw
     default: []
   state:
@@ -33,7 +33,8 @@ options:
     default: {}
   prune:
     description:
-      - Delete objects of O(prune_kinds), in all namespaces, that have all of these labels and are not in O(objects).
+      - Delete objects of O(prune_kinds), in all namespaces, that have all of these labels, are of this fleet (C(mesh.fleet/fleet))
+        and are not in O(objects).
         With O(state=absent), delete all that have them.
       - Requires O(prune_kinds).
     type: dict

@@ -109,7 +109,7 @@ def test_a_conflict_names_the_owner_and_take_over_ends_it(connect: Connect, name
                 assert error.cluster == "west"
                 assert error.obj == f"ConfigMap {namespace}/settings"
                 assert error.seen == "kubectl-client-side-apply owns .data.a"
-                assert "take over" in error.next_step
+                assert "take it over" in error.next_step
             with pytest.raises(FleetError, match="belong to somebody else"):
                 await kube.apply(wanted, take_over=["istioctl"])
             (change,) = await kube.apply(wanted, take_over=["kubectl-client-side-apply"])
@@ -219,12 +219,13 @@ def test_what_is_no_manifest_is_refused_before_anything_is_sent(connect: Connect
 def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:
-            labels = owner_labels(namespace)
+            labels = owner_labels(namespace, "prod")
             kept, gone = config_map(namespace, "kept", a="1"), config_map(namespace, "gone", a="1")
             await kube.apply([namespace_of(namespace)])
             await kube.apply([kept, gone, secret(namespace, "x")], labels=labels)
             await kube.apply([config_map(namespace, "foreign", a="1")])
-            await kube.apply([config_map(namespace, "other-role", a="1")], labels=owner_labels("another"))
+            await kube.apply([config_map(namespace, "other-role", a="1")], labels=owner_labels("another", "prod"))
+            await kube.apply([config_map(namespace, "of-staging")], labels=owner_labels(namespace, "staging"))
             kinds = [("v1", "ConfigMap"), ("v1", "Secret"), ("nowhere.example.com/v1", "Thing")]
             planned = await kube.prune([kept], labels=labels, kinds=kinds, dry_run=True)
             assert sorted(actions(planned)) == [
@@ -236,10 +237,98 @@ def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
             assert sorted(actions(done)) == sorted(actions(planned))
             assert "password: '(masked" in next(c.before for c in done if c.kind == "Secret")
             left = [o["metadata"]["name"] for o in await kube.list("v1", "ConfigMap", namespace)]
-            assert sorted(left) == ["foreign", "kept", "other-role"]
+            assert sorted(left) == ["foreign", "kept", "of-staging", "other-role"]
             assert await kube.prune([kept], labels=labels, kinds=kinds) == []
             with pytest.raises(ValueError, match="without labels"):
                 await kube.prune([], labels={}, kinds=kinds)
+
+    asyncio.run(run())
+
+
+def test_what_records_no_fleet_goes_only_with_consent(connect: Connect, namespace: str) -> None:
+    former = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": namespace}
+    labels, kinds = owner_labels(namespace, "prod"), [("v1", "ConfigMap")]
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            objects = [config_map(namespace, "wanted", a="1"), config_map(namespace, "unwanted")]
+            await kube.apply(objects, labels=former)
+            (change,) = await kube.apply(objects[:1], labels=labels)
+            live = await kube.get("v1", "ConfigMap", "wanted", namespace)
+            assert change.action == "changed" and live["metadata"]["labels"] == labels
+            assert await kube.prune(objects[:1], labels=labels, kinds=kinds) == []
+            assert kube.left == [f"ConfigMap {namespace}/unwanted"]
+        async with connect(take_over=True) as kube:
+            done = await kube.prune(objects[:1], labels=labels, kinds=kinds)
+            assert actions(done) == [f"ConfigMap {namespace}/unwanted removed"]
+
+    asyncio.run(run())
+
+
+def test_what_is_of_another_fleet_is_not_overwritten(connect: Connect, namespace: str) -> None:
+    wanted = [config_map(namespace, a="staging")]
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            await kube.apply([config_map(namespace, a="prod")], labels=owner_labels("apps", "prod"))
+            for dry_run in (True, False):
+                with pytest.raises(FleetError, match="it belongs to fleet prod") as caught:
+                    await kube.apply(wanted, labels=owner_labels("apps", "staging"), dry_run=dry_run)
+            assert "mesh_take_over" in caught.value.next_step
+            assert (await kube.get("v1", "ConfigMap", "settings", namespace))["data"] == {"a": "prod"}
+        async with connect(take_over=True) as kube:
+            (change,) = await kube.apply(wanted, labels=owner_labels("apps", "staging"))
+            assert change.action == "changed"
+
+    asyncio.run(run())
+
+
+def test_what_carries_our_mark_is_ours_whoever_edits_it(connect: Connect, namespace: str) -> None:
+    labels = owner_labels("apps", "prod")
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace)])
+            await kube.apply([config_map(namespace, a="1")], labels=labels)
+            edited = {**config_map(namespace, a="2")}
+            edited["metadata"] = {**edited["metadata"], "labels": labels}
+            await kube.apply([edited], manager="restore", take_over=["mesh.fleet"])
+            (change,) = await kube.apply([config_map(namespace, a="1")], labels=labels)
+            live = await kube.get("v1", "ConfigMap", "settings", namespace)
+            assert change.action == "changed" and live["data"] == {"a": "1"}
+
+    asyncio.run(run())
+
+
+def test_the_number_of_pods_that_an_autoscaler_set_stays(connect: Connect, namespace: str) -> None:
+    labels = owner_labels("apps", "prod")
+
+    def deployment(image: str) -> dict[str, t.Any]:
+        pods = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": image}]}}
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": "a"}}, "template": pods}
+        meta = {"name": "a", "namespace": namespace}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+    async def scale(kube: Kube, manager: str, replicas: int) -> None:
+        await kube.transport.request(
+            "PATCH",
+            f"/apis/apps/v1/namespaces/{namespace}/deployments/a/scale",
+            params={"fieldManager": manager},
+            body={"spec": {"replicas": replicas}},
+            content_type="application/merge-patch+json",
+        )
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), deployment("one")], labels=labels)
+            for manager, replicas, expected in (("kube-controller-manager", 5, 5), ("kubectl", 0, 1)):
+                await scale(kube, manager, replicas)
+                await kube.apply([deployment("two")], labels=labels)
+                live = await kube.get("apps/v1", "Deployment", "a", namespace)
+                assert live["spec"]["replicas"] == expected
+                assert live["spec"]["template"]["spec"]["containers"][0]["image"] == "two"
 
     asyncio.run(run())
 

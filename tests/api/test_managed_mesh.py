@@ -75,7 +75,7 @@ async def test_settings_of_others_beside_ours_stay(fleet: Fleet) -> None:
     await say(fleet, "")
     left = await options(fleet) or {}
     assert left["data"] == {"ASM_OPTS": "CNI=on"}
-    assert "app.kubernetes.io/managed-by" not in (left["metadata"].get("labels") or {})
+    assert "mesh.fleet/fleet" not in (left["metadata"].get("labels") or {})
 
 
 @in_loop

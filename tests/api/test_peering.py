@@ -253,7 +253,7 @@ async def _static_token_of(
                         "name": TOKEN_SECRET,
                         "namespace": SYSTEM,
                         "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
-                        "labels": owner_labels("peering") if ours else {},
+                        "labels": owner_labels("peering", made.name) if ours else {},
                     },
                     "type": "kubernetes.io/service-account-token",
                     "data": {

@@ -98,7 +98,7 @@ async def test_exports_of_others_stay_as_they_are(fleet: Fleet) -> None:
 @in_loop
 async def test_a_stub_of_ours_is_not_exported(fleet: Fleet) -> None:
     stub = service("orders")
-    stub["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "mesh.fleet"}
+    stub["metadata"]["labels"] = {"mesh.fleet/fleet": fleet.name}
     await put(fleet, "north", stub)
     await put(fleet, "west", service("orders"))
     run = export_run(fleet, ORDERS, timeout=0)

@@ -150,7 +150,7 @@ class Fleet:
 
     def has_mesh(self) -> bool:
         """Whether a namespace of ours is in a cluster. A cluster that does not answer may have one."""
-        ours = ("get", "namespaces", "-l", "app.kubernetes.io/managed-by=mesh.fleet", "-o", "name")
+        ours = ("get", "namespaces", "-l", "mesh.fleet/part-of", "-o", "name")
         try:
             return any(self.kubectl(cluster, *ours) for cluster in ("west", "east"))
         except AssertionError:

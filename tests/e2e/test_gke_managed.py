@@ -20,7 +20,7 @@ from .playbooks import changed
 from .waiting import until_equal
 
 MANAGED = ("-e", "mesh_control_plane=managed", "-e", json.dumps(TRAFFIC))
-OURS = "managed-by=mesh.fleet"
+OURS = "mesh.fleet/part-of"
 GOOGLES = "istio.io/owned-by=mesh.googleapis.com"
 KINDS = (
     "namespaces,configmaps,secrets,services,serviceaccounts,deployments,roles,rolebindings,clusterroles,"
@@ -103,7 +103,7 @@ def test_no_control_plane_of_ours_and_no_secret_of_ours(google: Google) -> None:
         assert options["data"] == {"ASM_OPTS": "CNI=on", "multicluster_mode": "connected"}
         releases = google.objects(name, "secrets", "-n", "istio-system", "-l", "owner=helm")
         assert releases == []
-        assert google.objects(name, "deployments", "-n", "istio-system", "-l", f"app.kubernetes.io/{OURS}") == []
+        assert google.objects(name, "deployments", "-n", "istio-system", "-l", OURS) == []
 
 
 def test_nothing_to_do_changes_nothing(google: Google) -> None:
@@ -133,9 +133,7 @@ def test_what_is_googles_stays_untouched_when_the_mesh_goes(google: Google) -> N
     assert len(parted) == len(BEHIND)
     assert contents(google) == {key: value for key, value in before.items() if key not in parted}
     for name in BEHIND:
-        left = google.objects(
-            name, "namespaces,configmaps,secrets,services,deployments", "-A", "-l", f"app.kubernetes.io/{OURS}"
-        )
+        left = google.objects(name, "namespaces,configmaps,secrets,services,deployments", "-A", "-l", OURS)
         # What makes load balancers for clusters of this machine is ours too, and stands for GKE's own.
         ours = [o for o in left if o["metadata"].get("namespace") != "kube-system"]
         assert [(o["kind"], o["metadata"]["name"]) for o in ours] == []

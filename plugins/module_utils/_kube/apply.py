@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from .._model.istio.ownership import FLEET_LABEL, fleet_of, is_former
 from ..errors import FleetError
 from ..results import CREATED, Change
 from .batch import all_of, checked, phase_of
@@ -20,6 +21,7 @@ __all__ = ["FIELD_MANAGER", "apply"]
 
 FIELD_MANAGER = "mesh.fleet"
 
+_AUTOSCALER = "kube-controller-manager"
 _CRD_TIMEOUT = 60.0
 _SERVED_TIMEOUT = 30.0
 
@@ -85,6 +87,9 @@ async def _apply_one(
     path = resource.path(meta.get("namespace") or "", meta["name"])
     secret = desired["kind"] == "Secret"
     before = await kube.get_path(path, obj=described(desired))
+    ours = _is_ours(before, desired)
+    if not ours and not kube.take_over:
+        _refuse_other_fleets(kube, before, desired)
     params = {"fieldManager": manager, "fieldValidation": "Strict"}
     if dry_run:
         params["dryRun"] = "All"
@@ -96,11 +101,46 @@ async def _apply_one(
         owners = conflicts(error)
         if not owners:
             raise _applying(error) from None
-        foreign = [(owner, field) for owner, field in owners if owner not in take_over]
+        # Somebody edited what is ours, or another tool restored it; or the user consents.
+        foreign = [] if ours or kube.take_over else [(o, field) for o, field in owners if o not in take_over]
         if foreign:
             raise _conflict(error, foreign) from None
+        desired = _without_scaled(before, desired, owners)
         after = await _patch(kube, path, {**params, "force": "true"}, desired, secret)
     return change_of(kube.cluster, before, after, desired, manager=manager, mask=mask, diff=diff)
+
+
+def _is_ours(before: Object | None, desired: Object) -> bool:
+    """Whether the live object carries the mark of the fleet that applies it, or records no fleet."""
+    wanted = fleet_of(desired)
+    return bool(wanted) and before is not None and (fleet_of(before) == wanted or is_former(before))
+
+
+def _refuse_other_fleets(kube: Waiter, before: Object | None, desired: Object) -> None:
+    owner, ours = fleet_of(before), fleet_of(desired)
+    if owner and ours and owner != ours:
+        raise FleetError(
+            f"it belongs to fleet {owner}",
+            cluster=kube.cluster,
+            obj=described(desired),
+            seen=f"label {FLEET_LABEL}={owner}",
+            means=f"another fleet shares this cluster, and fleet {ours} would overwrite its object",
+            next_step="choose another name or namespace for it; or give it to this fleet: "
+            "run once with mesh_take_over: true",
+        )
+
+
+def _without_scaled(before: Object | None, desired: Object, owners: t.Sequence[tuple[str, str]]) -> Object:
+    """The object without the number of its pods, where an autoscaler sets that: every run would undo it."""
+    scaled = {
+        entry.get("manager")
+        for entry in ((before or {}).get("metadata") or {}).get("managedFields") or []
+        if entry.get("subresource") == "scale" and entry.get("manager") == _AUTOSCALER
+    }
+    if not any(field == ".spec.replicas" and owner in scaled for owner, field in owners):
+        return desired
+    spec = {key: value for key, value in desired["spec"].items() if key != "replicas"}
+    return {**desired, "spec": spec}
 
 
 async def _patch(kube: Waiter, path: str, params: dict[str, str], desired: Object, secret: bool) -> Object:
@@ -149,5 +189,5 @@ def _conflict(error: ApiError, owners: t.Sequence[tuple[str, str]]) -> FleetErro
         seen="; ".join(f"{owner} owns {', '.join(names)}" for owner, names in fields.items()),
         means="another tool or person manages these fields; nothing of this object was changed",
         next_step=f"remove the fields from what {' and '.join(fields)} applies or from ours, "
-        f"or allow to take over from {' and '.join(fields)}",
+        f"or take it over from {' and '.join(fields)}: run once with mesh_take_over: true",
     )

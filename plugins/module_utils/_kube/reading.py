@@ -33,8 +33,13 @@ class Reader:
         timeout: float = 10,
         absent_ok: bool = False,
         concurrency: int = 16,
+        take_over: bool = False,
     ) -> None:
         self.cluster = cluster
+        self.take_over = take_over
+        """Whether what others made may be changed and removed: the user's consent."""
+        self.left: list[str] = []
+        """What a removal left because it records no fleet, as ``Kind namespace/name``."""
         self.concurrency = concurrency
         self.absent = False
         """True for a cluster that does not exist yet: it is empty, and what is applied counts as created."""
@@ -53,6 +58,7 @@ class Reader:
         timeout: float = 10,
         absent_ok: bool = False,
         concurrency: int = 16,
+        take_over: bool = False,
     ) -> t.Self:
         """A client to enter with ``async with``. No request is sent before the first one is needed.
 
@@ -62,8 +68,16 @@ class Reader:
             timeout: seconds to connect.
             absent_ok: a missing kubeconfig or context gives a client over an empty cluster (check mode).
             concurrency: how many objects are applied or deleted at a time.
+            take_over: whether what others made may be changed and removed.
         """
-        return cls(connection, cluster=cluster, timeout=timeout, absent_ok=absent_ok, concurrency=concurrency)
+        return cls(
+            connection,
+            cluster=cluster,
+            timeout=timeout,
+            absent_ok=absent_ok,
+            concurrency=concurrency,
+            take_over=take_over,
+        )
 
     async def __aenter__(self) -> t.Self:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
+from .._model.istio.ownership import FLEET_LABEL, has_our_labels, is_former
 from ..errors import FleetError
 from ..results import REMOVED, UNCHANGED, Change
 from .batch import all_of, checked, identity, phase_of
@@ -118,8 +119,17 @@ async def prune(
         return []
     kept = {identity(obj) for obj in keep}
     lives: dict[tuple[str, ...], Object] = {}
-    for found in await asyncio.gather(*(kube.list(*kind, namespace=namespace, labels=labels) for kind in kinds)):
+    # What earlier versions made records no fleet: it may be another fleet's, and goes only with consent.
+    selector = {key: value for key, value in labels.items() if key != FLEET_LABEL}
+    for found in await asyncio.gather(*(kube.list(*kind, namespace=namespace, labels=selector) for kind in kinds)):
         for obj in found:
+            if FLEET_LABEL in labels and not has_our_labels(obj, labels[FLEET_LABEL]):
+                if not is_former(obj):
+                    continue
+                if not kube.take_over:
+                    if identity(obj) not in kept:
+                        kube.left.append(described(obj))
+                    continue
             # What a controller made from an object of ours (with our labels copied) is the controller's.
             owned = any(ref.get("controller") for ref in obj["metadata"].get("ownerReferences") or [])
             if identity(obj) not in kept and not owned:

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -62,7 +63,7 @@ def pruned_kinds(istio_version: str) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys([*_PRUNED, *older]))
 
 
-def release_record(app: str, namespace: str) -> dict[str, t.Any]:
+def release_record(fleet: Fleet, app: str, namespace: str) -> dict[str, t.Any]:
     """A ConfigMap that marks a Helm release as ours, so that a run finds it when its app has left the inventory."""
     return {
         "apiVersion": "v1",
@@ -70,14 +71,14 @@ def release_record(app: str, namespace: str) -> dict[str, t.Any]:
         "metadata": {
             "name": f"mesh-fleet-release-{app}",
             "namespace": namespace,
-            "labels": {**our_labels(app), _RELEASE_LABEL: app},
+            "labels": {**our_labels(fleet.name, app), _RELEASE_LABEL: app},
         },
     }
 
 
-async def stale_releases(kube: Reader, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:
+async def stale_releases(kube: Reader, fleet: Fleet, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:
     """``(namespace, release)`` of our Helm releases that are not in ``keep``."""
-    records = await kube.list("v1", "ConfigMap", labels=our_labels())
+    records = await kube.list("v1", "ConfigMap", labels=our_labels(fleet.name))
     found = [
         (str(record["metadata"]["namespace"]), str(record["metadata"]["labels"][_RELEASE_LABEL]))
         for record in records
@@ -92,7 +93,7 @@ async def remove_namespaces(
     *,
     dry_run: bool,
     timeout: float,
-    labels: t.Mapping[str, str] | None = None,
+    labels: t.Mapping[str, str],
     ours: t.Callable[[t.Mapping[str, t.Any]], bool] = lambda obj: False,
 ) -> tuple[list[Change], list[str]]:
     """Remove namespaces with our labels: those that we created and that are empty. Of the others, remove our labels.
@@ -101,7 +102,7 @@ async def remove_namespaces(
         keep: names of namespaces that stay as they are.
         dry_run: change nothing, and return what would be done.
         timeout: seconds to wait until the namespaces are gone.
-        labels: labels of our namespaces and objects; None for those of apps.
+        labels: labels of our namespaces and objects.
         ours: whether an object without these labels is ours too.
 
     Returns:
@@ -113,12 +114,11 @@ async def remove_namespaces(
     changes: list[Change] = []
     kept: list[str] = []
     removed: list[str] = []
-    marks = our_labels() if labels is None else labels
-    for namespace in await kube.list("v1", "Namespace", labels=marks):
+    for namespace in await kube.list("v1", "Namespace", labels=labels):
         name = str(namespace["metadata"]["name"])
         if name in keep or namespace["metadata"].get("deletionTimestamp"):
             continue
-        foreign = await _foreign_objects(kube, name, marks, ours) if is_created(namespace) else []
+        foreign = await _foreign_objects(kube, name, labels, ours) if is_created(namespace) else []
         if is_created(namespace) and not foreign:
             changes.append(await kube.delete("v1", "Namespace", name, dry_run=dry_run))
             removed.append(name)

@@ -66,7 +66,8 @@ async def connect_each(
     known = {cluster.name: cluster for cluster in clusters}
 
     async def connect(name: str) -> Kube:
-        kube = Kube.connect(known[name].connection, cluster=name, absent_ok=absent_ok)
+        known_as, consent = known[name].connection, known[name].take_over
+        kube = Kube.connect(known_as, cluster=name, absent_ok=absent_ok, take_over=consent)
         return await stack.enter_async_context(kube)
 
     return await on_each(known, connect)

@@ -32,8 +32,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
     webhook_is_silent,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release, release_owner
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -62,7 +62,8 @@ class HelmAction(FleetAction):
         present: bool = True,
         helm: str = "",
         seconds: float = 180,
-        may_take: t.Callable[[Record], bool] = lambda record: True,
+        fleet: Fleet | None = None,
+        kept: list[str] | None = None,
     ) -> list[Change]:
         """Bring releases to their wanted state, in their order.
 
@@ -71,7 +72,12 @@ class HelmAction(FleetAction):
             present: False uninstalls them, in reverse order.
             helm: path of Helm; "" finds it.
             seconds: for one operation of Helm.
-            may_take: whether an existing release is ours to change.
+            fleet: whose releases they are: one that something else made, or another fleet, is changed only with
+                consent. None where another record says whose they are.
+            kept: gets a text for each release that is not uninstalled because it is not this fleet's.
+
+        Raises:
+            FleetError: a release is not this fleet's, or Helm failed.
         """
         stored: dict[str, list[dict[str, t.Any]]] = {}
         for namespace in dict.fromkeys(release.namespace for release in wanted):
@@ -83,17 +89,21 @@ class HelmAction(FleetAction):
             record = newest(stored[release.namespace], release.name)
             chart = read_chart(release.chart) if present and not release.repo else None
             todo = plan(record, release.values, chart, release.version, present)
-            if todo.changes and record is not None and not may_take(record):
-                if not present:
+            if todo.changes and record is not None and fleet and not cluster.take_over:
+                owner = release_owner(record.values)
+                if not present and owner != fleet.name:
+                    if kept is not None:
+                        kept.append(f"release {release.namespace}/{release.name}, {_whose(owner)}")
                     continue
-                raise FleetError(
-                    "this release is not ours",
-                    cluster=cluster.name,
-                    obj=f"release {release.namespace}/{release.name}",
-                    seen=f"revision {record.revision}, {record.status}, without our mark in its values",
-                    means="something else installed Istio here",
-                    next_step="choose another mesh_revision, or set control_plane_take_over: true to take it over",
-                )
+                if owner not in (fleet.name, ""):
+                    raise FleetError(
+                        "this release is not ours",
+                        cluster=cluster.name,
+                        obj=f"release {release.namespace}/{release.name}",
+                        seen=f"revision {record.revision}, {record.status}, {_whose(owner)}",
+                        means="something else, or another fleet, installed Istio here",
+                        next_step="choose another mesh_revision, or take it over: run once with mesh_take_over: true",
+                    )
             change = change_of(cluster, release, todo, chart)
             changes.append(change)
             deadline = time.monotonic() + WEBHOOK_SECONDS
@@ -167,6 +177,12 @@ class HelmAction(FleetAction):
         if done.get("failed"):
             output = str(done.get("stderr") or done.get("module_stderr") or done.get("msg") or "")
             raise explain(output, cluster.name, f"release {release.namespace}/{release.name}", todo.action)
+
+
+def _whose(owner: str | None) -> str:
+    if owner is None:
+        return "which this collection did not make"
+    return f"of fleet {owner}" if owner else "which records no fleet (mesh_take_over: true removes it)"
 
 
 async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record) -> None:

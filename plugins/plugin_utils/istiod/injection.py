@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["await_injection"]
@@ -25,7 +25,7 @@ def _pod(namespace: str) -> dict[str, t.Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": "mesh-fleet-injection-", "namespace": namespace, "labels": owner_labels("check")},
+        "metadata": {"generateName": "mesh-fleet-injection-", "namespace": namespace, "labels": {PART_OF: "check"}},
         "spec": {
             "automountServiceAccountToken": False,
             "containers": [

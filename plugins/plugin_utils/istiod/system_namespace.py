@@ -12,7 +12,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Re
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import system_namespace
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_created
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    has_our_labels,
+    is_created,
+    is_former,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -39,7 +43,7 @@ async def ensure_namespace(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_ru
     Raises FleetError where a control plane of Google's injects already.
     """
     live = await kube.get("v1", "Namespace", fleet.namespace)
-    if live is not None and not has_our_labels(live):
+    if live is not None and not (has_our_labels(live, fleet.name) or is_former(live)):
         await _not_beside_google(kube, cluster)
     wanted = system_namespace(fleet, cluster, created=is_created(live))
     return await kube.apply([wanted], dry_run=dry_run)
@@ -74,7 +78,7 @@ async def leave_namespace(
     if not is_created(live):
         bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}  # without our labels
         return await kube.apply([bare], dry_run=dry_run), f"{fleet.namespace} was there before"
-    foreign = await _foreign(kube, fleet.namespace)
+    foreign = await _foreign(kube, fleet)
     if foreign:
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
         return [], f"{fleet.namespace} holds {shown}"
@@ -92,17 +96,18 @@ def is_election(obj: t.Mapping[str, t.Any]) -> bool:
     return obj.get("kind") == "Lease" or _ELECTION in annotations_of(obj)
 
 
-async def _foreign(kube: Reader, namespace: str) -> list[str]:
+async def _foreign(kube: Kube, fleet: Fleet) -> list[str]:
     """Objects that neither this project, nor Istio, nor Kubernetes put there."""
     found = []
     for api, kind in _LOOKED_AT:
-        for obj in await kube.list(api, kind, namespace=namespace):
+        for obj in await kube.list(api, kind, namespace=fleet.namespace):
             meta = obj["metadata"]
             if (
                 meta["name"] in _LEFT_BY_ISTIO
                 or meta.get("ownerReferences")
                 or meta.get("deletionTimestamp")
-                or has_our_labels(obj)
+                or has_our_labels(obj, fleet.name)
+                or (kube.take_over and is_former(obj))
                 or labels_of(obj).get("istio.io/config") == "true"
                 or is_election(obj)
                 or (kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")

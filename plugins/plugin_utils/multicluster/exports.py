@@ -14,8 +14,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Re
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
-    PART_OF,
     has_our_labels,
+    is_former,
     owner_labels,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
@@ -31,7 +31,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import membership_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
@@ -117,10 +116,10 @@ class ExportRun:
         exportable = [export for export, service in here if self._exportable(kube, export, service)]
         if exportable:
             await self._await_crd(kube, EXPORT_KIND[1])
-        ours, owner = [], owner_labels(PART)
+        ours, owner = [], owner_labels(PART, self.fleet.name)
         for export in exportable:
             live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
-            if live is None or labels_of(live).get(PART_OF) == PART:
+            if live is None or has_our_labels(live, self.fleet.name, PART) or is_former(live) or kube.take_over:
                 ours.append(service_export(export))
             else:
                 # Somebody else exports it already, so it is theirs to remove.
@@ -130,12 +129,11 @@ class ExportRun:
         for export in exportable:
             self.sources[export.service].append(kube.cluster)
 
-    @staticmethod
-    async def _service(kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
+    async def _service(self, kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
         """The cluster's own Service; None also for a stub of ours, whose pods run in other clusters."""
         service = await kube.get("v1", "Service", export.name, export.namespace)
         selector = ((service or {}).get("spec") or {}).get("selector")
-        if service is None or not has_our_labels(service) or not selector:
+        if service is None or not (has_our_labels(service, self.fleet.name) or is_former(service)) or not selector:
             return service
         pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
         return service if pods else None

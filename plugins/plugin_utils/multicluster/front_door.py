@@ -10,7 +10,11 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    fleet_of,
+    has_our_labels,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     API,
@@ -23,7 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
@@ -32,7 +36,6 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.ingress_wa
 __all__ = ["FrontDoorRun"]
 
 PART = "front_door"
-FLEET_LABEL = "mesh.fleet/fleet"
 """Several fleets may share a config cluster: each has its own front door."""
 _CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _CRD_NAME = "multiclusteringresses.networking.gke.io"
@@ -67,7 +70,7 @@ class FrontDoorRun:
     ) -> None:
         self.fleet, self.members, self.kube, self.door = fleet, members, kube, door
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
-        self.owner = {**owner_labels(PART), FLEET_LABEL: fleet.name}
+        self.owner = owner_labels(PART, fleet.name)
         self.served: dict[str, list[str]] = {}
         """By backend, the clusters that have its Service."""
         self.services: dict[str, t.Mapping[str, t.Any]] = {}
@@ -158,9 +161,8 @@ class FrontDoorRun:
         for obj in objects:
             name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
             live = await self.kube.get(obj["apiVersion"], obj["kind"], name, namespace)
-            labels = labels_of(live)
-            if live is not None and (labels.get(PART_OF), labels.get(FLEET_LABEL)) != (PART, self.fleet.name):
-                fleet = labels.get(FLEET_LABEL)
+            if live is not None and not has_our_labels(live, self.fleet.name, PART) and not self.kube.take_over:
+                fleet = fleet_of(live)
                 foreign.append(f"{obj['kind']} {namespace}/{name}{f' of fleet {fleet}' if fleet else ''}")
         if foreign:
             raise FleetError(
@@ -170,7 +172,7 @@ class FrontDoorRun:
                 seen=", ".join(foreign),
                 means="the front door would overwrite them, and its removal would delete them",
                 next_step="remove or rename them, or choose another front_door_name; to give them to this fleet, "
-                "label them " + ",".join(f"{key}={value}" for key, value in self.owner.items()),
+                "run once with mesh_take_over: true",
             )
 
     def _links(self) -> dict[str, list[str]]:

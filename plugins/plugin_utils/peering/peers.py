@@ -32,7 +32,7 @@ _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 async def read_peer(
-    kube: Kube, cluster: Cluster, namespace: str, *, static: bool, dry_run: bool
+    kube: Kube, cluster: Cluster, namespace: str, *, fleet: str, static: bool, dry_run: bool
 ) -> tuple[Peer, list[Change]]:
     """Read a cluster's address, CA and service account, and with ``static`` the token, whose Secret is made if missing.
 
@@ -66,7 +66,7 @@ async def read_peer(
         )
     token, changes = "", list[Change]()
     if static:
-        token, changes = await _static_token(kube, namespace, dry_run or account is None)
+        token, changes = await _static_token(kube, namespace, fleet, dry_run or account is None)
     uid = str(((account or {}).get("metadata") or {}).get("uid") or PLANNED)
     ca = base64.b64encode(pem.encode()).decode()
     peer = Peer(cluster.name, server.url, ca, f"{namespace}/{ACCOUNT}", uid, server.tls_server_name, token)
@@ -80,7 +80,7 @@ def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:
         return t.cast("dict[str, t.Any]", yaml.load(stream, Loader=_LOADER) or {})
 
 
-async def _static_token(kube: Kube, namespace: str, dry_run: bool) -> tuple[str, list[Change]]:
+async def _static_token(kube: Kube, namespace: str, fleet: str, dry_run: bool) -> tuple[str, list[Change]]:
     existing = await kube.list("v1", "Secret", namespace, fields={"type": "kubernetes.io/service-account-token"})
     for secret in existing:
         about = annotations_of(secret).get("kubernetes.io/service-account.name")
@@ -92,7 +92,7 @@ async def _static_token(kube: Kube, namespace: str, dry_run: bool) -> tuple[str,
         "metadata": {
             "name": TOKEN_SECRET,
             "namespace": namespace,
-            "labels": owner_labels("peering"),
+            "labels": owner_labels("peering", fleet),
             "annotations": {"kubernetes.io/service-account.name": ACCOUNT},
         },
         "type": "kubernetes.io/service-account-token",

@@ -152,6 +152,7 @@ class PeeringRun:
             self.kubes[name],
             self.fleet.clusters[name],
             self.fleet.namespace,
+            fleet=self.fleet.name,
             static=self.options.static,
             dry_run=self.options.dry_run,
         )
@@ -164,14 +165,14 @@ class PeeringRun:
         if self.options.static and not self.options.absent:
             return
         secret = await self.kubes[name].get("v1", "Secret", static_tokens.TOKEN_SECRET, self.fleet.namespace)
-        if secret and owner_of(secret) == OURS:
+        if secret and owner_of(secret, self.fleet.name) == OURS:
             self.token_secrets[name] = secret
 
     # -- decide --------------------------------------------------------------------------------
 
     def _decide(self, scope: WatcherScope) -> None:
         self.plans[scope.watcher] = decide(
-            read_entries(self.live[scope.watcher]),
+            read_entries(self.live[scope.watcher], self.fleet.name),
             {name: self.peers.get(name) for name in scope.wanted},
             scope.unwanted,
             static=self.options.static,
@@ -210,11 +211,12 @@ class PeeringRun:
             self.peers,
             self.tokens,
             namespace=namespace,
+            fleet=self.fleet.name,
             now=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         await self._require_namespace(kube, writes)
         before = await self._secret_events(watcher) if writes != _NOTHING else {}
-        managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply})
+        managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply}, self.fleet.name)
         changes: list[Change] = []
         try:
             if writes.first:
@@ -271,7 +273,9 @@ class PeeringRun:
             return
         if self.options.absent and watcher in self.play:
             return  # its istiod is removed next
-        held = {*(entry.cluster for entry in read_entries(self.live[watcher])), *scope.wanted} - set(gone)
+        held = {*(entry.cluster for entry in read_entries(self.live[watcher], self.fleet.name)), *scope.wanted} - set(
+            gone
+        )
         left = await self._sync_left(watcher, wanted, held, self.expected_events.get(watcher, {}))
         if self.options.restart and any(_is_blocked(one) for one in left):
             await self._restart(watcher, next(one for one in left if _is_blocked(one)))
@@ -339,7 +343,7 @@ class PeeringRun:
         secret = self.token_secrets.get(name)
         if secret is None:
             return
-        users = static_tokens.users(secret, name, self.live, self.plans)
+        users = static_tokens.users(secret, name, self.live, self.plans, self.fleet.name)
         why = f"{', '.join(users)} would still use it" if users else ""
         if not why and not self.options.absent:
             silent = sorted(w for w in watchers if w != name and not self._synced(w, name))
@@ -364,10 +368,10 @@ def _is_blocked(left: SyncLeft) -> bool:
     return bool(left.blocked) or any(status.startswith(STUCK) for status in left.wrong.values())
 
 
-def _managers(live: t.Iterable[t.Mapping[str, t.Any]], names: t.Container[str]) -> list[str]:
+def _managers(live: t.Iterable[t.Mapping[str, t.Any]], names: t.Container[str], fleet: str) -> list[str]:
     """The field managers of istioctl's Secrets that are adopted: kubectl, under different names."""
     found = set()
     for secret in live:
-        if secret["metadata"]["name"] in names and owner_of(secret) == ISTIOCTL:
+        if secret["metadata"]["name"] in names and owner_of(secret, fleet) == ISTIOCTL:
             found |= {str(m["manager"]) for m in secret["metadata"].get("managedFields") or []}
     return sorted(found)

@@ -17,7 +17,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    has_our_labels,
+    is_former,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     fingerprint,
     parse_certificates,
@@ -51,7 +55,7 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> Cluster
     return ClusterTrust(
         cluster=cluster.name,
         data=None if secret is None else _decoded(secret, cluster.name),
-        ours=has_our_labels(secret, "trust"),
+        ours=has_our_labels(secret, fleet.name, "trust") or is_former(secret),
         istiod=bool(istiods),
         published_root=str(((published or {}).get("data") or {}).get(ROOT) or ""),
     )
@@ -88,9 +92,11 @@ async def write_cacerts(
         "metadata": {"name": SECRET, "namespace": fleet.namespace},
         "data": {key: base64.b64encode(text.encode()).decode() for key, text in chain.data.items()},
     }
-    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=dry_run) as kube:
+    async with Kube.connect(
+        cluster.connection, cluster=cluster.name, absent_ok=dry_run, take_over=cluster.take_over
+    ) as kube:
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=dry_run)
-        changes += await kube.apply([secret], dry_run=dry_run, labels=owner_labels("trust"))
+        changes += await kube.apply([secret], dry_run=dry_run, labels=owner_labels("trust", fleet.name))
         if renewed and not dry_run:
             await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
     return changes
@@ -103,9 +109,11 @@ async def remove_cacerts(fleet: Fleet, cluster: Cluster, *, dry_run: bool) -> tu
         The changes, and what was done, in words. A cluster that does not exist has no Secret.
     """
     changes: list[Change] = []
-    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+    async with Kube.connect(
+        cluster.connection, cluster=cluster.name, absent_ok=True, take_over=cluster.take_over
+    ) as kube:
         live = await kube.get("v1", "Secret", SECRET, fleet.namespace)
-        if has_our_labels(live, "trust"):
+        if has_our_labels(live, fleet.name, "trust") or (cluster.take_over and is_former(live)):
             changes.append(await kube.delete("v1", "Secret", SECRET, fleet.namespace, dry_run=dry_run))
             if control_plane_of(fleet, cluster).ours:
                 changes += (await leave_namespace(kube, fleet, dry_run=dry_run))[0]

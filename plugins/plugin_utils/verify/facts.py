@@ -68,7 +68,7 @@ async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, g
     """
     try:
         await asyncio.gather(
-            _gateways(kube, control_plane_of(fleet, cluster).gateways_namespace(gateways), found),
+            _gateways(kube, fleet, control_plane_of(fleet, cluster).gateways_namespace(gateways), found),
             _control_plane(kube, fleet, cluster, found),
             _istiods(kube, fleet, cluster, found),
             _proxy_facts(kube, fleet, found),
@@ -97,12 +97,12 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
         found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
     if namespace:
         found.namespace_network = labels_of(namespace).get(_NETWORK)
-    found.remote_secrets = [(entry.cluster, entry.home) for entry in read_entries(secrets)]
+    found.remote_secrets = [(entry.cluster, entry.home) for entry in read_entries(secrets, fleet.name)]
 
 
-async def _gateways(kube: Reader, namespace: str, found: Facts) -> None:
+async def _gateways(kube: Reader, fleet: Fleet, namespace: str, found: Facts) -> None:
     found.gateway_network, found.gateway_address, found.ingress_address = None, None, ""
-    for name, service in (await find_gateways(kube, namespace)).items():
+    for name, service in (await find_gateways(kube, fleet.name, namespace)).items():
         addresses = addresses_of(service)
         if name == EASTWEST:
             found.gateway_network = labels_of(service).get(_NETWORK, "no label")

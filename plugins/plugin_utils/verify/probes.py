@@ -13,10 +13,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
-    LABELS,
     NAMESPACE,
     TELEMETRY,
     access_log,
+    probe_labels,
     probe_objects,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -56,14 +56,14 @@ async def install_probe(
         changes += await kube.apply(objects[1:])
     else:
         changes += await kube.apply(objects, dry_run=dry_run)
-    changes += await kube.prune(objects, labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
+    changes += await kube.prune(objects, labels=probe_labels(fleet), kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
     if not dry_run:
         seconds = max(1.0, deadline - time.monotonic())
         await kube.wait("apps/v1", "Deployment", "probe", NAMESPACE, until=deployment_ready, timeout=seconds)
     return changes
 
 
-async def remove_probe(kube: Kube, *, dry_run: bool, seconds: float) -> list[Change]:
+async def remove_probe(kube: Kube, fleet: Fleet, *, dry_run: bool, seconds: float) -> list[Change]:
     """Remove the namespace if this project made it, else our objects in it. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
     if space is None:
@@ -73,4 +73,4 @@ async def remove_probe(kube: Kube, *, dry_run: bool, seconds: float) -> list[Cha
         if not dry_run:
             await kube.wait("v1", "Namespace", NAMESPACE, until=gone, timeout=seconds)
         return [change]
-    return await kube.prune([], labels=LABELS, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
+    return await kube.prune([], labels=probe_labels(fleet), kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)

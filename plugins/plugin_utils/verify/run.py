@@ -122,7 +122,9 @@ class VerifyRun:
         await find_pods(self.kubes[name], self.facts[name], self.options.sample_namespace)
 
     async def _remove_probe(self, name: str) -> None:
-        self.changes += await remove_probe(self.kubes[name], dry_run=self.options.dry_run, seconds=self.options.timeout)
+        self.changes += await remove_probe(
+            self.kubes[name], self.fleet, dry_run=self.options.dry_run, seconds=self.options.timeout
+        )
 
     # -- state ---------------------------------------------------------------------------------
 

@@ -7,21 +7,22 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ..._model.istio.ownership import MANAGED_BY, MANAGER
+from ..._model.istio.ownership import owner_labels
 
 __all__ = ["load_balancer_objects"]
 
 
-def load_balancer_objects(program: str, image: str, block: str) -> list[dict[str, t.Any]]:
+def load_balancer_objects(program: str, image: str, block: str, fleet: str) -> list[dict[str, t.Any]]:
     """Its manifests.
 
     Args:
         program: text of the role's ``load_balancer.py``; a changed one replaces the pod.
         image: an image with Python.
         block: the range of addresses that it gives to Services, as CIDR.
+        fleet: the name of the fleet.
     """
     name, namespace = "mesh-fleet-load-balancer", "kube-system"
-    labels = {MANAGED_BY: MANAGER, "app.kubernetes.io/name": name}
+    labels = {**owner_labels("kind_cluster", fleet), "app.kubernetes.io/name": name}
     digest = hashlib.sha256(program.encode()).hexdigest()[:12]
 
     def meta(scoped: bool = True) -> dict[str, t.Any]:

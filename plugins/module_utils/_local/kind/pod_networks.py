@@ -73,7 +73,7 @@ async def join(
 
     async def one(node: Node) -> str:
         env = _environment(node, up, addresses, load_balancer_block(subnet, node.number))
-        manifest = yaml.safe_dump_all(load_balancer_objects(balancer, image, env["BLOCK"]))
+        manifest = yaml.safe_dump_all(load_balancer_objects(balancer, image, env["BLOCK"], fleet.name))
         stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
         container = fleet.container_name(node.name)
         seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=_ONE_CALL)

@@ -40,6 +40,8 @@ class Cluster:
     peer_endpoint: str
     """API address for the other clusters' istiods; "" when it is the connection's own."""
     labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    take_over: bool = False
+    """Whether a run may change and remove there what others made."""
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
 
 

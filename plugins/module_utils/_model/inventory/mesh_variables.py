@@ -86,6 +86,15 @@ MESH = (
         form=label,
     ),
     Variable(
+        "mesh_take_over",
+        CLUSTER,
+        "Whether a run may change and remove in the cluster what others made, or another fleet, where it has the name "
+        "of something that a run makes; and what earlier versions made, which recorded no fleet. It applies to every "
+        "role; set it for one run.",
+        type="bool",
+        default=False,
+    ),
+    Variable(
         "mesh_hub",
         FLEET,
         "Registry and path of Istio's images, without scheme.",

@@ -20,7 +20,7 @@ def _gateway(fleet: Fleet, name: str, servers: list[Manifest]) -> Manifest:
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
-        "metadata": {"name": name, "namespace": fleet.namespace, "labels": owner_labels("gateways")},
+        "metadata": {"name": name, "namespace": fleet.namespace, "labels": owner_labels("gateways", fleet.name)},
         "spec": {"selector": {"istio": EASTWEST.removeprefix("istio-")}, "servers": servers},
     }
 
@@ -73,7 +73,11 @@ def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
-            "metadata": {"name": "istiod-vs", "namespace": fleet.namespace, "labels": owner_labels("gateways")},
+            "metadata": {
+                "name": "istiod-vs",
+                "namespace": fleet.namespace,
+                "labels": owner_labels("gateways", fleet.name),
+            },
             "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
         },
     ]

@@ -14,7 +14,7 @@ import typing as t
 from ..control_planes.registry import control_plane_of, own_networks
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ..providers.registry import provider_of
-from .ownership import CREATED, MANAGER, PART_OF, owner_labels
+from .ownership import CREATED, FLEET_LABEL, MANAGER, PART_OF, owner_labels
 
 __all__ = [
     "EASTWEST",
@@ -23,11 +23,11 @@ __all__ = [
     "base_release",
     "eastwest_wanted",
     "gateway_release",
-    "is_ours",
     "istiod_name",
     "istiod_release",
     "merged",
     "mesh_config_name",
+    "release_owner",
     "remotes_of",
     "system_namespace",
     "webhook_name",
@@ -37,6 +37,7 @@ Values = dict[str, t.Any]
 
 EASTWEST = "istio-eastwestgateway"
 INGRESS = "istio-ingressgateway"
+_FLEET = "meshFleet"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
     """
     metadata: Values = {
         "name": fleet.namespace,
-        "labels": {**owner_labels("control_plane"), "topology.istio.io/network": cluster.network},
+        "labels": {**owner_labels("control_plane", fleet.name), "topology.istio.io/network": cluster.network},
     }
     annotations: dict[str, str] = {}
     if created:
@@ -119,17 +120,24 @@ def system_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Values
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def is_ours(values: t.Mapping[str, t.Any]) -> bool:
-    """Whether a release's recorded values carry our mark."""
-    return values.get("ownerName") == MANAGER or (values.get("labels") or {}).get(PART_OF) == "gateways"
+def release_owner(values: t.Mapping[str, t.Any]) -> str | None:
+    """The fleet that a release's recorded values name; None for a release that this collection did not make.
+
+    "" where an earlier version made it, which recorded no fleet.
+    """
+    labels = values.get("labels") or {}
+    if values.get("ownerName") != MANAGER and labels.get(PART_OF) != "gateways":
+        return None
+    return str(values.get(_FLEET) or labels.get(FLEET_LABEL) or "")
 
 
 def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
     """Values of every chart.
 
-    ``ownerName`` is the charts' own label for who installed them; it marks our releases.
+    ``ownerName`` is the charts' own label for who installed them; with the fleet's name, which the charts do not read,
+    it marks our releases. Chart gateway knows neither and refuses what it does not know: labels mark its releases.
     """
-    out: Values = {"ownerName": MANAGER} if owned else {}
+    out: Values = {"ownerName": MANAGER, _FLEET: fleet.name} if owned else {}
     namespace = control_plane_of(fleet, cluster).namespace
     if namespace != "istio-system":
         out["global"] = {"istioNamespace": namespace}
@@ -233,7 +241,7 @@ def gateway_release(
 ) -> Release:
     """A gateway of the fleet's revision, or of Google's; ``name`` is :data:`EASTWEST` or :data:`INGRESS`."""
     plane = control_plane_of(fleet, cluster)
-    values = merged(_common(fleet, cluster, owned=False), {"labels": {PART_OF: "gateways"}})
+    values = merged(_common(fleet, cluster, owned=False), {"labels": owner_labels("gateways", fleet.name)})
     if plane.revision != "default":
         values["revision"] = plane.revision
     if name == EASTWEST:

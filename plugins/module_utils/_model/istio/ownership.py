@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How it is known that an object of a cluster is ours."""
+"""How it is known that an object of a cluster is ours: labels of our own keys, which also name the fleet and the role.
+
+Several fleets may share a cluster. A run changes and removes only what carries its own fleet's name.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,50 @@ import typing as t
 
 from ...metadata import annotations_of, labels_of
 
-__all__ = ["CREATED", "MANAGED_BY", "MANAGER", "PART_OF", "has_our_labels", "is_created", "owner_labels"]
+__all__ = [
+    "CREATED",
+    "FLEET_LABEL",
+    "MANAGED_BY",
+    "MANAGER",
+    "PART_OF",
+    "fleet_of",
+    "has_our_labels",
+    "is_created",
+    "is_former",
+    "owner_labels",
+]
 
 MANAGER = "mesh.fleet"
 MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Other tools' label. Earlier versions of this collection set it too, to MANAGER, and named no fleet."""
 PART_OF = "mesh.fleet/part-of"
+FLEET_LABEL = "mesh.fleet/fleet"
 CREATED = "mesh.fleet/created"
 """Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
 
 
-def owner_labels(part_of: str) -> dict[str, str]:
-    """The labels that say an object is ours, and which role's."""
-    return {MANAGED_BY: MANAGER, PART_OF: part_of}
+def owner_labels(part_of: str, fleet: str) -> dict[str, str]:
+    """The labels that say which fleet's an object is, and which role's."""
+    return {PART_OF: part_of, FLEET_LABEL: fleet}
 
 
-def has_our_labels(obj: t.Mapping[str, t.Any] | None, part_of: str = "") -> bool:
-    """Whether an object is ours, and with ``part_of`` that role's; None (no such object) is not."""
+def fleet_of(obj: t.Mapping[str, t.Any] | None) -> str:
+    """The fleet that an object belongs to; "" where it names none."""
+    return labels_of(obj).get(FLEET_LABEL, "")
+
+
+def is_former(obj: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether an earlier version of this collection made it, which recorded no fleet.
+
+    A run that still wants it makes it its own. It removes none of them without consent: they may be another fleet's.
+    """
     labels = labels_of(obj)
-    return labels.get(MANAGED_BY) == MANAGER and part_of in ("", labels.get(PART_OF))
+    return labels.get(MANAGED_BY) == MANAGER and FLEET_LABEL not in labels
+
+
+def has_our_labels(obj: t.Mapping[str, t.Any] | None, fleet: str, part_of: str = "") -> bool:
+    """Whether an object is this fleet's, and with ``part_of`` that role's; None (no such object) is not."""
+    return fleet_of(obj) == fleet and part_of in ("", labels_of(obj).get(PART_OF))
 
 
 def is_created(namespace: t.Mapping[str, t.Any] | None) -> bool:

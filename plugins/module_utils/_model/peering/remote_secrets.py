@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from ...metadata import annotations_of, labels_of
-from ..istio.ownership import MANAGED_BY, has_our_labels
+from ..istio.ownership import MANAGED_BY, has_our_labels, is_former
 from . import kubeconfig
 
 __all__ = ["ACCOUNT", "Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
@@ -46,6 +46,8 @@ class Entry:
     home: str
     owner: str
     text: str = dataclasses.field(repr=False)
+    former: bool = False
+    """Whether its Secret is of an earlier version of this collection, which recorded no fleet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +78,12 @@ class KeyPlan:
     duplicates: tuple[str, ...] = ()
 
 
-def owner_of(secret: t.Mapping[str, t.Any]) -> str:
-    """Whose Secret it is: OURS; ISTIOCTL, only in the exact form that istioctl writes; FOREIGN for all others."""
+def owner_of(secret: t.Mapping[str, t.Any], fleet: str) -> str:
+    """Whose Secret it is: OURS, this fleet's or one that records no fleet; ISTIOCTL, only in the exact form that
+    istioctl writes; FOREIGN for all others."""
     meta = secret.get("metadata") or {}
     labels, annotations = labels_of(secret), annotations_of(secret)
-    if has_our_labels(secret):
+    if has_our_labels(secret, fleet) or is_former(secret):
         return OURS
     keys = sorted(secret.get("data") or {})
     if (
@@ -95,16 +98,16 @@ def owner_of(secret: t.Mapping[str, t.Any]) -> str:
     return FOREIGN
 
 
-def read_entries(secrets: t.Iterable[t.Mapping[str, t.Any]]) -> list[Entry]:
+def read_entries(secrets: t.Iterable[t.Mapping[str, t.Any]], fleet: str) -> list[Entry]:
     """Every key of the labelled Secrets of a watcher, in a stable order."""
     found = []
     for secret in sorted(secrets, key=lambda s: str(s["metadata"]["name"])):
         if labels_of(secret).get(LABEL) != "true":
             continue
-        owner = owner_of(secret)
+        owner = owner_of(secret, fleet)
         for key, value in sorted((secret.get("data") or {}).items()):
             text = base64.b64decode(value or "").decode("utf-8", "replace")
-            found.append(Entry(str(key), str(secret["metadata"]["name"]), owner, text))
+            found.append(Entry(str(key), str(secret["metadata"]["name"]), owner, text, is_former(secret)))
     return found
 
 
@@ -178,8 +181,10 @@ def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, no
     reason, new_token = _stale(access, peer, static, renew_before, now)
     if reason:
         return KeyPlan(peer.cluster, RENEW, reason, home.home, new_token and not static, _expiry(home, peer), spare)
-    action = ADOPT if home.owner == ISTIOCTL or spare else KEEP
+    action = ADOPT if home.owner == ISTIOCTL or home.former or spare else KEEP
     why = f"made by istioctl, adopted in place as Secret {home.home}" if home.owner == ISTIOCTL else ""
+    if home.former:
+        why = "recorded as this fleet's"
     if spare:
         why = f"{why}; " if why else ""
         why += f"also in {', '.join(spare)}"

@@ -51,6 +51,7 @@ def compose(
     tokens: t.Mapping[str, str],
     *,
     namespace: str,
+    fleet: str,
     part_of: str = "peering",
     now: str = "",
     soft_limit: int = SOFT_LIMIT,
@@ -63,6 +64,7 @@ def compose(
         peers: the watched clusters.
         tokens: new tokens by cluster; a key that needs none keeps its own.
         namespace: istiod's.
+        fleet: its name, which the Secrets carry.
         now: value of an annotation where duplicates were removed, so that istiod sees an event.
         soft_limit: bytes up to which a Secret gets new keys; a further key gets another Secret.
     """
@@ -74,7 +76,7 @@ def compose(
     new: list[tuple[str, str]] = []
     for plan in plans:
         for spare in plan.duplicates:
-            if plan.action == PROVIDED and owner_of(live[spare]) != OURS:
+            if plan.action == PROVIDED and owner_of(live[spare], fleet) != OURS:
                 continue
             data[spare].pop(plan.cluster, None)
             losing.add(spare)
@@ -97,10 +99,19 @@ def compose(
             data[plan.home][plan.cluster] = value
             touched.add(plan.home)
     for cluster, value in sorted(new):
-        home = _place(data, live, len(value), soft_limit)
+        home = _place(data, live, len(value), soft_limit, fleet)
         data.setdefault(home, {})[cluster] = value
         touched.add(home)
-    return _writes(live, data, touched | resolved, losing - touched - resolved, resolved, namespace, part_of, now)
+    return _writes(
+        live,
+        data,
+        touched | resolved,
+        losing - touched - resolved,
+        resolved,
+        namespace,
+        owner_labels(part_of, fleet),
+        now,
+    )
 
 
 def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Mapping[str, t.Mapping[str, str]]) -> str:
@@ -112,12 +123,14 @@ def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Ma
     return base64.b64encode(kubeconfig.render(access).encode()).decode()
 
 
-def _place(data: t.Mapping[str, t.Mapping[str, str]], live: t.Mapping[str, t.Any], size: int, limit: int) -> str:
+def _place(
+    data: t.Mapping[str, t.Mapping[str, str]], live: t.Mapping[str, t.Any], size: int, limit: int, fleet: str
+) -> str:
     """The first of our Secrets with room: istio-remote-secrets, istio-remote-secrets-2, ..."""
     number = 1
     while True:
         name = BUNDLE if number == 1 else f"{BUNDLE}-{number}"
-        foreign = name in live and owner_of(live[name]) != OURS
+        foreign = name in live and owner_of(live[name], fleet) != OURS
         held = sum(len(value) * 3 // 4 for value in data.get(name, {}).values())
         if not foreign and (held + size * 3 // 4 <= limit or not data.get(name)):
             return name
@@ -131,7 +144,7 @@ def _writes(
     losing: set[str],
     resolved: set[str],
     namespace: str,
-    part_of: str,
+    owner: t.Mapping[str, str],
     now: str,
 ) -> Writes:
     def secret(name: str) -> dict[str, t.Any]:
@@ -147,7 +160,7 @@ def _writes(
             "metadata": {
                 "name": name,
                 "namespace": namespace,
-                "labels": {LABEL: "true", **owner_labels(part_of)},
+                "labels": {LABEL: "true", **owner},
                 "annotations": annotations,
             },
             "type": (live.get(name) or {}).get("type") or "Opaque",

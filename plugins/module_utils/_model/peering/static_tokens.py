@@ -21,6 +21,7 @@ def users(
     cluster: str,
     live: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]],
     plans: t.Mapping[str, t.Iterable[KeyPlan]],
+    fleet: str,
 ) -> list[str]:
     """The watchers that still hold this Secret's token after their plans are carried out, sorted.
 
@@ -29,11 +30,12 @@ def users(
         cluster: the watched cluster.
         live: by watcher, its remote secrets before the run.
         plans: by watcher, the plans for its keys; a key without a plan stays as it is.
+        fleet: the name of the fleet.
     """
     found = set()
     for watcher, secrets in live.items():
         plan = next((p for p in plans.get(watcher, ()) if p.cluster == cluster), None)
-        for entry in read_entries(secrets):
+        for entry in read_entries(secrets, fleet):
             if entry.cluster == cluster and _holds(entry, secret) and not _leaves(entry, plan):
                 found.add(watcher)
     return sorted(found)

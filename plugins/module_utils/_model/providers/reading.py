@@ -98,5 +98,6 @@ def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, st
         connection=provider_of_host(variables).connection(host, variables, directory),
         peer_endpoint=text(variables, "cluster_peer_endpoint"),
         labels={str(k): str(label) for k, label in (variables.get("cluster_labels") or {}).items()},
+        take_over=text(variables, "mesh_take_over").lower() in ("true", "yes"),
         variables=variables,
     )

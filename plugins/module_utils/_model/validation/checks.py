@@ -22,7 +22,7 @@ from ..inventory.problems import Problem
 from ..providers.base import Hosts
 from ..providers.reading import read_fleet, with_environment
 from ..providers.registry import PROVIDERS, VARIABLES, provider_of_host
-from . import control_planes, front_door, names, ranges, services, shared, topology
+from . import control_planes, front_door, names, ranges, renamed, services, shared, topology
 from . import variables as values
 
 __all__ = ["check"]
@@ -48,6 +48,7 @@ def check(
     faulty = {(problem.host, problem.variable) for problem in problems}
     sound = with_environment(right, environment)
     whole = names.check(sound)
+    whole += renamed.check(named)
     whole += shared.check(sound)
     whole += topology.check(sound, groups or {})
     whole += control_planes.check(sound)

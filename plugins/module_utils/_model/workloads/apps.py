@@ -133,14 +133,15 @@ class ClusterPlan:
     """``namespace/name`` of the stub Services."""
 
 
-def our_labels(app: str = "") -> dict[str, str]:
-    found = owner_labels(PART)
+def our_labels(fleet: str, app: str = "") -> dict[str, str]:
+    """The labels of what a fleet's apps have; with ``app`` those of one app."""
+    found = owner_labels(PART, fleet)
     return {**found, APP: app} if app else found
 
 
 def namespace_object(fleet: Fleet, cluster: Cluster, name: str, *, inject: bool, created: bool) -> Manifest:
     injection = control_plane_of(fleet, cluster).injection_label if inject else {}
-    metadata: Manifest = {"name": name, "labels": {**our_labels(), **injection}}
+    metadata: Manifest = {"name": name, "labels": {**our_labels(fleet.name), **injection}}
     if created:
         metadata["annotations"] = {CREATED: "true"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
@@ -158,11 +159,11 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
     exposed = False
     for app in [*apps, *_pair(cluster, sample)]:
         here = name in app.clusters
-        objects = [_owned(m, app) for m in app.manifests] if here else []
+        objects = [_owned(m, app, fleet.name) for m in app.manifests] if here else []
         if here:
             plan.running.append(app.name)
         elif name in app.stubs(fleet):
-            objects = [_stub(m, app) for m in (*app.manifests, *app.services) if _is_service(m)]
+            objects = [_stub(m, app, fleet.name) for m in (*app.manifests, *app.services) if _is_service(m)]
             plan.stubs.extend(f"{m['metadata']['namespace']}/{m['metadata']['name']}" for m in objects)
         if here or objects:
             _add_namespace(plan.namespaces, app, fleet, cluster)
@@ -187,7 +188,7 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
     if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
         caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
         gateway = exposure(control_plane_of(fleet, cluster).istio_api(), namespace=sample.namespace, hosts=sample.hosts)
-        plan.objects.extend(_owned(m, caller) for m in gateway)
+        plan.objects.extend(_owned(m, caller, fleet.name) for m in gateway)
     return plan
 
 
@@ -240,12 +241,12 @@ def _is_service(manifest: Manifest) -> bool:
     return (manifest["apiVersion"], manifest["kind"]) == ("v1", "Service")
 
 
-def _owned(manifest: Manifest, app: App) -> Manifest:
+def _owned(manifest: Manifest, app: App, fleet: str) -> Manifest:
     out = copy.deepcopy(dict(manifest))
     meta = out["metadata"] = dict(out["metadata"])
     # Caller and producer share one ConfigMap with the program, so it has the label of neither.
     shared = out["kind"] == "ConfigMap" and meta["name"] == PROGRAM
-    meta["labels"] = {**labels_of(manifest), **our_labels("" if shared else app.name)}
+    meta["labels"] = {**labels_of(manifest), **our_labels(fleet, "" if shared else app.name)}
     if out["kind"] in _CLUSTER_KINDS or meta.get("namespace") == "":
         meta.pop("namespace", None)
     else:
@@ -253,7 +254,7 @@ def _owned(manifest: Manifest, app: App) -> Manifest:
     return out
 
 
-def _stub(service: Manifest, app: App) -> Manifest:
+def _stub(service: Manifest, app: App, fleet: str) -> Manifest:
     """A Service of the same name, ports and selector, which is never exposed outside its cluster."""
     spec = service.get("spec") or {}
     ports = [{k: v for k, v in port.items() if k != "nodePort"} for port in spec.get("ports") or []]
@@ -273,6 +274,7 @@ def _stub(service: Manifest, app: App) -> Manifest:
             "spec": {**kept, "ports": ports},
         },
         app,
+        fleet,
     )
 
 

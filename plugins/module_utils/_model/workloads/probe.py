@@ -16,11 +16,11 @@ __all__ = [
     "ACCOUNT",
     "CLUSTER_LABEL",
     "CONTAINER",
-    "LABELS",
     "NAMESPACE",
     "TELEMETRY",
     "access_log",
     "call_command",
+    "probe_labels",
     "probe_objects",
     "target",
 ]
@@ -30,12 +30,16 @@ ACCOUNT = "verify-probe"
 CONTAINER = "probe"
 TELEMETRY = "telemetry.istio.io/v1"
 CLUSTER_LABEL = "mesh.fleet/cluster"
-LABELS = owner_labels("verify")
 _GRACE = 5
 """Seconds that a probe gets to end; it has nothing to finish. While a namespace is deleted, Kubernetes waits half of
 its pods' grace period before it looks again, which is 16 seconds by default."""
 
 Manifest = dict[str, t.Any]
+
+
+def probe_labels(fleet: Fleet) -> dict[str, str]:
+    """The labels of all that the probe is made of."""
+    return owner_labels("verify", fleet.name)
 
 
 def target(cluster: str) -> str:
@@ -56,21 +60,24 @@ def probe_objects(
         image: an image with python3 (3.11 or newer) on its PATH.
         created: whether we created the namespace.
     """
-    space: Manifest = {"name": NAMESPACE, "labels": {**LABELS, **control_plane_of(fleet, cluster).injection_label}}
+    space: Manifest = {
+        "name": NAMESPACE,
+        "labels": {**probe_labels(fleet), **control_plane_of(fleet, cluster).injection_label},
+    }
     if created:
         space["annotations"] = {"mesh.fleet/created": "true"}
     objects: list[Manifest] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": space},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(PROGRAM), "data": dict(program)},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(ACCOUNT)},
-        _deployment(cluster, program, image),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _meta(fleet, PROGRAM), "data": dict(program)},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _meta(fleet, ACCOUNT)},
+        _deployment(fleet, cluster, program, image),
     ]
     for name in fleet.clusters:
         objects.append(
             {
                 "apiVersion": "v1",
                 "kind": "Service",
-                "metadata": _meta(target(name)),
+                "metadata": _meta(fleet, target(name)),
                 "spec": {
                     "selector": {"app": CONTAINER, CLUSTER_LABEL: name},
                     "ports": [{"name": "http", "port": PORT, "protocol": "TCP", "targetPort": PORT}],
@@ -90,16 +97,16 @@ def access_log(fleet: Fleet, cluster: Cluster) -> Manifest | None:
     return {
         "apiVersion": TELEMETRY,
         "kind": "Telemetry",
-        "metadata": _meta("probe-access-log"),
+        "metadata": _meta(fleet, "probe-access-log"),
         "spec": {"accessLogging": [{"providers": [{"name": "envoy"}]}]},
     }
 
 
-def _meta(name: str) -> Manifest:
-    return {"name": name, "namespace": NAMESPACE, "labels": dict(LABELS)}
+def _meta(fleet: Fleet, name: str) -> Manifest:
+    return {"name": name, "namespace": NAMESPACE, "labels": probe_labels(fleet)}
 
 
-def _deployment(cluster: Cluster, program: t.Mapping[str, str], image: str) -> Manifest:
+def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], image: str) -> Manifest:
     labels = {"app": CONTAINER, "version": "v1", CLUSTER_LABEL: cluster.name}
     environment = {
         "SAMPLE_ROLE": "probe",
@@ -112,7 +119,7 @@ def _deployment(cluster: Cluster, program: t.Mapping[str, str], image: str) -> M
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _meta("probe"),
+        "metadata": _meta(fleet, "probe"),
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": {"app": CONTAINER, CLUSTER_LABEL: cluster.name}},

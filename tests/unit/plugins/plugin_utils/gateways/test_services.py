@@ -9,14 +9,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import FLEET_LABEL, PART_OF
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 
 EAST, IN = "istio-eastwestgateway", "istio-ingressgateway"
 
 
-def service(namespace: str, name: str = EAST, *, ours: bool = True) -> dict[str, t.Any]:
+def service(namespace: str, name: str = EAST, *, ours: bool = True, fleet: str = "prod") -> dict[str, t.Any]:
     labels = {"istio": name.removeprefix("istio-"), **({PART_OF: "gateways"} if ours else {})}
+    if fleet:
+        labels[FLEET_LABEL] = fleet
     return {"metadata": {"name": name, "namespace": namespace, "labels": labels}}
 
 
@@ -30,6 +32,9 @@ def service(namespace: str, name: str = EAST, *, ours: bool = True) -> dict[str,
         ([service("z"), service("a")], {EAST: "a"}),
         ([service("istio-system", ours=False)], {EAST: "istio-system"}),
         ([service("elsewhere", ours=False)], {}),
+        ([service("a", fleet="staging"), service("edge")], {EAST: "edge"}),
+        ([service("elsewhere", fleet="staging")], {}),
+        ([service("edge", fleet="")], {EAST: "edge"}),
         ([service("istio-system", "another-gateway")], {}),
         ([], {}),
     ],
@@ -40,5 +45,5 @@ def test_ours_first_then_where_it_is_expected(services: list[dict[str, t.Any]], 
             assert kind == "Service" and "eastwestgateway" in labels
             return services
 
-    seen = asyncio.run(find_gateways(Kube(), "istio-system"))
+    seen = asyncio.run(find_gateways(Kube(), "prod", "istio-system"))
     assert {name: one["metadata"]["namespace"] for name, one in seen.items()} == found

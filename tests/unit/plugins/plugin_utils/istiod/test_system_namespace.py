@@ -9,7 +9,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    MANAGED_BY,
+    MANAGER,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -47,8 +51,13 @@ def ensure(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "hooks", "asked"),
-    [(None, (), 0), ({MANAGED_BY: MANAGER}, (OTHERS,), 0), ({}, (OTHERS,), 1)],
-    ids=["none", "ours", "of others"],
+    [
+        (None, (), 0),
+        ({MANAGED_BY: MANAGER}, (OTHERS,), 0),
+        (owner_labels("control_plane", FLEET.name), (OTHERS,), 0),
+        ({}, (OTHERS,), 1),
+    ],
+    ids=["none", "of an earlier version", "ours", "of others"],
 )
 def test_where_no_control_plane_of_googles_is(labels: Json | None, hooks: tuple[Json, ...], asked: int) -> None:
     cluster = Cluster(labels, *hooks)

@@ -12,7 +12,7 @@ PROGRAM = pathlib.Path(__file__).parents[6] / "roles/kind_cluster/files/load_bal
 
 
 def test_it_may_do_what_it_needs_and_a_change_replaces_it() -> None:
-    objects = {o["kind"]: o for o in load_balancer_objects(PROGRAM.read_text(), "base:1", "10.90.2.0/29")}
+    objects = {o["kind"]: o for o in load_balancer_objects(PROGRAM.read_text(), "base:1", "10.90.2.0/29", "prod")}
     rules = objects["ClusterRole"]["rules"]
     assert [(r["resources"], r["verbs"]) for r in rules] == [
         (["services"], ["list", "watch"]),
@@ -20,6 +20,6 @@ def test_it_may_do_what_it_needs_and_a_change_replaces_it() -> None:
     ]
     template = objects["Deployment"]["spec"]["template"]
     assert template["spec"]["containers"][0]["securityContext"]["runAsNonRoot"]
-    other = {o["kind"]: o for o in load_balancer_objects("changed", "base:1", "10.90.2.0/29")}
+    other = {o["kind"]: o for o in load_balancer_objects("changed", "base:1", "10.90.2.0/29", "prod")}
     assert other["Deployment"]["spec"]["template"]["metadata"] != template["metadata"]
-    assert all(o["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "mesh.fleet" for o in objects.values())
+    assert all(o["metadata"]["labels"]["mesh.fleet/fleet"] == "prod" for o in objects.values())

@@ -19,6 +19,7 @@ def test_values_of_a_primary() -> None:
     assert (release.name, release.namespace) == ("istiod", "istio-system")
     assert release.values == {
         "ownerName": "mesh.fleet",
+        "meshFleet": "local",
         "global": {
             "network": "west",
             "multiCluster": {"clusterName": "west"},
@@ -38,6 +39,7 @@ def test_a_remotes_values_name_its_primary_and_bring_no_istiod() -> None:
     edge = it.clusters["edge"]
     assert wiring.istiod_release(it, edge, "chart", hub="h", tag="t", primary_address="10.0.0.1").values == {
         "ownerName": "mesh.fleet",
+        "meshFleet": "local",
         "profile": "remote",
         "global": {
             "network": "edge",
@@ -120,7 +122,7 @@ def test_the_namespace_has_network_primary_and_our_mark() -> None:
     assert "annotations" not in wiring.system_namespace(it, it.clusters["fra"], created=False)["metadata"]
 
 
-def test_our_releases_are_known_by_their_values() -> None:
+def test_our_releases_name_their_fleet_in_their_values() -> None:
     it = fleet(TWO)
     west = it.clusters["west"]
     for release in (
@@ -128,8 +130,11 @@ def test_our_releases_are_known_by_their_values() -> None:
         wiring.istiod_release(it, west, "c"),
         wiring.gateway_release(it, west, "c", wiring.EASTWEST),
     ):
-        assert wiring.is_ours(release.values)
-    assert not wiring.is_ours({"global": {"meshID": "theirs"}})
+        assert wiring.release_owner(release.values) == it.name
+    assert wiring.release_owner({"global": {"meshID": "theirs"}}) is None
+    # As earlier versions wrote them.
+    assert wiring.release_owner({"ownerName": "mesh.fleet"}) == ""
+    assert wiring.release_owner({"labels": {"mesh.fleet/part-of": "gateways"}}) == ""
 
 
 VALUES = st.recursive(

@@ -12,15 +12,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     CREATED,
     has_our_labels,
     is_created,
+    is_former,
     owner_labels,
 )
 
 
 def test_an_object_of_one_role_is_ours_and_that_roles() -> None:
-    obj = {"metadata": {"labels": owner_labels("trust")}}
-    assert has_our_labels(obj)
-    assert has_our_labels(obj, "trust")
-    assert not has_our_labels(obj, "gateways")
+    obj = {"metadata": {"labels": owner_labels("trust", "prod")}}
+    assert has_our_labels(obj, "prod")
+    assert has_our_labels(obj, "prod", "trust")
+    assert not has_our_labels(obj, "prod", "gateways")
+    assert not has_our_labels(obj, "staging")
 
 
 @pytest.mark.parametrize(
@@ -29,14 +31,22 @@ def test_an_object_of_one_role_is_ours_and_that_roles() -> None:
         None,
         {},
         {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm", "mesh.fleet/part-of": "trust"}}},
+        {"metadata": {"labels": {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": "trust"}}},
     ],
 )
 def test_what_others_manage_is_not_ours(obj: dict[str, t.Any] | None) -> None:
-    assert not has_our_labels(obj)
-    assert not has_our_labels(obj, "trust")
+    assert not has_our_labels(obj, "prod")
+    assert not has_our_labels(obj, "prod", "trust")
 
 
 def test_a_namespace_is_ours_to_delete_only_with_the_annotation() -> None:
     assert is_created(None)
     assert is_created({"metadata": {"annotations": {CREATED: "true"}}})
-    assert not is_created({"metadata": {"labels": owner_labels("apps")}})
+    assert not is_created({"metadata": {"labels": owner_labels("apps", "prod")}})
+
+
+def test_what_an_earlier_version_made_is_known_by_its_label() -> None:
+    assert is_former({"metadata": {"labels": {"app.kubernetes.io/managed-by": "mesh.fleet"}}})
+    assert not is_former({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}})
+    assert not is_former({"metadata": {"labels": owner_labels("apps", "prod")}})
+    assert not is_former(None)

@@ -13,7 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    MANAGED_BY,
+    MANAGER,
+    owner_labels,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ANNOTATION,
@@ -80,7 +84,7 @@ def text(name: str, token: str, **more: t.Any) -> str:
 def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any) -> dict[str, t.Any]:
     labels = {
         LABEL: "true",
-        **({MANAGED_BY: MANAGER} if ours else {}),
+        **(owner_labels("peering", "prod") if ours else {}),
         **more.get("labels", {}),
     }
     annotations = more.get("annotations", {ANNOTATION: ",".join(keys)})
@@ -102,9 +106,9 @@ class Run:
         self.live = live
         peers = {name: peer(name) for name in wanted} | more.get("peers", {})
         gone = more.get("unwanted")
-        everything = {e.cluster for e in read_entries(live)}
+        everything = {e.cluster for e in read_entries(live, "prod")}
         self.plans = decide(
-            read_entries(live),
+            read_entries(live, "prod"),
             peers,
             everything - set(peers) if gone is None else gone,
             static=more.get("static", False),
@@ -114,7 +118,9 @@ class Run:
         tokens = {p.cluster: bound(NOW + 30 * DAY) for p in self.plans if p.needs_token}
         limit = more.get("limit", SOFT_LIMIT)
         known = {name: p for name, p in peers.items() if p is not None}
-        self.writes = compose(live, self.plans, known, tokens, namespace="istio-system", now="T", soft_limit=limit)
+        self.writes = compose(
+            live, self.plans, known, tokens, namespace="istio-system", fleet="prod", now="T", soft_limit=limit
+        )
 
     @property
     def actions(self) -> dict[str, str]:
@@ -137,7 +143,7 @@ class Run:
     @property
     def homes(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for entry in read_entries(self.after):
+        for entry in read_entries(self.after, "prod"):
             found.setdefault(entry.cluster, []).append(entry.home)
         return found
 
@@ -284,7 +290,7 @@ def test_no_secret_outgrows_its_limit_and_places_are_kept() -> None:
 def test_nothing_secret_is_printed() -> None:
     run = Run([istioctls("a", static())], ["a", "b"])
     for token in (static(), bound(NOW + 30 * DAY)):
-        assert token not in repr(run.plans) + repr(run.writes) + repr(read_entries(run.live))
+        assert token not in repr(run.plans) + repr(run.writes) + repr(read_entries(run.live, "prod"))
         assert token not in repr(kubeconfig.RemoteAccess("a", "s", CA, token))
 
 
@@ -322,3 +328,18 @@ def test_random_text_is_no_token_and_no_kubeconfig(noise: str) -> None:
     kubeconfig.read_token(noise)
     kubeconfig.read_token(f"a.{noise}.b")
     assert kubeconfig.parse(noise, "a") is None
+
+
+def test_a_secret_without_a_fleet_is_recorded_as_this_fleets() -> None:
+    former = secret("istio-remote-secrets", {"a": text("a", bound(NOW + 30 * DAY))}, labels={MANAGED_BY: MANAGER})
+    run = Run([former], ["a"])
+    assert run.actions == {"a": "adopt"}
+    (written,) = run.writes.apply
+    assert written["metadata"]["labels"]["mesh.fleet/fleet"] == "prod"
+    assert written["data"] == former["data"]
+
+
+def test_a_secret_of_another_fleet_is_not_ours() -> None:
+    other = secret("istio-remote-secrets", {"a": text("a", bound(NOW))}, labels=owner_labels("peering", "staging"))
+    assert Run([other], ["a"]).actions == {"a": "provided"}
+    assert Run([other], [], unwanted={"a"}).actions == {"a": "provided"}

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import MANAGED_BY, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ADOPT,
@@ -26,7 +26,7 @@ from .test_remote_secrets import bound, istioctls, jwt, secret, text
 PREFIX = "kubernetes.io/serviceaccount/"
 TOKEN = jwt({PREFIX + "namespace": "istio-system", PREFIX + "secret.name": "the-token"})
 HOLDER = {
-    "metadata": {"name": "the-token", "labels": {MANAGED_BY: MANAGER}},
+    "metadata": {"name": "the-token", "labels": owner_labels("peering", "prod")},
     "data": {"token": base64.b64encode(TOKEN.encode()).decode()},
 }
 
@@ -68,11 +68,11 @@ def held(token: str = TOKEN) -> dict[str, t.Any]:
 )
 def test_who_uses_it(secrets: list[dict[str, t.Any]], plan: KeyPlan | None, used: bool) -> None:
     plans = {"west": [plan] if plan else []}
-    assert static_tokens.users(HOLDER, "east", {"west": secrets}, plans) == (["west"] if used else [])
+    assert static_tokens.users(HOLDER, "east", {"west": secrets}, plans, "prod") == (["west"] if used else [])
 
 
 def test_a_token_that_names_no_secret_is_known_by_its_text() -> None:
     plain = "not-a-jwt"
     holder = {**HOLDER, "data": {"token": base64.b64encode(plain.encode()).decode()}}
-    assert static_tokens.users(holder, "east", {"west": [held(plain)]}, {}) == ["west"]
-    assert static_tokens.users(HOLDER, "east", {"west": [held(plain)]}, {}) == []
+    assert static_tokens.users(holder, "east", {"west": [held(plain)]}, {}, "prod") == ["west"]
+    assert static_tokens.users(HOLDER, "east", {"west": [held(plain)]}, {}, "prod") == []

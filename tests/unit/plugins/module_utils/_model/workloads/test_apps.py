@@ -22,7 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_r
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 PROGRAM = {"sample.py": "print()", "page.html": "<p>"}
-OURS = {"app.kubernetes.io/managed-by": "mesh.fleet", "mesh.fleet/part-of": "apps"}
+OURS = {"mesh.fleet/fleet": "local", "mesh.fleet/part-of": "apps"}
 
 
 def fleet(**extra: dict[str, t.Any]) -> Fleet:

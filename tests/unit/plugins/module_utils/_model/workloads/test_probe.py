@@ -23,5 +23,5 @@ def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
     fleet = read_fleet({"west": {"cluster_provider": "kubeconfig"}, "edge": remote})
     logging = probe.access_log(fleet, fleet.clusters["west"])
     assert logging and logging["metadata"]["namespace"] == "mesh-verify"
-    assert logging["metadata"]["labels"] == probe.LABELS
+    assert logging["metadata"]["labels"] == probe.probe_labels(fleet)
     assert probe.access_log(fleet, fleet.clusters["edge"]) is None
