@@ -41,6 +41,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import
 class ActionModule(HelmAction):
     """See ``plugins/modules/apps.py`` for the documentation."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "apps": {"type": "list", "elements": "raw", "default": []},

@@ -45,6 +45,7 @@ NOT_YET = "known-when-the-gateway-has-one"
 class ActionModule(HelmAction):
     """See ``plugins/modules/control_plane.py`` for the documentation."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent", "checked", "refreshed"], "default": "present"},
         "clusters": {"type": "str", "choices": ["all", "primaries", "remotes"], "default": "all"},

@@ -51,6 +51,7 @@ KINDS = (("networking.istio.io/v1", "Gateway"), ("networking.istio.io/v1", "Virt
 class ActionModule(HelmAction):
     """See ``plugins/modules/gateways.py`` for the documentation."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "gateways": {"type": "str", "choices": ["all", "for_remotes"], "default": "all"},

@@ -25,6 +25,7 @@ _RELEASE = {
 class ActionModule(HelmAction):
     """See ``plugins/modules/helm_release.py`` for the documentation."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "releases": {"type": "list", "elements": "dict", "required": True, "options": _RELEASE},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

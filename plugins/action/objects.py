@@ -26,6 +26,7 @@ _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class ActionModule(FleetAction):
     """See ``plugins/modules/objects.py`` for the documentation."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "objects": {"type": "raw", "default": []},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

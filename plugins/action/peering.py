@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Opti
 class ActionModule(FleetAction):
     """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "token": {"type": "str", "choices": ["bound", "static"], "default": "bound", "no_log": False},

@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.exports im
 class ActionModule(FleetAction):
     """Runs once for the fleet; what fails is reported by cluster in ``failures``."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "wait": {"type": "bool", "default": True},

@@ -32,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import Vaul
 class ActionModule(FleetAction):
     """Its documentation is in ``plugins/modules/trust.py``."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "root": {"type": "str", "choices": ["generated", "provided", "external"], "default": "generated"},

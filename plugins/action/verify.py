@@ -28,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Optio
 class ActionModule(FleetAction):
     """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
+    CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import email.utils
 import json
 import typing as t
 from urllib.parse import urlsplit
@@ -36,6 +38,7 @@ class Transport:
         self.cluster = cluster
         self.timeout = timeout
         self.webhook_seconds = WEBHOOK_SECONDS
+        self._ahead = datetime.timedelta(0)
         host = urlsplit(endpoint.server).hostname or ""
         self._session = aiohttp.ClientSession(
             # No limit here: a watch holds its connection; what sends many requests bounds itself.
@@ -49,6 +52,10 @@ class Transport:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def server_time(self) -> datetime.datetime:
+        """What the server's clock says now, by its last answer, to a second; this machine's before there was one."""
+        return datetime.datetime.now(datetime.UTC) + self._ahead
 
     async def _fresh(self) -> dict[str, str]:
         """The credential for the next request: a run may last longer than a cloud's token."""
@@ -159,6 +166,7 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=_READ_TIMEOUT),
             **self._extra(),
         ) as response:
+            self._ahead = _ahead(response.headers.get("Date", ""))
             answer = await _decoded(response)
             if response.status < 300:
                 self.endpoint.accepted(headers.get("Authorization", ""))
@@ -240,6 +248,16 @@ class Transport:
         )
         self.endpoint.accepted(headers.get("Authorization", ""))
         return opened
+
+
+def _ahead(date: str) -> datetime.timedelta:
+    """By how much a server's clock is ahead of this machine's; a Date header has whole seconds."""
+    try:
+        theirs = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return datetime.timedelta(0)
+    ahead = theirs.replace(tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
+    return ahead if abs(ahead) > datetime.timedelta(seconds=2) else datetime.timedelta(0)
 
 
 async def _decoded(response: aiohttp.ClientResponse) -> t.Any:

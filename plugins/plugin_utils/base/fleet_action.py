@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 
 __all__ = ["FleetAction"]
@@ -33,6 +34,8 @@ class FleetAction(ActionBase):
     """
 
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {}
+    CHANGES_CLUSTERS: t.ClassVar[bool] = False
+    """Whether it writes to API servers: then it waits until no other run is at work there."""
     _supports_check_mode = True
     _supports_async = False
     _supports_diff = True
@@ -41,7 +44,8 @@ class FleetAction(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
-            outcome = self.execute(plain(args), task_vars or {})
+            alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
+            outcome = (self._alone if alone else self.execute)(plain(args), task_vars or {})
             if asyncio.iscoroutine(outcome):
                 outcome = asyncio.run(outcome)
             result.update(outcome)
@@ -55,6 +59,20 @@ class FleetAction(ActionBase):
         except AnsibleActionFail as error:
             result.update(failed=True, msg=str(error))
         return result
+
+    async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """:meth:`execute` while no other run changes the clusters of this task."""
+        host = args.get("cluster") or task_vars["inventory_hostname"]
+        names = task_vars["ansible_play_hosts"] if self._task.run_once else [host]
+        try:
+            known = self.fleet(task_vars).clusters
+        except FleetError:
+            known = {}  # an action that needs a fleet says what is wrong with it
+        clusters = [known[name] for name in map(str, names) if name in known]
+        async with only_run(clusters, self.say, drop=args.get("state") == "absent") as warnings:
+            outcome = self.execute(args, task_vars)
+            done: dict[str, t.Any] = await outcome if asyncio.iscoroutine(outcome) else outcome
+        return {**done, "warnings": [*done.get("warnings", ()), *warnings]} if warnings else done
 
     # Declared, not defined: a subclass defines it as a plain or as an ``async`` function.
     execute: t.Callable[[dict[str, t.Any], dict[str, t.Any]], t.Any]

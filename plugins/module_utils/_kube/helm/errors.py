@@ -25,6 +25,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "run again once they are done; the next run repairs what an interrupted one left",
     ),
     (
+        r"release: already exists|cannot re-use a name that is still in use",
+        "somebody else made or changed this release in the same moment",
+        "run again once they are done",
+    ),
+    (
         r"invalid ownership metadata|exists and cannot be imported",
         "an object of that name was made by something else",
         "remove that object, or let Helm adopt it with the annotations meta.helm.sh/release-name and -namespace",

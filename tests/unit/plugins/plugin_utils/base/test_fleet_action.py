@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import typing as t
 
 import pytest
@@ -21,6 +22,19 @@ def outcome(raised: BaseException | None, task_vars: dict[str, t.Any]) -> t.Any:
     if isinstance(raised, BaseException):
         raise raised
     return result(summary=task_vars["inventory_hostname"])
+
+
+WRITERS = (
+    "apps",
+    "control_plane",
+    "gateways",
+    "helm_release",
+    "objects",
+    "peering",
+    "services",
+    "trust",
+    "verify",
+)
 
 
 class Plain(FleetAction):
@@ -80,3 +94,9 @@ def test_wrong_arguments_fail_with_ansibles_own_message(run: Run) -> None:
 def test_a_fault_of_ours_is_no_result(run: Run) -> None:
     with pytest.raises(KeyError):
         run(KeyError("x"))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_action_that_writes_to_clusters_does_it_alone(name: str) -> None:
+    module = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{name}")
+    assert module.ActionModule.CHANGES_CLUSTERS

@@ -20,3 +20,10 @@ def test_a_kubernetes_core_that_does_not_know_helm_4_is_named(output: str) -> No
     error = explain(output, "west", "release istio-system/istiod", "install")
     assert "kubernetes.core knows from version 6.5 on" in error.means
     assert "Helm 3 binary" in error.next_step
+
+
+@pytest.mark.parametrize("text", ["release: already exists", "cannot re-use a name that is still in use"])
+def test_a_release_that_another_run_made_just_now_is_named(text: str) -> None:
+    error = explain(f"Error: {text}", "west", "release istio-system/istiod", "install")
+    assert "somebody else made or changed this release in the same moment" in error.means
+    assert "-vvv" not in error.next_step

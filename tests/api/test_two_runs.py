@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Two runs at once on one cluster: the second waits for the first, and says for whom."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube import lease
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
+
+from . import control_plane
+from .loop import in_loop
+from .manifests import config_map, namespace_of
+from .plays import Ran, run_plays
+
+Connect = t.Callable[..., Kube]
+ELSEWHERE = lease.Holder("bob@ci-2", "another machine", 12, "7")
+
+
+@pytest.fixture
+def fleet(plane: control_plane.ControlPlane) -> dict[str, t.Any]:
+    where = {"cluster_kubeconfig": str(plane.kubeconfig), "cluster_context": "admin", "cluster_region": "us-west1"}
+    return {
+        "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+        "hosts": {"west": {"cluster_provider": "kubeconfig", **where}},
+    }
+
+
+def play(where: Path, fleet: t.Mapping[str, t.Any], *tasks: dict[str, t.Any]) -> Ran:
+    where.mkdir(exist_ok=True)
+    named = [{"name": f"Task {number}", **task} for number, task in enumerate(tasks)]
+    play = {"hosts": "mesh_clusters", "gather_facts": False, "tasks": named}
+    return run_plays(where, fleet, play, environment={"XDG_STATE_HOME": str(where / "state")})
+
+
+@in_loop
+async def test_one_holder_at_a_time(connect: Connect) -> None:
+    async with connect() as kube:
+        mine = lease.this_run()
+        assert await lease.take(kube, mine) is None
+        assert await lease.take(kube, mine) is None
+        other = await lease.take(kube, ELSEWHERE)
+        assert other is not None
+        assert other.who == mine.who
+        await lease.drop(kube, ELSEWHERE)
+        assert await lease.take(kube, ELSEWHERE)
+        await lease.drop(kube, mine)
+        assert await lease.take(kube, ELSEWHERE) is None
+        assert await lease.take(kube, mine)
+        await lease.drop(kube, ELSEWHERE)
+        assert await kube.get("coordination.k8s.io/v1", "Lease", lease.NAME, lease.NAMESPACE) is None
+
+
+@in_loop
+async def test_of_two_that_find_it_free_one_gets_it(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connect() as kube:
+        holders = [ELSEWHERE._replace(machine=f"machine-{number}") for number in range(8)]
+        written = lease._written
+        tried: list[str] = []
+
+        async def slowly(*args: t.Any) -> bool:
+            tried.append(args[1])
+            return await written(*args)
+
+        monkeypatch.setattr(lease, "_written", slowly)
+        found = await asyncio.gather(*(lease.take(kube, holder) for holder in holders))
+        assert len([holder for holder in found if holder is None]) == 1
+        assert len(tried) > 1
+        await lease.drop(kube, next(h for h, other in zip(holders, found, strict=True) if other is None))
+
+
+@in_loop
+async def test_a_run_that_does_not_end_is_named(connect: Connect, plane: control_plane.ControlPlane) -> None:
+    said: list[str] = []
+    cluster = _cluster(plane)
+    async with connect() as kube:
+        assert await lease.take(kube, ELSEWHERE) is None
+        with pytest.raises(FleetError) as failed:
+            async with only_run([cluster], said.append, wait=0):
+                pytest.fail("the block ran beside the other run")
+        assert failed.value.cluster == "west"
+        assert failed.value.seen.startswith("bob@ci-2 is at work since 20")
+        await lease.drop(kube, ELSEWHERE)
+        async with only_run([cluster], said.append, drop=True) as warnings:
+            assert warnings == []
+            assert await lease.take(kube, ELSEWHERE)
+        assert await lease.take(kube, ELSEWHERE) is None
+        await lease.drop(kube, ELSEWHERE)
+
+
+@in_loop
+async def test_it_is_renewed_as_long_as_the_block_runs(
+    connect: Connect, plane: control_plane.ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.2)
+    async with connect() as kube:
+
+        async def renewed() -> str:
+            found = await kube.get("coordination.k8s.io/v1", "Lease", lease.NAME, lease.NAMESPACE)
+            assert found
+            return str(found["spec"]["renewTime"])
+
+        async with only_run([_cluster(plane)], print, drop=True):
+            first, deadline = await renewed(), time.monotonic() + 30
+            while await renewed() == first:
+                assert time.monotonic() < deadline
+                _keep_the_loop_waiting()
+
+
+def test_the_second_run_waits_for_the_first(
+    tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane
+) -> None:
+    """The first applies a Service that never gets an address, and waits for it."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "entry", "namespace": namespace}}
+    service["spec"] = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    slow = {"mesh.fleet.objects": {"objects": [namespace_of(namespace), service], "wait": True, "wait_timeout": 12}}
+    quick = {"mesh.fleet.objects": {"objects": [config_map(namespace)]}}
+    gone = {"mesh.fleet.objects": {"objects": [config_map(namespace)], "state": "absent"}}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(play, tmp_path / "first", fleet, slow)
+        deadline = time.monotonic() + 60
+        while "entry" not in plane.kubectl("get", "services", "-A"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        second = play(tmp_path / "second", fleet, quick)
+        assert first.done()
+    assert second.code == 0, second.output
+    assert f"west: {lease.this_run().who} is at work since 20" in second.output
+    assert "waiting until it is done" in second.output
+    # Its process has ended on this machine: nobody waits for it.
+    assert "is at work" not in play(tmp_path / "second", fleet, gone).output
+    assert lease.NAME not in plane.kubectl("get", "leases", "--namespace", lease.NAMESPACE)
+
+
+def test_an_account_without_leases_is_told(
+    tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane
+) -> None:
+    plane.kubectl("create", "namespace", namespace)
+    plane.kubectl("create", "serviceaccount", "narrow", "--namespace", namespace)
+    plane.kubectl("create", "clusterrole", namespace, "--verb=get,list,patch,create", "--resource=configmaps")
+    account = f"{namespace}:narrow"
+    plane.kubectl(
+        "create", "clusterrolebinding", namespace, f"--clusterrole={namespace}", f"--serviceaccount={account}"
+    )
+    token = plane.kubectl("create", "token", "narrow", "--namespace", namespace).strip()
+    narrow = {"cluster_api_url": plane.server, "cluster_api_token": token, "cluster_api_ca": plane.ca_pem}
+    hosts = {"west": {"cluster_provider": "kubeconfig", "cluster_region": "us-west1", **narrow}}
+    done = play(
+        tmp_path, {**fleet, "hosts": hosts}, {"mesh.fleet.objects": {"objects": [config_map(namespace, size="1")]}}
+    )
+    assert done.code == 0, done.output
+    assert f"the account may not write Lease {lease.NAMESPACE}/{lease.NAME}" in " ".join(done.output.split())
+
+
+def _keep_the_loop_waiting() -> None:
+    """As Helm does, which the task starts and waits for."""
+    time.sleep(0.3)
+
+
+def _cluster(plane: control_plane.ControlPlane) -> Cluster:
+    host = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(plane.kubeconfig), "cluster_context": "admin"}
+    return read_fleet({"west": host}, environment()).clusters["west"]
