@@ -14,6 +14,8 @@ description:
     missing or ends soon. Run it once (C(run_once)); it works on all clusters of the play at the same time.
   - Writes to a cluster only if all its checks pass. A cluster that is refused or does not answer does not fail the task; it is
     in RV(failures), and the others finish. Fail that host in a task of its own.
+  - Makes a root only if no primary of the inventory has one, whatever C(--limit) says. It reads all of them before, and fails if one does
+    not answer. A root that is found is the fleet's. Without its key, what is valid is kept with a warning.
   - Makes a running istiod load a renewed intermediate CA at once, and waits until it has.
   - Skips clusters whose control plane Google runs, because Google's CA signs there. If the play has no others, it makes no root.
 options:

@@ -35,6 +35,14 @@ class Stage:
         self.password.write_text("sesame-open\n")
         self.password.chmod(0o600)
         self.hosts: dict[str, dict[str, t.Any]] = {"west": {}}
+        self.away = {
+            "cluster_kubeconfig": "",
+            "cluster_context": "",
+            "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
+            "cluster_api_token": "sesame",
+            "cluster_api_ca": plane.ca_pem,
+        }
+        """The variables of a cluster that does not answer."""
 
     def __call__(self, *args: str, ok: bool = True, absent: bool = False, **variables: t.Any) -> str:
         fleet = {
@@ -64,6 +72,14 @@ class Stage:
         out = self.plane.kubectl("-n", self.namespace, "get", "secret", "cacerts", "-o", "json", "--ignore-not-found")
         return {k: base64.b64decode(v).decode() for k, v in json.loads(out or '{"data": {}}')["data"].items()}
 
+    def remove(self) -> None:
+        """West is reset."""
+        self.plane.kubectl("-n", self.namespace, "delete", "secret", "cacerts")
+
+    def also(self, name: str, plane: control_plane.ControlPlane) -> None:
+        """Another cluster of the fleet."""
+        self.hosts[name] = {"cluster_kubeconfig": str(plane.kubeconfig)}
+
     def put(self, data: dict[str, str], *, labels: dict[str, str] | None = None) -> None:
         self.plane.kubectl("create", "namespace", self.namespace, ok=False)
         secret = {
@@ -79,15 +95,10 @@ class Stage:
         return certificates.Policy(**{**base, "now": datetime.datetime.now(datetime.UTC), **changes})
 
 
-@pytest.fixture(scope="module")
-def plane(api: control_plane.ControlPlane) -> control_plane.ControlPlane:
-    """Controllers end a namespace that is removed."""
-    return api
-
-
 @pytest.fixture
-def stage(plane: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> Stage:
-    return Stage(plane, tmp_path, namespace)
+def stage(api: control_plane.ControlPlane, tmp_path: Path, namespace: str) -> Stage:
+    """A fleet of one cluster. Its controllers end a namespace that is removed."""
+    return Stage(api, tmp_path, namespace)
 
 
 def pair(policy: certificates.Policy) -> certificates.Authority:
@@ -139,20 +150,78 @@ def test_issued_once_then_kept_then_renewed_then_removed(stage: Stage) -> None:
 
 
 def test_a_cluster_that_does_not_answer_fails_alone(stage: Stage) -> None:
-    nothing = {"cluster_kubeconfig": "", "cluster_context": ""}
-    stage.hosts["gone"] = {
-        **nothing,
-        "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
-        "cluster_api_token": "sesame",
-        "cluster_api_ca": stage.plane.ca_pem,
-    }
+    stage()
+    stage.remove()
+    stage.hosts["gone"] = stage.away
     out = stage(ok=False)
     assert "west signed · 1 failed" in out
     assert "gone" in out
     assert stage.secret()
 
 
+@pytest.mark.parametrize("limit", [(), ("--limit", "west")], ids=["whole", "limit"])
+def test_no_root_before_every_primary_was_read(stage: Stage, limit: tuple[str, ...]) -> None:
+    stage.hosts["gone"] = stage.away
+    out = stage(*limit, ok=False)
+    assert "no root is made as long as a primary does not answer" in out
+    assert "gone" in out
+    assert not (stage.dir / "root-cert.pem").exists()
+    assert not (stage.dir / "root-key.vault").exists()
+    assert stage.secret() == {}
+
+
+def test_a_second_controller_makes_no_second_root(stage: Stage, plane: control_plane.ControlPlane) -> None:
+    stage.also("east", plane)
+    stage()
+    data = stage.secret()
+    root = certificates.parse_certificates((stage.dir / "root-cert.pem").read_text())[0]
+    away = stage.dir.rename(stage.tmp / "colleague")
+
+    # Nothing to sign: the root that lives in the fleet is the fleet's.
+    out = stage("--limit", "west")
+    assert f"root SHA256 {certificates.short(root)}  1 unchanged" in out
+    assert "the fleet's root is not on this controller" in out
+    # A cluster that was reset: the root of a cluster outside the limit is the fleet's, and its key is not here.
+    stage.remove()
+    out = stage("--limit", "west", ok=False)
+    assert "the fleet's root is not on this controller" in out
+    assert f"root SHA256 {certificates.fingerprint(root)} in east" in out
+    assert stage.secret() == {}
+    assert {path.name for path in stage.dir.iterdir()} == {".lock"}
+
+    # With the key of that root its certificate comes back from the fleet.
+    (away / "root-key.vault").rename(stage.dir / "root-key.vault")
+    assert "west signed" in stage("--limit", "west")
+    verify_chain(SigningChain.from_data(stage.secret()), root, stage.policy())
+    assert stage.secret()["ca-cert.pem"] != data["ca-cert.pem"]
+    assert certificates.parse_certificates((stage.dir / "root-cert.pem").read_text()) == [root]
+
+
+def test_no_first_one_under_a_root_that_no_other_has(stage: Stage, plane: control_plane.ControlPlane) -> None:
+    stage.also("east", plane)
+    stage()
+    stage.remove()
+    other = pair(stage.policy())
+    cert, key = stage.tmp / "other.pem", stage.tmp / "other.key"
+    cert.write_text(certificates.certificate_pem(other.certificate))
+    key.write_text(certificates.key_pem(other.key))
+    given = {"trust_root": "provided", "trust_root_cert": str(cert), "trust_root_key": str(key)}
+    assert "the other clusters have another root" in stage("--limit", "west", ok=False, **given)
+    assert stage.secret() == {}
+
+
+def test_a_cacerts_that_was_there_gives_the_fleet_its_root(stage: Stage) -> None:
+    theirs = pair(stage.policy())
+    stage.put(decisions.issue("west", theirs, stage.policy()).data)
+    out = stage()
+    assert f"root SHA256 {certificates.short(theirs.certificate)}  1 unchanged" in out
+    assert "the fleet's root is not on this controller" in out
+    assert {path.name for path in stage.dir.iterdir()} == {".lock"}
+
+
 def test_a_foreign_cacerts_names_both_fingerprints(stage: Stage) -> None:
+    stage()
+    stage.remove()
     policy = stage.policy()
     other = pair(policy)
     foreign = decisions.issue("west", other, policy).data
@@ -205,13 +274,15 @@ def test_a_self_signed_istiod_is_refused(stage: Stage) -> None:
         stage.plane.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
     assert "a live istiod uses another root" in stage(ok=False)
     assert stage.secret() == {}
+    assert not (stage.dir / "root-key.vault").exists()
 
 
 def test_a_lost_root_is_not_replaced(stage: Stage) -> None:
     stage()
     data = stage.secret()
-    (stage.dir / "root-cert.pem").rename(stage.tmp / "kept.pem")
-    assert "the fleet's root is not on this controller" in stage(ok=False)
+    stage.dir.rename(stage.tmp / "kept")
+    due = {"trust_lifetime": "800d", "trust_renew_before": "740d"}
+    assert "the fleet's root is not on this controller" in stage(ok=False, **due)
     assert not (stage.dir / "root-cert.pem").exists()
     assert stage.secret() == data
 

@@ -24,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
     public_bytes,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import bundle_with, issue
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_roots import LiveRoot
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
     CERT,
     ROOT,
@@ -39,7 +40,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import Vaul
 if t.TYPE_CHECKING:
     from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import PrivateKey
 
-__all__ = ["CorporateCa", "IntermediateIssuer", "OwnRoot", "open_issuer"]
+__all__ = ["CorporateCa", "FoundRoot", "IntermediateIssuer", "OwnRoot", "open_issuer"]
 
 
 class IntermediateIssuer(t.Protocol):
@@ -54,6 +55,9 @@ class IntermediateIssuer(t.Protocol):
     def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
         """A new chain; None while it waits for a corporate CA's signature. ``present``: the live Secret's data."""
 
+    def save(self) -> None:
+        """Write a root that this run made. Called before its first chain is written: a refused run leaves no root."""
+
 
 @dataclasses.dataclass
 class OwnRoot:
@@ -62,6 +66,13 @@ class OwnRoot:
     authority: Authority
     policy: Policy
     made_now: bool = False
+    unsaved: t.Callable[[], None] | None = None
+    """Writes what is not in the folder yet."""
+
+    def save(self) -> None:
+        if self.unsaved:
+            self.unsaved()
+        self.unsaved = None
 
     @property
     def root(self) -> x509.Certificate | None:
@@ -71,25 +82,72 @@ class OwnRoot:
         return issue(cluster, self.authority, self.policy, present=present)
 
 
+@dataclasses.dataclass
+class FoundRoot:
+    """The fleet's root, known from its clusters. Its key is elsewhere: what is valid is kept, nothing is signed."""
+
+    live: LiveRoot
+    folder: str
+    made_now: bool = False
+
+    @property
+    def root(self) -> x509.Certificate | None:
+        return self.live.certificate
+
+    def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
+        raise FleetError(
+            "the fleet's root is not on this controller",
+            cluster=cluster,
+            obj=self.folder,
+            seen=str(self.live),
+            means="those clusters have intermediate CAs from another trust folder; with one from another root, this "
+            "cluster and they would reject each other's calls",
+            next_step="copy that folder here or set trust_dir to it; a root that is yours is given by trust_root: "
+            "provided; to start with a new root, remove the mesh first (playbooks/teardown.yml)",
+        )
+
+    def save(self) -> None:
+        """Nothing is made."""
+
+    @property
+    def warning(self) -> str:
+        return (
+            f"the fleet's root is not on this controller ({self.folder}), but {self.live}: what is valid is kept, "
+            "nothing can be signed or renewed here; copy the trust folder of those clusters here or set trust_dir to it"
+        )
+
+
 def open_issuer(
-    args: t.Mapping[str, t.Any], directory: str, policy: Policy, box: VaultBox, files: Files
+    args: t.Mapping[str, t.Any],
+    directory: str,
+    policy: Policy,
+    box: VaultBox,
+    files: Files,
+    live: LiveRoot | None = None,
 ) -> IntermediateIssuer:
     """The issuer that ``args['root']`` names, its root checked against the fleet.
+
+    Args:
+        live: the root that the fleet's clusters have, where a generated one is not in the folder.
 
     Raises:
         FleetError: the root or its key is missing, unreadable, no pair, or excludes this trust domain.
     """
     if args["root"] == "external":
         return CorporateCa(args, directory, policy, box, files)
-    made_now = False
     if args["root"] == "provided":
-        authority = _provided(args, box)
+        issuer = OwnRoot(_provided(args, box), policy)
+    elif stored := _stored(directory, box):
+        issuer = OwnRoot(stored, policy)
+    elif live is None:
+        issuer = _new(directory, policy, box, files)
+    elif os.path.lexists(os.path.join(directory, ROOT_KEY)):
+        issuer = _restored(live.certificate, directory, policy, box, files)
     else:
-        found = _stored(directory, box)
-        made_now = found is None
-        authority = found or _new(directory, policy, box, files)
-    check_root(authority.certificate, policy)
-    return OwnRoot(authority, policy, made_now)
+        check_root(live.certificate, policy)
+        return FoundRoot(live, directory)
+    check_root(issuer.authority.certificate, policy)
+    return issuer
 
 
 def _provided(args: t.Mapping[str, t.Any], box: VaultBox) -> Authority:
@@ -132,21 +190,35 @@ def _stored_key(path: str, box: VaultBox) -> PrivateKey:
     return key_from_pem(box.decrypt(text, path), what=path)
 
 
-def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> Authority:
+def _new(directory: str, policy: Policy, box: VaultBox, files: Files) -> OwnRoot:
     """A new root. A key without its certificate gets one: a run was cut off between the two, or the file is lost."""
     path = os.path.join(directory, ROOT_KEY)
-    if os.path.lexists(path):
-        key = _stored_key(path, box)
-    else:
-        key = new_key(policy.key_type)
-        encrypted = box.encrypt(key_pem(key))
-        if box.created:
-            files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
-        files.write_key(path, encrypted)
+    there = os.path.lexists(path)
+    key = _stored_key(path, box) if there else new_key(policy.key_type)
     root = make_root(key, policy)
-    # The certificate is written last: it says that the key is there.
+
+    def save() -> None:
+        if not there:
+            encrypted = box.encrypt(key_pem(key))
+            if box.created:
+                files.changes.append(Change("", "File", box.created, CREATED, after="(a random password)"))
+            files.write_key(path, encrypted)
+        # The certificate is written last: it says that the key is there.
+        _save_root(root, directory, files)
+
+    return OwnRoot(Authority(root, key), policy, made_now=True, unsaved=save)
+
+
+def _restored(root: x509.Certificate, directory: str, policy: Policy, box: VaultBox, files: Files) -> OwnRoot:
+    """The root that clusters have, where the folder holds its key alone."""
+    path = os.path.join(directory, ROOT_KEY)
+    authority = _pair(root, _stored_key(path, box), path)
+    _save_root(root, directory, files)
+    return OwnRoot(authority, policy)
+
+
+def _save_root(root: x509.Certificate, directory: str, files: Files) -> None:
     files.write(os.path.join(directory, ROOT_CERT), certificate_pem(root), shown="(root certificate)")
-    return Authority(root, key)
 
 
 class CorporateCa:
@@ -199,6 +271,9 @@ class CorporateCa:
             error.cluster, error.obj = cluster, answer
             raise
         return signed
+
+    def save(self) -> None:
+        """The root is the CA's."""
 
     def unsigned(self) -> FleetError:
         """The error that lists every request that waits for a signature."""

@@ -10,7 +10,9 @@ import typing as t
 
 from cryptography import x509
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     Policy,
     fingerprint,
@@ -23,7 +25,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions 
     Decision,
     decide,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import ROOT, SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_roots import (
+    LiveRoot,
+    refuse_another_root,
+    self_signed,
+    the_live_root,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
@@ -31,6 +39,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import re
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, Files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     CorporateCa,
+    FoundRoot,
     IntermediateIssuer,
     open_issuer,
 )
@@ -57,30 +66,38 @@ class TrustRun:
     changes: list[Change] = dataclasses.field(default_factory=list)
     failures: dict[str, FleetError] = dataclasses.field(default_factory=dict)
     warnings: list[str] = dataclasses.field(default_factory=list)
+    live: dict[str, ClusterTrust] = dataclasses.field(default_factory=dict)
+    """What the clusters of the play hold, by name."""
+    _others: tuple[dict[str, ClusterTrust], dict[str, FleetError]] | None = None
 
     async def run(self) -> None:
         """Issue for every cluster before any is written. A cluster that is refused fails alone.
 
         Raises:
-            FleetError: the root is missing or unfit, or new intermediate CAs wait for a corporate CA's signature.
+            FleetError: the root is missing or unfit, a new one could be a second one, or new intermediate CAs wait for
+                a corporate CA's signature.
         """
         clusters = self.fleet.clusters
-        live, self.failures = await on_each(
-            (c.name for c in self.primaries), lambda name: read_trust(self.fleet, clusters[name], self.check_mode)
-        )
-        if self.args["root"] == "generated":
-            _require_root(live.values(), os.path.join(self.directory, ROOT_CERT))
+        self.live, self.failures = await self._read(self.primaries, self.check_mode)
+        found = None
+        made = self.args["root"] == "generated"
+        if made and self.primaries and not os.path.exists(os.path.join(self.directory, ROOT_CERT)):
+            found = await self._live_root()
         files = Files(self.check_mode)
-        issuer = open_issuer(self.args, self.directory, self.policy, self.box, files)
-        self.root, self.root_is_planned = issuer.root, issuer.made_now and self.check_mode
-        chains = self._issue(issuer, live)
+        issuer = open_issuer(self.args, self.directory, self.policy, self.box, files, found)
+        if isinstance(issuer, FoundRoot):
+            self.warnings.append(issuer.warning)
+        chains = await self._issue(issuer)
+        if chains:
+            issuer.save()
+        self.root, self.root_is_planned = issuer.root, issuer.made_now and (self.check_mode or not chains)
         written, failed = await on_each(
             chains,
             lambda name: write_cacerts(
                 self.fleet,
                 clusters[name],
                 chains[name],
-                renewed=live[name].istiod and live[name].data is not None,
+                renewed=self.live[name].istiod and self.live[name].data is not None,
                 dry_run=self.check_mode,
                 timeout=self.args["timeout"],
             ),
@@ -89,16 +106,68 @@ class TrustRun:
         self.decisions = [d for d in self.decisions if d.cluster not in failed]
         self.changes = files.changes + [change for made in written.values() for change in made]
 
-    def _issue(self, issuer: IntermediateIssuer, live: t.Mapping[str, ClusterTrust]) -> dict[str, SigningChain]:
+    async def _read(
+        self, clusters: t.Iterable[Cluster], absent_ok: bool
+    ) -> tuple[dict[str, ClusterTrust], dict[str, FleetError]]:
+        """Read clusters; with ``absent_ok`` one that does not exist yet is empty."""
+        return await on_each(
+            (c.name for c in clusters), lambda name: read_trust(self.fleet, self.fleet.clusters[name], absent_ok)
+        )
+
+    async def _read_others(self) -> tuple[dict[str, ClusterTrust], dict[str, FleetError]]:
+        """Read the primaries outside the play once: of those that are made by a run, some may not exist yet."""
+        if self._others is None:
+            play = {c.name for c in self.primaries}
+            others = [c for c in clusters_with_istiod(self.fleet) if c.name not in play]
+            made = [c for c in others if not provider_of(c).exists(c.variables)]
+            there, failed = await self._read([c for c in others if c not in made], self.check_mode)
+            found, unread = await self._read(made, True)
+            self._others = {**there, **found}, {**failed, **unread}
+        return self._others
+
+    async def _live_root(self) -> LiveRoot | None:
+        """The root that the primaries of the whole inventory have, whatever ``--limit`` says; None when none has one.
+
+        Raises:
+            FleetError: a new root could be a second one, because a primary does not answer or has a root of its own.
+        """
+        others, unread = await self._read_others()
+        live = [*self.live.values(), *others.values()]
+        found = the_live_root(live)
+        if found:
+            return found
+        if silent := {**self.failures, **unread}:
+            raise FleetError(
+                "no root is made as long as a primary does not answer",
+                seen="; ".join(f"{name}: {error.what}" for name, error in silent.items()),
+                means="it may have an intermediate CA of the fleet's root, which is not on this controller; with a "
+                "second one, it and the other clusters would reject each other's calls",
+                next_step="make every primary of the inventory reachable, or copy the fleet's trust folder here "
+                f"({self.directory}), and run again; a cluster that is gone for good leaves the inventory",
+            )
+        if alone := self_signed(live):
+            root = parse_certificates(alone[0].published_root, what="istio-ca-root-cert")[0]
+            raise FleetError(
+                "a live istiod uses another root",
+                cluster=", ".join(c.cluster for c in alone),
+                obj="ConfigMap istio-ca-root-cert",
+                seen=f"root SHA256 {fingerprint(root)}, and no cacerts",
+                means="istiod started without cacerts and made its own root; one for the others would be a second",
+                next_step="uninstall that istiod and restart its workloads afterwards, or leave the cluster out of the "
+                "inventory; then run again",
+            )
+        return None
+
+    async def _issue(self, issuer: IntermediateIssuer) -> dict[str, SigningChain]:
         """Decide about every cluster, and return the chains to write."""
         chains: dict[str, SigningChain] = {}
         unsigned = False
-        for name, found in live.items():
+        for name, found in self.live.items():
             try:
-                if issuer.root is None:
-                    decision = Decision(name, ISSUE)
-                else:
-                    decision = decide(found, issuer.root, self.policy, made_now=issuer.made_now)
+                decision = Decision(name, ISSUE) if issuer.root is None else decide(found, issuer.root, self.policy)
+                if decision.action == ISSUE and issuer.root is not None and not issuer.made_now:
+                    others, _silent = await self._read_others()
+                    refuse_another_root([*self.live.values(), *others.values()], issuer.root)
                 if decision.action != KEEP:
                     chain = issuer.chain(name, found.data)
                     if chain is not None:
@@ -118,28 +187,6 @@ class TrustRun:
         if unsigned and isinstance(issuer, CorporateCa):
             raise issuer.unsigned()
         return chains
-
-
-def _require_root(live: t.Iterable[ClusterTrust], path: str) -> None:
-    """Refuse to make a second root when clusters have intermediate CAs of ours: it would split the mesh."""
-    if os.path.exists(path):
-        return
-    seen = [
-        f"{found.cluster} root SHA256 {fingerprint(parse_certificates(found.data[ROOT])[0])}"
-        for found in live
-        if found.ours and found.data and found.data.get(ROOT)
-    ]
-    if not seen:
-        return
-    raise FleetError(
-        "the fleet's root is not on this controller",
-        obj=path,
-        seen="; ".join(seen),
-        means="these clusters have intermediate CAs from another trust folder; with a new root, they and the other "
-        "clusters would reject each other's calls",
-        next_step="copy that folder here or set trust_dir to it; to start with a new root, remove the mesh first "
-        "(playbooks/teardown.yml)",
-    )
 
 
 def _keep_until_signed(decision: Decision, issuer: IntermediateIssuer) -> Decision:

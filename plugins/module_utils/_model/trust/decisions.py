@@ -89,11 +89,8 @@ def duration(text: str, *, name: str) -> datetime.timedelta:
         raise FleetError(f"{name} is too long", seen=text, next_step="use at most 36500d") from None
 
 
-def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy, *, made_now: bool = False) -> Decision:
+def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decision:
     """Whether a cluster's intermediate CA is issued, renewed or kept.
-
-    Args:
-        made_now: this run made the root, so that no live certificate can come from it.
 
     Raises:
         FleetError: the cluster's certificates are not usable, or a change would break its mesh; with fingerprints.
@@ -106,9 +103,6 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy, *, made_n
     except FleetError as error:
         error.cluster = live.cluster
         error.obj = error.obj or f"Secret {policy.namespace}/cacerts"
-        if made_now and live.data is not None and live.ours:
-            error.means = "a root of this project signed it, whose key is not on this controller"
-            error.next_step = "restore the fleet's trust folder (trust_dir), or rotate the cluster's root"
         raise
 
 
@@ -182,7 +176,7 @@ def summary(root: x509.Certificate | None, decisions: t.Sequence[Decision], *, f
     """The stage's line, such as ``root SHA256 9f:3c…  west renewed (11 days left) · 3 unchanged``.
 
     Args:
-        root: None when it is not made yet.
+        root: None when it is not made (yet).
         planned: whether this is check mode, which changes nothing.
     """
     issued, renewed = ("would be signed", "would be renewed") if planned else ("signed", "renewed")
@@ -201,5 +195,6 @@ def summary(root: x509.Certificate | None, decisions: t.Sequence[Decision], *, f
         parts.append(f"{kept} unchanged")
     if failed:
         parts.append(f"{failed} failed")
-    head = f"root SHA256 {short(root)}" if root is not None else "root would be made"
+    none = "root would be made" if planned else "no root made"
+    head = f"root SHA256 {short(root)}" if root is not None else none
     return f"{head}  {' · '.join(parts) or 'no primary in this play'}"

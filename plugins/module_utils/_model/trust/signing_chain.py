@@ -31,7 +31,7 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["CERT", "CHAIN", "KEY", "KEYS", "ROOT", "SigningChain", "check_root", "verify_chain"]
+__all__ = ["CERT", "CHAIN", "KEY", "KEYS", "ROOT", "SigningChain", "check_root", "is_signed_by", "verify_chain"]
 
 CERT = "ca-cert.pem"
 KEY = "ca-key.pem"
@@ -139,12 +139,13 @@ def _path(
                 next_step=f"{CHAIN} must hold every certificate between {CERT} and the root",
             )
         # A CA that got a new key keeps its name: the issuer is the one whose key signed.
-        path.append(next((c for c in candidates if _is_signed_by(path[-1], c)), candidates[0]))
+        path.append(next((c for c in candidates if is_signed_by(path[-1], c)), candidates[0]))
         _check_signature(path[-2], path[-1])
     return path
 
 
-def _is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether ``issuer`` is named by a certificate, and its key signed it."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError):
@@ -153,7 +154,7 @@ def _is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
 
 
 def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    if not _is_signed_by(certificate, issuer):
+    if not is_signed_by(certificate, issuer):
         raise FleetError(
             "a signature in the chain is not valid",
             seen=f"SHA256 {fingerprint(certificate)} names {issuer.subject.rfc4514_string()!r} as its issuer, "

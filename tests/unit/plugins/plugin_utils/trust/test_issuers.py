@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils import files
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_roots import LiveRoot
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import issuers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files
@@ -34,9 +35,15 @@ class Folder:
     def box(self) -> VaultBox:
         return VaultBox(str(self.password))
 
-    def open(self, root: str = "generated", **args: str) -> t.Any:
-        given = {"root": root, "root_cert": "", "root_key": "", **args}
-        return issuers.open_issuer(given, str(self.path), POLICY, self.box, Files(check_mode=False))
+    def open(self, root: str = "generated", live: t.Any = None) -> t.Any:
+        given = {"root": root, "root_cert": "", "root_key": ""}
+        return issuers.open_issuer(given, str(self.path), POLICY, self.box, Files(check_mode=False), live)
+
+    def make(self) -> t.Any:
+        """The issuer of a run that signs something."""
+        issuer = self.open()
+        issuer.save()
+        return issuer
 
     def key(self, name: str) -> bytes:
         """The public part of a key in the folder."""
@@ -54,17 +61,17 @@ class CutOff(Exception):
 
 
 def test_a_root_key_without_its_certificate_is_used(folder: Folder) -> None:
-    folder.open()
+    folder.make()
     kept = (folder.path / ROOT_KEY).read_bytes()
     (folder.path / ROOT_CERT).unlink()
-    again = folder.open()
+    again = folder.make()
     assert (folder.path / ROOT_KEY).read_bytes() == kept
     assert certificates.public_bytes(again.root) == folder.key(ROOT_KEY)
     assert not folder.open().made_now
 
 
 def test_a_root_key_that_cannot_be_opened_stays(folder: Folder) -> None:
-    folder.open()
+    folder.make()
     kept = (folder.path / ROOT_KEY).read_bytes()
     (folder.path / ROOT_CERT).unlink()
     folder.password.write_text("another\n")
@@ -86,9 +93,44 @@ def test_the_root_is_written_after_its_key(folder: Folder, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", one_rename)
         with pytest.raises(CutOff):
-            folder.open()
+            folder.make()
     assert sorted(path.name for path in folder.path.iterdir()) == [ROOT_KEY]
     assert certificates.public_bytes(folder.open().root) == folder.key(ROOT_KEY)
+
+
+def live(authority: certificates.Authority) -> LiveRoot:
+    return LiveRoot(authority.certificate, ("west",))
+
+
+def test_a_run_that_signs_nothing_leaves_no_root(folder: Folder) -> None:
+    assert folder.open().made_now
+    assert not folder.path.exists()
+
+
+def test_a_lost_root_comes_back_from_a_cluster(folder: Folder) -> None:
+    root = folder.make().root
+    (folder.path / ROOT_CERT).unlink()
+    again = folder.open(live=LiveRoot(root, ("west",)))
+    assert again.root == root
+    assert certificates.parse_certificates((folder.path / ROOT_CERT).read_text()) == [root]
+    assert not again.made_now
+
+
+def test_a_key_of_another_root_is_no_key_of_the_fleet(folder: Folder, corporate: certificates.Authority) -> None:
+    folder.make()
+    (folder.path / ROOT_CERT).unlink()
+    with pytest.raises(FleetError, match="does not belong to its certificate"):
+        folder.open(live=live(corporate))
+    assert sorted(path.name for path in folder.path.iterdir()) == [ROOT_KEY]
+
+
+def test_a_root_without_its_key_signs_nothing(folder: Folder, corporate: certificates.Authority) -> None:
+    found = folder.open(live=live(corporate))
+    assert found.root == corporate.certificate
+    with pytest.raises(FleetError, match="the fleet's root is not on this controller"):
+        found.chain("east", None)
+    found.save()
+    assert not folder.path.exists()
 
 
 def answered(folder: Folder, corporate: certificates.Authority, cluster: str) -> dict[str, str]:
