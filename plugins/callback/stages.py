@@ -18,6 +18,7 @@ description:
   - The message of a failed task is printed at once, complete and as it was written, without a dump of the result.
   - The recap has a line for each host. A failed task that ran once also ends the run of the other hosts. Their lines
     name that task.
+  - The recap begins with what hosts went on without (C(missing) of a result), with its cause and the next step.
   - If the playbook handles a failure (C(rescue), C(ignore_errors)), only the beginning of its message is printed.
     Nothing is printed if the C(rescue) begins with P(ansible.builtin.fail#module), whose message replaces it.
   - With C(-v) every task and result is printed too, as P(ansible.builtin.default#callback) prints them.
@@ -38,6 +39,7 @@ from ansible import context
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
     human_time,
+    missing_lines,
     recap_lines,
     stage_lines,
     stage_name,
@@ -80,6 +82,7 @@ class CallbackModule(VerboseCallback):
         self._shown: dict[str, str] = {}
         self._items_shown: set[tuple[str, str]] = set()
         self._failed: dict[str, tuple[str, str]] = {}
+        self._missing: dict[str, dict[str, str]] = {}
         self._stopped: dict[str, tuple[str, str]] = {}
         self._stops_all = ""
         self._stopper = ""
@@ -140,6 +143,8 @@ class CallbackModule(VerboseCallback):
         host = result.host.get_name()
         if result.is_changed():
             self._stage_changed += 1
+        for cluster, text in (result.result.get("missing") or {}).items():
+            self._missing.setdefault(str(cluster), {})[self._stage] = str(text)
         line = str(result.result.get("stage_line") or "").strip()
         if not line:
             return
@@ -255,7 +260,9 @@ class CallbackModule(VerboseCallback):
         counts = {host: stats.summarize(host) for host in sorted({*stats.processed, *self._stopped})}
         check = bool(context.CLIARGS.get("check"))
         self._say("")
-        for line, state in recap_lines(counts, self._failed, self._stopped, check=check):
+        for text in missing_lines(self._missing):
+            self._say(text, C.COLOR_WARN)
+        for line, state in recap_lines(counts, self._failed, self._stopped, missing=self._missing, check=check):
             self._say(line, {"ok": C.COLOR_OK, "changed": C.COLOR_CHANGED, "failed": C.COLOR_ERROR}[state])
         if not self._loud and stats.custom and self.get_option("show_custom_stats"):
             for name, values in sorted(stats.custom.items()):

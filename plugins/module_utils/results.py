@@ -11,6 +11,10 @@ What went wrong has two keys, both by cluster; "" stands for the whole fleet:
 ``failures``
     ``{cluster: text}``, the same for people, from an action that runs once for the fleet and did not fail itself:
     the clusters that failed while the others were finished. The role fails each of them in its next task.
+``missing``
+    ``{cluster: text}``: what a cluster goes on without, such as an edge to a cluster that does not answer. It fails
+    nothing yet: Ansible prints it as a warning, the callback ``stages`` repeats it at the end, and the role keeps it in
+    a fact that ``playbooks/whole.yml`` reads: it fails the cluster when nothing else is left to do.
 """
 
 from __future__ import annotations
@@ -58,6 +62,7 @@ def result(
     summary: str = "",
     with_diff: bool = True,
     errors: Errors | None = None,
+    missing: Errors | None = None,
     warnings: t.Sequence[str] = (),
     **more: t.Any,
 ) -> dict[str, t.Any]:
@@ -68,6 +73,7 @@ def result(
         summary: one line for people.
         with_diff: whether ``--diff`` was asked for.
         errors: what failed on single clusters; given by an action that runs once for the fleet, also when it is empty.
+        missing: what single clusters go on without, see above; each text is a warning too.
         warnings: Ansible prints them.
         more: what the action's documentation adds.
 
@@ -76,7 +82,7 @@ def result(
         host, or for the fleet when the task ran once); ``objects``: a list of ``{cluster, kind,
         namespace, name, action}``; ``diff``: Ansible's list of ``{before, after, before_header,
         after_header}`` for what is not unchanged; ``problems``, and with ``errors`` also ``failures``;
-        ``warnings`` when there are any; and ``more``.
+        ``missing`` and ``warnings`` when there are any; and ``more``.
     """
     listed = list(changes)
     touched = [c for c in listed if c.action != UNCHANGED]
@@ -88,7 +94,7 @@ def result(
             {"cluster": c.cluster, "kind": c.kind, "namespace": c.namespace, "name": c.name, "action": c.action}
             for c in listed
         ],
-        "problems": _problems(errors or {}),
+        "problems": _problems(errors or {}, missing or {}),
     }
     if with_diff and touched:
         out["diff"] = [
@@ -101,7 +107,11 @@ def result(
             for c in touched
         ]
     if errors is not None:
-        out["failures"] = {cluster: "\n".join(map(str, _listed(found))) for cluster, found in errors.items()}
+        out["failures"] = _texts(errors)
+    if missing:
+        out["missing"] = _texts(missing)
+        texts = (str(error) for found in missing.values() for error in _listed(found))
+        warnings = [*warnings, *dict.fromkeys(texts)]
     if warnings:
         out["warnings"] = list(warnings)
     return {**out, **more}
@@ -112,8 +122,16 @@ def failed_result(errors: Errors, *, msg: str, **more: t.Any) -> dict[str, t.Any
     return {"failed": True, "changed": False, "msg": msg, "problems": _problems(errors), **more}
 
 
-def _problems(errors: Errors) -> dict[str, list[dict[str, str]]]:
-    return {cluster: [error.as_dict() for error in _listed(found)] for cluster, found in errors.items()}
+def _problems(*all_errors: Errors) -> dict[str, list[dict[str, str]]]:
+    problems: dict[str, list[dict[str, str]]] = {}
+    for errors in all_errors:
+        for cluster, found in errors.items():
+            problems.setdefault(cluster, []).extend(error.as_dict() for error in _listed(found))
+    return problems
+
+
+def _texts(errors: Errors) -> dict[str, str]:
+    return {cluster: "\n".join(map(str, _listed(found))) for cluster, found in errors.items()}
 
 
 def _listed(found: FleetError | t.Sequence[FleetError]) -> t.Sequence[FleetError]:

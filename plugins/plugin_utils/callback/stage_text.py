@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["failure_text", "human_time", "recap_lines", "stage_lines", "stage_name"]
+__all__ = ["failure_text", "human_time", "missing_lines", "recap_lines", "stage_lines", "stage_name"]
 
 SEPARATOR = " · "
 _OUTPUT_LINES = 20
@@ -95,6 +95,7 @@ def recap_lines(
     failed: t.Mapping[str, tuple[str, str]],
     stopped: t.Mapping[str, tuple[str, str]] | None = None,
     *,
+    missing: t.Container[str] = (),
     check: bool = False,
 ) -> list[tuple[str, str]]:
     """One line for each host and, if some failed, the ``--limit`` to run again with.
@@ -103,6 +104,7 @@ def recap_lines(
         counts: Ansible's summary per host (``changed``, ``failures``, ``unreachable``, ``rescued``).
         failed: per failed host ``(stage, task)``.
         stopped: per host on which nothing failed, but whose run was stopped: ``(stage, why)``.
+        missing: hosts that went on without something.
         check: whether this was a check run.
 
     Returns:
@@ -129,8 +131,26 @@ def recap_lines(
             stage, why = stopped[host]
             lines.append((f"{host:<{width}}  stopped in {stage}: {why}{tail}", "failed"))
             again.append(host)
+        elif host in missing:
+            lines.append((f"{host:<{width}}  not whole{tail}", "failed"))
         else:
             lines.append((f"{host:<{width}}  ok{tail}", "changed" if changed else "ok"))
     if again:
         lines.append((f"run again with --limit {','.join(again)}", "failed"))
+    return lines
+
+
+def missing_lines(missing: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:
+    """What hosts went on without: each text once, under the stage and the names of its hosts.
+
+    Args:
+        missing: by host and stage, the texts, one or more lines each.
+    """
+    hosts_of: dict[tuple[str, str], list[str]] = {}
+    for host, stages in missing.items():
+        for stage, text in stages.items():
+            hosts_of.setdefault((stage, text), []).append(host)
+    lines = []
+    for (stage, text), hosts in hosts_of.items():
+        lines += [f"not whole since {stage}: {', '.join(hosts)}", *(f"  {line}" for line in text.splitlines())]
     return lines

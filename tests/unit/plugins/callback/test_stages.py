@@ -114,6 +114,25 @@ def test_a_stage_without_a_line_shows_whether_it_changed(run: RunPlays) -> None:
     assert text.splitlines()[:2] == [stage("quiet", "ok"), stage("busy", "2 changed")]
 
 
+def test_what_hosts_went_on_without_ends_in_the_recap(run: RunPlays) -> None:
+    text_of_both = r"no edge to south\n  seen   refused"
+    result = f'{{changed: false, missing: {{west: "{text_of_both}", east: "{text_of_both}"}}}}'
+    code, text = run(
+        play("peering", f"{{answer: {{result: {result}}}, run_once: true}}")
+        + play("gateways", "answer: {result: {changed: true}}")
+    )
+    assert code == 0
+    assert text.splitlines()[2:] == [
+        "",
+        "not whole since peering: west, east",
+        "  no edge to south",
+        "    seen   refused",
+        "east  not whole (1 changed)",
+        "west  not whole (1 changed)",
+        "0.1 s in all",
+    ]
+
+
 def test_a_failure_is_shown_whole_and_the_recap_has_a_limit(run: RunPlays) -> None:
     message = r"west Pod a/b: not ready\n  seen   CrashLoopBackOff\n  next   read its log"
     result = f'{{failed: true, msg: "{message}", problems: {{west: [{{what: x}}]}}}}'

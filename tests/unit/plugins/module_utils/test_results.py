@@ -46,6 +46,15 @@ def test_errors_are_reported_by_cluster_as_text_and_for_machines() -> None:
     assert result(errors={})["failures"] == {}
 
 
+def test_what_is_missing_is_a_warning_once_and_fails_nothing() -> None:
+    made = result(errors={"north": ONE}, missing={"west": [ONE, TWO], "north": TWO}, warnings=["mind the gap"])
+    assert made["missing"] == {"west": f"{ONE}\n{TWO}", "north": str(TWO)}
+    assert made["failures"] == {"north": str(ONE)}
+    assert made["warnings"] == ["mind the gap", str(ONE), str(TWO)]
+    assert made["problems"]["north"] == [ONE.as_dict(), TWO.as_dict()]
+    assert "missing" not in result(errors={}, missing={})
+
+
 def test_a_failed_task_has_the_same_problems() -> None:
     made = failed_result({"west": ONE}, msg=str(ONE), stage_line="1 problem")
     assert (made["failed"], made["changed"], made["msg"], made["stage_line"]) == (True, False, str(ONE), "1 problem")
