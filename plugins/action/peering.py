@@ -38,11 +38,14 @@ class ActionModule(FleetAction):
         )
         fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
-        report = await PeeringRun(fleet, play, options).run()
+        # Ansible takes a host that failed, in this play or in one before, out of the first of the two lists.
+        failed = {str(host) for host in task_vars["ansible_play_hosts_all"]} - set(play)
+        report = await PeeringRun(fleet, play, options, failed & set(fleet.clusters)).run()
         return result(
             report.changes,
             summary=report.summary,
             edges=report.edges,
             errors=report.failures,
+            missing=report.missing,
             warnings=report.warnings,
         )

@@ -15,7 +15,9 @@ description:
     edges there are. It changes only edges that start or end at a cluster of the play.
   - All keys of a watcher are in the Secret C(istio-remote-secrets). A Secret that C(istioctl) made is adopted in place, because
     istiod would drop the cluster for a moment if its key moved. A Secret of somebody else is not changed, and neither is its edge.
-  - A failure of one cluster does not fail the task; it is in RV(failures), and the role fails that host.
+  - A failure of one cluster does not fail the task; it is in RV(failures), and the role fails that host. Its peers go on without
+    the edges that cannot be made, which are in RV(missing).
+  - No new edge is made to or from a cluster that failed earlier in this run of Ansible, nor between clusters whose roots differ.
 options:
   state:
     description:
@@ -91,13 +93,21 @@ objects:
   type: list
   elements: dict
 edges:
-  description: Every edge of the run, with C(watcher), C(watched), C(action), C(why) and C(in_place).
+  description:
+    - Every edge of the run, with C(watcher), C(watched), C(action), C(why) and C(in_place).
+    - The action V(withheld) is that of an edge that must not be made, see RV(missing).
   returned: success
   type: list
   elements: dict
 failures:
   description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
+  type: dict
+missing:
+  description:
+    - By cluster, the edges without which it goes on, and why, as text. Each text is a warning too, and ends in the recap.
+    - The role keeps it until nothing else is left to do; then C(playbooks/whole.yml) fails these clusters.
+  returned: when something is missing
   type: dict
 problems:
   description:

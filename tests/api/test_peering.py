@@ -8,6 +8,7 @@ import base64
 import subprocess
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -27,7 +28,9 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 
 from . import control_plane
+from .authority import Authority
 from .loop import in_loop
+from .plays import role_play, run_plays
 
 SYSTEM = "istio-system"
 
@@ -209,10 +212,82 @@ async def test_an_unreachable_cluster_fails_alone(planes: dict[str, control_plan
     in_place = {f"{e['watcher']}>{e['watched']}" for e in report.edges if e["in_place"]}
     assert in_place == {"west>east", "east>west"}
     assert set((await secrets(made, "west"))[BUNDLE]["data"]) == {"east"}
+    assert sorted(report.missing) == ["east", "west"], "they go on, and the recap says without what"
+    limited = await peer(fleet(planes, south=closed), ["west"])
+    assert limited.failures == {} and "edges with south" in str(limited.missing["west"][0])
+    leaving = await peer(fleet(planes, south=closed), ["west"], absent=True)
+    assert leaving.failures == {} and "south may still watch" in str(leaving.missing["west"][0])
+    assert await secrets(made, "west") == {}
     # A cluster without edges in this run may be unreachable.
     assert (
         await peer(fleet(planes, south={**closed, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
     ).failures == {}
+
+
+@in_loop
+async def test_what_failed_earlier_gets_no_new_edge(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    report = await PeeringRun(made, ["west"], Options(sync=False), ["east"]).run()
+    assert set(actions(report).values()) == {"withheld"}
+    assert report.failures == {} and "east failed earlier in this run" in str(report.missing["west"][0])
+    assert await secrets(made, "west") == {} and await secrets(made, "east") == {}
+    await peer(made)
+    again = await PeeringRun(made, ["west"], Options(sync=False), ["east"]).run()
+    assert set(actions(again).values()) == {"keep"} and again.missing == {}, "an edge that is there is not new"
+
+
+@in_loop
+async def test_no_edge_between_clusters_with_different_roots(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    roots = {name: Authority(name).pem.decode() for name in made.clusters}
+    for name, cluster in made.clusters.items():
+        async with Kube.connect(cluster.connection, cluster=name) as kube:
+            about = {"name": "istio-ca-root-cert", "namespace": SYSTEM}
+            published = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about}
+            await kube.apply([{**published, "data": {"root-cert.pem": roots[name]}}])
+    try:
+        report = await peer(made)
+        assert set(actions(report).values()) == {"withheld"}
+        assert "different roots" in str(report.missing["west"][0])
+        assert "2 failed" in report.summary
+        assert await secrets(made, "west") == {} and await secrets(made, "east") == {}
+    finally:
+        for name, cluster in made.clusters.items():
+            async with Kube.connect(cluster.connection, cluster=name) as kube:
+                await kube.delete("v1", "ConfigMap", "istio-ca-root-cert", SYSTEM)
+
+
+def test_a_run_goes_on_without_an_edge_and_says_so_at_the_end(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    """west is peered while south, which failed before, is not; whoever asks the exit status hears of it."""
+    hosts = {
+        "vars": {"cluster_provider": "kubeconfig", "ansible_connection": "local", "fleet_name": "test"},
+        "hosts": {
+            "west": {"cluster_kubeconfig": str(planes["west"].kubeconfig), "cluster_context": "admin"},
+            "south": {"cluster_kubeconfig": str(planes["east"].kubeconfig), "cluster_context": "admin"},
+        },
+    }
+    playbook = tmp_path / "run.yml"
+    refused = {"ansible.builtin.fail": {"msg": "foreign root"}, "when": "inventory_hostname == 'south'"}
+    peering = {**role_play("peering"), "name": "Peering", "module_defaults": {"mesh.fleet.peering": {"wait": False}}}
+    about = {"hosts": "mesh_clusters", "gather_facts": False}
+    playbook.write_text(
+        yaml.safe_dump(
+            [
+                {"name": "Trust", **about, "tasks": [refused]},
+                peering,
+                {"name": "After", **about, "tasks": [{"ansible.builtin.debug": {"msg": "goes on"}}]},
+                {"import_playbook": str(Path(__file__).parents[2] / "playbooks" / "whole.yml")},
+            ]
+        )
+    )
+    ran = run_plays(tmp_path, hosts, playbook, environment={"ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages"})
+    assert "goes on" in ran.stdout
+    assert "not whole since peering: west" in ran.stdout
+    assert "south failed earlier in this run" in ran.stdout
+    assert "west   failed in whole" in ran.stdout and "south  failed in trust" in ran.stdout
+    assert ran.code == 2
 
 
 @in_loop

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read what the watchers need of a watched cluster: its address, CA and service account; and check the address."""
+"""Read a watched cluster's address, CA, service account; check the address; read the roots that proxies accept."""
 
 from __future__ import annotations
 
@@ -19,11 +19,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ACCOUNT, Peer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    fingerprint,
+    parse_certificates,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import ROOT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["PLANNED", "check_certificate", "connection_error", "read_peer"]
+__all__ = ["PLANNED", "check_certificate", "connection_error", "read_peer", "read_roots"]
 
 PLANNED = "planned"
 """In check mode, the value of what an earlier stage has yet to make."""
@@ -71,6 +76,19 @@ async def read_peer(
     ca = base64.b64encode(pem.encode()).decode()
     peer = Peer(cluster.name, server.url, ca, f"{namespace}/{ACCOUNT}", uid, server.tls_server_name, token)
     return peer, changes
+
+
+async def read_roots(kube: Kube, namespace: str) -> frozenset[str]:
+    """Fingerprints of the roots that the proxies of a cluster with an istiod accept; none if they are not known yet."""
+    secret, published = await asyncio.gather(
+        kube.get("v1", "Secret", "cacerts", namespace), kube.get("v1", "ConfigMap", "istio-ca-root-cert", namespace)
+    )
+    held = str(((secret or {}).get("data") or {}).get(ROOT) or "")
+    try:
+        text = _text(held) if held else str(((published or {}).get("data") or {}).get(ROOT) or "")
+        return frozenset(map(fingerprint, parse_certificates(text))) if text else frozenset()
+    except (FleetError, ValueError):
+        return frozenset()  # trust refuses it, and says why
 
 
 def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:

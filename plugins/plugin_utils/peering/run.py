@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import Faults, PeeringReport, make_report
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import Writes, compose
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.withheld import withheld_edge
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
@@ -54,6 +55,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.peers import (
     check_certificate,
     connection_error,
     read_peer,
+    read_roots,
 )
 
 __all__ = ["Options", "PeeringRun"]
@@ -81,8 +83,10 @@ class Options:
 class PeeringRun:
     """One run over the clusters of ``play``."""
 
-    def __init__(self, fleet: Fleet, play: t.Collection[str], options: Options) -> None:
+    def __init__(self, fleet: Fleet, play: t.Collection[str], options: Options, failed: t.Iterable[str] = ()) -> None:
+        """``failed``: the clusters that failed earlier in this run of Ansible, which are not in ``play`` any more."""
         self.fleet, self.play, self.options = fleet, frozenset(play), options
+        self.failed_earlier = frozenset(failed)
         self.changes: list[Change] = []
         self.warnings: list[str] = []
         self.faults = Faults()
@@ -90,6 +94,8 @@ class PeeringRun:
         self.peers: dict[str, Peer] = {}
         self.live: dict[str, list[dict[str, t.Any]]] = {}
         """By watcher, its remote secrets before the run."""
+        self.roots: dict[str, frozenset[str]] = {}
+        """By watcher, the fingerprints of the roots that its proxies accept."""
         self.plans: dict[str, list[KeyPlan]] = {}
         """By watcher."""
         self.tokens: dict[str, str] = {}
@@ -113,11 +119,13 @@ class PeeringRun:
                 absent_ok=options.dry_run or options.absent,
             )
             await asyncio.gather(
-                self._on_each(watched, self._read_peer),
-                self._on_each(watchers, self._read_watcher),
-                self._on_each(with_tokens, self._read_token_secret),
+                self._on_each(watchers, self._read_watcher), self._on_each(with_tokens, self._read_token_secret)
             )
             read = {scope.watcher: scope for scope in every if scope.watcher in self.live}
+            for scope in read.values():
+                self._withhold(scope)
+            # A cluster to which no edge is made gets no Secret for a static token either.
+            await self._on_each({n for scope in every for n in self._targets(scope)}, self._read_peer)
             for scope in read.values():
                 self._decide(scope)
             await self._prepare()
@@ -159,7 +167,10 @@ class PeeringRun:
         self.changes += changes
 
     async def _read_watcher(self, name: str) -> None:
-        self.live[name] = await self.kubes[name].list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
+        kube = self.kubes[name]
+        if control_plane_of(self.fleet, self.fleet.clusters[name]).has_istiod:
+            self.roots[name] = await read_roots(kube, self.fleet.namespace)
+        self.live[name] = await kube.list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
 
     async def _read_token_secret(self, name: str) -> None:
         if self.options.static and not self.options.absent:
@@ -170,10 +181,28 @@ class PeeringRun:
 
     # -- decide --------------------------------------------------------------------------------
 
+    def _withhold(self, scope: WatcherScope) -> None:
+        held = {entry.cluster for entry in read_entries(self.live[scope.watcher], self.fleet.name)}
+        for name in scope.wanted:
+            error = withheld_edge(
+                self.fleet,
+                scope.watcher,
+                name,
+                failed=self.failed_earlier,
+                roots=self.roots,
+                held=name in held,
+            )
+            if error is not None:
+                self.faults.withheld[scope.watcher, name] = error
+
+    def _targets(self, scope: WatcherScope) -> list[str]:
+        """The clusters that the watcher must watch, without those to which no edge may be made."""
+        return [name for name in scope.wanted if (scope.watcher, name) not in self.faults.withheld]
+
     def _decide(self, scope: WatcherScope) -> None:
         self.plans[scope.watcher] = decide(
             read_entries(self.live[scope.watcher], self.fleet.name),
-            {name: self.peers.get(name) for name in scope.wanted},
+            {name: self.peers.get(name) for name in self._targets(scope)},
             scope.unwanted,
             static=self.options.static,
             renew_before=self.options.renew_before,
@@ -267,7 +296,7 @@ class PeeringRun:
         kube, plane = self.kubes[watcher], control_plane_of(self.fleet, self.fleet.clusters[watcher])
         if kube.absent or not plane.has_istiod:
             return
-        wanted = [name for name in scope.wanted if name not in self.faults.unreachable]
+        wanted = [name for name in self._targets(scope) if name not in self.faults.unreachable]
         gone = [plan.cluster for plan in self.plans[watcher] if plan.action == REMOVE]
         if not wanted and not gone:
             return

@@ -29,6 +29,8 @@ class Faults:
     blocked_istiods: dict[str, FleetError] = dataclasses.field(default_factory=dict)
     """By watcher whose istiod no longer reads remote secrets."""
     failed_edges: dict[Edge, FleetError] = dataclasses.field(default_factory=dict)
+    withheld: dict[Edge, FleetError] = dataclasses.field(default_factory=dict)
+    """Edges that must not be made; see ``withheld.py``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,9 @@ class PeeringReport:
     changes: list[Change]
     edges: list[dict[str, t.Any]]
     failures: dict[str, list[FleetError]]
-    """By cluster of the play."""
+    """By cluster of the play, what is wrong with that cluster itself."""
+    missing: dict[str, list[FleetError]]
+    """By cluster of the play, the edges without which it goes on."""
     warnings: list[str]
     summary: str
 
@@ -61,7 +65,7 @@ def make_report(
         {
             "watcher": edge[0],
             "watched": edge[1],
-            "action": planned[edge].action if edge in planned else "failed",
+            "action": planned[edge].action if edge in planned else "withheld" if edge in faults.withheld else "failed",
             "why": planned[edge].reason if edge in planned else "",
             "in_place": edge not in bad and not (edge in planned and planned[edge].action == REMOVE),
         }
@@ -72,52 +76,91 @@ def make_report(
         for (watcher, name), plan in sorted(planned.items())
         if plan.action == PROVIDED
     ]
+    failures, missing = _attributed(scopes, tried, len(tried) - len(bad), faults, play)
     return PeeringReport(
         changes,
         edges,
-        _failures(scopes, tried, len(tried) - len(bad), faults, play),
+        failures,
+        missing,
         [*warnings, *foreign],
         _summary(tried, bad, planned, faults, changes, dry_run=dry_run),
     )
 
 
-def attribute_failures(failed: t.Iterable[Edge], tried: t.Iterable[Edge], play: t.Container[str]) -> dict[Edge, str]:
-    """The cluster to which each failed edge is attributed.
+def attribute_failures(
+    failed: t.Iterable[Edge], tried: t.Iterable[Edge], play: t.Container[str]
+) -> dict[Edge, tuple[str, bool]]:
+    """The cluster to which each failed edge is attributed, and whether that cluster is at fault.
 
-    The watched one when nobody can reach it, else the watcher; of the two, one that is in the play.
+    The watched one is at fault when nobody can reach it. Else the watcher goes on without the edge, or the watched one
+    if the watcher is not in the play.
     """
     broken, all_tried = set(failed), list(tried)
     out = {}
     for watcher, watched in broken:
-        everybody = all(edge in broken for edge in all_tried if edge[1] == watched)
-        first, second = (watched, watcher) if everybody else (watcher, watched)
-        out[watcher, watched] = first if first in play else second
+        ends = [edge for edge in all_tried if edge[1] == watched]
+        if ends and watched in play and all(edge in broken for edge in ends):
+            out[watcher, watched] = watched, True
+        else:
+            out[watcher, watched] = (watcher if watcher in play else watched), False
     return out
 
 
-def _failures(
-    scopes: t.Sequence[WatcherScope], tried: t.Sequence[Edge], placed: int, faults: Faults, play: t.Collection[str]
-) -> dict[str, list[FleetError]]:
-    failures: dict[str, list[FleetError]] = {}
+Found = dict[str, list[FleetError]]
 
-    def fail(name: str, error: FleetError) -> None:
-        # A cluster outside the play cannot fail in it: the error is then attributed to those in the play.
-        for host in [name] if name in play else sorted(play):
-            failures.setdefault(host, []).append(error)
+
+def _attributed(
+    scopes: t.Sequence[WatcherScope], tried: t.Sequence[Edge], placed: int, faults: Faults, play: t.Collection[str]
+) -> tuple[Found, Found]:
+    """What fails clusters of the play, and what they go on without: nobody is failed for another cluster's fault."""
+    failures: Found = {}
+    missing: Found = {}
+
+    def add(found: Found, names: t.Iterable[str], error: FleetError) -> None:
+        for name in names:
+            if name in play:
+                found.setdefault(name, []).append(error)
 
     required = {*(s.watcher for s in scopes if s.required), *(name for s in scopes for name in s.wanted), *play}
     for name, error in faults.unreachable.items():
-        if name in required:
-            fail(name, error)
-    others = f", {placed} other edge{'s are' if placed != 1 else ' is'} in place"
+        if name not in required:
+            continue
+        add(failures, [name], error)
+        ends = [edge for edge in tried if name in edge]
+        # A run that removes edges tries none: then every cluster that leaves may still be watched by this one.
+        others = {end for edge in ends for end in edge} if tried else set(play)
+        add(missing, sorted(others - {name}), _without(name, error, leaving=not tried))
+    others_placed = f", {placed} other edge{'s are' if placed != 1 else ' is'} in place"
     for watcher, error in faults.blocked_istiods.items():
-        error.what += others
-        fail(watcher, error)
+        error.what += others_placed
+        add(failures if watcher in play else missing, [watcher] if watcher in play else sorted(play), error)
     against = attribute_failures(faults.failed_edges, tried, play)
     for edge, error in faults.failed_edges.items():
-        error.what += others
-        fail(against[edge], error)
-    return failures
+        error.what += others_placed
+        name, at_fault = against[edge]
+        add(failures if at_fault else missing, [name], error)
+        if at_fault:
+            add(missing, [edge[0]], error)
+    for (watcher, watched), error in faults.withheld.items():
+        name = watcher if watcher in play else watched
+        if str(error) not in map(str, missing.get(name, ())):
+            add(missing, [name], error)
+    return failures, missing
+
+
+def _without(name: str, error: FleetError, *, leaving: bool) -> FleetError:
+    """What the peers of a cluster that failed go on without; the same text for all of them."""
+    again = f"then run playbooks/peering.yml with --limit {name}"
+    if leaving:
+        again = f"if {name} still exists, run playbooks/peering.yml with --limit {name} once it answers"
+    return FleetError(
+        f"{name} may still watch the clusters that leave"
+        if leaving
+        else f"the edges with {name} were neither made nor checked",
+        seen=f"{name}: {error.what}" + (f": {error.seen}" if error.seen else ""),
+        means=error.means,
+        next_step=again if leaving or not error.next_step else f"{error.next_step}; {again}",
+    )
 
 
 def _not_in_place(tried: t.Iterable[Edge], planned: t.Mapping[Edge, KeyPlan], faults: Faults) -> set[Edge]:
@@ -125,7 +168,12 @@ def _not_in_place(tried: t.Iterable[Edge], planned: t.Mapping[Edge, KeyPlan], fa
     for edge in tried:
         # A blocked istiod keeps the connections that it has, but does not use what was written for it.
         unread = edge[0] in faults.blocked_istiods and (edge not in planned or planned[edge].action in (ADD, RENEW))
-        if unread or edge in faults.failed_edges or not faults.unreachable.keys().isdisjoint(edge):
+        if (
+            unread
+            or edge in faults.failed_edges
+            or edge in faults.withheld
+            or not faults.unreachable.keys().isdisjoint(edge)
+        ):
             bad.add(edge)
     return bad
 

@@ -126,4 +126,6 @@ def test_a_peer_that_does_not_sync_is_no_reason_to_restart() -> None:
     kube = Watcher((json.dumps(page), well("good")[1]))
     report = synced(kube)
     assert kube.restarts == 0
-    assert "west → good failed" in str(report.failures["west"][0])
+    assert report.failures == {}, "west goes on without the edge"
+    assert "west → good failed" in str(report.missing["west"][0])
+    assert "1 failed" in report.summary

@@ -1,14 +1,72 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a peering run reports."""
+"""What a peering run reports, and who fails for what."""
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import attribute_failures
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KeyPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import (
+    Faults,
+    PeeringReport,
+    attribute_failures,
+    make_report,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+THREE = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in "abc"})
+
+
+def report(faults: Faults, play: str, *, absent: bool = False) -> PeeringReport:
+    every = scopes(THREE, play, absent=absent)
+    plans = {s.watcher: [KeyPlan(name, ADD) for name in s.wanted] for s in every if s.watcher not in faults.unreachable}
+    more: dict[str, t.Any] = {"changes": [], "warnings": [], "dry_run": False}
+    return make_report(every, plans, faults, play=play, **more)
 
 
 def test_a_failed_edge_is_attributed_to_one_cluster() -> None:
     tried = [("a", "b"), ("b", "a"), ("c", "a"), ("c", "b")]
-    assert attribute_failures([("b", "a"), ("c", "a")], tried, "abc") == {("b", "a"): "a", ("c", "a"): "a"}
-    assert attribute_failures([("c", "a")], tried, "abc") == {("c", "a"): "c"}
-    assert attribute_failures([("c", "a")], tried, "a") == {("c", "a"): "a"}
+    everybody = attribute_failures([("b", "a"), ("c", "a")], tried, "abc")
+    assert everybody == {("b", "a"): ("a", True), ("c", "a"): ("a", True)}
+    assert attribute_failures([("c", "a")], tried, "abc") == {("c", "a"): ("c", False)}
+    assert attribute_failures([("c", "a")], tried, "a") == {("c", "a"): ("a", False)}
+    assert attribute_failures([("b", "a"), ("c", "a")], tried, "bc")["c", "a"] == ("c", False)
+    assert attribute_failures([("c", "a")], [], "a") == {("c", "a"): ("a", False)}, "a run that removes tries nothing"
+
+
+def test_the_dead_cluster_alone_fails() -> None:
+    faults = Faults(unreachable={"c": FleetError("no answer", cluster="c", next_step="start it")})
+    found = report(faults, "abc")
+    assert list(found.failures) == ["c"]
+    assert sorted(found.missing) == ["a", "b"]
+    text = str(found.missing["a"][0])
+    assert text == str(found.missing["b"][0]), "the recap shows equal texts once"
+    assert "the edges with c were neither made nor checked" in text
+    assert "playbooks/peering.yml with --limit c" in text
+    assert "4 failed" in found.summary
+
+
+def test_a_dead_cluster_outside_the_play_fails_nobody() -> None:
+    found = report(Faults(unreachable={"c": FleetError("no answer", cluster="c")}), "ab")
+    assert found.failures == {}
+    assert sorted(found.missing) == ["a", "b"]
+
+
+def test_a_dead_watcher_holds_back_no_cluster_that_leaves() -> None:
+    found = report(Faults(unreachable={"c": FleetError("no answer", cluster="c")}), "ab", absent=True)
+    assert found.failures == {}
+    assert "c may still watch the clusters that leave" in str(found.missing["a"][0])
+    blocked = report(Faults(blocked_istiods={"c": FleetError("it hangs")}), "ab", absent=True)
+    assert blocked.failures == {} and sorted(blocked.missing) == ["a", "b"]
+
+
+def test_edges_that_are_withheld_are_missing_and_not_synced() -> None:
+    same = {("a", "c"): FleetError("no new edge"), ("c", "a"): FleetError("no new edge")}
+    found = report(Faults(withheld=same), "ab")
+    assert found.failures == {}
+    assert list(map(str, found.missing["a"])) == ["no new edge"], "told once"
+    assert "2 failed" in found.summary
+    assert {e["in_place"] for e in found.edges if {e["watcher"], e["watched"]} == {"a", "c"}} == {False}
