@@ -10,9 +10,9 @@ import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, deployment_ready, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, gone
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
@@ -140,8 +140,8 @@ class ActionModule(HelmAction):
     async def _wait_for_istiod(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         name = istiod_name(fleet)
         try:
-            await kube.wait("apps/v1", "Deployment", name, fleet.namespace, until=deployment_ready, timeout=seconds)
-        except FleetError as error:
+            await kube.wait_deployment(name, fleet.namespace, timeout=seconds, least=1)
+        except NotInTime as error:
             raise FleetError(
                 f"istiod is not ready after {seconds:.0f} s",
                 cluster=cluster.name,

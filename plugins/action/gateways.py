@@ -9,8 +9,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, webhook_has_ca_bundle
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import webhook_has_ca_bundle
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.base import ControlPlane
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
@@ -182,7 +182,7 @@ class ActionModule(HelmAction):
                 until=webhook_has_ca_bundle,
                 timeout=seconds,
             )
-        except FleetError as error:
+        except NotInTime as error:
             raise FleetError(
                 f"{cluster.primary} does not serve it yet",
                 cluster=cluster.name,
@@ -214,7 +214,7 @@ class ActionModule(HelmAction):
         async def one(name: str) -> str:
             where, _ready = await asyncio.gather(
                 await_address(kube, namespace, name, seconds),
-                kube.wait("apps/v1", "Deployment", name, namespace, until=deployment_ready, timeout=seconds),
+                kube.wait_deployment(name, namespace, timeout=seconds, least=1),
             )
             return where
 

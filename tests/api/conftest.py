@@ -71,11 +71,11 @@ def api(new_plane: control_plane.Start) -> control_plane.ControlPlane:
 
 
 @pytest.fixture
-def nodes(api: control_plane.ControlPlane) -> t.Iterator[None]:
+def nodes(api: control_plane.ControlPlane) -> t.Iterator[Nodes]:
     """Deployments and gateways of ``api`` become ready."""
     thread = Nodes(api)
     thread.start()
-    yield
+    yield thread
     thread.ended.set()
     thread.join(20)
 

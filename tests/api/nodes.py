@@ -21,12 +21,14 @@ ADDRESS = "10.9.9.9"
 
 
 class Nodes(threading.Thread):
-    """Says of each Deployment that it is ready, and gives each gateway an address."""
+    """Says of each Deployment that it is ready, gives it a pod that is, and gives each gateway an address."""
 
     def __init__(self, plane: control_plane.ControlPlane) -> None:
         super().__init__(daemon=True)
         self.plane = plane
         self.ended = threading.Event()
+        self.failing: set[str] = set()
+        """Deployments whose pods do not become ready, although their own status says that they are."""
 
     def run(self) -> None:
         asyncio.run(self._run())
@@ -44,9 +46,48 @@ class Nodes(threading.Thread):
             status = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
             status["observedGeneration"] = deployment["metadata"]["generation"]
             await self._say(kube, "apis/apps/v1", "deployments", deployment, status)
+            await self._pod(kube, deployment)
         for service in await kube.list("v1", "Service", labels={"mesh.fleet/part-of": "gateways"}):
             status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
             await self._say(kube, "api/v1", "services", service, status)
+
+    async def _pod(self, kube: Kube, deployment: dict[str, t.Any]) -> None:
+        """A pod of the Deployment without the label by which istiod, which does not run, would be asked to inject."""
+        meta = deployment["metadata"]
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{meta['name']}-played",
+                "namespace": meta["namespace"],
+                "labels": deployment["spec"]["selector"]["matchLabels"],
+                "ownerReferences": [owner],
+            },
+            "spec": {"containers": [{"name": "main", "image": "played"}]},
+        }
+        live = await kube.get("v1", "Pod", pod["metadata"]["name"], meta["namespace"])
+        if live is None:
+            await kube.apply([pod], manager="nodes")
+            live = pod
+        failing = meta["name"] in self.failing
+        status: dict[str, t.Any] = {
+            "conditions": [{"type": "Ready", "status": "False" if failing else "True"}],
+            "containerStatuses": [
+                {
+                    "name": "main",
+                    "image": "played",
+                    "imageID": "",
+                    "restartCount": 0,
+                    "ready": not failing,
+                    "state": {"waiting": {"reason": "CrashLoopBackOff"}} if failing else {},
+                }
+            ],
+        }
+        if ((live.get("status") or {}).get("containerStatuses") or [{}])[0].get(
+            "ready"
+        ) is failing or "status" not in live:
+            await self._say(kube, "api/v1", "pods", live, status)
 
     @staticmethod
     async def _say(kube: Kube, group: str, plural: str, obj: dict[str, t.Any], status: dict[str, t.Any]) -> None:

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
-from .nodes import ADDRESS, await_everything, everything
+from .nodes import ADDRESS, Nodes, await_everything, everything
 from .plays import role_play, run_plays
 
 CHARTS = os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts")
@@ -102,8 +102,7 @@ def test_without_certificates_istiod_is_not_started(api: control_plane.ControlPl
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("nodes")
-def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play: Play) -> None:
+def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play: Play, nodes: Nodes) -> None:
     before = everything(api)
     planned = play("control_plane", "--check", "--diff", control_plane_require_cacerts=False)
     assert "clusterName: west" in planned
@@ -114,6 +113,18 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
 
     play.twice("gateways", gateways_eastwest="always")
     assert ADDRESS in play("gateways", gateways_eastwest="always")
+
+    # Nothing has to change, and the Deployments say that they are ready; their pods are not.
+    nodes.failing = {"istiod", "istio-ingressgateway"}
+    where = {"control_plane_require_cacerts": False, "control_plane_replicas": 1}
+    out = play("control_plane", ok=False, control_plane_timeout=2, **where)
+    assert "istiod is not ready after 2 s" in out
+    assert "pod istiod-played, container main: CrashLoopBackOff" in out
+    assert "container main: CrashLoopBackOff" in play(
+        "gateways", ok=False, gateways_timeout=2, gateways_eastwest="always"
+    )
+    nodes.failing = set()
+    play("control_plane", **where)
 
     # A gateway that is no longer wanted is removed, the rest stays.
     play.twice("gateways", gateways_ingress=False, gateways_eastwest="always")

@@ -18,6 +18,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import
     load_balancer_address,
     secret_has_keys,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane
@@ -42,6 +44,9 @@ def deployment(namespace: str) -> dict[str, t.Any]:
             },
         },
     }
+
+
+SPEC: dict[str, t.Any] = deployment("")["spec"]
 
 
 class Watches:
@@ -155,6 +160,44 @@ def test_why_a_deployment_is_not_ready(connect: Connect, namespace: str) -> None
             )
             # Another test of the session may have started the controllers by now.
             assert caught.value.seen in ("its controller has not processed it yet", "0/1 ready")
+
+    asyncio.run(run())
+
+
+def test_a_deployment_is_ready_when_its_pods_are(new_plane: control_plane.Start, namespace: str) -> None:
+    """As after a stop of all nodes: the Deployment's status is of before, the pod's is of now. No controller runs."""
+    connection = Connection(kubeconfig=str(new_plane("stopped").kubeconfig), context="admin")
+    merge = "application/merge-patch+json"
+    started = {"name": "main", "image": "x", "imageID": "", "restartCount": 1, "ready": False}
+
+    def patch(kube: Kube, path: str, status: dict[str, t.Any]) -> t.Awaitable[t.Any]:
+        return kube.transport.request("PATCH", f"{path}/status", body={"status": status}, content_type=merge)
+
+    async def run() -> None:
+        async with Kube.connect(connection, cluster="west") as kube:
+            await kube.apply([namespace_of(namespace), deployment(namespace)])
+            at = f"/apis/apps/v1/namespaces/{namespace}/deployments/sample"
+            counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 1)
+            await patch(kube, at, {**counts, "observedGeneration": 1})
+            pod = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "sample-1", "namespace": namespace, "labels": LABELS},
+                "spec": SPEC["template"]["spec"],
+            }
+            await kube.apply([pod])
+            at = f"/api/v1/namespaces/{namespace}/pods/sample-1"
+            crash = {**started, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}}
+            await patch(kube, at, {"containerStatuses": [crash]})
+            with pytest.raises(NotInTime) as caught:
+                await kube.wait_deployment("sample", namespace, timeout=1)
+            assert caught.value.obj == f"Deployment {namespace}/sample"
+            assert caught.value.means == "pod sample-1, container main: CrashLoopBackOff: back-off"
+            await patch(kube, at, {"conditions": [{"type": "Ready", "status": "True"}]})
+            await kube.wait_deployment("sample", namespace, timeout=SECONDS)
+            with pytest.raises(FleetError) as low:
+                await kube.wait_deployment("sample", namespace, timeout=SECONDS, least=2)
+            assert low.value.what == "it has too few pods"
 
     asyncio.run(run())
 

@@ -18,6 +18,7 @@ __all__ = [
     "load_balancer_address",
     "node_ready",
     "pod_ready",
+    "pods_ready",
     "ready_condition",
     "secret_has_keys",
     "statefulset_ready",
@@ -140,6 +141,16 @@ def pod_ready(obj: t.Mapping[str, t.Any]) -> Seen:
     if scheduled.get("status") == "False":
         why = str(scheduled.get("message") or "")
     return False, f"{phase}: {why}" if why else str(phase)
+
+
+def pods_ready(wanted: int) -> t.Callable[[t.Sequence[t.Mapping[str, t.Any]]], Seen]:
+    """Of a list of pods, ``wanted`` or more are ready and not about to end."""
+
+    def check(pods: t.Sequence[t.Mapping[str, t.Any]]) -> Seen:
+        ready = [p for p in pods if not (p.get("metadata") or {}).get("deletionTimestamp") and pod_ready(p)[0]]
+        return len(ready) >= wanted, f"{len(ready)}/{wanted} pods ready"
+
+    return check
 
 
 @_of_existing

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import FleetError
+from .conditions import node_ready, pod_ready
 from .masking import scrub
 from .reading import Reader
 
@@ -59,8 +60,21 @@ async def _of_pod(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
         if waiting:
             return f"{where}: {reason}"
         if not container.get("ready") and (container.get("state") or {}).get("running"):
-            return f"{where}: runs, its readiness probe does not succeed"
-    return ""
+            lost = await _of_node(kube, pod)
+            return lost or f"{where}: runs, its readiness probe does not succeed"
+    return await _of_node(kube, pod)
+
+
+async def _of_node(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
+    """That the node of a pod which is not ready does not report, or ""."""
+    node = str((pod.get("spec") or {}).get("nodeName") or "")
+    if not node or pod_ready(pod)[0]:
+        return ""
+    try:
+        ready, seen = node_ready(await kube.get("v1", "Node", node))
+    except FleetError:  # nodes may be none of this account's business
+        return ""
+    return "" if ready else f"pod {pod['metadata']['name']} is on node {node}: {seen}"
 
 
 async def _last_line(kube: Reader, pod: t.Mapping[str, t.Any], container: str, *, previous: bool) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 from ..errors import FleetError
-from .conditions import Condition
+from .conditions import Condition, deployment_ready, pods_ready
 from .diffs import Object
 from .discovery import Resource
 from .errors import ApiError
@@ -17,11 +17,15 @@ from .explain import explain_not_ready
 from .reading import Reader, selector_of, where_of
 from .transport import Transport
 
-__all__ = ["Waiter"]
+__all__ = ["NotInTime", "Waiter"]
 
 _FIRST_LOOK_SECONDS = 10.0
 _WATCH_SECONDS = "240"
 _EXPLAINED = ("DaemonSet", "Deployment", "Pod", "StatefulSet")
+
+
+class NotInTime(FleetError):
+    """A wait came to its end; any other error ended it earlier."""
 
 
 class Waiter(Reader):
@@ -40,8 +44,8 @@ class Waiter(Reader):
         """Watch one object until ``until(object or None)`` is done; return the object as it is then.
 
         Raises:
-            FleetError: after ``timeout`` seconds, with what was last seen; for a workload also what its
-                pods wait for.
+            NotInTime: after ``timeout`` seconds, with what was last seen; for a workload also what its pods wait for.
+            FleetError: earlier, by an answer that no retry repairs.
         """
         if self.absent:
             return None
@@ -56,11 +60,50 @@ class Waiter(Reader):
             resource = await self.resource(api_version, kind, obj=where)
             selector = {"fieldSelector": f"metadata.name={name}"}
             await _until_done(self.transport, resource, namespace, selector, one, timeout, where)
-        except FleetError as error:
-            if kind in _EXPLAINED and last[""] is not None and not isinstance(error, ApiError):
+        except NotInTime as error:
+            if kind in _EXPLAINED and last[""] is not None:
                 error.means = await explain_not_ready(self, last[""]) or error.means
             raise
         return last[""]
+
+    async def wait_deployment(self, name: str, namespace: str, *, timeout: float = 120, least: int = 0) -> None:
+        """Wait until a Deployment is ready, by its own status and by that of its pods.
+
+        The status of a Deployment is what a controller last wrote. After a cluster's nodes were stopped, that
+        controller comes back later than its pods fail; the pods' own status tells.
+
+        Args:
+            least: of how many pods it must be.
+
+        Raises:
+            NotInTime: after ``timeout`` seconds, with what its pods wait for.
+            FleetError: it is scaled below ``least``.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        found = await self.wait("apps/v1", "Deployment", name, namespace, until=deployment_ready, timeout=timeout)
+        if found is None:
+            return
+        where = where_of("Deployment", name, namespace)
+        wanted = int(found["spec"].get("replicas", 1))
+        if wanted < least:
+            raise FleetError(
+                "it has no pods" if not wanted else "it has too few pods",
+                cluster=self.cluster,
+                obj=where,
+                seen=f"{wanted} replicas are asked for",
+                means="somebody scaled it down",
+                next_step=f"kubectl -n {namespace} scale deployment/{name} --replicas={least}; then run again",
+            )
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        labels = found["spec"]["selector"]["matchLabels"]
+        try:
+            await self.wait_list("v1", "Pod", namespace, labels, until=pods_ready(wanted), timeout=left)
+        except NotInTime as error:
+            error.what, error.obj = f"not as expected after {timeout:g} s", where
+            error.means = await explain_not_ready(self, found) or (
+                "its status says that it is ready, but its pods are not: the cluster's controllers do not run"
+            )
+            raise
 
     async def wait_list(
         self,
@@ -78,6 +121,16 @@ class Waiter(Reader):
         where = where_of(kind, "", namespace)
         resource = await self.resource(api_version, kind, obj=where)
         return await _until_done(self.transport, resource, namespace, selector_of(labels, None), until, timeout, where)
+
+
+def _some(until: Condition) -> Condition:
+    """``until``; done also for a workload that is asked to have no pods, since waiting changes nothing of that."""
+
+    def condition(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+        none = obj is not None and (obj.get("spec") or {}).get("replicas") == 0
+        return (True, "0 replicas are asked for") if none else until(obj)
+
+    return condition
 
 
 async def _until_done(
@@ -111,7 +164,7 @@ async def _until_done(
                     limit.reschedule(deadline)
     except TimeoutError:
         pass
-    raise FleetError(
+    raise NotInTime(
         f"not as expected after {timeout:g} s",
         cluster=transport.cluster,
         obj=where,

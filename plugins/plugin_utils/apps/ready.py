@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
     WORKLOADS,
     App,
@@ -84,7 +84,7 @@ async def _wait(kube: Waiter, workload: Workload) -> None:
             until=until,
             timeout=workload.timeout,
         )
-    except FleetError as error:
+    except NotInTime as error:
         error.what = f'app "{workload.app}" did not become ready within {workload.timeout} s'
         error.next_step = _advice(error, workload)
         raise

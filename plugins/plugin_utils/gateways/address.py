@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import load_balancer_address
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["await_address", "current_address"]
@@ -25,7 +25,7 @@ async def await_address(kube: Waiter, namespace: str, name: str, seconds: float)
     """
     try:
         service = await kube.wait("v1", "Service", name, namespace, until=load_balancer_address, timeout=seconds)
-    except FleetError as error:
+    except NotInTime as error:
         events = await kube.list("v1", "Event", namespace=namespace)
         said = [
             f"{e.get('reason')}: {e.get('message')}"

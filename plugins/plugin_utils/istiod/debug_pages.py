@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.explain import explain_not_ready
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
     parse_clusterz,
@@ -41,13 +42,24 @@ async def istiod_pods(kube: Reader, namespace: str, revision: str) -> list[str]:
         )
     ]
     if not running:
+        if not of_revision:
+            why, step = (
+                "the control plane was not installed",
+                f"run the control_plane stage with --limit {kube.cluster}",
+            )
+        else:
+            causes = [await explain_not_ready(kube, {**pod, "kind": "Pod"}) for pod in of_revision]
+            why = "; ".join(dict.fromkeys(filter(None, causes))) or "it was ready and stopped since"
+            step = (
+                f"kubectl -n {namespace} describe pods -l app=istiod; the control_plane stage waits until it is ready"
+            )
         raise FleetError(
             f"no istiod of revision {revision} is ready",
             cluster=kube.cluster,
             obj=f"Namespace {namespace}",
             seen=f"{len(pods)} istiod pods, {len(of_revision)} of this revision, 0 ready",
-            means="the control plane was not installed, or does not run",
-            next_step=f"run the control_plane stage with --limit {kube.cluster}",
+            means=why,
+            next_step=step,
         )
     return running
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import datetime
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -33,5 +32,5 @@ async def restart_istiod(kube: Kube, fleet: Fleet, why: str, *, dry_run: bool, s
     }
     changes = await kube.apply([again], manager=_MANAGER, dry_run=dry_run)
     if not dry_run:
-        await kube.wait("apps/v1", "Deployment", name, fleet.namespace, until=deployment_ready, timeout=seconds)
+        await kube.wait_deployment(name, fleet.namespace, timeout=seconds, least=1)
     return changes

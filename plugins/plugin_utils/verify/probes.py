@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import deployment_ready, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
@@ -59,7 +59,7 @@ async def install_probe(
     changes += await kube.prune(objects, labels=probe_labels(fleet), kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
     if not dry_run:
         seconds = max(1.0, deadline - time.monotonic())
-        await kube.wait("apps/v1", "Deployment", "probe", NAMESPACE, until=deployment_ready, timeout=seconds)
+        await kube.wait_deployment("probe", NAMESPACE, timeout=seconds, least=1)
     return changes
 
 

@@ -63,8 +63,8 @@ class Primary:
         self.applied += objects
         return [Change("west", "Deployment", "istiod", "changed")]
 
-    async def wait(self, _api: str, kind: str, name: str, *_: t.Any, **__: t.Any) -> None:
-        self.waited.append(f"{kind}/{name}")
+    async def wait_deployment(self, name: str, *_: t.Any, **__: t.Any) -> None:
+        self.waited.append(name)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_trust_domain_that_came_later_is_a_restart(remotes: dict[str, str | No
     assert [c.action for c in changes] == ["changed"]
     (patch,) = west.applied
     assert set(patch["spec"]["template"]["metadata"]["annotations"]) == {"mesh.fleet/restarted-for-trust-domain"}
-    assert west.waited == ["Deployment/istiod"]
+    assert west.waited == ["istiod"]
 
 
 def test_check_mode_says_it_and_does_not_wait(remotes: dict[str, str | None]) -> None:

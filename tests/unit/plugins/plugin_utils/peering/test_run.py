@@ -60,7 +60,7 @@ class Watcher:
         self.restarts += 1
         return [Change("west", "Deployment", objects[0]["metadata"]["name"], "changed")]
 
-    async def wait(self, *_: t.Any, **__: t.Any) -> None:
+    async def wait_deployment(self, *_: t.Any, **__: t.Any) -> None:
         if self.fails:
             raise FleetError("it does not become ready", cluster="west")
         self.pages, self.pod = self.after, "istiod-new"
