@@ -62,7 +62,7 @@ class ActionModule(FleetAction):
         primaries = [c for c in clusters_with_istiod(fleet) if c.name in play]
         password, create = args["vault_password_file"], args["vault_password_create"]
         box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)
-        run = TrustRun(fleet, primaries, args, _policy(fleet, args), directory, box, self.check_mode)
+        run = TrustRun(fleet, primaries, args, _policy(fleet, args), directory, box, self.check_mode, self.warn)
         with locked(directory, check_mode=self.check_mode):
             await run.run()
         root = None if run.root_is_planned else run.root

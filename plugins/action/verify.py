@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import known_root
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
 
 
@@ -40,11 +41,15 @@ class ActionModule(FleetAction):
         "call_timeout": {"type": "float", "default": 3.0},
         "signer_days": {"type": "int", "default": 7},
         "leaf_hours": {"type": "int", "default": 1},
+        "root": {"type": "str", "default": "generated"},
+        "root_cert": {"type": "str", "default": ""},
+        "trust_directory": {"type": "str", "default": ""},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
+        folder = os.path.expanduser(args["trust_directory"]) or os.path.join(fleet.directory, "trust")
         options = Options(
             program=read_program(args["program"]),
             image=args["image"],
@@ -55,6 +60,7 @@ class ActionModule(FleetAction):
             signer_days=args["signer_days"],
             dry_run=self.check_mode,
             gateways=args["gateways_namespace"],
+            fleet_root=known_root(args["root"], args["root_cert"], folder),
         )
         run, started, began = VerifyRun(fleet, play, options), datetime.datetime.now(datetime.UTC), time.monotonic()
         if args["state"] == "absent":

@@ -61,6 +61,20 @@ options:
     description: Hours that each proxy's certificate must still be valid.
     type: int
     default: 1
+  root:
+    description: Where the fleet's root comes from, as O(mesh.fleet.trust#module:root).
+    type: str
+    default: generated
+  root_cert:
+    description: The root's certificate, as O(mesh.fleet.trust#module:root_cert).
+    type: str
+    default: ""
+  trust_directory:
+    description:
+      - The trust folder; empty means C(trust) in the fleet's folder. The root in it is the fleet's, and a cluster with another one fails.
+      - If it holds none, roots are compared with each other, and none is called the right one.
+    type: str
+    default: ""
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action

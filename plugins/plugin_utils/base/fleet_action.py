@@ -90,6 +90,10 @@ class FleetAction(ActionBase):
         """Print one line of progress at once."""
         _DISPLAY.display(text)
 
+    def warn(self, text: str) -> None:
+        """Print a warning at once, before the task goes on; the same text is printed once."""
+        _DISPLAY.warning(text)
+
     def read_hosts(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
     ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:

@@ -17,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import (
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change
 
-__all__ = ["ROOT_CERT", "ROOT_KEY", "Files", "locked", "read_text"]
+__all__ = ["ROOT_CERT", "ROOT_KEY", "Files", "known_root", "locked", "read_text"]
 
 ROOT_CERT = "root-cert.pem"
 ROOT_KEY = "root-key.vault"
@@ -64,6 +64,24 @@ class Files:
         self.changes.append(Change("", "File", path, REMOVED))
         if not self.check_mode:
             remove_file(path)
+
+
+def known_root(root: str, root_cert: str, directory: str) -> str:
+    """PEM of the fleet's root, by the variables of role trust; "" when it is not on this controller.
+
+    Args:
+        root: generated, provided or external.
+        root_cert: PEM, a path, or "".
+        directory: the trust folder.
+
+    Raises:
+        FleetError: the file is there and cannot be read.
+    """
+    if "-----BEGIN" in root_cert:
+        return root_cert
+    usual = os.path.join(directory, "external", ROOT_CERT) if root == "external" else os.path.join(directory, ROOT_CERT)
+    path = os.path.expanduser(root_cert) if root_cert and root != "generated" else usual
+    return read_text(path, "the fleet's root") if os.path.exists(path) else ""
 
 
 def read_text(path: str, name: str) -> str:

@@ -36,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import read_trust, write_cacerts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, Files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     CorporateCa,
@@ -59,6 +60,8 @@ class TrustRun:
     directory: str
     box: VaultBox
     check_mode: bool
+    warn: t.Callable[[str], object]
+    """Shows a warning at once."""
     root: x509.Certificate | None = None
     root_is_planned: bool = False
     """Whether check mode would make the root."""
@@ -87,6 +90,8 @@ class TrustRun:
         issuer = open_issuer(self.args, self.directory, self.policy, self.box, files, found)
         if isinstance(issuer, FoundRoot):
             self.warnings.append(issuer.warning)
+        if issuer.made_now or isinstance(issuer, CorporateCa):
+            self._warn_of_a_folder_that_ends()
         chains = await self._issue(issuer)
         if chains:
             issuer.save()
@@ -105,6 +110,18 @@ class TrustRun:
         self.failures.update(failed)
         self.decisions = [d for d in self.decisions if d.cluster not in failed]
         self.changes = files.changes + [change for made in written.values() for change in made]
+
+    def _warn_of_a_folder_that_ends(self) -> None:
+        """Before a key is written to it, and at once: whoever reads this may end the run."""
+        why = ephemeral(self.directory)
+        if why:
+            warning = (
+                f"the trust folder {self.directory} will not last: {why}. With it goes the only copy of the keys that "
+                "this run makes, and nothing can be renewed. Set trust_dir to a folder that lasts, or copy the folder and "
+                "the vault password to a safe place as soon as the run has ended"
+            )
+            self.warnings.append(warning)
+            self.warn(warning)
 
     async def _read(
         self, clusters: t.Iterable[Cluster], absent_ok: bool

@@ -43,6 +43,8 @@ class Options:
     dry_run: bool = False
     gateways: str = ""
     """Namespace of the gateways; "" for the default."""
+    fleet_root: str = ""
+    """PEM of the fleet's root; "" where it is not on this controller."""
 
 
 class VerifyRun:
@@ -146,7 +148,11 @@ class VerifyRun:
             if self.options.dry_run:
                 relevant = {n: f for n, f in relevant.items() if not self.kubes[n].absent}
             checks = state_checks(
-                self.fleet, relevant, leaf_hours=self.options.leaf_hours, signer_days=self.options.signer_days
+                self.fleet,
+                relevant,
+                leaf_hours=self.options.leaf_hours,
+                signer_days=self.options.signer_days,
+                fleet_root=self.options.fleet_root,
             )
             checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
             settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)

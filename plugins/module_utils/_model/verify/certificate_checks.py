@@ -10,53 +10,28 @@ import typing as t
 
 from ...errors import FleetError
 from ..trust.certificates import days_left, fingerprint, parse_certificates
-from .facts import FAILED, SKIPPED, Check, Facts, check_of
+from .facts import FAILED, OK, SKIPPED, Check, Facts, check_of
 
 __all__ = ["certificate_checks"]
 
 
 def certificate_checks(
-    facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int, foreign: t.Container[str] = ()
+    facts: t.Mapping[str, Facts],
+    *,
+    leaf_hours: int,
+    signer_days: int,
+    foreign: t.Container[str] = (),
+    fleet_root: str = "",
 ) -> list[Check]:
     """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate.
 
     Proxies of clusters in ``foreign`` trust the roots of another CA, which has several and renews them by itself.
+
+    Args:
+        fleet_root: PEM of the fleet's root; "" where it is not known, so that no cluster's can be called wrong.
     """
-    checks = []
-    places: dict[str, dict[str, str]] = {}
     now = datetime.datetime.now(datetime.UTC)
-    for name, found in facts.items():
-        if name in foreign:
-            continue
-        texts = {
-            "Secret cacerts": (found.cacerts or {}).get("root-cert.pem", ""),
-            "ConfigMap istio-ca-root-cert": found.root_config or "",
-            "live proxy": found.proxy_roots,
-        }
-        places[name] = {place: _roots(text) for place, text in texts.items() if text}
-    counted = collections.Counter(r for found in places.values() for r in found.values())
-    common = counted.most_common(1)[0][0] if counted else ""
-    for name, found_here in places.items():
-        if not found_here:
-            checks.append(Check("root", name, SKIPPED, "nothing to compare yet", (name,)))
-            continue
-        other = {place: root for place, root in found_here.items() if root != common}
-        seen = f"{common[:17]}… in {', '.join(found_here)}"
-        if other:
-            seen = (
-                "; ".join(f"{place} has {root[:17]}…" for place, root in other.items()) + f", the fleet {common[:17]}…"
-            )
-        checks.append(
-            check_of(
-                "root",
-                name,
-                not other,
-                seen,
-                (name,),
-                "cacerts was written after istiod started, or differs: proxies refuse each other's certificates",
-                f"run the trust stage with --limit {name}, then restart istiod and the workloads there",
-            )
-        )
+    checks = root_checks({name: found for name, found in facts.items() if name not in foreign}, fleet_root)
     for name, found in facts.items():
         for group, text, least, unit in (
             ("intermediate CA", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
@@ -86,6 +61,78 @@ def certificate_checks(
                 )
             )
     return checks
+
+
+_PLACES = ("Secret cacerts", "ConfigMap istio-ca-root-cert", "live proxy")
+
+
+def root_checks(facts: t.Mapping[str, Facts], fleet_root: str) -> list[Check]:
+    """Whether each cluster has the fleet's root in all places. Which is the fleet's is never guessed by numbers."""
+    places = {}
+    for name, found in facts.items():
+        texts = ((found.cacerts or {}).get("root-cert.pem", ""), found.root_config or "", found.proxy_roots)
+        places[name] = {place: _roots(text) for place, text in zip(_PLACES, texts, strict=True) if text}
+    wanted = _roots(fleet_root) if fleet_root else ""
+    # A bundle that holds the fleet's root may hold others too, while a root is rotated: it is then the same everywhere.
+    bundles = collections.Counter(r for found in places.values() for r in found.values() if wanted in r)
+    if wanted:
+        common = bundles.most_common(1)[0][0] if bundles else wanted
+    else:
+        common = next(iter(bundles)) if len(bundles) == 1 else ""
+    return [_root_check(name, found, common, places, known=bool(wanted)) for name, found in places.items()]
+
+
+def _root_check(
+    name: str, found: dict[str, str], common: str, places: t.Mapping[str, dict[str, str]], *, known: bool
+) -> Check:
+    if not found:
+        return Check("root", name, SKIPPED, "nothing to compare yet", (name,))
+    own = found.get(_PLACES[0]) or next(iter(found.values()))
+    # Without the fleet's root a cluster is compared with what its own istiod is given, then with the others.
+    reference = common or own
+    other = {place: root for place, root in found.items() if root != reference}
+    if not other and common:
+        return Check("root", name, OK, f"{_short(common)} in {', '.join(found)}", (name,))
+    if (common and own == common) or (not common and other):
+        # Its Secret is right: what was made before it was written has another root.
+        seen = "; ".join(f"{place} has {_short(root)}" for place, root in other.items())
+        return Check(
+            "root",
+            name,
+            FAILED,
+            f"{seen}, {'the fleet' if known else _PLACES[0]} {_short(reference)}",
+            (name,),
+            "cacerts was written after istiod started: proxies refuse each other's certificates",
+            f"run the trust stage with --limit {name}, then restart istiod and the workloads there",
+        )
+    if known:
+        return Check(
+            "root",
+            name,
+            FAILED,
+            f"{'; '.join(f'{place} has {_short(root)}' for place, root in other.items())}, the fleet {_short(common)}",
+            (name,),
+            "it is not of the fleet's root: it and the other clusters refuse each other's certificates",
+            f"run the trust stage with --limit {name}: it signs what is missing, or says whose certificates are there",
+        )
+    roots: dict[str, list[str]] = {}
+    for cluster, there in places.items():
+        if there:
+            roots.setdefault(there.get(_PLACES[0]) or next(iter(there.values())), []).append(cluster)
+    return Check(
+        "root",
+        name,
+        FAILED,
+        "; ".join(f"{_short(root)} in {', '.join(clusters)}" for root, clusters in roots.items()),
+        (name,),
+        "clusters of different roots refuse each other's certificates; which one is the fleet's is not known here, "
+        "because its trust folder is not on this controller",
+        "copy the fleet's trust folder here, or set trust_dir to it, then verify again: restart nothing before",
+    )
+
+
+def _short(roots: str) -> str:
+    return f"{roots[:17]}…"
 
 
 def _roots(text: str) -> str:

@@ -20,8 +20,10 @@ from .facts import FAILED, SKIPPED, Check, Facts, check_of
 __all__ = ["state_checks"]
 
 
-def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int) -> list[Check]:
-    """All checks that need no call, of the clusters in ``facts``."""
+def state_checks(
+    fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int, signer_days: int, fleet_root: str = ""
+) -> list[Check]:
+    """All checks that need no call, of the clusters in ``facts``. ``fleet_root``: PEM, "" where it is not known."""
     checks: list[Check] = []
     read = {name: found for name, found in facts.items() if not found.problem}
     for name, found in facts.items():
@@ -39,7 +41,9 @@ def state_checks(fleet: Fleet, facts: t.Mapping[str, Facts], *, leaf_hours: int,
             )
     planes = {name: control_plane_of(fleet, fleet.clusters[name]) for name in read}
     foreign = {name for name, plane in planes.items() if plane.foreign_ca}
-    checks += certificate_checks(read, leaf_hours=leaf_hours, signer_days=signer_days, foreign=foreign)
+    checks += certificate_checks(
+        read, leaf_hours=leaf_hours, signer_days=signer_days, foreign=foreign, fleet_root=fleet_root
+    )
     for name, found in read.items():
         if planes[name].not_shown:
             checks += managed_checks(planes[name], found)

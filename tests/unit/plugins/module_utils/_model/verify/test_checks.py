@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import parse_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.certificate_checks import certificate_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
 
@@ -111,6 +112,38 @@ def test_each_problem_fails_its_check(group: str, change: t.Callable[[Facts], No
     assert group in {c.group for c in red}
     for check in red:
         assert check.seen and check.means and check.next_step and check.clusters
+
+
+def roots(fleet_root: str, *others: str) -> list[Check]:
+    """The root checks of west, which has the root that all samples have, and of clusters that have ``OTHER``."""
+    facts = {name: whole(name, "west") for name in ("west", *others)}
+    for name in others:
+        found = facts[name]
+        found.cacerts, found.root_config, found.proxy_roots = {"root-cert.pem": OTHER}, OTHER, OTHER
+    return certificate_checks(facts, leaf_hours=0, signer_days=0, fleet_root=fleet_root)
+
+
+def test_the_fleets_root_is_the_one_in_its_folder() -> None:
+    """Not the most frequent one: that may be the second root."""
+    red = [c for c in roots(ROOT, "east", "north") if c.group == "root" and c.state == "failed"]
+    assert [c.name for c in red] == ["east", "north"]
+    assert all("run the trust stage" in c.next_step and "restart" not in c.next_step for c in red)
+
+
+def test_without_the_folder_no_root_is_called_right() -> None:
+    red = [c for c in roots("", "east", "north") if c.group == "root" and c.state == "failed"]
+    assert [c.name for c in red] == ["west", "east", "north"]
+    assert {c.seen for c in red} == {red[0].seen}
+    assert "in west" in red[0].seen and "in east, north" in red[0].seen
+    assert all("restart nothing before" in c.next_step for c in red)
+
+
+def test_without_the_folder_one_root_for_all_is_right() -> None:
+    assert [c.state for c in roots("") if c.group == "root"] == ["ok"]
+    proxy = [c for c in checked(lambda f: setattr(f, "proxy_roots", OTHER)) if c.group == "root"]
+    (east,) = [c for c in proxy if c.name == "east"]
+    assert "live proxy has" in east.seen
+    assert "restart istiod and the workloads there" in east.next_step
 
 
 def test_certificates_that_end_soon() -> None:
