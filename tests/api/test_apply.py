@@ -226,6 +226,12 @@ def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
             await kube.apply([config_map(namespace, "foreign", a="1")])
             await kube.apply([config_map(namespace, "other-role", a="1")], labels=owner_labels("another", "prod"))
             await kube.apply([config_map(namespace, "of-staging")], labels=owner_labels(namespace, "staging"))
+            copied = config_map(namespace, "of-a-controller")
+            live = await kube.get("v1", "ConfigMap", "kept", namespace)
+            uid = live["metadata"]["uid"]
+            owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "kept", "uid": uid, "controller": True}
+            copied["metadata"] |= {"ownerReferences": [owner]}
+            await kube.apply([copied], labels=labels)
             kinds = [("v1", "ConfigMap"), ("v1", "Secret"), ("nowhere.example.com/v1", "Thing")]
             planned = await kube.prune([kept], labels=labels, kinds=kinds, dry_run=True)
             assert sorted(actions(planned)) == [
@@ -237,7 +243,7 @@ def test_prune_deletes_ours_alone(connect: Connect, namespace: str) -> None:
             assert sorted(actions(done)) == sorted(actions(planned))
             assert "password: '(masked" in next(c.before for c in done if c.kind == "Secret")
             left = [o["metadata"]["name"] for o in await kube.list("v1", "ConfigMap", namespace)]
-            assert sorted(left) == ["foreign", "kept", "of-staging", "other-role"]
+            assert sorted(left) == ["foreign", "kept", "of-a-controller", "of-staging", "other-role"]
             assert await kube.prune([kept], labels=labels, kinds=kinds) == []
             with pytest.raises(ValueError, match="without labels"):
                 await kube.prune([], labels={}, kinds=kinds)

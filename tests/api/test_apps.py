@@ -228,6 +228,32 @@ async def _patch_status(kube: Kube, path: str, status: dict[str, t.Any]) -> None
     )
 
 
+def test_the_claim_of_an_app_stays_with_its_namespace(role: Role, connect: Connect, namespace: str) -> None:
+    data = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    assert role(apps_list=[app("ledger", data, config("c"), namespace=namespace)]).code == 0
+    gone = role(apps_list=[])
+    assert gone.code == 0, gone.output
+    assert gone.result["kept"] == [f"west: namespace {namespace} holds PersistentVolumeClaim data"]
+    assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "c", namespace)) is None
+    kept = in_cluster(connect, lambda kube: kube.get("v1", "PersistentVolumeClaim", "data", namespace))
+    assert kept["metadata"]["labels"]["mesh.fleet/fleet"] == "local"
+    in_cluster(connect, lambda kube: kube.delete("v1", "Namespace", namespace))
+
+
+def test_an_app_of_another_fleet_stays(role: Role, connect: Connect, namespace: str) -> None:
+    assert role(apps_list=[app("host", config("c"), namespace=namespace)], fleet_name="prod").code == 0
+    other = role(apps_list=[], fleet_name="staging")
+    assert other.code == 0 and other.touched() == {}, other.output
+    assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "c", namespace)) is not None
+    assert role(tasks="absent", fleet_name="prod").touched()["ConfigMap c"] == "removed"
+    assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace)) is None
+
+
 async def _a_pod(kube: Kube, namespace: str) -> dict[str, t.Any]:
     """The pod that the controllers make."""
 

@@ -150,6 +150,34 @@ class Kinds:
             if "/" not in entry["name"]
         )
 
+    async def every(self, transport: Transport) -> tuple[list[Resource], list[str]]:
+        """Every namespaced kind whose objects can be listed and deleted, and the group versions that do not answer."""
+        groups = (await transport.request("GET", "/apis", obj="/apis", action="discover")).get("groups") or []
+        versions = ["v1", *(str(v["groupVersion"]) for group in groups for v in group.get("versions") or [])]
+        silent: list[str] = []
+
+        async def ask(version: str) -> list[dict[str, t.Any]]:
+            try:
+                answer = await transport.request("GET", _prefix(version), obj=version, action="discover")
+            except ApiError as error:
+                if error.status != 404:
+                    silent.append(version)
+                return []
+            return [{**entry, "version": version} for entry in answer.get("resources") or []]
+
+        found: dict[tuple[str, str], Resource] = {}
+        for entry in [entry for some in await asyncio.gather(*map(ask, versions)) for entry in some]:
+            can_go = entry["namespaced"] and "/" not in entry["name"] and {"list", "delete"} <= set(entry["verbs"])
+            if can_go:  # a group names its preferred version first
+                resource = Resource(entry["version"], str(entry["kind"]), str(entry["name"]), True)
+                found.setdefault((entry["version"].rpartition("/")[0], entry["name"]), resource)
+        self._keep(found.values())
+        return list(found.values()), silent
+
+    def namespaced(self) -> list[Resource]:
+        """The namespaced kinds that are known by now."""
+        return [resource for resource in self._resources.values() if resource.namespaced]
+
     def _keep(self, resources: t.Iterable[Resource]) -> None:
         for resource in resources:
             self._resources[resource.api_version, resource.kind] = resource

@@ -8,10 +8,10 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created, is_published_root
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -39,20 +39,6 @@ _PRUNED: tuple[tuple[str, str], ...] = (
     ),
     ("telemetry.istio.io/v1", "Telemetry"),
     *(("gateway.networking.k8s.io/v1", kind) for kind in ("Gateway", "GRPCRoute", "HTTPRoute")),
-)
-
-_IN_EVERY_NAMESPACE = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt")
-_LOOKED_FOR = (
-    ("v1", "ConfigMap"),
-    ("v1", "PersistentVolumeClaim"),
-    ("v1", "Pod"),
-    ("v1", "Secret"),
-    ("v1", "Service"),
-    ("apps/v1", "DaemonSet"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
-    ("batch/v1", "CronJob"),
-    ("batch/v1", "Job"),
 )
 
 
@@ -111,46 +97,23 @@ async def remove_namespaces(
     Raises:
         FleetError: a namespace is not gone in time.
     """
-    changes: list[Change] = []
-    kept: list[str] = []
-    removed: list[str] = []
-    for namespace in await kube.list("v1", "Namespace", labels=labels):
+
+    def is_ours(obj: t.Mapping[str, t.Any]) -> bool:
+        return labels.items() <= labels_of(obj).items() or is_published_root(obj) or ours(obj)
+
+    async def one(namespace: dict[str, t.Any]) -> tuple[list[Change], str]:
         name = str(namespace["metadata"]["name"])
-        if name in keep or namespace["metadata"].get("deletionTimestamp"):
-            continue
-        foreign = await _foreign_objects(kube, name, labels, ours) if is_created(namespace) else []
-        if is_created(namespace) and not foreign:
-            changes.append(await kube.delete("v1", "Namespace", name, dry_run=dry_run))
-            removed.append(name)
-            continue
-        if foreign:
-            more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-            kept.append(f"{kube.cluster}: namespace {name} holds {', '.join(foreign[:3])}{more}")
+        foreign: list[str] = []
+        if is_created(namespace):
+            changes, foreign = await remove_namespace(kube, namespace, ours=is_ours, dry_run=dry_run, wait=timeout)
+            if changes:
+                return changes, ""
         unlabelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        changes += await kube.apply([unlabelled], dry_run=dry_run)
-    if not dry_run:
-        waits = (kube.wait("v1", "Namespace", name, until=gone, timeout=timeout) for name in removed)
-        await asyncio.gather(*waits)
-    return changes, kept
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        why = f"{kube.cluster}: namespace {name} holds {', '.join(foreign[:3])}{more}" if foreign else ""
+        return await kube.apply([unlabelled], dry_run=dry_run), why
 
-
-async def _foreign_objects(
-    kube: Reader, namespace: str, marks: t.Mapping[str, str], ours: t.Callable[[t.Mapping[str, t.Any]], bool]
-) -> list[str]:
-    """Objects that were created by neither this collection, nor Istio, nor Kubernetes, as ``Kind name``."""
-    found = []
-    for listed in await asyncio.gather(*(kube.list(*kind, namespace=namespace) for kind in _LOOKED_FOR)):
-        for obj in listed:
-            meta = obj["metadata"]
-            labels = labels_of(obj)
-            if (
-                meta["name"] in _IN_EVERY_NAMESPACE
-                or meta.get("ownerReferences")
-                or meta.get("deletionTimestamp")
-                or all(labels.get(key) == value for key, value in marks.items())
-                or ours(obj)
-                or (obj["kind"] == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")
-            ):
-                continue
-            found.append(f"{obj['kind']} {meta['name']}")
-    return found
+    found = await kube.list("v1", "Namespace", labels=labels)
+    going = [n for n in found if n["metadata"]["name"] not in keep and not n["metadata"].get("deletionTimestamp")]
+    done = await asyncio.gather(*map(one, going))
+    return [change for changes, _why in done for change in changes], [why for _changes, why in done if why]

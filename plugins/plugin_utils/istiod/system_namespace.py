@@ -7,15 +7,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import system_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    PART_OF,
     has_our_labels,
     is_created,
     is_former,
+    is_published_root,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
@@ -23,18 +25,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
 __all__ = ["ensure_namespace", "is_election", "leave_namespace"]
 
-_LEFT_BY_ISTIO = ("istio-ca-root-cert", "istio-ca-crl", "kube-root-ca.crt", "istio-ca-secret")
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
-_LOOKED_AT = (
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
-    ("v1", "Service"),
-    ("v1", "PersistentVolumeClaim"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "DaemonSet"),
-    ("batch/v1", "Job"),
-)
+_OUR_PARTS = ("control_plane", "trust", "peering")
+"""Roles whose objects are of no use without the control plane. A gateway, an app or an export keeps the namespace."""
 
 
 async def ensure_namespace(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_run: bool = False) -> list[Change]:
@@ -78,14 +71,13 @@ async def leave_namespace(
     if not is_created(live):
         bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}  # without our labels
         return await kube.apply([bare], dry_run=dry_run), f"{fleet.namespace} was there before"
-    foreign = await _foreign(kube, fleet)
+    changes, foreign = await remove_namespace(
+        kube, live, ours=lambda obj: _is_ours(obj, kube, fleet), dry_run=dry_run, wait=seconds
+    )
     if foreign:
         shown = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3} more" if len(foreign) > 3 else "")
         return [], f"{fleet.namespace} holds {shown}"
-    change = await kube.delete("v1", "Namespace", fleet.namespace, dry_run=dry_run)
-    if not dry_run:
-        await kube.wait("v1", "Namespace", fleet.namespace, until=gone, timeout=seconds)
-    return [change], ""
+    return changes, ""
 
 
 def is_election(obj: t.Mapping[str, t.Any]) -> bool:
@@ -93,25 +85,16 @@ def is_election(obj: t.Mapping[str, t.Any]) -> bool:
     meta = obj["metadata"]
     if not str(meta["name"]).startswith("istio-"):
         return False
-    return obj.get("kind") == "Lease" or _ELECTION in annotations_of(obj)
+    return obj.get("kind") == "Lease" or (obj.get("kind") == "ConfigMap" and _ELECTION in annotations_of(obj))
 
 
-async def _foreign(kube: Kube, fleet: Fleet) -> list[str]:
-    """Objects that neither this project, nor Istio, nor Kubernetes put there."""
-    found = []
-    for api, kind in _LOOKED_AT:
-        for obj in await kube.list(api, kind, namespace=fleet.namespace):
-            meta = obj["metadata"]
-            if (
-                meta["name"] in _LEFT_BY_ISTIO
-                or meta.get("ownerReferences")
-                or meta.get("deletionTimestamp")
-                or has_our_labels(obj, fleet.name)
-                or (kube.take_over and is_former(obj))
-                or labels_of(obj).get("istio.io/config") == "true"
-                or is_election(obj)
-                or (kind == "Secret" and obj.get("type") == "kubernetes.io/service-account-token")
-            ):
-                continue
-            found.append(f"{kind} {meta['name']}")
-    return found
+def _is_ours(obj: t.Mapping[str, t.Any], kube: Kube, fleet: Fleet) -> bool:
+    """Whether this fleet's control plane put it there, or its istiod."""
+    if has_our_labels(obj, fleet.name):
+        return labels_of(obj).get(PART_OF) in _OUR_PARTS
+    return (
+        is_published_root(obj)
+        or is_election(obj)
+        or (obj["kind"] == "Secret" and obj["metadata"]["name"] == "istio-ca-secret")
+        or (kube.take_over and is_former(obj))
+    )

@@ -8,10 +8,14 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    has_our_labels,
+    is_created,
+    is_published_root,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     NAMESPACE,
     TELEMETRY,
@@ -19,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
     probe_labels,
     probe_objects,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
@@ -64,13 +69,19 @@ async def install_probe(
 
 
 async def remove_probe(kube: Kube, fleet: Fleet, *, dry_run: bool, seconds: float) -> list[Change]:
-    """Remove the namespace if this project made it, else our objects in it. Raises FleetError."""
+    """Remove the namespace if we made it and it holds nothing of others, else our objects in it. Raises FleetError."""
     space = await kube.get("v1", "Namespace", NAMESPACE)
     if space is None:
         return []
-    if is_created(space):
-        change = await kube.delete("v1", "Namespace", NAMESPACE, dry_run=dry_run)
-        if not dry_run:
-            await kube.wait("v1", "Namespace", NAMESPACE, until=gone, timeout=seconds)
-        return [change]
-    return await kube.prune([], labels=probe_labels(fleet), kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)
+    labels = probe_labels(fleet)
+    if is_created(space) and has_our_labels(space, fleet.name):
+        changes, kept = await remove_namespace(
+            kube,
+            space,
+            ours=lambda obj: labels.items() <= labels_of(obj).items() or is_published_root(obj),
+            dry_run=dry_run,
+            wait=seconds,
+        )
+        if not kept:
+            return changes
+    return await kube.prune([], labels=labels, kinds=_KINDS, namespace=NAMESPACE, dry_run=dry_run)

@@ -21,6 +21,7 @@ __all__ = [
     "has_our_labels",
     "is_created",
     "is_former",
+    "is_published_root",
     "owner_labels",
 ]
 
@@ -55,6 +56,11 @@ def is_former(obj: t.Mapping[str, t.Any] | None) -> bool:
 def has_our_labels(obj: t.Mapping[str, t.Any] | None, fleet: str, part_of: str = "") -> bool:
     """Whether an object is this fleet's, and with ``part_of`` that role's; None (no such object) is not."""
     return fleet_of(obj) == fleet and part_of in ("", labels_of(obj).get(PART_OF))
+
+
+def is_published_root(obj: t.Mapping[str, t.Any]) -> bool:
+    """Whether istiod writes it into every namespace: the root certificate or the list of revoked ones."""
+    return obj.get("kind") == "ConfigMap" and obj["metadata"]["name"] in ("istio-ca-root-cert", "istio-ca-crl")
 
 
 def is_created(namespace: t.Mapping[str, t.Any] | None) -> bool:

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What keeps a namespace, on a real API server with all its kinds."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace, what_keeps
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+
+from .manifests import config_map, crd, namespace_of, secret
+
+Connect = t.Callable[..., Kube]
+Json = dict[str, t.Any]
+OURS = owner_labels("apps", "here")
+
+
+def ours(obj: t.Mapping[str, t.Any]) -> bool:
+    return has_our_labels(obj, "here", "apps")
+
+
+def made(api_version: str, kind: str, namespace: str, name: str = "x", **more: t.Any) -> Json:
+    meta = {"name": name, "namespace": namespace, **more.pop("metadata", {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": meta, **more}
+
+
+def owned_by(api_version: str, kind: str) -> Json:
+    """Metadata of an object whose owner is not in the namespace."""
+    owner = {"apiVersion": api_version, "kind": kind, "name": "owner", "uid": "5c4cb9f1-0000-4000-8000-000000000000"}
+    return {"ownerReferences": [owner]}
+
+
+def claim(namespace: str) -> Json:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    return made("v1", "PersistentVolumeClaim", namespace, "data", spec=spec)
+
+
+def token_secret(namespace: str, name: str) -> Json:
+    notes = {"annotations": {"kubernetes.io/service-account.name": "robot"}}
+    return made("v1", "Secret", namespace, name, type="kubernetes.io/service-account-token", metadata=notes)
+
+
+def test_what_others_made_keeps_a_namespace(connect: Connect, namespace: str) -> None:
+    widgets = crd(f"{namespace}.example.com")
+    workload = {
+        "selector": {"matchLabels": {"app": "x"}},
+        "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "x", "image": "x:1"}]}},
+    }
+    foreign = [
+        made("apps/v1", "Deployment", namespace, spec=workload),
+        made("rbac.authorization.k8s.io/v1", "Role", namespace),
+        made("coordination.k8s.io/v1", "Lease", namespace),
+        made(f"{namespace}.example.com/v1", "Widget", namespace),
+        made("v1", "ServiceAccount", namespace, "robot"),
+        config_map(namespace, "kept", a="1"),
+        {**config_map(namespace, "of-a-node"), "metadata": made("", "", namespace, "of-a-node")["metadata"]},
+        secret(namespace, "x"),
+        token_secret(namespace, "robot-long-lived"),
+    ]
+    foreign[6]["metadata"] |= owned_by("v1", "Node")
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), widgets, *foreign])
+            await kube.apply([claim(namespace)], labels=OURS)
+            await kube.apply([{**config_map(namespace, "of-staging")}], labels=owner_labels("apps", "elsewhere"))
+            assert await what_keeps(kube, namespace, ours) == [
+                "PersistentVolumeClaim data",
+                "ConfigMap kept",
+                "ConfigMap of-a-node",
+                "ConfigMap of-staging",
+                "Deployment x",
+                "Lease x",
+                "Role x",
+                "Secret credentials",
+                "Secret robot-long-lived",
+                "ServiceAccount robot",
+                "Widget x",
+            ]
+            live = await kube.get("v1", "Namespace", namespace)
+            assert live is not None
+            changes, kept = await remove_namespace(kube, live, ours=ours, dry_run=False)
+            assert changes == [] and len(kept) == 11
+            assert await kube.get("v1", "ConfigMap", "kept", namespace) is not None
+
+    asyncio.run(run())
+
+
+def test_what_kubernetes_puts_there_keeps_no_namespace(connect: Connect, namespace: str) -> None:
+    derived = config_map(namespace, "gone-with-its-owner")
+    derived["metadata"] |= owned_by("apps/v1", "ReplicaSet")
+    event = made("v1", "Event", namespace, involvedObject={"kind": "Pod", "namespace": namespace, "name": "x"})
+    service = made("v1", "Service", namespace, "web", spec={"ports": [{"port": 80}]}, metadata={"labels": OURS})
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), made("v1", "ServiceAccount", namespace, "robot")], labels=OURS)
+            await kube.apply(
+                [
+                    made("v1", "ConfigMap", namespace, "kube-root-ca.crt"),
+                    made("v1", "Endpoints", namespace, "web"),
+                    service,
+                    token_secret(namespace, "robot-token-x7k2p"),
+                    derived,
+                    event,
+                ]
+            )
+            assert await what_keeps(kube, namespace, ours) == []
+            live = await kube.get("v1", "Namespace", namespace)
+            assert live is not None
+            # Somebody deleted the namespace and made it again meanwhile: that one was not looked at.
+            other = {**live, "metadata": {**live["metadata"], "uid": "5c4cb9f1-0000-4000-8000-000000000000"}}
+            with pytest.raises(ApiError) as refused:
+                await remove_namespace(kube, other, ours=ours, dry_run=False)
+            assert refused.value.status == 409
+            (change,), kept = await remove_namespace(kube, live, ours=ours, dry_run=False)
+            assert (change.described, change.action, kept) == (f"Namespace {namespace}", "removed", [])
+
+    asyncio.run(run())
+
+
+def test_kinds_that_cannot_be_listed_keep_a_namespace(connect: Connect, namespace: str) -> None:
+    version = f"v1.{namespace}.example.org"
+    spec = {
+        "group": version.removeprefix("v1."),
+        "version": "v1",
+        "groupPriorityMinimum": 100,
+        "versionPriority": 100,
+        "insecureSkipTLSVerify": True,
+        "service": {"name": "nobody", "namespace": namespace},
+    }
+    broken = {**made("apiregistration.k8s.io/v1", "APIService", "", spec=spec), "metadata": {"name": version}}
+
+    def is_judged(live: Json | None) -> tuple[bool, str]:
+        return bool(((live or {}).get("status") or {}).get("conditions")), "no condition"
+
+    async def run() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of(namespace), broken])
+            try:
+                await kube.wait(broken["apiVersion"], "APIService", version, until=is_judged, timeout=60)
+                kept = await what_keeps(kube, namespace, ours)
+                assert kept == [f"kinds of {spec['group']}/v1, which does not answer"]
+            finally:
+                await kube.remove([broken])
+
+    asyncio.run(run())
