@@ -12,14 +12,13 @@ class ModuleDocFragment:
 options:
   helm:
     description:
-      - Path of Helm 3, or of Helm 4 with kubernetes.core 6.5 or newer.
+      - Path of Helm 3 or 4.
       - Empty means that of the artifacts, else the one on PATH.
     type: str
     default: ""
 requirements:
   - aiohttp
-  - kubernetes.core
-  - Helm 3, or Helm 4 with kubernetes.core 6.5 or newer
+  - Helm 3 or 4
 """
 
     CHARTS = r"""

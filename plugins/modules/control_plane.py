@@ -10,8 +10,7 @@ short_description: Install Istio's control plane in one cluster
 version_added: 0.1.0
 description:
   - Installs the charts base and istiod in this host's cluster; in a remote, what replaces istiod there.
-  - Reads Helm's records and compares values and chart content. Starts Helm, by P(kubernetes.core.helm#module), only for a
-    release that must change.
+  - Reads Helm's records and compares values and chart content. Starts Helm only for a release that must change.
   - Repeats a Helm operation that was interrupted, once it is 30 seconds old.
   - Reads the whole fleet from the inventory group C(mesh_clusters), whatever C(--limit) selects.
 options:

@@ -10,7 +10,7 @@ short_description: Install Helm releases in one cluster, and start Helm only for
 version_added: 0.1.0
 description:
   - Installs or upgrades a list of releases, in their order. Reads Helm's records, compares values and chart content, and
-    starts Helm, by P(kubernetes.core.helm#module), only for a release that must change. Does not wait for the objects of a chart.
+    starts Helm only for a release that must change. Does not wait for the objects of a chart.
   - Does not upgrade a release without values if only the chart's templates changed, under the same version.
 options:
   releases:

@@ -45,11 +45,13 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
         endpoint.expires, endpoint.lookup = found.expires, connection.lookup
         return endpoint
     if connection.server:
-        tls = _tls(cluster, connection.server, {"ca": connection.ca_pem.encode()}, "cluster_api_ca")
+        pem = {"ca": connection.ca_pem.encode()}
+        tls = _tls(cluster, connection.server, pem, "cluster_api_ca")
         return Endpoint(
             connection.server.rstrip("/"),
             tls,
             bearer(connection.token),
+            pem=pem,
             public_ca=not connection.ca_pem,
             account=connection.account,
             required_permission=connection.required_permission,
@@ -143,6 +145,7 @@ async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection,
         server=server,
         tls=_tls(cluster, server, pem, path, insecure=insecure),
         headers=headers,
+        pem=pem,
         server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,
         proxy=str(found["proxy-url"]) if found.get("proxy-url") else None,
     )

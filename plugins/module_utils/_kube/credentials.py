@@ -91,7 +91,7 @@ async def _plugin(spec: dict[str, t.Any], base: str, cluster: str, found: t.Mapp
             "server": found.get("server"),
             "certificate-authority-data": found.get("certificate-authority-data"),
         }
-    env = dict(os.environ)
+    env = dict(os.environ)  # all of it, as kubectl promises: a vendor's login may depend on any variable
     env.update({str(item["name"]): str(item["value"]) for item in spec.get("env") or []})
     env["KUBERNETES_EXEC_INFO"] = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": info})
 

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import ssl
 import time
+import typing as t
 
 from .._model.inventory.connection import Connection, Lookup
 from ..renewal import Renewal
@@ -28,6 +29,8 @@ class Endpoint:
     headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     server_name: str | None = None
     proxy: str | None = None
+    pem: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
+    """The certificates in ``tls`` as PEM, for a program that needs them: ``ca``, ``cert``, ``key``, those there are."""
     public_ca: bool = False
     """Whether the server's certificate is checked against the CAs that this machine trusts."""
     account: str = ""

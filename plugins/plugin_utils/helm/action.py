@@ -5,13 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 import datetime
-import json
-import os
-import sys
-import tempfile
 import time
 import typing as t
 
@@ -19,19 +13,18 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import read_chart
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
-    INSTALL,
     REMOVE,
     Plan,
     Record,
     newest,
     plan,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
     BETWEEN_TRIES,
     WEBHOOK_SECONDS,
     webhook_is_silent,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release, release_owner
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -39,14 +32,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary, helm_major
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import install_or_upgrade, uninstall
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary
 
 __all__ = ["HelmAction"]
 
 PENDING_GRACE = 30.0
 """Seconds after which an unfinished Helm operation counts as interrupted: ours never wait within Helm."""
-HISTORY = 3
-"""Revisions that Helm keeps: each holds a whole chart."""
 
 
 class HelmAction(FleetAction):
@@ -133,50 +125,17 @@ class HelmAction(FleetAction):
         helm: str,
         seconds: float,
     ) -> None:
+        program = helm_binary(helm, task_vars)
         if todo.interrupted and todo.record is not None:
             await _forget(kube, cluster, release, todo.record)
-        program = helm_binary(helm, task_vars)
-        arguments: dict[str, t.Any] = {
-            "release_name": release.name,
-            "release_namespace": release.namespace,
-            "binary_path": program,
-            "timeout": f"{int(seconds)}s",
-        }
         if todo.action == REMOVE:
-            arguments |= {"release_state": "absent", "wait_timeout": arguments.pop("timeout")}
+            done = await uninstall(kube, program, release, seconds=seconds)
         else:
-            arguments |= {
-                "release_state": "present",
-                "chart_ref": release.chart,
-                "release_values": release.values,
-                "history_max": HISTORY,
-                "create_namespace": False,
-            }
-            if helm_major(program) >= 4:
-                # Helm 4's default, server-side apply, conflicts with whatever else writes a field of the chart, as
-                # istiod does in its own webhooks.
-                arguments["server_side"] = "false"
-            if release.version:
-                arguments["chart_version"] = release.version
-            if release.repo:
-                arguments["chart_repo_url"] = release.repo
-            if todo.action != INSTALL:
-                # kubernetes.core.helm compares versions and values only, and would skip a chart that changed
-                # under the same version. It compares the content of values files instead where there are any.
-                arguments["values_files"] = [os.devnull]
-        with _kubeconfig(cluster.connection) as (path, context):
-            # Not by its argument kubeconfig: kubernetes.core copies that file, and paths within it are relative to it.
-            ours = {"KUBECONFIG": path, "K8S_AUTH_KUBECONFIG": "", "K8S_AUTH_CONTEXT": ""}
-            self._task.environment = [*(self._task.environment or []), ours]
-            done = self._execute_module(
-                module_name="kubernetes.core.helm",
-                module_args={**arguments, **({"context": context} if context else {})},
-                # Interpreter discovery would find a Python without the libraries that this one has.
-                task_vars={**task_vars, "ansible_python_interpreter": sys.executable},
-            )
-        if done.get("failed"):
-            output = str(done.get("stderr") or done.get("module_stderr") or done.get("msg") or "")
-            raise explain(output, cluster.name, f"release {release.namespace}/{release.name}", todo.action)
+            done = await install_or_upgrade(kube, program, release, seconds=seconds)
+        self._display.vvv(scrub(f"{release.name}: {done.out}{done.err}"), host=cluster.name)
+        if done.code:
+            obj = f"release {release.namespace}/{release.name}"
+            raise explain(done.err or done.out, cluster.name, obj, todo.action)
 
 
 def _whose(owner: str | None) -> str:
@@ -217,34 +176,3 @@ def _settled(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
         return True, "gone"
     status = str(labels_of(secret).get("status"))
     return not status.startswith(("pending", "uninstalling")), status
-
-
-@contextlib.contextmanager
-def _kubeconfig(connection: Connection) -> t.Iterator[tuple[str, str]]:
-    """Kubeconfig and context for Helm; a token goes through a file of mode 0600, removed at once."""
-    connection = connection.resolved()
-    if not connection.server:
-        yield os.path.abspath(os.path.expanduser(connection.kubeconfig)), connection.context
-        return
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "fleet",
-        "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "fleet"}}],
-        "clusters": [{"name": "fleet", "cluster": _server(connection)}],
-        "users": [{"name": "fleet", "user": {"token": connection.token}}],
-    }
-    descriptor, path = tempfile.mkstemp(prefix="mesh-fleet-", suffix=".kubeconfig")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(config, stream)
-        yield path, "fleet"
-    finally:
-        os.unlink(path)
-
-
-def _server(connection: Connection) -> dict[str, str]:
-    out = {"server": connection.server}
-    if connection.ca_pem:
-        out["certificate-authority-data"] = base64.b64encode(connection.ca_pem.encode()).decode()
-    return out

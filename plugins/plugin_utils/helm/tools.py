@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
-import subprocess
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import run
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
@@ -40,25 +39,27 @@ def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None
     return found
 
 
-@functools.cache
-def helm_major(program: str) -> int:
-    """The major version of a Helm program.
+_MAJORS: dict[str, int] = {}
+
+
+async def helm_major(program: str) -> int:
+    """The major version of a Helm program, asked once in a process.
 
     Raises FleetError when it does not answer, or answers something else.
     """
+    if program in _MAJORS:
+        return _MAJORS[program]
     try:
-        done = subprocess.run(
-            [program, "version", "--template", "{{.Version}}"], capture_output=True, text=True, check=False, timeout=60
-        )
-        said = done.stdout.strip() or done.stderr.strip()[-200:]
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = await run([program, "version", "--template", "{{.Version}}"], check=False, timeout=60)
+        said = done.out.strip() or done.err.strip()[-200:]
+    except (OSError, FleetError) as error:
         said = str(error)
     found = re.match(r"v(\d+)\.", said)
     if not found:
         raise FleetError(
             "this program is no Helm", obj=program, seen=said, next_step="name the path of a Helm 3 or Helm 4 binary"
         )
-    return int(found.group(1))
+    return _MAJORS.setdefault(program, int(found.group(1)))
 
 
 def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str]:

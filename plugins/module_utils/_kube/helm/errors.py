@@ -45,6 +45,11 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "look at the API server and its webhooks, then run again",
     ),
     (
+        r"chart .* not found|failed to (download|fetch)|not a valid chart repository|repo .* not found",
+        "the chart cannot be had from its repository",
+        "check control_plane_charts and mesh_istio_version",
+    ),
+    (
         r"cluster unreachable|connection refused|no such host|i/o timeout",
         "the API server is not reachable from here",
         "check the cluster and its kubeconfig, then run again",
@@ -58,16 +63,6 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         r"Apply failed with \d+ conflict|conflict occurred while applying",
         "another tool owns a field that the chart sets",
         "remove the field from what that tool applies, then run again",
-    ),
-    (
-        r"chart .* not found|failed to (download|fetch)|not a valid chart repository|repo .* not found",
-        "the chart cannot be had from its repository",
-        "check control_plane_charts and mesh_istio_version",
-    ),
-    (
-        r"Unsupported parameters .* server_side|unknown flag: --all",
-        "this is Helm 4, which kubernetes.core knows from version 6.5 on",
-        "install kubernetes.core 6.5 or newer, or name the path of a Helm 3 binary",
     ),
     (r"no space left", "a disk is full", "free space, then run again"),
 )
@@ -97,8 +92,7 @@ def explain(output: str, cluster: str, obj: str, action: str) -> FleetError:
 
 def _error_text(output: str) -> str:
     """The error in Helm's output: from ``Error:`` on, without warnings, at most a few lines."""
-    text = output.split("\nstderr: ", 1)[-1]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     for number, line in enumerate(lines):
         if line.startswith("Error:"):
             lines = [line.removeprefix("Error:").strip(), *lines[number + 1 :]]

@@ -12,6 +12,7 @@ import shlex
 import signal
 import typing as t
 
+from ...child_env import child_environment
 from ...errors import FleetError
 
 __all__ = ["Done", "explain", "run"]
@@ -96,7 +97,7 @@ async def run(
     Args:
         what: what is being done, for the error; the command itself otherwise.
         cluster: named in the error.
-        env: added to this process's environment.
+        env: added to what :mod:`child_env` makes; nothing else of this process's environment is passed on.
         timeout: seconds after which the program and its children are killed.
         check: raise on a non-zero exit status.
 
@@ -110,7 +111,7 @@ async def run(
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env=child_environment(env),
             cwd=cwd,
             start_new_session=True,
             preexec_fn=_die_with_parent,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_the_major_version_of_a_helm(tmp_path: Path, version: str, major: int) -
     program = tmp_path / "helm"
     program.write_text(f'#!/bin/sh\ntest "$1 $2 $3" = "version --template {{{{.Version}}}}" && printf {version}\n')
     program.chmod(0o755)
-    assert helm_major(str(program)) == major
+    assert asyncio.run(helm_major(str(program))) == major
 
 
 @pytest.mark.parametrize("answer", ["echo I am no Helm", "echo error >&2; exit 1"])
@@ -62,6 +63,6 @@ def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
     program.write_text(f"#!/bin/sh\n{answer}\n")
     program.chmod(0o755)
     with pytest.raises(FleetError, match="this program is no Helm"):
-        helm_major(str(program))
+        asyncio.run(helm_major(str(program)))
     with pytest.raises(FleetError, match="this program is no Helm"):
-        helm_major(str(tmp_path / "nowhere"))
+        asyncio.run(helm_major(str(tmp_path / "nowhere")))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What Helm and kubernetes.core print, and what we make of it; the texts are recorded."""
+"""What Helm prints, and what we make of it; the texts are recorded."""
 
 from __future__ import annotations
 
@@ -8,18 +8,34 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 
-UNSUPPORTED = (
-    "Unsupported parameters for (kubernetes.core.helm) module: server_side. Supported parameters include: api_key, "
-    "atomic, binary_path, ca_cert, chart_ref, chart_repo_url, chart_version, context."
+FETCH = (
+    'Error: looks like "https://charts.invalid" is not a valid chart repository or cannot be reached: no such host\n'
 )
-REMOVED = "Error: unknown flag: --all\n"
+SCHEMA = (
+    "WARNING: Kubernetes configuration file is group-readable.\n"
+    "Error: values don't meet the specifications of the schema(s) in the following chart(s):\ngateway:\n"
+    "- at '': additional properties 'nonsense' not allowed\n"
+)
 
 
-@pytest.mark.parametrize("output", [UNSUPPORTED, REMOVED])
-def test_a_kubernetes_core_that_does_not_know_helm_4_is_named(output: str) -> None:
+@pytest.mark.parametrize(
+    ("output", "means", "seen"),
+    [
+        (SCHEMA, "the chart refuses a value", "additional properties 'nonsense' not allowed"),
+        (FETCH, "the chart cannot be had from its repository", "https://charts.invalid"),
+    ],
+)
+def test_the_error_is_found_and_explained(output: str, means: str, seen: str) -> None:
     error = explain(output, "west", "release istio-system/istiod", "install")
-    assert "kubernetes.core knows from version 6.5 on" in error.means
-    assert "Helm 3 binary" in error.next_step
+    assert error.means == means
+    assert seen in error.seen
+    assert "WARNING" not in error.seen
+
+
+def test_an_unknown_error_says_how_to_see_more() -> None:
+    error = explain("Error: something new", "west", "release istio-system/istiod", "upgrade")
+    assert (error.seen, error.means) == ("something new", "")
+    assert "-vvv" in error.next_step
 
 
 @pytest.mark.parametrize("text", ["release: already exists", "cannot re-use a name that is still in use"])

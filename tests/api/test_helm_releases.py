@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Real Helm by our roles and actions: which cluster it works on, and what its record says afterwards."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from . import control_plane
+from .nodes import everything
+from .plays import Ran, role_play, run_plays
+from .test_mesh_roles import fleet_of
+
+
+@pytest.fixture(scope="module")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chart that shows its values in a ConfigMap."""
+    folder = tmp_path_factory.mktemp("charts") / "shown"
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "shown", "version": "1.0.0"}))
+    write_template(folder, "values: {{ toJson .Values | quote }}")
+    return folder
+
+
+def write_template(chart: Path, line: str) -> None:
+    head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n"
+    (chart / "templates" / "config.yaml").write_text(f"{head}  {line}\n")
+
+
+class Play:
+    """Runs plays on ``west``, which is ``api``."""
+
+    def __init__(self, api: control_plane.ControlPlane, tmp: Path) -> None:
+        self.tmp, self.environment = tmp, dict[str, str]()
+        self.fleet = fleet_of(api, str(control_plane.program("helm")))
+
+    def __call__(self, play: dict[str, t.Any], *arguments: str) -> Ran:
+        return run_plays(self.tmp, self.fleet, play, *arguments, environment=self.environment)
+
+    def good(self, play: dict[str, t.Any], *arguments: str) -> str:
+        done = self(play, *arguments)
+        assert done.code == 0, done.output
+        return done.output
+
+    def release(self, *arguments: str, state: str = "present", **release: t.Any) -> str:
+        """A run of the action helm_release for one release of namespace ``default``."""
+        options = {"releases": [{"name": "shown", "namespace": "default", **release}], "state": state}
+        options["helm"] = str(control_plane.program("helm"))
+        task = {"name": "Do", "mesh.fleet.helm_release": options}
+        return self.good({"name": "R", "hosts": "all", "gather_facts": False, "tasks": [task]}, *arguments)
+
+
+@pytest.fixture
+def play(api: control_plane.ControlPlane, tmp_path: Path) -> Play:
+    return Play(api, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nodes")
+def test_helm_works_on_the_inventorys_cluster(
+    api: control_plane.ControlPlane, plane: control_plane.ControlPlane, play: Play, chart: Path
+) -> None:
+    """Whatever the environment of whoever starts Ansible says, as AWX's credential for Kubernetes does."""
+    play.environment = {
+        "KUBECONFIG": str(plane.kubeconfig),
+        "K8S_AUTH_KUBECONFIG": str(plane.kubeconfig),
+        "K8S_AUTH_CONTEXT": "token",
+        "K8S_AUTH_HOST": plane.server,
+        "K8S_AUTH_API_KEY": control_plane.ADMIN_TOKEN,
+        "K8S_AUTH_VERIFY_SSL": "false",
+        "HELM_KUBEAPISERVER": plane.server,
+        "HELM_KUBETOKEN": control_plane.ADMIN_TOKEN,
+        "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "true",
+        "HELM_KUBECONTEXT": "limited",
+        "HELM_NAMESPACE": "kube-public",
+        "HELM_DRIVER": "configmap",
+        "HELM_PLUGINS": "/nowhere",
+    }
+    elsewhere, before = everything(plane), everything(api)
+    app = {"name": "shop", "clusters": ["west"], "chart": {"ref": str(chart)}, "inject": False}
+    stages = {
+        "control_plane": {"control_plane_require_cacerts": False, "control_plane_replicas": 1},
+        "gateways": {"gateways_eastwest": "always"},
+        "apps": {"apps_list": [app], "apps_sample": {}},
+    }
+    for role, variables in stages.items():
+        play.good(role_play(role, **variables))
+    made = {name for name in everything(api) - before if name.startswith("Secret/") and "sh.helm.release" in name}
+    assert {name.split("/")[1] for name in made} == {"istio-system", "shop"}
+    assert everything(plane) == elsewhere
+    for role in reversed(stages):
+        play.good(role_play(role, tasks="absent"))
+    assert not [name for name in everything(api) if "sh.helm.release" in name]
+    assert everything(plane) == elsewhere
