@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Playbooks as a user runs them, over an inventory of the test's own."""
+"""Playbooks as a user runs them, over an inventory of the test's own.
+
+No host says ``ansible_connection: local``: what our roles do, they do on the controller.
+"""
 
 from __future__ import annotations
 

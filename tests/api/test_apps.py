@@ -56,7 +56,6 @@ class Role:
 
     def __call__(self, *arguments: str, tasks: str = "main", **variables: t.Any) -> Outcome:
         common = {
-            "ansible_connection": "local",
             "cluster_provider": "kubeconfig",
             "cluster_kubeconfig": str(self.plane.kubeconfig),
         }

@@ -89,7 +89,6 @@ class Playbook:
             "gke_config_cluster": "west",
             "front_door_address": "shop",
             "front_door_timeout": 180,
-            "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
         }
         group = {"vars": {**shared, **variables}, "hosts": self.hosts}

@@ -65,7 +65,6 @@ class Play:
             "cluster_provider": "gke",
             "cluster_region": "us-west1",
             "gke_project": "shop-prod",
-            "ansible_connection": "local",
             "gateways_charts": CHARTS,
             "gateways_helm": helm,
             "gateways_timeout": 180,

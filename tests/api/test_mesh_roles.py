@@ -38,7 +38,6 @@ def fleet_of(api: control_plane.ControlPlane, helm: str) -> dict[str, t.Any]:
             "cluster_kubeconfig": str(api.kubeconfig),
             "cluster_context": "admin",
             "cluster_region": "here",
-            "ansible_connection": "local",
             "control_plane_charts": CHARTS,
             "control_plane_helm": helm,
             "control_plane_timeout": 180,

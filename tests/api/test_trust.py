@@ -56,7 +56,6 @@ class Stage:
                 "cluster_kubeconfig": str(self.plane.kubeconfig),
                 "cluster_context": "admin",
                 "cluster_region": "here",
-                "ansible_connection": "local",
                 "trust_vault_password_file": str(self.password),
                 **variables,
             },

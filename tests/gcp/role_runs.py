@@ -82,8 +82,6 @@ class Playbook:
             "cluster_provider": "gke",
             "gke_project": "shop-prod",
             "gke_cluster_interval": 0.1,
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
         }
         inventory = self.folder / "inventory.yml"
         inventory.write_text(yaml.safe_dump({"mesh_clusters": {"vars": shared, "hosts": self.hosts}}, sort_keys=True))

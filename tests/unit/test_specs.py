@@ -55,6 +55,17 @@ def blocks(tasks: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
             yield task
 
 
+def with_vars(tasks: t.Iterable[dict[str, t.Any]], outer: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    """As :func:`blocks`; each task with the variables of the blocks around it."""
+    for task in tasks:
+        mine = {**outer, **(task.get("vars") or {})}
+        inner = [entry for key in ("block", "rescue", "always") for entry in task.get(key) or []]
+        if inner:
+            yield from with_vars(inner, mine)
+        else:
+            yield {**task, "vars": mine}
+
+
 def spec_defaults(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: option["default"] for name, option in options.items() if "default" in option}
 
@@ -342,3 +353,24 @@ def test_execution_environment_lists_what_exists() -> None:
     wanted = {c["name"]: c["version"] for c in load(ROOT / "requirements.yml")["collections"]}
     for name, version in load(ROOT / "galaxy.yml")["dependencies"].items():
         assert wanted[name] == version
+
+
+ON_THE_CONTROLLER = frozenset(
+    f"ansible.builtin.{name}"
+    for name in ("assert", "debug", "fail", "import_role", "import_tasks", "include_role", "include_tasks", "set_fact")
+)
+"""Actions of Ansible's that no host takes part in, as none does in ours (``plugins/action``)."""
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "roles").glob("*/tasks/*.yml")), ids=lambda p: f"{p.parts[-3]}-{p.stem}"
+)
+def test_modules_run_on_the_controller(path: Path) -> None:
+    """A host is a cluster, to which nobody logs in; an inventory need not say so (``ansible_connection: local``)."""
+    for task in with_vars(load(path), {}):
+        (action,) = set(task) - KEYWORDS
+        if action in ON_THE_CONTROLLER or action.removeprefix("mesh.fleet.") in ACTIONS:
+            continue
+        assert task["vars"].get("ansible_connection") == "local", f"{task['name']}: {action}"
+        assert task["vars"].get("ansible_python_interpreter") == "{{ ansible_playbook_python }}"
+        assert task["vars"].get("ansible_become") is False
