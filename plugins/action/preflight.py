@@ -17,7 +17,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
-from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.front_door import DOOR_PREFIX
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
@@ -25,9 +24,21 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
+_OF_TASKS = (
+    "ansible_check_mode",
+    "ansible_play_batch",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_version",
+    "hostvars",
+    "playbook_dir",
+    "role_path",
+)
+"""Variables that a task has and its host has not, and that templates use."""
 
 
 class ActionModule(FleetAction):
@@ -56,8 +67,19 @@ class ActionModule(FleetAction):
         return self._data(args, task_vars) if args["part"] == "data" else self._machine(args, task_vars)
 
     def _data(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        hosts, unreadable = self.read_hosts(task_vars, args["group"], DOOR_PREFIX, *RENAMED)
-        problems = check(hosts, plain(task_vars["groups"]), environment())
+        known = role_variables()
+        # Values of roles are templated by their task, which knows more than the variables of its host.
+        context = {name: task_vars[name] for name in _OF_TASKS if name in task_vars}
+        context |= {name: one["default"] for name, one in known.options.items() if "default" in one}
+        hosts, unreadable = read_variables(
+            task_vars["hostvars"],
+            task_vars["groups"].get(args["group"], []),
+            self._templar,
+            (*known.prefixes, *RENAMED),
+            unread=known.unread,
+            context=context,
+        )
+        problems = check(hosts, plain(task_vars["groups"]), environment(), known)
         if unreadable:
             # A variable that cannot be read is set: the problem that it is missing would be wrong.
             bad = {(one.host, one.variable) for one in unreadable}

@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 
 HOSTS = 10_000
 GROUP = "mesh_clusters"
@@ -48,7 +49,14 @@ def inventory(bad: bool) -> dict[str, t.Any]:
                 "mesh_revision": f"r{i}",
                 "cluster_pod_cidr": "10.0.0.0/16",
             }
-    common = {"cluster_provider": "kubeconfig", "mesh_id": "shop", "mesh_network": "flat"}
+    common = {
+        "gateways_replicas": 2,
+        "trust_lifetime": "365d",
+        "apps_sample": {"caller": ["c1"]},
+        "cluster_provider": "kubeconfig",
+        "mesh_id": "shop",
+        "mesh_network": "flat",
+    }
     return {GROUP: {"vars": common, "hosts": hosts}}
 
 
@@ -62,9 +70,10 @@ def measure(bad: bool) -> dict[str, t.Any]:
         hostvars = HostVars(manager, VariableManager(loader, manager), loader)
         names = [host.name for host in manager.groups[GROUP].get_hosts()]
         parsed, cpu = time.monotonic(), time.process_time()
-        hosts, unreadable = read_variables(hostvars, names, Templar(loader=loader))
+        known = role_variables()
+        hosts, unreadable = read_variables(hostvars, names, Templar(loader=loader), known.prefixes, known.unread)
         read = time.monotonic()
-        problems = check(hosts, {GROUP: names})
+        problems = check(hosts, {GROUP: names}, environment(), known)
         text = table(problems) if problems else summary(read_fleet(hosts, environment()))
         done = time.monotonic()
     return {

@@ -95,14 +95,11 @@ class FleetAction(ActionBase):
         _DISPLAY.warning(text)
 
     def read_hosts(
-        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", *more: str
+        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters"
     ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
-        """Our variables of every cluster of the inventory, whatever ``--limit`` says, and those that cannot be read.
-
-        ``more`` are further beginnings of names to read.
-        """
+        """Our variables of every cluster of the inventory, whatever ``--limit`` says, and those that cannot be read."""
         hosts = task_vars["groups"].get(group, [])
-        return read_variables(task_vars["hostvars"], hosts, self._templar, more)
+        return read_variables(task_vars["hostvars"], hosts, self._templar)
 
     def fleet(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", variables: t.Mapping[str, str] | None = None

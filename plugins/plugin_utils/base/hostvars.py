@@ -16,8 +16,10 @@ from ansible.template import Templar
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import prefixes
 
-__all__ = ["Unreadable", "plain", "read_variables"]
+__all__ = ["UNREAD", "Unreadable", "plain", "read_variables"]
 
+UNREAD = "(not read)"
+"""Stands for a value that is there and was not asked for."""
 _MARKS = ("{{", "{%", "{#")
 
 
@@ -87,6 +89,8 @@ def read_variables(
     hosts: t.Iterable[str],
     templar: Templar,
     beginnings: tuple[str, ...] = (),
+    unread: t.Container[str] = (),
+    context: t.Mapping[str, t.Any] | None = None,
 ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
     """The variables of each host that belong to this collection, plain and templated.
 
@@ -98,6 +102,8 @@ def read_variables(
         hosts: names of the hosts to read.
         templar: any templar; a copy of it is used.
         beginnings: of the names of further variables to read.
+        unread: variables whose templates and vaulted texts are not read: their value is then :data:`UNREAD`.
+        context: what templates may use besides the variables of their host.
     """
     memo, wanted = _Memo(), (*prefixes(), *beginnings)
     own = templar.copy_with_new_env()
@@ -109,11 +115,16 @@ def read_variables(
         raw = raw_get(host)
         values: dict[str, t.Any] = {}
         own.available_variables = raw
+        whole: dict[str, t.Any] = {}
         for key in raw:
             if not isinstance(key, str) or not key.startswith(wanted):
                 continue
             is_template, value = memo.read(raw[key])
-            if is_template:
+            if is_template and key in unread:
+                value = UNREAD
+            elif is_template:
+                if context and not whole:
+                    own.available_variables = whole = {**context, **raw}
                 try:
                     value = plain(own.template(raw[key]))
                 except AnsibleError as error:

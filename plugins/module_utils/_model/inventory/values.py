@@ -13,6 +13,7 @@ from .variable import Fault, Variable
 
 __all__ = [
     "LABEL",
+    "OLDEST_ISTIO",
     "cidr",
     "cidrs",
     "dns_name",
@@ -30,6 +31,8 @@ __all__ = [
     "version",
 ]
 
+OLDEST_ISTIO = (1, 24)
+"""Chart ``base`` of 1.24 is the first whose CRDs are templates, so that Helm upgrades them."""
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS-1123 label."""
 
@@ -108,7 +111,13 @@ def locality(value: str) -> Fault | None:
 
 def version(value: str) -> Fault | None:
     if _VERSION.fullmatch(value):
-        return None
+        if tuple(int(part) for part in value.split(".")[:2]) >= OLDEST_ISTIO:
+            return None
+        oldest = ".".join(map(str, OLDEST_ISTIO))
+        message = (
+            f"is older than {oldest}, whose charts are the first that keep Istio's CRDs as this collection needs them"
+        )
+        return Fault(message, f"{oldest}.0 or newer")
     bare = value.removeprefix("v")
     return Fault("is not a version x.y.z", f"for example {bare if _VERSION.fullmatch(bare) else '1.31.1'}")
 

@@ -22,8 +22,9 @@ from ..inventory.problems import Problem
 from ..providers.base import Hosts
 from ..providers.reading import read_fleet, with_environment
 from ..providers.registry import PROVIDERS, VARIABLES, provider_of_host
-from . import control_planes, front_door, names, ranges, renamed, services, shared, topology
+from . import control_planes, front_door, names, ranges, renamed, role_variables, services, shared, topology
 from . import variables as values
+from .role_variables import RoleVariables
 
 __all__ = ["check"]
 
@@ -32,19 +33,21 @@ def check(
     hosts: Hosts,
     groups: t.Mapping[str, t.Sequence[str]] | None = None,
     environment: Environment | None = None,
+    roles: RoleVariables | None = None,
 ) -> list[Problem]:
     """All problems, by host in inventory order.
 
     Args:
-        hosts: by cluster its variables, with those of the role front_door; variables of others are ignored.
+        hosts: by cluster its variables, with those of roles; variables of others are ignored.
         groups: groups of the whole inventory, for better hints.
         environment: what this machine adds.
+        roles: what the roles' specifications say; None leaves their variables unchecked.
     """
     if not hosts:
         return [Problem("", "", "", "the fleet has no clusters", "put hosts into the inventory group mesh_clusters")]
     environment = environment or Environment()
     named = {str(host): variables for host, variables in hosts.items()}
-    right, problems = values.check(named)
+    right, problems = values.check(named, roles.options if roles else ())
     faulty = {(problem.host, problem.variable) for problem in problems}
     sound = with_environment(right, environment)
     whole = names.check(sound)
@@ -60,6 +63,7 @@ def check(
         whole += provider.check_fleet(sound, fleet)
     whole += services.check(sound)
     whole += front_door.check(named, sound)
+    whole += role_variables.check(named, fleet, roles) if roles else []
     # A value with a problem of its own was left out above: that it is missing is no second problem.
     problems += [p for p in whole if not p.variable or (p.host, p.variable) not in faulty]
     place = {"": -1, **{host: i for i, host in enumerate(sound)}}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+import urllib.parse
 
 from ..inventory.fleet import ROLE_PRIMARY, ROLE_REMOTE
 from ..inventory.nearest import Nearest
@@ -25,6 +26,7 @@ def check(hosts: Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Problem
     """All problems of how clusters fit together; each value is valid by itself."""
     names = _Names(hosts, groups)
     problems = _of_providers(hosts)
+    problems += _same_endpoints(hosts)
     for host, variables in hosts.items():
         problems += _place(host, variables)
         problems += _endpoints(host, variables, alone=len(hosts) == 1)
@@ -101,6 +103,23 @@ def _endpoints(host: str, variables: Values, alone: bool) -> list[Problem]:
         hint = "set cluster_peer_endpoint to an address that they reach"
         return [Problem(host, "cluster_api_url", quoted(url), "is loopback: no peer can use it", hint)]
     return []
+
+
+def _same_endpoints(hosts: Hosts) -> list[Problem]:
+    """Addresses for peers that two clusters have: an istiod would watch one of them twice and the other never."""
+    problems: list[Problem] = []
+    first: dict[str, str] = {}
+    for host, variables in hosts.items():
+        name = "cluster_peer_endpoint" if text(variables, "cluster_peer_endpoint") else "cluster_api_url"
+        address = text(variables, name)
+        if not address or address == FAULTY:
+            continue
+        url = urllib.parse.urlsplit(address.lower())
+        other = first.setdefault(f"{url.hostname}:{url.port or 443}{url.path.rstrip('/')}", host)
+        if other != host:
+            hint = "each cluster's own address, at which the other clusters' pods reach its API server"
+            problems.append(Problem(host, name, quoted(address), f"is {other}'s too: peers would not reach both", hint))
+    return problems
 
 
 def _role(host: str, hosts: Hosts, names: _Names) -> list[Problem]:

@@ -19,11 +19,14 @@ _MARKED = ("cluster_provider", "mesh_role", "cluster_api_url", "cluster_kubeconf
 """Variables that other checks depend on: an invalid value is not the same as a missing one, which has a default."""
 
 
-def check(hosts: Hosts) -> tuple[dict[str, dict[str, t.Any]], list[Problem]]:
-    """The known and valid variables of each host, and a problem for each other one."""
+def check(hosts: Hosts, of_other_roles: t.Collection[str] = ()) -> tuple[dict[str, dict[str, t.Any]], list[Problem]]:
+    """The known and valid variables of each host, and a problem for each other one.
+
+    ``of_other_roles`` are variables of roles, whose values ``role_variables.py`` checks.
+    """
     problems: list[Problem] = []
     sound: dict[str, dict[str, t.Any]] = {}
-    ours, others = prefixes(), of_roles()
+    ours, others = prefixes(), of_roles().union(of_other_roles)
     nearest = Nearest([*VARIABLES, *others])
     memo: dict[tuple[str, t.Any], tuple[str, str, str, str] | None] = {}
     for host, variables in hosts.items():

@@ -13,7 +13,7 @@ from ..inventory.nearest import Nearest
 from .apps import App
 from .sample import ROLES
 
-__all__ = ["manifest_problem", "parse_apps", "sample_apps"]
+__all__ = ["manifest_problem", "parse_apps", "problems_of_apps", "problems_of_sample", "sample_apps"]
 
 Manifest = dict[str, t.Any]
 
@@ -25,32 +25,54 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 def parse_apps(fleet: Fleet, raw: t.Sequence[t.Any]) -> list[App]:
     """The apps of ``apps_list``. Raises one FleetError that names all problems."""
-    problems: list[str] = []
-    apps: list[App] = []
-    for index, entry in enumerate(raw):
-        app = _parse(fleet, entry, f"apps_list[{index}]", problems)
-        if app is not None:
-            apps.append(app)
-    names = [app.name for app in apps]
-    problems += [f'two apps are named "{name}"' for name in sorted({n for n in names if names.count(n) > 1})]
+    apps, problems = _read_apps(fleet.clusters, raw)
     _raise(problems)
     return apps
 
 
+def problems_of_apps(clusters: t.Collection[str], raw: t.Sequence[t.Any]) -> list[str]:
+    """What is wrong with ``apps_list`` in a fleet of these clusters."""
+    return _read_apps(clusters, raw)[1]
+
+
 def sample_apps(fleet: Fleet, where: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
     """By role of ``apps_sample``, its clusters. Raises one FleetError that names all problems."""
+    found, problems = _read_sample(fleet.clusters, where)
+    _raise(problems)
+    return found
+
+
+def problems_of_sample(clusters: t.Collection[str], where: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with ``apps_sample`` in a fleet of these clusters."""
+    return _read_sample(clusters, where)[1]
+
+
+def _read_apps(clusters: t.Collection[str], raw: t.Sequence[t.Any]) -> tuple[list[App], list[str]]:
+    problems: list[str] = []
+    apps: list[App] = []
+    for index, entry in enumerate(raw):
+        app = _parse(clusters, entry, f"apps_list[{index}]", problems)
+        if app is not None:
+            apps.append(app)
+    names = [app.name for app in apps]
+    problems += [f'two apps are named "{name}"' for name in sorted({n for n in names if names.count(n) > 1})]
+    return apps, problems
+
+
+def _read_sample(
+    clusters: t.Collection[str], where: t.Mapping[str, t.Any]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     problems: list[str] = []
     found: dict[str, tuple[str, ...]] = {}
     for role, value in where.items():
         if role not in ROLES:
             problems.append(f'apps_sample: "{role}" is not a role of the sample{_near(role, ROLES)}')
             continue
-        found[role] = _clusters(fleet, value, f"apps_sample.{role}", problems)
-    _raise(problems)
-    return found
+        found[role] = _clusters(clusters, value, f"apps_sample.{role}", problems)
+    return found, problems
 
 
-def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App | None:
+def _parse(known: t.Collection[str], entry: t.Any, where: str, problems: list[str]) -> App | None:
     if not isinstance(entry, t.Mapping):
         problems.append(f"{where}: a mapping with a name is expected, not {type(entry).__name__}")
         return None
@@ -89,8 +111,8 @@ def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App |
     problems += [f"{where}.{key}: true or false, not {v!r}" for key, v in flags.items() if not isinstance(v, bool)]
     stub_in = entry.get("stub_in", "callers")
     if stub_in not in ("callers", "all", "none"):
-        stub_in = _clusters(fleet, stub_in, f"{where}.stub_in", problems, also=("callers", "none"))
-    clusters = _clusters(fleet, entry.get("clusters", "all"), f"{where}.clusters", problems)
+        stub_in = _clusters(known, stub_in, f"{where}.stub_in", problems, also=("callers", "none"))
+    clusters = _clusters(known, entry.get("clusters", "all"), f"{where}.clusters", problems)
     if len(problems) > before:
         return None
     return App(
@@ -110,19 +132,19 @@ def _parse(fleet: Fleet, entry: t.Any, where: str, problems: list[str]) -> App |
 
 
 def _clusters(
-    fleet: Fleet, value: t.Any, where: str, problems: list[str], also: tuple[str, ...] = ()
+    known: t.Collection[str], value: t.Any, where: str, problems: list[str], also: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     if value == "all":
-        return tuple(fleet.clusters)
+        return tuple(known)
     if value is None or value == "none":
         return ()
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         words = ", ".join(("all", *also))
         problems.append(f"{where}: {words}, or a list of clusters is expected, not {value!r}")
         return ()
-    unknown = [str(v) for v in value if v not in fleet.clusters]
-    problems += [f'{where}: "{v}" is not a cluster of this fleet{_near(v, fleet.clusters)}' for v in unknown]
-    return tuple(dict.fromkeys(str(v) for v in value if v in fleet.clusters))
+    unknown = [str(v) for v in value if v not in known]
+    problems += [f'{where}: "{v}" is not a cluster of this fleet{_near(v, known)}' for v in unknown]
+    return tuple(dict.fromkeys(str(v) for v in value if v in known))
 
 
 def _manifests(value: t.Any, where: str, problems: list[str]) -> tuple[Manifest, ...]:

@@ -138,6 +138,24 @@ def test_exports_and_the_front_door_are_checked_too(play: Runner) -> None:
     assert "(fleet) front_door_adress is not a variable of this collection did you mean front_door_address?" in flat
 
 
+def test_variables_of_roles_are_checked_with_what_their_tasks_know(play: Runner) -> None:
+    variables = """
+    gateways_replica: 2
+    trust_lifetime: "{{ trust_root_lifetime }}"
+    trust_root_key: "{{ lookup('ansible.builtin.file', '/nonesuch') }}"
+    gateways_ingress: "{{ ansible_play_hosts_all[:1] + [hostvars[inventory_hostname].inventory_hostname] }}"
+    apps_sample: {caller: "{{ [where] }}"}
+    where: eastt
+"""
+    code, text = play(GOOD.replace("  vars: {", f"  vars:{variables}    x: {{"), "-e", "verify_timeout=-5")
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "3 problems, nothing was touched" in flat
+    assert "(fleet) gateways_replica is not a variable of this collection did you mean gateways_replicas?" in flat
+    assert '(fleet) apps_sample.caller "eastt" is not a cluster of this fleet, did you mean "east"?' in flat
+    assert '(fleet) verify_timeout "-5" is below 0' in flat
+
+
 def test_a_machine_that_is_too_small_is_reported(play: Runner) -> None:
     code, text = play(GOOD, part="machine")
     assert code != 0

@@ -67,3 +67,15 @@ def test_remotes() -> None:
     assert 'four mesh_primary "crowd" is a group, not a cluster' in text
     assert 'five mesh_primary "west" is of mesh "local", this cluster of "other"' in text
     assert 'six mesh_control_plane "managed" does not go with mesh_role remote' in text
+
+
+def test_one_address_for_two_clusters_is_refused() -> None:
+    own = {**PLACE, "cluster_provider": "kubeconfig", "cluster_kubeconfig": "~/.kube/own"}
+    same = {"cluster_peer_endpoint": "https://API.example:443/"}
+    found = problems_of({"west": {**own, **same}, "east": {**BY_URL, "cluster_api_url": "https://api.example"}})
+    assert found == [
+        'east cluster_api_url "https://api.example" is west\'s too: peers would not reach both | '
+        "each cluster's own address, at which the other clusters' pods reach its API server"
+    ]
+    other = {"cluster_peer_endpoint": "https://api.example/k8s/clusters/east"}
+    assert problems_of({"west": {**own, **same}, "east": {**own, **other}}) == []

@@ -48,6 +48,7 @@ def test_a_wrong_variable_of_a_cluster(variables: dict[str, t.Any], expected: st
         ({"mesh_trust_domain": "A_b"}, "is not a DNS name"),
         ({"mesh_istio_version": 1.31}, "mesh_istio_version 1.31 is a number, not text | put it in quotes"),
         ({"mesh_istio_version": "v1.31.1"}, 'mesh_istio_version "v1.31.1" is not a version x.y.z | for example 1.31.1'),
+        ({"mesh_istio_version": "1.9.0"}, "mesh_istio_version 1.9.0 is older than 1.24"),
         ({"mesh_hub": "https://hub"}, "is not an image repository"),
         ({"mesh_tag": "a b"}, "is not an image tag"),
         ({"mesh_id": "Shop One"}, "is not a DNS-1123 label | lower-case letters"),
