@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine im
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import adapt_host, host_record
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.cluster import KindCluster, Spec
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import mark_state
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
@@ -53,6 +54,7 @@ class ActionModule(FleetAction):
         network_created = False
         if not self.check_mode:
             make_folder(directory)
+            mark_state(directory, fleet.name)
             # Hosts and fleets run side by side: only one at a time may look for a free range.
             with locked(host_record(args["bin"]).with_name("network.lock")):
                 for line in adapt_host(host_record(args["bin"])):

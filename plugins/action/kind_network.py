@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
@@ -13,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_sett
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import remove_state
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
@@ -32,6 +32,7 @@ class ActionModule(FleetAction):
         "image": {"type": "str", "default": ""},
         "timeout": {"type": "int", "default": 180},
         "remove_orphans": {"type": "bool", "default": False},
+        "remove_root": {"type": "bool", "default": False},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -47,7 +48,9 @@ class ActionModule(FleetAction):
         )
         orphans, line, warnings = await self._orphans(local, kinds, remove=whole or args["remove_orphans"])
         if args["state"] == "absent":
-            removed = await self._absent(local, args["bin"], only_local=len(kinds) == len(fleet.clusters))
+            only_local = len(kinds) == len(fleet.clusters)
+            removed, kept = await self._absent(local, args["bin"], only_local=only_local, root=args["remove_root"])
+            warnings += [kept] if kept else []
             return result([*orphans, *removed], summary=line, with_diff=False, warnings=warnings)
         nodes = [
             Node(cluster.name, number, cluster.network, cluster.pod_cidr)
@@ -80,19 +83,22 @@ class ActionModule(FleetAction):
         line = " · ".join(f"{cluster.name} {verb}: {_UNNAMED}" for cluster in found)
         return changes, line, []
 
-    async def _absent(self, local: KindFleet, programs: str, *, only_local: bool) -> list[Change]:
+    async def _absent(
+        self, local: KindFleet, programs: str, *, only_local: bool, root: bool
+    ) -> tuple[list[Change], str]:
+        """Remove network and state: the changes, and what stays of the state and why."""
         try:
             there = bool(await local.subnet())
         except Foreign:
             there = False
         if self.check_mode or (there and not await local.remove_network()):
-            return []
-        left = local.directory.is_dir()
+            return [], ""
+        removed, kept = False, ""
         if only_local:
             # No cluster is left for its kubeconfigs, certificates and reports.
-            shutil.rmtree(local.directory, ignore_errors=True)
-        if not there and not (left and only_local):
-            return []
+            removed, kept = remove_state(local.directory, local.name, with_root=root)
+        if not there and not removed:
+            return [], kept
         if not await local.other_fleets():
             restore_host(host_record(programs))
-        return [Change("", "Network", local.network_name, REMOVED)]
+        return [Change("", "Network", local.network_name, REMOVED)], kept

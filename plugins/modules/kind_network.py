@@ -18,8 +18,8 @@ description:
 options:
   state:
     description:
-      - V(absent) removes the fleet's network, and its state folder if all its clusters are of provider C(kind). If no fleet is
-        left, it restores the machine's settings. It does nothing while a cluster of the fleet exists.
+      - V(absent) removes the fleet's network, and its state folder if all its clusters are of provider C(kind) and
+        M(mesh.fleet.kind_cluster) marked the folder when it was new. The root in it stays. If no fleet is left, it restores the machine's settings. It does nothing while a cluster of the fleet exists.
       - If the play contains all kind clusters of the fleet, it first removes orphans too, that is, clusters of the fleet that
         the inventory no longer names.
     type: str
@@ -41,6 +41,10 @@ options:
     description:
       - Whether to remove orphans, that is, clusters of this fleet on this machine that the inventory does not name.
       - Otherwise a warning names them, and they stay until the whole fleet is removed.
+    type: bool
+    default: false
+  remove_root:
+    description: With O(state=absent), whether the state folder goes with the fleet's root and the password of its key.
     type: bool
     default: false
 author: The mesh.fleet authors (@mesh-fleet)
