@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - Installs or upgrades a list of releases, in their order. Reads Helm's records, compares values and chart content, and
     starts Helm only for a release that must change. Does not wait for the objects of a chart.
-  - Does not upgrade a release without values if only the chart's templates changed, under the same version.
+  - Reads the record again after Helm. A change that did not come is a failure.
+  - Helm gets the values as JSON, so that C("1234e56") stays a string.
 options:
   releases:
     description: The releases, in the order of their installation. They are uninstalled in reverse order.

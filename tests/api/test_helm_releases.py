@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from pathlib import Path
 
@@ -96,3 +97,52 @@ def test_helm_works_on_the_inventorys_cluster(
         play.good(role_play(role, tasks="absent"))
     assert not [name for name in everything(api) if "sh.helm.release" in name]
     assert everything(plane) == elsewhere
+
+
+STRINGS = ("1234e56", "y", "no", "0x1F", "012", "1_000", "2026-01-01", "null", "~", "", "1.0", "\u2028 \x7f 😀", "a: b")
+
+
+def shown(api: control_plane.ControlPlane) -> dict[str, t.Any]:
+    data: dict[str, str] = json.loads(api.kubectl("-n", "default", "get", "cm", "shown", "-o", "json"))["data"]
+    values: dict[str, t.Any] = json.loads(data["values"])
+    return values
+
+
+def test_strings_stay_strings(api: control_plane.ControlPlane, play: Play, chart: Path) -> None:
+    values = {"strings": list(STRINGS), "more": {"on": True, "half": 0.5, "many": 12345678901, "none": [None, {}]}}
+    assert "1 of 1 releases changed" in play.release(chart=str(chart), values=values)
+    found = shown(api)
+    assert found["strings"] == list(STRINGS)
+    assert found["more"] == values["more"]
+    assert "0 of 1 releases changed" in play.release(chart=str(chart), values=values)
+
+
+def test_a_release_without_values_is_changed(api: control_plane.ControlPlane, play: Play, chart: Path) -> None:
+    play.release(chart=str(chart))
+    write_template(chart, 'values: \'{"template": "second"}\'')
+    assert "1 of 1 releases changed" in play.release(chart=str(chart))
+    assert shown(api) == {"template": "second"}
+    assert "0 of 1 releases changed" in play.release(chart=str(chart))
+    write_template(chart, "values: {{ toJson .Values | quote }}")
+    assert "1 of 1 releases changed" in play.release(chart=str(chart), values={"later": 1})
+    assert shown(api) == {"later": 1}
+    assert "1 of 1 releases changed" in play.release(state="absent")
+    assert "0 of 1 releases changed" in play.release(state="absent")
+
+
+def test_a_change_that_did_not_come_is_a_failure(play: Play, chart: Path, tmp_path: Path) -> None:
+    """As with a Helm that somebody put a program of his own in front of: it says that all is well."""
+    play.release(chart=str(chart))
+    idle = tmp_path / "helm"
+    idle.write_text('#!/bin/sh\n[ "$1" != version ] || printf v3.22.0\n')
+    idle.chmod(0o755)
+    options = {"helm": str(idle), "releases": [{"name": "shown", "namespace": "default", "chart": str(chart)}]}
+    for change, why in (({"values": {"a": 1}}, "its values differ"), ({}, "it is still revision")):
+        options["releases"] = [{"name": "shown", "namespace": "default", "chart": str(chart), **change}]
+        write_template(chart, "values: changed" if not change else "values: {{ toJson .Values | quote }}")
+        task = {"name": "Do", "mesh.fleet.helm_release": options}
+        done = play({"name": "R", "hosts": "all", "gather_facts": False, "tasks": [task]})
+        assert done.code != 0, done.output
+        assert "Helm said that it was done, and its record says otherwise" in done.output
+        assert why in done.output
+    play.release(state="absent")

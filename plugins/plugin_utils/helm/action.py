@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
     Plan,
     Record,
     newest,
+    not_arrived,
     plan,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
@@ -73,9 +74,7 @@ class HelmAction(FleetAction):
         """
         stored: dict[str, list[dict[str, t.Any]]] = {}
         for namespace in dict.fromkeys(release.namespace for release in wanted):
-            stored[namespace] = await kube.list(
-                "v1", "Secret", namespace=namespace, labels="owner=helm,status!=superseded"
-            )
+            stored[namespace] = await _stored(kube, namespace)
         changes = []
         for release in wanted if present else reversed(wanted):
             record = newest(stored[release.namespace], release.name)
@@ -108,9 +107,7 @@ class HelmAction(FleetAction):
                         raise
                 await asyncio.sleep(BETWEEN_TRIES)
                 # Helm left a record of what it could not finish: what is left to do is decided by that.
-                left = await kube.list(
-                    "v1", "Secret", namespace=release.namespace, labels="owner=helm,status!=superseded"
-                )
+                left = await _stored(kube, release.namespace)
                 todo = plan(newest(left, release.name), release.values, chart, release.version, present)
         return changes
 
@@ -136,6 +133,29 @@ class HelmAction(FleetAction):
         if done.code:
             obj = f"release {release.namespace}/{release.name}"
             raise explain(done.err or done.out, cluster.name, obj, todo.action)
+        left = await _stored(kube, release.namespace)
+        why = not_arrived(
+            None if todo.interrupted else todo.record,
+            newest(left, release.name),
+            release.values,
+            release.version,
+            todo.action != REMOVE,
+        )
+        if why:
+            raise FleetError(
+                "Helm said that it was done, and its record says otherwise",
+                cluster=cluster.name,
+                obj=f"release {release.namespace}/{release.name}",
+                seen=why,
+                means="somebody else changed this release in the same moment, or this Helm does not keep the values "
+                "that it is given",
+                next_step=f"look at helm history {release.name} --namespace {release.namespace}, and run again",
+            )
+
+
+async def _stored(kube: Kube, namespace: str) -> list[dict[str, t.Any]]:
+    """Helm's records in a namespace, of revisions that none has replaced."""
+    return await kube.list("v1", "Secret", namespace=namespace, labels="owner=helm,status!=superseded")
 
 
 def _whose(owner: str | None) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.kubeconfig import kubeconfig_of
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import Done, run
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_major
 
 __all__ = ["install_or_upgrade", "uninstall"]
@@ -73,9 +74,16 @@ async def _helm(kube: Kube, program: str, release: Release, arguments: list[str]
 def as_json(values: t.Mapping[str, t.Any]) -> str:
     """Helm values as JSON that YAML reads as the same: in YAML's own form ``"1234e56"`` is a number again for Helm.
 
-    Raises ValueError for a number that JSON does not have.
+    Raises FleetError for a number that JSON does not have.
     """
-    text = json.dumps(values, ensure_ascii=False, allow_nan=False, default=str)
+    try:
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError as error:
+        raise FleetError(
+            "a value of a Helm release is no number that JSON has",
+            seen=str(error),
+            next_step="write it as a string, or leave it out",
+        ) from error
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import functools
 import os
 import tarfile
@@ -27,6 +28,20 @@ class Chart:
     version: str
     app_version: str
     files: t.Mapping[str, bytes] = dataclasses.field(repr=False)
+
+    def ignores(self, name: str) -> bool:
+        """Whether Helm may leave out a file of ``templates/``: a hidden one, or one that ``.helmignore`` matches.
+
+        Where that file has rules with exceptions (``!``), every file may be.
+        """
+        rules = self.files.get(".helmignore", b"").decode(errors="replace").splitlines()
+        rules = [rule.strip() for rule in rules if rule.strip() and not rule.startswith("#")]
+        parts = [name, *name.split("/")]
+        return (
+            name.split("/")[-1].startswith(".")
+            or any(rule.startswith("!") for rule in rules)
+            or any(fnmatch.fnmatch(part, rule.strip("/")) for rule in rules for part in parts)
+        )
 
     @property
     def values(self) -> t.Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import dataclasses
 import datetime
 import gzip
@@ -20,7 +21,7 @@ from ...errors import FleetError
 from ...metadata import labels_of
 from .charts import Chart
 
-__all__ = ["Plan", "Record", "decode", "newest", "plan"]
+__all__ = ["Plan", "Record", "decode", "newest", "not_arrived", "plan"]
 
 INSTALL = "install"
 UPGRADE = "upgrade"
@@ -159,15 +160,36 @@ def plan(
     return Plan(UPGRADE, difference, record) if difference else Plan(UNCHANGED, "", record)
 
 
+def not_arrived(
+    before: Record | None,
+    after: Record | None,
+    values: t.Mapping[str, t.Any],
+    version: str = "",
+    present: bool = True,
+) -> str:
+    """Why the record that Helm left is not that of a change which came; "" when it is.
+
+    Args:
+        before, after: the newest revision before Helm was started, and after it ended well.
+        values, version, present: as for :func:`plan`.
+    """
+    left = plan(after, values, None, version, present)
+    if left.changes:
+        return left.why
+    if present and before is not None and after is not None and after.revision == before.revision:
+        return f"it is still revision {before.revision}"
+    return ""
+
+
 def _bare(value: t.Any) -> t.Any:
-    """As JSON has it: what Helm stored went through JSON, where 1.0 is 1."""
+    """As JSON has it: what Helm stored went through JSON, where 1.0 is 1, and a date a string."""
     if isinstance(value, t.Mapping):
         return {str(k): _bare(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_bare(v) for v in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _chart_difference(record: Record, chart: Chart | None, version: str) -> str:
@@ -182,10 +204,10 @@ def _chart_difference(record: Record, chart: Chart | None, version: str) -> str:
         for f in record.chart.get(part) or []
     }
     for name, data in recorded.items():
-        if base64.b64encode(chart.files.get(name, b"")).decode() != data:
+        if base64.b64encode(chart.files.get(name, b"").removeprefix(codecs.BOM_UTF8)).decode() != data:
             return f"the chart's {name} differs"
     for name in chart.files:
-        if name.startswith("templates/") and name not in recorded:
+        if name.startswith("templates/") and name not in recorded and not chart.ignores(name):
             return f"the chart's {name} is new"
     if _bare(record.chart.get("values") or {}) != _bare(chart.values):
         return "the chart's values.yaml differs"

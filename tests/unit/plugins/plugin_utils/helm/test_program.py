@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.endpoint import Endpoint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import as_json, install_or_upgrade, uninstall
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]))
@@ -32,7 +33,7 @@ def test_yaml_reads_values_as_they_are(values: dict[str, t.Any]) -> None:
 
 
 def test_a_number_that_json_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(FleetError, match="no number that JSON has"):
         as_json({"a": float("nan")})
 
 

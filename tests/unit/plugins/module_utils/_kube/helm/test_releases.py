@@ -186,3 +186,41 @@ def test_helms_output_becomes_an_error(output: str, means: str) -> None:
 def test_a_refused_value_is_quoted() -> None:
     error = explain("Error: x\ngateway:\n- at '': additional properties 'nonsense' not allowed", "w", "r", "install")
     assert "additional properties 'nonsense' not allowed" in error.seen
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "present", "why"),
+    [
+        (None, secret(1), True, ""),
+        (secret(1), secret(2), True, ""),
+        (secret(1), secret(1), True, "it is still revision 1"),
+        (secret(1), secret(2, "failed"), True, "it is failed: its reason"),
+        (secret(1), secret(2, values={"b": 1}), True, "its values differ"),
+        (secret(1), None, True, "it is not installed"),
+        (secret(1), None, False, ""),
+        (secret(1), secret(1), False, "it is deployed"),
+    ],
+)
+def test_a_change_that_did_not_come_is_told(before: t.Any, after: t.Any, present: bool, why: str) -> None:
+    old, new = (releases.decode(found) if found else None for found in (before, after))
+    assert releases.not_arrived(old, new, {}, "", present) == why
+
+
+@pytest.mark.parametrize("rules", ["*.bak\n", "# all\ntemplates/it.yaml.bak", "!it.yaml\n"])
+def test_what_helm_ignores_is_no_difference(folder: Path, rules: str) -> None:
+    (folder / "templates" / "it.yaml.bak").write_text("x")
+    (folder / "templates" / ".hidden").write_text("x")
+    record = releases.decode(secret())
+    assert releases.plan(record, {}, charts.read_chart(str(folder))).why == "the chart's templates/it.yaml.bak is new"
+    (folder / ".helmignore").write_text(rules)
+    assert not releases.plan(record, {}, charts.read_chart(str(folder))).changes
+
+
+def test_a_byte_order_mark_is_no_difference(folder: Path) -> None:
+    (folder / "templates" / "it.yaml").write_bytes(b"\xef\xbb\xbf" + TEMPLATE)
+    assert not releases.plan(releases.decode(secret()), {}, charts.read_chart(str(folder))).changes
+
+
+def test_a_date_is_recorded_as_text() -> None:
+    record = releases.decode(secret(values={"day": "2026-11-21"}))
+    assert not releases.plan(record, {"day": datetime.date(2026, 11, 21)}, None).changes
