@@ -93,6 +93,9 @@ def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
         said = fleet.play("clusters", good=False)
         assert "another program uses its port" in said
     fleet.play("clusters")
+    # A node that the engine took off its network: the next run puts it back with its address.
+    fleet.ask_engine("network", "disconnect", fleet.engine_network, fleet.container("east"))
+    assert f"its node has lost its network {fleet.engine_network}" in fleet.play("clusters")
     after = {cluster: (fleet.address(cluster), fleet.inspect(cluster)["Id"]) for cluster in ("west", "east")}
     assert after == before
     assert fleet.kubectl("west", "get", "configmap", "kept", "-o", "jsonpath={.data.by}") == "user"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import typing as t
 
 import yaml
@@ -59,19 +60,19 @@ class KindCluster:
         if found is None:
             return None
         networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-        if self.fleet.network_name not in networks and (networks or not await self._is_marked()):
-            raise Foreign(
-                f"a container {self.container} is there that this project did not make",
-                cluster=self.name,
-                seen=f"it is on network {', '.join(networks) or '(none)'}, not on {self.fleet.network_name}",
-                next_step=f"remove or rename it, or give the fleet another fleet_name than {self.fleet.name}",
-            )
-        return found
-
-    async def _is_marked(self) -> bool:
-        # A run that was killed between taking a node off its network and joining it again leaves it on none.
-        done = await self.fleet.engine.run("cp", f"{self.container}:{_MARK}", "-", check=False)
-        return done.code == 0 and f'"fleet": "{self.fleet.name}"' in done.out
+        if self.fleet.network_name in networks:
+            return found
+        # A node may lose its network: by hand, or by a run that was killed before it joined it again. Its mark stays.
+        if not networks and (await self._read_mark() or {}).get("fleet") == self.fleet.name:
+            return found
+        raise Foreign(
+            f"a container {self.container} is there that this project did not make"
+            if networks
+            else f"a container {self.container} without a network is there, and nothing in it says that it is ours",
+            cluster=self.name,
+            seen=f"it is on network {', '.join(networks) or '(none)'}, not on {self.fleet.network_name}",
+            next_step=f"remove or rename it, or give the fleet another fleet_name than {self.fleet.name}",
+        )
 
     async def present(self, spec: Spec, *, dry_run: bool, say: t.Callable[[str], None]) -> str:
         """Make the cluster, or repair it; returns ``created``, ``changed`` (restarted) or ``unchanged``."""
@@ -79,7 +80,7 @@ class KindCluster:
         container = await self.inspect()
         state = "unchanged"
         if container is not None:
-            if dry_run and not self.fleet.engine.alive(container):
+            if dry_run and not self._is_up(container):
                 return "changed"
             if not dry_run and record_exit(self.fleet.engine, container):
                 container = await self.inspect() or container
@@ -95,16 +96,34 @@ class KindCluster:
             if not dry_run:
                 await self._create(spec)
             return "created"
-        if not self.fleet.engine.alive(container):
+        if not self._is_up(container):
             state = "changed"
             if not dry_run:
-                say(f"  {self.name}: its node is not running; starting it")
-                address = kubeconfig.known_address(self.fleet.kubeconfig(self.name))
+                alive = self.fleet.engine.alive(container)
+                fault = f"has lost its network {self.fleet.network_name}" if alive else "is not running"
+                say(f"  {self.name}: its node {fault}; starting it{' again' if alive else ''}")
+                if alive:
+                    # In a running node, routes and the way to its port on this machine would stay lost.
+                    await self.fleet.engine.run(
+                        "stop", "--time", "20", self.container, what="stopping the node", cluster=self.name
+                    )
+                address = await self._own_address() or kubeconfig.known_address(self.fleet.kubeconfig(self.name))
                 await restart(self.fleet.engine, container, self.fleet.network_name, self.name, address)
                 container = await self.inspect() or container
         if not dry_run and await self._write_kubeconfig(container):
             state = "changed"
         return state
+
+    def _is_up(self, container: t.Mapping[str, t.Any]) -> bool:
+        return self.fleet.engine.alive(container) and bool(address_of(container, self.fleet.network_name))
+
+    async def _own_address(self) -> str:
+        """The address that the node's API server was made with; "" where it cannot be read."""
+        where = f"{self.container}:/etc/kubernetes/manifests/kube-apiserver.yaml"
+        found = re.search(
+            r"--advertise-address=([0-9.]+)", (await self.fleet.engine.run("cp", where, "-", check=False)).out
+        )
+        return found[1] if found else ""
 
     async def absent(self, *, dry_run: bool) -> str:
         """Remove the node and the kubeconfig; returns ``removed`` or ``unchanged``."""

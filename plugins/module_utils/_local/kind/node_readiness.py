@@ -10,6 +10,9 @@ import typing as t
 
 __all__ = ["default_namespaces_exist", "settled", "started_at"]
 
+_SYSTEM = "kube-system"
+_LEADERS = ("kube-controller-manager", "kube-scheduler")
+
 
 def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
     """When an inspected container was started, in whole seconds, as Kubernetes counts them."""
@@ -22,13 +25,13 @@ def started_at(container: t.Mapping[str, t.Any]) -> datetime.datetime:
 
 
 def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime) -> tuple[bool, str]:
-    """Whether the node is Ready and every pod that is shown as running was started after ``since``.
+    """Whether the node is Ready, its controllers work, and what is shown as running was started after ``since``.
 
     After a crash the API server goes on showing the state before it: pods that are gone, or whose addresses others
-    have now.
+    have now. Until the controller manager leads again, Deployments go on counting them as ready.
 
     Args:
-        objects: the cluster's Nodes and Pods.
+        objects: the cluster's Nodes, Pods and Leases.
         since: when the node was started.
 
     Returns:
@@ -36,6 +39,7 @@ def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime
     """
     waiting = []
     nodes = 0
+    silent = set(_LEADERS)
     for found in objects:
         name = str(found["metadata"]["name"])
         status = found.get("status") or {}
@@ -46,13 +50,37 @@ def settled(objects: t.Iterable[t.Mapping[str, t.Any]], since: datetime.datetime
                 waiting.append(f"node {name} is not Ready: {ready.get('message') or 'it has not reported yet'}")
             elif _time(ready.get("lastHeartbeatTime")) < since:
                 waiting.append(f"node {name} has not reported since it was started")
+        elif found["kind"] == "Lease":
+            if (
+                found["metadata"].get("namespace") == _SYSTEM
+                and _time((found.get("spec") or {}).get("renewTime")) >= since
+            ):
+                silent.discard(name)
+        elif found["metadata"].get("namespace") == _SYSTEM and status.get("phase") == "Running":
+            waiting += [
+                f"pod {_SYSTEM}/{name} has not started again{why}"
+                for why in (_not_started(c, since) for c in status.get("containerStatuses") or [])
+                if why is not None
+            ]
         elif status.get("phase") == "Running":
             began = [(c.get("state") or {}).get("running") for c in status.get("containerStatuses") or []]
             if any(_time(b.get("startedAt")) < since for b in began if b):
                 waiting.append(f"pod {found['metadata'].get('namespace')}/{name} has not started again")
     if not nodes:
         waiting.append("no node is registered")
+    waiting += [f"{name} has not been at work since the node was started" for name in sorted(silent)]
     return not waiting, waiting[0] if waiting else "settled"
+
+
+def _not_started(container: t.Mapping[str, t.Any], since: datetime.datetime) -> str | None:
+    """Why a container of the cluster's own has not started since then, as ``: reason``; None when it has."""
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    starts = [part.get("startedAt") for part in (*state.values(), *last.values()) if part]
+    if any(_time(start) >= since for start in starts if start):
+        return None
+    waits = state.get("waiting") or state.get("terminated") or {}
+    reason = " ".join(str(waits[key]) for key in ("reason", "message") if waits.get(key))
+    return f": {reason}" if reason else ""
 
 
 def default_namespaces_exist(table: str) -> tuple[bool, str]:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ...errors import FleetError
 from .cluster import KindCluster
-from .fleet import Foreign, KindFleet
+from .fleet import KindFleet
 
 __all__ = ["KIND_LABEL", "find_orphans"]
 
@@ -34,6 +35,6 @@ async def find_orphans(fleet: KindFleet, known: t.Container[str]) -> list[KindCl
         try:
             if await cluster.inspect() is not None:
                 found.append(cluster)
-        except Foreign:
-            continue
+        except FleetError:
+            continue  # not of this fleet, or it cannot be read whose it is
     return found

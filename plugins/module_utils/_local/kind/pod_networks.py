@@ -64,8 +64,9 @@ async def join(
     addresses = {}
     for node in nodes:
         container = containers.get(fleet.container_name(node.name))
-        if container is not None and fleet.engine.alive(container):
-            addresses[node.name] = address_of(container, fleet.network_name)
+        address = address_of(container, fleet.network_name) if container else ""
+        if container is not None and address and fleet.engine.alive(container):
+            addresses[node.name] = address
     up = [n for n in nodes if n.name in addresses]
     subnet = await fleet.subnet()
     script = (files / "prepare_node.sh").read_text()
@@ -159,7 +160,7 @@ async def _wait_for_node(
     def seen(done: Done) -> tuple[bool, str]:
         return settled(json.loads(done.out)["items"], since) if done.code == 0 else (False, done.last_line)
 
-    words = ["get", "nodes,pods", "--all-namespaces", "--output", "json"]
+    words = ["get", "nodes,pods,leases.coordination.k8s.io", "--all-namespaces", "--output", "json"]
     await _until(fleet, container, cluster, timeout, words, seen, "the node is Ready")
 
 

@@ -57,16 +57,15 @@ async def restart(
     if address:
         # Engines give a stopped container another address when it starts. Joined by hand with its own, it keeps it.
         await engine.run("network", "disconnect", network, name, check=False)
-        await engine.run(
-            "network",
-            "connect",
-            "--ip",
-            address,
-            network,
-            name,
-            what=f"giving the node its address {address} back",
-            cluster=cluster,
-        )
+        joined = await engine.run("network", "connect", "--ip", address, network, name, check=False)
+        if joined.code != 0:
+            raise FleetError(
+                f"the node cannot have its address {address} on network {network} again",
+                cluster=cluster,
+                seen=joined.last_line,
+                means="its certificates and its peers know it by this address; another container may have it now",
+                next_step=f"free the address, or remove the cluster (teardown.yml --limit {cluster}), then run again",
+            )
     done = await engine.run("start", name, check=False, timeout=120)
     if done.code != 0:
         port_used = "address already in use" in done.err or "port is already allocated" in done.err

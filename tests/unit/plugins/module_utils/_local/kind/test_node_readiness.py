@@ -24,9 +24,16 @@ def node(ready: str = "True", beat: str = AFTER) -> dict[str, t.Any]:
     return {"kind": "Node", "metadata": {"name": "n"}, "status": {"conditions": [condition]}}
 
 
-def pod(state: dict[str, t.Any], phase: str = "Running") -> dict[str, t.Any]:
-    status = {"phase": phase, "containerStatuses": [{"state": state}]}
-    return {"kind": "Pod", "metadata": {"name": "p", "namespace": "ns"}, "status": status}
+def pod(state: dict[str, t.Any], phase: str = "Running", space: str = "ns", **more: t.Any) -> dict[str, t.Any]:
+    status = {"phase": phase, "containerStatuses": [{"state": state, **more}]}
+    return {"kind": "Pod", "metadata": {"name": "p", "namespace": space}, "status": status}
+
+
+def lease(name: str, renewed: str = "2026-05-01T12:00:01.123456Z", space: str = "kube-system") -> dict[str, t.Any]:
+    return {"kind": "Lease", "metadata": {"name": name, "namespace": space}, "spec": {"renewTime": renewed}}
+
+
+LEADERS = [lease("kube-controller-manager"), lease("kube-scheduler")]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +51,37 @@ def pod(state: dict[str, t.Any], phase: str = "Running") -> dict[str, t.Any]:
     ],
 )
 def test_settled(objects: list[dict[str, t.Any]], seen: str) -> None:
-    assert settled(objects, SINCE) == (not seen, seen or "settled")
+    assert settled([*objects, *LEADERS], SINCE) == (not seen, seen or "settled")
+
+
+@pytest.mark.parametrize(
+    "leaders",
+    [
+        LEADERS[1:],
+        [lease("kube-controller-manager", "2026-05-01T11:59:59.999999Z"), LEADERS[1]],
+        [lease("kube-controller-manager", space="mine"), LEADERS[1]],
+    ],
+    ids=["none", "from before", "of somebody else"],
+)
+def test_controllers_that_do_not_work_yet_are_awaited(leaders: list[dict[str, t.Any]]) -> None:
+    """Until then a Deployment counts pods as ready that are gone."""
+    seen = "kube-controller-manager has not been at work since the node was started"
+    assert settled([node(), *leaders], SINCE) == (False, seen)
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "seen"),
+    [
+        ({"running": {"startedAt": AFTER}}, {}, ""),
+        ({"waiting": {}}, {"terminated": {"startedAt": AFTER}}, ""),
+        ({"running": {"startedAt": BEFORE}}, {}, " "),
+        ({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, {}, ": CrashLoopBackOff back-off 40s"),
+        ({"terminated": {"startedAt": BEFORE, "reason": "Unknown"}}, {}, ": Unknown"),
+    ],
+)
+def test_the_clusters_own_pods_have_to_start(state: dict[str, t.Any], last: dict[str, t.Any], seen: str) -> None:
+    found = settled([node(), pod(state, space="kube-system", lastState=last), *LEADERS], SINCE)
+    assert found == (not seen, f"pod kube-system/p has not started again{seen.strip(' ')}" if seen else "settled")
 
 
 @pytest.mark.parametrize(
