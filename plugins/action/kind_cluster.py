@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_sett
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.cluster import KindCluster, Spec
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import mark_state
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.kind import node_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
@@ -60,16 +61,11 @@ class ActionModule(FleetAction):
                 for line in adapt_host(host_record(args["bin"])):
                     self.say(f"  this machine: {line}")
                 network_created = await local.ensure_network(fleet.engine_network)
-        labels = {
-            "topology.kubernetes.io/region": cluster.region,
-            "topology.kubernetes.io/zone": cluster.zone,
-            **cluster.labels,
-        }
         spec = Spec(
             cluster.name,
             cluster.pod_cidr,
             cluster.service_cidr,
-            {k: v for k, v in labels.items() if v},
+            node_labels(cluster),
             args["image"],
         )
         if self.check_mode:

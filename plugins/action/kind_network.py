@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet impor
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import remove_state
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.kind import node_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
@@ -53,7 +54,7 @@ class ActionModule(FleetAction):
             warnings += [kept] if kept else []
             return result([*orphans, *removed], summary=line, with_diff=False, warnings=warnings)
         nodes = [
-            Node(cluster.name, number, cluster.network, cluster.pod_cidr)
+            Node(cluster.name, number, cluster.network, cluster.pod_cidr, node_labels(cluster))
             for number, cluster in enumerate(fleet.clusters.values())
             if provider_of(cluster).local
         ]

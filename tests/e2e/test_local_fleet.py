@@ -109,7 +109,14 @@ def test_a_crash_heals_and_nothing_is_lost(fleet: Fleet) -> None:
 
 def test_separate_networks_part_pods_not_load_balancers(fleet: Fleet) -> None:
     fleet.network = "per_cluster"
+    moved = ("-e", "{cluster_region: us-east4, cluster_zone: us-east4-b, cluster_labels: {team: a}}")
+    assert changed(fleet.play("clusters", *moved)) > 0
+    there = nodes(fleet, "west")[0]["metadata"]["labels"]
+    zone = "topology.kubernetes.io/zone"
+    assert (there["topology.kubernetes.io/region"], there[zone], there["team"]) == ("us-east4", "us-east4-b", "a")
     assert changed(fleet.play("clusters")) > 0
+    there = nodes(fleet, "west")[0]["metadata"]["labels"]
+    assert (there["topology.kubernetes.io/region"], there.get("team")) == ("us-west1", None)
     assert changed(fleet.play("clusters")) == 0
     for here, there in (("west", "east"), ("east", "west")):
         answer, seconds = fleet.call(here, fleet.pod_address(there))

@@ -15,6 +15,7 @@ import typing as t
 
 import yaml
 
+from ..._model.providers.kind import NODE_LABELS, label_words
 from ...errors import FleetError
 from ..engine.command import Done
 from ..engine.engine import address_of
@@ -39,6 +40,7 @@ class Node:
     number: int
     network: str
     pod_cidr: str
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 async def join(
@@ -75,7 +77,9 @@ async def join(
     async def one(node: Node) -> str:
         env = _environment(node, up, addresses, load_balancer_block(subnet, node.number))
         manifest = yaml.safe_dump_all(load_balancer_objects(balancer, image, env["BLOCK"], fleet.name))
-        stamp = hashlib.sha256(repr((sorted(env.items()), script, manifest)).encode()).hexdigest()
+        stamp = hashlib.sha256(
+            repr((sorted(env.items()), script, manifest, sorted(node.labels.items()))).encode()
+        ).hexdigest()
         container = fleet.container_name(node.name)
         seen = await fleet.engine.run("exec", container, "cat", _STAMP, check=False, timeout=_ONE_CALL)
         if seen.out == stamp:
@@ -101,6 +105,8 @@ async def join(
             _wait_for_node(fleet, container, node.name, timeout, started_at(containers[container])),
             _wait_for_namespaces(fleet, container, node.name, timeout),
         )
+        # After the kubelet has registered the node, which gives region and zone the values of the node's creation.
+        await _label(fleet, container, node, timeout)
         # Last of all: what was interrupted, or not ready in time, is done and awaited again. A restart empties /run
         # with routes and rules, so the stamp is there as long as they are.
         await fleet.engine.run(
@@ -152,6 +158,28 @@ async def _apply(fleet: KindFleet, container: str, cluster: str, timeout: float,
     # Until it is done: on a busy machine etcd has moments in which it answers nobody.
     words = ["apply", "--server-side", "--field-manager", "mesh.fleet", "--force-conflicts", "--filename", "-"]
     await _until(fleet, container, cluster, timeout, words, applied, "the load balancer is installed", manifest)
+
+
+async def _label(fleet: KindFleet, container: str, node: Node, timeout: float) -> None:
+    seen: list[str] = []
+
+    def read(done: Done) -> tuple[bool, str]:
+        seen.append(done.out.strip())
+        return done.code == 0, done.last_line
+
+    path = "jsonpath={.metadata.annotations." + NODE_LABELS.replace(".", "\\.") + "}"
+    what = "the node has its labels"
+    await _until(fleet, container, node.name, timeout, ["get", "node", container, "--output", path], read, what)
+    labels, record = label_words(node.labels, seen[-1])
+    # The record first: a label that was set is known to be ours, whatever comes between.
+    both = ",".join(sorted({*seen[-1].split(","), *record.split(",")} - {""}))
+    for words in (
+        ["annotate", "node", container, "--overwrite", f"{NODE_LABELS}={both}"],
+        ["label", "node", container, "--overwrite", *labels],
+        ["annotate", "node", container, "--overwrite", f"{NODE_LABELS}={record}"],
+    ):
+        if words[-1] != "--overwrite":
+            await _until(fleet, container, node.name, timeout, words, read, what)
 
 
 async def _wait_for_node(

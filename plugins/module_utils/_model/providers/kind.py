@@ -8,10 +8,14 @@ import os.path
 import typing as t
 
 from ..inventory.connection import Connection
+from ..inventory.fleet import Cluster
 from ..inventory.problems import Problem
 from .base import Provider, Values, text
 
-__all__ = ["Kind"]
+__all__ = ["Kind", "label_words", "node_labels"]
+
+NODE_LABELS = "mesh.fleet/node-labels"
+"""Annotation of a node: the names of the labels that we gave it."""
 
 _LONGEST_HOSTNAME = 63
 _SMALLEST_PODS = 24
@@ -45,3 +49,24 @@ class Kind(Provider):
             return []
         message = f"its node would be named {node}, {over} characters too long for a host name"
         return [Problem(host, "", "", message, f"shorten the cluster's name or fleet_name by {over}")]
+
+
+def node_labels(cluster: Cluster) -> dict[str, str]:
+    """The labels of a cluster's node: region, zone, and the user's own."""
+    place = {"topology.kubernetes.io/region": cluster.region, "topology.kubernetes.io/zone": cluster.zone}
+    return {key: value for key, value in {**place, **cluster.labels}.items() if value}
+
+
+def label_words(wanted: t.Mapping[str, str], ours: str) -> tuple[list[str], str]:
+    """What ``kubectl label`` gets, so that a node has these labels and none of those that we gave it before.
+
+    Args:
+        wanted: :func:`node_labels`.
+        ours: the annotation NODE_LABELS of the node, "" where there is none.
+
+    Returns:
+        The words, and the annotation as it has to be then.
+    """
+    gone = [name for name in ours.split(",") if name and name not in wanted]
+    words = [*(f"{name}={value}" for name, value in sorted(wanted.items())), *(f"{name}-" for name in gone)]
+    return words, ",".join(sorted(wanted))
