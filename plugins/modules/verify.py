@@ -45,7 +45,7 @@ options:
     default: ""
   timeout:
     description:
-      - Seconds in which every call and every check must succeed.
+      - Seconds in which every call and every check must succeed. The probes have as many seconds to start, before that.
       - Three times as many if Google runs a control plane of the fleet, which learns of new services slowly.
     type: int
     default: 90

@@ -30,6 +30,9 @@ async def explain_not_ready(kube: Reader, workload: t.Mapping[str, t.Any] | None
         else:
             labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
             pods = await kube.pods(namespace, labels) if labels else []
+            refused = _refused(workload)
+            if refused and not any(pod_ready(pod)[0] for pod in pods):
+                return refused
         texts: list[str] = []
         for pod in pods:
             text = await _of_pod(kube, pod)
@@ -38,6 +41,14 @@ async def explain_not_ready(kube: Reader, workload: t.Mapping[str, t.Any] | None
     except FleetError as error:  # the explanation must not hide what is explained
         return f"its pods could not be read ({error.what})"
     return "; ".join(texts[:3])
+
+
+def _refused(workload: t.Mapping[str, t.Any]) -> str:
+    """That the API server refuses its pods (PodSecurity, a quota, a limit range, a webhook), or ""."""
+    for condition in (workload.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return f"its pods are refused: {scrub(str(condition.get('message') or condition.get('reason') or ''))}"
+    return ""
 
 
 async def _of_pod(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
@@ -58,10 +69,15 @@ async def _of_pod(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
         if reason and reason not in _QUIET:
             return f"{where}: {reason}: {scrub(str(waiting.get('message') or ''))}".rstrip(": ")
         if waiting:
-            return f"{where}: {reason}"
+            event = await _last_warning(kube, pod)
+            return f"{where}: {reason}: {event}" if event else f"{where}: {reason}"
         if not container.get("ready") and (container.get("state") or {}).get("running"):
             lost = await _of_node(kube, pod)
-            return lost or f"{where}: runs, its readiness probe does not succeed"
+            if lost:
+                return lost
+            last = await _last_line(kube, pod, str(container["name"]), previous=False)
+            text = f"{where}: runs, its readiness probe does not succeed"
+            return f"{text}, its log ends: {last}" if last else text
     return await _of_node(kube, pod)
 
 
@@ -75,6 +91,19 @@ async def _of_node(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
     except FleetError:  # nodes may be none of this account's business
         return ""
     return "" if ready else f"pod {pod['metadata']['name']} is on node {node}: {seen}"
+
+
+async def _last_warning(kube: Reader, pod: t.Mapping[str, t.Any]) -> str:
+    """The newest warning about a pod, such as that a volume cannot be mounted; "" if there is none."""
+    meta = pod["metadata"]
+    try:
+        about = {"involvedObject.uid": str(meta.get("uid") or "")}
+        events = await kube.list("v1", "Event", str(meta.get("namespace") or ""), fields=about)
+    except FleetError:
+        return ""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    newest = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default=None)
+    return scrub(str(newest.get("message") or ""))[:300] if newest else ""
 
 
 async def _last_line(kube: Reader, pod: t.Mapping[str, t.Any], container: str, *, previous: bool) -> str:

@@ -29,7 +29,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls imp
     judge_forbidden_call,
     path_of,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import SKIPPED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     CONTAINER,
     NAMESPACE,
@@ -76,16 +76,21 @@ class Calls:
         probed = [n for n in self.fleet.clusters if self.facts[n].probe]
         inside = set(self.play)
         allowed, forbidden = ([p for p in pairs if inside & set(p)] for pairs in call_pairs(self.fleet, probed))
-        self.checks += [
-            Check("probe", n, FAILED, "no ready pod", (n,), "it can make no calls", f"kubectl -n {NAMESPACE} get pods")
-            for n in self.play
-            if not self.facts[n].probe and not self.facts[n].problem
-        ]
+        self.checks += self._not_called(probed)
         called = await self._until_ok(allowed, self._call_probes)
         called += await self._until_ok(self._sample_pairs(), self._call_sample)
         called = await with_causes(self.kubes, self.facts, called, self.sample_namespace)
         self.calls += [self._with_advice(call) for call in called]
-        self.calls += [judge_forbidden_call(*one) for one in (await self._ask(forbidden)).items()]
+        self.calls += await self._until_ok(forbidden, self._call_forbidden)
+
+    def _not_called(self, probed: t.Collection[str]) -> list[Check]:
+        """What this run cannot prove: pairs with clusters outside it that have no probe."""
+        return [
+            Check("call", f"{n} ↔ {other}", SKIPPED, f"{other} has no probe: it is not in this run", (n,))
+            for n in self.play
+            for other in self.fleet.clusters
+            if other not in self.play and other not in probed and may_call(self.fleet, n, other)
+        ]
 
     def _with_advice(self, call: Call) -> Call:
         """The call with the advice for its caller's control plane."""
@@ -120,6 +125,13 @@ class Calls:
                 clusters={pair[1]},
                 path=path_of(self.facts[pair[0]], self.facts[pair[1]]),
             )
+            for pair in pairs
+        }
+
+    async def _call_forbidden(self, pairs: list[Pair]) -> dict[Pair, Call]:
+        answers = await self._ask(pairs)
+        return {
+            pair: judge_forbidden_call(pair, answers[pair], self.facts[pair[0]].proxy_endpoints.get(pair[1]) or ())
             for pair in pairs
         }
 

@@ -34,6 +34,7 @@ _KINDS = (
     ("apps/v1", "Deployment"),
     (TELEMETRY, "Telemetry"),
 )
+Manifest = dict[str, t.Any]
 _TELEMETRY_CRD = "telemetries.telemetry.istio.io"
 
 
@@ -54,7 +55,10 @@ async def install_probe(
     logging = access_log(fleet, cluster)
     if logging and await kube.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", _TELEMETRY_CRD):
         objects.append(logging)
-    changes: list[Change] = []
+    changes: list[Change] = await _remove_former(kube, fleet, objects, dry_run=dry_run, deadline=deadline)
+    if changes and dry_run:
+        # The API server would compare it with the one that is there still.
+        objects = [one for one in objects if one["kind"] != "Deployment"]
     if control_plane_of(fleet, cluster).await_injection and not dry_run:
         changes += await kube.apply(objects[:1])
         await await_injection(kube, NAMESPACE, max(1.0, deadline - time.monotonic()))
@@ -66,6 +70,21 @@ async def install_probe(
         seconds = max(1.0, deadline - time.monotonic())
         await kube.wait_deployment("probe", NAMESPACE, timeout=seconds, least=1)
     return changes
+
+
+async def _remove_former(
+    kube: Kube, fleet: Fleet, objects: t.Sequence[Manifest], *, dry_run: bool, deadline: float
+) -> list[Change]:
+    """Delete our Deployment if it selects other pods, as in a renamed cluster: a selector cannot be changed."""
+    wanted = next(one for one in objects if one["kind"] == "Deployment")
+    live = await kube.get("apps/v1", "Deployment", wanted["metadata"]["name"], NAMESPACE)
+    if (
+        live is None
+        or not has_our_labels(live, fleet.name, "verify")
+        or live["spec"]["selector"] == wanted["spec"]["selector"]
+    ):
+        return []
+    return await kube.remove([live], dry_run=dry_run, wait=0 if dry_run else max(1.0, deadline - time.monotonic()))
 
 
 async def remove_probe(kube: Kube, fleet: Fleet, *, dry_run: bool, seconds: float) -> list[Change]:

@@ -14,8 +14,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import probe_checks, state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
@@ -66,7 +69,10 @@ class VerifyRun:
         async with contextlib.AsyncExitStack() as stack:
             await self._connect(stack, self.fleet.clusters)
             await self._on_each(self._install_probe)
+            # A probe that does not start has used its own time, not that of the other clusters' checks and calls.
+            self.deadline = time.monotonic() + patience * self.options.timeout
             await self._check_state()
+            self.checks += probe_checks((self.facts[n] for n in self.play), dry_run=self.options.dry_run)
             if not self.options.dry_run:
                 called = Calls(
                     self.fleet,
@@ -98,6 +104,7 @@ class VerifyRun:
         self.kubes, failed = await connect_each(stack, (self.fleet.clusters[n] for n in self.facts), absent_ok=True)
         for name, error in failed.items():
             self.facts[name].problem = f"{error.what}: {error.seen}"
+            self.facts[name].problem_next = error.next_step
         for name, kube in self.kubes.items():
             if kube.absent and not self.options.dry_run and name in self.play:
                 self.facts[name].problem = "it does not exist yet"
@@ -107,20 +114,25 @@ class VerifyRun:
         _done, failed = await on_each((name for name in self.kubes if not self.facts[name].problem), work)
         for name, error in failed.items():
             self.facts[name].problem = " ".join(p for p in (error.what, error.seen, error.means) if p)
+            self.facts[name].problem_next = error.next_step
 
     # -- probes --------------------------------------------------------------------------------
 
     async def _install_probe(self, name: str) -> None:
-        if name in self.play:
-            self.changes += await install_probe(
-                self.kubes[name],
-                self.fleet,
-                self.fleet.clusters[name],
-                program=self.options.program,
-                image=self.options.image,
-                dry_run=self.options.dry_run,
-                deadline=self.deadline,
-            )
+        try:
+            if name in self.play:
+                self.changes += await install_probe(
+                    self.kubes[name],
+                    self.fleet,
+                    self.fleet.clusters[name],
+                    program=self.options.program,
+                    image=self.options.image,
+                    dry_run=self.options.dry_run,
+                    deadline=self.deadline,
+                )
+        except FleetError as error:
+            # All that needs no probe is checked all the same.
+            self.facts[name].probe_problem = _of_probe(name, error)
         await find_pods(self.kubes[name], self.facts[name], self.options.sample_namespace)
 
     async def _remove_probe(self, name: str) -> None:
@@ -136,7 +148,8 @@ class VerifyRun:
         names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
         while True:
             for name in names:
-                self.facts[name].problem = ""  # of an earlier poll: an istiod that was starting, a busy machine
+                # Those of an earlier poll: an istiod that was starting, a busy machine.
+                self.facts[name].problem = self.facts[name].problem_next = ""
             await asyncio.gather(
                 *(
                     read_facts(self.kubes[n], self.fleet, self.fleet.clusters[n], self.facts[n], self.options.gateways)
@@ -157,7 +170,9 @@ class VerifyRun:
             checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
             settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
             settling |= any(self.facts[name].problem for name in names if name in self.play)
-            if time.monotonic() >= until or not (settling or self._without_endpoints()):
+            if time.monotonic() >= until or not (
+                settling or self._without_endpoints() or self._with_foreign_endpoints()
+            ):
                 break
             await asyncio.sleep(_POLL_SECONDS)
         self.checks += checks
@@ -180,3 +195,23 @@ class VerifyRun:
             and not control_plane_of(self.fleet, self.fleet.clusters[caller]).not_shown
             and not self.facts[caller].proxy_endpoints.get(callee)
         ]
+
+    def _with_foreign_endpoints(self) -> list[tuple[str, str]]:
+        """Pairs whose caller's proxy still has endpoints of a callee that it may not call."""
+        probed = [n for n in self.fleet.clusters if self.facts[n].probe]
+        return [
+            (caller, callee)
+            for caller, callee in call_pairs(self.fleet, probed)[1]
+            if caller in self.play and self.facts[caller].proxy_endpoints.get(callee)
+        ]
+
+
+def _of_probe(name: str, error: FleetError) -> tuple[str, str, str]:
+    """What was seen of a probe that does not run, what it means, and the next step."""
+    seen = " ".join(part for part in (error.what, error.seen, error.means) if part)
+    means, step = probe_cause(name, f"{error.obj} {seen}")
+    return (
+        seen,
+        means or "its pod does not run, so no call is made from there",
+        step or error.next_step or f"kubectl -n {NAMESPACE} describe pods, in {name}",
+    )

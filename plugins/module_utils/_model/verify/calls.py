@@ -34,12 +34,14 @@ class Answer:
     next_step: str = ""
     said: str = ""
     """The text of an answer that is not the callee's."""
+    made: bool = True
+    """Whether the call was made at all: False if the command in the caller's pod did not report it."""
 
     @classmethod
     def from_probe(cls, raw: t.Mapping[str, t.Any] | None, what: str) -> Answer:
         """Read what the calling program printed about one address; ``what``: why it printed nothing."""
         if not raw:
-            return cls(False, 0, 0.0, "", "", what or "no answer")
+            return cls(False, 0, 0.0, "", "", what or "no answer", made=False)
         problem = raw.get("problem") or {}
         text = str(raw.get("text") or "")
         return cls(
@@ -88,10 +90,15 @@ class Call:
 
 
 def call_pairs(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[Pair], list[Pair]]:
-    """Ordered pairs of ``names`` whose calls must succeed, and those whose calls must not."""
+    """Ordered pairs of ``names`` whose calls must succeed, and those whose calls must not.
+
+    A cluster that may call no other one calls itself: without any call nothing would be proven of it.
+    """
     listed = list(names)
     pairs = [(a, b) for a in listed for b in listed if a != b]
-    return [p for p in pairs if may_call(fleet, *p)], [p for p in pairs if not may_call(fleet, *p)]
+    allowed = [p for p in pairs if may_call(fleet, *p)]
+    alone = [(n, n) for n in listed if n not in {caller for caller, _callee in allowed}]
+    return [*allowed, *alone], [p for p in pairs if not may_call(fleet, *p)]
 
 
 def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:
@@ -151,22 +158,43 @@ def judge_call(
     )
 
 
-def judge_forbidden_call(pair: Pair, answer: Answer) -> Call:
-    """Judge a call that the peering graph does not allow."""
+def judge_forbidden_call(pair: Pair, answer: Answer, endpoints: t.Sequence[str] = ()) -> Call:
+    """Judge a call that the peering graph does not allow.
+
+    Only an answer proves something: the caller's sidecar must say that it has nowhere to send the call. A command that
+    did not run, or a call without an answer, looks the same in a mesh that is not isolated.
+
+    Args:
+        pair: caller and callee.
+        answer: how the call ended.
+        endpoints: addresses of the callee's probe that the caller's sidecar knows.
+    """
     caller, callee = pair
     seen, means, step = f"{answer.status}, as declared", "", ""
-    if answer.ok:
+    if answer.ok or answer.cluster:
         seen = f"answered {answer.status} from {answer.cluster}"
         means = (
             f"{caller} has a remote secret that the inventory does not name, or its proxies still use one that is gone"
         )
+        step = f"look for other remote secrets in {caller}; then run the peering stage again"
+    elif not answer.made:
+        seen = answer.what
+        means = "the call could not be made, so nothing shows that the clusters are isolated"
+        step = f"see the probe's pod (kubectl -n {NAMESPACE} get pods) of {caller}, then verify again"
+    elif not answer.status:
+        seen = answer.what or "no answer"
+        means = f"not even the sidecar of {caller} answered: a broken network looks the same, so nothing is proven"
+        step = f"see the log of the sidecar of the probe in {caller} (namespace {NAMESPACE}), then verify again"
+    elif endpoints:
+        seen = f"{answer.status}, but the sidecar has {', '.join(endpoints[:3])} for {callee}"
+        means = f"{caller} watches {callee}, against the inventory; the call failed for another reason"
         step = f"look for other remote secrets in {caller}; then run the peering stage again"
     return Call(
         caller,
         callee,
         target(callee),
         expected=False,
-        ok=not answer.ok,
+        ok=not step,
         seen=seen,
         identity=answer.identity,
         status=answer.status,

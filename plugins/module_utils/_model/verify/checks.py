@@ -17,7 +17,7 @@ from ..workloads.probe import NAMESPACE, target
 from .certificate_checks import certificate_checks
 from .facts import FAILED, SKIPPED, Check, Facts, check_of
 
-__all__ = ["state_checks"]
+__all__ = ["probe_checks", "state_checks"]
 
 
 def state_checks(
@@ -36,7 +36,7 @@ def state_checks(
                     found.problem,
                     (name,),
                     "nothing of it was checked",
-                    "make it reachable, then verify again",
+                    found.problem_next or "make it reachable, then verify again",
                 )
             )
     planes = {name: control_plane_of(fleet, fleet.clusters[name]) for name in read}
@@ -52,6 +52,22 @@ def state_checks(
         if planes[name].has_istiod:
             checks += istiod_checks(fleet, found, read)
     checks += _version_checks(read)
+    return checks
+
+
+def probe_checks(facts: t.Iterable[Facts], *, dry_run: bool = False) -> list[Check]:
+    """A failed check for each cluster whose probe does not run: from there no call is made.
+
+    ``dry_run``: nothing was made, so that no probe runs is no failure.
+    """
+    checks = []
+    for found in facts:
+        name = found.cluster
+        if found.probe_problem:
+            checks.append(Check("probe", name, FAILED, found.probe_problem[0], (name,), *found.probe_problem[1:]))
+        elif not found.probe and not found.problem and not dry_run:
+            step = f"kubectl -n {NAMESPACE} get pods"
+            checks.append(Check("probe", name, FAILED, "no ready pod", (name,), "it can make no calls", step))
     return checks
 
 

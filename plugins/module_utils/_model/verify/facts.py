@@ -81,3 +81,7 @@ class Facts:
     """Whether a sample-producer pod runs here."""
     problem: str = ""
     """Why it could not be read; "" when it could."""
+    problem_next: str = ""
+    """What the error of ``problem`` says to do; "" for nothing."""
+    probe_problem: tuple[str, str, str] | None = None
+    """Why the probe does not run as it should: what was seen, what it means, and the next step."""

@@ -54,6 +54,9 @@ def summary(calls: t.Sequence[Call], checks: t.Sequence[Check]) -> str:
     good = sum(c.ok for c in calls)
     failed = [c for c in checks if c.state == FAILED]
     text = f"{good}/{len(calls)} calls"
+    left_out = sum((c.group, c.state) == ("call", SKIPPED) for c in checks)
+    if left_out:
+        text += f", {left_out} pair{'' if left_out == 1 else 's'} not called"
     if calls and good == len(calls):
         text += " · identities as expected"
     ran = [c for c in checks if c.state != SKIPPED]

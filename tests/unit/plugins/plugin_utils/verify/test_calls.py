@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import time
 import types
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, expected_identity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import with_causes
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls, with_causes
 
 VERIFY = (
     "upstream connect error. reset reason: remote connection failure, transport failure reason: TLS_error:|1:SSL "
@@ -77,3 +80,60 @@ def test_calls_that_were_answered_get_no_cause() -> None:
     impostor = dataclasses.replace(FAILED, status=200, seen="200 from south")
     unwanted = dataclasses.replace(FAILED, expected=False)
     assert explained(Sidecars(), impostor, unwanted) == [impostor, unwanted]
+
+
+NOWHERE = {
+    "ok": False, "status": 503, "latency_ms": 1, "problem": None, "cluster": "", "identity": "",
+    "text": "no healthy upstream",
+}  # fmt: skip
+APART = {name: {"cluster_provider": "kubeconfig", "mesh_peers": []} for name in ("west", "east")}
+
+
+class Pods:
+    """The client of a cluster in whose pods each command ends so."""
+
+    def __init__(self, *outcomes: tuple[int, t.Any]) -> None:
+        self.outcomes = list(outcomes)
+
+    async def exec(self, _namespace: str, _pod: str, _container: str, command: list[str], **__: t.Any) -> t.Any:
+        code, answer = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        urls = json.loads(command[-1])
+        text = json.dumps(dict.fromkeys(urls, answer)) if answer else ""
+        return types.SimpleNamespace(code=code, stdout=text, stderr="killed")
+
+    async def logs(self, *_: t.Any, **__: t.Any) -> str:
+        return ""
+
+
+def called(pods: Pods, *play: str, probes: tuple[str, ...] = ("west", "east"), seconds: float = 0.0) -> Calls:
+    fleet = read_fleet(APART)
+    facts = {name: Facts(name, probe="probe-x" if name in probes else "") for name in APART}
+    kubes = dict.fromkeys(APART, pods)
+    deadline = time.monotonic() + seconds
+    run = Calls(fleet, play, kubes, facts, sample_namespace="apps", timeout_ms=9, deadline=deadline)  # type: ignore[arg-type]
+    asyncio.run(run.run())
+    return run
+
+
+def test_isolation_is_not_proven_by_a_command_that_failed() -> None:
+    unproven = [call for call in called(Pods((137, None)), "west", "east").calls if not call.expected]
+    assert len(unproven) == 2
+    assert not any(call.ok for call in unproven)
+    assert all("the program ended with 137" in call.seen for call in unproven)
+    proven = [call for call in called(Pods((0, NOWHERE)), "west", "east").calls if not call.expected]
+    assert [call.ok for call in proven] == [True, True]
+
+
+def test_a_forbidden_call_is_repeated_until_it_proves_something() -> None:
+    identity = expected_identity(read_fleet(APART), "west")
+    mine = {**NOWHERE, "ok": True, "status": 200, "cluster": "west", "identity": identity}
+    run = called(Pods((0, mine), (137, None), (0, NOWHERE)), "west", seconds=60)
+    assert [call.seen for call in run.calls if not call.expected][-1] == "503, as declared"
+
+
+def test_pairs_that_were_not_called_are_named() -> None:
+    fleet = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
+    facts = {"west": Facts("west", probe="probe-x"), "east": Facts("east")}
+    run = Calls(fleet, ["west"], {}, facts, sample_namespace="apps", timeout_ms=9, deadline=0.0)
+    (check,) = run._not_called(["west"])
+    assert (check.state, check.clusters, check.name) == ("skipped", ("west",), "west ↔ east")

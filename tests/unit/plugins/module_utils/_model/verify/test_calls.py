@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import (
     Answer,
+    call_pairs,
     expected_identity,
     judge_call,
     judge_forbidden_call,
@@ -49,9 +52,46 @@ def test_an_allowed_call(answer: Answer, ok: bool, means: str) -> None:
     assert bool(call.means) is bool(call.next_step) is not ok
 
 
-def test_a_forbidden_call() -> None:
+def test_a_forbidden_call_that_is_answered() -> None:
     answered = judge_forbidden_call(("west", "east"), GOOD)
     assert (answered.ok, answered.expected) == (False, False)
     assert "remote secret" in answered.means and "peering stage" in answered.next_step
-    refused = judge_forbidden_call(("west", "east"), Answer.from_probe(None, ""))
-    assert (refused.ok, refused.means, refused.seen) == (True, "", "0, as declared")
+    of_program = Answer.from_probe({**NOWHERE, "status": 500, "cluster": "east"}, "")
+    assert not judge_forbidden_call(("west", "east"), of_program).ok
+
+
+NOWHERE = {
+    "ok": False, "status": 503, "latency_ms": 1, "problem": None, "cluster": "", "identity": "",
+    "text": "no healthy upstream",
+}  # fmt: skip
+
+
+def test_isolation_is_proven_by_the_sidecars_answer_alone() -> None:
+    refused = judge_forbidden_call(("west", "east"), Answer.from_probe(NOWHERE, ""))
+    assert (refused.ok, refused.means, refused.seen) == (True, "", "503, as declared")
+    silent = {**NOWHERE, "status": 0, "text": "", "problem": {"what": "no answer within 3 s"}}
+    for answer, means, seen in (
+        (Answer.from_probe(None, "the program ended with 137: "), "could not be made", "the program ended with 137: "),
+        (Answer.from_probe(None, ""), "could not be made", "no answer"),
+        (Answer.from_probe(silent, ""), "nothing is proven", "no answer within 3 s"),
+    ):
+        call = judge_forbidden_call(("west", "east"), answer)
+        assert (call.ok, call.seen) == (False, seen)
+        assert means in call.means and "verify again" in call.next_step
+    known = judge_forbidden_call(("west", "east"), Answer.from_probe(NOWHERE, ""), ["192.0.2.1:15443"])
+    assert not known.ok and known.seen == "503, but the sidecar has 192.0.2.1:15443 for east"
+
+
+def test_a_cluster_that_may_call_no_other_calls_itself() -> None:
+    assert call_pairs(FLEET, ["west", "east"]) == ([("west", "east"), ("east", "west")], [])
+    assert call_pairs(FLEET, ["west"]) == ([("west", "west")], [])
+
+
+def test_identities_are_compared() -> None:
+    other = dataclasses.replace(GOOD, identity="spiffe://other.mesh/ns/mesh-verify/sa/verify-probe")
+    call = judge_call(
+        FLEET, ("west", "east"), "probe-east", other, identity=GOOD.identity, clusters={"east"}, path="direct"
+    )
+    assert not call.ok
+    assert call.seen.endswith(f"expected {GOOD.identity}")
+    assert "trust domains differ" in call.means

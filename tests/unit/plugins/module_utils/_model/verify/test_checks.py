@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.certificate_checks import certificate_checks
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import state_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import probe_checks, state_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
 
 SECRETS = parse_secrets((Path(__file__).parents[1] / "samples" / "proxy_secrets.json").read_text())
@@ -112,6 +112,24 @@ def test_each_problem_fails_its_check(group: str, change: t.Callable[[Facts], No
     assert group in {c.group for c in red}
     for check in red:
         assert check.seen and check.means and check.next_step and check.clusters
+
+
+def test_a_cluster_without_a_probe_fails() -> None:
+    broken = Facts("west", probe_problem=("pods are refused", "PodSecurity", "allow them"))
+    (check,) = probe_checks([broken, whole("east", "west")])
+    assert (check.group, check.state, check.seen, check.next_step) == (
+        "probe", "failed", "pods are refused", "allow them",
+    )  # fmt: skip
+    assert [c.seen for c in probe_checks([Facts("west")])] == ["no ready pod"]
+    assert probe_checks([Facts("west")], dry_run=True) == []
+    assert probe_checks([Facts("west", problem="gone")]) == []
+
+
+def test_an_unreadable_cluster_keeps_the_advice_of_its_error() -> None:
+    (check,) = state_checks(
+        FLEET, {"west": Facts("west", problem="403", problem_next="grant it")}, leaf_hours=1, signer_days=7
+    )
+    assert (check.group, check.next_step) == ("reachable", "grant it")
 
 
 def roots(fleet_root: str, *others: str) -> list[Check]:

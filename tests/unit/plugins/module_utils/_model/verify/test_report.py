@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify import report
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check
 
 from .test_checks import checked
 
@@ -27,6 +28,8 @@ def test_table_junit_and_document() -> None:
     assert "…" in report.table([long], {})[1]
     assert report.summary(CALLS, checks).startswith("1/2 calls · 1 of ")
     assert report.summary(CALLS[:1], checks[:3]) == "1/1 calls · identities as expected · 3 checks"
+    left_out = Check("call", "west ↔ south", "skipped", "south has no probe", ("west",))
+    assert report.summary(CALLS[:1], [left_out]).startswith("1/1 calls, 1 pair not called · ")
     root = ET.fromstring(report.junit("f", 1.0, checks).encode())
     assert len(root.findall(".//testcase")) == len(checks)
     assert len(root.findall(".//failure")) == 1

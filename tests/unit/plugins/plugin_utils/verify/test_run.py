@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One cluster whose probe does not start takes nothing from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify import run as verify
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
+
+FLEET = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
+SECONDS = 0.4
+
+
+class Run(VerifyRun):
+    """A run whose clusters are connected and whose state is right."""
+
+    left = 0.0
+    """Seconds that the checks have, when they begin."""
+
+    async def _connect(self, _stack: t.Any, names: t.Iterable[str]) -> None:
+        self.facts = {name: Facts(name) for name in names}
+        self.kubes = dict.fromkeys(self.facts, t.cast("t.Any", None))
+
+    async def _check_state(self) -> None:
+        self.left = self.deadline - time.monotonic()
+
+
+async def _install(_kube: t.Any, _fleet: t.Any, cluster: t.Any, *, deadline: float, **_: t.Any) -> list[t.Any]:
+    if cluster.name == "east":
+        await asyncio.sleep(max(0.0, deadline - time.monotonic()))
+        raise FleetError(
+            "not as expected after 90 s",
+            cluster="east",
+            obj="Deployment mesh-verify/probe",
+            means='its pods are refused: violates PodSecurity "restricted:latest"',
+        )
+    return []
+
+
+async def _find(_kube: t.Any, found: Facts, _sample: str) -> None:
+    found.probe = "" if found.cluster == "east" else "probe-x"
+
+
+async def _nothing(*_: t.Any) -> None:
+    return
+
+
+def test_a_probe_that_does_not_start_uses_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "install_probe", _install)
+    monkeypatch.setattr(verify, "find_pods", _find)
+    monkeypatch.setattr(verify.Calls, "run", _nothing)
+    run = Run(FLEET, FLEET.clusters, Options({}, "image", "apps", timeout=SECONDS))
+    asyncio.run(run.run())
+    assert run.left > SECONDS / 2
+    assert [found.problem for found in run.facts.values()] == ["", ""], "what needs no probe is checked all the same"
+    (check,) = run.checks
+    assert (check.group, check.name, check.state) == ("probe", "east", "failed")
+    assert "PodSecurity" in check.means and "reachable" not in check.next_step
