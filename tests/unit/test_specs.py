@@ -336,6 +336,15 @@ def test_playbook_uses_full_names(path: Path) -> None:
             assert (role if isinstance(role, str) else role["role"]).startswith("mesh.fleet.")
 
 
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda p: p.stem)
+def test_playbook_refuses_an_inventory_without_clusters(path: Path) -> None:
+    first = load(path)[0].get("ansible.builtin.import_playbook")
+    if path.stem == "site":
+        assert all("ansible.builtin.import_playbook" in play for play in load(path))
+    elif path.stem != "clusters_named":
+        assert first == "clusters_named.yml"
+
+
 def test_python_files_have_a_licence_and_packages_no_init() -> None:
     for path in [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]:
         first = path.read_text(encoding="utf-8").splitlines()[:3] or ["Copyright GNU General Public License v3.0+"]

@@ -252,3 +252,18 @@ def test_each_cluster_that_does_not_answer_is_reported(play: Runner) -> None:
     assert "127.0.0.1:1" in text
     assert "sesame" not in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("inventory", "seen"),
+    [("all: {hosts: {west: {}}}", "missing"), ("mesh_clusters: {hosts: {}}\nothers: {hosts: {west: {}}}", "empty")],
+)
+@pytest.mark.parametrize("playbook", ["site", "teardown"])
+def test_an_inventory_without_clusters_fails(play: Runner, inventory: str, seen: str, playbook: str) -> None:
+    (play.folder / "hosts.yml").write_text(inventory)
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(play.folder / "hosts.yml"), f"playbooks/{playbook}.yml"],
+        cwd=play.root, env={**os.environ, "NO_COLOR": "1"}, capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert f"the inventory has no clusters: the group mesh_clusters is {seen}" in " ".join(done.stdout.split())
