@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import claim_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
@@ -123,15 +124,17 @@ class ActionModule(HelmAction):
             if not _is_of_gateways(live, fleet, plane.injection_label)
         ]
         records = [release_record(fleet, app.name, app.namespace) for app in charts]
-        changes: list[Change] = []
+        wanted = {str(space["metadata"]["name"]): space for space in namespaces}
+        claims = [
+            claim_namespace(kube, wanted[name], live, dry_run=self.check_mode, diff=self.diff_mode)
+            for name, live in zip(names, lives, strict=True)
+            if name in wanted
+        ]
+        changes: list[Change] = [change for done in await asyncio.gather(*claims) for change in done]
         injected = [name for name, inject in plan.namespaces.items() if inject]
         if plane.await_injection and injected and not self.check_mode:
-            changes += await kube.apply(namespaces, diff=self.diff_mode)
-            namespaces = []
             await await_injection(kube, injected[0], args["sample_wait_timeout"])
-        changes += await kube.apply(
-            [*namespaces, *records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode
-        )
+        changes += await kube.apply([*records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode)
         if charts:
             releases = [_release(app) for app in charts]
             changes += await self.releases(kube, cluster, releases, task_vars, helm=args["helm"])

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import No
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    BASE,
     EASTWEST,
     Release,
     base_release,
@@ -31,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import refresh_istiod
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
     ensure_namespace,
@@ -89,6 +91,7 @@ class ActionModule(HelmAction):
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else await self._primary_address(fleet, cluster)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
+        others = await other_users(kube, fleet)
         if primary and args["require_cacerts"]:
             await self._check_cacerts(kube, fleet, cluster)
         changes += await self.releases(
@@ -99,6 +102,7 @@ class ActionModule(HelmAction):
             helm=args["helm"],
             seconds=args["timeout"],
             fleet=fleet,
+            shared={BASE: others},
         )
         if primary and not self.check_mode:
             await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
@@ -190,8 +194,10 @@ class ActionModule(HelmAction):
     async def _absent(
         self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
+        others = await other_users(kube, fleet)
+        kept: list[str] = []
         wanted = [
-            Release("istio-base", fleet.namespace, "base"),
+            Release(BASE, fleet.namespace, "base"),
             Release(istiod_name(fleet), fleet.namespace, "istiod"),
         ]
         changes = await self.releases(
@@ -203,15 +209,18 @@ class ActionModule(HelmAction):
             helm=args["helm"],
             seconds=args["timeout"],
             fleet=fleet,
+            kept=kept,
+            shared={BASE: others},
         )
-        kept: list[str] = []
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
             if not self.check_mode:
                 await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
-            more, kept = await remove_leftovers(
-                kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode, seconds=args["timeout"]
-            )
-            changes += more
+            if not others:
+                more, held = await remove_leftovers(
+                    kube, fleet, crds=args["remove_crds"], dry_run=self.check_mode, seconds=args["timeout"]
+                )
+                changes += more
+                kept += held
             removed, why = await leave_namespace(kube, fleet, dry_run=self.check_mode, seconds=args["timeout"])
             changes += removed
             if why:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import webhook_has_ca_bundle
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import claim_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.base import ControlPlane
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
@@ -143,7 +144,7 @@ class ActionModule(HelmAction):
         if is_created(live):
             metadata["annotations"] = {CREATED: "true"}
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-        return await kube.apply([space], dry_run=self.check_mode)
+        return await claim_namespace(kube, space, live, dry_run=self.check_mode)
 
     async def _leave(self, kube: Kube, fleet: Fleet, seconds: float) -> list[Change]:
         """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""

@@ -131,6 +131,16 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
 
     play("gateways", tasks="absent")
+    # What another fleet uses goes with that fleet.
+    mark = ("label", "namespace", "istio-system")
+    api.kubectl(*mark, "users.mesh.fleet/other=control_plane")
+    out = play("control_plane", tasks="absent")
+    assert "release istio-system/istio-base, used by fleet other" in out
+    assert "namespace istio-system is used by fleet other" in out
+    assert (release(api, "istiod"), release(api, "istio-base")["status"]) == ({}, "deployed")
+    assert "gateways.networking.istio.io" in api.kubectl("get", "crds")
+    api.kubectl("-n", "istio-system", "get", "serviceaccount", "istio-reader-service-account")
+    api.kubectl(*mark, "users.mesh.fleet/other-")
     play("control_plane", tasks="absent")
     await_everything(api, before)
     assert "nothing there" in play("control_plane", tasks="absent")

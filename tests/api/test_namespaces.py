@@ -12,7 +12,15 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace, what_keeps
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
+    ensure_namespace,
+    leave_namespace,
+)
 
 from .manifests import config_map, crd, namespace_of, secret
 
@@ -149,5 +157,94 @@ def test_kinds_that_cannot_be_listed_keep_a_namespace(connect: Connect, namespac
                 assert kept == [f"kinds of {spec['group']}/v1, which does not answer"]
             finally:
                 await kube.remove([broken])
+
+    asyncio.run(run())
+
+
+def fleet_named(name: str, namespace: str, **more: str) -> Fleet:
+    host = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "/k", "mesh_id": "one", "cluster_region": "eu"}
+    return read_fleet({"west": {**host, "fleet_name": name, "mesh_namespace": namespace, **more}})
+
+
+def test_the_control_planes_namespace_goes_with_its_last_fleet(connect: Connect, namespace: str) -> None:
+    prod, canary = fleet_named("prod", namespace), fleet_named("canary", namespace, mesh_revision="canary")
+    network = "topology.istio.io/network"
+
+    async def labels(kube: Kube) -> dict[str, str]:
+        live = await kube.get("v1", "Namespace", namespace)
+        assert live is not None and live["metadata"]["annotations"] == {"mesh.fleet/created": "true"}
+        return {
+            key: value for key, value in live["metadata"]["labels"].items() if "mesh.fleet" in key or key == network
+        }
+
+    async def run() -> None:
+        async with connect() as kube:
+            for fleet in (prod, canary, prod, canary):
+                await ensure_namespace(kube, fleet, fleet.clusters["west"])
+            both = {
+                "mesh.fleet/fleet": "prod",
+                "mesh.fleet/part-of": "control_plane",
+                "users.mesh.fleet/canary": "control_plane",
+                network: "one-flat",
+            }
+            assert await labels(kube) == both
+            assert await other_users(kube, prod) == ["fleet canary"]
+            assert await other_users(kube, canary) == ["fleet prod"]
+            _changes, why = await leave_namespace(kube, prod)
+            assert why == f"{namespace} is used by fleet canary"
+            assert await labels(kube) == {"users.mesh.fleet/canary": "control_plane", network: "one-flat"}
+            await ensure_namespace(kube, canary, canary.clusters["west"])
+            assert (await labels(kube))["mesh.fleet/fleet"] == "canary"
+            (planned,), why = await leave_namespace(kube, canary, dry_run=True)
+            assert (planned.action, why) == ("removed", "")
+
+    asyncio.run(run())
+
+
+def test_a_fleet_that_only_used_a_namespace_leaves_no_mark(connect: Connect, namespace: str) -> None:
+    prod, canary = fleet_named("prod", namespace), fleet_named("canary", namespace, mesh_revision="canary")
+
+    async def run() -> None:
+        async with connect() as kube:
+            await ensure_namespace(kube, prod, prod.clusters["west"])
+            before = await kube.get("v1", "Namespace", namespace)
+            await ensure_namespace(kube, canary, canary.clusters["west"])
+            assert (await leave_namespace(kube, canary))[1] == f"{namespace} is used by fleet prod"
+            after = await kube.get("v1", "Namespace", namespace)
+            assert before is not None and after is not None
+            assert after["metadata"]["labels"] == before["metadata"]["labels"]
+            other = fleet_named("other", namespace, mesh_network="elsewhere")
+            with pytest.raises(FleetError, match="it belongs to fleet prod") as refused:
+                await ensure_namespace(kube, other, other.clusters["west"])
+            assert "topology.istio.io/network is one-flat, not elsewhere" in refused.value.seen
+
+    asyncio.run(run())
+
+
+def test_what_else_is_in_the_control_planes_namespace_keeps_it(connect: Connect, namespace: str) -> None:
+    prod = fleet_named("prod", namespace)
+    spec = {
+        "selector": {"matchLabels": {"app": "istiod"}},
+        "template": {
+            "metadata": {"labels": {"app": "istiod"}},
+            "spec": {"containers": [{"name": "x", "image": "x:1"}]},
+        },
+    }
+    canary = made(
+        "apps/v1", "Deployment", namespace, "istiod-canary", spec=spec, metadata={"labels": {"app": "istiod"}}
+    )
+
+    async def run() -> None:
+        async with connect() as kube:
+            await ensure_namespace(kube, prod, prod.clusters["west"])
+            await kube.apply([{**secret(namespace, "x")}], labels=owner_labels("trust", "prod"))
+            await kube.apply([config_map(namespace, "a-gateways")], labels=owner_labels("gateways", "prod"))
+            await kube.apply([config_map(namespace, "istio-ca-root-cert"), config_map(namespace, "theirs"), canary])
+            assert f"istiod {namespace}/istiod-canary" in await other_users(kube, prod)
+            changes, why = await leave_namespace(kube, prod)
+            assert changes == []
+            expected = "ConfigMap a-gateways, ConfigMap theirs, Deployment istiod-canary"
+            assert why == f"{namespace} holds {expected}"
+            await kube.remove([canary])
 
     asyncio.run(run())

@@ -8,10 +8,21 @@ import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import (
+    forget_namespace,
+    leave_to_others,
+    remove_namespace,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created, is_published_root
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    FLEET_LABEL,
+    PART_OF,
+    USER,
+    is_created,
+    is_published_root,
+    users_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -84,6 +95,8 @@ async def remove_namespaces(
 ) -> tuple[list[Change], list[str]]:
     """Remove namespaces with our labels: those that we created and that are empty. Of the others, remove our labels.
 
+    One that another fleet uses stays for that fleet.
+
     Args:
         keep: names of namespaces that stay as they are.
         dry_run: change nothing, and return what would be done.
@@ -104,16 +117,21 @@ async def remove_namespaces(
     async def one(namespace: dict[str, t.Any]) -> tuple[list[Change], str]:
         name = str(namespace["metadata"]["name"])
         foreign: list[str] = []
+        others = [user for user in users_of(namespace) if user != fleet]
+        if others:
+            changes = await leave_to_others(kube, namespace, fleet, dry_run=dry_run)
+            return changes, f"{kube.cluster}: namespace {name} is used by fleet {', '.join(others)}"
         if is_created(namespace):
             changes, foreign = await remove_namespace(kube, namespace, ours=is_ours, dry_run=dry_run, wait=timeout)
             if changes:
                 return changes, ""
-        unlabelled = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         why = f"{kube.cluster}: namespace {name} holds {', '.join(foreign[:3])}{more}" if foreign else ""
-        return await kube.apply([unlabelled], dry_run=dry_run), why
+        return await forget_namespace(kube, namespace, fleet, dry_run=dry_run), why
 
-    found = await kube.list("v1", "Namespace", labels=labels)
+    fleet, part = labels[FLEET_LABEL], labels[PART_OF]
+    shared = await kube.list("v1", "Namespace", labels={USER + fleet: part})
+    found = [*await kube.list("v1", "Namespace", labels=labels), *shared]
     going = [n for n in found if n["metadata"]["name"] not in keep and not n["metadata"].get("deletionTimestamp")]
     done = await asyncio.gather(*map(one, going))
     return [change for changes, _why in done for change in changes], [why for _changes, why in done if why]

@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts impor
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
     REMOVE,
+    UNCHANGED,
     Plan,
     Record,
     newest,
@@ -28,6 +29,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release, release_owner
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.release_owners import (
+    LEAVE,
+    REFUSE,
+    decide,
+    whose,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -57,6 +64,7 @@ class HelmAction(FleetAction):
         seconds: float = 180,
         fleet: Fleet | None = None,
         kept: list[str] | None = None,
+        shared: t.Mapping[str, t.Sequence[str]] | None = None,
     ) -> list[Change]:
         """Bring releases to their wanted state, in their order.
 
@@ -67,6 +75,7 @@ class HelmAction(FleetAction):
             seconds: for one operation of Helm.
             fleet: whose releases they are: one that something else made, or another fleet, is changed only with
                 consent. None where another record says whose they are.
+            shared: by the name of a release that several fleets use, who else uses it.
             kept: gets a text for each release that is not uninstalled because it is not this fleet's.
 
         Raises:
@@ -80,18 +89,22 @@ class HelmAction(FleetAction):
             record = newest(stored[release.namespace], release.name)
             chart = read_chart(release.chart) if present and not release.repo else None
             todo = plan(record, release.values, chart, release.version, present)
-            if todo.changes and record is not None and fleet and not cluster.take_over:
-                owner = release_owner(record.values)
-                if not present and owner != fleet.name:
-                    if kept is not None:
-                        kept.append(f"release {release.namespace}/{release.name}, {_whose(owner)}")
+            if todo.changes and record is not None and fleet:
+                owner, users = release_owner(record.values), (shared or {}).get(release.name)
+                verdict = decide(owner, fleet.name, present=present, users=users, take_over=cluster.take_over)
+                if verdict == LEAVE and present:
+                    changes.append(change_of(cluster, release, Plan(UNCHANGED, "", record), chart))
                     continue
-                if owner not in (fleet.name, ""):
+                if verdict == LEAVE:
+                    if kept is not None:
+                        kept.append(f"release {release.namespace}/{release.name}, {whose(owner, users or ())}")
+                    continue
+                if verdict == REFUSE:
                     raise FleetError(
                         "this release is not ours",
                         cluster=cluster.name,
                         obj=f"release {release.namespace}/{release.name}",
-                        seen=f"revision {record.revision}, {record.status}, {_whose(owner)}",
+                        seen=f"revision {record.revision}, {record.status}, {whose(owner)}",
                         means="something else, or another fleet, installed Istio here",
                         next_step="choose another mesh_revision, or take it over: run once with mesh_take_over: true",
                     )
@@ -156,12 +169,6 @@ class HelmAction(FleetAction):
 async def _stored(kube: Kube, namespace: str) -> list[dict[str, t.Any]]:
     """Helm's records in a namespace, of revisions that none has replaced."""
     return await kube.list("v1", "Secret", namespace=namespace, labels="owner=helm,status!=superseded")
-
-
-def _whose(owner: str | None) -> str:
-    if owner is None:
-        return "which this collection did not make"
-    return f"of fleet {owner}" if owner else "which records no fleet (mesh_take_over: true removes it)"
 
 
 async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record) -> None:

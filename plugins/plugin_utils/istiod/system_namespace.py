@@ -7,7 +7,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import (
+    claim_namespace,
+    forget_namespace,
+    leave_to_others,
+    remove_namespace,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import google_owned
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
@@ -18,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     is_created,
     is_former,
     is_published_root,
+    users_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
@@ -39,7 +45,7 @@ async def ensure_namespace(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_ru
     if live is not None and not (has_our_labels(live, fleet.name) or is_former(live)):
         await _not_beside_google(kube, cluster)
     wanted = system_namespace(fleet, cluster, created=is_created(live))
-    return await kube.apply([wanted], dry_run=dry_run)
+    return await claim_namespace(kube, wanted, live, dry_run=dry_run)
 
 
 async def _not_beside_google(kube: Reader, cluster: Cluster) -> None:
@@ -68,9 +74,12 @@ async def leave_namespace(
     live = await kube.get("v1", "Namespace", fleet.namespace)
     if live is None:
         return [], ""
+    others = [user for user in users_of(live) if user != fleet.name]
+    if others:
+        changes = await leave_to_others(kube, live, fleet.name, dry_run=dry_run)
+        return changes, f"{fleet.namespace} is used by fleet {', '.join(others)}"
     if not is_created(live):
-        bare = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fleet.namespace}}  # without our labels
-        return await kube.apply([bare], dry_run=dry_run), f"{fleet.namespace} was there before"
+        return await forget_namespace(kube, live, fleet.name, dry_run=dry_run), f"{fleet.namespace} was there before"
     changes, foreign = await remove_namespace(
         kube, live, ours=lambda obj: _is_ours(obj, kube, fleet), dry_run=dry_run, wait=seconds
     )

@@ -23,7 +23,7 @@ _OF_OTHERS = (*_KEYS, "google")
 
 
 def mark_state(folder: pathlib.Path, fleet: str) -> None:
-    """Record that a fleet's state folder, which exists, is this local fleet's; one that has served another stays as it is.
+    """Record that a state folder, which exists, is this local fleet's; one that has served another stays as it is.
 
     Raises FleetError: it cannot be written.
     """

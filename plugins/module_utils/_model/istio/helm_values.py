@@ -17,6 +17,7 @@ from ..providers.registry import provider_of
 from .ownership import CREATED, FLEET_LABEL, MANAGER, PART_OF, owner_labels
 
 __all__ = [
+    "BASE",
     "EASTWEST",
     "INGRESS",
     "Release",
@@ -35,6 +36,8 @@ __all__ = [
 
 Values = dict[str, t.Any]
 
+BASE = "istio-base"
+"""The release with what all control planes of a cluster share: CRDs, the reader account, the default validator."""
 EASTWEST = "istio-eastwestgateway"
 INGRESS = "istio-ingressgateway"
 _FLEET = "meshFleet"
@@ -152,7 +155,7 @@ def base_release(fleet: Fleet, cluster: Cluster, chart: str, user: t.Mapping[str
     values = merged(_common(fleet, cluster), {"defaultRevision": fleet.revision})
     if cluster.role != ROLE_PRIMARY:
         values["profile"] = "remote"
-    return Release("istio-base", fleet.namespace, chart, merged(values, user or {}))
+    return Release(BASE, fleet.namespace, chart, merged(values, user or {}))
 
 
 def istiod_release(

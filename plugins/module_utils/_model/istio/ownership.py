@@ -17,12 +17,14 @@ __all__ = [
     "MANAGED_BY",
     "MANAGER",
     "PART_OF",
+    "USER",
     "fleet_of",
     "has_our_labels",
     "is_created",
     "is_former",
     "is_published_root",
     "owner_labels",
+    "users_of",
 ]
 
 MANAGER = "mesh.fleet"
@@ -30,6 +32,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 """Other tools' label. Earlier versions of this collection set it too, to MANAGER, and named no fleet."""
 PART_OF = "mesh.fleet/part-of"
 FLEET_LABEL = "mesh.fleet/fleet"
+USER = "users.mesh.fleet/"
+"""Beginning of the label of a namespace that a further fleet uses: the fleet's name follows, its value is the role."""
 CREATED = "mesh.fleet/created"
 """Annotation of a namespace that did not exist before us: only such a one is ever deleted."""
 
@@ -42,6 +46,12 @@ def owner_labels(part_of: str, fleet: str) -> dict[str, str]:
 def fleet_of(obj: t.Mapping[str, t.Any] | None) -> str:
     """The fleet that an object belongs to; "" where it names none."""
     return labels_of(obj).get(FLEET_LABEL, "")
+
+
+def users_of(namespace: t.Mapping[str, t.Any] | None) -> list[str]:
+    """The fleets that use a namespace: the one that it belongs to, and those that record their use; sorted."""
+    found = {key.removeprefix(USER) for key in labels_of(namespace) if key.startswith(USER)}
+    return sorted(found | ({fleet_of(namespace)} - {""}))
 
 
 def is_former(obj: t.Mapping[str, t.Any] | None) -> bool:
