@@ -347,6 +347,28 @@ def test_a_chart_comes_and_goes(role: Role, connect: Connect) -> None:
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", "ledger")) is None
 
 
+def test_what_another_tool_made_is_adopted_with_consent(role: Role, connect: Connect, namespace: str) -> None:
+    chart = role.folder / "ledger"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: ledger\nversion: 1.0.0\n")
+    (chart / "templates" / "config.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ledger}\ndata: {rate: '2'}\n"
+    )
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ledger", "namespace": namespace}}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    in_cluster(connect, lambda kube: kube.apply([space, {**theirs, "data": {"own": "x"}}], manager="istioctl"))
+    entry = {"name": "ledger", "namespace": namespace, "clusters": ["west"], "chart": {"ref": str(chart)}}
+    helm = str(control_plane.program("helm"))
+    refused = role(apps_list=[entry], apps_helm=helm)
+    assert refused.code != 0
+    assert "mesh_take_over" in refused.problem["next"] and "Do not delete a CRD" in refused.problem["next"]
+    taken = role(apps_list=[entry], apps_helm=helm, mesh_take_over=True)
+    assert taken.code == 0, taken.output
+    live = in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "ledger", namespace))
+    assert live["data"] == {"own": "x", "rate": "2"}
+    assert role(apps_list=[], apps_helm=helm).code == 0
+
+
 def test_a_chart_waits_for_a_webhook_that_is_silent(role: Role, connect: Connect) -> None:
     """As istiod's while it rolls: the first calls get no answer, then it is there again."""
     chart = role.folder / "patient"

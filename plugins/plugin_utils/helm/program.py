@@ -47,6 +47,9 @@ async def install_or_upgrade(kube: Kube, program: str, release: Release, *, seco
             # Helm 4's default, server-side apply, conflicts with whatever else writes a field of the chart, as istiod
             # does in its own webhooks.
             arguments.append("--server-side=false")
+        if kube.take_over:
+            # CRDs and other objects that istioctl, an operator or a lost release made: adopted, with what they hold.
+            arguments.append("--take-ownership")
         arguments += ["--version", release.version] if release.version else []
         arguments += ["--repo", release.repo] if release.repo else []
         return await _helm(kube, program, release, arguments, seconds)

@@ -69,7 +69,7 @@ def _decoded(secret: t.Mapping[str, t.Any], cluster: str) -> dict[str, str]:
             "cacerts is not text",
             cluster=cluster,
             obj=f"Secret {SECRET}",
-            next_step="it must hold PEM; check who made it, or delete it and run again",
+            next_step="it must hold PEM: find out who made it, and correct it; it may be the only copy of a key",
         ) from None
 
 

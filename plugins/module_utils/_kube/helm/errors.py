@@ -31,13 +31,20 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"invalid ownership metadata|exists and cannot be imported",
-        "an object of that name was made by something else",
-        "remove that object, or let Helm adopt it with the annotations meta.helm.sh/release-name and -namespace",
+        "something else made an object of that name: istioctl, an operator, or another release",
+        "leave it to what made it and choose other names (mesh_revision); or take it over with all that it holds: run "
+        "once with mesh_take_over: true. Do not delete a CRD: every object of its kind would go with it",
+    ),
+    (
+        r"unknown flag: --take-ownership",
+        "mesh_take_over is set, and this Helm cannot take over objects of others",
+        "use Helm 3.17 or newer, as that of the artifacts, and run again",
     ),
     (
         r"failed calling webhook",
         "a webhook of this cluster is registered and nothing answers for it",
-        "restore what serves the webhook, or remove its configuration, then run again",
+        "restore what serves the webhook, then run again; if nothing serves it any more, save its configuration and "
+        "remove it",
     ),
     (
         r"timed out waiting|context deadline exceeded|would exceed context deadline",

@@ -99,7 +99,8 @@ def decode(secret: t.Mapping[str, t.Any]) -> Record:
             obj=f"Secret {secret.get('metadata', {}).get('namespace', '')}/{name}",
             seen=type(error).__name__,
             means="it was written by something other than Helm 3 or 4, or it is damaged",
-            next_step="look at it with `helm history`, and delete it if Helm cannot read it either",
+            next_step="look at it with `helm history`; if Helm cannot read it either, save a copy of the Secret, then "
+            "delete it",
         ) from error
 
 

@@ -58,7 +58,7 @@ class SigningChain:
                 "cacerts is incomplete",
                 seen=f"missing {', '.join(missing)}; present {', '.join(sorted(data)) or 'nothing'}",
                 means="istiod ignores an incomplete cacerts and makes a root of its own",
-                next_step="complete it, or delete the Secret to let this role sign a new one",
+                next_step="complete it; or, to let this role sign a new one, save a copy of the Secret and delete it",
             )
         return cls(certificate=data[CERT], key=data[KEY], root=data[ROOT], chain=data[CHAIN])
 

@@ -59,7 +59,8 @@ def test_credentials_and_values_are_private_and_gone(tmp_path: Path, monkeypatch
     for name in ("KUBECONFIG", "HELM_KUBECONTEXT", "K8S_AUTH_HOST"):
         monkeypatch.setenv(name, "elsewhere")
     endpoint = Endpoint("https://west", ssl.create_default_context(), {"Authorization": "Bearer t0ken"})
-    kube: t.Any = types.SimpleNamespace(cluster="west", transport=types.SimpleNamespace(endpoint=endpoint))
+    reached = types.SimpleNamespace(endpoint=endpoint)
+    kube: t.Any = types.SimpleNamespace(cluster="west", transport=reached, take_over=False)
     release = Release("shop", "apps", "/charts/shop", {"key": "value"})
     before = os.umask(0)
     try:
@@ -72,9 +73,13 @@ def test_credentials_and_values_are_private_and_gone(tmp_path: Path, monkeypatch
     assert '{"token": "t0ken"}' in said
     assert '{"key": "value"}' in said
     assert "--server-side=false" in said
+    assert "--take-ownership" not in said
     assert "elsewhere" not in said
     assert list((tmp_path / "tmp").iterdir()) == []
 
+    kube.take_over = True
+    asyncio.run(install_or_upgrade(kube, program(tmp_path), release, seconds=5))
+    assert "--take-ownership" in (tmp_path / "said").read_text()
     asyncio.run(uninstall(kube, program(tmp_path), release, seconds=5))
     assert (tmp_path / "said").read_text().startswith("uninstall\nshop\n--kubeconfig\n")
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -43,3 +43,10 @@ def test_a_release_that_another_run_made_just_now_is_named(text: str) -> None:
     error = explain(f"Error: {text}", "west", "release istio-system/istiod", "install")
     assert "somebody else made or changed this release in the same moment" in error.means
     assert "-vvv" not in error.next_step
+
+
+def test_no_advice_deletes_what_another_tool_made() -> None:
+    text = 'Error: Unable to continue with install: CustomResourceDefinition "gateways.networking.istio.io" exists and '
+    error = explain(f"{text}cannot be imported: invalid ownership metadata", "west", "release a/istio-base", "install")
+    assert "mesh_take_over: true" in error.next_step and "Do not delete a CRD" in error.next_step
+    assert "Helm 3.17" in explain("Error: unknown flag: --take-ownership", "west", "release a/b", "upgrade").next_step
