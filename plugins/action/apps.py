@@ -24,6 +24,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
     plan_cluster,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import parse_apps, sample_apps
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import (
+    RESTARTABLE,
+    Workload,
+    restart_commands,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
@@ -37,6 +42,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.ready import await
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program, with_sources
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated, restart_outdated
 
 
 class ActionModule(HelmAction):
@@ -56,6 +62,7 @@ class ActionModule(HelmAction):
         "ingress_namespace": {"type": "str", "default": ""},
         "sample_wait_timeout": {"type": "int", "default": 180},
         "restart_unsidecared": {"type": "bool", "default": False},
+        "restart_outdated": {"type": "bool", "default": False},
         "remove_timeout": {"type": "int", "default": 120},
         "helm": {"type": "str", "default": ""},
     }
@@ -86,11 +93,17 @@ class ActionModule(HelmAction):
                     workloads += await release_workloads(kube, app) if app.wait else []
                 stage = control_plane_of(fleet, cluster).stage
                 await await_ready(kube, workloads, restart=args["restart_unsidecared"], stage=stage)
+            outdated = await find_outdated(kube, fleet, cluster) if present else {}
+            if args["restart_outdated"]:
+                seconds = args["sample_wait_timeout"]
+                changes += await restart_outdated(kube, outdated, dry_run=self.check_mode, seconds=seconds)
+                outdated = {w: differ for w, differ in outdated.items() if w.kind not in RESTARTABLE}
+            warnings = [*kept, *_still_outdated(cluster.name, outdated)]
         return result(
             changes,
             summary=_summary(cluster.name, plan, present),
             with_diff=self.diff_mode,
-            warnings=kept,
+            warnings=warnings,
             apps=plan.running,
             stubs=plan.stubs,
             kept=kept,
@@ -188,6 +201,17 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
         hosts=tuple(args["sample_hosts"]),
         wait_timeout=args["sample_wait_timeout"],
     )
+
+
+def _still_outdated(cluster: str, outdated: t.Mapping[Workload, t.Sequence[str]]) -> list[str]:
+    if not outdated:
+        return []
+    first = next(iter(outdated))
+    return [
+        f"{cluster}: sidecars of {len(outdated)} workload{'' if len(outdated) == 1 else 's'} have earlier settings "
+        f"({first}: {', '.join(outdated[first])}), so calls fail until they are restarted: set apps_restart_outdated, "
+        f"or {restart_commands(list(outdated))}"
+    ]
 
 
 def _is_of_gateways(namespace: t.Mapping[str, t.Any] | None, fleet: Fleet, injection: t.Mapping[str, str]) -> bool:

@@ -66,6 +66,12 @@ options:
     description: Seconds to wait for the sample's pods.
     type: int
     default: 180
+  restart_outdated:
+    description:
+      - Whether to restart every workload of the cluster whose sidecar was injected with another network, cluster name or trust
+        domain than the inventory has; otherwise a warning names them.
+    type: bool
+    default: false
   restart_unsidecared:
     description: Whether to recreate pods that should have a sidecar and have none; otherwise they are an error.
     type: bool

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The probe in a cluster that was renamed, and in one that refuses its pods."""
+"""Verify on a real API server: a renamed cluster, refused pods, workloads with earlier settings."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CLUSTER_LABEL, NAMESPACE
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated, restart_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe
 
 from . import control_plane
@@ -56,5 +57,40 @@ def test_a_renamed_cluster_gets_its_probe(api: control_plane.ControlPlane) -> No
             live = await kube.get("apps/v1", "Deployment", "probe", NAMESPACE)
             assert live is not None
             assert live["spec"]["selector"]["matchLabels"][CLUSTER_LABEL] == "new"
+
+    asyncio.run(run())
+
+
+def test_a_workload_with_an_earlier_network_is_restarted(api: control_plane.ControlPlane) -> None:
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "mesh_network": "per_cluster"}})
+    labels = {"app": "db", "service.istio.io/canonical-name": "db"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "db", "image": "nowhere/none:1"}]}}
+    stateful = {
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "default"},
+        "spec": {"serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template},
+    }  # fmt: skip
+    uid = json.loads(api.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(stateful)))["metadata"]["uid"]
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": uid, "controller": True}
+    proxy = {"name": "istio-proxy", "image": "nowhere/none:1", "env": [{"name": "ISTIO_META_NETWORK", "value": "flat"}]}
+    pod = {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "db-0", "namespace": "default", "labels": labels, "ownerReferences": [owner]},
+        "spec": {"containers": [proxy]},
+    }  # fmt: skip
+    api.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+
+    async def run() -> None:
+        async with Kube.connect(Connection(kubeconfig=str(api.kubeconfig), context="admin"), cluster="west") as kube:
+            found = await find_outdated(kube, fleet, fleet.clusters["west"])
+            assert {str(workload): differ for workload, differ in found.items()} == {
+                "StatefulSet default/db": ["network flat"]
+            }
+            planned = await restart_outdated(kube, found, dry_run=True, seconds=1)
+            assert [change.action for change in planned] == ["changed"]
+            await restart_outdated(kube, found, dry_run=False, seconds=1)
+            live = await kube.get("apps/v1", "StatefulSet", "db", "default")
+            assert live is not None
+            assert "mesh.fleet/restarted-for-injection" in live["spec"]["template"]["metadata"]["annotations"]
+            assert live["spec"]["template"]["spec"]["containers"][0]["name"] == "db"
 
     asyncio.run(run())

@@ -14,13 +14,19 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import probe_checks, state_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
+    injection_checks,
+    probe_checks,
+    state_checks,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import restart_commands
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
@@ -72,6 +78,7 @@ class VerifyRun:
             # A probe that does not start has used its own time, not that of the other clusters' checks and calls.
             self.deadline = time.monotonic() + patience * self.options.timeout
             await self._check_state()
+            self.checks += await self._check_injection()
             self.checks += probe_checks((self.facts[n] for n in self.play), dry_run=self.options.dry_run)
             if not self.options.dry_run:
                 called = Calls(
@@ -180,6 +187,22 @@ class VerifyRun:
             found = self.facts[name]
             if found.caller and found.ingress_address:
                 self.pages[name] = f"http://{found.ingress_address}/"
+
+    async def _check_injection(self) -> list[Check]:
+        """Whether the sidecars of all workloads have the inventory's settings. Only a restart changes them."""
+
+        async def look(name: str) -> None:
+            found = await find_outdated(self.kubes[name], self.fleet, self.fleet.clusters[name])
+            self.facts[name].outdated = {str(workload): ", ".join(differ) for workload, differ in found.items()}
+            self.facts[name].restart = restart_commands(list(found))
+
+        ours = [n for n in self.play if n in self.kubes and control_plane_of(self.fleet, self.fleet.clusters[n]).ours]
+        _done, failed = await on_each((n for n in ours if not self.facts[n].problem), look)
+        unread = [
+            Check("injected", n, FAILED, f"{e.what}: {e.seen}", (n,), "its pods were not read", e.next_step)
+            for n, e in failed.items()
+        ]
+        return [*unread, *injection_checks(self.facts[n] for n in ours if n not in failed)]
 
     def _without_endpoints(self) -> list[tuple[str, str]]:
         """Pairs whose caller's proxy has no endpoints of the callee yet, so that the path of the call is unknown.

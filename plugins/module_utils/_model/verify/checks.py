@@ -17,7 +17,7 @@ from ..workloads.probe import NAMESPACE, target
 from .certificate_checks import certificate_checks
 from .facts import FAILED, SKIPPED, Check, Facts, check_of
 
-__all__ = ["probe_checks", "state_checks"]
+__all__ = ["injection_checks", "probe_checks", "state_checks"]
 
 
 def state_checks(
@@ -69,6 +69,24 @@ def probe_checks(facts: t.Iterable[Facts], *, dry_run: bool = False) -> list[Che
             step = f"kubectl -n {NAMESPACE} get pods"
             checks.append(Check("probe", name, FAILED, "no ready pod", (name,), "it can make no calls", step))
     return checks
+
+
+def injection_checks(facts: t.Iterable[Facts]) -> list[Check]:
+    """A check for each cluster that its workloads' sidecars were injected with the inventory's settings."""
+    return [
+        check_of(
+            "injected",
+            found.cluster,
+            not found.outdated,
+            "; ".join(f"{w} has {what}" for w, what in list(found.outdated.items())[:5]) or "with today's settings",
+            (found.cluster,),
+            f"{len(found.outdated)} workloads keep the settings with which their sidecars were injected, so calls from "
+            "and to them fail",
+            f"run the apps stage with -e apps_restart_outdated=true, or: {found.restart}",
+        )
+        for found in facts
+        if not found.problem
+    ]
 
 
 def managed_checks(plane: ControlPlane, found: Facts) -> list[Check]:

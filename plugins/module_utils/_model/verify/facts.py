@@ -83,5 +83,9 @@ class Facts:
     """Why it could not be read; "" when it could."""
     problem_next: str = ""
     """What the error of ``problem`` says to do; "" for nothing."""
+    outdated: dict[str, str] = dataclasses.field(default_factory=dict)
+    """By workload (``Kind namespace/name``), with what earlier settings its sidecars were injected."""
+    restart: str = ""
+    """What restarts these workloads."""
     probe_problem: tuple[str, str, str] | None = None
     """Why the probe does not run as it should: what was seen, what it means, and the next step."""

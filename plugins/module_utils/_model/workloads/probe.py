@@ -116,6 +116,9 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
         "SAMPLE_SERVICE_ACCOUNT": ACCOUNT,
     }
     env = [{"name": key, "value": value} for key, value in environment.items()]
+    # With other settings its sidecar must be injected anew.
+    annotations = {"mesh.fleet/program": program_hash(program), "mesh.fleet/network": cluster.network}
+    annotations["mesh.fleet/trust-domain"] = fleet.trust_domain
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -124,7 +127,7 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
             "replicas": 1,
             "selector": {"matchLabels": {"app": CONTAINER, CLUSTER_LABEL: cluster.name}},
             "template": {
-                "metadata": {"labels": labels, "annotations": {"mesh.fleet/program": program_hash(program)}},
+                "metadata": {"labels": labels, "annotations": annotations},
                 "spec": {
                     "serviceAccountName": ACCOUNT,
                     "automountServiceAccountToken": False,

@@ -15,7 +15,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.certificate_checks import certificate_checks
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import probe_checks, state_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
+    injection_checks,
+    probe_checks,
+    state_checks,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
 
 SECRETS = parse_secrets((Path(__file__).parents[1] / "samples" / "proxy_secrets.json").read_text())
@@ -123,6 +127,13 @@ def test_a_cluster_without_a_probe_fails() -> None:
     assert [c.seen for c in probe_checks([Facts("west")])] == ["no ready pod"]
     assert probe_checks([Facts("west")], dry_run=True) == []
     assert probe_checks([Facts("west", problem="gone")]) == []
+
+
+def test_workloads_with_earlier_settings_fail_their_check() -> None:
+    old = Facts("west", outdated={"Deployment shop/web": "network flat"}, restart="kubectl -n shop rollout restart")
+    broken, good = injection_checks([old, Facts("east")])
+    assert (broken.state, broken.seen, good.state) == ("failed", "Deployment shop/web has network flat", "ok")
+    assert "apps_restart_outdated" in broken.next_step and broken.next_step.endswith("kubectl -n shop rollout restart")
 
 
 def test_an_unreadable_cluster_keeps_the_advice_of_its_error() -> None:
