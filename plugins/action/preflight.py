@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import check_standing
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -25,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
@@ -143,7 +145,8 @@ class ActionModule(FleetAction):
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
-        cluster = read_fleet(hosts, environment()).clusters[host]
+        fleet = read_fleet(hosts, environment())
+        cluster = fleet.clusters[host]
         provider = provider_of(cluster)
         if not provider.exists(cluster.variables):
             edge = edge_of(provider)
@@ -154,8 +157,11 @@ class ActionModule(FleetAction):
             version = await kube.get_path("/version") or {}
             # /version may be read anonymously; this needs credentials.
             system = await kube.get("v1", "Namespace", "kube-system") or {}
+            warnings = check_standing(fleet, cluster, await read_standing(kube))
         return result(
-            version=str(version.get("gitVersion", "")), uid=str((system.get("metadata") or {}).get("uid", ""))
+            warnings=warnings,
+            version=str(version.get("gitVersion", "")),
+            uid=str((system.get("metadata") or {}).get("uid", "")),
         )
 
 

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CLUSTER_LABEL, NAMESPACE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated, restart_outdated
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe
 
 from . import control_plane
@@ -81,6 +82,9 @@ def test_a_workload_with_an_earlier_network_is_restarted(api: control_plane.Cont
 
     async def run() -> None:
         async with Kube.connect(Connection(kubeconfig=str(api.kubeconfig), context="admin"), cluster="west") as kube:
+            standing = await read_standing(kube)
+            assert "default" in {one["metadata"]["name"] for one in standing.namespaces}
+            assert standing.api_service is not None and standing.api_service["spec"]["ipFamilies"] == ["IPv4"]
             found = await find_outdated(kube, fleet, fleet.clusters["west"])
             assert {str(workload): differ for workload, differ in found.items()} == {
                 "StatefulSet default/db": ["network flat"]

@@ -31,7 +31,7 @@ MODEL = {
     "peering": {"inventory", "control_planes", "istio", "providers/google"},
     "workloads": {"inventory", "control_planes", "istio", "peering"},
     "multicluster": {"inventory"},
-    "validation": {"inventory", "control_planes", "providers", "multicluster", "trust", "workloads"},
+    "validation": {"inventory", "control_planes", "providers", "istio", "multicluster", "trust", "workloads"},
     "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads"},
 }
 KUBE = {"": set[str](), "helm": {""}}

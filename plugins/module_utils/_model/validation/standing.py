@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a cluster that exists already fits the inventory: what is refused there, and what a run should know."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ...errors import FleetError
+from ...metadata import labels_of
+from ..inventory.fleet import Cluster, Fleet
+from ..istio.helm_values import istiod_name
+from ..istio.ownership import MANAGER, fleet_of
+
+__all__ = ["Standing", "check_standing"]
+
+Object = t.Mapping[str, t.Any]
+_OWNER = "install.operator.istio.io/owning-resource"
+"""The charts' label with the value ``ownerName``."""
+_REGION = "topology.kubernetes.io/region"
+_DOMAIN = "cluster.local"
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """What was read of a cluster; empty where it could not be read."""
+
+    namespaces: t.Sequence[Object] = ()
+    istiods: t.Sequence[Object] = ()
+    """Deployments with the label ``app: istiod``, of all namespaces."""
+    nodes: t.Sequence[Object] = ()
+    api_service: Object | None = None
+    """Service ``default/kubernetes``."""
+    dns: Object | None = None
+    """ConfigMap ``kube-system/coredns``."""
+
+
+def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]:
+    """What a run should know of the cluster, as warnings.
+
+    Raises:
+        FleetError: what the inventory asks for cannot be done there.
+    """
+    _same_namespace(fleet, cluster, found)
+    _addresses(cluster, found)
+    _dns_domain(cluster, found)
+    return [*_other_revisions(fleet, cluster, found), *_regions(cluster, found)]
+
+
+def _ours(fleet: Fleet, found: Standing) -> list[Object]:
+    """Istiods that this fleet's runs installed."""
+    spaces = {str(one["metadata"]["name"]) for one in found.namespaces if fleet_of(one) == fleet.name}
+    return [
+        one
+        for one in found.istiods
+        if labels_of(one).get(_OWNER) == MANAGER and one["metadata"].get("namespace") in spaces
+    ]
+
+
+def _same_namespace(fleet: Fleet, cluster: Cluster, found: Standing) -> None:
+    for istiod in _ours(fleet, found):
+        former = str(istiod["metadata"]["namespace"])
+        if former != fleet.namespace:
+            raise FleetError(
+                "the fleet's control plane runs in another namespace",
+                cluster=cluster.name,
+                obj=f"Deployment {former}/{istiod['metadata']['name']}",
+                seen=f"mesh_namespace is {fleet.namespace}",
+                means="a control plane cannot be moved: both would sign and inject in the same cluster",
+                next_step=f"set mesh_namespace: {former} again; or remove the mesh with that value (teardown.yml), "
+                "then run site.yml with the new one",
+            )
+
+
+def _addresses(cluster: Cluster, found: Standing) -> None:
+    families = ((found.api_service or {}).get("spec") or {}).get("ipFamilies") or []
+    if families[:1] == ["IPv6"]:
+        raise FleetError(
+            "the cluster's Services have IPv6 addresses",
+            cluster=cluster.name,
+            obj="Service default/kubernetes",
+            seen=", ".join(map(str, families)),
+            means="this collection supports IPv4, and dual-stack clusters whose first family is IPv4",
+            next_step="use a cluster whose first address family is IPv4",
+        )
+
+
+def _dns_domain(cluster: Cluster, found: Standing) -> None:
+    corefile = str(((found.dns or {}).get("data") or {}).get("Corefile") or "")
+    zones = re.search(r"^\s*kubernetes\s+([^{\n]+)", corefile, re.MULTILINE)
+    named = zones.group(1).split() if zones else []
+    if named and _DOMAIN not in (zone.rstrip(".") for zone in named):
+        raise FleetError(
+            f"the cluster's DNS domain is not {_DOMAIN}",
+            cluster=cluster.name,
+            obj="ConfigMap kube-system/coredns",
+            seen=" ".join(named),
+            means=f"names of services, certificates of istiod and the calls of verify are made for {_DOMAIN}",
+            next_step=f"use a cluster with the domain {_DOMAIN}, or serve that zone too in its DNS",
+        )
+
+
+def _other_revisions(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]:
+    others = sorted({str(one["metadata"]["name"]) for one in _ours(fleet, found)} - {istiod_name(fleet)})
+    return [
+        f"{cluster.name}: {name} of this fleet runs beside mesh_revision {fleet.revision}: what it injected stays with "
+        f"it. Restart these workloads once {istiod_name(fleet)} runs, then remove it with its own mesh_revision"
+        for name in others
+    ]
+
+
+def _regions(cluster: Cluster, found: Standing) -> list[str]:
+    unlike = {
+        str(node["metadata"]["name"]): region
+        for node in found.nodes
+        if (region := labels_of(node).get(_REGION, "")) != cluster.region
+    }
+    if not unlike:
+        return []
+    name, region = next(iter(unlike.items()))
+    seen = f"region {region}" if region else f"no label {_REGION}"
+    return [
+        f"{cluster.name}: {len(unlike)} of {len(found.nodes)} nodes are not in cluster_region {cluster.region} "
+        f"({name}: {seen}); istiod prefers near endpoints by the nodes' labels, not by the inventory"
+    ]

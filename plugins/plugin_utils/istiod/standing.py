@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read what preflight must know of a cluster that exists already."""
+
+from __future__ import annotations
+
+import asyncio
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+__all__ = ["read_standing"]
+
+_T = t.TypeVar("_T")
+
+
+async def read_standing(kube: Reader) -> Standing:
+    """What the cluster has. What this account may not read is left out: the stages that need it say so."""
+    namespaces, istiods, nodes, service, dns = await asyncio.gather(
+        _allowed(kube.list("v1", "Namespace"), []),
+        _allowed(kube.list("apps/v1", "Deployment", labels={"app": "istiod"}), []),
+        _allowed(kube.list("v1", "Node"), []),
+        _allowed(kube.get("v1", "Service", "kubernetes", "default"), None),
+        _allowed(kube.get("v1", "ConfigMap", "coredns", "kube-system"), None),
+    )
+    return Standing(namespaces, istiods, nodes, service, dns)
+
+
+async def _allowed(reading: t.Awaitable[_T], otherwise: _T) -> _T:
+    try:
+        return await reading
+    except FleetError:
+        return otherwise

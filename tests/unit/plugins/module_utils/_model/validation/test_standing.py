@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a cluster that exists already must have, and what a run should know of it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+OWN: dict[str, t.Any] = {"cluster_provider": "kubeconfig", "cluster_region": "eu-de", "fleet_name": "shop"}
+
+
+def checked(found: Standing, **variables: t.Any) -> list[str]:
+    fleet = read_fleet({"west": {**OWN, **variables}})
+    return check_standing(fleet, fleet.clusters["west"], found)
+
+
+def mesh(
+    namespace: str = "istio-system", name: str = "istiod", fleet: str = "shop", owner: str = "mesh.fleet"
+) -> Standing:
+    space = {"metadata": {"name": namespace, "labels": {"mesh.fleet/fleet": fleet}}}
+    labels = {"app": "istiod", "install.operator.istio.io/owning-resource": owner}
+    return Standing([space], [{"metadata": {"name": name, "namespace": namespace, "labels": labels}}])
+
+
+def test_a_changed_namespace_is_refused_with_the_way_that_is_open() -> None:
+    assert checked(mesh()) == []
+    with pytest.raises(FleetError, match="runs in another namespace") as refused:
+        checked(mesh(), mesh_namespace="istio")
+    assert "set mesh_namespace: istio-system again" in refused.value.next_step
+    assert checked(mesh(fleet="other"), mesh_namespace="istio") == []
+    assert checked(mesh(owner="unknown"), mesh_namespace="istio") == []
+
+
+def test_a_changed_revision_names_what_stays_behind() -> None:
+    (warning,) = checked(mesh(), mesh_revision="canary")
+    assert warning.startswith("west: istiod of this fleet runs beside mesh_revision canary")
+    assert checked(mesh(name="istiod-canary"), mesh_revision="canary") == []
+
+
+def test_ipv6_first_is_refused_and_dual_stack_is_not() -> None:
+    assert checked(Standing(api_service={"spec": {"ipFamilies": ["IPv4", "IPv6"]}})) == []
+    with pytest.raises(FleetError, match="IPv6 addresses"):
+        checked(Standing(api_service={"spec": {"ipFamilies": ["IPv6", "IPv4"]}}))
+
+
+@pytest.mark.parametrize(
+    ("zones", "right"),
+    [("cluster.local in-addr.arpa ip6.arpa", True), ("corp.example cluster.local.", True), ("corp.example", False)],
+)
+def test_another_dns_domain_is_refused(zones: str, right: bool) -> None:
+    found = Standing(dns={"data": {"Corefile": f".:53 {{\n    errors\n    kubernetes {zones} {{\n    }}\n}}\n"}})
+    if right:
+        assert checked(found) == []
+        return
+    with pytest.raises(FleetError, match="DNS domain") as refused:
+        checked(found)
+    assert refused.value.seen == "corp.example"
+
+
+def test_nodes_in_other_regions_are_named() -> None:
+    nodes = [{"metadata": {"name": name, "labels": labels}} for name, labels in (
+        ("a", {"topology.kubernetes.io/region": "eu-de"}), ("b", {}), ("c", {"topology.kubernetes.io/region": "eu-fr"}),
+    )]  # fmt: skip
+    (warning,) = checked(Standing(nodes=nodes))
+    assert "2 of 3 nodes are not in cluster_region eu-de (b: no label topology.kubernetes.io/region)" in warning
+    assert checked(Standing(nodes=nodes[:1])) == []
