@@ -33,6 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
+    foreign_releases,
     pruned_kinds,
     release_record,
     remove_namespaces,
@@ -84,6 +85,8 @@ class ActionModule(HelmAction):
                 sample = await self._exposed(kube, where, sample)
             plan = plan_cluster(fleet, cluster.name, apps, sample)
             charts = [app for app in apps if app.chart and cluster.name in app.clusters]
+            if not cluster.take_over:
+                await self._refuse_foreign(kube, fleet, charts)
             changes = await self._apply(kube, fleet, cluster, plan, charts, args, task_vars)
             removed, kept = await self._prune(kube, fleet, cluster, plan, charts, args, task_vars)
             changes += removed
@@ -98,7 +101,7 @@ class ActionModule(HelmAction):
                 seconds = args["sample_wait_timeout"]
                 changes += await restart_outdated(kube, outdated, dry_run=self.check_mode, seconds=seconds)
                 outdated = {w: differ for w, differ in outdated.items() if w.kind not in RESTARTABLE}
-            warnings = [*kept, *_still_outdated(cluster.name, outdated)]
+            warnings = [*kept, *kube.left_warnings, *_still_outdated(cluster.name, outdated)]
         return result(
             changes,
             summary=_summary(cluster.name, plan, present),
@@ -108,6 +111,21 @@ class ActionModule(HelmAction):
             stubs=plan.stubs,
             kept=kept,
         )
+
+    @staticmethod
+    async def _refuse_foreign(kube: Reader, fleet: Fleet, charts: t.Sequence[App]) -> None:
+        """Refuse to upgrade a release of others: a later run would uninstall it as ours."""
+        found = await foreign_releases(kube, fleet, [(app.namespace, app.name) for app in charts])
+        if found:
+            raise FleetError(
+                "a Helm release of this name is there, and this fleet did not make it",
+                cluster=kube.cluster,
+                obj=f"release {found[0]}",
+                seen=", ".join(found),
+                means="the app would overwrite its values, and leave with it",
+                next_step="choose another name or namespace for the app; or take it over: "
+                "run once with mesh_take_over: true",
+            )
 
     async def _exposed(self, kube: Reader, namespace: str, sample: SampleOptions) -> SampleOptions:
         """The sample, exposed only if the cluster has an ingress gateway.

@@ -112,7 +112,7 @@ class ActionModule(HelmAction):
                 kube, fleet, namespace, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
             )
             if not names:
-                changes += await self._leave(kube, fleet, args["timeout"])
+                changes += (await self._leave(kube, fleet, args["timeout"]))[0]
         objects = [*cross_network_gateway(fleet, cluster), *expose_istiod(fleet, cluster)]
         changes += await kube.apply(objects, dry_run=self.check_mode)
         changes += await kube.prune(
@@ -128,7 +128,7 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
-        warnings = []
+        warnings = list(kube.left_warnings)
         if plane.no_eastwest and args["eastwest"] == "always":
             warnings.append(f"{cluster.name}: {plane.no_eastwest}, so it has none")
         return result(changes, summary=said, addresses=found, warnings=warnings)
@@ -146,17 +146,16 @@ class ActionModule(HelmAction):
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         return await claim_namespace(kube, space, live, dry_run=self.check_mode)
 
-    async def _leave(self, kube: Kube, fleet: Fleet, seconds: float) -> list[Change]:
+    async def _leave(self, kube: Kube, fleet: Fleet, seconds: float) -> tuple[list[Change], list[str]]:
         """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""
-        changes, _kept = await remove_namespaces(
+        return await remove_namespaces(
             kube,
             (),
             dry_run=self.check_mode,
             timeout=seconds,
             labels=owner_labels("gateways", fleet.name),
-            ours=_of_a_gateway,
+            ours=lambda obj: _of_a_gateway(obj, fleet),
         )
-        return changes
 
     def _release(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], name: str, namespace: str) -> Release:
         chart, version, repo = chart_of(args["charts"], "gateway", version=fleet.istio_version)
@@ -230,6 +229,7 @@ class ActionModule(HelmAction):
         args: dict[str, t.Any],
         task_vars: dict[str, t.Any],
         names: list[str],
+        kept: list[str] | None = None,
     ) -> list[Change]:
         """Uninstall gateways of ours that are not wanted; one that somebody else installed stays."""
         changes = await self.releases(
@@ -241,26 +241,30 @@ class ActionModule(HelmAction):
             helm=args["helm"],
             seconds=args["timeout"],
             fleet=fleet,
+            kept=kept,
         )
         return [change for change in changes if change.action != UNCHANGED]
 
     async def _absent(
         self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
+        kept: list[str] = []
         changes = await kube.prune(
             [], labels=owner_labels("gateways", fleet.name), kinds=KINDS, dry_run=self.check_mode
         )
         namespace = control_plane_of(fleet, cluster).gateways_namespace(args["namespace"])
-        changes += await self._remove(kube, fleet, namespace, cluster, args, task_vars, [EASTWEST, INGRESS])
-        changes += await self._leave(kube, fleet, args["timeout"])
+        changes += await self._remove(kube, fleet, namespace, cluster, args, task_vars, [EASTWEST, INGRESS], kept)
+        left, held = await self._leave(kube, fleet, args["timeout"])
+        changes += left
+        kept = [f"{cluster.name}: {text} stayed" for text in kept] + held
         said = f"{cluster.name} {len(changes)} objects removed" if changes else f"{cluster.name} nothing there"
-        return result(changes, summary=said)
+        return result(changes, summary=said, warnings=[*kept, *kube.left_warnings])
 
 
-def _of_a_gateway(obj: t.Mapping[str, t.Any]) -> bool:
-    """Whether an object is of a gateway of ours, Helm's record included: in check mode it still exists."""
+def _of_a_gateway(obj: t.Mapping[str, t.Any], fleet: Fleet) -> bool:
+    """Whether an object is of a gateway of this fleet, Helm's record included: in check mode it still exists."""
     names = tuple(f"sh.helm.release.v1.{name}." for name in (EASTWEST, INGRESS))
-    return labels_of(obj).get(PART_OF) == "gateways" or str(obj["metadata"]["name"]).startswith(names)
+    return has_our_labels(obj, fleet.name, "gateways") or str(obj["metadata"]["name"]).startswith(names)
 
 
 def _summary(found: dict[str, str]) -> str:

@@ -265,6 +265,8 @@ def test_what_records_no_fleet_goes_only_with_consent(connect: Connect, namespac
             assert change.action == "changed" and live["metadata"]["labels"] == labels
             assert await kube.prune(objects[:1], labels=labels, kinds=kinds) == []
             assert kube.left == [f"ConfigMap {namespace}/unwanted"]
+            (warning,) = kube.left_warnings
+            assert f"ConfigMap {namespace}/unwanted stayed" in warning and "mesh_take_over" in warning
         async with connect(take_over=True) as kube:
             done = await kube.prune(objects[:1], labels=labels, kinds=kinds)
             assert actions(done) == [f"ConfigMap {namespace}/unwanted removed"]

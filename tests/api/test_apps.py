@@ -359,6 +359,23 @@ def test_what_another_tool_made_is_adopted_with_consent(role: Role, connect: Con
     in_cluster(connect, lambda kube: kube.apply([space, {**theirs, "data": {"own": "x"}}], manager="istioctl"))
     entry = {"name": "ledger", "namespace": namespace, "clusters": ["west"], "chart": {"ref": str(chart)}}
     helm = str(control_plane.program("helm"))
+    stranger = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "sh.helm.release.v1.ledger.v1",
+            "namespace": namespace,
+            "labels": {"owner": "helm", "name": "ledger", "version": "1", "status": "deployed"},
+        },
+    }
+    in_cluster(connect, lambda kube: kube.apply([stranger], manager="helm"))
+    refused = role(apps_list=[entry], apps_helm=helm)
+    assert refused.problem["object"] == f"release {namespace}/ledger" and "mesh_take_over" in refused.problem["next"]
+    assert (
+        in_cluster(connect, lambda kube: kube.list("v1", "ConfigMap", namespace, {"mesh.fleet/release": "ledger"}))
+        == []
+    )
+    in_cluster(connect, lambda kube: kube.remove([stranger]))
     refused = role(apps_list=[entry], apps_helm=helm)
     assert refused.code != 0
     assert "mesh_take_over" in refused.problem["next"] and "Do not delete a CRD" in refused.problem["next"]

@@ -108,6 +108,17 @@ class Reader:
         return self._transport
 
     @property
+    def left_warnings(self) -> list[str]:
+        """What removals left, as one warning; empty if they left nothing."""
+        if not self.left:
+            return []
+        more = f" and {len(self.left) - 3} more" if len(self.left) > 3 else ""
+        return [
+            f"{self.cluster}: {', '.join(self.left[:3])}{more} stayed: an earlier version made it and recorded no "
+            "fleet. If it is this fleet's, run once with mesh_take_over: true"
+        ]
+
+    @property
     def server(self) -> str:
         """The API server's address; "" for a cluster that does not exist yet."""
         return self._transport.endpoint.server if self._transport else ""

@@ -19,15 +19,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     FLEET_LABEL,
     PART_OF,
     USER,
+    has_our_labels,
     is_created,
+    is_former,
     is_published_root,
     users_of,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import PART, our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["pruned_kinds", "release_record", "remove_namespaces", "stale_releases"]
+__all__ = ["foreign_releases", "pruned_kinds", "release_record", "remove_namespaces", "stale_releases"]
 
 _RELEASE_LABEL = "mesh.fleet/release"
 
@@ -71,6 +73,21 @@ def release_record(fleet: Fleet, app: str, namespace: str) -> dict[str, t.Any]:
             "labels": {**our_labels(fleet.name, app), _RELEASE_LABEL: app},
         },
     }
+
+
+async def foreign_releases(kube: Reader, fleet: Fleet, wanted: t.Iterable[tuple[str, str]]) -> list[str]:
+    """Helm releases among ``(namespace, release)`` that are there and that no run of this fleet made."""
+    records = await kube.list("v1", "ConfigMap", labels={PART_OF: PART})
+    ours = {
+        (str(record["metadata"]["namespace"]), labels_of(record).get(_RELEASE_LABEL, ""))
+        for record in records
+        if has_our_labels(record, fleet.name) or is_former(record)
+    }
+    unknown = sorted(set(wanted) - ours)
+    there = await asyncio.gather(
+        *(kube.list("v1", "Secret", space, {"owner": "helm", "name": name}) for space, name in unknown)
+    )
+    return [f"{space}/{name}" for (space, name), found in zip(unknown, there, strict=True) if found]
 
 
 async def stale_releases(kube: Reader, fleet: Fleet, keep: t.Container[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -126,6 +126,7 @@ class ExportRun:
                 self.changes.append(Change(kube.cluster, EXPORT_KIND[1], export.name, UNCHANGED, export.namespace))
         self.changes += await kube.apply(ours, labels=owner, dry_run=self.dry_run, diff=self.diff)
         self.changes += await kube.prune(ours, labels=owner, kinds=[EXPORT_KIND], dry_run=self.dry_run, diff=self.diff)
+        self.warnings += kube.left_warnings
         for export in exportable:
             self.sources[export.service].append(kube.cluster)
 
