@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import types
 import typing as t
 
@@ -122,6 +123,11 @@ class Reader:
     def server(self) -> str:
         """The API server's address; "" for a cluster that does not exist yet."""
         return self._transport.endpoint.server if self._transport else ""
+
+    @property
+    def ahead(self) -> datetime.timedelta:
+        """By how much the cluster's clock is ahead of this machine's; nothing before its first answer."""
+        return self._transport.ahead if self._transport else datetime.timedelta(0)
 
     async def resource(self, api_version: str, kind: str, *, obj: str = "") -> Resource:
         """How the server addresses a kind, see :meth:`Kinds.find`."""

@@ -53,6 +53,11 @@ class Transport:
     async def close(self) -> None:
         await self._session.close()
 
+    @property
+    def ahead(self) -> datetime.timedelta:
+        """By how much the server's clock is ahead of this machine's, by its last answer; negative when it is behind."""
+        return self._ahead
+
     def server_time(self) -> datetime.datetime:
         """What the server's clock says now, by its last answer, to a second; this machine's before there was one."""
         return datetime.datetime.now(datetime.UTC) + self._ahead

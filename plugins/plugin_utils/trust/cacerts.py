@@ -57,6 +57,7 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> Cluster
         data=None if secret is None else _decoded(secret, cluster.name),
         ours=has_our_labels(secret, fleet.name, "trust") or is_former(secret),
         istiod=bool(istiods),
+        ahead=kube.ahead,
         published_root=str(((published or {}).get("data") or {}).get(ROOT) or ""),
     )
 

@@ -117,8 +117,8 @@ class TrustRun:
         if why:
             warning = (
                 f"the trust folder {self.directory} will not last: {why}. With it goes the only copy of the keys that "
-                "this run makes, and nothing can be renewed. Set trust_dir to a folder that lasts, or copy the folder and "
-                "the vault password to a safe place as soon as the run has ended"
+                "this run makes, and nothing can be renewed. Set trust_dir to a folder that lasts, or copy it and the "
+                "vault password to a safe place as soon as the run has ended"
             )
             self.warnings.append(warning)
             self.warn(warning)

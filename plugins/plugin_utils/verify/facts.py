@@ -76,6 +76,7 @@ async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, g
     except FleetError as error:
         found.problem = f"{error.what}: {error.seen}" if error.seen else error.what
         found.problem_next = error.next_step
+    found.ahead = kube.ahead
 
 
 async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Facts) -> None:

@@ -22,6 +22,7 @@ except ImportError:  # ansible-core requires cryptography: it is absent only whe
     pass
 
 __all__ = [
+    "BACKDATE",
     "KEY_TYPES",
     "Authority",
     "Policy",

@@ -11,6 +11,7 @@ import typing as t
 
 from ...errors import FleetError
 from .certificates import (
+    BACKDATE,
     Authority,
     Policy,
     certificate_pem,
@@ -30,6 +31,7 @@ if t.TYPE_CHECKING:
 __all__ = [
     "ISSUE",
     "KEEP",
+    "MAX_SKEW",
     "RENEW",
     "ClusterTrust",
     "Decision",
@@ -43,6 +45,8 @@ __all__ = [
 KEEP = "keep"
 ISSUE = "issue"
 RENEW = "renew"
+# Half of what certificates are backdated by; istiod backdates those of workloads by 2 minutes.
+MAX_SKEW = BACKDATE / 2
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 _DELETE = "check who made it; to get a new one, delete the Secret and run again"
 
@@ -57,6 +61,8 @@ class ClusterTrust:
     """Whether the Secret carries this project's labels."""
     istiod: bool = False
     """Whether an istiod is installed."""
+    ahead: datetime.timedelta = datetime.timedelta()
+    """By how much its clock is ahead of the controller's; negative when it is behind."""
     published_root: str = ""
     """PEM of the ConfigMap ``istio-ca-root-cert``: the roots that live proxies trust."""
 
@@ -98,12 +104,34 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
     try:
         if live.data is None:
             _no_other_root(live, root)
-            return Decision(live.cluster, ISSUE)
-        return _existing(live, live.data, root, policy)
+            decision = Decision(live.cluster, ISSUE)
+        else:
+            decision = _existing(live, live.data, root, policy)
+        if decision.action != KEEP:
+            _same_time(live)
+        return decision
     except FleetError as error:
         error.cluster = live.cluster
         error.obj = error.obj or f"Secret {policy.namespace}/cacerts"
         raise
+
+
+def _same_time(live: ClusterTrust) -> None:
+    """Refuse to sign where what is signed now would not be valid yet."""
+    if abs(live.ahead) <= MAX_SKEW:
+        return
+    minutes = int(abs(live.ahead) / datetime.timedelta(minutes=1))
+    behind = live.ahead < datetime.timedelta()
+    raise FleetError(
+        "its clock differs from the controller's",
+        obj="API server",
+        seen=f"it is {minutes} minutes {'behind' if behind else 'ahead'}",
+        means="what this controller signs now is not valid there yet: proxies would reject it"
+        if behind
+        else "what its istiod signs by its clock is not valid yet elsewhere: proxies of other clusters would reject it",
+        next_step="set the clock by NTP, the controller's if all clusters differ from it, else that of this cluster's "
+        "nodes; then run again",
+    )
 
 
 def _no_other_root(live: ClusterTrust, root: x509.Certificate) -> None:

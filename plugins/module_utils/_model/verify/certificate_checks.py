@@ -31,7 +31,8 @@ def certificate_checks(
         fleet_root: PEM of the fleet's root; "" where it is not known, so that no cluster's can be called wrong.
     """
     now = datetime.datetime.now(datetime.UTC)
-    checks = root_checks({name: found for name, found in facts.items() if name not in foreign}, fleet_root)
+    ours = {name: found for name, found in facts.items() if name not in foreign}
+    checks = clock_checks(ours) + root_checks(ours, fleet_root)
     for name, found in facts.items():
         for group, text, least, unit in (
             ("intermediate CA", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
@@ -64,6 +65,26 @@ def certificate_checks(
 
 
 _PLACES = ("Secret cacerts", "ConfigMap istio-ca-root-cert", "live proxy")
+
+
+_GRACE = datetime.timedelta(minutes=2)
+"""By so much istiod backdates the certificates of workloads."""
+
+
+def clock_checks(facts: t.Mapping[str, Facts]) -> list[Check]:
+    """Whether clocks agree: a certificate that istiod signs by its clock is valid at once in every cluster."""
+    return [
+        check_of(
+            "clock",
+            name,
+            abs(found.ahead) <= _GRACE,
+            f"{int(found.ahead.total_seconds()):+d} s from the controller's" if found.ahead else "as the controller's",
+            (name,),
+            "certificates signed by a clock that is ahead are not valid yet where another is behind: calls fail",
+            "set the clock by NTP, the controller's if all clusters differ from it, else that of this cluster's nodes",
+        )
+        for name, found in facts.items()
+    ]
 
 
 def root_checks(facts: t.Mapping[str, Facts], fleet_root: str) -> list[Check]:

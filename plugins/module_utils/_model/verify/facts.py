@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from ..istio.debug_pages import Gateway, RemoteCluster
@@ -79,6 +80,8 @@ class Facts:
     """Name of a sample-caller pod; "" when there is none."""
     has_producer: bool = False
     """Whether a sample-producer pod runs here."""
+    ahead: datetime.timedelta = datetime.timedelta()
+    """By how much its clock is ahead of the controller's; negative when it is behind."""
     problem: str = ""
     """Why it could not be read; "" when it could."""
     problem_next: str = ""

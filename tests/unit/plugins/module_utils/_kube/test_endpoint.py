@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import email.utils
 import typing as t
 
 import aiohttp
@@ -28,6 +30,7 @@ class Server:
         """Method, credential and body of each request."""
         self.troubles: list[FleetError] = []
         self.url = ""
+        self.ahead = datetime.timedelta()
 
     def lookup(self, *, refused: str = "") -> Connection:
         self.asked += 1
@@ -51,7 +54,8 @@ class Server:
             return socket
         if request.query.get("watch"):
             return web.Response(text='{"type": "ADDED"}\n{"type": "DELETED"}\n')
-        return web.json_response({"method": request.method})
+        date = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + self.ahead, usegmt=True)
+        return web.json_response({"method": request.method}, headers={"Date": date})
 
 
 Work = t.Callable[[Server, Transport], t.Coroutine[t.Any, t.Any, None]]
@@ -110,6 +114,16 @@ def test_a_watch_and_a_socket_are_opened_again() -> None:
         assert [given for _method, given, _body in server.seen] == [
             f"Bearer token-{number}" for number in (1, 1, 2, 2, 3)
         ]
+
+    over(work)
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 2])
+def test_a_clock_that_differs_is_seen(hours: int) -> None:
+    async def work(server: Server, transport: Transport) -> None:
+        server.ahead = datetime.timedelta(hours=hours)
+        await transport.request("GET", "/version")
+        assert abs(transport.ahead - server.ahead) < datetime.timedelta(seconds=5)
 
     over(work)
 

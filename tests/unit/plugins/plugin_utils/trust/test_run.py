@@ -73,6 +73,14 @@ def test_a_folder_that_ends_is_warned_of_first(clusters: Clusters, monkeypatch: 
     assert clusters.run("east").warnings == []
 
 
+def test_a_clock_that_is_behind_makes_no_root(clusters: Clusters) -> None:
+    clusters.west = ClusterTrust("west", ahead=-datetime.timedelta(hours=1))
+    done = clusters.run("west")
+    assert done.failures["west"].what == "its clock differs from the controller's"
+    assert clusters.happened == []
+    assert not (clusters.directory / "trust" / "root-key.vault").exists()
+
+
 def test_a_self_signed_istiod_elsewhere_is_asked_first(clusters: Clusters) -> None:
     key = certificates.new_key()
     root = certificates.certificate_pem(certificates.make_root(key, POLICY))

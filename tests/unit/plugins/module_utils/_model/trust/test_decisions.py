@@ -50,6 +50,29 @@ def test_a_self_signed_istiod_is_not_overwritten() -> None:
     assert decided(decisions.ClusterTrust("west", None, istiod=True, published_root=ours)).action == decisions.ISSUE
 
 
+@pytest.mark.parametrize(("minutes", "side"), [(-60, "behind"), (-6, "behind"), (6, "ahead"), (60, "ahead")])
+def test_nothing_is_signed_by_a_clock_that_differs(minutes: int, side: str) -> None:
+    ahead = datetime.timedelta(minutes=minutes)
+    for live, now in (
+        (decisions.ClusterTrust("west"), NOW),
+        (decisions.ClusterTrust("west", WEST.data), NOW + 719 * DAY),
+    ):
+        with pytest.raises(FleetError, match="its clock differs") as refused:
+            decided(dataclasses.replace(live, ahead=ahead), now=now)
+        assert f"{abs(minutes)} minutes {side}" in refused.value.seen
+    # What is valid stays.
+    assert decided(decisions.ClusterTrust("west", WEST.data, ahead=ahead)).action == decisions.KEEP
+
+
+@pytest.mark.parametrize("minutes", [-4, 4])
+def test_a_small_difference_is_within_what_is_backdated(minutes: int) -> None:
+    ahead = datetime.timedelta(minutes=minutes)
+    assert decided(decisions.ClusterTrust("west", ahead=ahead)).action == decisions.ISSUE
+    chain = decisions.issue("west", ROOT, POLICY)
+    for certificate in (*certificates.parse_certificates(chain.certificate), ROOT.certificate):
+        assert certificate.not_valid_before_utc <= NOW + ahead - datetime.timedelta(minutes=5)
+
+
 def test_a_rotation_under_way_keeps_its_bundle() -> None:
     both = WEST.root + certificates.certificate_pem(OTHER.certificate)
     live = decisions.ClusterTrust("west", {**WEST.data, "root-cert.pem": both})

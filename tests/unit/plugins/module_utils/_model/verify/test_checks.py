@@ -107,6 +107,8 @@ def _istiod(facts: Facts, **values: t.Any) -> None:
         ("trust domain", lambda f: _istiod(f, trust_domains={"west": {"local.mesh", "cluster.local"}})),
         ("trust domain", lambda f: _istiod(f, trust_domains={"east": {"cluster.local"}})),
         ("gateways known", lambda f: _istiod(f, gateways=[])),
+        ("clock", lambda f: setattr(f, "ahead", datetime.timedelta(minutes=3))),
+        ("clock", lambda f: setattr(f, "ahead", -datetime.timedelta(hours=1))),
         ("versions", lambda f: f.versions.update(istiod="pilot:1.28.0")),
         ("reachable", lambda f: setattr(f, "problem", "connection refused")),
     ],
