@@ -15,6 +15,7 @@ description:
     are then applied only once it injects. A service that has no pods in this cluster gets a stub Service here if pods here may
     call it.
   - Waits until the workloads are ready, and checks that their pods have a sidecar if they should.
+  - Makes objects of an app's chart that are missing again, and puts right what people changed of them.
   - Removes what has the label of this action and is no longer wanted. Volume claims and CRDs stay.
 options:
   state:

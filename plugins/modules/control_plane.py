@@ -11,6 +11,9 @@ version_added: 0.1.0
 description:
   - Installs the charts base and istiod in this host's cluster; in a remote, what replaces istiod there.
   - Reads Helm's records and compares values and chart content. Starts Helm only for a release that must change.
+  - Compares the objects of each release with the manifest in Helm's record. Makes those that are missing again, and puts right those
+    that somebody changed, which C(--check --diff) shows with their names. Leaves what istiod, controllers and autoscalers set, and
+    labels and annotations.
   - Repeats a Helm operation that was interrupted, once it is 30 seconds old.
   - Reads the whole fleet from the inventory group C(mesh_clusters), whatever C(--limit) selects.
 options:

@@ -15,7 +15,10 @@ description:
     Google's does.
   - A cluster with C(mesh_control_plane=managed) gets no east-west gateway, because Google's control plane supports none. Its
     gateways are never in C(istio-system), which is Google's.
-  - Uninstalls a gateway that this collection installed and that is no longer wanted. Others stay.
+  - Uninstalls a gateway that this collection installed and that is no longer wanted. Others stay. Removes the objects of a gateway
+    of this fleet also where Helm's records of it are lost.
+  - Makes objects of a gateway that are missing again, and puts right those that somebody changed or scaled to 0. Leaves what
+    controllers and autoscalers set, and labels and annotations.
 options:
   state:
     description: Whether gateways should be there.

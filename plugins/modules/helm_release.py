@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Installs or upgrades a list of releases, in their order. Reads Helm's records, compares values and chart content, and
     starts Helm only for a release that must change. Does not wait for the objects of a chart.
+  - Compares the objects of each release with the manifest in Helm's record. Makes those that are missing again, and puts right what
+    people changed, which C(--check --diff) shows with their names. Leaves what controllers and autoscalers set, and labels and annotations.
   - Reads the record again after Helm. A change that did not come is a failure.
   - Helm gets the values as JSON, so that C("1234e56") stays a string.
 options:

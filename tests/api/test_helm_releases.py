@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 import yaml
 
 from . import control_plane
-from .nodes import everything
+from .nodes import await_everything, everything
 from .plays import Ran, role_play, run_plays
-from .test_mesh_roles import fleet_of
+from .test_mesh_roles import CHARTS, fleet_of, release
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +84,7 @@ def test_helm_works_on_the_inventorys_cluster(
     }
     elsewhere, before = everything(plane), everything(api)
     app = {"name": "shop", "clusters": ["west"], "chart": {"ref": str(chart)}, "inject": False}
-    stages = {
-        "control_plane": {"control_plane_require_cacerts": False, "control_plane_replicas": 1},
-        "gateways": {"gateways_eastwest": "always"},
-        "apps": {"apps_list": [app], "apps_sample": {}},
-    }
+    stages = {**STAGES, "apps": {"apps_list": [app], "apps_sample": {}}}
     for role, variables in stages.items():
         play.good(role_play(role, **variables))
     made = {name for name in everything(api) - before if name.startswith("Secret/") and "sh.helm.release" in name}
@@ -146,3 +143,133 @@ def test_a_change_that_did_not_come_is_a_failure(play: Play, chart: Path, tmp_pa
         assert "Helm said that it was done, and its record says otherwise" in done.output
         assert why in done.output
     play.release(state="absent")
+
+
+STAGES: dict[str, dict[str, t.Any]] = {
+    "control_plane": {"control_plane_require_cacerts": False, "control_plane_replicas": 1},
+    "gateways": {"gateways_eastwest": "always"},
+}
+
+
+def damage(api: control_plane.ControlPlane) -> None:
+    """What people do to a mesh; each was seen to outlive any number of runs."""
+
+    def of(*arguments: str) -> None:
+        api.kubectl("-n", "istio-system", *arguments)
+
+    of("delete", "deployment", "istio-ingressgateway")
+    of("scale", "deployment", "istiod", "--replicas=0")
+    of("scale", "deployment", "istio-eastwestgateway", "--replicas=0")
+    of("set", "env", "deployment/istiod", "BY_HAND=1")
+    of("delete", "serviceaccount", "istio-reader-service-account")
+    of("patch", "configmap", "istio", "-p", json.dumps({"data": {"mesh": "trustDomain: elsewhere"}}))
+    of("delete", "mutatingwebhookconfiguration", "istio-sidecar-injector")
+    of("delete", "validatingwebhookconfiguration", "istiod-default-validator")
+    of("delete", "service", "istiod")
+    of("delete", "clusterrole", "istiod-clusterrole-istio-system")
+    of("delete", "crd", "wasmplugins.extensions.istio.io")
+    port = [{"op": "remove", "path": "/spec/ports/0"}]
+    of("patch", "service", "istio-ingressgateway", "--type=json", "-p", json.dumps(port))
+
+
+def of_others(api: control_plane.ControlPlane) -> None:
+    """What others own: an autoscaler, istiod in its webhook, a restart, marks of a tool."""
+    name = "istio-ingressgateway"
+    for change, words in (
+        (
+            {"webhooks": [{"name": "rev.validation.istio.io", "failurePolicy": "Fail"}]},
+            ["--field-manager=pilot-discovery", "validatingwebhookconfiguration", "istio-validator-istio-system"],
+        ),
+        ({"metadata": {"annotations": {"tool": "x"}, "labels": {"team": "x"}}}, ["service", name]),
+    ):
+        api.kubectl("-n", "istio-system", "patch", *words, "-p", json.dumps(change))
+    api.kubectl("-n", "istio-system", "rollout", "restart", f"deployment/{name}")
+
+
+def seen(api: control_plane.ControlPlane, kind: str, name: str, path: str) -> str:
+    return api.kubectl("-n", "istio-system", "get", kind, name, "-o", f"jsonpath={path}")
+
+
+def gateway_of(name: str, **labels: str) -> dict[str, t.Any]:
+    servers = [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]
+    meta = {"name": name, "namespace": "istio-system", "labels": labels}
+    return {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": meta, "spec": {"servers": servers}}
+
+
+def take_down(api: control_plane.ControlPlane, play: Play, untouched: set[str]) -> None:
+    """Teardown after Helm's records were lost: all that is ours goes, and what is others' stays."""
+    theirs = [
+        gateway_of("theirs"),
+        gateway_of("other", **{"mesh.fleet/part-of": "gateways", "mesh.fleet/fleet": "other"}),
+    ]
+    for obj in theirs:
+        api.kubectl("create", "-f", "-", stdin=json.dumps(obj))
+    helm = [str(control_plane.program("helm")), "--kubeconfig", str(api.kubeconfig), "-n", "istio-system"]
+    api.kubectl("-n", "istio-system", "delete", "secret", "-l", "owner=helm")
+    assert "objects removed" in play.good(role_play("gateways", tasks="absent"))
+    assert "istio-ingressgateway" not in api.kubectl("-n", "istio-system", "get", "deployment,service,sa,hpa,role")
+
+    # A gateway of the same name that somebody else installed.
+    by_hand = [*helm, "install", "istio-ingressgateway", f"{CHARTS}/gateway"]
+    subprocess.run(by_hand, check=True, capture_output=True)
+    assert "nothing there" in play.good(role_play("gateways", tasks="absent"))
+    assert release(api, "istio-ingressgateway")["status"] == "deployed"
+    subprocess.run([*helm, "uninstall", "istio-ingressgateway"], check=True, capture_output=True)
+    for obj in theirs:
+        api.kubectl("-n", "istio-system", "delete", "gateways.networking.istio.io", obj["metadata"]["name"])
+
+    assert "objects removed" in play.good(role_play("control_plane", tasks="absent"))
+    await_everything(api, untouched)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nodes")
+def test_objects_that_somebody_changed_are_put_right(api: control_plane.ControlPlane, play: Play) -> None:
+    untouched = everything(api)
+    for role, variables in STAGES.items():
+        play.good(role_play(role, **variables))
+    before, revisions = everything(api), release(api, "istiod")
+    of_others(api)
+    for role, variables in STAGES.items():
+        assert "changed)" not in play.good(role_play(role, **variables))
+    for count in ("3", "1"):
+        autoscale = ["--subresource=scale", "--field-manager=kube-controller-manager", "-p"]
+        patch = ["patch", "deployment", "istio-ingressgateway", *autoscale, f'{{"spec": {{"replicas": {count}}}}}']
+        api.kubectl("-n", "istio-system", *patch)
+        assert "changed)" not in play.good(role_play("gateways", **STAGES["gateways"]), "--check")
+    assert seen(api, "deployment", "istio-ingressgateway", "{.spec.template.metadata.annotations}").count("restartedAt")
+    assert seen(api, "service", "istio-ingressgateway", "{.metadata.annotations.tool}") == "x"
+
+    damage(api)
+    damaged = everything(api)
+    planned = {role: play.good(role_play(role, **v), "--check", "--diff") for role, v in STAGES.items()}
+    assert everything(api) == damaged
+    for role, words in {
+        "control_plane": ["changed by kubectl", "BY_HAND", "trustDomain: elsewhere", "it was deleted"],
+        "gateways": [
+            "Deployment istio-system/istio-ingressgateway (created)",
+            "it was scaled to 0",
+            "a field of it was removed",
+        ],
+    }.items():
+        assert [word for word in words if word not in planned[role]] == [], planned[role]
+
+    for role, variables in STAGES.items():
+        assert "changed)" in play.good(role_play(role, **variables))
+    gone = {name for name in before - everything(api) if not name.startswith(("Pod/", "ReplicaSet/"))}
+    assert gone == set()
+    assert seen(api, "deployment", "istiod", "{.spec.replicas}") == "1"
+    assert seen(api, "deployment", "istio-eastwestgateway", "{.spec.replicas}") == "1"
+    assert "BY_HAND" not in seen(api, "deployment", "istiod", "{.spec.template.spec.containers[0].env}")
+    assert "elsewhere" not in seen(api, "configmap", "istio", "{.data.mesh}")
+    assert "15021" in seen(api, "service", "istio-ingressgateway", "{.spec.ports}")
+    assert seen(api, "service", "istio-ingressgateway", "{.metadata.annotations.tool}") == "x"
+    assert release(api, "istiod") == revisions
+    for role, variables in STAGES.items():
+        assert "changed)" not in play.good(role_play(role, **variables))
+
+    # What was added by hand does not outlive an upgrade either.
+    api.kubectl("-n", "istio-system", "set", "env", "deployment/istiod", "BY_HAND=1")
+    play.good(role_play("control_plane", control_plane_dns_capture=False, **STAGES["control_plane"]))
+    assert "BY_HAND" not in seen(api, "deployment", "istiod", "{.spec.template.spec.containers[0].env}")
+    take_down(api, play, untouched)

@@ -11,7 +11,9 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import read_chart
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.drift import find_drift, put_right
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.lost import lost_objects
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
     REMOVE,
     UNCHANGED,
@@ -28,7 +30,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
     webhook_is_silent,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release, release_owner
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    EASTWEST,
+    INGRESS,
+    Release,
+    release_owner,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.release_owners import (
     LEAVE,
     REFUSE,
@@ -110,6 +118,9 @@ class HelmAction(FleetAction):
                     )
             change = change_of(cluster, release, todo, chart)
             changes.append(change)
+            if not present and record is None and fleet is not None and not (shared or {}).get(release.name):
+                lost = await _lost(kube, release, fleet)
+                changes += await kube.remove(lost, dry_run=self.check_mode, diff=self.diff_mode)
             deadline = time.monotonic() + WEBHOOK_SECONDS
             while todo.changes and not self.check_mode:
                 try:
@@ -122,7 +133,20 @@ class HelmAction(FleetAction):
                 # Helm left a record of what it could not finish: what is left to do is decided by that.
                 left = await _stored(kube, release.namespace)
                 todo = plan(newest(left, release.name), release.values, chart, release.version, present)
+            if present and record is not None and not (todo.changes and self.check_mode):
+                changes += await self._mended(kube, release, record, changed=todo.changes, strict=fleet is not None)
         return changes
+
+    async def _mended(
+        self, kube: Kube, release: Release, record: Record, *, changed: bool, strict: bool
+    ) -> list[Change]:
+        """Put right what of a release's objects is not as its record says, which Helm itself does not look at."""
+        if changed:
+            record = newest(await _stored(kube, release.namespace), release.name) or record
+        found = await find_drift(kube, record, strict=strict)
+        for drift in found if not self.check_mode else ():
+            await put_right(kube, record, drift, strict=strict)
+        return [drift.change(kube.cluster) for drift in found]
 
     async def _carry_out(
         self,
@@ -169,6 +193,18 @@ class HelmAction(FleetAction):
 async def _stored(kube: Kube, namespace: str) -> list[dict[str, t.Any]]:
     """Helm's records in a namespace, of revisions that none has replaced."""
     return await kube.list("v1", "Secret", namespace=namespace, labels="owner=helm,status!=superseded")
+
+
+async def _lost(kube: Kube, release: Release, fleet: Fleet) -> list[dict[str, t.Any]]:
+    """This fleet's objects of a release that has no record any more, so that Helm cannot uninstall it.
+
+    Those of a gateway carry the fleet's label. Istio's other charts know none: the control plane's namespace does.
+    """
+    found = await lost_objects(kube, release.name, release.namespace)
+    space = await kube.get("v1", "Namespace", release.namespace) if found else None
+    if release.name not in (EASTWEST, INGRESS) and has_our_labels(space, fleet.name):
+        return found
+    return [obj for obj in found if has_our_labels(obj, fleet.name)]
 
 
 async def _forget(kube: Kube, cluster: Cluster, release: Release, record: Record) -> None:

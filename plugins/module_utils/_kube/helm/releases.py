@@ -46,6 +46,8 @@ class Record:
     description: str
     values: t.Mapping[str, t.Any]
     chart: t.Mapping[str, t.Any] = dataclasses.field(repr=False)
+    manifest: str = dataclasses.field(default="", repr=False)
+    """The release's objects as Helm rendered them, without hooks."""
 
     @property
     def pending(self) -> bool:
@@ -92,6 +94,7 @@ def decode(secret: t.Mapping[str, t.Any]) -> Record:
             description=str(info.get("description") or ""),
             values=body.get("config") or {},
             chart=body.get("chart") or {},
+            manifest=str(body.get("manifest") or ""),
         )
     except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error) as error:
         raise FleetError(

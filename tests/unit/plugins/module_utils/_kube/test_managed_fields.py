@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Paths of managed fields, as an API server wrote them, and what is at them."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.managed_fields import (
+    MISSING,
+    Path,
+    assign,
+    entries,
+    leaves,
+    remove,
+    value_at,
+)
+
+ENV = ("f:spec", "f:containers", 'k:{"name":"discovery"}', "f:env", 'k:{"name":"A"}')
+OBJ: dict[str, t.Any] = {
+    "metadata": {"finalizers": ["x", "y"]},
+    "spec": {
+        "replicas": 0,
+        "containers": [{"name": "other"}, {"name": "discovery", "env": [{"name": "A", "value": "1"}]}],
+        "ports": [{"port": 80}, {"port": 80, "protocol": "UDP"}],
+    },
+}
+
+
+def test_leaves_are_fields_and_whole_entries() -> None:
+    fields = {"f:spec": {"f:replicas": {}, "f:env": {".": {}, 'k:{"name":"A"}': {".": {}, "f:value": {}}}}}
+    assert list(leaves({"fieldsV1": fields})) == [
+        ("f:spec", "f:replicas"),
+        ("f:spec", "f:env", 'k:{"name":"A"}'),
+        ("f:spec", "f:env", 'k:{"name":"A"}', "f:value"),
+    ]
+    assert list(leaves({})) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("f:spec", "f:replicas"), 0),
+        ((*ENV, "f:value"), "1"),
+        (("f:metadata", "f:finalizers", 'v:"y"'), "y"),
+        (("f:spec", "f:ports", 'k:{"port":80,"protocol":"UDP"}', "f:port"), 80),
+        (("f:spec", "f:ports", 'k:{"port":80,"protocol":"TCP"}'), {"port": 80}),
+        (("f:spec", "f:nothing", "f:there"), MISSING),
+        (("f:spec", "f:containers", 'k:{"name":"none"}'), MISSING),
+        (("f:spec", "f:replicas", "f:deeper"), MISSING),
+    ],
+)
+def test_the_value_at_a_path(path: Path, value: t.Any) -> None:
+    assert value_at(OBJ, path) == value
+
+
+def test_values_are_set_and_removed() -> None:
+    obj = copy.deepcopy(OBJ)
+    assign(obj, ("f:spec", "f:replicas"), 2)
+    assign(obj, ("f:spec", "f:nowhere", "f:replicas"), 2)
+    remove(obj, ENV)
+    remove(obj, ("f:spec", "f:nowhere"))
+    remove(obj, ("f:metadata", "f:finalizers", 'v:"x"'))
+    assert obj["spec"]["replicas"] == 2
+    assert obj["spec"]["containers"][1] == {"name": "discovery", "env": []}
+    assert obj["metadata"]["finalizers"] == ["y"]
+
+
+def test_the_status_is_nobodys() -> None:
+    managed = [{"manager": "kubelet", "subresource": "status"}, {"manager": "helm"}]
+    assert entries({"metadata": {"managedFields": managed}}) == [{"manager": "helm"}]
+    assert entries({}) == []
