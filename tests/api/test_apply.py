@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -58,6 +58,32 @@ def test_a_field_left_out_is_removed_and_counts_as_a_change(connect: Connect, na
             live = await kube.get("v1", "ConfigMap", "settings", namespace)
             assert live is not None
             assert live["data"] == {"a": "1"}
+
+    asyncio.run(run())
+
+
+def test_what_was_decided_on_an_older_state_is_refused(connect: Connect, namespace: str) -> None:
+    async def refused(work: t.Awaitable[t.Any]) -> None:
+        with pytest.raises(ApiError) as raised:
+            await work
+        assert raised.value.status == 409
+
+    async def run() -> None:
+        async with connect() as kube:
+            about = ("v1", "ConfigMap", "settings", namespace)
+            await kube.apply([namespace_of(namespace)])
+            (made,) = await kube.apply([config_map(namespace, a="1")], read=[])
+            assert made.action == "created"
+            await refused(kube.apply([config_map(namespace, a="2")], read=[]))
+            old = await kube.get(*about)
+            await kube.apply([config_map(namespace, a="2")], read=[old])
+            await refused(kube.apply([config_map(namespace, a="3")], read=[old]))
+            await refused(kube.delete(*about, read=old))
+            new = await kube.get(*about)
+            assert new and new["data"] == {"a": "2"}
+            assert (await kube.delete(*about, read=new)).action == "removed"
+            await refused(kube.apply([config_map(namespace, a="3")], read=[new]))
+            assert await kube.get(*about) is None, "what somebody removed is not made again"
 
     asyncio.run(run())
 

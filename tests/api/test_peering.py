@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import subprocess
 import time
 import typing as t
@@ -124,7 +126,7 @@ async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
 
     first = await peer(made)
     assert first.failures == {}
-    assert first.summary == "2 edges: 2 added, 0 renewed, 0 removed · all synced"
+    assert first.summary == "2 edges: 2 added, 0 renewed, 0 removed · not waited for"
     held = access((await secrets(made, "west"))[BUNDLE], "east")
     assert held.server == planes["east"].server
     connection = Connection(server=held.server, token=held.token, ca_pem=base64.b64decode(held.ca).decode())
@@ -257,10 +259,53 @@ async def test_no_edge_between_clusters_with_different_roots(planes: dict[str, c
                 await kube.delete("v1", "ConfigMap", "istio-ca-root-cert", SYSTEM)
 
 
+async def _at_once(*runs: t.Coroutine[t.Any, t.Any, PeeringReport]) -> list[t.Any]:
+    """Both runs have read and decided before either writes."""
+    barrier, prepare = asyncio.Barrier(len(runs)), PeeringRun._prepare
+    waited: set[int] = set()
+
+    async def together(self: PeeringRun, watchers: t.Iterable[str]) -> None:
+        await prepare(self, watchers)
+        if id(self) not in waited:
+            waited.add(id(self))
+            await barrier.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PeeringRun, "_prepare", together)
+        return await asyncio.gather(*runs)
+
+
+@in_loop
+async def test_two_runs_at_once_lose_no_edge(planes: dict[str, control_plane.ControlPlane]) -> None:
+    await prepared(planes)
+    south = {"cluster_kubeconfig": str(planes["east"].kubeconfig), "cluster_context": "admin", "mesh_peers": []}
+    made = fleet(planes, east={"mesh_peers": []}, south=south)
+    for what, absent in (("made", False), ("removed", True)):
+        if absent:
+            await peer(made, ["south"], absent=True)
+        runs = (peer(made, ["east"], absent=absent), peer(made, ["south"]))
+        reports = await _at_once(*runs)
+        assert [r.failures for r in reports] == [{}, {}]
+        held = set((await secrets(made, "west"))[BUNDLE]["data"])
+        assert held == ({"south"} if absent else {"east", "south"}), what
+
+
+@in_loop
+async def test_a_key_of_ours_that_somebody_spoiled_is_mended(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    for spoiled in ({"stringData": {"east": "not a kubeconfig"}}, {"data": {"east": None}}):
+        planes["west"].kubectl("-n", SYSTEM, "patch", "secret", BUNDLE, "--type=merge", "-p", json.dumps(spoiled))
+        report = await peer(made)
+        assert report.failures == {} and report.missing == {}
+        assert access((await secrets(made, "west"))[BUNDLE], "east").token
+
+
 def test_a_run_goes_on_without_an_edge_and_says_so_at_the_end(
     planes: dict[str, control_plane.ControlPlane], tmp_path: Path
 ) -> None:
     """west is peered while south, which failed before, is not; whoever asks the exit status hears of it."""
+    in_loop(prepared)(planes)
     hosts = {
         "vars": {"cluster_provider": "kubeconfig", "ansible_connection": "local", "fleet_name": "test"},
         "hosts": {
@@ -283,7 +328,7 @@ def test_a_run_goes_on_without_an_edge_and_says_so_at_the_end(
         )
     )
     ran = run_plays(tmp_path, hosts, playbook, environment={"ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages"})
-    assert "goes on" in ran.stdout
+    assert "goes on" in ran.stdout, ran.output
     assert "not whole since peering: west" in ran.stdout
     assert "south failed earlier in this run" in ran.stdout
     assert "west   failed in whole" in ran.stdout and "south  failed in trust" in ran.stdout
@@ -431,7 +476,7 @@ async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_pl
     report = await _later(with_time, peer(made, **due))
     assert report.failures == {} and report.warnings == []
     assert set(actions(report).values()) == {"renew"}
-    assert report.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 static tokens removed · all synced"
+    assert report.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 static tokens removed · not waited for"
     assert await _token_secrets(made) == set()
     for name, other in (("west", "east"), ("east", "west")):
         assert access((await secrets(made, name))[BUNDLE], other).token != tokens[name]

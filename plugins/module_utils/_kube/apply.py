@@ -10,7 +10,7 @@ import typing as t
 from .._model.istio.ownership import FLEET_LABEL, fleet_of, is_former
 from ..errors import FleetError
 from ..results import CREATED, Change
-from .batch import all_of, checked, phase_of
+from .batch import all_of, checked, identity, phase_of
 from .conditions import crd_established
 from .diffs import Object, change_of, described, shown
 from .discovery import from_crd
@@ -36,9 +36,14 @@ async def apply(
     labels: t.Mapping[str, str],
     take_over: t.Sequence[str],
     manager: str,
+    read: t.Iterable[Object] | None,
 ) -> list[Change]:
     """See :meth:`Kube.apply`."""
     wanted = checked(objects, kube.cluster, labels)
+    if read is not None:
+        lives = {identity(obj): obj for obj in read}
+        for obj in wanted:
+            obj["metadata"].update(_as_read(lives.get(identity(obj))))
     if kube.absent:
         return [_created(kube, obj, obj, mask, diff) for obj in wanted]
     changes: list[Change] = []
@@ -50,6 +55,17 @@ async def apply(
         if crds and not dry_run:
             await asyncio.gather(*(_established(kube, crd) for crd in crds))
     return changes
+
+
+def _as_read(live: Object | None) -> dict[str, str]:
+    """The metadata by which the API server refuses an apply when the object is not as it was read.
+
+    An apply with a uid makes no object, so one that was removed is not made again. One that was not there is made with
+    a version that no object has: the API server compares it with that of an object which was made since.
+    """
+    if live is None:
+        return {"resourceVersion": "1"}
+    return {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}
 
 
 def _created(kube: Waiter, desired: Object, after: Object, mask: bool, diff: bool) -> Change:

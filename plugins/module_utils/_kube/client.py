@@ -38,6 +38,7 @@ class Kube(Waiter):
         labels: t.Mapping[str, str] | None = None,
         take_over: t.Sequence[str] = (),
         manager: str = FIELD_MANAGER,
+        read: t.Iterable[Object] | None = None,
     ) -> list[Change]:
         """Server-side apply of all ``objects``, concurrently; namespaces and CRDs first, workloads last.
 
@@ -51,6 +52,8 @@ class Kube(Waiter):
             diff: False leaves ``before`` and ``after`` empty, which saves time.
             labels: put on every object, see ``owner_labels`` in ``_model/istio/ownership.py``.
             take_over: names of field managers whose fields become ours.
+            read: the live objects on which ``objects`` were decided, as read from this server. An apply is refused
+                with an ApiError of status 409 when its object was changed, made or removed since.
 
         Raises:
             FleetError: one for all objects that failed; the others were applied.
@@ -64,6 +67,7 @@ class Kube(Waiter):
             labels=labels or {},
             take_over=take_over,
             manager=manager,
+            read=read,
         )
 
     async def prune(
@@ -108,9 +112,18 @@ class Kube(Waiter):
         mask: bool = True,
         diff: bool = True,
         wait: float = 0,
+        read: Object | None = None,
     ) -> Change:
-        """Delete one object; "unchanged" when it is not there. ``wait`` in seconds, until it is gone."""
+        """Delete one object; "unchanged" when it is not there. ``wait`` in seconds, until it is gone.
+
+        ``read`` is the live object on which the removal was decided: it is refused with an ApiError of status 409 when
+        the object was changed since.
+        """
         obj = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+        if read is not None:
+            return await removal.delete(
+                self, obj, dry_run=dry_run, mask=mask, diff=diff, live=read, version=read["metadata"]["resourceVersion"]
+            )
         return (await self.remove([obj], dry_run=dry_run, mask=mask, diff=diff, wait=wait))[0]
 
     async def remove(

@@ -16,13 +16,23 @@ from .diffs import Object, described, shown
 from .errors import ApiError
 from .waiting import Waiter
 
-__all__ = ["prune", "remove"]
+__all__ = ["delete", "prune", "remove"]
 
 
 async def delete(
-    kube: Waiter, obj: t.Mapping[str, t.Any], *, dry_run: bool, mask: bool, diff: bool, live: Object | None = None
+    kube: Waiter,
+    obj: t.Mapping[str, t.Any],
+    *,
+    dry_run: bool,
+    mask: bool,
+    diff: bool,
+    live: Object | None = None,
+    version: str = "",
 ) -> Change:
-    """Delete one object; ``live`` when it was read already (then exactly that one is deleted)."""
+    """Delete one object; ``live`` when it was read already (then exactly that one is deleted).
+
+    With ``version`` it is deleted in that resourceVersion only: else ApiError 409.
+    """
     meta = obj["metadata"]
     name, namespace = str(meta["name"]), str(meta.get("namespace") or "")
     unchanged = Change(kube.cluster, str(obj["kind"]), name, UNCHANGED, namespace=namespace)
@@ -47,7 +57,7 @@ async def delete(
             "kind": "DeleteOptions",
             "apiVersion": "v1",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": before["metadata"]["uid"]},
+            "preconditions": {"uid": before["metadata"]["uid"], **({"resourceVersion": version} if version else {})},
         }
         if dry_run:
             options["dryRun"] = ["All"]

@@ -10,8 +10,9 @@ import dataclasses
 import datetime
 import time
 import typing as t
+from http import HTTPStatus
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
@@ -62,6 +63,10 @@ __all__ = ["Options", "PeeringRun"]
 
 _LOG_LINES = 1500
 _NOTHING = Writes([], [], [], [])
+_SECRET = {"apiVersion": "v1", "kind": "Secret"}
+"""What a list leaves out of each of its objects."""
+_TRIES = 5
+"""How often a watcher's Secrets are decided anew when another run writes them too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,8 +133,8 @@ class PeeringRun:
             await self._on_each({n for scope in every for n in self._targets(scope)}, self._read_peer)
             for scope in read.values():
                 self._decide(scope)
-            await self._prepare()
-            await self._on_each(read, self._write)
+            await self._prepare(read)
+            await self._on_each(read, lambda name: self._write(read[name]))
             if options.sync and not options.dry_run:
                 await self.sync(read)
             # Last, because an istiod uses the old token until it has synced with the new one.
@@ -145,6 +150,7 @@ class PeeringRun:
             changes=self.changes,
             warnings=self.warnings,
             dry_run=self.options.dry_run,
+            waited=self.options.sync,
         )
 
     async def _on_each(self, names: t.Iterable[str], work: t.Callable[[str], t.Awaitable[None]]) -> None:
@@ -209,17 +215,18 @@ class PeeringRun:
             now=time.time(),
         )
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, watchers: t.Iterable[str]) -> None:
         """Get one new token of each watched cluster that needs one, and check the addresses that will be written."""
-        needed = {p.cluster for plans in self.plans.values() for p in plans if p.needs_token}
-        written = {p.cluster for plans in self.plans.values() for p in plans if p.action in (ADD, RENEW)}
+        planned = {watcher: self.plans[watcher] for watcher in watchers}
+        needed = {p.cluster for plans in planned.values() for p in plans if p.needs_token} - self.tokens.keys()
+        written = {p.cluster for plans in planned.values() for p in plans if p.action in (ADD, RENEW)}
         if self.options.dry_run:
-            self.tokens = dict.fromkeys(needed, PLANNED)
+            self.tokens.update(dict.fromkeys(needed, PLANNED))
         else:
             await self._on_each(sorted(needed), self._request_token)
         peers = {name: self.peers[name] for name in sorted(written)}
         await self._on_each([n for n, peer in peers.items() if peer.ca], lambda name: check_certificate(peers[name]))
-        for watcher, plans in self.plans.items():
+        for watcher, plans in planned.items():
             self.plans[watcher] = [
                 p for p in plans if p.cluster not in self.faults.unreachable or p.cluster not in written
             ]
@@ -232,7 +239,21 @@ class PeeringRun:
 
     # -- write ---------------------------------------------------------------------------------
 
-    async def _write(self, watcher: str) -> None:
+    async def _write(self, scope: WatcherScope) -> None:
+        """Write a watcher's Secrets as they were decided; where somebody wrote one since, read and decide anew."""
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._write_once(scope.watcher)
+                return
+            except ApiError as error:
+                if error.status != HTTPStatus.CONFLICT or not left:
+                    raise
+            await self._read_watcher(scope.watcher)
+            self._decide(scope)
+            await self._prepare([scope.watcher])
+
+    async def _write_once(self, watcher: str) -> None:
+        """Raises ApiError 409 when a Secret is not as it was read."""
         namespace, kube, live, dry = self.fleet.namespace, self.kubes[watcher], self.live[watcher], self.options.dry_run
         writes = compose(
             live,
@@ -246,16 +267,22 @@ class PeeringRun:
         await self._require_namespace(kube, writes)
         before = await self._secret_events(watcher) if writes != _NOTHING else {}
         managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply}, self.fleet.name)
+        read = {str(secret["metadata"]["name"]): {**_SECRET, **secret} for secret in live}
         changes: list[Change] = []
+
+        async def apply(secrets: list[dict[str, t.Any]], take_over: t.Sequence[str] = ()) -> None:
+            for secret in secrets:  # in this order
+                changes.extend(await kube.apply([secret], dry_run=dry, take_over=take_over, read=read.values()))
+
+        async def delete(names: list[str]) -> None:
+            for name in names:
+                changes.append(await kube.delete("v1", "Secret", name, namespace, dry_run=dry, read=read[name]))
+
         try:
-            if writes.first:
-                changes += await kube.apply(writes.first, dry_run=dry)
-            for name in writes.delete_first:
-                changes.append(await kube.delete("v1", "Secret", name, namespace, dry_run=dry))
-            if writes.apply:
-                changes += await kube.apply(writes.apply, dry_run=dry, take_over=managers)
-            for name in writes.delete:
-                changes.append(await kube.delete("v1", "Secret", name, namespace, dry_run=dry))
+            await apply(writes.first)
+            await delete(writes.delete_first)
+            await apply(writes.apply, managers)
+            await delete(writes.delete)
         finally:
             self.changes += changes
         written = sum(change.action != UNCHANGED for change in changes)
@@ -306,11 +333,22 @@ class PeeringRun:
             gone
         )
         left = await self._sync_left(watcher, wanted, held, self.expected_events.get(watcher, {}))
+        for _again in range(_TRIES):
+            # What another run wrote meanwhile is no sign of a blocked istiod: it is at work.
+            keys = await self._keys(watcher) if any(map(_is_blocked, left)) else held
+            if keys <= held:
+                break
+            held |= keys
+            left = await self._sync_left(watcher, wanted, held, {})
         if self.options.restart and any(_is_blocked(one) for one in left):
             await self._restart(watcher, next(one for one in left if _is_blocked(one)))
             left = await self._sync_left(watcher, wanted, held, {})
         for one in left:
             await self._explain(watcher, one)
+
+    async def _keys(self, watcher: str) -> set[str]:
+        secrets = await self.kubes[watcher].list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
+        return {entry.cluster for entry in read_entries(secrets, self.fleet.name)}
 
     async def _sync_left(
         self, watcher: str, wanted: list[str], held: set[str], expected: t.Mapping[str, int]

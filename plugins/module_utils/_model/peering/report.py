@@ -56,8 +56,9 @@ def make_report(
     changes: list[Change],
     warnings: list[str],
     dry_run: bool,
+    waited: bool = True,
 ) -> PeeringReport:
-    """Report a run over the clusters of ``play``; ``plans`` are by watcher."""
+    """Report a run over the clusters of ``play``; ``plans`` are by watcher; ``waited`` until istiods have synced."""
     planned = {(watcher, plan.cluster): plan for watcher, found in plans.items() for plan in found}
     tried = [(scope.watcher, name) for scope in scopes for name in scope.wanted]
     bad = _not_in_place(tried, planned, faults)
@@ -83,7 +84,7 @@ def make_report(
         failures,
         missing,
         [*warnings, *foreign],
-        _summary(tried, bad, planned, faults, changes, dry_run=dry_run),
+        _summary(tried, bad, planned, faults, changes, dry_run=dry_run, waited=waited),
     )
 
 
@@ -186,10 +187,11 @@ def _summary(
     changes: t.Iterable[Change],
     *,
     dry_run: bool,
+    waited: bool,
 ) -> str:
     failed = len(bad | set(faults.failed_edges)) or len(faults.blocked_istiods)
     counts = collections.Counter(plan.action for edge, plan in planned.items() if edge not in bad)
-    condition = f"{failed} failed" if failed else "planned" if dry_run else "all synced"
+    condition = f"{failed} failed" if failed else "planned" if dry_run else "all synced" if waited else "not waited for"
     total = len(tried)
     adopted = f", {counts[ADOPT]} adopted" if counts[ADOPT] else ""
     removed = sum(c.name == TOKEN_SECRET and c.action == REMOVED for c in changes)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KEEP, KeyPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KEEP, LABEL, KeyPlan
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -43,6 +43,10 @@ class Watcher:
         self.pages, self.after, self.fails = before, after, fails
         self.pod = "istiod-old"
         self.restarts = 0
+        self.secrets: list[dict[str, t.Any]] = []
+
+    async def list(self, *_: t.Any) -> t.Any:
+        return self.secrets
 
     async def pods(self, *_: t.Any) -> list[dict[str, t.Any]]:
         ready = {"containerStatuses": [{"name": "discovery", "ready": True}]}
@@ -90,6 +94,17 @@ def test_the_recorded_istiod_is_restarted_and_syncs_then() -> None:
     assert "hangs while it removes dead0" in warning
     assert [(c.kind, c.action) for c in report.changes] == [("Deployment", "changed")]
     assert report.summary.endswith("all synced")
+
+
+def test_what_another_run_wrote_is_no_blocked_istiod() -> None:
+    meta = {"name": "istio-remote-secrets", "labels": {LABEL: "true"}}
+    kube = Watcher(well("good", "of-the-other"))
+    kube.secrets = [{"metadata": meta, "data": {"good": "", "of-the-other": ""}}]
+    report = synced(kube)
+    assert kube.restarts == 0 and report.failures == {} and report.warnings == []
+    kube = Watcher(well("good", "of-the-other"), well("good"))
+    assert synced(kube).failures == {}
+    assert kube.restarts == 1, "without a Secret of anybody it is blocked"
 
 
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:
