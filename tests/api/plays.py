@@ -14,6 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+from tests import hostile
+
 
 class Ran(t.NamedTuple):
     """How a playbook ended."""
@@ -36,21 +39,27 @@ def run_plays(
     play: t.Mapping[str, t.Any] | Path,
     *arguments: str,
     environment: t.Mapping[str, str] | None = None,
+    shell: bool = True,
 ) -> Ran:
-    """Run a play, or a playbook that there is; whatever comes of it, it is no traceback.
+    """Run a play, or a playbook that there is, in a hostile environment; whatever comes of it, it is no traceback.
 
     Args:
         where: a folder for the inventory and the play.
         fleet: the group ``mesh_clusters``, as ``vars`` and ``hosts``.
+        environment: what the test itself wants.
+        shell: whether the environment is that of ``tests/hostile.py``; False for a test that has one of its own.
     """
     (where / "hosts.yml").write_text(yaml.safe_dump({"mesh_clusters": fleet}))
     if not isinstance(play, Path):
         (where / "play.yml").write_text(yaml.safe_dump([play]))
         play = where / "play.yml"
+    theirs = hostile.environment(where, artifacts_dir().parents[1]) if shell else {}
+    variables = {**theirs, **(environment or {})}
     done = subprocess.run(
         ["ansible-playbook", "-i", str(where / "hosts.yml"), str(play), *arguments],
         cwd=where,
-        env={**os.environ, "COLUMNS": "300", **(environment or {})},
+        env={**os.environ, "COLUMNS": "300", **variables},
+        umask=hostile.UMASK if shell else -1,
         capture_output=True,
         text=True,
         check=False,
@@ -58,4 +67,5 @@ def run_plays(
     )
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
+    assert not shell or hostile.readable_by_others(variables["XDG_STATE_HOME"]) == []
     return Ran(done.returncode, done.stdout, output)

@@ -41,7 +41,7 @@ class Play:
         self.fleet = fleet_of(api, str(control_plane.program("helm")))
 
     def __call__(self, play: dict[str, t.Any], *arguments: str) -> Ran:
-        return run_plays(self.tmp, self.fleet, play, *arguments, environment=self.environment)
+        return run_plays(self.tmp, self.fleet, play, *arguments, environment=self.environment, shell=False)
 
     def good(self, play: dict[str, t.Any], *arguments: str) -> str:
         done = self(play, *arguments)

@@ -11,10 +11,12 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import typing as t
 import urllib.request
 
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir, state_dir
+from tests import hostile
 
 from .playbooks import Run, play
 from .waiting import until, until_equal
@@ -69,6 +71,7 @@ class Fleet:
     def __init__(self, name: str) -> None:
         self.name = name
         self.network = "flat"
+        self._shell = tempfile.TemporaryDirectory()
         self.state = STATE / name
         self.engine_network = f"mesh-fleet-{name}"
         self.facts = json.loads((CACHE / "artifacts.json").read_text())
@@ -78,7 +81,14 @@ class Fleet:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"MESH_FLEET_NAME": self.name, "MESH_NETWORK": self.network}
+        """As in a shell of somebody who works for other clusters too."""
+        shell = hostile.environment(pathlib.Path(self._shell.name), CACHE.parents[1])
+        return {
+            **shell,
+            "XDG_STATE_HOME": str(STATE.parent),
+            "MESH_FLEET_NAME": self.name,
+            "MESH_NETWORK": self.network,
+        }
 
     def start(self, playbook: str, *arguments: str) -> Run:
         """``ansible-playbook``, not waited for."""

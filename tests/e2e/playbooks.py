@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import typing as t
 
+from tests.hostile import UMASK
+
 __all__ = ["ROOT", "Run", "changed", "play"]
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -56,6 +58,7 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
+            umask=UMASK,
         )
 
     @property

@@ -161,7 +161,7 @@ class KindCluster:
         unused = self.fleet.directory / f".{self.name}.kubeconfig"
         try:
             await run(
-                [self.fleet.kind, "create", "cluster", "--quiet", "--config", "-", "--kubeconfig", str(unused)],
+                [self.fleet.kind, "create", "cluster", "--config", "-", "--kubeconfig", str(unused)],
                 what="creating the kind cluster",
                 cluster=self.name,
                 env=self.fleet.kind_env,
