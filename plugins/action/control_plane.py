@@ -10,8 +10,13 @@ import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of, gone
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import gone
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import (
+    LOAD_BALANCER,
+    NO_SERVICE,
+    service_address,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
@@ -56,6 +61,7 @@ class ActionModule(HelmAction):
         "hub": {"type": "str", "default": ""},
         "tag": {"type": "str", "default": ""},
         "replicas": {"type": "int", "default": 0},
+        "primary_address": {"type": "str", "default": ""},
         "dns_capture": {"type": "bool", "default": True},
         "base_values": {"type": "dict", "default": {}},
         "values": {"type": "dict", "default": {}},
@@ -89,7 +95,7 @@ class ActionModule(HelmAction):
         self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         primary = cluster.role == ROLE_PRIMARY
-        where = "" if primary else await self._primary_address(fleet, cluster)
+        where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         if primary and args["require_cacerts"]:
@@ -177,18 +183,24 @@ class ActionModule(HelmAction):
         serving = fleet.clusters[cluster.primary]
         async with Kube.connect(serving.connection, cluster=serving.name, absent_ok=self.check_mode) as kube:
             service = (await find_gateways(kube, fleet.name, fleet.namespace)).get(EASTWEST)
-            found = next(iter(addresses_of(service)), "")
-        if found:
-            return found
+            found = service_address(service)
+        if found.type == LOAD_BALANCER and found.host:
+            return found.host
         if self.check_mode:
             return NOT_YET
+        other = found.type not in (LOAD_BALANCER, NO_SERVICE)
         raise FleetError(
             "it cannot reach its primary",
             cluster=cluster.name,
             obj=f"Service {EASTWEST} of {serving.name}",
-            seen="it has no load balancer address" if service else "there is none",
-            means=f"{serving.name} has not been rolled out since {cluster.name} joined, or its gateway is not ready",
-            next_step=f"run again with --limit {serving.name},{cluster.name}",
+            seen=f"it is of type {found.type}"
+            if other
+            else ("it has no load balancer address" if service else "there is none"),
+            means="a remote reaches its istiod at ports 15012 and 15017 of one address, which this type does not give"
+            if other
+            else f"{serving.name} has not been rolled out since {cluster.name} joined, or its gateway is not ready",
+            next_step=("" if other else f"run again with --limit {serving.name},{cluster.name}; or ")
+            + "set control_plane_primary_address to an address where something passes these ports on to that gateway",
         )
 
     async def _absent(

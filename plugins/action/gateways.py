@@ -11,6 +11,12 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import webhook_has_ca_bundle
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import claim_namespace
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import (
+    LOAD_BALANCER,
+    NO_SERVICE,
+    NODE_PORT,
+    ServiceAddress,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.base import ControlPlane
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
@@ -39,13 +45,15 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import remove_namespaces
-from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import await_address, current_address
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of, await_address
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 PLACEHOLDER_IMAGE = "auto"
 """The image in Istio's gateway chart, which the injector replaces."""
+NODES_OF = "traffic.istio.io/nodeSelector"
+"""Annotation of a Service of type NodePort that makes istiod tell the addresses of nodes to other networks."""
 KINDS = (("networking.istio.io/v1", "Gateway"), ("networking.istio.io/v1", "VirtualService"))
 
 
@@ -98,10 +106,11 @@ class ActionModule(HelmAction):
             changes += await self._namespace(kube, fleet, plane, namespace)
         if names and plane.await_injection and not self.check_mode:
             await await_injection(kube, namespace, args["timeout"])
+        wanted = [self._release(fleet, cluster, args, name, namespace) for name in names]
         changes += await self.releases(
             kube,
             cluster,
-            [self._release(fleet, cluster, args, name, namespace) for name in names],
+            wanted,
             task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
@@ -124,14 +133,25 @@ class ActionModule(HelmAction):
         )
         for name in names:
             changes += await self._replace_uninjected(kube, namespace, name)
-        found = await self._addresses(kube, namespace, names, args["timeout"])
+        found = await self._addresses(kube, wanted, args["timeout"])
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
         warnings = list(kube.left_warnings)
         if plane.no_eastwest and args["eastwest"] == "always":
             warnings.append(f"{cluster.name}: {plane.no_eastwest}, so it has none")
-        return result(changes, summary=said, addresses=found, warnings=warnings)
+        if EASTWEST in found:
+            warnings += _hidden_from_others(fleet, cluster, found[EASTWEST].type, wanted[0].values)
+        return result(
+            changes,
+            summary=said,
+            addresses={name: where.host for name, where in found.items()},
+            services={
+                name: {"type": where.type, "hosts": list(where.hosts), "ports": dict(where.ports)}
+                for name, where in found.items()
+            },
+            warnings=warnings,
+        )
 
     async def _namespace(self, kube: Kube, fleet: Fleet, plane: ControlPlane, name: str) -> list[Change]:
         """Create the gateways' own namespace; one of our apps' that already asks for sidecars stays as it is."""
@@ -206,19 +226,32 @@ class ActionModule(HelmAction):
         ]
         return await kube.remove(stuck, dry_run=self.check_mode, diff=False)
 
-    async def _addresses(self, kube: Waiter, namespace: str, names: list[str], seconds: float) -> dict[str, str]:
-        """Each gateway's address, once it has one and its pods are ready; waits for all of them side by side."""
-        if self.check_mode:
-            return {name: await current_address(kube, namespace, name) for name in names}
+    async def _addresses(
+        self, kube: Waiter, releases: t.Sequence[Release], seconds: float
+    ) -> dict[str, ServiceAddress]:
+        """Where each gateway is reached, once its Service has what its type gives and its pods are ready.
 
-        async def one(name: str) -> str:
-            where, _ready = await asyncio.gather(
-                await_address(kube, namespace, name, seconds),
-                kube.wait_deployment(name, namespace, timeout=seconds, least=1),
+        All are waited for side by side. One whose values ask for no Service has only pods.
+        """
+
+        async def one(release: Release) -> ServiceAddress:
+            name, namespace = release.name, release.namespace
+            served = (release.values.get("service") or {}).get("type") != NO_SERVICE
+            if self.check_mode:
+                planned = ServiceAddress(LOAD_BALANCER)
+                service = await kube.get("v1", "Service", name, namespace) if served else None
+                return await address_of(kube, service) if service or not served else planned
+
+            async def where() -> ServiceAddress:
+                return await (await_address(kube, namespace, name, seconds) if served else address_of(kube, None))
+
+            found, _ready = await asyncio.gather(
+                where(), kube.wait_deployment(name, namespace, timeout=seconds, least=1)
             )
-            return where
+            return found
 
-        return dict(zip(names, await asyncio.gather(*(one(name) for name in names)), strict=True))
+        found = await asyncio.gather(*(one(release) for release in releases))
+        return dict(zip((release.name for release in releases), found, strict=True))
 
     async def _remove(
         self,
@@ -267,12 +300,35 @@ def _of_a_gateway(obj: t.Mapping[str, t.Any], fleet: Fleet) -> bool:
     return has_our_labels(obj, fleet.name, "gateways") or str(obj["metadata"]["name"]).startswith(names)
 
 
-def _summary(found: dict[str, str]) -> str:
+def _summary(found: t.Mapping[str, ServiceAddress]) -> str:
     """One address alone, or two with their names."""
-    if len(found) < 2:
-        return next(iter(found.values()), "needs none") or "planned"
+    if not found:
+        return "needs none"
     words = {EASTWEST: "east-west", INGRESS: "ingress"}
-    return ", ".join(f"{words[name]} {where or 'planned'}" for name, where in found.items())
+    texts = {name: where.described() or "planned" for name, where in found.items()}
+    if len(texts) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{words[name]} {text}" for name, text in texts.items())
+
+
+def _hidden_from_others(fleet: Fleet, cluster: Cluster, kind: str, values: t.Mapping[str, t.Any]) -> list[str]:
+    """Why other networks learn no address of an east-west gateway of this type, as a warning."""
+    elsewhere = [c.name for c in fleet.clusters.values() if c.network != cluster.network]
+    if not elsewhere or kind == LOAD_BALANCER:
+        return []
+    notes = (values.get("service") or {}).get("annotations") or {}
+    if kind == NODE_PORT and NODES_OF in notes:
+        return []
+    way = (
+        f"set the annotation {NODES_OF} in gateways_eastwest_values (service.annotations): which nodes, that have "
+        "external addresses"
+        if kind == NODE_PORT
+        else "set service.type to LoadBalancer in gateways_eastwest_values"
+    )
+    return [
+        f"{cluster.name}: its east-west gateway is of type {kind}, of which istiod tells other networks no address; "
+        f"{way}, or name an address in global.meshNetworks of control_plane_values"
+    ]
 
 
 def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:

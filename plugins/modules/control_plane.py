@@ -45,6 +45,12 @@ options:
     description: Number of istiod pods, without autoscaling. 0 keeps the chart's autoscaling.
     type: int
     default: 0
+  primary_address:
+    description:
+      - Address (IP or hostname) at which a remote reaches the istiod of its primary, at ports 15012 and 15017.
+      - Empty means the load balancer's address of the primary's east-west gateway.
+    type: str
+    default: ""
   dns_capture:
     description: Whether sidecars resolve names of the mesh that the cluster's DNS does not know.
     type: bool

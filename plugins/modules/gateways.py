@@ -10,7 +10,8 @@ short_description: Install Istio's gateways in one cluster
 version_added: 0.1.0
 description:
   - Installs the chart gateway as C(istio-eastwestgateway) and C(istio-ingressgateway) as O(eastwest) and O(ingress) say, writes
-    the mesh's Gateway objects in primaries, and waits for ready pods and for an address, which may be an IP or a hostname.
+    the mesh's Gateway objects in primaries, and waits for ready pods and for what C(service.type) gives. Of type LoadBalancer that
+    is an address, an IP or a hostname.
   - In a remote, first waits until its primary can inject sidecars there; in a cluster whose control plane Google runs, until
     Google's does.
   - A cluster with C(mesh_control_plane=managed) gets no east-west gateway, because Google's control plane supports none. Its
@@ -118,8 +119,26 @@ problems:
   returned: always
   type: dict
 addresses:
-  description: Address by gateway.
+  description:
+    - Address by gateway. Of a Service of type C(NodePort) that of a node, of type C(ClusterIP) the one within the cluster. Empty
+      without a Service.
   returned: O(state=present)
   type: dict
   sample: {istio-eastwestgateway: 34.82.1.9}
+services:
+  description: By gateway, where its Service is reached.
+  returned: O(state=present)
+  type: dict
+  contains:
+    type:
+      description: Type of the Service; C(None) where there is none.
+      type: str
+    hosts:
+      description: Addresses; of type C(NodePort) those of the nodes that are ready.
+      type: list
+      elements: str
+    ports:
+      description: By port of the Service, the port at these addresses.
+      type: dict
+  sample: {istio-ingressgateway: {type: NodePort, hosts: [10.0.0.4], ports: {"80": 31080}}}
 """

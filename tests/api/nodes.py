@@ -48,6 +48,8 @@ class Nodes(threading.Thread):
             await self._say(kube, "apis/apps/v1", "deployments", deployment, status)
             await self._pod(kube, deployment)
         for service in await kube.list("v1", "Service", labels={"mesh.fleet/part-of": "gateways"}):
+            if service["spec"]["type"] != "LoadBalancer":
+                continue
             status = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
             await self._say(kube, "api/v1", "services", service, status)
 

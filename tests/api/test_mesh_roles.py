@@ -125,6 +125,17 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     nodes.failing = set()
     play("control_plane", **where)
 
+    # What is wanted is waited for: node ports, an address within the cluster, no Service.
+    values: dict[str, t.Any] = {
+        "gateways_ingress_values": {"service": {"type": "NodePort"}},
+        "gateways_eastwest_values": {"service": {"type": "ClusterIP"}},
+    }
+    out = play("gateways", gateways_eastwest="always", **values)
+    assert "(within the cluster), ingress nodes (none ready) (15021→" in out
+    values = {"gateways_values": {"service": {"type": "None"}}}
+    out = play("gateways", gateways_eastwest="always", **values)
+    assert "east-west without a Service, ingress without a Service" in out
+
     # A gateway that is no longer wanted is removed, the rest stays.
     play.twice("gateways", gateways_ingress=False, gateways_eastwest="always")
     assert release(api, "istio-ingressgateway") == {}

@@ -9,8 +9,8 @@ import base64
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import CLUSTER_IP
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import running_versions
@@ -105,12 +106,12 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
 async def _gateways(kube: Reader, fleet: Fleet, namespace: str, found: Facts) -> None:
     found.gateway_network, found.gateway_address, found.ingress_address = None, None, ""
     for name, service in (await find_gateways(kube, fleet.name, namespace)).items():
-        addresses = addresses_of(service)
+        where = await address_of(kube, service)
         if name == EASTWEST:
             found.gateway_network = labels_of(service).get(_NETWORK, "no label")
-            found.gateway_address = addresses[0] if addresses else ""
+            found.gateway_address = where.described()
         elif name == INGRESS:
-            found.ingress_address = addresses[0] if addresses else ""
+            found.ingress_address = where.at(80) if where.type != CLUSTER_IP else ""
 
 
 async def _istiods(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts) -> None:

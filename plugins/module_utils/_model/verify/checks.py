@@ -257,8 +257,9 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
                         f"{g.network} by {g.address}:{g.port}" for g in istiod.gateways if g.network in networks
                     ),
                     (name,),
-                    "the other network's gateway has no address, or its Service lacks the network label",
-                    "run the gateways stage, then verify again",
+                    "the other network's gateway has no address, or lacks the network label, or istiod tells no "
+                    "address of its type (ClusterIP; NodePort without the annotation traffic.istio.io/nodeSelector)",
+                    "run the gateways stage, which names the type; then verify again",
                 )
             )
     return checks
