@@ -141,7 +141,7 @@ def test_no_root_is_made_for_google(play: Play, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("google")
 def test_an_old_intermediate_ca_goes_googles_namespace_stays(api: control_plane.ControlPlane, play: Play) -> None:
-    labels = {"mesh.fleet/fleet": "local", "mesh.fleet/part-of": "trust"}
+    labels = {"mesh.fleet/fleet": "managed", "mesh.fleet/part-of": "trust"}
     meta = {"name": "cacerts", "namespace": "istio-system", "labels": labels}
     api.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": meta}))
     api.kubectl("annotate", "namespace", "istio-system", "mesh.fleet/created=true")
