@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import pl
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
@@ -133,6 +134,11 @@ class ActionModule(FleetAction):
         if ours and args["root"] != "provided":
             box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
             box.encrypt("")
+            folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
+            key = os.path.join(folder, ROOT_KEY)
+            if args["root"] == "generated" and os.path.exists(key):
+                # A wrong password would be found by the trust stage, after the clusters were made.
+                box.decrypt(read_text(key, "the root's key"), key)
         return result()
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -267,3 +267,16 @@ def test_an_inventory_without_clusters_fails(play: Runner, inventory: str, seen:
     )  # fmt: skip
     assert done.returncode != 0
     assert f"the inventory has no clusters: the group mesh_clusters is {seen}" in " ".join(done.stdout.split())
+
+
+def test_a_wrong_vault_password_is_found_first(play: Runner) -> None:
+    trust = play.folder / "local" / "trust"
+    trust.mkdir(parents=True)
+    text = VaultLib([("default", VaultSecret(b"theirs"))]).encrypt("key")
+    (trust / "root-key.vault").write_bytes(text)
+    password = play.folder / "password"
+    for value, wanted in (("wrong", 2), ("theirs", 0)):
+        password.write_text(value)
+        code, said = play(GOOD, f"--vault-password-file={password}", part="keys")
+        assert code == wanted, said
+        assert ("cannot be decrypted" in said) is bool(wanted)
