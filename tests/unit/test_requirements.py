@@ -10,6 +10,7 @@ from pathlib import Path
 
 PACKAGES = {
     "aiohttp": "aiohttp",
+    "aiohttp_socks": "aiohttp-socks",
     "ansible": "ansible",
     "cryptography": "cryptography",
     "google": "google-auth",

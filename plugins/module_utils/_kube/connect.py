@@ -22,6 +22,7 @@ from ..errors import FleetError
 from .credentials import credentials, read_pem
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
+from .proxies import SCHEMES, without_login
 
 __all__ = ["AbsentCluster", "resolve"]
 
@@ -147,8 +148,20 @@ async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection,
         headers=headers,
         pem=pem,
         server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,
-        proxy=str(found["proxy-url"]) if found.get("proxy-url") else None,
+        proxy=_proxy_url(found, path, cluster),
     )
+
+
+def _proxy_url(found: t.Mapping[str, t.Any], path: str, cluster: str) -> str:
+    url = str(found.get("proxy-url") or "")
+    if url and url.partition("://")[0] not in SCHEMES:
+        raise FleetError(
+            "its kubeconfig names a proxy of another kind than Kubernetes clients know",
+            cluster=cluster,
+            seen=f"{path}: proxy-url {without_login(url)}",
+            next_step="begin proxy-url with http://, https:// or socks5://",
+        )
+    return url
 
 
 def _tls(
@@ -157,9 +170,13 @@ def _tls(
     if not server.startswith("https://"):
         return None
     try:
-        context = ssl.create_default_context(cadata=pem["ca"].decode() if pem.get("ca") else None)
-        # Python 3.13 asks for extensions that the CAs of many clusters do not carry; kubectl does not.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        # Not create_default_context(): it writes session keys to the file that SSLKEYLOGFILE names, and in Python
+        # 3.13 asks for extensions that the CAs of many clusters do not carry.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if pem.get("ca"):
+            context.load_verify_locations(cadata=pem["ca"].decode())
+        else:
+            context.load_default_certs()
         if insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

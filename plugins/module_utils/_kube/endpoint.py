@@ -28,7 +28,8 @@ class Endpoint:
     tls: ssl.SSLContext | None
     headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
     server_name: str | None = None
-    proxy: str | None = None
+    proxy: str = ""
+    """The proxy of the kubeconfig; "" for the one of the environment, if any."""
     pem: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
     """The certificates in ``tls`` as PEM, for a program that needs them: ``ca``, ``cert``, ``key``, those there are."""
     public_ca: bool = False

@@ -179,12 +179,14 @@ def from_transport(
     timeout: float,
     public_ca: bool = False,
     looked_up: bool = False,
+    proxy: str = "",
 ) -> ApiError:
     """An ApiError for a failure on the way: name, network, TLS, time-out.
 
     Args:
         public_ca: the certificate is checked against the CAs that this machine trusts.
         looked_up: the address is what Google reports for the cluster.
+        proxy: the address of the proxy between, without a login; "" for none.
     """
 
     def failure(what: str, seen: str, means: str, next_step: str) -> ApiError:
@@ -197,6 +199,8 @@ def from_transport(
         where = "which of the cluster's endpoints is used (gke_endpoint)"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _certificate(error.certificate_error, failure, public_ca)
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):  # behind a proxy
+        return _certificate(error.__cause__, failure, public_ca)
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
         return failure(
             "no TLS connection to the API server",
@@ -207,7 +211,12 @@ def from_transport(
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return failure("the API server's name does not resolve", error.strerror or str(error), "", f"check {where}")
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return failure("the proxy to the API server does not answer", str(error), "", "check proxy-url, HTTPS_PROXY")
+        return failure(
+            "the proxy to the API server does not let us through",
+            f"proxy {proxy}: {_proxy_text(error)}",
+            "the proxy is down, wants another login, or may not reach this address",
+            "check proxy-url of the kubeconfig; without one, HTTPS_PROXY and NO_PROXY",
+        )
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         refused = isinstance(cause, ConnectionRefusedError)
@@ -230,6 +239,12 @@ def from_transport(
         "it restarted, or something between closed the connection",
         "run again",
     )
+
+
+def _proxy_text(error: aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{error.status} {error.message}"
+    return str(error.os_error.strerror or error.os_error)
 
 
 def _certificate(error: Exception, failure: t.Callable[[str, str, str, str], ApiError], public_ca: bool) -> ApiError:

@@ -9,14 +9,15 @@ import contextlib
 import datetime
 import email.utils
 import json
+import os
 import typing as t
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from ..errors import FleetError
 from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport
+from .proxies import is_socks, proxy_of, without_login
 from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
 
 __all__ = ["Socket", "Transport"]
@@ -39,15 +40,59 @@ class Transport:
         self.timeout = timeout
         self.webhook_seconds = WEBHOOK_SECONDS
         self._ahead = datetime.timedelta(0)
-        host = urlsplit(endpoint.server).hostname or ""
+        self._proxy = endpoint.proxy or proxy_of(endpoint.server, os.environ)
+        watched = aiohttp.TraceConfig()
+        watched.on_request_redirect.append(self._redirected)
         self._session = aiohttp.ClientSession(
-            # No limit here: a watch holds its connection; what sends many requests bounds itself.
-            connector=aiohttp.TCPConnector(limit=0, ssl=endpoint.tls if endpoint.tls else True),
+            connector=self._connector(),
             headers={"User-Agent": "mesh.fleet", "Accept": "application/json"},
-            # As kubectl does it: proxies of the environment, never for this machine.
-            trust_env=host not in ("localhost", "::1") and not host.startswith("127."),
+            # The environment names the proxy, see above, and nothing else: aiohttp would send passwords of ~/.netrc.
+            trust_env=False,
             # Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB.
             read_bufsize=2**21,
+            trace_configs=[watched],
+        )
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        # No limit here: a watch holds its connection; what sends many requests bounds itself.
+        options: dict[str, t.Any] = {"limit": 0, "ssl": self.endpoint.tls or True}
+        if not is_socks(self._proxy):
+            return aiohttp.TCPConnector(**options)
+        shown = without_login(self._proxy)
+        if self.endpoint.server_name:
+            raise FleetError(
+                "its kubeconfig has a tls-server-name, which is not supported with a SOCKS proxy",
+                cluster=self.cluster,
+                seen=f"{shown}, tls-server-name {self.endpoint.server_name}",
+                next_step="use a server address that is in the API server's certificate, or an http:// proxy",
+            )
+        try:
+            from .socks import SocksConnector
+        except ImportError as error:
+            raise FleetError(
+                "a Python package for SOCKS proxies is missing",
+                cluster=self.cluster,
+                seen=f"{shown}: {error}",
+                next_step="pip install aiohttp-socks",
+            ) from None
+        # The package knows one spelling.
+        url = self._proxy.replace("socks5h://", "socks5://", 1)
+        return SocksConnector.from_url(url, rdns=True, **options)
+
+    async def _redirected(self, _session: t.Any, _context: t.Any, params: aiohttp.TraceRequestRedirectParams) -> None:
+        """No request goes on to another address: it may hold a Secret, and a credential.
+
+        Raises:
+            ApiError: always.
+        """
+        answer = params.response
+        raise ApiError(
+            "the API server's address answers with a redirect",
+            status=answer.status,
+            cluster=self.cluster,
+            seen=f"{self.endpoint.server}: {answer.status} to {without_login(answer.headers.get('Location', ''))}",
+            means="what answers is not the API server: a load balancer or a login page in front of it",
+            next_step="if you trust that address, make it the kubeconfig's server address (or cluster_api_url)",
         )
 
     async def close(self) -> None:
@@ -85,8 +130,8 @@ class Transport:
         extra: dict[str, t.Any] = {}
         if self.endpoint.server_name:
             extra["server_hostname"] = self.endpoint.server_name
-        if self.endpoint.proxy:
-            extra["proxy"] = self.endpoint.proxy
+        if self._proxy and not is_socks(self._proxy):
+            extra["proxy"] = self._proxy
         return extra
 
     def broken(self, error: BaseException, *, obj: str, action: str) -> ApiError:
@@ -99,6 +144,7 @@ class Transport:
             timeout=self.timeout,
             public_ca=self.endpoint.public_ca,
             looked_up=self.endpoint.lookup is not None,
+            proxy=without_login(self._proxy),
         )
 
     async def request(

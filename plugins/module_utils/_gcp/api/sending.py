@@ -13,6 +13,7 @@ import typing as t
 import requests
 
 from ..auth.login import Login
+from ..auth.wire import new_session
 from ..errors import AGAIN, RATES, GoogleError, explain, no_answer
 from .answers import decode, retry_after
 
@@ -64,7 +65,12 @@ class Sender:
             count()
             try:
                 answer = self._wire().request(
-                    request.method, request.uri, data=request.body, headers=headers, timeout=self.timeout
+                    request.method,
+                    request.uri,
+                    data=request.body,
+                    headers=headers,
+                    timeout=self.timeout,
+                    allow_redirects=False,
                 )
             except requests.RequestException as error:
                 lost: Exception = error
@@ -98,8 +104,7 @@ class Sender:
         """One session for each thread: connections are reused, but not shared."""
         wire: requests.Session | None = getattr(self._local, "wire", None)
         if wire is None:
-            wire = self._local.wire = requests.Session()
-            wire.headers["User-Agent"] = "mesh.fleet"
+            wire = self._local.wire = new_session()
         return wire
 
 

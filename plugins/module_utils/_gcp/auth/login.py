@@ -11,7 +11,6 @@ import threading
 import time
 import typing as t
 
-import requests
 from google.auth import exceptions as auth_errors
 from google.auth.transport.requests import Request
 
@@ -21,6 +20,7 @@ from ..errors import GoogleError
 from .credentials import make_credentials
 from .refusals import account_of, login_failed, token_refused
 from .settings import Settings
+from .wire import new_session
 
 __all__ = ["Login"]
 
@@ -44,8 +44,7 @@ class Login:
         self._credentials = make_credentials(settings)
         self._turn = threading.Lock()
         self._renewal = Renewal()
-        wire = requests.Session()
-        wire.mount("https://", requests.adapters.HTTPAdapter(max_retries=_TRIES))
+        wire = new_session(_TRIES)
         self._ask = functools.partial(Request(wire), timeout=timeout)
 
     @property
