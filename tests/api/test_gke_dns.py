@@ -17,12 +17,12 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.kubeconfig import kubeconfig_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import _kubeconfig as kubeconfig_of
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
@@ -125,10 +125,16 @@ def test_watches_and_changes_use_the_dns_name_too(front: DnsEndpoint) -> None:
     assert asyncio.run(work()) == "by-name"
 
 
-def test_programs_that_get_a_kubeconfig_of_ours_come_by_the_name(front: DnsEndpoint) -> None:
-    with kubeconfig_of(cluster().connection) as (path, context):
-        command = [str(KUBECTL), f"--kubeconfig={path}", f"--context={context}"]
-        done = subprocess.run([*command, "get", "namespaces"], capture_output=True, text=True, check=False, timeout=300)
+def test_programs_that_get_a_kubeconfig_of_ours_come_by_the_name(front: DnsEndpoint, tmp_path: Path) -> None:
+    async def text() -> str:
+        async with Kube.connect(cluster().connection, cluster="west") as kube:
+            return kubeconfig_of(kube.transport.endpoint)
+
+    path = tmp_path / "kubeconfig"
+    path.write_text(asyncio.run(text()))
+    path.chmod(0o600)
+    command = [str(KUBECTL), f"--kubeconfig={path}"]
+    done = subprocess.run([*command, "get", "namespaces"], capture_output=True, text=True, check=False, timeout=300)
     assert "kube-system" in done.stdout, done.stderr
     assert set(front.statuses) == {0}
 
