@@ -50,7 +50,7 @@ def environment(folder: pathlib.Path, caches: pathlib.Path) -> dict[str, str]:
     auth |= {"KUBECONFIG": str(kubeconfig), "CONTEXT": "stranger", "VERIFY_SSL": "false", "PROXY": f"http://{_NOWHERE}"}
     helm = {"KUBECONTEXT": "stranger", "KUBEAPISERVER": f"https://{_NOWHERE}", "KUBETOKEN": "stranger"}
     helm |= {"NAMESPACE": "stranger", "DRIVER": "memory", "PLUGINS": str(ours / "plugins"), "KUBEASUSER": "stranger"}
-    ansible = {"TRANSPORT": "ssh", "REMOTE_USER": "stranger", "REMOTE_PORT": "9", "HASH_BEHAVIOUR": "merge"}
+    ansible = {"TRANSPORT": "ssh", "REMOTE_USER": "stranger", "REMOTE_PORT": "9"}
     ansible |= {"HOME": str(ours / "ansible"), "REMOTE_TEMP": str(ours / "remote"), "INVENTORY": str(ours / "none")}
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://{_NOWHERE}")
     return {
