@@ -19,7 +19,8 @@ options:
   state:
     description:
       - V(absent) removes the fleet's network, and its state folder if all its clusters are of provider C(kind) and
-        M(mesh.fleet.kind_cluster) marked the folder when it was new. The root in it stays. If no fleet is left, it restores the machine's settings. It does nothing while a cluster of the fleet exists.
+        M(mesh.fleet.kind_cluster) marked the folder when it was new. The root in it stays. If no fleet is left, it restores
+        the machine's settings. It does nothing while a cluster of the fleet exists.
       - If the play contains all kind clusters of the fleet, it first removes orphans too, that is, clusters of the fleet that
         the inventory no longer names.
     type: str
