@@ -18,6 +18,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from . import control_plane
 
 ADDRESS = "10.9.9.9"
+_PLAYED = "-played"
+"""The end of a played pod's name."""
 
 
 class Nodes(threading.Thread):
@@ -61,7 +63,7 @@ class Nodes(threading.Thread):
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
-                "name": f"{meta['name']}-played",
+                "name": meta["name"] + _PLAYED,
                 "namespace": meta["namespace"],
                 "labels": deployment["spec"]["selector"]["matchLabels"],
                 "ownerReferences": [owner],
@@ -137,10 +139,11 @@ def await_everything(api: control_plane.ControlPlane, wanted: set[str]) -> None:
 
 
 def await_pods(api: control_plane.ControlPlane, namespace: str) -> list[dict[str, t.Any]]:
-    """The namespace's pods, as soon as there are any: a Deployment is ready here before its controller made them."""
+    """Pods that a controller made, as soon as there are any: a Deployment is ready here before that."""
     deadline = time.monotonic() + 120
     while True:
-        found: list[dict[str, t.Any]] = json.loads(api.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+        listed = json.loads(api.kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+        found: list[dict[str, t.Any]] = [p for p in listed if not p["metadata"]["name"].endswith(_PLAYED)]
         if found:
             return found
         assert time.monotonic() < deadline, f"no pod in {namespace}"

@@ -29,7 +29,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotations_of, labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["ensure_namespace", "is_election", "leave_namespace"]
+__all__ = ["ensure_namespace", "is_election", "leave_namespace", "refuse_beside_google"]
 
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 _OUR_PARTS = ("control_plane", "trust", "peering")
@@ -42,14 +42,23 @@ async def ensure_namespace(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_ru
     Raises FleetError where a control plane of Google's injects already.
     """
     live = await kube.get("v1", "Namespace", fleet.namespace)
-    if live is not None and not (has_our_labels(live, fleet.name) or is_former(live)):
-        await _not_beside_google(kube, cluster)
+    await refuse_beside_google(kube, fleet, cluster, live)
     wanted = system_namespace(fleet, cluster, created=is_created(live))
     return await claim_namespace(kube, wanted, live, dry_run=dry_run)
 
 
-async def _not_beside_google(kube: Reader, cluster: Cluster) -> None:
-    """Two control planes in one cluster would both inject, and Google supports no such cluster."""
+async def refuse_beside_google(
+    kube: Reader, fleet: Fleet, cluster: Cluster, namespace: t.Mapping[str, t.Any] | None
+) -> None:
+    """Two control planes in one cluster would both inject, and Google supports no such cluster.
+
+    Args:
+        namespace: the live namespace of the control plane, if it is there; ours has no control plane of Google's.
+
+    Raises FleetError where a control plane of Google's injects already.
+    """
+    if namespace is None or has_our_labels(namespace, fleet.name) or is_former(namespace):
+        return
     hooks = await kube.list("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     name = next((hook["metadata"]["name"] for hook in hooks if google_owned(hook)), "")
     if name:

@@ -34,6 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages impo
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
     ensure_namespace,
     leave_namespace,
+    refuse_beside_google,
 )
 
 __all__ = ["load_renewed", "loaded_until", "read_trust", "remove_cacerts", "write_cacerts"]
@@ -44,9 +45,16 @@ _EXPIRY = re.compile(r"^citadel_server_cert_chain_expiry_timestamp(?:\{[^}]*\})?
 _POLL_SECONDS = 0.5
 
 
-async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool) -> ClusterTrust:
-    """Read a cluster's intermediate CA, its published root, and whether an istiod is installed."""
+async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool, *, to_sign: bool = False) -> ClusterTrust:
+    """Read a cluster's intermediate CA, its published root, and whether an istiod is installed.
+
+    Args:
+        absent_ok: whether a cluster that does not exist yet is empty.
+        to_sign: whether the run may sign for it: then FleetError is raised where Google runs a control plane.
+    """
     async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=absent_ok) as kube:
+        if to_sign:
+            await refuse_beside_google(kube, fleet, cluster, await kube.get("v1", "Namespace", fleet.namespace))
         secret, published, istiods = await asyncio.gather(
             kube.get("v1", "Secret", SECRET, fleet.namespace),
             kube.get("v1", "ConfigMap", "istio-ca-root-cert", fleet.namespace),

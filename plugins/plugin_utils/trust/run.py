@@ -81,7 +81,9 @@ class TrustRun:
                 a corporate CA's signature.
         """
         clusters = self.fleet.clusters
-        self.live, self.failures = await self._read(self.primaries, self.check_mode)
+        self.live, self.failures = await self._read(self.primaries, self.check_mode, to_sign=True)
+        if self.primaries and not self.live:
+            return  # nothing is signed, and what each of them says counts, not that a root could not be made
         found = None
         made = self.args["root"] == "generated"
         if made and self.primaries and not os.path.exists(os.path.join(self.directory, ROOT_CERT)):
@@ -124,11 +126,12 @@ class TrustRun:
             self.warn(warning)
 
     async def _read(
-        self, clusters: t.Iterable[Cluster], absent_ok: bool
+        self, clusters: t.Iterable[Cluster], absent_ok: bool, *, to_sign: bool = False
     ) -> tuple[dict[str, ClusterTrust], dict[str, FleetError]]:
         """Read clusters; with ``absent_ok`` one that does not exist yet is empty."""
         return await on_each(
-            (c.name for c in clusters), lambda name: read_trust(self.fleet, self.fleet.clusters[name], absent_ok)
+            (c.name for c in clusters),
+            lambda name: read_trust(self.fleet, self.fleet.clusters[name], absent_ok, to_sign=to_sign),
         )
 
     async def _read_others(self) -> tuple[dict[str, ClusterTrust], dict[str, FleetError]]:

@@ -49,7 +49,7 @@ class Clusters:
 def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clusters:
     made = Clusters(tmp_path)
 
-    async def read(_fleet: t.Any, cluster: t.Any, _absent_ok: bool) -> ClusterTrust:
+    async def read(_fleet: t.Any, cluster: t.Any, *_args: t.Any, **_more: t.Any) -> ClusterTrust:
         return t.cast(ClusterTrust, getattr(made, cluster.name))
 
     async def write(_fleet: t.Any, cluster: t.Any, *_args: t.Any, **_more: t.Any) -> list[t.Any]:
