@@ -245,11 +245,11 @@ def test_the_claim_of_an_app_stays_with_its_namespace(role: Role, connect: Conne
 
 
 def test_an_app_of_another_fleet_stays(role: Role, connect: Connect, namespace: str) -> None:
-    assert role(apps_list=[app("host", config("c"), namespace=namespace)], fleet_name="prod").code == 0
-    other = role(apps_list=[], fleet_name="staging")
+    assert role(apps_list=[app("host", config("c"), namespace=namespace)], fleet_name="apps-one").code == 0
+    other = role(apps_list=[], fleet_name="apps-two")
     assert other.code == 0 and other.touched() == {}, other.output
     assert in_cluster(connect, lambda kube: kube.get("v1", "ConfigMap", "c", namespace)) is not None
-    assert role(tasks="absent", fleet_name="prod").touched()["ConfigMap c"] == "removed"
+    assert role(tasks="absent", fleet_name="apps-one").touched()["ConfigMap c"] == "removed"
     assert in_cluster(connect, lambda kube: kube.get("v1", "Namespace", namespace)) is None
 
 

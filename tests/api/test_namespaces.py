@@ -38,9 +38,11 @@ def made(api_version: str, kind: str, namespace: str, name: str = "x", **more: t
     return {"apiVersion": api_version, "kind": kind, "metadata": meta, **more}
 
 
-def owned_by(api_version: str, kind: str) -> Json:
+def owned_by(
+    api_version: str, kind: str, name: str = "owner", uid: str = "5c4cb9f1-0000-4000-8000-000000000000"
+) -> Json:
     """Metadata of an object whose owner is not in the namespace."""
-    owner = {"apiVersion": api_version, "kind": kind, "name": "owner", "uid": "5c4cb9f1-0000-4000-8000-000000000000"}
+    owner = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
     return {"ownerReferences": [owner]}
 
 
@@ -71,10 +73,15 @@ def test_what_others_made_keeps_a_namespace(connect: Connect, namespace: str) ->
         secret(namespace, "x"),
         token_secret(namespace, "robot-long-lived"),
     ]
-    foreign[6]["metadata"] |= owned_by("v1", "Node")
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": namespace}}
 
     async def run() -> None:
         async with connect() as kube:
+            await kube.apply([node])
+            # A node that is there: the garbage collector takes what an owner that is not there has left.
+            owner = await kube.get("v1", "Node", namespace)
+            assert owner is not None
+            foreign[6]["metadata"] |= owned_by("v1", "Node", namespace, owner["metadata"]["uid"])
             await kube.apply([namespace_of(namespace), widgets, *foreign])
             await kube.apply([claim(namespace)], labels=OURS)
             await kube.apply([{**config_map(namespace, "of-staging")}], labels=owner_labels("apps", "elsewhere"))
@@ -96,6 +103,7 @@ def test_what_others_made_keeps_a_namespace(connect: Connect, namespace: str) ->
             changes, kept = await remove_namespace(kube, live, ours=ours, dry_run=False)
             assert changes == [] and len(kept) == 11
             assert await kube.get("v1", "ConfigMap", "kept", namespace) is not None
+            await kube.delete("v1", "Node", namespace)
 
     asyncio.run(run())
 
