@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import math
 import typing as t
 
 from ...errors import FleetError
@@ -136,7 +137,7 @@ def _faults(name: str, value: t.Any, known: RoleVariables) -> list[tuple[str, st
     found = [(name, text, fault.message, fault.hint) for fault in known.faults(name, value)]
     if not found and option.get("type") in ("int", "float"):
         number = float(value)
-        if not number >= 0:
+        if number < 0 or math.isnan(number):
             found.append((name, text, "is below 0", "a number from 0 on"))
         elif not number and name.endswith(("_timeout", "_lifetime")):
             found.append((name, text, "leaves no time", "seconds, at least 1"))
