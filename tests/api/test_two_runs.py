@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import datetime
 import sys
 import time
 import typing as t
@@ -120,13 +121,18 @@ async def test_it_is_renewed_as_long_as_the_block_runs(
                 _keep_the_loop_waiting()
 
 
+def _made(plane: control_plane.ControlPlane, namespace: str, *what: str) -> datetime.datetime:
+    shown = plane.kubectl("get", "--namespace", namespace, *what, "-o", "jsonpath={.metadata.creationTimestamp}")
+    return datetime.datetime.fromisoformat(shown.replace("Z", "+00:00"))
+
+
 def test_the_second_run_waits_for_the_first(
     tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane
 ) -> None:
     """The first applies a Service that never gets an address, and waits for it."""
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "entry", "namespace": namespace}}
     service["spec"] = {"type": "LoadBalancer", "ports": [{"port": 80}]}
-    slow = {"mesh.fleet.objects": {"objects": [namespace_of(namespace), service], "wait": True, "wait_timeout": 12}}
+    slow = {"mesh.fleet.objects": {"objects": [namespace_of(namespace), service], "wait": True, "wait_timeout": 30}}
     quick = {"mesh.fleet.objects": {"objects": [config_map(namespace)]}}
     gone = {"mesh.fleet.objects": {"objects": [config_map(namespace)], "state": "absent"}}
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -136,7 +142,10 @@ def test_the_second_run_waits_for_the_first(
             assert time.monotonic() < deadline
             time.sleep(0.1)
         second = play(tmp_path / "second", fleet, quick)
-        assert first.done()
+        first.result()
+    # It wrote after the first had waited for as long as it does.
+    made = [_made(plane, namespace, *what) for what in (("service", "entry"), ("configmap", "settings"))]
+    assert (made[1] - made[0]).total_seconds() >= 29  # of 30, for the times are whole seconds
     assert second.code == 0, second.output
     assert f"west: {lease.this_run().who} is at work since 20" in second.output
     assert "waiting until it is done" in second.output
