@@ -29,6 +29,7 @@ def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> 
 
 
 def test_the_clusters_go(fleet: Fleet) -> None:
-    fleet.play("teardown")
+    # The root goes by consent alone, and with it the folder.
+    fleet.play("teardown", "-e", "trust_remove_root=true")
     assert fleet.names() == []
     assert not fleet.state.exists()
