@@ -53,13 +53,14 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool, *, to_sign
         to_sign: whether the run may sign for it: then FleetError is raised where Google runs a control plane.
     """
     async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=absent_ok) as kube:
-        if to_sign:
-            await refuse_beside_google(kube, fleet, cluster, await kube.get("v1", "Namespace", fleet.namespace))
-        secret, published, istiods = await asyncio.gather(
+        secret, published, istiods, namespace = await asyncio.gather(
             kube.get("v1", "Secret", SECRET, fleet.namespace),
             kube.get("v1", "ConfigMap", "istio-ca-root-cert", fleet.namespace),
             kube.list("apps/v1", "Deployment", fleet.namespace, {"app": "istiod"}),
+            kube.get("v1", "Namespace", fleet.namespace),
         )
+        if to_sign:
+            await refuse_beside_google(kube, fleet, cluster, namespace)
     return ClusterTrust(
         cluster=cluster.name,
         data=None if secret is None else _decoded(secret, cluster.name),
