@@ -121,10 +121,11 @@ class HelmAction(FleetAction):
             if not present and record is None and fleet is not None and not (shared or {}).get(release.name):
                 lost = await _lost(kube, release, fleet)
                 changes += await kube.remove(lost, dry_run=self.check_mode, diff=self.diff_mode)
+            latest = record
             deadline = time.monotonic() + WEBHOOK_SECONDS
             while todo.changes and not self.check_mode:
                 try:
-                    await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
+                    latest = await self._carry_out(kube, cluster, release, todo, task_vars, helm=helm, seconds=seconds)
                     break
                 except FleetError as error:
                     if not webhook_is_silent(error.seen) or time.monotonic() >= deadline:
@@ -134,15 +135,11 @@ class HelmAction(FleetAction):
                 left = await _stored(kube, release.namespace)
                 todo = plan(newest(left, release.name), release.values, chart, release.version, present)
             if present and record is not None and not (todo.changes and self.check_mode):
-                changes += await self._mended(kube, release, record, changed=todo.changes, strict=fleet is not None)
+                changes += await self._mended(kube, latest or record, strict=fleet is not None)
         return changes
 
-    async def _mended(
-        self, kube: Kube, release: Release, record: Record, *, changed: bool, strict: bool
-    ) -> list[Change]:
+    async def _mended(self, kube: Kube, record: Record, *, strict: bool) -> list[Change]:
         """Put right what of a release's objects is not as its record says, which Helm itself does not look at."""
-        if changed:
-            record = newest(await _stored(kube, release.namespace), release.name) or record
         found = await find_drift(kube, record, strict=strict)
         for drift in found if not self.check_mode else ():
             await put_right(kube, record, drift, strict=strict)
@@ -158,7 +155,8 @@ class HelmAction(FleetAction):
         *,
         helm: str,
         seconds: float,
-    ) -> None:
+    ) -> Record | None:
+        """Let Helm do what is planned; the record that it left."""
         program = helm_binary(helm, task_vars)
         if todo.interrupted and todo.record is not None:
             await _forget(kube, cluster, release, todo.record)
@@ -170,10 +168,10 @@ class HelmAction(FleetAction):
         if done.code:
             obj = f"release {release.namespace}/{release.name}"
             raise explain(done.err or done.out, cluster.name, obj, todo.action)
-        left = await _stored(kube, release.namespace)
+        found = newest(await _stored(kube, release.namespace), release.name)
         why = not_arrived(
             None if todo.interrupted else todo.record,
-            newest(left, release.name),
+            found,
             release.values,
             release.version,
             todo.action != REMOVE,
@@ -188,6 +186,7 @@ class HelmAction(FleetAction):
                 "that it is given",
                 next_step=f"look at helm history {release.name} --namespace {release.namespace}, and run again",
             )
+        return found
 
 
 async def _stored(kube: Kube, namespace: str) -> list[dict[str, t.Any]]:
