@@ -19,10 +19,10 @@ import yaml
 
 from .._model.inventory.connection import Connection
 from ..errors import FleetError
+from ..proxies import SCHEMES, without_login
 from .credentials import credentials, read_pem
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
-from .proxies import SCHEMES, without_login
 
 __all__ = ["AbsentCluster", "resolve"]
 

@@ -15,9 +15,9 @@ import typing as t
 import aiohttp
 
 from ..errors import FleetError
+from ..proxies import is_socks, proxy_of, without_login
 from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport
-from .proxies import is_socks, proxy_of, without_login
 from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
 
 __all__ = ["Socket", "Transport"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import pathlib
 import re
 import shutil
@@ -16,6 +17,7 @@ import urllib.error
 from ansible.module_utils.urls import open_url
 
 from ...errors import FleetError
+from ...proxies import proxy_of
 
 __all__ = ["extract_program", "fetch", "published_sum"]
 
@@ -76,7 +78,7 @@ def _part(answer: t.Any, url: str) -> bytes:
 
 def _open(url: str) -> t.Any:
     try:
-        return open_url(url, timeout=_TIMEOUT)
+        return open_url(url, timeout=_TIMEOUT, use_proxy=bool(proxy_of(url, os.environ)))
     except urllib.error.HTTPError as error:
         raise FleetError(
             f"downloading {url.rsplit('/', 1)[1]} failed",

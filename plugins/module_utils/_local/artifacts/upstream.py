@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import http.client
+import os
 import pathlib
 import platform
 import threading
@@ -16,6 +17,7 @@ import urllib.error
 from ansible.module_utils.urls import open_url
 
 from ...errors import FleetError
+from ...proxies import proxy_of
 from ..engine.command import run
 from ..engine.engine import Engine
 from .build_graph import Step, digest_of_files
@@ -174,9 +176,9 @@ def choose_source(node_image: str, timeout: float = 5.0) -> tuple[str, str]:
 
 
 def _ask(host: str, timeout: float) -> tuple[str, str]:
-    scheme = "http" if _on_loopback(host) else "https"
+    url = f"{'http' if _on_loopback(host) else 'https'}://{host}/v2/"
     try:
-        with open_url(f"{scheme}://{host}/v2/", timeout=timeout) as answer:
+        with open_url(url, timeout=timeout, use_proxy=bool(proxy_of(url, os.environ))) as answer:
             return "upstream", f"{host} answers ({answer.status})"
     except urllib.error.HTTPError as error:
         if error.code == 401:

@@ -85,6 +85,18 @@ def test_a_file_arrives_with_its_digest(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "kind").read_bytes() == b"program"
 
 
+def test_a_range_of_no_proxy_is_asked_without_the_proxy(
+    tmp_path: pathlib.Path, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.0/8")
+    with serving({"/kind": (200, b"program"), "/v2/": (200, b"{}")}) as address:
+        assert fetch(f"{address}/kind", tmp_path / "kind") == digest(b"program")
+        assert choose_source(f"{address.removeprefix('http://')}/kindest/node:v1", timeout=60)[0] == "upstream"
+
+
 @pytest.mark.parametrize("code", [403, 404, 500])
 def test_a_refusal_is_reported_with_the_address(tmp_path: pathlib.Path, code: int) -> None:
     with serving({"/kind": (code, b"")}) as address, pytest.raises(FleetError) as caught:

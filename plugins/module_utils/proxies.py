@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which proxy leads to an API server, by the rules of kubectl and Helm (Go's package httpproxy)."""
+"""Which proxy leads to a server, by the rules of kubectl, Helm and podman (Go's package httpproxy)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_of(server: str, environment: t.Mapping[str, str]) -> str:
-    """The URL of the proxy that ``environment`` names for an API server, or "".
+    """The URL of the proxy that ``environment`` names for a server, or "".
 
     ``HTTPS_PROXY`` (``HTTP_PROXY`` for a server that speaks plain HTTP) unless ``NO_PROXY`` names the server. Names
     in capitals are read first. A server on this machine never has a proxy. A value that is no URL counts as none.

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which proxy leads to an API server. The cases of NO_PROXY are those of Go's own tests (httpproxy)."""
+"""Which proxy leads to a server. The cases of NO_PROXY are those of Go's own tests (httpproxy)."""
 
 from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.proxies import proxy_of, without_login
+from ansible_collections.mesh.fleet.plugins.module_utils.proxies import proxy_of, without_login
 
 NO_PROXY = (
     "foobar.com, .barbaz.net, *.wildcard.io, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, "
