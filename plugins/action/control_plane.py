@@ -112,6 +112,9 @@ class ActionModule(HelmAction):
         )
         if primary and not self.check_mode:
             await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
+        elif not self.check_mode and not await kube.get("apps/v1", "Deployment", istiod_name(fleet), fleet.namespace):
+            # Of a cluster that was a primary before: peering then takes away what it signed and watched with.
+            await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
         return result(changes, summary=said, version=version, primary=cluster.primary)

@@ -100,6 +100,18 @@ def test_without_certificates_istiod_is_not_started(api: control_plane.ControlPl
     assert "istio-system" not in api.kubectl("get", "namespaces")
 
 
+def becomes_a_remote(api: control_plane.ControlPlane, play: Play) -> None:
+    """From primary to remote: when the stage ends no istiod runs there, so peering may take its certificates away."""
+    about = ("-n", "istio-system", "get", "pods", "-l", "app=istiod", "-o", "name")
+    assert api.kubectl(*about)
+    alone = play.fleet["hosts"]
+    play.fleet["hosts"] = {"west": {"mesh_role": "remote", "mesh_primary": "east"}, "east": {}}
+    play("control_plane", "--limit", "west", control_plane_primary_address="192.0.2.1")
+    play.fleet["hosts"] = alone
+    assert "deployment.apps/istiod" not in api.kubectl("-n", "istio-system", "get", "deployments", "-o", "name")
+    assert api.kubectl(*about) == ""
+
+
 @pytest.mark.slow
 def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play: Play, nodes: Nodes) -> None:
     before = everything(api)
@@ -143,6 +155,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
 
     play("gateways", tasks="absent")
+    becomes_a_remote(api, play)
     # What another fleet uses goes with that fleet.
     mark = ("label", "namespace", "istio-system")
     api.kubectl(*mark, "users.mesh.fleet/other=control_plane")

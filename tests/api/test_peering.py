@@ -517,6 +517,69 @@ async def test_a_token_secret_of_somebody_else_stays(planes: dict[str, control_p
     assert await _token_secrets(made) == {"west", "east"}
 
 
+@in_loop
+async def test_what_a_former_primary_left_goes(planes: dict[str, control_plane.ControlPlane]) -> None:
+    """east was a primary: its remote secrets and its intermediate CA are of no use in a remote."""
+    await peer(await prepared(planes))
+    made = fleet(planes, east={"mesh_role": "remote", "mesh_primary": "west"}, west={"mesh_peers": []})
+    istiod = control_plane_deployment("istiod")
+    cluster = made.clusters["east"]
+    async with Kube.connect(cluster.connection, cluster="east") as kube:
+        signer = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "cacerts", "namespace": SYSTEM},
+            "data": {"ca-key.pem": ""},
+        }
+        await kube.apply([signer], labels=owner_labels("trust", "another"))
+        assert (await peer(made)).warnings == []
+        assert await secrets(made, "east") == {}, "they hold the tokens of its former peers"
+        assert await kube.get("v1", "Secret", "cacerts", SYSTEM), "it is another fleet's"
+
+        await kube.delete("v1", "Secret", "cacerts", SYSTEM)
+        await kube.apply([signer], labels=owner_labels("trust", made.name))
+        await kube.apply([istiod])
+        kept = await peer(made)
+        assert "cacerts stays" in " ".join(kept.warnings) and "Deployment istiod still runs" in " ".join(kept.warnings)
+        assert await kube.get("v1", "Secret", "cacerts", SYSTEM), "an istiod that lost it would make a root of its own"
+        planned = await peer(made, dry_run=True)
+        assert [(c.cluster, c.name, c.action) for c in planned.changes] == [("east", "cacerts", "removed")]
+
+        await kube.delete("apps/v1", "Deployment", "istiod", SYSTEM)
+        assert (await peer(made, ["west"])).changes == [], "east is not in the play"
+        done = await peer(made)
+        assert [(c.cluster, c.name, c.action) for c in done.changes] == [("east", "cacerts", "removed")]
+        assert done.warnings == [] and ", 1 intermediate CA removed" in done.summary
+        assert await kube.get("v1", "Secret", "cacerts", SYSTEM) is None
+    assert (await peer(made)).changes == []
+
+
+@in_loop
+async def test_a_static_token_that_nobody_uses_any_more_goes(planes: dict[str, control_plane.ControlPlane]) -> None:
+    await _with_static_tokens(planes)
+    alone = fleet(planes, west={"mesh_peers": []}, east={"mesh_peers": []})
+    report = await peer(alone, static=True)
+    assert report.failures == {} and report.warnings == []
+    assert report.summary == "0 edges: 0 added, 0 renewed, 2 removed, 2 static tokens removed"
+    assert await _token_secrets(alone) == set()
+
+
+def control_plane_deployment(name: str) -> dict[str, t.Any]:
+    labels = {"app": "istiod"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": SYSTEM, "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "discovery", "image": "pilot"}]},
+            },
+        },
+    }
+
+
 async def _later(now: float, work: t.Coroutine[t.Any, t.Any, PeeringReport]) -> PeeringReport:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.time", lambda: now)

@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import edges
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ACCOUNT,
     ADD,
@@ -50,6 +51,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages impo
     istiod_pods,
     secret_events,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.former import remove_signer
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.restart import restart_istiod
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.peers import (
     PLANNED,
@@ -105,6 +107,8 @@ class PeeringRun:
         """By watcher."""
         self.tokens: dict[str, str] = {}
         """New tokens, by watched cluster."""
+        self.watched = frozenset(watched for _watcher, watched in edges(fleet))
+        """The clusters that anybody watches, whatever the play."""
         self.token_secrets: dict[str, dict[str, t.Any]] = {}
         """By watched cluster, its Secret with a static token if it is ours."""
         self.expected_events: dict[str, dict[str, int]] = {}
@@ -114,8 +118,8 @@ class PeeringRun:
         options = self.options
         every = scopes(self.fleet, self.play, absent=options.absent)
         watchers = [scope.watcher for scope in every]
-        watched = sorted({name for scope in every for name in scope.wanted})
-        with_tokens = sorted({*watched, *(self.play if options.absent else ())})
+        watched = {name for scope in every for name in scope.wanted}
+        with_tokens = sorted({*watched, *self.play})
         async with contextlib.AsyncExitStack() as stack:
             self.kubes, self.faults.unreachable = await connect_each(
                 stack,
@@ -139,6 +143,7 @@ class PeeringRun:
                 await self.sync(read)
             # Last, because an istiod uses the old token until it has synced with the new one.
             await self._on_each(with_tokens, lambda name: self._remove_token_secret(name, watchers))
+            await self._on_each(sorted(self.play), self._remove_signer)
         return self.report(every)
 
     def report(self, every: t.Sequence[WatcherScope]) -> PeeringReport:
@@ -179,7 +184,7 @@ class PeeringRun:
         self.live[name] = await kube.list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
 
     async def _read_token_secret(self, name: str) -> None:
-        if self.options.static and not self.options.absent:
+        if self.options.static and not self.options.absent and name in self.watched:
             return
         secret = await self.kubes[name].get("v1", "Secret", static_tokens.TOKEN_SECRET, self.fleet.namespace)
         if secret and owner_of(secret, self.fleet.name) == OURS:
@@ -424,6 +429,17 @@ class PeeringRun:
                 "v1", "Secret", static_tokens.TOKEN_SECRET, self.fleet.namespace, dry_run=self.options.dry_run
             )
         )
+
+    async def _remove_signer(self, name: str) -> None:
+        """Remove the intermediate CA that a former istiod of a cluster signed with; teardown leaves it to trust."""
+        if self.options.absent:
+            return
+        changes, warning = await remove_signer(
+            self.kubes[name], self.fleet, self.fleet.clusters[name], dry_run=self.options.dry_run
+        )
+        self.changes += changes
+        if warning:
+            self.warnings.append(warning)
 
     def _synced(self, watcher: str, name: str) -> bool:
         faults = self.faults

@@ -10,6 +10,7 @@ import typing as t
 
 from ...errors import FleetError
 from ...results import REMOVED, Change
+from ..istio.former import SIGNER
 from .remote_secrets import ADD, ADOPT, PROVIDED, REMOVE, RENEW, KeyPlan
 from .scope import WatcherScope
 from .static_tokens import TOKEN_SECRET
@@ -194,8 +195,12 @@ def _summary(
     condition = f"{failed} failed" if failed else "planned" if dry_run else "all synced" if waited else "not waited for"
     total = len(tried)
     adopted = f", {counts[ADOPT]} adopted" if counts[ADOPT] else ""
-    removed = sum(c.name == TOKEN_SECRET and c.action == REMOVED for c in changes)
-    tokens = f", {removed} static token{'s' if removed != 1 else ''} removed" if removed else ""
+    gone = collections.Counter(c.name for c in changes if c.action == REMOVED)
+    tokens = "".join(
+        f", {gone[name]} {what}{'s' if gone[name] != 1 else ''} removed"
+        for name, what in ((TOKEN_SECRET, "static token"), (SIGNER, "intermediate CA"))
+        if gone[name]
+    )
     return (
         f"{total} edge{'s' if total != 1 else ''}: {counts[ADD]} added, {counts[RENEW]} renewed{adopted}, "
         f"{counts[REMOVE]} removed{tokens}" + (f" · {condition}" if total or failed else "")

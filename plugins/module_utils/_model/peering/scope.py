@@ -41,7 +41,8 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
     inside = frozenset(play)
     graph = edges(fleet)
     found = []
-    for cluster in fleet.primaries():
+    # Every cluster: one that is no primary any more holds the edges of the istiod that it had.
+    for cluster in fleet.clusters.values():
         name = cluster.name
         targets = frozenset(watched for watcher, watched in graph if watcher == name)
         if absent:
@@ -49,7 +50,7 @@ def scopes(fleet: Fleet, play: t.Iterable[str], *, absent: bool = False) -> list
             unwanted = Unwanted(frozenset(), None if name in inside else inside)
             required = name in inside or bool(targets & inside)
         elif name in inside:
-            # A cluster whose control plane Google runs gets none, and loses those of an istiod that ran there before.
+            # A cluster without an istiod of ours gets none, and loses those of an istiod that ran there before.
             required = control_plane_of(fleet, cluster).has_istiod
             wanted, unwanted = tuple(sorted(targets)), Unwanted(targets, None)
         else:

@@ -64,3 +64,49 @@ def test_without_one_the_variable_is_named(
     assert caught.value.seen == seen
     assert "control_plane_primary_address" in caught.value.next_step
     assert ("run again" in caught.value.next_step) is ("type" not in seen), "a rerun gives such a type no address"
+
+
+class Former:
+    """The API server of a cluster whose istiod was uninstalled just now, or is somebody else's and stays."""
+
+    def __init__(self, *deployments: str) -> None:
+        self.deployments, self.awaited = deployments, list[str]()
+
+    async def get(self, _api: str, _kind: str, name: str, _namespace: str) -> dict[str, t.Any] | None:
+        return {"metadata": {"name": name}} if name in self.deployments else None
+
+    async def list(self, *_: t.Any, **__: t.Any) -> list[dict[str, t.Any]]:
+        return [{"metadata": {"name": "istiod-7d-x", "labels": {"istio.io/rev": "default"}}}]
+
+    async def wait(self, _api: str, _kind: str, name: str, *_: t.Any, **__: t.Any) -> None:
+        self.awaited.append(name)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "check_mode", "awaited"),
+    [((), False, ["istiod-7d-x"]), (("istiod",), False, []), ((), True, [])],
+    ids=["uninstalled", "of somebody else", "check mode"],
+)
+def test_a_cluster_that_became_a_remote_is_done_when_its_istiod_is_gone(
+    monkeypatch: pytest.MonkeyPatch, deployments: tuple[str, ...], check_mode: bool, awaited: list[str]
+) -> None:
+    """Peering then takes away what that istiod signs with."""
+
+    async def nothing(*_: t.Any, **__: t.Any) -> list[t.Any]:
+        return []
+
+    monkeypatch.setattr(control_plane, "ensure_namespace", nothing)
+    monkeypatch.setattr(control_plane, "other_users", nothing)
+    action = types.SimpleNamespace(
+        check_mode=check_mode,
+        releases=nothing,
+        _wanted=lambda *_: [],
+        _wait_for_istiod_gone=control_plane.ActionModule._wait_for_istiod_gone,
+    )
+    fleet, kube = read_fleet(HOSTS, Environment()), Former(*deployments)
+    args = {"primary_address": "192.0.2.1", "helm": "", "timeout": 2, "tag": ""}
+    present = control_plane.ActionModule._present(
+        t.cast("t.Any", action), t.cast("t.Any", kube), fleet, fleet.clusters["edge"], args, {}
+    )
+    asyncio.run(present)
+    assert kube.awaited == awaited

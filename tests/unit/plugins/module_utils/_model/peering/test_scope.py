@@ -25,14 +25,15 @@ FOUR = {
 
 def test_the_whole_fleet() -> None:
     found = {s.watcher: s for s in scopes(fleet(**FOUR), FOUR)}
-    assert {name: s.wanted for name, s in found.items()} == {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",)}
+    wanted = {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",), "r": ()}
+    assert {name: s.wanted for name, s in found.items()} == wanted
     assert "b" in found["c"].unwanted
     assert "left-the-inventory" in found["a"].unwanted
 
 
 def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:
     found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"])}
-    assert {name: s.wanted for name, s in found.items()} == {"a": ("b",), "b": ("a", "c", "r"), "c": ()}
+    assert {name: s.wanted for name, s in found.items()} == {"a": ("b",), "b": ("a", "c", "r"), "c": (), "r": ()}
     assert "b" in found["c"].unwanted and "left-the-inventory" not in found["c"].unwanted
     assert (found["a"].required, found["c"].required) == (True, False)
 
@@ -42,3 +43,17 @@ def test_a_leaving_cluster_goes_in_both_directions() -> None:
     assert all(s.wanted == () for s in found.values())
     assert "a" in found["b"].unwanted
     assert "b" in found["a"].unwanted and "c" not in found["a"].unwanted
+
+
+def test_a_cluster_that_watches_nobody_any_more_keeps_no_edge() -> None:
+    """It may have been a primary, whose edges are those of an istiod that is gone."""
+    google = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"}
+    made = read_fleet({**{n: {"cluster_provider": "kubeconfig", **v} for n, v in FOUR.items()}, "g": google})
+    found = {s.watcher: s for s in scopes(made, made.clusters)}
+    for former in ("r", "g"):
+        assert not found[former].required and found[former].wanted == ()
+        assert "a" in found[former].unwanted and "left-the-inventory" in found[former].unwanted
+    limited = {s.watcher: s for s in scopes(made, ["b"])}
+    assert "b" in limited["r"].unwanted and "a" not in limited["r"].unwanted
+    leaving = {s.watcher: s for s in scopes(made, ["r"], absent=True)}
+    assert "a" in leaving["r"].unwanted

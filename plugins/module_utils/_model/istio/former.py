@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the istiod of a cluster that has none any more signed with: whether anybody still wants it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..control_planes.registry import control_plane_of
+from ..inventory.fleet import Cluster, Fleet
+from .helm_values import istiod_name
+from .ownership import has_our_labels, is_former
+
+__all__ = ["SIGNER", "is_unwanted_signer", "users_of_signer"]
+
+SIGNER = "cacerts"
+"""The Secret that istiod signs with: the key of an intermediate CA."""
+
+
+def is_unwanted_signer(fleet: Fleet, cluster: Cluster, secret: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether it is this fleet's, in a cluster that has no istiod of ours by the inventory."""
+    if secret is None or control_plane_of(fleet, cluster).has_istiod:
+        return False
+    return has_our_labels(secret, fleet.name, "trust") or (cluster.take_over and is_former(secret))
+
+
+def users_of_signer(
+    fleet: Fleet,
+    deployments: t.Iterable[t.Mapping[str, t.Any]],
+    pods: t.Iterable[t.Mapping[str, t.Any]],
+    *,
+    planned: bool,
+) -> list[str]:
+    """The istiods that still use it, whoever installed them: one that lost it would make a root of its own.
+
+    Args:
+        deployments, pods: those of the namespace with the label ``app: istiod``.
+        planned: whether this is check mode, in which the control_plane stage would have uninstalled ours.
+    """
+    own = istiod_name(fleet) if planned else ""
+    found = [f"Deployment {d['metadata']['name']}" for d in deployments if d["metadata"]["name"] != own]
+    ended = ("Succeeded", "Failed")
+    for pod in pods:
+        name = str(pod["metadata"]["name"])
+        if (pod.get("status") or {}).get("phase") not in ended and not (own and name.startswith(f"{own}-")):
+            found.append(f"Pod {name}")
+    return sorted(found)
