@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import json
 import subprocess
 import time
@@ -25,9 +26,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.credential_checks import credential_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as peering_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import read_facts
 
 from . import control_plane
 from .authority import Authority
@@ -531,17 +535,22 @@ async def test_what_a_former_primary_left_goes(planes: dict[str, control_plane.C
             "metadata": {"name": "cacerts", "namespace": SYSTEM},
             "data": {"ca-key.pem": ""},
         }
+        found = await verified(made, kube, "east")
+        assert found.state == "failed" and "remote secret of west" in found.seen
         await kube.apply([signer], labels=owner_labels("trust", "another"))
         assert (await peer(made)).warnings == []
         assert await secrets(made, "east") == {}, "they hold the tokens of its former peers"
         assert await kube.get("v1", "Secret", "cacerts", SYSTEM), "it is another fleet's"
 
         await kube.delete("v1", "Secret", "cacerts", SYSTEM)
+        assert (await verified(made, kube, "east")).state == "ok"
         await kube.apply([signer], labels=owner_labels("trust", made.name))
         await kube.apply([istiod])
         kept = await peer(made)
         assert "cacerts stays" in " ".join(kept.warnings) and "Deployment istiod still runs" in " ".join(kept.warnings)
         assert await kube.get("v1", "Secret", "cacerts", SYSTEM), "an istiod that lost it would make a root of its own"
+        found = await verified(made, kube, "east")
+        assert found.state == "failed" and "Secret istio-system/cacerts" in found.seen
         planned = await peer(made, dry_run=True)
         assert [(c.cluster, c.name, c.action) for c in planned.changes] == [("east", "cacerts", "removed")]
 
@@ -558,10 +567,22 @@ async def test_what_a_former_primary_left_goes(planes: dict[str, control_plane.C
 async def test_a_static_token_that_nobody_uses_any_more_goes(planes: dict[str, control_plane.ControlPlane]) -> None:
     await _with_static_tokens(planes)
     alone = fleet(planes, west={"mesh_peers": []}, east={"mesh_peers": []})
+    one = alone.clusters["east"].connection
+    async with Kube.connect(one, cluster="east") as kube:
+        found = await verified(dataclasses.replace(alone, clusters={"east": alone.clusters["east"]}), kube, "east")
+    assert found.state == "failed" and TOKEN_SECRET in found.seen
     report = await peer(alone, static=True)
     assert report.failures == {} and report.warnings == []
     assert report.summary == "0 edges: 0 added, 0 renewed, 2 removed, 2 static tokens removed"
     assert await _token_secrets(alone) == set()
+
+
+async def verified(made: Fleet, kube: Kube, name: str) -> Check:
+    """What verify says of the credentials that a cluster holds."""
+    found = Facts(name)
+    await read_facts(kube, made, dataclasses.replace(made.clusters[name], role="remote", primary="west"), found)
+    assert found.problem == ""
+    return credential_checks(made, {name: found})[0]
 
 
 def control_plane_deployment(name: str) -> dict[str, t.Any]:

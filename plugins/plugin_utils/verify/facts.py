@@ -19,9 +19,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
     parse_shards,
     parse_trust_domains,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.former import SIGNER, is_unwanted_signer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import LABEL, read_entries
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import LABEL, OURS, read_entries
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
@@ -81,15 +84,22 @@ async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, g
 
 
 async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
-    """Read what an istiod of ours uses. A cluster whose control plane Google runs has nothing of it."""
+    """Read what an istiod of ours uses. A cluster whose control plane Google runs may only have leftovers of it."""
+    space = fleet.namespace
+    cacerts, secrets, token = await asyncio.gather(
+        kube.get("v1", "Secret", SIGNER, space),
+        kube.list("v1", "Secret", space, {LABEL: "true"}),
+        kube.get("v1", "Secret", TOKEN_SECRET, space),
+    )
+    entries = read_entries(secrets, fleet.name)
+    found.own_remote_secrets = [(entry.cluster, entry.home) for entry in entries if entry.owner == OURS]
+    found.unwanted_signer = is_unwanted_signer(fleet, cluster, cacerts)
+    found.static_token = has_our_labels(token, fleet.name)
     if not control_plane_of(fleet, cluster).ours:
         return
-    space = fleet.namespace
-    cacerts, config, namespace, secrets, versions = await asyncio.gather(
-        kube.get("v1", "Secret", "cacerts", space),
+    config, namespace, versions = await asyncio.gather(
         kube.get("v1", "ConfigMap", "istio-ca-root-cert", NAMESPACE if found.probe else space),
         kube.get("v1", "Namespace", space),
-        kube.list("v1", "Secret", space, {LABEL: "true"}),
         running_versions(kube, fleet),
     )
     found.versions = versions
@@ -100,7 +110,7 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
         found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
     if namespace:
         found.namespace_network = labels_of(namespace).get(_NETWORK)
-    found.remote_secrets = [(entry.cluster, entry.home) for entry in read_entries(secrets, fleet.name)]
+    found.remote_secrets = [(entry.cluster, entry.home) for entry in entries]
 
 
 async def _gateways(kube: Reader, fleet: Fleet, namespace: str, found: Facts) -> None:

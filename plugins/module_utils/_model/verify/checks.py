@@ -15,6 +15,7 @@ from ..istio.versions import skew
 from ..peering.graph import edges
 from ..workloads.probe import NAMESPACE, target
 from .certificate_checks import certificate_checks
+from .credential_checks import credential_checks
 from .facts import FAILED, SKIPPED, Check, Facts, check_of
 
 __all__ = ["injection_checks", "probe_checks", "state_checks"]
@@ -51,6 +52,7 @@ def state_checks(
         checks += cluster_checks(fleet.clusters[name], found)
         if planes[name].has_istiod:
             checks += istiod_checks(fleet, found, read)
+    checks += credential_checks(fleet, read)
     checks += _version_checks(read)
     return checks
 

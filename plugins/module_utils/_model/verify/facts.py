@@ -65,6 +65,12 @@ class Facts:
     ingress_address: str = ""
     remote_secrets: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """``(cluster, Secret)`` of every key of every remote secret."""
+    own_remote_secrets: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """Those of them whose Secret is this fleet's."""
+    unwanted_signer: bool = False
+    """Whether it holds this fleet's ``cacerts`` without an istiod of ours."""
+    static_token: bool = False
+    """Whether it holds this fleet's Secret with a token that does not end."""
     istiods: list[IstiodFacts] = dataclasses.field(default_factory=list)
     probe: str = ""
     """Name of the probe's pod; "" when none is ready."""

@@ -109,6 +109,7 @@ def _istiod(facts: Facts, **values: t.Any) -> None:
         ("gateways known", lambda f: _istiod(f, gateways=[])),
         ("clock", lambda f: setattr(f, "ahead", datetime.timedelta(minutes=3))),
         ("clock", lambda f: setattr(f, "ahead", -datetime.timedelta(hours=1))),
+        ("credentials", lambda f: setattr(f, "unwanted_signer", True)),
         ("versions", lambda f: f.versions.update(istiod="pilot:1.28.0")),
         ("reachable", lambda f: setattr(f, "problem", "connection refused")),
     ],
