@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
@@ -18,6 +19,7 @@ class ActionModule(FleetAction):
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "token": {"type": "str", "choices": ["bound", "static"], "default": "bound", "no_log": False},
+        "forget": {"type": "list", "elements": "str", "default": []},
         "token_lifetime": {"type": "int", "default": 2592000, "no_log": False},
         "token_renew_before": {"type": "int", "default": 864000, "no_log": False},
         "timeout": {"type": "int", "default": 30},
@@ -26,6 +28,14 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        fleet = self.fleet(task_vars)
+        named = sorted(set(args["forget"]) & set(fleet.clusters))
+        if named:
+            raise FleetError(
+                f"the inventory names {', '.join(named)}, and what it names cannot be forgotten",
+                obj="peering_forget",
+                next_step=f"run playbooks/teardown.yml with --limit {','.join(named)}, or change the inventory",
+            )
         options = Options(
             absent=args["state"] == "absent",
             static=args["token"] == "static",
@@ -35,8 +45,8 @@ class ActionModule(FleetAction):
             dry_run=self.check_mode,
             sync=args["wait"],
             restart=args["restart_blocked_istiod"],
+            forget=frozenset(args["forget"]),
         )
-        fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
         # Ansible takes a host that failed, in this play or in one before, out of the first of the two lists.
         failed = {str(host) for host in task_vars["ansible_play_hosts_all"]} - set(play)

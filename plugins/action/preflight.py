@@ -8,6 +8,8 @@ import asyncio
 import os
 import typing as t
 
+from ansible import constants
+
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
@@ -42,6 +44,16 @@ _OF_TASKS = (
     "role_path",
 )
 """Variables that a task has and its host has not, and that templates use."""
+
+_PARTIAL = Problem(
+    "",
+    "INVENTORY_ANY_UNPARSED_IS_FAILED",
+    "false",
+    "lets Ansible go on without the clusters of a source that fails, as if they had left the fleet",
+    "any_unparsed_is_failed = True in section [inventory] of ansible.cfg, or "
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true in the environment (AWX: extra environment variables of its jobs)",
+)
+"""A problem of Ansible's configuration, not of the inventory."""
 
 
 class ActionModule(FleetAction):
@@ -83,6 +95,8 @@ class ActionModule(FleetAction):
             context=context,
         )
         problems = check(hosts, plain(task_vars["groups"]), environment(), known)
+        if not constants.config.get_config_value("INVENTORY_ANY_UNPARSED_IS_FAILED"):
+            problems.insert(0, _PARTIAL)
         if unreadable:
             # A variable that cannot be read is set: the problem that it is missing would be wrong.
             bad = {(one.host, one.variable) for one in unreadable}

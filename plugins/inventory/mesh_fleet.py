@@ -22,11 +22,12 @@ description:
     C(membership_labels) and C(fleet_project).
   - Put clusters outside Google Cloud into other files of the same inventory folder.
   - The name of a configuration file is C(mesh_fleet.yml), or ends with C(.mesh_fleet.yml).
-  - A cluster whose state is not one of O(statuses) becomes no host. A warning names it, because for the roles a cluster
-    that is not in the inventory has left the fleet.
+  - A cluster whose state is not one of O(statuses) becomes no host. A warning names it, because the roles do not
+    work on it. Its edges stay, and the peering role reports them.
   - If Google does not answer for a project, the plugin fails, because the roles would work on an incomplete fleet.
     Ansible then continues without any host of this file, unless C(INVENTORY_ANY_UNPARSED_IS_FAILED) is set in its
-    configuration, which is recommended. With O(skip_unreachable) the plugin returns the other projects instead.
+    configuration. Every playbook of this collection insists on that. With O(skip_unreachable) the plugin returns the
+    other projects instead.
   - The cache contains what Google reports about clusters and memberships, but no credentials and no certificates.
   - No credential becomes a variable. Set C(gke_auth_kind) and the other credential variables for the roles, or the
     environment variables of google.cloud for both.

@@ -21,7 +21,8 @@ description:
 options:
   state:
     description:
-      - V(present) makes the edges of the play's clusters what the inventory says, and removes those that it no longer names.
+      - V(present) makes the edges of the play's clusters what the inventory says. It removes edges between clusters that the
+        inventory names. Edges to others stay, and are in RV(missing), because a part of the inventory may be missing; see O(forget).
       - V(absent) removes the edges of the play's clusters in both directions.
     type: str
     choices: [present, absent]
@@ -32,6 +33,13 @@ options:
     type: str
     choices: [bound, static]
     default: bound
+  forget:
+    description:
+      - Names of clusters that left the fleet, which the inventory does not name any more. The edges to them are removed.
+      - Such a cluster keeps the tokens of the clusters that it watched. A warning says how to end them.
+    type: list
+    elements: str
+    default: []
   token_lifetime:
     description: Seconds of validity to request for a bound token. The API server may shorten it; the run uses the token's real end.
     type: int
@@ -96,6 +104,7 @@ edges:
   description:
     - Every edge of the run, with C(watcher), C(watched), C(action), C(why) and C(in_place).
     - The action V(withheld) is that of an edge that must not be made, see RV(missing).
+    - The action V(unnamed) is that of an edge to a cluster that the inventory does not name. It stays.
   returned: success
   type: list
   elements: dict
@@ -105,7 +114,7 @@ failures:
   type: dict
 missing:
   description:
-    - By cluster, the edges without which it goes on, and why, as text. Each text is a warning too, and ends in the recap.
+    - By cluster, the edges without which it goes on, or which it has to clusters that the inventory does not name, and why, as text. Each text is a warning too, and ends in the recap.
     - The role keeps it until nothing else is left to do; then C(playbooks/whole.yml) fails these clusters.
   returned: when something is missing
   type: dict

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
@@ -228,6 +228,89 @@ async def test_an_unreachable_cluster_fails_alone(planes: dict[str, control_plan
     assert (
         await peer(fleet(planes, south={**closed, "mesh_peers": []}, west={"mesh_peers": ["east"]}), ["west"])
     ).failures == {}
+
+
+async def _refused(kube: Kube) -> bool:
+    try:
+        await kube.get_path("/api")
+    except ApiError as error:
+        return error.status == 401
+    return False
+
+
+def _without(made: Fleet, name: str) -> Fleet:
+    """The fleet of an inventory that lacks a part."""
+    return dataclasses.replace(made, clusters={n: c for n, c in made.clusters.items() if n != name})
+
+
+@in_loop
+async def test_half_an_inventory_removes_no_edge(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    before = {name: await secrets(made, name) for name in made.clusters}
+    for play in ([], ["west"]):
+        report = await peer(_without(made, "east"), play)
+        assert actions(report) == {"west>east": "unnamed"} and report.failures == {} and report.changes == []
+        assert "does not name east" in str(report.missing["west"][0])
+        assert "peering_forget=east" in str(report.missing["west"][0])
+    assert {name: await secrets(made, name) for name in made.clusters} == before
+    assert set(actions(await peer(made)).values()) == {"keep"}, "nothing was lost"
+
+    forgotten = await peer(_without(made, "east"), forget=frozenset({"east"}))
+    assert actions(forgotten) == {"west>east": "remove"} and forgotten.missing == {}
+    assert "delete serviceaccount istio-reader-service-account" in forgotten.warnings[0]
+    assert await secrets(made, "west") == {}
+    assert set((await secrets(made, "east"))[BUNDLE]["data"]) == {"west"}, "of east nothing is known"
+
+
+@in_loop
+async def test_a_static_token_stays_while_half_an_inventory_hides_who_may_use_it(
+    planes: dict[str, control_plane.ControlPlane],
+) -> None:
+    await _with_static_tokens(planes)
+    east = {"cluster_kubeconfig": str(planes["east"].kubeconfig), "cluster_context": "admin"}
+    made = fleet(planes, south={**east, "mesh_peers": ["west"]})
+    half = _without(made, "east")
+    due = {"renew_before": 86400 * 400, "lifetime": 86400 * 300}
+    report = await _later(time.time() + 86400 * 250, peer(half, ["south", "west"], **due))
+    assert actions(report)["south>west"] == "renew", "the watchers that are named use it no more"
+    assert "west" in await _token_secrets(made)
+    assert "east may use it, which the inventory does not name" in " ".join(report.warnings)
+
+
+@in_loop
+async def test_a_deleted_account_ends_the_tokens_that_a_departed_cluster_holds(
+    planes: dict[str, control_plane.ControlPlane],
+) -> None:
+    """What the run advises: east left, and still holds west's token."""
+    made = await prepared(planes)
+    await peer(made)
+    held = access((await secrets(made, "east"))[BUNDLE], "west")
+    theirs = Connection(server=held.server, token=held.token, ca_pem=base64.b64decode(held.ca).decode())
+    planes["west"].kubectl("-n", SYSTEM, "delete", "serviceaccount", ACCOUNT)
+    async with asyncio.timeout(60), Kube.connect(theirs, cluster="west") as kube:
+        while True:  # the API server's own view of its accounts follows in a moment
+            if await _refused(kube):
+                break
+            await asyncio.sleep(0.1)
+
+
+@in_loop
+async def test_a_dead_cluster_is_torn_down_and_its_peers_forget_it(
+    planes: dict[str, control_plane.ControlPlane],
+) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    closed = f"https://127.0.0.1:{control_plane.closed_port()}"
+    dead = fleet(planes, east={"cluster_api_url": closed})
+    report = await peer(dead, ["east"], absent=True)
+    assert actions(report) == {"west>east": "remove"}
+    assert await secrets(made, "west") == {}
+    (error,) = report.failures["east"]
+    assert "nothing was removed on it" in str(error) and "take east out of the inventory" in str(error)
+    assert report.missing == {}
+    again = await peer(_without(dead, "east"))
+    assert again.edges == [] and again.missing == {} and again.warnings == [], "that was the end of it"
 
 
 @in_loop

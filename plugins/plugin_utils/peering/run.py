@@ -31,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
     OURS,
     REMOVE,
     RENEW,
+    UNNAMED,
     KeyPlan,
     Peer,
     decide,
@@ -85,6 +86,8 @@ class Options:
     restart: bool = True
     """Whether to restart an istiod that no longer reads remote secrets."""
     restart_timeout: float = 180
+    forget: frozenset[str] = frozenset()
+    """Clusters that left the fleet: edges to them are removed, though the inventory does not name them."""
 
 
 class PeeringRun:
@@ -116,7 +119,7 @@ class PeeringRun:
 
     async def run(self) -> PeeringReport:
         options = self.options
-        every = scopes(self.fleet, self.play, absent=options.absent)
+        every = scopes(self.fleet, self.play, absent=options.absent, forget=options.forget)
         watchers = [scope.watcher for scope in every]
         watched = {name for scope in every for name in scope.wanted}
         with_tokens = sorted({*watched, *self.play})
@@ -148,6 +151,7 @@ class PeeringRun:
 
     def report(self, every: t.Sequence[WatcherScope]) -> PeeringReport:
         return make_report(
+            self.fleet,
             every,
             self.plans,
             self.faults,
@@ -156,6 +160,8 @@ class PeeringRun:
             warnings=self.warnings,
             dry_run=self.options.dry_run,
             waited=self.options.sync,
+            absent=self.options.absent,
+            forget=self.options.forget,
         )
 
     async def _on_each(self, names: t.Iterable[str], work: t.Callable[[str], t.Awaitable[None]]) -> None:
@@ -215,6 +221,7 @@ class PeeringRun:
             read_entries(self.live[scope.watcher], self.fleet.name),
             {name: self.peers.get(name) for name in self._targets(scope)},
             scope.unwanted,
+            scope.unnamed,
             static=self.options.static,
             renew_before=self.options.renew_before,
             now=time.time(),
@@ -420,6 +427,9 @@ class PeeringRun:
         if not why and not self.options.absent:
             silent = sorted(w for w in watchers if w != name and not self._synced(w, name))
             why = f"{', '.join(silent)} may use it, and did not answer" if silent else ""
+            unnamed = sorted({p.cluster for found in self.plans.values() for p in found if p.action == UNNAMED})
+            if unnamed and not why:
+                why = f"{', '.join(unnamed)} may use it, which the inventory does not name"
         where = f"{self.fleet.namespace}/{static_tokens.TOKEN_SECRET}"
         if why:
             self.warnings.append(f"{name}: Secret {where} with a static token stays: {why}")

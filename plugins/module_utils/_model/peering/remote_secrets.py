@@ -36,6 +36,8 @@ REMOVE = "remove"
 KEEP = "keep"
 PROVIDED = "provided"
 """Somebody else's Secret holds the key, and the run does not change it."""
+UNNAMED = "unnamed"
+"""The inventory does not name the cluster, and nobody said that it left: the key stays as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,7 @@ def decide(
     entries: t.Iterable[Entry],
     wanted: t.Mapping[str, Peer | None],
     unwanted: t.Container[str],
+    unnamed: t.Container[str] = (),
     *,
     static: bool,
     renew_before: float,
@@ -127,6 +130,7 @@ def decide(
         wanted: the clusters that it must watch; None for a cluster that could not be read, whose key stays as it is.
         unwanted: the clusters that it must not watch any more. A key of a cluster that is in neither is out of the
             run's scope and stays as it is.
+        unnamed: the clusters whose key stays too, with a plan that says so, see ``scope.py``.
         static: whether tokens must be without expiry.
         renew_before: seconds of validity that a bound token must have left.
         now: seconds since the epoch.
@@ -141,10 +145,12 @@ def decide(
             peer = wanted[name]
             if peer is not None:
                 plans.append(_wanted(peer, held, static, renew_before, now))
-        elif name in unwanted:
+        elif name in unwanted or name in unnamed:
             # Only keys of Secrets with our label are ever removed; for others' the caller warns.
             ours = [e for e in held if e.owner == OURS]
-            if ours:
+            if ours and name not in unwanted:
+                plans.append(KeyPlan(name, UNNAMED, "the inventory does not name this cluster", ours[0].home))
+            elif ours:
                 plans.append(
                     KeyPlan(
                         name,

@@ -10,8 +10,10 @@ import typing as t
 
 from ...errors import FleetError
 from ...results import REMOVED, Change
+from ..inventory.fleet import Fleet
 from ..istio.former import SIGNER
-from .remote_secrets import ADD, ADOPT, PROVIDED, REMOVE, RENEW, KeyPlan
+from . import leaving
+from .remote_secrets import ADD, ADOPT, PROVIDED, REMOVE, RENEW, UNNAMED, KeyPlan
 from .scope import WatcherScope
 from .static_tokens import TOKEN_SECRET
 
@@ -49,6 +51,7 @@ class PeeringReport:
 
 
 def make_report(
+    fleet: Fleet,
     scopes: t.Sequence[WatcherScope],
     plans: t.Mapping[str, t.Sequence[KeyPlan]],
     faults: Faults,
@@ -58,8 +61,13 @@ def make_report(
     warnings: list[str],
     dry_run: bool,
     waited: bool = True,
+    absent: bool = False,
+    forget: t.Collection[str] = (),
 ) -> PeeringReport:
-    """Report a run over the clusters of ``play``; ``plans`` are by watcher; ``waited`` until istiods have synced."""
+    """Report a run over the clusters of ``play``, which leave if ``absent``.
+
+    ``plans`` are by watcher; ``waited`` until istiods have synced; ``forget``: clusters that left the fleet.
+    """
     planned = {(watcher, plan.cluster): plan for watcher, found in plans.items() for plan in found}
     tried = [(scope.watcher, name) for scope in scopes for name in scope.wanted]
     bad = _not_in_place(tried, planned, faults)
@@ -79,12 +87,21 @@ def make_report(
         if plan.action == PROVIDED
     ]
     failures, missing = _attributed(scopes, tried, len(tried) - len(bad), faults, play)
+    if absent:
+        failures = {
+            name: [leaving.gone(fleet, name, e) if e is faults.unreachable.get(name) else e for e in found]
+            for name, found in failures.items()
+        }
+    strays = leaving.unnamed(fleet, plans)
+    for watcher, found in plans.items():
+        if strays and watcher in play and any(plan.action == UNNAMED for plan in found):
+            missing.setdefault(watcher, []).append(strays)
     return PeeringReport(
         changes,
         edges,
         failures,
         missing,
-        [*warnings, *foreign],
+        [*warnings, *foreign, *leaving.forgotten(fleet, forget, plans)],
         _summary(tried, bad, planned, faults, changes, dry_run=dry_run, waited=waited),
     )
 
@@ -203,5 +220,7 @@ def _summary(
     )
     return (
         f"{total} edge{'s' if total != 1 else ''}: {counts[ADD]} added, {counts[RENEW]} renewed{adopted}, "
-        f"{counts[REMOVE]} removed{tokens}" + (f" · {condition}" if total or failed else "")
+        f"{counts[REMOVE]} removed{tokens}"
+        + (f" · {condition}" if total or failed else "")
+        + (f" · {counts[UNNAMED]} to clusters that the inventory does not name" if counts[UNNAMED] else "")
     )

@@ -20,6 +20,7 @@ from .remote_secrets import (
     OURS,
     PROVIDED,
     REMOVE,
+    UNNAMED,
     KeyPlan,
     Peer,
     owner_of,
@@ -82,7 +83,7 @@ def compose(
             losing.add(spare)
             if plan.action not in (REMOVE, PROVIDED):
                 resolved.add(plan.home)
-        if plan.action in (KEEP, PROVIDED):
+        if plan.action in (KEEP, PROVIDED, UNNAMED):
             continue
         if plan.action == REMOVE:
             data[plan.home].pop(plan.cluster, None)

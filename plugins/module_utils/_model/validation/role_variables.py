@@ -175,6 +175,7 @@ def _rules(given: Values, fleet: Fleet | None, hosts: t.Sequence[str], known: Ro
     return [
         *_trust(given, value),
         *_peering(given, value),
+        *(_forget(given, fleet) if fleet else []),
         *(_apps(given, fleet) if fleet else []),
         *(_gateways(given, fleet, hosts) if fleet else []),
     ]
@@ -220,6 +221,13 @@ def _peering(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
         message = f"is not below {name}, {seconds}: every run would renew every token"
         return [Problem("", renewal, shown(value(renewal)), message, f"at most a third of it: {seconds // 3}")]
     return []
+
+
+def _forget(given: Values, fleet: Fleet) -> list[Problem]:
+    names = given.get("peering_forget") or ()
+    listed = [one.strip() for one in names.split(",")] if isinstance(names, str) else names
+    message, hint = "is a cluster of this fleet", "playbooks/teardown.yml with --limit; or take it out of the inventory"
+    return [Problem("", "peering_forget", quoted(str(n)), message, hint) for n in listed if n in fleet.clusters]
 
 
 def _apps(given: Values, fleet: Fleet) -> list[Problem]:

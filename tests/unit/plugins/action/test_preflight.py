@@ -280,3 +280,40 @@ def test_a_wrong_vault_password_is_found_first(play: Runner) -> None:
         code, said = play(GOOD, f"--vault-password-file={password}", part="keys")
         assert code == wanted, said
         assert ("cannot be decrypted" in said) is bool(wanted)
+
+
+def test_an_inventory_source_that_fails_ends_every_run(play: Runner) -> None:
+    """Ansible itself would go on with the clusters of the other sources."""
+    (play.folder / "hosts.yml").write_text(GOOD)
+    (play.folder / "google.mesh_fleet.yml").write_text('plugin: mesh.fleet.mesh_fleet\nproject: "{{ nonesuch }}"\n')
+    cases: tuple[tuple[dict[str, str], str], ...] = (
+        ({}, "Completely failed to parse inventory source"),
+        ({"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "false"}, "any_unparsed_is_failed = True"),
+    )
+    for playbook in ("site", "peering", "teardown"):
+        for setting, wanted in cases:
+            done = subprocess.run(
+                ["ansible-playbook", "-i", str(play.folder), f"playbooks/{playbook}.yml"],
+                cwd=play.root, env={**os.environ, **setting, "NO_COLOR": "1"},
+                capture_output=True, text=True, check=False, timeout=900,
+            )  # fmt: skip
+            assert done.returncode != 0
+            assert wanted in " ".join((done.stdout + done.stderr).split())
+            assert "changed=" not in done.stdout or "changed=0" in done.stdout
+
+
+def test_the_role_alone_insists_on_it_too(play: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "false")
+    code, text = play(GOOD)
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "1 problem, nothing was touched" in flat
+    assert "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true in the environment (AWX" in flat
+
+
+def test_a_cluster_of_the_fleet_cannot_be_forgotten(play: Runner) -> None:
+    code, text = play(GOOD, "-e", "peering_forget=east,gone")
+    assert code != 0
+    flat = " ".join(text.split())
+    assert '"east" is a cluster of this fleet playbooks/teardown.yml with --limit' in flat
+    assert '"gone"' not in flat

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KeyPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ADD,
+    KEEP,
+    UNNAMED,
+    KeyPlan,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import (
     Faults,
     PeeringReport,
@@ -24,7 +29,7 @@ def report(faults: Faults, play: str, *, absent: bool = False) -> PeeringReport:
     every = scopes(THREE, play, absent=absent)
     plans = {s.watcher: [KeyPlan(name, ADD) for name in s.wanted] for s in every if s.watcher not in faults.unreachable}
     more: dict[str, t.Any] = {"changes": [], "warnings": [], "dry_run": False}
-    return make_report(every, plans, faults, play=play, **more)
+    return make_report(THREE, every, plans, faults, play=play, absent=absent, **more)
 
 
 def test_a_failed_edge_is_attributed_to_one_cluster() -> None:
@@ -70,3 +75,22 @@ def test_edges_that_are_withheld_are_missing_and_not_synced() -> None:
     assert list(map(str, found.missing["a"])) == ["no new edge"], "told once"
     assert "2 failed" in found.summary
     assert {e["in_place"] for e in found.edges if {e["watcher"], e["watched"]} == {"a", "c"}} == {False}
+
+
+def test_edges_to_clusters_that_the_inventory_does_not_name_stay_and_are_told_once() -> None:
+    every = scopes(THREE, "ab")
+    plans = {n: [KeyPlan("x", UNNAMED), KeyPlan("c", KEEP)] for n in "ab"}
+    found = make_report(THREE, every, plans, Faults(), play="ab", changes=[], warnings=[], dry_run=False)
+    assert found.failures == {} and sorted(found.missing) == ["a", "b"]
+    assert str(found.missing["a"][0]) == str(found.missing["b"][0])
+    assert found.summary.endswith("· all synced · 2 to clusters that the inventory does not name")
+    assert {(e["action"], e["in_place"]) for e in found.edges if e["watched"] == "x"} == {("unnamed", True)}
+
+
+def test_a_dead_cluster_that_leaves_fails_with_advice_that_ends() -> None:
+    found = report(
+        Faults(unreachable={"c": FleetError("no answer", cluster="c", next_step="start it")}), "c", absent=True
+    )
+    (error,) = found.failures["c"]
+    assert "nothing was removed on it" in str(error) and "take c out of the inventory" in str(error)
+    assert found.missing == {}, "who is not torn down goes on with nothing missing"

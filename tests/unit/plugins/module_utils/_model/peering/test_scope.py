@@ -28,7 +28,23 @@ def test_the_whole_fleet() -> None:
     wanted = {"a": ("b", "c", "r"), "b": ("a", "c", "r"), "c": ("a",), "r": ()}
     assert {name: s.wanted for name, s in found.items()} == wanted
     assert "b" in found["c"].unwanted
-    assert "left-the-inventory" in found["a"].unwanted
+    assert {name for name, s in found.items() if "left-the-inventory" in s.unnamed} == {"a", "b", "c"}
+
+
+def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_stays_until_it_is_forgotten() -> None:
+    for play in (list(FOUR), ["a"]):
+        kept = {s.watcher: s for s in scopes(fleet(**FOUR), play)}["a"]
+        assert "gone" not in kept.unwanted and "gone" in kept.unnamed
+        assert "b" not in kept.unnamed, "the inventory names it"
+        forgotten = {s.watcher: s for s in scopes(fleet(**FOUR), play, forget=["gone"])}["a"]
+        assert "gone" in forgotten.unwanted and "gone" not in forgotten.unnamed
+        assert "another" not in forgotten.unwanted and "another" in forgotten.unnamed
+
+
+def test_a_cluster_whose_istiod_is_gone_keeps_no_edge() -> None:
+    managed = fleet(a={"cluster_provider": "gke", "mesh_control_plane": "managed"}, b={})
+    found = {s.watcher: s for s in scopes(managed, "ab")}
+    assert "left-the-inventory" in found["a"].unwanted and "left-the-inventory" not in found["a"].unnamed
 
 
 def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is said about clusters that left the fleet, or seem to have."""
+
+from __future__ import annotations
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.leaving import forgotten, gone, unnamed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    KEEP,
+    REMOVE,
+    UNNAMED,
+    KeyPlan,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+FLEET = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
+REVOKE = "in each of west, east: kubectl -n istio-system delete serviceaccount istio-reader-service-account"
+
+
+def test_a_cluster_that_the_inventory_does_not_name_has_two_explanations_and_each_has_its_way() -> None:
+    assert unnamed(FLEET, {"west": [KeyPlan("east", KEEP)]}) is None
+    text = str(unnamed(FLEET, {"west": [KeyPlan("south", UNNAMED)], "east": [KeyPlan("south", UNNAMED)]}))
+    assert "the inventory does not name south, which the fleet still watches; its edges stay" in text
+    assert "remote secrets of south in east, west" in text
+    assert "a part of the inventory is missing, or it left the fleet; it still holds tokens" in text
+    assert "bring the missing part of the inventory back" in text
+    assert "playbooks/teardown.yml with --limit south" in text and "-e peering_forget=south" in text
+    assert REVOKE in text
+
+
+def test_many_clusters_are_told_in_one_text() -> None:
+    text = str(unnamed(FLEET, {"west": [KeyPlan(f"n{i}", UNNAMED) for i in range(8)]}))
+    assert "n0, n1, n2, n3, n4 and 3 more, which the fleet still watches; their edges stay" in text
+    assert "peering_forget=n0,n1,n2,n3,n4,n5,n6,n7" in text
+
+
+def test_who_forgets_a_cluster_hears_what_it_still_holds() -> None:
+    plans = {"west": [KeyPlan("south", REMOVE)], "east": [KeyPlan("west", REMOVE)]}
+    gone_ones = forgotten(FLEET, ["south", "soth"], plans)
+    assert gone_ones[0] == "peering_forget names soth, but no cluster of this run has an edge to it"
+    assert "south is forgotten: edges removed in west; it still holds tokens" in gone_ones[1]
+    assert REVOKE in gone_ones[1]
+
+
+def test_a_dead_cluster_that_is_torn_down_gets_advice_that_ends() -> None:
+    error = gone(FLEET, "east", FleetError("cannot be reached", seen="connection refused", next_step="start it"))
+    text = str(error)
+    assert "nothing was removed on it" in text and "connection refused" in text
+    assert "take east out of the inventory" in text and "start it" not in text
+    assert "in west: kubectl -n istio-system delete serviceaccount" in text
+    assert "playbooks/teardown.yml with --limit east once it answers" in text
