@@ -183,6 +183,31 @@ def istiod_checks(fleet: Fleet, found: Facts, facts: t.Mapping[str, Facts]) -> l
             f"run the peering stage with --limit {name}",
         )
     )
+    # istiod's list of clusters alone does not tell: it may be of an istiod that has not read the latest change.
+    absent = [x for x in watched if x not in held]
+    checks.append(
+        check_of(
+            "edges",
+            name,
+            not absent,
+            f"no remote secret of {', '.join(absent)}" if absent else f"of {', '.join(watched) or 'none'}",
+            (name, *absent),
+            "its istiod does not watch what the inventory says: the fleet is not one mesh",
+            f"run the peering stage with --limit {','.join((name, *absent))}, which says why an edge cannot be made",
+        )
+    )
+    unnamed = sorted({x for x, _secret in found.own_remote_secrets} - set(fleet.clusters))
+    checks.append(
+        check_of(
+            "inventory",
+            name,
+            not unnamed,
+            f"remote secrets of {', '.join(unnamed)}" if unnamed else "names every cluster that is watched",
+            (name,),
+            "the inventory does not name them: a part of it is missing, or they left the fleet",
+            f"run the peering stage with --limit {name}, which says what to do in either case",
+        )
+    )
     networks = {fleet.clusters[x].network for x in watched} - {fleet.clusters[name].network}
     for istiod in found.istiods:
         own = [c.name for c in istiod.clusters.values() if not c.secret]

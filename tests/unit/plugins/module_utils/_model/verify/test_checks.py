@@ -80,7 +80,16 @@ def test_a_whole_mesh_passes() -> None:
         "gateway address",
         "remote secrets",
     }
-    assert groups >= {"istiod's cluster", "synced", "trust domain", "endpoints", "gateways known", "versions"}
+    assert groups >= {
+        "edges",
+        "inventory",
+        "istiod's cluster",
+        "synced",
+        "trust domain",
+        "endpoints",
+        "gateways known",
+        "versions",
+    }
 
 
 def _istiod(facts: Facts, **values: t.Any) -> None:
@@ -101,6 +110,8 @@ def _istiod(facts: Facts, **values: t.Any) -> None:
         ("cluster name", lambda f: setattr(f, "proxy_cluster", "Kubernetes")),
         ("gateway address", lambda f: setattr(f, "gateway_address", "")),
         ("remote secrets", lambda f: f.remote_secrets.append(("west", "istio-remote-secret-west"))),
+        ("edges", lambda f: f.remote_secrets.clear()),
+        ("inventory", lambda f: f.own_remote_secrets.append(("south", "istio-remote-secrets"))),
         ("istiod's cluster", lambda f: _istiod(f, clusters={"x": RemoteCluster("x", "synced", "")})),
         ("synced", lambda f: _istiod(f, clusters={"east": RemoteCluster("east", "synced", "")})),
         ("endpoints", lambda f: _istiod(f, shards={})),
@@ -182,3 +193,15 @@ def test_certificates_that_end_soon() -> None:
     (root,) = parse_certificates(ROOT)
     days = (root.not_valid_after_utc - datetime.datetime.now(datetime.UTC)).days
     assert any(c.group == "intermediate CA" and c.state == "failed" for c in checked(days=days + 2))
+
+
+def test_a_missing_edge_is_seen_while_istiod_still_reports_the_cluster_as_synced() -> None:
+    red = [c for c in checked(lambda f: f.remote_secrets.clear()) if c.state == "failed"]
+    (check,) = red
+    assert (check.group, check.seen, check.clusters) == ("edges", "no remote secret of west", ("east", "west"))
+    assert "--limit east,west" in check.next_step
+
+
+def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_fails_its_check() -> None:
+    red = [c for c in checked(lambda f: f.own_remote_secrets.append(("south", "s"))) if c.state == "failed"]
+    assert [(c.group, c.seen) for c in red] == [("inventory", "remote secrets of south")]
