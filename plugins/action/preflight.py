@@ -13,6 +13,7 @@ from ansible import constants
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -20,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
-from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import check_standing
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -33,6 +34,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROO
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 _GIB = 2**30
+_STANDING_SECONDS = 5.0
+"""How long a cluster that a run would make, or start, is asked at most whether it stands."""
 _OF_TASKS = (
     "ansible_check_mode",
     "ansible_play_batch",
@@ -158,7 +161,7 @@ class ActionModule(FleetAction):
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Connect to one existing cluster, and return its version and identity.
 
-        For a cluster of Google only the login is checked, because the cluster may not exist yet.
+        One that a run makes may not exist yet: then only the login is checked, if there is one.
         """
         host = str(task_vars["inventory_hostname"])
         # Only its own variables: if every host read those of all, the cost would be the square of the fleet.
@@ -172,7 +175,9 @@ class ActionModule(FleetAction):
             edge = edge_of(provider)
             if edge:
                 await asyncio.to_thread(edge.login, cluster)
-            return result(version="", uid="")
+                fleet = edge.with_connections(fleet)
+            seconds = min(args["timeout"], _STANDING_SECONDS)
+            return result(warnings=await _of_an_earlier_run(fleet, fleet.clusters[host], seconds), version="", uid="")
         async with Kube.connect(cluster.connection, cluster=host, timeout=args["timeout"]) as kube:
             version = await kube.get_path("/version") or {}
             # /version may be read anonymously; this needs credentials.
@@ -183,6 +188,19 @@ class ActionModule(FleetAction):
             version=str(version.get("gitVersion", "")),
             uid=str((system.get("metadata") or {}).get("uid", "")),
         )
+
+
+async def _of_an_earlier_run(fleet: Fleet, cluster: Cluster, seconds: float) -> list[str]:
+    """What a run should know of a cluster that an earlier run made, if it stands and answers; else nothing.
+
+    Raises FleetError when the inventory asks for what cannot be done there.
+    """
+    try:
+        async with Kube.connect(cluster.connection, cluster=cluster.name, timeout=seconds, absent_ok=True) as kube:
+            found = Standing() if kube.absent else await read_standing(kube)
+    except FleetError:
+        return []  # the stage that makes it, or starts it, says what is wrong
+    return check_standing(fleet, cluster, found)
 
 
 def _failed(problems: list[Problem]) -> dict[str, t.Any]:

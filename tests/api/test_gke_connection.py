@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
+from .plays import Ran, run_plays
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROJECT = "shop-prod"
@@ -105,6 +106,50 @@ def test_an_unreachable_endpoint_is_reported(token: str, variables: dict[str, st
     assert caught.value.cluster in ("west", "")  # what is wrong with the account is wrong for all clusters
     assert caught.value.next_step
     assert token not in str(caught.value)
+
+
+def test_preflight_asks_a_cluster_that_stands(google: StandIn, tmp_path: Path) -> None:
+    """An istiod of ours runs there, and the inventory says that Google runs the control plane now."""
+    labels = {"app": "istiod", "install.operator.istio.io/owning-resource": "mesh.fleet"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "discovery", "image": "pilot"}]}}
+    space = {"name": "istio-gke", "labels": {"mesh.fleet/fleet": "gke"}}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod", "namespace": "istio-gke", "labels": labels},
+        "spec": {"selector": {"matchLabels": labels}, "template": pod},
+    }
+
+    async def stands(there: bool) -> None:
+        async with Kube.connect(cluster().connection, cluster="west") as kube:
+            if there:
+                await kube.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": space}, deployment])
+            else:
+                await kube.delete("apps/v1", "Deployment", "istiod", "istio-gke")
+
+    asyncio.run(stands(True))
+    task = {"name": "Ask", "mesh.fleet.preflight": {"part": "cluster"}}
+    play = {"name": "P", "hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]}
+    variables = {**WEST, "gke_access_token": control_plane.ADMIN_TOKEN, "fleet_name": "gke"}
+    google_env = {"MESH_FLEET_GOOGLE_ENDPOINT": google.endpoint}
+
+    def asked(**more: t.Any) -> Ran:
+        fleet = {"vars": {**variables, **more}, "hosts": {"west": {}}}
+        return run_plays(tmp_path, fleet, play, environment=google_env, shell=False)
+
+    try:
+        same = asked(mesh_namespace="istio-gke")
+        assert same.code == 0, same.output
+        managed = asked(mesh_namespace="istio-gke", mesh_control_plane="managed")
+        assert managed.code != 0
+        assert "an istiod of this fleet runs in it, and Google's control plane cannot run beside that" in managed.output
+        assert "playbooks/teardown.yml -e mesh_control_plane=istiod --limit west" in managed.output
+        google.cloud.log.clear()
+        absent = asked(gke_name="not-made-yet", mesh_control_plane="managed")
+        assert absent.code == 0, absent.output
+        assert [entry["method"] for entry in google.cloud.log] == [LIST]
+    finally:
+        asyncio.run(stands(False))
 
 
 def test_a_run_sends_one_request_and_shows_no_token(google: StandIn, tmp_path: Path) -> None:

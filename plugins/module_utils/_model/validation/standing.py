@@ -10,9 +10,11 @@ import typing as t
 
 from ...errors import FleetError
 from ...metadata import labels_of
+from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.ownership import MANAGER, fleet_of
+from ..providers.registry import provider_of
 
 __all__ = ["Standing", "check_standing"]
 
@@ -20,6 +22,7 @@ Object = t.Mapping[str, t.Any]
 _OWNER = "install.operator.istio.io/owning-resource"
 """The charts' label with the value ``ownerName``."""
 _REGION = "topology.kubernetes.io/region"
+_ZONE = "topology.kubernetes.io/zone"
 _DOMAIN = "cluster.local"
 
 
@@ -44,9 +47,10 @@ def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]
         FleetError: what the inventory asks for cannot be done there.
     """
     _same_namespace(fleet, cluster, found)
+    _one_control_plane(fleet, cluster, found)
     _addresses(cluster, found)
     _dns_domain(cluster, found)
-    return [*_other_revisions(fleet, cluster, found), *_regions(cluster, found)]
+    return [*_other_revisions(fleet, cluster, found), *_localities(cluster, found)]
 
 
 def _ours(fleet: Fleet, found: Standing) -> list[Object]:
@@ -72,6 +76,20 @@ def _same_namespace(fleet: Fleet, cluster: Cluster, found: Standing) -> None:
                 next_step=f"set mesh_namespace: {former} again; or remove the mesh with that value (teardown.yml), "
                 "then run site.yml with the new one",
             )
+
+
+def _one_control_plane(fleet: Fleet, cluster: Cluster, found: Standing) -> None:
+    if control_plane_of(fleet, cluster).ours:
+        return
+    for istiod in _ours(fleet, found):
+        raise FleetError(
+            "an istiod of this fleet runs in it, and Google's control plane cannot run beside that",
+            cluster=cluster.name,
+            obj=f"Deployment {istiod['metadata']['namespace']}/{istiod['metadata']['name']}",
+            seen="mesh_control_plane is managed",
+            next_step="remove it first: playbooks/teardown.yml -e mesh_control_plane=istiod "
+            f"--limit {cluster.name}; then run again",
+        )
 
 
 def _addresses(cluster: Cluster, found: Standing) -> None:
@@ -111,17 +129,28 @@ def _other_revisions(fleet: Fleet, cluster: Cluster, found: Standing) -> list[st
     ]
 
 
-def _regions(cluster: Cluster, found: Standing) -> list[str]:
+def _localities(cluster: Cluster, found: Standing) -> list[str]:
+    if provider_of(cluster).local:
+        return []  # a run labels the nodes of this machine
     unlike = {
-        str(node["metadata"]["name"]): region
-        for node in found.nodes
-        if (region := labels_of(node).get(_REGION, "")) != cluster.region
+        str(node["metadata"]["name"]): seen for node in found.nodes if (seen := _unlike(cluster, labels_of(node)))
     }
     if not unlike:
         return []
-    name, region = next(iter(unlike.items()))
-    seen = f"region {region}" if region else f"no label {_REGION}"
+    name, seen = next(iter(unlike.items()))
+    where = f"cluster_region {cluster.region}" + (f", cluster_zone {cluster.zone}" if cluster.zone else "")
     return [
-        f"{cluster.name}: {len(unlike)} of {len(found.nodes)} nodes are not in cluster_region {cluster.region} "
+        f"{cluster.name}: {len(unlike)} of {len(found.nodes)} nodes are not labelled as {where} says "
         f"({name}: {seen}); istiod prefers near endpoints by the nodes' labels, not by the inventory"
     ]
+
+
+def _unlike(cluster: Cluster, labels: t.Mapping[str, str]) -> str:
+    """How a node's labels differ from the inventory; "" where they do not. Without a zone any zone is right."""
+    for label, word, wanted in ((_REGION, "region", cluster.region), (_ZONE, "zone", cluster.zone)):
+        has = labels.get(label, "")
+        if not has:
+            return f"no label {label}"
+        if wanted and has != wanted:
+            return f"{word} {has}"
+    return ""

@@ -63,10 +63,40 @@ def test_another_dns_domain_is_refused(zones: str, right: bool) -> None:
     assert refused.value.seen == "corp.example"
 
 
-def test_nodes_in_other_regions_are_named() -> None:
-    nodes = [{"metadata": {"name": name, "labels": labels}} for name, labels in (
-        ("a", {"topology.kubernetes.io/region": "eu-de"}), ("b", {}), ("c", {"topology.kubernetes.io/region": "eu-fr"}),
-    )]  # fmt: skip
-    (warning,) = checked(Standing(nodes=nodes))
-    assert "2 of 3 nodes are not in cluster_region eu-de (b: no label topology.kubernetes.io/region)" in warning
-    assert checked(Standing(nodes=nodes[:1])) == []
+def test_an_istiod_where_google_is_to_run_the_control_plane_is_refused() -> None:
+    google = {"cluster_provider": "gke", "gke_project": "p", "mesh_control_plane": "managed"}
+    with pytest.raises(FleetError, match="cannot run beside that") as refused:
+        checked(mesh(), **google)
+    assert "teardown.yml -e mesh_control_plane=istiod --limit west" in refused.value.next_step
+    assert checked(mesh(fleet="other"), **google) == []
+    assert checked(mesh(), **{**google, "mesh_control_plane": "istiod"}) == []
+
+
+def nodes(**places: str) -> Standing:
+    """Each in a region and a zone, ``region/zone``."""
+    found = []
+    for name, place in places.items():
+        region, _slash, zone = place.partition("/")
+        labels = {"topology.kubernetes.io/region": region, "topology.kubernetes.io/zone": zone}
+        found.append({"metadata": {"name": name, "labels": {key: value for key, value in labels.items() if value}}})
+    return Standing(nodes=found)
+
+
+@pytest.mark.parametrize(
+    ("places", "zone", "said"),
+    [
+        ({"a": "eu-de/1", "b": "eu-de/2"}, "", ""),
+        ({"a": "eu-de/1"}, "1", ""),
+        ({"a": "eu-de/1", "b": "", "c": "eu-fr/1"}, "", "2 of 3 nodes are not labelled as cluster_region eu-de says "
+         "(b: no label topology.kubernetes.io/region)"),
+        ({"c": "eu-fr/1"}, "", "(c: region eu-fr)"),
+        ({"a": "eu-de/1", "b": "eu-de"}, "", "1 of 2 nodes are not labelled as cluster_region eu-de says "
+         "(b: no label topology.kubernetes.io/zone)"),
+        ({"a": "eu-de/1", "b": "eu-de/2"}, "1", "cluster_region eu-de, cluster_zone 1 says (b: zone 2)"),
+    ],
+)  # fmt: skip
+def test_nodes_with_other_localities_are_named(places: dict[str, str], zone: str, said: str) -> None:
+    found = checked(nodes(**places), cluster_zone=zone)
+    assert bool(found) is bool(said)
+    assert said in " ".join(found)
+    assert checked(nodes(**places), cluster_zone=zone, cluster_provider="kind") == [], "a run labels these nodes"

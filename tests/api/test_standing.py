@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Preflight asks a cluster that an earlier run made too, before anything is touched."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from . import control_plane
+from .plays import Ran, run_plays
+
+FLEET = "standing"
+FORMER = "former-mesh"
+
+
+@pytest.fixture
+def istiod(plane: control_plane.ControlPlane) -> t.Iterator[None]:
+    """An istiod of the fleet in another namespace than the inventory's."""
+    labels = {"app": "istiod", "install.operator.istio.io/owning-resource": "mesh.fleet"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "discovery", "image": "pilot"}]}}
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": FORMER, "labels": {"mesh.fleet/fleet": FLEET}}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "istiod", "namespace": FORMER, "labels": labels},
+            "spec": {"selector": {"matchLabels": labels}, "template": pod},
+        },
+    ]
+    plane.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    yield
+    plane.kubectl("-n", FORMER, "delete", "deployment", "istiod")
+    plane.kubectl("label", "namespace", FORMER, "mesh.fleet/fleet-")
+
+
+def preflight(tmp: Path, **variables: t.Any) -> Ran:
+    fleet = {"vars": {"fleet_name": FLEET, **variables}, "hosts": {"west": {}}}
+    task = {"name": "Ask", "mesh.fleet.preflight": {"part": "cluster"}}
+    return run_plays(tmp, fleet, {"name": "P", "hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]})
+
+
+def kubeconfig(tmp: Path, source: Path, server: str) -> None:
+    """The kubeconfig of a local cluster, where kind_cluster puts it."""
+    text = source.read_text()
+    for file in ("ca.crt", "other.crt", "admin.crt", "admin.key"):
+        text = text.replace(f": {file}", f": {source.parent / file}")
+    config = yaml.safe_load(text)
+    for context in config["contexts"]:
+        context["name"] = "west" if context["name"] == "admin" else context["name"]
+    for entry in config["clusters"]:
+        entry["cluster"]["server"] = server
+    path = tmp / FLEET / "kubeconfigs" / "west.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.usefixtures("istiod")
+def test_a_local_cluster_that_stands_is_asked(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    assert preflight(tmp_path, cluster_provider="kind", fleet_dir=str(tmp_path)).code == 0, "it is not made yet"
+    kubeconfig(tmp_path, plane.kubeconfig, plane.server)
+    done = preflight(tmp_path, cluster_provider="kind", fleet_dir=str(tmp_path))
+    assert done.code != 0
+    assert "the fleet's control plane runs in another namespace" in done.output
+    assert f"set mesh_namespace: {FORMER} again" in done.output
+    assert preflight(tmp_path, cluster_provider="kind", fleet_dir=str(tmp_path), mesh_namespace=FORMER).code == 0
+
+
+def test_a_local_cluster_that_was_stopped_costs_no_time(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    kubeconfig(tmp_path, plane.kubeconfig, f"https://127.0.0.1:{control_plane.closed_port()}")
+    began = time.monotonic()
+    assert preflight(tmp_path, cluster_provider="kind", fleet_dir=str(tmp_path)).code == 0
+    assert time.monotonic() - began < 60
