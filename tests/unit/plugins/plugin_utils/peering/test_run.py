@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ADD, KEEP, LABEL, KeyPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ADD,
+    KEEP,
+    LABEL,
+    REMOVE,
+    KeyPlan,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -70,15 +76,24 @@ class Watcher:
         self.pages, self.pod = self.after, "istiod-new"
 
 
-def synced(kube: Watcher, peers: t.Sequence[str] = ("good",), **options: t.Any) -> PeeringReport:
+def _remote_secret(*names: str) -> dict[str, t.Any]:
+    meta = {"name": "istio-remote-secrets", "labels": {LABEL: "true"}}
+    return {"metadata": meta, "data": dict.fromkeys(names, "")}
+
+
+def synced(
+    kube: Watcher, peers: t.Sequence[str] = ("good",), gone: t.Sequence[str] = (), **options: t.Any
+) -> PeeringReport:
+    """``gone``: clusters whose keys the run has just removed."""
     watches = {"west": list(peers), **{name: [] for name in peers}}
     fleet = read_fleet(
         {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}, environment()
     )
     run = PeeringRun(fleet, ["west"], Options(timeout=0.5, **options))
     run.kubes["west"] = t.cast("t.Any", kube)
-    run.live["west"] = []
     run.plans["west"] = [KeyPlan(name, KEEP if name == "good" else ADD) for name in peers]
+    run.plans["west"] += [KeyPlan(name, REMOVE) for name in gone]
+    run.live["west"] = [_remote_secret(*gone)]
     west = next(scope for scope in scopes(fleet, ["west"]) if scope.watcher == "west")
     asyncio.run(run.sync({"west": west}))
     return run.report([west])
@@ -97,14 +112,21 @@ def test_the_recorded_istiod_is_restarted_and_syncs_then() -> None:
 
 
 def test_what_another_run_wrote_is_no_blocked_istiod() -> None:
-    meta = {"name": "istio-remote-secrets", "labels": {LABEL: "true"}}
     kube = Watcher(well("good", "of-the-other"))
-    kube.secrets = [{"metadata": meta, "data": {"good": "", "of-the-other": ""}}]
+    kube.secrets = [_remote_secret("good", "of-the-other")]
     report = synced(kube)
     assert kube.restarts == 0 and report.failures == {} and report.warnings == []
     kube = Watcher(well("good", "of-the-other"), well("good"))
     assert synced(kube).failures == {}
     assert kube.restarts == 1, "without a Secret of anybody it is blocked"
+
+
+@pytest.mark.parametrize("peers", [["good"], []])
+def test_a_removal_is_done_when_istiod_has_dropped_it(peers: list[str]) -> None:
+    kube = Watcher(well(*peers, "gone"))
+    report = synced(kube, peers, ["gone"], restart=False)
+    assert "has read no remote secret for 0.5 s" in str(report.failures["west"][0])
+    assert synced(Watcher(well(*peers)), peers, ["gone"], restart=False).failures == {}
 
 
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:

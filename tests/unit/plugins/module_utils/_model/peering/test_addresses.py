@@ -53,7 +53,15 @@ def test_then_the_peer_context_then_the_connections_own() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost", "https://0.0.0.0:1", "https://169.254.1.1"],
+    [
+        "https://127.0.0.1:6443",
+        "https://[::1]:6443",
+        "https://localhost",
+        "https://api.localhost",
+        "https://0.0.0.0:1",
+        "https://169.254.1.1",
+        "https://224.0.0.1",
+    ],
 )
 def test_an_address_that_leads_back_to_istiod_is_refused(url: str) -> None:
     with pytest.raises(FleetError) as caught:
@@ -66,5 +74,16 @@ def test_other_mistakes_name_the_next_step() -> None:
     for cluster, config in ((west(cluster_context="gone"), kubeconfig(here="https://h")), (west(), None)):
         with pytest.raises(FleetError, match="next"):
             peer_server(cluster, config)
-    with pytest.raises(FleetError, match="not an https address"):
-        peer_server(west(cluster_peer_endpoint="http://plain"), None)
+    for wrong in ("http://plain", "https://"):
+        with pytest.raises(FleetError, match="not an https address"):
+            peer_server(west(cluster_peer_endpoint=wrong), None)
+
+
+def test_the_port_and_the_name_in_the_certificate() -> None:
+    config = kubeconfig(west="https://10.0.0.1")
+    config["clusters"][0]["cluster"]["tls-server-name"] = "inside"
+    found = peer_server(west(), config)
+    assert (found.host_port, found.tls_server_name) == (("10.0.0.1", 443), "inside")
+    config["clusters"][0]["cluster"] = {"insecure-skip-tls-verify": True}
+    with pytest.raises(FleetError, match="context west names no server"):
+        peer_server(west(), config)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import typing as t
 
@@ -45,9 +46,12 @@ def jwt(claims: dict[str, t.Any]) -> str:
     return f"e30.{body}.c2ln"
 
 
-def bound(expires: float = NOW + 20 * DAY, uid: str = "u1") -> str:
-    account = {"name": "istio-reader-service-account", "uid": uid}
-    return jwt({"exp": int(expires), "kubernetes.io": {"namespace": "istio-system", "serviceaccount": account}})
+def bound(
+    expires: float = NOW + 20 * DAY, uid: str = "u1", name: str = "istio-reader-service-account", **more: t.Any
+) -> str:
+    account = {"name": name, "uid": uid}
+    claims = {"exp": int(expires), "kubernetes.io": {"namespace": "istio-system", "serviceaccount": account}}
+    return jwt({**claims, **more})
 
 
 def static(uid: str = "u1") -> str:
@@ -76,9 +80,8 @@ def peer(name: str, **more: t.Any) -> Peer:
 
 
 def text(name: str, token: str, **more: t.Any) -> str:
-    return kubeconfig.render(
-        kubeconfig.RemoteAccess(name, more.get("server", f"https://{name}.example:6443"), CA, token)
-    )
+    server = more.get("server", f"https://{name}.example:6443")
+    return kubeconfig.render(kubeconfig.RemoteAccess(name, server, CA, token, more.get("tls_server_name", "")))
 
 
 def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any) -> dict[str, t.Any]:
@@ -89,8 +92,8 @@ def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any
     }
     annotations = more.get("annotations", {ANNOTATION: ",".join(keys)})
     return {
-        "metadata": {"name": name, "labels": labels, "annotations": annotations},
-        "type": "Opaque",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations, **more.get("meta", {})},
+        "type": more.get("type", "Opaque"),
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()},
     }
 
@@ -162,6 +165,23 @@ def test_the_kubeconfig_says_what_istioctls_says() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["", "api.inside"])
+def test_a_kubeconfig_comes_back_as_it_was(name: str) -> None:
+    access = kubeconfig.RemoteAccess("on", "https://on.example:6443", CA, "a.b.c", name)
+    assert kubeconfig.parse(kubeconfig.render(access), "on") == access
+
+
+def test_each_part_of_a_kubeconfig_is_found_by_its_name() -> None:
+    document = yaml.safe_load(text("a", "mine"))
+    for part, inner in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
+        other = {key: "other" for key in document[part][0][inner]}
+        document[part].insert(0, {"name": "other", inner: other})
+    assert kubeconfig.parse(yaml.safe_dump(document), "a") == kubeconfig.parse(text("a", "mine"), "a")
+    document["users"].pop()
+    assert kubeconfig.parse(yaml.safe_dump(document), "a") is None
+    assert kubeconfig.parse("current-context: a\ncontexts: []\n", "a") is None
+
+
 def test_new_edges_share_one_secret() -> None:
     run = Run([], ["b", "a"])
     assert run.actions == {"a": "add", "b": "add"}
@@ -185,7 +205,10 @@ def test_a_second_run_has_nothing_to_do() -> None:
         (bound(uid="old"), {}, "was recreated", True),
         (static(), {}, "never expires", True),
         ("opaque", {}, "is not one of", True),
+        (bound(name="default"), {}, "is not one of", True),
+        (bound(NOW), {}, "has expired", True),
         (bound(), {"server": "https://elsewhere"}, "API address was", False),
+        (bound(), {"tls_server_name": "inside"}, "API address was", False),
         (bound(), {"ca": base64.b64encode(b"other").decode()}, "CA has changed", True),
     ],
 )
@@ -231,6 +254,13 @@ def test_of_duplicates_istioctls_stays_and_ours_goes_first() -> None:
         secret("mine", {"a": text("a", static())}),
         secret("istio-remote-secret-a", {"a": text("a", static())}, labels={"istio.io/owned-by": "x"}),
         secret("istio-remote-secret-a", {"a": text("a", static())}, labels={MANAGED_BY: "argocd"}),
+        secret("istio-remote-secret-a", {"a": text("a", static())}, annotations={ANNOTATION: "b"}),
+        secret(
+            "istio-remote-secret-a", {"a": text("a", static())}, annotations={ANNOTATION: "a", "istio.io/owned-by": "x"}
+        ),
+        secret(
+            "istio-remote-secret-a", {"a": text("a", static())}, meta={"ownerReferences": [{"kind": "RemoteSecret"}]}
+        ),
         secret("istio-remote-secret-a", {"a": "x", "c": "y"}, annotations={ANNOTATION: "a"}),
     ],
 )
@@ -243,6 +273,95 @@ def test_secrets_of_others_stay_as_they_are(foreign: dict[str, t.Any]) -> None:
 def test_our_key_goes_where_a_foreign_secret_holds_it() -> None:
     run = Run([secret("mine", {"a": "x"}), secret(BUNDLE, {"a": text("a", bound())}, ours=True)], ["a"])
     assert run.homes == {"a": ["mine"]}
+
+
+def test_of_two_foreign_holders_none_is_touched() -> None:
+    live = [
+        secret("mine", {"a": "x"}),
+        istioctls("a", bound()),
+        secret(BUNDLE, {"a": text("a", bound())}, ours=True),
+    ]
+    (plan,) = Run(live, ["a"]).plans
+    assert (plan.action, plan.duplicates) == ("provided", (BUNDLE,))
+    # Nor where a plan says so: what is written decides by itself whose a Secret is, and goes on with the next.
+    wrong = dataclasses.replace(plan, duplicates=("istio-remote-secret-a", BUNDLE))
+    writes = compose(live, [wrong], {}, {}, namespace="istio-system", fleet="prod")
+    assert writes == Writes([], [BUNDLE], [], [])
+    assert Run(live, [], unwanted={"a"}).writes == Writes([], [], [], [BUNDLE])
+
+
+def test_of_our_own_duplicates_one_stays_and_is_written() -> None:
+    live = [
+        secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
+        secret(f"{BUNDLE}-2", {"a": text("a", bound())}, ours=True),
+        secret("not-for-istiod", {"a": "x"}, labels={LABEL: "false"}),
+        secret(f"{BUNDLE}-3", {"c": text("c", bound())}, ours=True),
+    ]
+    run = Run(live, ["a", "b", "c"])
+    (plan, *others) = run.plans
+    assert (plan.action, plan.home, plan.duplicates) == ("adopt", BUNDLE, (f"{BUNDLE}-2",))
+    assert [other.action for other in others] == ["keep", "keep"]
+    assert run.writes.delete_first == [f"{BUNDLE}-2"]
+    (written,) = run.writes.apply
+    assert written["metadata"]["annotations"][RESOLVED] == "T"
+    # Later writes keep the mark, so that istiod sees no event without a reason.
+    (later,) = Run(run.after, ["a", "b", "c", "d"]).writes.apply
+    assert later["metadata"]["annotations"] == {ANNOTATION: "a,b,d", RESOLVED: "T"}
+    # An unwanted key goes from all of them.
+    (gone, *_) = Run(live, ["b", "c"]).plans
+    assert (gone.action, gone.home, gone.duplicates) == ("remove", BUNDLE, (f"{BUNDLE}-2",))
+    assert set(Run(live, ["b", "c"]).homes) == {"b", "c"}
+
+
+def test_what_is_written_is_a_whole_secret() -> None:
+    live = [secret(BUNDLE, {"b": text("b", bound())}, ours=True, type="example.com/theirs")]
+    (written,) = Run(live, ["a", "b"]).writes.apply
+    assert (written["apiVersion"], written["kind"], written["type"]) == ("v1", "Secret", "example.com/theirs")
+    labels = {LABEL: "true", **owner_labels("peering", "prod")}
+    notes = {ANNOTATION: "a,b"}
+    about = {"name": BUNDLE, "namespace": "istio-system", "labels": labels, "annotations": notes}
+    assert written["metadata"] == about
+    (new,) = Run([], ["a"]).writes.apply
+    assert new["type"] == "Opaque"
+
+
+def test_a_new_key_goes_past_a_foreign_secret_of_our_name() -> None:
+    foreign = secret(BUNDLE, {"z": "x"})
+    assert Run([foreign], ["a"]).homes == {"z": [BUNDLE], "a": [f"{BUNDLE}-2"]}
+
+
+def test_the_end_of_a_token_is_told() -> None:
+    plan = Run([secret(BUNDLE, {"a": text("a", bound(NOW + 20 * DAY))}, ours=True)], ["a"]).plans[0]
+    assert plan.expires == NOW + 20 * DAY
+    foreign = Run([secret("mine", {"a": text("a", bound(NOW + 5 * DAY))})], ["a"]).plans[0]
+    assert foreign.expires == NOW + 5 * DAY
+    assert Run([secret("mine", {"a": "x"})], ["a"]).plans[0].expires is None
+
+
+@pytest.mark.parametrize(("left", "action"), [(25, "keep"), (24, "keep"), (23, "renew")])
+def test_a_shortened_token_is_renewed_in_its_last_third(left: int, action: str) -> None:
+    hour = 3600.0
+    token = bound(NOW + left * hour, iat=int(NOW + (left - 72) * hour))
+    assert Run([secret(BUNDLE, {"a": text("a", token)}, ours=True)], ["a"]).actions == {"a": action}
+
+
+@pytest.mark.parametrize(("days", "action"), [(10, "keep"), (9.99, "renew")])
+def test_a_token_is_renewed_ten_days_before_its_end(days: float, action: str) -> None:
+    for more in ({}, {"iat": int(NOW - 300 * DAY)}):
+        token = bound(NOW + days * DAY, **more)
+        assert Run([secret(BUNDLE, {"a": text("a", token)}, ours=True)], ["a"]).actions == {"a": action}
+
+
+def test_the_same_ca_in_another_form_is_no_change() -> None:
+    pem = base64.b64decode(CA).replace(b"\n", b"\r\n") + b"\n"
+    live = [secret(BUNDLE, {"a": text("a", bound())}, ours=True)]
+    assert Run(live, [], peers={"a": peer("a", ca=base64.b64encode(pem).decode())}).actions == {"a": "keep"}
+    assert Run(live, [], peers={"a": peer("a", ca="not base64")}).actions == {"a": "renew"}
+
+
+def test_a_key_that_is_no_kubeconfig_is_made_anew() -> None:
+    (plan,) = Run([secret(BUNDLE, {"a": "x"}, ours=True)], ["a"]).plans
+    assert (plan.action, plan.reason, plan.needs_token) == ("renew", "its kubeconfig cannot be read", True)
 
 
 def test_an_unwanted_key_goes_and_an_empty_secret_with_it() -> None:
@@ -289,6 +408,8 @@ def test_no_secret_outgrows_its_limit_and_places_are_kept() -> None:
 
 def test_nothing_secret_is_printed() -> None:
     run = Run([istioctls("a", static())], ["a", "b"])
+    assert static() not in repr(peer("a", static_token=static()))
+    assert repr(run.writes) == "Writes(delete_first=[], delete=[])"
     for token in (static(), bound(NOW + 30 * DAY)):
         assert token not in repr(run.plans) + repr(run.writes) + repr(read_entries(run.live, "prod"))
         assert token not in repr(kubeconfig.RemoteAccess("a", "s", CA, token))

@@ -54,6 +54,22 @@ def test_the_dead_cluster_alone_fails() -> None:
     assert "4 failed" in found.summary
 
 
+def test_who_fails_for_an_edge_that_does_not_sync() -> None:
+    def failed(*edges: str, play: str = "abc") -> PeeringReport:
+        return report(Faults(failed_edges={(a, b): FleetError(f"{a} to {b}") for a, b in edges}), play)
+
+    # One of two watchers reaches it: the other goes on without the edge, and nobody is failed.
+    one = failed("ac")
+    assert one.failures == {} and list(one.missing) == ["a"]
+    assert str(one.missing["a"][0]) == "a to c, 5 other edges are in place"
+    assert {e["watcher"] + e["watched"] for e in one.edges if not e["in_place"]} == {"ac"}
+    # Nobody reaches it: that is its own fault, and the watchers go on without it.
+    none = failed("ac", "bc")
+    assert list(none.failures) == ["c"] and sorted(none.missing) == ["a", "b"]
+    # A watcher outside the play is not failed or told anything: the watched one is.
+    assert list(failed("ac", play="c").missing) == ["c"]
+
+
 def test_a_dead_cluster_outside_the_play_fails_nobody() -> None:
     found = report(Faults(unreachable={"c": FleetError("no answer", cluster="c")}), "ab")
     assert found.failures == {}
