@@ -19,7 +19,7 @@ description:
   - O(part=keys) checks that there is a vault password if this machine must keep private keys of the play's clusters. Run
     it once.
   - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) answers and accepts the
-    credentials; of a GKE cluster, that Google accepts them. A cluster that an earlier run made is asked too, if it stands: the
+    credentials; of a GKE cluster, that Google accepts them. A cluster that an earlier run made is asked too, if it stands, because the
     inventory may ask for what cannot be done there. Run it on every cluster.
   - In RV(problems), C(object) is the variable, C(seen) its value and C(next) what would be right. Secrets are not shown.
 options:

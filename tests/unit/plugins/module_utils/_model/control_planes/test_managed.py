@@ -166,7 +166,8 @@ def checks(facts: Facts) -> dict[tuple[str, str], str]:
 
 def test_what_google_does_not_show_is_skipped_and_said() -> None:
     facts = Facts("west", probe="p", sidecar=True, proxy_cluster="cn-shop-prod-us-west1-west", proxy_network="shop-vpc")
-    assert checks(facts) == {("control plane", "west"): "skipped", ("sidecar", "west"): "ok"}
+    found = checks(facts)
+    assert found == {("control plane", "west"): "skipped", ("sidecar", "west"): "ok", ("credentials", "west"): "ok"}
     skipped = next(c for c in state_checks(fleet(), {"west": facts}, leaf_hours=1, signer_days=7))
     assert "Google runs it" in skipped.seen
 
