@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime
 import typing as t
@@ -13,7 +14,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.execs import ExecResult
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import cacerts
@@ -77,6 +78,41 @@ def test_a_running_istiod_is_made_to_load_it(monkeypatch: pytest.MonkeyPatch) ->
     ((args, body),) = istiod.sent
     assert args == ("PATCH", "/api/v1/namespaces/istio-system/pods/istiod-1")
     assert body == {"metadata": {"annotations": {cacerts.ANNOTATION: certificates.fingerprint(renewed)}}}
+
+
+@pytest.mark.parametrize(("renewed", "dry_run", "asked"), [(True, False, 1), (False, False, 0), (True, True, 0)])
+def test_a_renewed_chain_is_picked_up(
+    monkeypatch: pytest.MonkeyPatch, renewed: bool, dry_run: bool, asked: int
+) -> None:
+    policy = certificates.Policy("a.b", "istio-system", "default", datetime.datetime.now(datetime.UTC))
+    key = certificates.new_key()
+    chain = decisions.issue("west", certificates.Authority(certificates.make_root(key, policy), key), policy)
+    (made, _root) = certificates.parse_certificates(chain.chain)
+    istiod = Istiod(int(made.not_valid_after_utc.timestamp()), after=1)
+    happened: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def connect(*_args: t.Any, **_more: t.Any) -> t.AsyncIterator[Istiod]:
+        yield istiod
+
+    async def namespace(*_args: t.Any, **_more: t.Any) -> list[t.Any]:
+        return []
+
+    async def apply(objects: list[t.Any], **more: t.Any) -> list[t.Any]:
+        assert istiod.sent == [], "the Secret is written first"
+        happened.append(f"{objects[0]['metadata']['name']} {more['labels']['mesh.fleet/part-of']} {more['dry_run']}")
+        return []
+
+    monkeypatch.setattr(cacerts, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(cacerts.Kube, "connect", connect)
+    monkeypatch.setattr(cacerts, "ensure_namespace", namespace)
+    monkeypatch.setattr(istiod, "apply", apply, raising=False)
+    cluster = FLEET.clusters["west"]
+    asyncio.run(cacerts.write_cacerts(FLEET, cluster, chain, renewed=renewed, dry_run=dry_run, timeout=5))
+    assert happened == [f"cacerts trust {dry_run}"]
+    assert [body["metadata"]["annotations"] for _args, body in istiod.sent] == [
+        {cacerts.ANNOTATION: certificates.fingerprint(made)}
+    ] * asked
 
 
 def test_an_istiod_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

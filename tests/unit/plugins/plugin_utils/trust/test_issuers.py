@@ -183,6 +183,17 @@ def test_a_lost_request_is_made_from_its_key(folder: Folder) -> None:
     assert certificates.public_bytes(again) == certificates.public_bytes(asked)
 
 
+def test_what_a_corporate_ca_answers_is_verified(folder: Folder, corporate: certificates.Authority) -> None:
+    folder.open("external").chain("west", None)
+    answered(folder, corporate, "west")
+    other = certificates.make_intermediate(corporate, certificates.new_key(), "west", POLICY)
+    answer = folder.path / "external/west.chain.pem"
+    answer.write_text(certificates.certificate_pem(other))
+    with pytest.raises(FleetError, match="is not the key of") as refused:
+        folder.open("external").chain("west", None)
+    assert (refused.value.cluster, refused.value.obj) == ("west", str(answer))
+
+
 @pytest.mark.parametrize("step", range(5))
 def test_a_renewal_that_is_cut_off_leaves_a_pair(
     folder: Folder, corporate: certificates.Authority, monkeypatch: pytest.MonkeyPatch, step: int

@@ -174,7 +174,7 @@ def test_a_kubeconfig_comes_back_as_it_was(name: str) -> None:
 def test_each_part_of_a_kubeconfig_is_found_by_its_name() -> None:
     document = yaml.safe_load(text("a", "mine"))
     for part, inner in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
-        other = {key: "other" for key in document[part][0][inner]}
+        other = dict.fromkeys(document[part][0][inner], "other")
         document[part].insert(0, {"name": "other", inner: other})
     assert kubeconfig.parse(yaml.safe_dump(document), "a") == kubeconfig.parse(text("a", "mine"), "a")
     document["users"].pop()

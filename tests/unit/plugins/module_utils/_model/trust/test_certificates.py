@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given, settings
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
@@ -36,6 +37,51 @@ def test_an_unknown_key_type_is_refused() -> None:
         certificates.new_key("ed25519")
 
 
+def test_what_is_no_key_or_certificate_is_refused() -> None:
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    protected = certificates.new_key().private_bytes(*form, serialization.BestAvailableEncryption(b"sesame")).decode()
+    with pytest.raises(FleetError, match="the key is protected by a passphrase"):
+        certificates.key_from_pem(protected, what="the key")
+    other = ed25519.Ed25519PrivateKey.generate().private_bytes(*form, serialization.NoEncryption()).decode()
+    with pytest.raises(FleetError, match="of a kind that istiod does not sign with"):
+        certificates.key_from_pem(other)
+    for text, message in (
+        ("", "holds no certificate"),
+        (f"{certificates.BEGIN}\nx\n{certificates.END}", "cannot be read"),
+    ):
+        with pytest.raises(FleetError, match=message):
+            certificates.parse_certificates(text)
+    # Text around certificates is ignored.
+    around = f"west\n{WEST.chain}\nend {certificates.END}"
+    assert certificates.parse_certificates(around) == certificates.parse_certificates(WEST.chain)
+
+
+def test_a_request_asks_for_what_we_would_make_ourselves() -> None:
+    request = x509.load_pem_x509_csr(certificates.make_request(certificates.new_key(), "west", POLICY).encode())
+    ours = certificates.parse_certificates(WEST.certificate)[0]
+    assert request.subject == ours.subject and request.is_signature_valid
+    for kind in (x509.BasicConstraints, x509.KeyUsage, x509.SubjectAlternativeName):
+        asked, made = (of.extensions.get_extension_for_class(kind) for of in (request, ours))
+        assert (asked.value, asked.critical) == (made.value, made.critical)
+
+
+def test_a_root_without_a_key_identifier_signs_too() -> None:
+    key = certificates.new_key()
+    now, name = POLICY.now, ROOT.certificate.subject
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now - DAY).not_valid_after(now + 900 * DAY)
+    bare = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    root = certificates.Authority(bare.sign(key, hashes.SHA256()), key)
+    (leaf, _root) = certificates.parse_certificates(decisions.issue("west", root, POLICY).chain)
+    found = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    assert found.key_identifier == x509.SubjectKeyIdentifier.from_public_key(key.public_key()).digest
+
+
+@pytest.mark.parametrize("revision", ["", "default"])
+def test_an_istiod_without_a_revision_has_one_name(revision: str) -> None:
+    assert certificates.istiod_names(dataclasses.replace(POLICY, revision=revision)) == ["istiod.istio-system.svc"]
+
+
 def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
     extensions = ROOT.certificate.extensions
     constraint = extensions.get_extension_for_class(x509.NameConstraints)
@@ -53,6 +99,7 @@ def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
     assert usage.value.digital_signature
     assert usage.value.content_commitment
     assert usage.value.key_encipherment
+    assert not (usage.value.data_encipherment or usage.value.key_agreement or usage.value.crl_sign)
 
 
 def test_the_intermediate_is_as_istio_wants_it() -> None:
@@ -61,6 +108,8 @@ def test_the_intermediate_is_as_istio_wants_it() -> None:
     extensions = leaf.extensions
     basic = extensions.get_extension_for_class(x509.BasicConstraints)
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
+    assert extensions.get_extension_for_class(x509.KeyUsage).critical
+    assert not extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
     assert extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == [
         "istiod.istio-system.svc",
         "istiod-canary.istio-system.svc",
@@ -79,6 +128,7 @@ def test_an_intermediate_never_outlives_its_root() -> None:
 
 def test_nothing_shows_a_key() -> None:
     shown = repr(WEST) + repr(ROOT) + repr(decisions.ClusterTrust("west", WEST.data))
+    assert repr(ROOT) == f"Authority(certificate={ROOT.certificate!r})"
     assert "PRIVATE" not in shown
     assert "BEGIN EC" not in shown
 

@@ -39,6 +39,41 @@ def test_one_that_ends_with_its_root_is_not_renewed_each_run() -> None:
     assert "rotate the root" in late.warning
 
 
+def test_what_is_there_must_be_right_but_may_have_ended() -> None:
+    foreign = decisions.issue("west", OTHER, POLICY)
+    with pytest.raises(FleetError, match="its root differs from the fleet's") as refused:
+        decided(decisions.ClusterTrust("west", foreign.data))
+    assert (refused.value.cluster, refused.value.obj) == ("west", "Secret istio-system/cacerts")
+    ended = decided(decisions.ClusterTrust("west", WEST.data), now=NOW + 731 * DAY)
+    assert (ended.action, ended.days) == (decisions.RENEW, -1)
+    wrong = {**WEST.data, "ca-key.pem": foreign.key}
+    for days in (0, 731):
+        with pytest.raises(FleetError, match="is not the key of"):
+            decided(decisions.ClusterTrust("west", wrong), now=NOW + days * DAY)
+
+
+def test_a_fresh_chain_is_verified_before_it_is_used() -> None:
+    with pytest.raises(FleetError, match="a name constraint of the chain excludes"):
+        decisions.issue("west", ROOT, dataclasses.replace(POLICY, trust_domain="bank.example"))
+    with pytest.raises(FleetError, match="a signature in the chain is not valid"):
+        decisions.issue("west", certificates.Authority(ROOT.certificate, OTHER.key), POLICY)
+
+
+@pytest.mark.parametrize(("left", "action"), [(30, decisions.RENEW), (31, decisions.KEEP)])
+def test_renewal_begins_on_the_day_that_is_asked_for(left: int, action: str) -> None:
+    assert decided(decisions.ClusterTrust("west", WEST.data), now=NOW + (730 - left) * DAY).action == action
+
+
+def test_an_ended_one_is_renewed_even_if_its_root_ends() -> None:
+    chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, lifetime=3649.5 * DAY))
+    live = decisions.ClusterTrust("west", chain.data)
+    assert decided(live, now=NOW + 3649 * DAY).action == decisions.KEEP
+    assert decided(live, now=NOW + 3649.6 * DAY).action == decisions.RENEW
+    # A day more is worth a renewal.
+    chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, lifetime=3648.5 * DAY))
+    assert decided(decisions.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY).action == decisions.RENEW
+
+
 def test_a_self_signed_istiod_is_not_overwritten() -> None:
     other = certificates.certificate_pem(OTHER.certificate)
     with pytest.raises(FleetError, match="a live istiod uses another root") as refused:
@@ -47,7 +82,10 @@ def test_a_self_signed_istiod_is_not_overwritten() -> None:
     assert certificates.fingerprint(OTHER.certificate) in refused.value.seen
     assert decided(decisions.ClusterTrust("west", None, istiod=False, published_root=other)).action == decisions.ISSUE
     ours = certificates.certificate_pem(ROOT.certificate)
-    assert decided(decisions.ClusterTrust("west", None, istiod=True, published_root=ours)).action == decisions.ISSUE
+    for published in (ours, "", "\n"):
+        live = decisions.ClusterTrust("west", None, istiod=True, published_root=published)
+        assert decided(live).action == decisions.ISSUE
+    assert decided(decisions.ClusterTrust("west", None, published_root=other)).action == decisions.ISSUE
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-60, "behind"), (-6, "behind"), (6, "ahead"), (60, "ahead")])
@@ -64,7 +102,7 @@ def test_nothing_is_signed_by_a_clock_that_differs(minutes: int, side: str) -> N
     assert decided(decisions.ClusterTrust("west", WEST.data, ahead=ahead)).action == decisions.KEEP
 
 
-@pytest.mark.parametrize("minutes", [-4, 4])
+@pytest.mark.parametrize("minutes", [-5, -4, 4, 5])
 def test_a_small_difference_is_within_what_is_backdated(minutes: int) -> None:
     ahead = datetime.timedelta(minutes=minutes)
     assert decided(decisions.ClusterTrust("west", ahead=ahead)).action == decisions.ISSUE
@@ -99,6 +137,9 @@ def test_the_line_is_the_one_a_person_reads() -> None:
     renewed = decisions.Decision("west", decisions.RENEW, 11)
     line = decisions.summary(ROOT.certificate, [renewed, *kept], failed=0, planned=False)
     assert line == f"root SHA256 {certificates.short(ROOT.certificate)}  west renewed (11 days left) · 3 unchanged"
+    many = [decisions.Decision(n, decisions.ISSUE) for n in "abcde"]
+    assert decisions.summary(None, many[:4], failed=0, planned=False).endswith("a, b, c, d signed")
+    assert decisions.summary(None, many, failed=0, planned=False) == "no root made  5 signed"
     new = [decisions.Decision(n, decisions.ISSUE) for n in ("west", "east")]
     assert decisions.summary(None, new, failed=1, planned=True) == (
         "root would be made  west, east would be signed · 1 failed"

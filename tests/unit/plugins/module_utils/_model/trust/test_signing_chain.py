@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
@@ -165,6 +165,77 @@ def test_a_root_must_be_self_signed_and_fit() -> None:
         check_root(certificates.parse_certificates(WEST.certificate)[0], POLICY)
     with pytest.raises(FleetError, match="name constraint"):
         check_root(ROOT.certificate, dataclasses.replace(POLICY, trust_domain="bank.example"))
+
+
+def test_a_root_that_did_not_sign_itself_or_has_ended_is_refused() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = ROOT.certificate.subject
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+
+    def root(path_length: int | None, signer: certificates.PrivateKey = key) -> x509.Certificate:
+        basic = x509.BasicConstraints(ca=True, path_length=path_length)
+        return builder.add_extension(basic, critical=True).sign(signer, hashes.SHA256())
+
+    check_root(root(1), POLICY)
+    with pytest.raises(FleetError, match="a signature in the chain is not valid"):
+        check_root(root(1, ROOT.key), POLICY)
+    with pytest.raises(FleetError, match="path length"):
+        check_root(root(0), POLICY)
+    with pytest.raises(FleetError, match="has expired"):
+        check_root(root(1), dataclasses.replace(POLICY, now=NOW + 2 * DAY))
+
+
+def test_a_root_with_a_new_key_does_not_hide_the_one_that_signed() -> None:
+    both = certificates.certificate_pem(OTHER.certificate, ROOT.certificate)
+    assert OTHER.certificate.subject == ROOT.certificate.subject
+    chain = dataclasses.replace(WEST, root=both, chain=WEST.certificate + both)
+    assert check(chain) == certificates.parse_certificates(WEST.certificate)[0]
+    for now in (NOW - certificates.BACKDATE, NOW + 730 * DAY):
+        check(WEST, now=now)
+
+
+def test_a_chain_that_leads_in_a_circle_ends() -> None:
+    # Two CAs of one name that signed each other: neither leads to the root.
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    named = [signed(ROOT, key, name="Circle", path_length=None) for key in keys]
+    first = signed(certificates.Authority(named[1], keys[1]), keys[0], name="Circle", path_length=None)
+    second = signed(certificates.Authority(named[0], keys[0]), keys[1], name="Circle", path_length=None)
+    with pytest.raises(FleetError, match="does not lead to the root"):
+        check(chain_of(first, keys[0], second))
+
+
+def test_what_istio_does_not_sign_with_is_refused() -> None:
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    for key, words in (
+        (weak, "its RSA key has 1024 bits"),
+        (ed25519.Ed25519PrivateKey.generate(), "neither ECDSA nor"),
+    ):
+        with pytest.raises(FleetError, match="not acceptable to Istio") as refused:
+            check_root(_self_signed(key), POLICY)
+        assert words in refused.value.seen
+    with pytest.raises(FleetError, match="not acceptable to Istio") as refused:
+        check_root(_self_signed(ROOT.key, hashes.SHA224()), POLICY)
+    assert "signed with sha224" in refused.value.seen
+    for algorithm in (hashes.SHA384(), hashes.SHA512()):
+        check_root(_self_signed(ROOT.key, algorithm), POLICY)
+
+
+def _self_signed(key: t.Any, algorithm: hashes.HashAlgorithm | None = None) -> x509.Certificate:
+    subject = ROOT.certificate.subject
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    edwards = isinstance(key, ed25519.Ed25519PrivateKey)
+    return builder.sign(key, None if edwards else (algorithm or hashes.SHA256()))
+
+
+def test_any_extended_use_and_no_key_usage_are_allowed() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    both = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    for extended in ([x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE], both):
+        check(chain_of(signed(ROOT, key, extended=extended), key))
+    check_root(_self_signed(ROOT.key), POLICY)
 
 
 @given(host=domains, sub=labels)
