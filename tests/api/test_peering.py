@@ -296,13 +296,17 @@ async def test_a_deleted_account_ends_the_tokens_that_a_departed_cluster_holds(
 
 
 @in_loop
+@pytest.mark.parametrize("how", ["stopped", "unknown"])
 async def test_a_dead_cluster_is_torn_down_and_its_peers_forget_it(
-    planes: dict[str, control_plane.ControlPlane],
+    planes: dict[str, control_plane.ControlPlane], how: str
 ) -> None:
     made = await prepared(planes)
     await peer(made)
-    closed = f"https://127.0.0.1:{control_plane.closed_port()}"
-    dead = fleet(planes, east={"cluster_api_url": closed})
+    stopped = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}"}
+    # Whoever deletes a cluster of a cloud by its tools often deletes the context too.
+    unknown = {"cluster_kubeconfig": str(planes["west"].kubeconfig), "cluster_context": "nonesuch"}
+    other = {} if how == "stopped" else dict.fromkeys(("cluster_api_url", "cluster_api_token", "cluster_api_ca"), "")
+    dead = fleet(planes, east={**other, **(stopped if how == "stopped" else unknown)})
     report = await peer(dead, ["east"], absent=True)
     assert actions(report) == {"west>east": "remove"}
     assert await secrets(made, "west") == {}
@@ -311,6 +315,28 @@ async def test_a_dead_cluster_is_torn_down_and_its_peers_forget_it(
     assert report.missing == {}
     again = await peer(_without(dead, "east"))
     assert again.edges == [] and again.missing == {} and again.warnings == [], "that was the end of it"
+
+
+def test_teardown_of_a_dead_cluster_ends(planes: dict[str, control_plane.ControlPlane], tmp_path: Path) -> None:
+    """The whole playbook: west forgets east, and the advice does not lead back to the same command."""
+    made = asyncio.run(prepared(planes))
+    asyncio.run(peer(made))
+    hosts = {
+        "vars": {"cluster_provider": "kubeconfig", "fleet_name": "test"},
+        "hosts": {
+            "west": {"cluster_kubeconfig": str(planes["west"].kubeconfig), "cluster_context": "admin"},
+            "east": {
+                "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}",
+                "cluster_api_token": "x",
+                "cluster_api_ca": planes["east"].ca_pem,
+            },
+        },
+    }
+    teardown = Path(__file__).parents[2] / "playbooks" / "teardown.yml"
+    ran = run_plays(tmp_path, hosts, teardown, "--limit", "east")
+    assert ran.code != 0 and "take east out of the inventory" in ran.output, ran.output
+    assert asyncio.run(secrets(made, "west")) == {}
+    assert "Remove the probes" not in ran.output
 
 
 @in_loop

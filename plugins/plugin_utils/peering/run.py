@@ -42,6 +42,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import Writes, compose
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.withheld import withheld_edge
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
@@ -124,12 +125,7 @@ class PeeringRun:
         watched = {name for scope in every for name in scope.wanted}
         with_tokens = sorted({*watched, *self.play})
         async with contextlib.AsyncExitStack() as stack:
-            self.kubes, self.faults.unreachable = await connect_each(
-                stack,
-                (self.fleet.clusters[name] for name in sorted({*watchers, *with_tokens})),
-                # When clusters are removed, some may not exist any more.
-                absent_ok=options.dry_run or options.absent,
-            )
+            await self._connect(stack, sorted({*watchers, *with_tokens}))
             await asyncio.gather(
                 self._on_each(watchers, self._read_watcher), self._on_each(with_tokens, self._read_token_secret)
             )
@@ -163,6 +159,16 @@ class PeeringRun:
             absent=self.options.absent,
             forget=self.options.forget,
         )
+
+    async def _connect(self, stack: contextlib.AsyncExitStack, names: t.Iterable[str]) -> None:
+        """Open a client for each; one that we make, and that is not there when clusters are removed, is empty."""
+        clusters = [self.fleet.clusters[name] for name in names]
+        theirs = [cluster for cluster in clusters if provider_of(cluster).exists(cluster.variables)]
+        ours = [cluster for cluster in clusters if cluster not in theirs]
+        for some, gone in ((theirs, False), (ours, self.options.absent)):
+            kubes, failed = await connect_each(stack, some, absent_ok=self.options.dry_run or gone)
+            self.kubes |= kubes
+            self.faults.unreachable |= failed
 
     async def _on_each(self, names: t.Iterable[str], work: t.Callable[[str], t.Awaitable[None]]) -> None:
         """``work`` on those that have not failed yet."""

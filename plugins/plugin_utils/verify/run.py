@@ -34,6 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import in
 __all__ = ["Options", "VerifyRun"]
 
 _POLL_SECONDS = 0.5
+_IF_GONE = "run again; if it is gone for good, nothing is left to remove on it: take it out of the inventory"
 _SETTLING = ("endpoints", "synced", "gateways known", "root", "leaf", "gateway address")
 """Checks that may fail for some seconds after a rollout."""
 
@@ -101,7 +102,7 @@ class VerifyRun:
             await self._connect(stack, self.play)
             await self._on_each(self._remove_probe)
         self.checks += [
-            Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", "run again")
+            Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", f.problem_next or _IF_GONE)
             for f in self.facts.values()
             if f.problem
         ]

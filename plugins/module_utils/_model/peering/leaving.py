@@ -34,7 +34,7 @@ def unnamed(fleet: Fleet, plans: t.Mapping[str, t.Iterable[KeyPlan]]) -> FleetEr
         means=f"a part of the inventory is missing, or {they} left the fleet; {_holds(they, many)}",
         next_step=f"bring the missing part of the inventory back. If {they} left: put {them} back, run "
         f"playbooks/teardown.yml with --limit {','.join(names)}, and take {them} out. If {they} cannot come back: run "
-        f"playbooks/peering.yml with -e peering_forget={','.join(names)}, then {_revoke(fleet, names)}",
+        f"playbooks/peering.yml with -e peering_forget={','.join(names)}, which says how the tokens end",
     )
 
 
@@ -58,11 +58,11 @@ def gone(fleet: Fleet, name: str, error: FleetError) -> FleetError:
     return FleetError(
         "it does not answer: its edges were removed in the clusters that answer, and nothing was removed on it",
         cluster=name,
-        obj=error.obj,
         seen=f"{error.what}: {error.seen}" if error.seen else error.what,
         means=f"if it is gone for good, nothing is left to do on it; if it exists, {_holds('it', many=False)}",
-        next_step=f"gone for good: take {name} out of the inventory, then {_revoke(fleet, [name])}. Only down: run "
-        f"playbooks/teardown.yml with --limit {name} once it answers",
+        next_step=f"gone for good: take {name} out of the inventory, and that is all. Only down: run "
+        f"playbooks/teardown.yml with --limit {name} once it answers. To end the tokens that it holds, if it or a backup of "
+        f"it may be in other hands: {_revoke(fleet, [name])}",
     )
 
 

@@ -26,7 +26,6 @@ def test_a_cluster_that_the_inventory_does_not_name_has_two_explanations_and_eac
     assert "a part of the inventory is missing, or it left the fleet; it still holds tokens" in text
     assert "bring the missing part of the inventory back" in text
     assert "playbooks/teardown.yml with --limit south" in text and "-e peering_forget=south" in text
-    assert REVOKE in text
 
 
 def test_many_clusters_are_told_in_one_text() -> None:
