@@ -36,6 +36,7 @@ import typing as t
 from ansible import constants as C
 from ansible import context
 
+from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
     human_time,
@@ -144,8 +145,8 @@ class CallbackModule(VerboseCallback):
         if result.is_changed():
             self._stage_changed += 1
         for cluster, text in (result.result.get("missing") or {}).items():
-            self._missing.setdefault(str(cluster), {})[self._stage] = str(text)
-        line = str(result.result.get("stage_line") or "").strip()
+            self._missing.setdefault(str(cluster), {})[self._stage] = printable(str(text))
+        line = printable(str(result.result.get("stage_line") or "").strip())
         if not line:
             return
         if result.task.run_once or host in C.LOCALHOST:
@@ -241,7 +242,7 @@ class CallbackModule(VerboseCallback):
         found = result.result.get("results") if result.task.loop else None
         for part in found if isinstance(found, list) else [result.result]:
             if isinstance(part, dict) and part.get("diff") and part.get("changed"):
-                text = self._get_diff(part["diff"])
+                text = self._get_diff(printable_data(part["diff"]))
                 if text:
                     self._say(text.rstrip("\n") + "\n")
 
@@ -277,7 +278,7 @@ class CallbackModule(VerboseCallback):
 
     def _plain(self, result: dict[str, t.Any]) -> str:
         message = result.get("msg")
-        return message if isinstance(message, str) else self._dump_results(result, indent=2)
+        return printable(message if isinstance(message, str) else self._dump_results(result, indent=2))
 
     def _fail(self, result: t.Any) -> None:
         self._stage_failed = True
@@ -297,8 +298,9 @@ class CallbackModule(VerboseCallback):
         if handled and is_reported_by_rescue(result.task):
             return
         host = self.host_label(result)
+        # Whatever module failed: what it says may come from a cluster.
         text = failure_text(
-            data,
+            printable_data(data),
             host=result.host.get_name(),
             prefix=prefix,
             task=str(result.task_name),

@@ -8,6 +8,8 @@ whoever is woken by it can act without reading code.
 
 from __future__ import annotations
 
+from .printable import printable
+
 __all__ = ["FleetError"]
 
 
@@ -47,7 +49,7 @@ class FleetError(Exception):
         for label, text in (("seen", self.seen), ("means", self.means), ("next", self.next_step)):
             if text:
                 lines.append(f"  {label:<6} {text}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def as_dict(self) -> dict[str, str]:
         """The same, for machines: one key per argument, empty strings left out."""

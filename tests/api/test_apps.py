@@ -267,7 +267,8 @@ def test_an_app_that_never_becomes_ready_is_named_with_its_cause(role: Role, con
 
     async def cannot_pull(kube: Kube) -> None:
         name = (await _a_pod(kube, "slow"))["metadata"]["name"]
-        waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "nowhere.invalid/app:1"'}
+        clipboard = "\x1b]52;c;cm0=\x07"
+        waiting = {"reason": "ImagePullBackOff", "message": f'{clipboard}pulling image "nowhere.invalid/app:1"'}
         container = {"name": "app", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
         status = {"phase": "Pending", "containerStatuses": [{**container, "state": {"waiting": waiting}}]}
         await _patch_status(kube, f"/api/v1/namespaces/slow/pods/{name}", status)
@@ -279,6 +280,7 @@ def test_an_app_that_never_becomes_ready_is_named_with_its_cause(role: Role, con
     assert (problem["cluster"], problem["object"]) == ("west", "Deployment slow/slow")
     assert "container app: ImagePullBackOff" in problem["means"]
     assert problem["next"].startswith("correct the image's name")
+    assert r"\x1b]52;c;cm0=\x07pulling" in problem["seen"] + problem["means"] and "\x1b" not in failed.output
 
 
 def test_pods_without_a_sidecar_are_reported(role: Role, connect: Connect) -> None:

@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
@@ -58,7 +59,9 @@ class FleetAction(ActionBase):
             result.update(failed_result({"": refused}, msg=str(refused)))
         except AnsibleActionFail as error:
             result.update(failed=True, msg=str(error))
-        return result
+        # Clusters wrote part of it, and any callback prints it.
+        shown: dict[str, t.Any] = printable_data(result)
+        return shown
 
     async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """:meth:`execute` while no other run changes the clusters of this task."""
@@ -88,11 +91,11 @@ class FleetAction(ActionBase):
 
     def say(self, text: str) -> None:
         """Print one line of progress at once."""
-        _DISPLAY.display(text)
+        _DISPLAY.display(printable(text))
 
     def warn(self, text: str) -> None:
         """Print a warning at once, before the task goes on; the same text is printed once."""
-        _DISPLAY.warning(text)
+        _DISPLAY.warning(printable(text))
 
     def read_hosts(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters"

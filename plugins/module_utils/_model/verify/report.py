@@ -10,6 +10,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from ...errors import FleetError
+from ...printable import printable
 from .calls import Call
 from .facts import FAILED, SKIPPED, Check
 
@@ -109,16 +110,11 @@ def junit(fleet: str, seconds: float, checks: t.Sequence[Check]) -> str:
         for check in listed:
             case = ET.SubElement(suite, "testcase", {"classname": group, "name": check.name})
             if check.state == FAILED:
-                failure = ET.SubElement(case, "failure", {"message": _clean(check.seen)})
-                failure.text = _clean(f"seen {check.seen}\nmeans {check.means}\nnext {check.next_step}")
+                failure = ET.SubElement(case, "failure", {"message": printable(check.seen)})
+                failure.text = printable(f"seen {check.seen}\nmeans {check.means}\nnext {check.next_step}")
             elif check.state == SKIPPED:
-                ET.SubElement(case, "skipped", {"message": _clean(check.seen)})
+                ET.SubElement(case, "skipped", {"message": printable(check.seen)})
             else:
-                ET.SubElement(case, "system-out").text = _clean(check.seen)
+                ET.SubElement(case, "system-out").text = printable(check.seen)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _clean(text: str) -> str:
-    """Replace control characters, which XML 1.0 does not allow."""
-    return "".join(c if c in "\n\t" or c >= " " else "?" for c in text)

@@ -351,3 +351,17 @@ def test_times_are_human(seconds: float, said: str) -> None:
     from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import human_time
 
     assert human_time(seconds) == said
+
+
+@pytest.mark.parametrize("key", ["msg", "stage_line", "missing", "diff"])
+def test_text_of_a_cluster_reaches_no_terminal_as_it_is(run: RunPlays, key: str) -> None:
+    hostile = r"no\e]52;c;cm0=\a\u202e"
+    results = {
+        "msg": f'{{failed: true, msg: "{hostile}"}}',
+        "stage_line": f'{{changed: false, stage_line: "{hostile}"}}',
+        "missing": f'{{changed: false, missing: {{west: "{hostile}"}}}}',
+        "diff": f'{{changed: true, diff: {{before: "{hostile}", after: ""}}}}',
+    }
+    _code, text = run(play("odd", f"answer: {{result: {results[key]}}}"), "--diff")
+    assert r"no\x1b]52;c;cm0=\x07\u202e" in text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)

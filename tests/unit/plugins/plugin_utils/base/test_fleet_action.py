@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
@@ -100,3 +101,18 @@ def test_a_fault_of_ours_is_no_result(run: Run) -> None:
 def test_an_action_that_writes_to_clusters_does_it_alone(name: str) -> None:
     module = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{name}")
     assert module.ActionModule.CHANGES_CLUSTERS
+
+
+def test_text_of_a_cluster_is_shown_and_not_obeyed(run: Run) -> None:
+    done = run(FleetError("it refused", cluster="west", seen="no\x1b]52;c;cm0=\x07"))
+    assert "\x1b" not in str(done) + done["msg"] + done["problems"]["west"][0]["seen"]
+    assert r"no\x1b]52;c;cm0=\x07" in done["msg"]
+
+
+@pytest.mark.parametrize("method", ["display", "warning"])
+def test_progress_and_warnings_are_shown_and_not_obeyed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(Display, method, lambda self, text: shown.append(text))
+    action = Plain.__new__(Plain)
+    (action.say if method == "display" else action.warn)("west: \x1b[2Jall good")
+    assert shown == [r"west: \x1b[2Jall good"]
