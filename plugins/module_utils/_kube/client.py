@@ -9,7 +9,7 @@ import typing as t
 
 from ..results import Change
 from . import apply as applying
-from . import execs, removal
+from . import execs, removal, token_review
 from .apply import FIELD_MANAGER
 from .diffs import Object
 from .discovery import KNOWN
@@ -152,6 +152,10 @@ class Kube(Waiter):
         status = answer["status"]
         expires = datetime.datetime.fromisoformat(str(status["expirationTimestamp"]).replace("Z", "+00:00"))
         return str(status["token"]), expires
+
+    async def accepts(self, token: str) -> bool:
+        """Whether the API server accepts a token, somebody else's; True also where that cannot be found out."""
+        return await token_review.accepts(self.transport, token)
 
     async def exec(
         self,
