@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -18,10 +19,11 @@ class ActionModule(FleetAction):
     CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "token": {"type": "str", "choices": ["bound", "static"], "default": "bound", "no_log": False},
+        "token": {"type": "str", "choices": ["bound", "static"], "default": "static", "no_log": False},
         "forget": {"type": "list", "elements": "str", "default": []},
         "token_lifetime": {"type": "int", "default": 2592000, "no_log": False},
         "token_renew_before": {"type": "int", "default": 864000, "no_log": False},
+        "run_every": {"type": "int", "default": RUN_EVERY},
         "timeout": {"type": "int", "default": 30},
         "wait": {"type": "bool", "default": True},
         "restart_blocked_istiod": {"type": "bool", "default": True},
@@ -41,6 +43,7 @@ class ActionModule(FleetAction):
             static=args["token"] == "static",
             lifetime=args["token_lifetime"],
             renew_before=args["token_renew_before"],
+            run_every=args["run_every"],
             timeout=args["timeout"],
             dry_run=self.check_mode,
             sync=args["wait"],

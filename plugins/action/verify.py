@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
@@ -41,6 +42,7 @@ class ActionModule(FleetAction):
         "call_timeout": {"type": "float", "default": 3.0},
         "signer_days": {"type": "int", "default": 7},
         "leaf_hours": {"type": "int", "default": 1},
+        "peering_run_every": {"type": "int", "default": RUN_EVERY},
         "root": {"type": "str", "default": "generated"},
         "root_cert": {"type": "str", "default": ""},
         "trust_directory": {"type": "str", "default": ""},
@@ -58,6 +60,7 @@ class ActionModule(FleetAction):
             call_timeout_ms=int(args["call_timeout"] * 1000),
             leaf_hours=args["leaf_hours"],
             signer_days=args["signer_days"],
+            run_every=args["peering_run_every"],
             dry_run=self.check_mode,
             gateways=args["gateways_namespace"],
             fleet_root=known_root(args["root"], args["root_cert"], folder),
@@ -68,7 +71,8 @@ class ActionModule(FleetAction):
             line = f"probes removed from {len(play)} clusters"
         else:
             await run.run()
-            line = summary(run.calls, run.checks)
+            first = first_end(token.life for name in play for token in run.facts[name].tokens)
+            line = summary(run.calls, run.checks) + (f" · first token ends {day(first.ends)}" if first else "")
         seconds = time.monotonic() - began
         errors = {
             host: [as_error(c, host) for c in failed]

@@ -29,10 +29,15 @@ options:
     default: present
   token:
     description:
-      - A V(bound) token expires, and a later run renews it. A V(static) token is that of a token Secret and never expires.
+      - A V(static) token is that of a token Secret, as C(istioctl) makes it, and never ends. It needs nothing that renews it, and
+        deleting its Secret revokes it.
+      - A V(bound) token ends, and only a later run renews it. It needs a schedule of runs, see O(run_every). Where API servers
+        limit a token's life, that is every few hours.
+      - A token of the other kind is replaced in place, without a gap.
+      - Whichever it is, a token that its cluster refuses is replaced. Each run asks the watched clusters about the live tokens.
     type: str
     choices: [bound, static]
-    default: bound
+    default: static
   forget:
     description:
       - Names of clusters that left the fleet, which the inventory does not name any more. The edges to them are removed.
@@ -50,6 +55,12 @@ options:
       - The validity is read from the live token, without a request.
     type: int
     default: 864000
+  run_every:
+    description:
+      - Seconds between two scheduled runs. A bound token that would not live for two of these intervals is renewed, and a warning
+        says which schedule is needed when tokens live too short for this one.
+    type: int
+    default: 604800
   timeout:
     description: Seconds in which every istiod must have synced its clusters.
     type: int
@@ -76,6 +87,7 @@ EXAMPLES = r"""
 - name: Let clusters watch each other
   mesh.fleet.peering:
     token: bound
+    run_every: 86400
   run_once: true
   register: peered
 
@@ -102,7 +114,8 @@ objects:
   elements: dict
 edges:
   description:
-    - Every edge of the run, with C(watcher), C(watched), C(action), C(why) and C(in_place).
+    - Every edge of the run, with C(watcher), C(watched), C(action), C(why), C(in_place), and C(token_ends), which is empty for a
+      token that never ends.
     - The action V(withheld) is that of an edge that must not be made, see RV(missing).
     - The action V(unnamed) is that of an edge to a cluster that the inventory does not name. It stays.
   returned: success

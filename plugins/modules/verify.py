@@ -12,7 +12,8 @@ description:
   - Puts a probe into every cluster of the play and calls, from each, every other one by a plain service name.
   - Checks that the answer comes from that cluster and names the caller's identity, and that pairs which the peering graph
     keeps apart cannot call each other.
-  - Compares what istiods, proxies and objects report; synced clusters, endpoints, gateways, roots, certificates, labels, names.
+  - Compares what istiods, proxies and objects report; synced clusters, endpoints, gateways, roots, certificates, labels, names,
+    and the tokens by which istiods read other clusters.
   - A control plane that Google runs has no istiod to ask. Checks that need one are skipped there, and the result says so. Calls
     between such clusters are made; their identities are those that Google's CA signs, C(<fleet project>.svc.id.goog).
   - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
@@ -61,6 +62,10 @@ options:
     description: Hours that each proxy's certificate must still be valid.
     type: int
     default: 1
+  peering_run_every:
+    description: Seconds between two scheduled runs of peering. A token that ends before the next one is a failed check.
+    type: int
+    default: 604800
   root:
     description: Where the fleet's root comes from, as O(mesh.fleet.trust#module:root).
     type: str

@@ -53,8 +53,8 @@ def new_plane(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_pl
     """Starts API servers by name, which end with the module."""
     made: list[control_plane.ControlPlane] = []
 
-    def start(name: str) -> control_plane.ControlPlane:
-        made.append(control_plane.start(tmp_path_factory.mktemp(name)))
+    def start(name: str, *flags: str) -> control_plane.ControlPlane:
+        made.append(control_plane.start(tmp_path_factory.mktemp(name), *flags))
         return made[-1]
 
     yield start

@@ -113,7 +113,8 @@ class ControlPlane:
             "--leader-elect=false",
             f"--service-account-private-key-file={self.directory / 'sa.key'}",
             f"--root-ca-file={self.directory / 'ca.crt'}",
-            "--controllers=namespace-controller,serviceaccount-controller,deployment-controller,"
+            "--controllers=namespace-controller,serviceaccount-controller,serviceaccount-token-controller,"
+            "deployment-controller,"
             "replicaset-controller,garbage-collector-controller",
             "--secure-port=0",  # nobody asks it anything
             "--use-service-account-credentials=false",
@@ -150,7 +151,10 @@ class ControlPlane:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-Start = t.Callable[[str], ControlPlane]
+class Start(t.Protocol):
+    """Starts an API server by name, with further flags."""
+
+    def __call__(self, name: str, *flags: str) -> ControlPlane: ...
 
 
 def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
@@ -181,8 +185,8 @@ def _kubeconfig(plane: ControlPlane, admin: tuple[bytes, bytes]) -> None:
     _write(plane.kubeconfig, yaml.safe_dump(config).encode())
 
 
-def start(directory: Path) -> ControlPlane:
-    """Start etcd and the API server in ``directory`` and wait until ``/readyz`` says so."""
+def start(directory: Path, *flags: str) -> ControlPlane:
+    """Start etcd and the API server in ``directory`` and wait for ``/readyz``; ``flags``: of the API server."""
     directory.mkdir(parents=True, exist_ok=True)
     authority = Authority()
     _write(directory / "ca.crt", authority.pem)
@@ -245,6 +249,7 @@ def start(directory: Path) -> ControlPlane:
             "--disable-admission-plugins=ServiceAccount",
             "--max-requests-inflight=400",
             f"--cert-dir={directory / 'certs'}",
+            *flags,
         )
         _await_ready(plane)
     except BaseException:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -25,13 +26,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import BUNDLE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import day
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import token_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.credential_checks import credential_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as peering_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import read_facts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import read_tokens
 
 from . import control_plane
 from .authority import Authority
@@ -130,7 +135,7 @@ async def test_added_then_unchanged_and_no_token_is_made_for_nothing(
 
     first = await peer(made)
     assert first.failures == {}
-    assert first.summary == "2 edges: 2 added, 0 renewed, 0 removed · not waited for"
+    assert first.summary.startswith("2 edges: 2 added, 0 renewed, 0 removed · not waited for · first token ends 20")
     held = access((await secrets(made, "west"))[BUNDLE], "east")
     assert held.server == planes["east"].server
     connection = Connection(server=held.server, token=held.token, ca_pem=base64.b64decode(held.ca).decode())
@@ -167,8 +172,8 @@ async def test_due_tokens_are_renewed(
     assert set(actions(await peer(made)).values()) == {"keep"}, "an hour is short, but it has just begun"
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now + 2500)
-    assert set(actions(await peer(made, ["east"], renew_before=600)).values()) == {"keep"}
-    assert set(actions(await peer(made, ["east"])).values()) == {"renew"}
+    assert set(actions(await peer(made, ["east"], renew_before=600, run_every=60)).values()) == {"keep"}
+    assert set(actions(await peer(made, ["east"], run_every=60)).values()) == {"renew"}
     assert access((await secrets(made, "west"))[BUNDLE], "east").token != before
 
 
@@ -589,7 +594,8 @@ async def test_back_from_static_tokens_none_is_left(planes: dict[str, control_pl
     report = await _later(with_time, peer(made, **due))
     assert report.failures == {} and report.warnings == []
     assert set(actions(report).values()) == {"renew"}
-    assert report.summary == "2 edges: 0 added, 2 renewed, 0 removed, 2 static tokens removed · not waited for"
+    counts = "2 edges: 0 added, 2 renewed, 0 removed, 2 static tokens removed · not waited for"
+    assert report.summary.startswith(counts)
     assert await _token_secrets(made) == set()
     for name, other in (("west", "east"), ("east", "west")):
         assert access((await secrets(made, name))[BUNDLE], other).token != tokens[name]
@@ -714,3 +720,162 @@ async def _later(now: float, work: t.Coroutine[t.Any, t.Any, PeeringReport]) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.time", lambda: now)
         return await work
+
+
+@pytest.fixture(scope="module")
+def capped(
+    planes: dict[str, control_plane.ControlPlane], new_plane: control_plane.Start
+) -> dict[str, control_plane.ControlPlane]:
+    """east gives tokens of a day at most, as managed Kubernetes does, and has a token controller."""
+    east = new_plane("capped", "--service-account-max-token-expiration=24h")
+    east.start_controllers()
+    return {"west": planes["west"], "east": east}
+
+
+async def one_way(planes: dict[str, control_plane.ControlPlane]) -> Fleet:
+    """west watches east, and east nobody."""
+    await prepared(planes)
+    return fleet(planes, east={"mesh_peers": []})
+
+
+async def checked_tokens(made: Fleet, run_every: int, now: float | None = None) -> Check:
+    """What verify says of the tokens that west holds."""
+    async with contextlib.AsyncExitStack() as stack:
+        kubes, _failed = await connect_each(stack, made.clusters.values(), absent_ok=False)
+        west = Facts("west")
+        assert await read_tokens([west], kubes, made) == {}
+        assert "eyJ" not in repr(west)
+        (check,) = token_checks([west], run_every=run_every, now=now or time.time())
+        return check
+
+
+@in_loop
+async def test_a_life_that_the_server_shortens_is_told_at_once(capped: dict[str, control_plane.ControlPlane]) -> None:
+    made = await one_way(capped)
+    began = time.time()
+    report = await peer(made)
+    held = kubeconfig.read_token(access((await secrets(made, "west"))[BUNDLE], "east").token)
+    assert held is not None and held.expires is not None
+    assert abs(held.expires - began - 86400) < 120, "the server gave a day"
+    (warning,) = report.warnings
+    assert "east: a token lives 24 h (30 days were asked for, the API server gives less)" in warning
+    assert "at least every 9 h and set peering_run_every to 32400" in warning
+    assert [e["token_ends"] for e in report.edges] == [day(held.expires)]
+    assert report.summary.endswith(f"first token ends {day(held.expires)}")
+    again = await peer(made)
+    assert set(actions(again).values()) == {"keep"}
+    assert again.warnings == [warning] and again.summary.endswith(day(held.expires)), "every run says the day"
+    check = await checked_tokens(made, 7 * 86400)
+    assert check.state == "failed" and f"that of east ends at {day(held.expires)}" in check.seen
+
+    # On the schedule that the warning names, nothing is wrong, and each run renews.
+    assert (await peer(made, run_every=32400)).warnings == []
+    check = await checked_tokens(made, 32400)
+    assert check.state == "ok" and check.seen == f"the first ends at {day(held.expires)}"
+    renewed = await _later(began + 32400, peer(made, run_every=32400))
+    assert set(actions(renewed).values()) == {"renew"}
+    assert (await checked_tokens(made, 32400, now=held.expires + 86400)).seen.startswith("that of east ended at")
+
+
+@in_loop
+async def test_bound_tokens_become_static_ones_in_place(capped: dict[str, control_plane.ControlPlane]) -> None:
+    made = await one_way(capped)
+    await peer(made)
+    before = (await secrets(made, "west"))[BUNDLE]
+    report = await peer(made, static=True)
+    assert report.failures == {} and report.missing == {} and report.warnings == []
+    assert actions(report) == {"west>east": "renew"}
+    assert "ends" not in report.summary
+    after = (await secrets(made, "west"))[BUNDLE]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"], "the key never left its Secret"
+    token = kubeconfig.read_token(access(after, "east").token)
+    assert token is not None and token.expires is None and token.secret == TOKEN_SECRET
+    check = await checked_tokens(made, 7 * 86400)
+    assert (check.state, check.seen) == ("ok", "none ends")
+    assert (await peer(made, static=True)).changes == []
+
+    # A new key signs tokens: the Secret's own is refused, and nobody writes another one into it.
+    spoiled = base64.b64encode(_forged(access(after, "east").token).encode()).decode()
+    theirs = json.dumps({"metadata": {"labels": None}, "data": {"token": spoiled}})
+    capped["east"].kubectl("-n", SYSTEM, "patch", "secret", TOKEN_SECRET, "--type=merge", "-p", theirs)
+    report = await peer(made, static=True)
+    assert "refuses the token of its token Secret, which is not ours" in str(report.failures["east"][0])
+    assert (await secrets(made, "west"))[BUNDLE]["data"] == after["data"]
+    ours = json.dumps({"metadata": {"labels": owner_labels("peering", made.name)}})
+    capped["east"].kubectl("-n", SYSTEM, "patch", "secret", TOKEN_SECRET, "--type=merge", "-p", ours)
+    report = await peer(made, static=True)
+    assert report.failures == {}
+    assert [(c.name, c.action) for c in report.changes if c.cluster == "east"] == [
+        (TOKEN_SECRET, "removed"),
+        (TOKEN_SECRET, "created"),
+    ]
+    assert (await checked_tokens(made, 7 * 86400)).state == "ok"
+
+
+def _forged(token: str) -> str:
+    """The same claims with a signature that is wrong."""
+    head, claims, signature = token.split(".")
+    return f"{head}.{claims}.{signature[::-1]}"
+
+
+@in_loop
+async def test_a_token_that_its_cluster_refuses_is_mended(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    good = access((await secrets(made, "west"))[BUNDLE], "east")
+    bad = kubeconfig.render(dataclasses.replace(good, token=_forged(good.token)))
+    spoiled = json.dumps({"stringData": {"east": bad}})
+    planes["west"].kubectl("-n", SYSTEM, "patch", "secret", BUNDLE, "--type=merge", "-p", spoiled)
+    check = await checked_tokens(made, 3600)
+    assert (check.state, check.seen) == ("failed", "that of east is refused by its API server")
+    planned = await peer(made, dry_run=True)
+    assert actions(planned) == {"west>east": "renew", "east>west": "keep"}
+    report = await peer(made)
+    assert actions(report) == {"west>east": "renew", "east>west": "keep"}
+    assert [e["why"] for e in report.edges if e["action"] == "renew"] == ["the cluster refuses its token"]
+    assert "eyJ" not in repr(report)
+    assert (await checked_tokens(made, 3600)).state == "ok"
+    assert (await peer(made)).changes == []
+
+
+@in_loop
+async def test_each_token_is_asked_about_once(
+    planes: dict[str, control_plane.ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several watchers have the one token of a cluster that a run made for all of them."""
+    await prepared(planes)
+    south = {"cluster_kubeconfig": str(planes["west"].kubeconfig), "cluster_context": "admin", "mesh_peers": ["east"]}
+    made = fleet(planes, south=south, west={"mesh_peers": ["east"]}, east={"mesh_peers": []})
+    await peer(made)
+    asked: list[str] = []
+    accepts = Kube.accepts
+
+    async def counted(self: Kube, token: str) -> bool:
+        asked.append(self.cluster)
+        return await accepts(self, token)
+
+    monkeypatch.setattr(Kube, "accepts", counted)
+    await peer(made)
+    assert asked == ["east"]
+
+
+@pytest.mark.parametrize("by", ["token", "client certificate"])
+@in_loop
+async def test_an_account_that_may_review_no_tokens_asks_with_the_token(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path, by: str
+) -> None:
+    made = await prepared(planes)
+    west = planes["west"]
+    async with Kube.connect(made.clusters["west"].connection, cluster="west") as kube:
+        token, _ends = await kube.token(SYSTEM, ACCOUNT)
+        assert await kube.accepts(token) and not await kube.accepts(_forged(token))
+    config = yaml.safe_load(west.kubeconfig.read_text())
+    certificate, key = (base64.b64encode(pem).decode() for pem in west.authority.issue("nobody", ["nobodies"]))
+    user = {"client-certificate-data": certificate, "client-key-data": key}
+    config["users"] = [{"name": "limited", "user": user if by != "token" else {"token": control_plane.LIMITED_TOKEN}}]
+    config["clusters"][0]["cluster"]["certificate-authority"] = str(west.directory / "ca.crt")
+    limited = tmp_path / "kubeconfig"
+    limited.write_text(yaml.safe_dump(config))
+    async with Kube.connect(Connection(kubeconfig=str(limited), context="limited"), cluster="west") as kube:
+        assert await kube.accepts(token)
+        assert not await kube.accepts(_forged(token))

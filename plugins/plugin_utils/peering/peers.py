@@ -12,12 +12,17 @@ import typing as t
 
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import ACCOUNT, Peer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
+    ACCOUNT,
+    OURS,
+    Peer,
+    owner_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     fingerprint,
@@ -32,7 +37,9 @@ __all__ = ["PLANNED", "check_certificate", "connection_error", "read_peer", "rea
 
 PLANNED = "planned"
 """In check mode, the value of what an earlier stage has yet to make."""
+_BOUND = "set peering_token to bound, and run playbooks/peering.yml on a schedule"
 _HANDSHAKE_SECONDS = 3.0
+_ISSUE_SECONDS = 30.0
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -99,11 +106,19 @@ def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:
 
 
 async def _static_token(kube: Kube, namespace: str, fleet: str, dry_run: bool) -> tuple[str, list[Change]]:
+    """The token of a token Secret that the cluster accepts; one of ours is made where there is none."""
     existing = await kube.list("v1", "Secret", namespace, fields={"type": "kubernetes.io/service-account-token"})
+    changes: list[Change] = []
     for secret in existing:
         about = annotations_of(secret).get("kubernetes.io/service-account.name")
-        if about == ACCOUNT and (secret.get("data") or {}).get("token"):
-            return _text(secret["data"]["token"]), []
+        if about != ACCOUNT or not (secret.get("data") or {}).get("token"):
+            continue
+        token = _text(secret["data"]["token"])
+        if await kube.accepts(token):
+            return token, changes
+        # Nobody can use it any more, and the token controller writes no other one into its Secret.
+        if secret["metadata"]["name"] == TOKEN_SECRET:
+            changes.append(await _remove_refused(kube, secret, namespace, fleet, dry_run))
     wanted = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -115,12 +130,41 @@ async def _static_token(kube: Kube, namespace: str, fleet: str, dry_run: bool) -
         },
         "type": "kubernetes.io/service-account-token",
     }
-    changes = await kube.apply([wanted], dry_run=dry_run)
+    try:
+        changes += await kube.apply([wanted], dry_run=dry_run)
+    except ApiError as error:
+        if error.status in (403, 422):
+            error.next_step = f"{error.next_step}; or {_BOUND}" if error.next_step else _BOUND
+        raise
     if dry_run:
         return PLANNED, changes
     has_token = secret_has_keys("token", "ca.crt")
-    made = await kube.wait("v1", "Secret", TOKEN_SECRET, namespace, until=has_token, timeout=30) or {}
+    try:
+        made = await kube.wait("v1", "Secret", TOKEN_SECRET, namespace, until=has_token, timeout=_ISSUE_SECONDS) or {}
+    except FleetError as error:
+        raise FleetError(
+            "it issued no token for its watchers",
+            cluster=kube.cluster,
+            obj=f"Secret {namespace}/{TOKEN_SECRET}",
+            seen=error.seen,
+            means="kube-controller-manager writes such a token within a second, unless its token controller is off",
+            next_step=_BOUND,
+        ) from error
     return _text(made["data"]["token"]), changes
+
+
+async def _remove_refused(kube: Kube, secret: dict[str, t.Any], namespace: str, fleet: str, dry_run: bool) -> Change:
+    if owner_of(secret, fleet) != OURS:
+        raise FleetError(
+            "it refuses the token of its token Secret, which is not ours",
+            cluster=kube.cluster,
+            obj=f"Secret {namespace}/{TOKEN_SECRET}",
+            seen="TokenReview: not authenticated",
+            means="the keys that sign service account tokens were replaced since it was issued",
+            next_step=f"delete that Secret, whose token nobody can use any more, then run again; or {_BOUND}",
+        )
+    read = {"apiVersion": "v1", "kind": "Secret", **secret}
+    return await kube.delete("v1", "Secret", TOKEN_SECRET, namespace, dry_run=dry_run, read=read)
 
 
 def _text(value: str) -> str:

@@ -21,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
     diagnose_blocked,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig, static_tokens
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import edges
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ACCOUNT,
@@ -37,10 +37,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
     decide,
     owner_of,
     read_entries,
+    unproven,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import Faults, PeeringReport, make_report
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import Writes, compose
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, Life
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.withheld import withheld_edge
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -81,6 +83,7 @@ class Options:
     static: bool = False
     lifetime: int = 30 * 86400
     renew_before: int = 10 * 86400
+    run_every: int = RUN_EVERY
     timeout: float = 30
     dry_run: bool = False
     sync: bool = True
@@ -113,6 +116,10 @@ class PeeringRun:
         """New tokens, by watched cluster."""
         self.watched = frozenset(watched for _watcher, watched in edges(fleet))
         """The clusters that anybody watches, whatever the play."""
+        self.lives: dict[str, Life] = {}
+        """Of the new tokens, by watched cluster."""
+        self.accepted: dict[tuple[str, str], bool] = {}
+        """By watched cluster and live token, whether that cluster accepts it."""
         self.token_secrets: dict[str, dict[str, t.Any]] = {}
         """By watched cluster, its Secret with a static token if it is ours."""
         self.expected_events: dict[str, dict[str, int]] = {}
@@ -134,6 +141,7 @@ class PeeringRun:
                 self._withhold(scope)
             # A cluster to which no edge is made gets no Secret for a static token either.
             await self._on_each({n for scope in every for n in self._targets(scope)}, self._read_peer)
+            await self._prove(read.values())
             for scope in read.values():
                 self._decide(scope)
             await self._prepare(read)
@@ -158,6 +166,8 @@ class PeeringRun:
             waited=self.options.sync,
             absent=self.options.absent,
             forget=self.options.forget,
+            asked=self.options.lifetime,
+            run_every=self.options.run_every,
         )
 
     async def _connect(self, stack: contextlib.AsyncExitStack, names: t.Iterable[str]) -> None:
@@ -222,15 +232,36 @@ class PeeringRun:
         """The clusters that the watcher must watch, without those to which no edge may be made."""
         return [name for name in scope.wanted if (scope.watcher, name) not in self.faults.withheld]
 
+    def _peers_of(self, scope: WatcherScope) -> dict[str, Peer | None]:
+        unreachable = self.faults.unreachable
+        return {name: None if name in unreachable else self.peers.get(name) for name in self._targets(scope)}
+
+    async def _prove(self, watchers: t.Iterable[WatcherScope]) -> None:
+        """Ask each watched cluster about the live tokens that look good, once about each, however many hold it."""
+        asked: dict[str, set[str]] = {}
+        for scope in watchers:
+            for name, tokens in unproven(
+                read_entries(self.live[scope.watcher], self.fleet.name), self._peers_of(scope)
+            ).items():
+                asked.setdefault(name, set()).update(one for one in tokens if (name, one) not in self.accepted)
+
+        async def review(name: str) -> None:
+            for token in sorted(asked[name]):
+                self.accepted[name, token] = await self.kubes[name].accepts(token)
+
+        await self._on_each(sorted(asked), review)
+
     def _decide(self, scope: WatcherScope) -> None:
         self.plans[scope.watcher] = decide(
             read_entries(self.live[scope.watcher], self.fleet.name),
-            {name: self.peers.get(name) for name in self._targets(scope)},
+            self._peers_of(scope),
             scope.unwanted,
             scope.unnamed,
             static=self.options.static,
             renew_before=self.options.renew_before,
             now=time.time(),
+            run_every=self.options.run_every,
+            refused={token for (_name, token), accepted in self.accepted.items() if not accepted},
         )
 
     async def _prepare(self, watchers: t.Iterable[str]) -> None:
@@ -246,14 +277,18 @@ class PeeringRun:
         await self._on_each([n for n, peer in peers.items() if peer.ca], lambda name: check_certificate(peers[name]))
         for watcher, plans in planned.items():
             self.plans[watcher] = [
-                p for p in plans if p.cluster not in self.faults.unreachable or p.cluster not in written
+                dataclasses.replace(p, life=self.lives.get(p.cluster)) if p.needs_token else p
+                for p in plans
+                if p.cluster not in self.faults.unreachable or p.cluster not in written
             ]
 
     async def _request_token(self, name: str) -> None:
-        # The API server may shorten the lifetime; later runs read the end from the token itself.
-        self.tokens[name], _expires = await self.kubes[name].token(
-            self.fleet.namespace, ACCOUNT, seconds=self.options.lifetime
-        )
+        kube = self.kubes[name]
+        token, ends = await kube.token(self.fleet.namespace, ACCOUNT, seconds=self.options.lifetime)
+        claims = kubeconfig.read_token(token)
+        began = claims.issued if claims and claims.issued else time.time() + kube.ahead.total_seconds()
+        # The API server may have shortened the lifetime.
+        self.tokens[name], self.lives[name] = token, Life(ends.timestamp(), ends.timestamp() - began)
 
     # -- write ---------------------------------------------------------------------------------
 
@@ -267,6 +302,7 @@ class PeeringRun:
                 if error.status != HTTPStatus.CONFLICT or not left:
                     raise
             await self._read_watcher(scope.watcher)
+            await self._prove([scope])
             self._decide(scope)
             await self._prepare([scope.watcher])
 

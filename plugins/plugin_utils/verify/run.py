@@ -13,11 +13,13 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
     injection_checks,
     probe_checks,
     state_checks,
+    token_checks,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
@@ -30,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import read_tokens
 
 __all__ = ["Options", "VerifyRun"]
 
@@ -50,6 +53,8 @@ class Options:
     call_timeout_ms: int = 3000
     leaf_hours: int = 1
     signer_days: int = 7
+    run_every: int = RUN_EVERY
+    """Between two scheduled runs of peering."""
     dry_run: bool = False
     gateways: str = ""
     """Namespace of the gateways; "" for the default."""
@@ -80,6 +85,7 @@ class VerifyRun:
             self.deadline = time.monotonic() + patience * self.options.timeout
             await self._check_state()
             self.checks += await self._check_injection()
+            self.checks += await self._check_tokens()
             self.checks += probe_checks((self.facts[n] for n in self.play), dry_run=self.options.dry_run)
             if not self.options.dry_run:
                 called = Calls(
@@ -204,6 +210,20 @@ class VerifyRun:
             for n, e in failed.items()
         ]
         return [*unread, *injection_checks(self.facts[n] for n in ours if n not in failed)]
+
+    async def _check_tokens(self) -> list[Check]:
+        """Whether the watched clusters accept the tokens of the remote secrets, and for how long."""
+        answered = {n: kube for n, kube in self.kubes.items() if not self.facts[n].problem}
+        watchers = [
+            n for n in self.play if n in answered and control_plane_of(self.fleet, self.fleet.clusters[n]).has_istiod
+        ]
+        failed = await read_tokens([self.facts[n] for n in watchers], answered, self.fleet)
+        unread = [
+            Check("tokens", n, FAILED, f"{e.what}: {e.seen}", (n,), "its remote secrets were not read", e.next_step)
+            for n, e in failed.items()
+        ]
+        read = (self.facts[n] for n in watchers if n not in failed)
+        return [*unread, *token_checks(read, run_every=self.options.run_every, now=time.time())]
 
     def _without_endpoints(self) -> list[tuple[str, str]]:
         """Pairs whose caller's proxy has no endpoints of the callee yet, so that the path of the call is unknown.

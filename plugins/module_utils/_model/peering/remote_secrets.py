@@ -16,8 +16,9 @@ import typing as t
 from ...metadata import annotations_of, labels_of
 from ..istio.ownership import MANAGED_BY, has_our_labels, is_former
 from . import kubeconfig
+from .token_ends import Life, life_of, renew_below
 
-__all__ = ["ACCOUNT", "Entry", "KeyPlan", "Peer", "decide", "owner_of", "read_entries"]
+__all__ = ["ACCOUNT", "Entry", "KeyPlan", "Peer", "decide", "life_of_entry", "owner_of", "read_entries", "unproven"]
 
 ACCOUNT = "istio-reader-service-account"
 """The service account, made by Istio's base chart, whose token the watchers use."""
@@ -76,7 +77,8 @@ class KeyPlan:
     reason: str = ""
     home: str = ""
     needs_token: bool = False
-    expires: float | None = None
+    life: Life | None = None
+    """Of the token that the key has after the run; None when that never ends, or is not known yet."""
     duplicates: tuple[str, ...] = ()
 
 
@@ -122,6 +124,8 @@ def decide(
     static: bool,
     renew_before: float,
     now: float,
+    run_every: float = 0.0,
+    refused: t.Container[str] = (),
 ) -> list[KeyPlan]:
     """Decide about each key of a watcher: one plan for each cluster in scope, sorted by name.
 
@@ -134,7 +138,10 @@ def decide(
         static: whether tokens must be without expiry.
         renew_before: seconds of validity that a bound token must have left.
         now: seconds since the epoch.
+        run_every: seconds until the next scheduled run; see ``token_ends.py``.
+        refused: tokens that the watched clusters do not accept, see :func:`unproven`.
     """
+    need = _Need(static, renew_before, run_every, now, refused)
     by_cluster: dict[str, list[Entry]] = {}
     for entry in entries:
         by_cluster.setdefault(entry.cluster, []).append(entry)
@@ -144,7 +151,7 @@ def decide(
         if name in wanted:
             peer = wanted[name]
             if peer is not None:
-                plans.append(_wanted(peer, held, static, renew_before, now))
+                plans.append(_wanted(peer, held, need))
         elif name in unwanted or name in unnamed:
             # Only keys of Secrets with our label are ever removed; for others' the caller warns.
             ours = [e for e in held if e.owner == OURS]
@@ -165,7 +172,39 @@ def decide(
     return plans
 
 
-def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, now: float) -> KeyPlan:
+def unproven(entries: t.Iterable[Entry], wanted: t.Mapping[str, Peer | None]) -> dict[str, set[str]]:
+    """By watched cluster, the live tokens whose claims are good: whether they are accepted, only that cluster knows."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        peer = wanted.get(entry.cluster)
+        # The token Secret's own was proven when it was read, and any other one is replaced by it.
+        if peer is None or peer.static_token or entry.owner == FOREIGN:
+            continue
+        access = kubeconfig.parse(entry.text, entry.cluster)
+        token = kubeconfig.read_token(access.token) if access else None
+        if access and token and (token.account, token.account_uid) == (peer.account, peer.account_uid):
+            found.setdefault(entry.cluster, set()).add(access.token)
+    return found
+
+
+def life_of_entry(entry: Entry) -> Life | None:
+    """Of the token of a live key; None when it never ends, or there is none."""
+    access = kubeconfig.parse(entry.text, entry.cluster)
+    return life_of(kubeconfig.read_token(access.token)) if access else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Need:
+    """What tokens must be like, see :func:`decide`."""
+
+    static: bool
+    renew_before: float
+    run_every: float
+    now: float
+    refused: t.Container[str] = dataclasses.field(repr=False)
+
+
+def _wanted(peer: Peer, held: list[Entry], need: _Need) -> KeyPlan:
     foreign = [e for e in held if e.owner == FOREIGN]
     if foreign:
         # istiod would refuse a second Secret; a key of ours, if there is one, is removed.
@@ -174,19 +213,20 @@ def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, no
             PROVIDED,
             f"held by Secret {foreign[0].home}, not ours",
             foreign[0].home,
-            expires=_expiry(foreign[0], peer),
+            life=life_of_entry(foreign[0]),
             duplicates=tuple(e.home for e in held if e.owner == OURS),
         )
     # istioctl's Secret is kept before ours: adopting it writes it, and that event makes istiod read it again
     # in case it had registered the duplicate.
     own = sorted(held, key=lambda e: (e.owner != ISTIOCTL, e.home))
     if not own:
-        return KeyPlan(peer.cluster, ADD, "new edge", needs_token=not static)
+        return KeyPlan(peer.cluster, ADD, "new edge", needs_token=not need.static, life=_static_life(peer))
     home, spare = own[0], tuple(e.home for e in own[1:])
     access = kubeconfig.parse(home.text, peer.cluster)
-    reason, new_token = _stale(access, peer, static, renew_before, now)
+    reason, new_token = _stale(access, peer, need)
     if reason:
-        return KeyPlan(peer.cluster, RENEW, reason, home.home, new_token and not static, _expiry(home, peer), spare)
+        life = _static_life(peer) if new_token else life_of_entry(home)
+        return KeyPlan(peer.cluster, RENEW, reason, home.home, new_token and not need.static, life, spare)
     action = ADOPT if home.owner == ISTIOCTL or home.former or spare else KEEP
     why = f"made by istioctl, adopted in place as Secret {home.home}" if home.owner == ISTIOCTL else ""
     if home.former:
@@ -194,18 +234,14 @@ def _wanted(peer: Peer, held: list[Entry], static: bool, renew_before: float, no
     if spare:
         why = f"{why}; " if why else ""
         why += f"also in {', '.join(spare)}"
-    return KeyPlan(peer.cluster, action, why, home.home, expires=_expiry(home, peer), duplicates=spare)
+    return KeyPlan(peer.cluster, action, why, home.home, life=life_of_entry(home), duplicates=spare)
 
 
-def _expiry(entry: Entry, peer: Peer) -> float | None:
-    access = kubeconfig.parse(entry.text, peer.cluster)
-    token = kubeconfig.read_token(access.token) if access else None
-    return token.expires if token else None
+def _static_life(peer: Peer) -> Life | None:
+    return life_of(kubeconfig.read_token(peer.static_token))
 
 
-def _stale(
-    access: kubeconfig.RemoteAccess | None, peer: Peer, static: bool, renew_before: float, now: float
-) -> tuple[str, bool]:
+def _stale(access: kubeconfig.RemoteAccess | None, peer: Peer, need: _Need) -> tuple[str, bool]:
     """Why a live key must be written again ("" if it need not), and whether it needs a new token."""
     if access is None:
         return "its kubeconfig cannot be read", True
@@ -216,27 +252,20 @@ def _stale(
         return f"{peer.account} was recreated, which ended its token", True
     if not _same_pem(access.ca, peer.ca):
         return "the cluster's CA has changed", True
-    if static:
+    life = life_of(token)
+    if need.static:
         if access.token != peer.static_token:
             return "its token is not that of the token Secret", True
-    elif token.expires is None:
+    elif life is None:
         return "its token never expires, and peering_token is bound", True
-    elif token.expires - now < _due(token, renew_before):
-        left = token.expires - now
+    elif life.ends - need.now < renew_below(life, need.renew_before, need.run_every):
+        left = life.ends - need.now
         return ("its token has expired" if left <= 0 else f"its token ends in {left / 3600:.0f} h"), True
+    if access.token in need.refused:
+        return "the cluster refuses its token", True
     if access.server != peer.server or access.tls_server_name != peer.tls_server_name:
         return f"the API address was {access.server}", False
     return "", False
-
-
-def _due(token: kubeconfig.Token, renew_before: float) -> float:
-    """Seconds of validity below which a token is renewed.
-
-    At most a third of its life: if the API server shortens tokens, not every run must renew them.
-    """
-    if token.issued is None or token.expires is None:
-        return renew_before
-    return min(renew_before, (token.expires - token.issued) / 3)
 
 
 def _same_pem(one: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from . import leaving
 from .remote_secrets import ADD, ADOPT, PROVIDED, REMOVE, RENEW, UNNAMED, KeyPlan
 from .scope import WatcherScope
 from .static_tokens import TOKEN_SECRET
+from .token_ends import RUN_EVERY, Life, day, first_end, schedule_warnings
 
 __all__ = ["Faults", "PeeringReport", "attribute_failures", "make_report"]
 
@@ -63,10 +64,17 @@ def make_report(
     waited: bool = True,
     absent: bool = False,
     forget: t.Collection[str] = (),
+    asked: float = 0.0,
+    run_every: float = RUN_EVERY,
 ) -> PeeringReport:
     """Report a run over the clusters of ``play``, which leave if ``absent``.
 
-    ``plans`` are by watcher; ``waited`` until istiods have synced; ``forget``: clusters that left the fleet.
+    Args:
+        plans: by watcher.
+        waited: until istiods have synced.
+        forget: clusters that left the fleet.
+        asked: seconds of validity that were asked for where a token was needed.
+        run_every: seconds between two scheduled runs.
     """
     planned = {(watcher, plan.cluster): plan for watcher, found in plans.items() for plan in found}
     tried = [(scope.watcher, name) for scope in scopes for name in scope.wanted]
@@ -78,6 +86,7 @@ def make_report(
             "action": planned[edge].action if edge in planned else "withheld" if edge in faults.withheld else "failed",
             "why": planned[edge].reason if edge in planned else "",
             "in_place": edge not in bad and not (edge in planned and planned[edge].action == REMOVE),
+            "token_ends": _ends(planned.get(edge)),
         }
         for edge in sorted({*tried, *planned})
     ]
@@ -86,6 +95,11 @@ def make_report(
         for (watcher, name), plan in sorted(planned.items())
         if plan.action == PROVIDED
     ]
+    lives: dict[str, list[Life]] = {}
+    for edge in tried:
+        plan = planned.get(edge)
+        if plan is not None and plan.life is not None and plan.action != PROVIDED:
+            lives.setdefault(plan.cluster, []).append(plan.life)
     failures, missing = _attributed(scopes, tried, len(tried) - len(bad), faults, play)
     if absent:
         failures = {
@@ -101,7 +115,12 @@ def make_report(
         edges,
         failures,
         missing,
-        [*warnings, *foreign, *leaving.forgotten(fleet, forget, plans)],
+        [
+            *warnings,
+            *foreign,
+            *leaving.forgotten(fleet, forget, plans),
+            *schedule_warnings(lives, asked, run_every),
+        ],
         _summary(tried, bad, planned, faults, changes, dry_run=dry_run, waited=waited),
     )
 
@@ -197,6 +216,10 @@ def _not_in_place(tried: t.Iterable[Edge], planned: t.Mapping[Edge, KeyPlan], fa
     return bad
 
 
+def _ends(plan: KeyPlan | None) -> str:
+    return day(plan.life.ends) if plan is not None and plan.life is not None and plan.action != REMOVE else ""
+
+
 def _summary(
     tried: t.Sequence[Edge],
     bad: set[Edge],
@@ -211,6 +234,7 @@ def _summary(
     counts = collections.Counter(plan.action for edge, plan in planned.items() if edge not in bad)
     condition = f"{failed} failed" if failed else "planned" if dry_run else "all synced" if waited else "not waited for"
     total = len(tried)
+    first = first_end(planned[edge].life for edge in tried if edge in planned)
     adopted = f", {counts[ADOPT]} adopted" if counts[ADOPT] else ""
     gone = collections.Counter(c.name for c in changes if c.action == REMOVED)
     tokens = "".join(
@@ -223,4 +247,5 @@ def _summary(
         f"{counts[REMOVE]} removed{tokens}"
         + (f" · {condition}" if total or failed else "")
         + (f" · {counts[UNNAMED]} to clusters that the inventory does not name" if counts[UNNAMED] else "")
+        + (f" · first token ends {day(first.ends)}" if first else "")
     )

@@ -210,8 +210,8 @@ def _trust(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
 
 
 def _peering(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
-    name, renewal = "peering_token_lifetime", "peering_token_renew_before"
-    if value("peering_token") != "bound" or not given.keys() & {name, renewal}:
+    name, renewal, schedule = "peering_token_lifetime", "peering_token_renew_before", "peering_run_every"
+    if value("peering_token") != "bound" or not given.keys() & {name, renewal, schedule}:
         return []
     seconds = int(float(value(name)))
     if not _SHORTEST_TOKEN <= seconds <= _LONGEST_TOKEN:
@@ -220,6 +220,11 @@ def _peering(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
     if float(value(renewal)) >= seconds:
         message = f"is not below {name}, {seconds}: every run would renew every token"
         return [Problem("", renewal, shown(value(renewal)), message, f"at most a third of it: {seconds // 3}")]
+    if float(value(schedule)) >= seconds:
+        message = f"is not below {name}, {seconds}: tokens end before the next run renews them"
+        return [
+            Problem("", schedule, shown(value(schedule)), message, "run peering more often, or ask for a longer life")
+        ]
     return []
 
 

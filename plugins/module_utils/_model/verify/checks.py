@@ -13,12 +13,13 @@ from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.versions import skew
 from ..peering.graph import edges
+from ..peering.token_ends import day, first_end, in_words
 from ..workloads.probe import NAMESPACE, target
 from .certificate_checks import certificate_checks
 from .credential_checks import credential_checks
-from .facts import FAILED, SKIPPED, Check, Facts, check_of
+from .facts import FAILED, SKIPPED, Check, Facts, HeldToken, check_of
 
-__all__ = ["injection_checks", "probe_checks", "state_checks"]
+__all__ = ["injection_checks", "probe_checks", "state_checks", "token_checks"]
 
 
 def state_checks(
@@ -89,6 +90,46 @@ def injection_checks(facts: t.Iterable[Facts]) -> list[Check]:
         for found in facts
         if not found.problem
     ]
+
+
+def token_checks(facts: t.Iterable[Facts], *, run_every: float, now: float) -> list[Check]:
+    """A check for each watcher that its tokens are accepted, and live until the next scheduled run of peering.
+
+    Args:
+        run_every: seconds between two scheduled runs.
+        now: seconds since the epoch.
+    """
+    checks = []
+    for found in facts:
+        bad = {token.cluster: text for token in found.tokens if (text := _bad_token(token, run_every, now))}
+        first = first_end(token.life for token in found.tokens)
+        checks.append(
+            check_of(
+                "tokens",
+                found.cluster,
+                not bad,
+                "; ".join(f"that of {name} {text}" for name, text in bad.items())
+                or (f"the first ends at {day(first.ends)}" if first else "none ends"),
+                (found.cluster,),
+                "without a valid token, istiod keeps what it last knew of that cluster, and calls to its new pods fail",
+                f"run the peering stage with --limit {found.cluster}; if tokens end, run it on a schedule and set "
+                "peering_run_every to that, or set peering_token to static",
+            )
+        )
+    return checks
+
+
+def _bad_token(token: HeldToken, run_every: float, now: float) -> str:
+    if token.refused:
+        return "is refused by its API server"
+    if token.life is None:
+        return ""
+    left = token.life.ends - now
+    if left <= 0:
+        return f"ended at {day(token.life.ends)}"
+    if token.ours and left < run_every:
+        return f"ends at {day(token.life.ends)}, before a run of peering in {in_words(run_every)} (peering_run_every)"
+    return ""
 
 
 def managed_checks(plane: ControlPlane, found: Facts) -> list[Check]:

@@ -9,8 +9,9 @@ import datetime
 import typing as t
 
 from ..istio.debug_pages import Gateway, RemoteCluster
+from ..peering.token_ends import Life
 
-__all__ = ["FAILED", "OK", "SKIPPED", "Check", "Facts", "IstiodFacts", "check_of"]
+__all__ = ["FAILED", "OK", "SKIPPED", "Check", "Facts", "HeldToken", "IstiodFacts", "check_of"]
 
 OK = "ok"
 FAILED = "failed"
@@ -50,6 +51,19 @@ class IstiodFacts:
     """By cluster, the trust domains of that cluster's pods, as this istiod knows them."""
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldToken:
+    """The token of one key of a remote secret."""
+
+    cluster: str
+    """Whose API server accepts it, or should."""
+    ours: bool
+    """Whether the peering stage renews it."""
+    life: Life | None
+    """None when it never ends."""
+    refused: bool = False
+
+
 @dataclasses.dataclass
 class Facts:
     """What was read of one cluster. Certificates are PEM; None means that the object does not exist."""
@@ -71,6 +85,8 @@ class Facts:
     """Whether it holds this fleet's ``cacerts`` without an istiod of ours."""
     static_token: bool = False
     """Whether it holds this fleet's Secret with a token that does not end."""
+    tokens: list[HeldToken] = dataclasses.field(default_factory=list)
+    """By which its istiod reads other clusters."""
     istiods: list[IstiodFacts] = dataclasses.field(default_factory=list)
     probe: str = ""
     """Name of the probe's pod; "" when none is ready."""

@@ -62,6 +62,7 @@ def test_a_probe_that_does_not_start_uses_its_own_time(monkeypatch: pytest.Monke
     monkeypatch.setattr(verify, "install_probe", _install)
     monkeypatch.setattr(verify, "find_pods", _find)
     monkeypatch.setattr(verify, "find_outdated", _none)
+    monkeypatch.setattr(verify, "read_tokens", _none)
     monkeypatch.setattr(verify.Calls, "run", _nothing)
     run = Run(FLEET, FLEET.clusters, Options({}, "image", "apps", timeout=SECONDS))
     asyncio.run(run.run())

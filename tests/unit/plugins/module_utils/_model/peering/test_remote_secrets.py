@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
     Peer,
     decide,
     read_entries,
+    unproven,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.secret_writes import (
     BUNDLE,
@@ -117,6 +118,8 @@ class Run:
             static=more.get("static", False),
             renew_before=10 * DAY,
             now=NOW,
+            run_every=more.get("run_every", 0),
+            refused=more.get("refused", ()),
         )
         tokens = {p.cluster: bound(NOW + 30 * DAY) for p in self.plans if p.needs_token}
         limit = more.get("limit", SOFT_LIMIT)
@@ -223,6 +226,42 @@ def test_a_key_is_renewed_when(token: str, more: dict[str, t.Any], why: str, nee
     access = kubeconfig.parse(base64.b64decode(written["data"]["a"]).decode(), "a")
     assert access is not None
     assert (access.token == token) is (not needs)
+
+
+def test_a_token_that_its_cluster_refuses_is_renewed() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound(NOW + 21 * DAY))}, ours=True)]
+    run = Run(live, ["a", "b"], refused={bound()})
+    assert run.actions == {"a": "renew", "b": "keep"}
+    assert run.plans[0].needs_token and run.plans[0].reason == "the cluster refuses its token"
+    assert Run([istioctls("a", bound())], ["a"], refused={bound()}).actions == {"a": "renew"}
+
+
+def test_only_tokens_that_look_good_are_asked_about() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", "x"), "c": text("c", bound(uid="old"))}, ours=True)]
+    live += [istioctls("d", static()), secret("mine", {"e": text("e", bound())})]
+    wanted = {name: peer(name) for name in "abcde"}
+    entries = read_entries(live, "prod")
+    assert unproven(entries, wanted) == {"a": {bound()}, "d": {static()}}
+    assert unproven(entries, {"a": None}) == {}, "a cluster that could not be read"
+    secret_token = {"a": peer("a", static_token=static())}
+    assert unproven(entries, secret_token) == {}, "another token than the Secret's is replaced anyway"
+
+
+def test_a_token_that_does_not_live_until_the_run_after_next_is_renewed() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound())}, ours=True)]
+    assert Run(live, ["a"], run_every=7 * DAY).actions == {"a": "keep"}
+    assert Run(live, ["a"], run_every=10 * DAY).actions == {"a": "renew"}
+
+
+def test_a_plan_knows_when_the_token_of_after_the_run_ends() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound(NOW))}, ours=True)]
+    kept, renewed = Run(live, ["a", "b"]).plans
+    assert kept.life is not None and kept.life.ends == NOW + 20 * DAY
+    assert renewed.life is None, "not that of the token that goes"
+    (moved,) = Run(live, [], peers={"a": peer("a", server="https://new")}, unwanted=set()).plans
+    assert moved.life == kept.life
+    (fixed,) = Run(live, [], peers={"a": peer("a", static_token=static())}, static=True, unwanted=set()).plans
+    assert fixed.action == "renew" and fixed.life is None
 
 
 def test_a_secret_of_istioctl_is_adopted_in_place() -> None:

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report i
     make_report,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import scopes
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import Life
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -110,3 +111,20 @@ def test_a_dead_cluster_that_leaves_fails_with_advice_that_ends() -> None:
     (error,) = found.failures["c"]
     assert "nothing was removed on it" in str(error) and "take c out of the inventory" in str(error)
     assert found.missing == {}, "who is not torn down goes on with nothing missing"
+
+
+def test_the_first_end_of_a_token_is_told() -> None:
+    every = scopes(THREE, "abc")
+    lives = {"a": None, "b": Life(1_800_000_000, 30 * 86400), "c": Life(1_700_000_000, 86400)}
+    plans = {s.watcher: [KeyPlan(name, ADD, life=lives[name]) for name in s.wanted] for s in every}
+    more: dict[str, t.Any] = {"changes": [], "warnings": [], "dry_run": False}
+    found = make_report(THREE, every, plans, Faults(), play="abc", asked=30 * 86400, **more)
+    assert found.summary.endswith("all synced · first token ends 2023-11-14 22:13 UTC")
+    assert {e["watched"]: e["token_ends"] for e in found.edges} == {
+        "a": "",
+        "b": "2027-01-15 08:00 UTC",
+        "c": "2023-11-14 22:13 UTC",
+    }
+    (warning,) = found.warnings
+    assert warning.startswith("c: a token lives 24 h (30 days were asked for")
+    assert make_report(THREE, every, plans, Faults(), play="abc", run_every=3600, **more).warnings == []

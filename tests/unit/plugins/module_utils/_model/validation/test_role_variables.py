@@ -43,12 +43,16 @@ def of_fleet(**variables: t.Any) -> list[str]:
         ({"trust_renew_before": "800d"}, 'trust_lifetime "730d" is not longer than trust_renew_before, 800d'),
         ({"trust_renew_before": "1 month"}, 'trust_renew_before "1 month" is not a length of time'),
         (
-            {"peering_token_lifetime": 60},
+            {"peering_token": "bound", "peering_token_lifetime": 60},
             "peering_token_lifetime 60 seconds: Kubernetes gives no token for less than 600",
         ),
         (
-            {"peering_token_renew_before": 2592000},
+            {"peering_token": "bound", "peering_token_renew_before": 2592000},
             "peering_token_renew_before 2592000 is not below peering_token_lifetime",
+        ),
+        (
+            {"peering_token": "bound", "peering_token_lifetime": 172800, "peering_token_renew_before": 3600},
+            "peering_run_every 604800 is not below peering_token_lifetime, 172800: tokens end before the next run",
         ),
         (
             {"apps_sample": {"caller": ["wst"]}},

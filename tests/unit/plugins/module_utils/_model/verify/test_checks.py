@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import Gateway, RemoteCluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import parse_secrets
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import Life
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import parse_certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.certificate_checks import certificate_checks
@@ -19,8 +20,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks im
     injection_checks,
     probe_checks,
     state_checks,
+    token_checks,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, IstiodFacts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts, HeldToken, IstiodFacts
 
 SECRETS = parse_secrets((Path(__file__).parents[1] / "samples" / "proxy_secrets.json").read_text())
 ROOT = SECRETS.roots
@@ -205,3 +207,23 @@ def test_a_missing_edge_is_seen_while_istiod_still_reports_the_cluster_as_synced
 def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_fails_its_check() -> None:
     red = [c for c in checked(lambda f: f.own_remote_secrets.append(("south", "s"))) if c.state == "failed"]
     assert [(c.group, c.seen) for c in red] == [("inventory", "remote secrets of south")]
+
+
+@pytest.mark.parametrize(
+    ("token", "seen"),
+    [
+        (HeldToken("east", True, None), ""),
+        (HeldToken("east", True, Life(10_000)), ""),
+        (HeldToken("east", True, Life(8_000)), "ends at 1970-01-01 02:13 UTC, before a run of peering in 2 h"),
+        (HeldToken("east", True, Life(900)), "ended at 1970-01-01 00:15 UTC"),
+        (HeldToken("east", True, None, refused=True), "is refused by its API server"),
+        # Somebody else renews it, as often as he likes.
+        (HeldToken("east", False, Life(1_001)), ""),
+        (HeldToken("east", False, Life(999)), "ended at"),
+    ],
+)
+def test_tokens_live_until_the_next_run(token: HeldToken, seen: str) -> None:
+    (check,) = token_checks([Facts("west", tokens=[token])], run_every=7200, now=1000)
+    assert (check.state, check.clusters) == ("failed" if seen else "ok", ("west",))
+    assert check.seen.startswith(f"that of east {seen}") if seen else "that of" not in check.seen
+    assert bool(check.next_step) is bool(seen)
