@@ -235,6 +235,22 @@ def test_a_foreign_cacerts_names_both_fingerprints(stage: Stage) -> None:
     assert stage.secret() == foreign
 
 
+def test_a_cacerts_of_somebody_else_is_renewed_by_consent(stage: Stage) -> None:
+    """Its root is the fleet's, because somebody restored it from a copy, or signed with the same root."""
+    stage()
+    data = stage.secret()
+    stage.remove()
+    stage.put(data)
+    due = {"trust_lifetime": "800d", "trust_renew_before": "740d"}
+    out = stage(**due)
+    assert "its intermediate CA ends in 729 days" in out and "of kubectl" in out and "mesh_take_over: true" in out
+    assert "1 unchanged" in out and stage.secret() == data
+    assert "of kubectl" not in stage(), "nothing is due, so nothing is said"
+    assert "west renewed (729 days left)" in stage(**due, mesh_take_over=True)
+    assert stage.secret()["ca-cert.pem"] != data["ca-cert.pem"]
+    assert "west renewed" in stage(**{**due, "trust_lifetime": "900d", "trust_renew_before": "850d"}), "it is ours now"
+
+
 def test_a_wrong_key_and_a_missing_part_are_refused(stage: Stage) -> None:
     stage()
     data = stage.secret()

@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     has_our_labels,
     is_former,
     owner_labels,
+    owner_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     fingerprint,
@@ -64,7 +65,8 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool, *, to_sign
     return ClusterTrust(
         cluster=cluster.name,
         data=None if secret is None else _decoded(secret, cluster.name),
-        ours=has_our_labels(secret, fleet.name, "trust") or is_former(secret),
+        owner="" if has_our_labels(secret, fleet.name, "trust") or is_former(secret) else owner_of(secret),
+        take_over=cluster.take_over,
         istiod=bool(istiods),
         ahead=kube.ahead,
         published_root=str(((published or {}).get("data") or {}).get(ROOT) or ""),

@@ -24,6 +24,7 @@ __all__ = [
     "is_former",
     "is_published_root",
     "owner_labels",
+    "owner_of",
     "users_of",
 ]
 
@@ -46,6 +47,20 @@ def owner_labels(part_of: str, fleet: str) -> dict[str, str]:
 def fleet_of(obj: t.Mapping[str, t.Any] | None) -> str:
     """The fleet that an object belongs to; "" where it names none."""
     return labels_of(obj).get(FLEET_LABEL, "")
+
+
+def owner_of(obj: t.Mapping[str, t.Any] | None) -> str:
+    """Whose an object is that is not this fleet's, in words; "" for no object.
+
+    Another fleet's, the controller's that owns it, or of those who wrote it: its field managers.
+    """
+    meta = (obj or {}).get("metadata") or {}
+    if fleet_of(obj):
+        return f"fleet {fleet_of(obj)}"
+    for reference in meta.get("ownerReferences") or []:
+        return f"{reference.get('kind')} {reference.get('name')}"
+    managers = sorted({str(entry.get("manager")) for entry in meta.get("managedFields") or []})
+    return ", ".join(managers) or ("somebody else" if obj else "")
 
 
 def users_of(namespace: t.Mapping[str, t.Any] | None) -> list[str]:

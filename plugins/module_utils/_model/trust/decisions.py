@@ -57,8 +57,10 @@ class ClusterTrust:
 
     cluster: str
     data: t.Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
-    ours: bool = False
-    """Whether the Secret carries this project's labels."""
+    owner: str = ""
+    """Whose the Secret is, in words; "" where it is this fleet's, and where there is none."""
+    take_over: bool = False
+    """Whether the user consents that what is somebody else's becomes this fleet's."""
     istiod: bool = False
     """Whether an istiod is installed."""
     ahead: datetime.timedelta = datetime.timedelta()
@@ -107,6 +109,8 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
             decision = Decision(live.cluster, ISSUE)
         else:
             decision = _existing(live, live.data, root, policy)
+            if decision.action == RENEW and live.owner and not live.take_over:
+                decision = _of_somebody_else(live, decision)
         if decision.action != KEEP:
             _same_time(live)
         return decision
@@ -114,6 +118,27 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
         error.cluster = live.cluster
         error.obj = error.obj or f"Secret {policy.namespace}/cacerts"
         raise
+
+
+def _of_somebody_else(live: ClusterTrust, due: Decision) -> Decision:
+    """Keep what somebody else wrote, and say so. Raises FleetError when it has ended already."""
+    step = (
+        f"have {live.owner} renew it; or run once with mesh_take_over: true for {live.cluster}: it is then renewed "
+        "from this fleet's root, and later runs keep it so"
+    )
+    days = due.days or 0
+    if days < 0:
+        raise FleetError(
+            "its intermediate CA has ended, and it is not this fleet's to renew",
+            seen=f"it is of {live.owner}, and ended {-days} days ago",
+            means="istiod signs nothing that proxies accept",
+            next_step=step,
+        )
+    warning = (
+        f"{live.cluster}: its intermediate CA ends in {days} days, and was left as it is because it is not this "
+        f"fleet's but of {live.owner}; {step}"
+    )
+    return dataclasses.replace(due, action=KEEP, warning=warning)
 
 
 def _same_time(live: ClusterTrust) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     is_created,
     is_former,
     owner_labels,
+    owner_of,
 )
 
 
@@ -43,6 +44,20 @@ def test_a_namespace_is_ours_to_delete_only_with_the_annotation() -> None:
     assert is_created(None)
     assert is_created({"metadata": {"annotations": {CREATED: "true"}}})
     assert not is_created({"metadata": {"labels": owner_labels("apps", "prod")}})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "owner"),
+    [
+        ({"labels": {"mesh.fleet/fleet": "staging"}, "managedFields": [{"manager": "mesh.fleet"}]}, "fleet staging"),
+        ({"ownerReferences": [{"kind": "Certificate", "name": "mesh"}]}, "Certificate mesh"),
+        ({"managedFields": [{"manager": "kubectl"}, {"manager": "Go-http-client"}]}, "Go-http-client, kubectl"),
+        ({}, "somebody else"),
+    ],
+)
+def test_whose_it_is_is_said(metadata: dict[str, t.Any], owner: str) -> None:
+    assert owner_of({"metadata": metadata}) == owner
+    assert owner_of(None) == ""
 
 
 def test_what_an_earlier_version_made_is_known_by_its_label() -> None:

@@ -140,7 +140,7 @@ def test_whatever_the_names_a_signed_chain_verifies(domain: str, namespace: str,
     root = authority(policy)
     chain = decisions.issue(cluster, root, policy)
     leaf = verify_chain(chain, root.certificate, policy)
-    live = decisions.ClusterTrust(cluster, chain.data, ours=True)
+    live = decisions.ClusterTrust(cluster, chain.data)
     assert decisions.decide(live, root.certificate, policy).action == decisions.KEEP
     assert certificates.fingerprint(leaf) == certificates.fingerprint(
         certificates.parse_certificates(chain.certificate)[0]

@@ -32,6 +32,26 @@ def test_missing_is_issued_valid_kept_and_ending_renewed() -> None:
     assert decided(live, now=NOW + 740 * DAY).action == decisions.RENEW
 
 
+def test_what_somebody_else_wrote_is_renewed_by_consent_alone() -> None:
+    live = decisions.ClusterTrust("west", WEST.data, owner="kubectl-create")
+    assert decided(live).warning == ""
+    left = decided(live, now=NOW + 719 * DAY)
+    assert left.action == decisions.KEEP
+    assert "ends in 11 days" in left.warning and "of kubectl-create" in left.warning
+    assert "mesh_take_over: true for west" in left.warning
+    taken = decided(dataclasses.replace(live, take_over=True), now=NOW + 719 * DAY)
+    assert (taken.action, taken.warning) == (decisions.RENEW, "")
+
+
+def test_what_somebody_else_let_end_fails() -> None:
+    live = decisions.ClusterTrust("west", WEST.data, owner="kubectl-create")
+    with pytest.raises(FleetError, match="has ended") as refused:
+        decided(live, now=NOW + 740 * DAY)
+    assert refused.value.seen == "it is of kubectl-create, and ended 10 days ago"
+    assert "mesh_take_over: true" in refused.value.next_step
+    assert decided(dataclasses.replace(live, take_over=True), now=NOW + 740 * DAY).action == decisions.RENEW
+
+
 def test_one_that_ends_with_its_root_is_not_renewed_each_run() -> None:
     chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
     late = decided(decisions.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)
