@@ -16,15 +16,37 @@ from .mesh import calls
 from .playbooks import changed
 
 
+def served(folder: pathlib.Path) -> pathlib.Path:
+    """An inventory that makes east a remote of west."""
+    path = folder / "remote.yml"
+    hosts = {"east": {"mesh_role": "remote", "mesh_primary": "west"}}
+    path.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": hosts}}))
+    return path
+
+
 def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     fleet.network = "per_cluster"
-    remote = tmp_path / "remote.yml"
-    hosts = {"east": {"mesh_role": "remote", "mesh_primary": "west"}}
-    remote.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": hosts}}))
+    remote = served(tmp_path)
     fleet.play("site", "-i", str(remote))
     pairs = {(caller, callee) for caller, callee, _service in calls(fleet.name)}
     assert pairs >= {("west", "east"), ("east", "west")}
     assert fleet.kubectl("east", "get", "deployments", "-n", "istio-system", "-l", "app=istiod", "-o", "name") == ""
+    assert changed(fleet.play("site", "-i", str(remote))) == 0
+
+
+def test_the_remote_becomes_a_primary_and_a_remote_again(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    """verify, at the end of site.yml, proves the calls; no workload is restarted by hand."""
+    system = ("-n", "istio-system", "get")
+    fleet.play("site")
+    assert "cacerts" in fleet.kubectl("east", *system, "secrets", "-o", "name")
+    assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name")
+    assert changed(fleet.play("site")) == 0
+    remote = served(tmp_path)
+    fleet.play("site", "-i", str(remote))
+    left = fleet.kubectl("east", *system, "secrets", "-o", "name").split()
+    assert "secret/cacerts" not in left, "the key of an intermediate CA that nobody needs"
+    assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name") == ""
+    assert fleet.kubectl("east", *system, "deployments", "-l", "app=istiod", "-o", "name") == ""
     assert changed(fleet.play("site", "-i", str(remote))) == 0
 
 
