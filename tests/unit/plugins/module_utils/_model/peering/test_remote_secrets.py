@@ -371,10 +371,10 @@ def test_a_new_key_goes_past_a_foreign_secret_of_our_name() -> None:
 
 def test_the_end_of_a_token_is_told() -> None:
     plan = Run([secret(BUNDLE, {"a": text("a", bound(NOW + 20 * DAY))}, ours=True)], ["a"]).plans[0]
-    assert plan.expires == NOW + 20 * DAY
+    assert plan.life is not None and plan.life.ends == NOW + 20 * DAY
     foreign = Run([secret("mine", {"a": text("a", bound(NOW + 5 * DAY))})], ["a"]).plans[0]
-    assert foreign.expires == NOW + 5 * DAY
-    assert Run([secret("mine", {"a": "x"})], ["a"]).plans[0].expires is None
+    assert foreign.life is not None and foreign.life.ends == NOW + 5 * DAY
+    assert Run([secret("mine", {"a": "x"})], ["a"]).plans[0].life is None
 
 
 @pytest.mark.parametrize(("left", "action"), [(25, "keep"), (24, "keep"), (23, "renew")])
