@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address i
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import ISTIOD_GATEWAY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     BASE,
     EASTWEST,
@@ -43,6 +44,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace
     ensure_namespace,
     leave_namespace,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import check_skew
 
 NOT_YET = "known-when-the-gateway-has-one"
@@ -98,12 +100,13 @@ class ActionModule(HelmAction):
         where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
+        serves = primary and await self._serves_unnamed(kube, fleet, cluster)
         if primary and args["require_cacerts"]:
             await self._check_cacerts(kube, fleet, cluster)
         changes += await self.releases(
             kube,
             cluster,
-            self._wanted(fleet, cluster, args, where),
+            self._wanted(fleet, cluster, args, where, serves),
             task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
@@ -129,7 +132,17 @@ class ActionModule(HelmAction):
             changes, summary=f"{cluster.name} {version}, {verb} {why}" if remotes else "", restarted_for=remotes
         )
 
-    def _wanted(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str) -> list[Release]:
+    @staticmethod
+    async def _serves_unnamed(kube: Reader, fleet: Fleet, cluster: Cluster) -> bool:
+        """Whether it may serve remotes that the inventory does not name: then it goes on serving them."""
+        if not await read_unnamed(kube, fleet, cluster):
+            return False
+        exposed = await kube.get("networking.istio.io/v1", "Gateway", ISTIOD_GATEWAY, fleet.namespace)
+        return has_our_labels(exposed, fleet.name, "gateways")
+
+    def _wanted(
+        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool
+    ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
         base, base_version, repo = chart("base")
         istiod, version, _repo = chart("istio-control/istio-discovery", "istio-discovery", "istiod")
@@ -143,6 +156,7 @@ class ActionModule(HelmAction):
             replicas=args["replicas"],
             dns_capture=args["dns_capture"],
             primary_address=where,
+            serves_others=serves,
             user=(args["values"], args["istiod_values"]),
         )
         return [

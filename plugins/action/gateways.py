@@ -49,6 +49,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 
 PLACEHOLDER_IMAGE = "auto"
 """The image in Istio's gateway chart, which the injector replaces."""
@@ -116,21 +117,23 @@ class ActionModule(HelmAction):
             seconds=args["timeout"],
             fleet=fleet,
         )
+        # Clusters that are missing in the inventory are reached through what seems to be needed no more.
+        unnamed = [] if for_remotes else await read_unnamed(kube, fleet, cluster)
         if not for_remotes:
-            changes += await self._remove(
-                kube, fleet, namespace, cluster, args, task_vars, [n for n in (EASTWEST, INGRESS) if n not in names]
-            )
-            if not names:
+            unwanted = [n for n in (EASTWEST, INGRESS) if n not in names and not (unnamed and n == EASTWEST)]
+            changes += await self._remove(kube, fleet, namespace, cluster, args, task_vars, unwanted)
+            if not names and not unnamed:
                 changes += (await self._leave(kube, fleet, args["timeout"]))[0]
         objects = [*cross_network_gateway(fleet, cluster), *expose_istiod(fleet, cluster)]
         changes += await kube.apply(objects, dry_run=self.check_mode)
-        changes += await kube.prune(
-            objects,
-            labels=owner_labels("gateways", fleet.name),
-            kinds=KINDS,
-            namespace=plane.namespace,
-            dry_run=self.check_mode,
-        )
+        if not unnamed:
+            changes += await kube.prune(
+                objects,
+                labels=owner_labels("gateways", fleet.name),
+                kinds=KINDS,
+                namespace=plane.namespace,
+                dry_run=self.check_mode,
+            )
         for name in names:
             changes += await self._replace_uninjected(kube, namespace, name)
         found = await self._addresses(kube, wanted, args["timeout"])
@@ -138,6 +141,12 @@ class ActionModule(HelmAction):
         if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
         warnings = list(kube.left_warnings)
+        if unnamed:
+            warnings.append(
+                f"{cluster.name}: its east-west gateway, and what it exposes, stay where the inventory asks for less: "
+                f"its istiod watches {', '.join(unnamed)}, which the inventory does not name. If they left the fleet, "
+                f"run playbooks/peering.yml with -e peering_forget={','.join(unnamed)}, then run again"
+            )
         if plane.no_eastwest and args["eastwest"] == "always":
             warnings.append(f"{cluster.name}: {plane.no_eastwest}, so it has none")
         if EASTWEST in found:

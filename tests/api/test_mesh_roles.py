@@ -112,6 +112,37 @@ def becomes_a_remote(api: control_plane.ControlPlane, play: Play) -> None:
     assert api.kubectl(*about) == ""
 
 
+def half_an_inventory(api: control_plane.ControlPlane, play: Play) -> None:
+    """istiod watches a cluster that the inventory does not name: what that cluster needs here stays, until it goes."""
+    marks = {"mesh.fleet/fleet": "api", "mesh.fleet/part-of": "peering", "istio/multiCluster": "true"}
+    about = {"name": "istio-remote-secrets", "namespace": "istio-system", "labels": marks}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": {"south": "{}"}}
+    exposed = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "Gateway",
+        "metadata": {
+            "name": "istiod-gateway",
+            "namespace": "istio-system",
+            "labels": {**marks, "mesh.fleet/part-of": "gateways"},
+        },
+        "spec": {"servers": []},
+    }
+    for one in (secret, exposed):
+        api.kubectl("apply", "-f", "-", stdin=json.dumps(one))
+    out = play("gateways", gateways_ingress=False)
+    assert "its istiod watches south, which the inventory does not name" in " ".join(out.split())
+    assert release(api, "istio-eastwestgateway")["status"] == "deployed"
+    api.kubectl("-n", "istio-system", "get", "gateways.networking.istio.io", "istiod-gateway")
+    where = {"control_plane_require_cacerts": False, "control_plane_replicas": 1}
+    assert "externalIstiod: true" in play("control_plane", "--check", "--diff", **where)
+
+    api.kubectl("-n", "istio-system", "delete", "secret", "istio-remote-secrets")
+    assert "externalIstiod: true" not in play("control_plane", "--check", "--diff", **where)
+    play("gateways", gateways_ingress=False)
+    assert release(api, "istio-eastwestgateway") == {}
+    assert "istiod-gateway" not in api.kubectl("-n", "istio-system", "get", "gateways.networking.istio.io")
+
+
 @pytest.mark.slow
 def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play: Play, nodes: Nodes) -> None:
     before = everything(api)
@@ -154,6 +185,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     assert release(api, "istio-ingressgateway") == {}
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
 
+    half_an_inventory(api, play)
     play("gateways", tasks="absent")
     becomes_a_remote(api, play)
     # What another fleet uses goes with that fleet.

@@ -11,7 +11,9 @@ from ..inventory.fleet import Cluster, Fleet
 from .helm_values import EASTWEST, istiod_name, remotes_of
 from .ownership import owner_labels
 
-__all__ = ["cross_network_gateway", "expose_istiod"]
+__all__ = ["ISTIOD_GATEWAY", "cross_network_gateway", "expose_istiod"]
+
+ISTIOD_GATEWAY = "istiod-gateway"
 
 Manifest = dict[str, t.Any]
 
@@ -69,7 +71,7 @@ def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
         for _name, port, target in ports
     ]
     return [
-        _gateway(fleet, "istiod-gateway", servers),
+        _gateway(fleet, ISTIOD_GATEWAY, servers),
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
@@ -78,6 +80,6 @@ def expose_istiod(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
                 "namespace": fleet.namespace,
                 "labels": owner_labels("gateways", fleet.name),
             },
-            "spec": {"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": routes},
+            "spec": {"hosts": ["*"], "gateways": [ISTIOD_GATEWAY], "tls": routes},
         },
     ]

@@ -168,6 +168,7 @@ def istiod_release(
     replicas: int = 0,
     dns_capture: bool = True,
     primary_address: str = "",
+    serves_others: bool = False,
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
     """istiod of a primary, or what replaces it in a remote.
@@ -177,6 +178,7 @@ def istiod_release(
         replicas: fixed number of istiods, which also turns autoscaling off; 0 leaves the chart's own.
         dns_capture: let sidecars resolve names that the cluster's DNS does not know.
         primary_address: address of the primary's east-west gateway, for a remote.
+        serves_others: whether it serves remotes that the inventory does not name.
         user: the user's values, in the order in which they are merged.
     """
     values = merged(
@@ -209,7 +211,7 @@ def istiod_release(
             values["global"]["tag"] = tag
         if dns_capture:
             values["meshConfig"]["defaultConfig"] = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
-        if remotes_of(fleet, cluster.name):
+        if remotes_of(fleet, cluster.name) or serves_others:
             values["global"]["externalIstiod"] = True
         if replicas:
             values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})

@@ -61,8 +61,8 @@ def gone(fleet: Fleet, name: str, error: FleetError) -> FleetError:
         seen=f"{error.what}: {error.seen}" if error.seen else error.what,
         means=f"if it is gone for good, nothing is left to do on it; if it exists, {_holds('it', many=False)}",
         next_step=f"gone for good: take {name} out of the inventory, and that is all. Only down: run "
-        f"playbooks/teardown.yml with --limit {name} once it answers. To end the tokens that it holds, if it or a backup of "
-        f"it may be in other hands: {_revoke(fleet, [name])}",
+        f"playbooks/teardown.yml with --limit {name} once it answers. To end the tokens that it holds, if it or a "
+        f"backup of it may be in other hands: {_revoke(fleet, [name])}",
     )
 
 

@@ -56,6 +56,8 @@ def test_a_remotes_values_name_its_primary_and_bring_no_istiod() -> None:
 def test_only_a_primary_that_serves_remotes_is_external() -> None:
     it = fleet({**SERVED, "west": {}})
     values = {name: wiring.istiod_release(it, it.clusters[name], "c").values["global"] for name in ("fra", "west")}
+    served = wiring.istiod_release(it, it.clusters["west"], "c", serves_others=True)
+    assert served.values["global"]["externalIstiod"] is True, "remotes that the inventory does not name"
     assert values["fra"]["externalIstiod"] is True
     assert "externalIstiod" not in values["west"]
 
