@@ -679,6 +679,20 @@ async def test_what_a_former_primary_left_goes(planes: dict[str, control_plane.C
 
 
 @in_loop
+async def test_a_renamed_cluster_is_not_watched_twice(planes: dict[str, control_plane.ControlPlane]) -> None:
+    made = await prepared(planes)
+    await peer(made)
+    east = made.clusters["east"]
+    renamed = dataclasses.replace(east, name="orient", primary="orient")
+    later = dataclasses.replace(made, clusters={"west": made.clusters["west"], "orient": renamed})
+    report = await peer(later)
+    assert actions(report) == {"west>orient": "add", "west>east": "remove", "orient>west": "keep"}
+    assert (report.failures, report.missing) == ({}, {})
+    assert list((await secrets(made, "west"))[BUNDLE]["data"]) == ["orient"]
+    assert (await peer(later)).changes == []
+
+
+@in_loop
 async def test_a_static_token_that_nobody_uses_any_more_goes(planes: dict[str, control_plane.ControlPlane]) -> None:
     await _with_static_tokens(planes)
     alone = fleet(planes, west={"mesh_peers": []}, east={"mesh_peers": []})

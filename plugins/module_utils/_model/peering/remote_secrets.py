@@ -134,7 +134,8 @@ def decide(
         wanted: the clusters that it must watch; None for a cluster that could not be read, whose key stays as it is.
         unwanted: the clusters that it must not watch any more. A key of a cluster that is in neither is out of the
             run's scope and stays as it is.
-        unnamed: the clusters whose key stays too, with a plan that says so, see ``scope.py``.
+        unnamed: the clusters whose key stays too, with a plan that says so, see ``scope.py``; but one that is watched
+            by another name now goes, because istiod would count its endpoints twice.
         static: whether tokens must be without expiry.
         renew_before: seconds of validity that a bound token must have left.
         now: seconds since the epoch.
@@ -155,14 +156,15 @@ def decide(
         elif name in unwanted or name in unnamed:
             # Only keys of Secrets with our label are ever removed; for others' the caller warns.
             ours = [e for e in held if e.owner == OURS]
-            if ours and name not in unwanted:
+            today = "" if name in unwanted else _renamed(ours, wanted)
+            if ours and name not in unwanted and not today:
                 plans.append(KeyPlan(name, UNNAMED, "the inventory does not name this cluster", ours[0].home))
             elif ours:
                 plans.append(
                     KeyPlan(
                         name,
                         REMOVE,
-                        "the graph has no such edge any more",
+                        f"a former name of {today}" if today else "the graph has no such edge any more",
                         ours[0].home,
                         duplicates=tuple(e.home for e in ours[1:]),
                     )
@@ -170,6 +172,20 @@ def decide(
             elif held:
                 plans.append(KeyPlan(name, PROVIDED, f"held by Secret {held[0].home}, not ours", held[0].home))
     return plans
+
+
+def _renamed(ours: t.Iterable[Entry], wanted: t.Mapping[str, Peer | None]) -> str:
+    """By which other name the cluster of these keys is watched; "" where that is not known."""
+    for entry in ours:
+        access = kubeconfig.parse(entry.text, entry.cluster)
+        token = kubeconfig.read_token(access.token) if access else None
+        for peer in wanted.values():
+            if access is None or peer is None:
+                continue
+            same_account = token is not None and token.account_uid != "" and token.account_uid == peer.account_uid
+            if same_account or (access.server == peer.server and _same_pem(access.ca, peer.ca)):
+                return peer.cluster
+    return ""
 
 
 def unproven(entries: t.Iterable[Entry], wanted: t.Mapping[str, Peer | None]) -> dict[str, set[str]]:

@@ -82,7 +82,8 @@ def peer(name: str, **more: t.Any) -> Peer:
 
 def text(name: str, token: str, **more: t.Any) -> str:
     server = more.get("server", f"https://{name}.example:6443")
-    return kubeconfig.render(kubeconfig.RemoteAccess(name, server, CA, token, more.get("tls_server_name", "")))
+    ca = more.get("ca", CA)
+    return kubeconfig.render(kubeconfig.RemoteAccess(name, server, ca, token, more.get("tls_server_name", "")))
 
 
 def secret(name: str, keys: dict[str, str], *, ours: bool = False, **more: t.Any) -> dict[str, t.Any]:
@@ -416,6 +417,31 @@ def test_what_is_out_of_scope_stays() -> None:
     run = Run(live, ["b"], unwanted=set())
     assert run.actions == {"b": "keep"}
     assert run.writes == Writes([], [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("token", "access", "action"),
+    [
+        (bound(uid="u1"), {"server": "https://192.0.2.99:6443"}, "remove"),
+        (bound(uid="old"), {"server": "https://today.example:6443"}, "remove"),
+        (bound(uid="other"), {"server": "https://192.0.2.99:6443"}, "unnamed"),
+        (bound(uid="other"), {"server": "https://today.example:6443", "ca": "b3RoZXI="}, "unnamed"),
+    ],
+    ids=["the same account", "the same API server", "another cluster", "the same address, another CA"],
+)
+def test_the_former_name_of_a_cluster_goes(token: str, access: dict[str, t.Any], action: str) -> None:
+    live = secret(BUNDLE, {"former": text("former", token, **access)}, ours=True)
+    plans = decide(
+        read_entries([live], "prod"),
+        {"today": peer("today"), "unread": None},
+        (),
+        {"former"},
+        static=False,
+        renew_before=DAY,
+        now=NOW,
+    )
+    assert {plan.cluster: plan.action for plan in plans} == {"today": "add", "former": action}
+    assert action == "unnamed" or plans[0].reason == "a former name of today"
 
 
 def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
