@@ -104,12 +104,38 @@ def test_a_text_that_has_no_utf8_keeps_the_old_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["key"]
 
 
+def test_a_file_that_cannot_be_renamed_or_removed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    write_file(path, "old")
+    for name in ("rename", "unlink"):
+        monkeypatch.setattr(files.os, name, full)
+    with pytest.raises(FleetError, match=r"key\.old cannot be written"):
+        set_aside(path)
+    with pytest.raises(FleetError, match="key cannot be removed"):
+        remove_file(path)
+    assert names(tmp_path) == ["key"]
+    monkeypatch.undo()
+    remove_file(path)
+    assert names(tmp_path) == []
+
+
+def test_no_handle_stays_open(tmp_path: Path) -> None:
+    def handles() -> list[str]:
+        return sorted(os.listdir("/proc/self/fd"))
+
+    before = handles()
+    write_file(tmp_path / "key", "x")
+    replace_link(tmp_path / "link", "key")
+    assert handles() == before
+
+
 def test_text_is_on_the_disk_before_its_name_and_then_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     sync, replace = os.fsync, os.replace
 
     def synced(handle: int) -> None:
-        order.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "text")
+        found = os.fstat(handle)
+        order.append("folder" if stat.S_ISDIR(found.st_mode) else f"text {found.st_size}")
         sync(handle)
 
     def replaced(*paths: t.Any) -> None:
@@ -119,7 +145,10 @@ def test_text_is_on_the_disk_before_its_name_and_then_that(tmp_path: Path, monke
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
     write_file(tmp_path / "key", "x")
-    assert order == ["text", "rename", "folder"]
+    assert order == ["text 1", "rename", "folder"]
+    order.clear()
+    replace_link(tmp_path / "link", "key")
+    assert order == ["rename", "folder"]
 
 
 def test_what_may_not_be_replaced_is_refused(tmp_path: Path) -> None:
@@ -225,7 +254,22 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
             write_file(tmp_path / wrong / "key", "x")
 
 
-def test_links_are_replaced_and_leave_nothing_beside(tmp_path: Path) -> None:
+def test_another_run_may_make_the_folder_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = Path.mkdir
+
+    def late(self: Path, *args: t.Any, **more: t.Any) -> None:
+        if not os.path.isdir(self):
+            os.mkdir(self)
+        mkdir(self, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    write_file(tmp_path / "fleet" / "key", "x")
+    assert names(tmp_path / "fleet") == ["key"]
+
+
+def test_links_are_replaced_and_leave_nothing_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beside the link: a rename from another disk would fail.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
     for target in ("one", "two"):
         replace_link(tmp_path / "link", tmp_path / target)
         assert os.readlink(tmp_path / "link") == str(tmp_path / target)

@@ -55,6 +55,29 @@ def test_everybody_is_left_out() -> None:
     assert proxy_of("https://api.test", {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "*.x"}) != ""
 
 
+@pytest.mark.parametrize(
+    ("server", "excluded"),
+    [
+        ("ftp://api.test", ""),
+        ("https://10.0.0.1", "10.0.0.0/x,10.0.0.1"),
+        ("https://api.test", ":6443,api.test"),
+        ("https://api.test", ",10.0.0.1,api.test"),
+    ],
+)
+def test_what_is_wrong_is_passed_over(server: str, excluded: str) -> None:
+    environment = {"HTTPS_PROXY": "http://proxy", "FTP_PROXY": "http://proxy", "NO_PROXY": excluded}
+    assert proxy_of(server, environment) == ""
+
+
+def test_a_name_is_no_address_and_an_address_no_name() -> None:
+    for server, no_proxy in (
+        ("https://10.0.0.1", "0.1,0.0.1"),
+        ("https://api.test", ":443,"),
+        ("https://1.test", "10.0.0.1"),
+    ):
+        assert proxy_of(server, {"HTTPS_PROXY": "http://proxy", "NO_PROXY": no_proxy}) == "http://proxy"
+
+
 def test_capitals_go_first() -> None:
     assert (
         proxy_of("https://api.test", {"https_proxy": "http://small", "HTTPS_PROXY": "http://large"}) == "http://large"
@@ -77,6 +100,10 @@ def test_each_scheme_has_its_variable() -> None:
         "socks5://proxy:1080": "socks5://proxy:1080",
         "socks5h://proxy": "socks5h://proxy",
         "http://[broken": "",
+        "ftp://proxy": "",
+        "http://:3128": "",
+        "http://proxy:0": "",
+        "http://proxy:1": "http://proxy:1",
         "": "",
     }.items(),
 )

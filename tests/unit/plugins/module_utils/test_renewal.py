@@ -23,6 +23,8 @@ def test_a_new_credential_is_not_replaced_before_it_is_accepted() -> None:
     renewal = Renewal()
     renewal.got("new", "old")
     assert not renewal.is_due("new", "new", time.monotonic())
+    renewal.accepted("old")  # a request that began before
+    assert not renewal.is_due("new", "new", time.monotonic())
     renewal.accepted("new")
     assert renewal.is_due("new", "new", time.monotonic())
 

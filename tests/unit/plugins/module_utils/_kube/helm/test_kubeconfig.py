@@ -22,6 +22,19 @@ def parts(endpoint: Endpoint) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     return config["clusters"][0]["cluster"], config["users"][0]["user"]
 
 
+def test_there_is_one_context_and_it_is_chosen() -> None:
+    plain = Endpoint("http://west.example", None, pem={"ca": b"", "cert": b"", "key": b""})
+    cluster, user = {"server": "http://west.example"}, dict[str, str]()
+    assert json.loads(kubeconfig_of(plain)) == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fleet",
+        "contexts": [{"name": "fleet", "context": {"cluster": "fleet", "user": "fleet"}}],
+        "clusters": [{"name": "fleet", "cluster": cluster}],
+        "users": [{"name": "fleet", "user": user}],
+    }
+
+
 @pytest.mark.parametrize(
     ("authorization", "user"),
     [
