@@ -13,8 +13,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     has_our_labels,
     is_created,
     is_former,
+    is_published_root,
     owner_labels,
     owner_of,
+    users_of,
 )
 
 
@@ -64,4 +66,31 @@ def test_what_an_earlier_version_made_is_known_by_its_label() -> None:
     assert is_former({"metadata": {"labels": {"app.kubernetes.io/managed-by": "mesh.fleet"}}})
     assert not is_former({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}})
     assert not is_former({"metadata": {"labels": owner_labels("apps", "prod")}})
+    assert not is_former(
+        {"metadata": {"labels": {**owner_labels("x", "a"), "app.kubernetes.io/managed-by": "mesh.fleet"}}}
+    )
     assert not is_former(None)
+
+
+def test_who_uses_a_namespace() -> None:
+    owner, marks = (
+        owner_labels("apps", "prod"),
+        {"users.mesh.fleet/b": "apps", "users.mesh.fleet/a": "trust", "x/c": ""},
+    )
+    assert users_of({"metadata": {"labels": {**marks, **owner}}}) == ["a", "b", "prod"]
+    assert users_of({"metadata": {"labels": marks}}) == ["a", "b"]
+    assert users_of({"metadata": {"labels": {**owner, "users.mesh.fleet/prod": "apps"}}}) == ["prod"]
+    assert users_of(None) == users_of({}) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        ("ConfigMap", "istio-ca-root-cert", True),
+        ("ConfigMap", "istio-ca-crl", True),
+        ("ConfigMap", "settings", False),
+        ("Secret", "istio-ca-root-cert", False),
+    ],
+)
+def test_istiods_own_root_certificates_are_known(kind: str, name: str, expected: bool) -> None:
+    assert is_published_root({"kind": kind, "metadata": {"name": name}}) is expected

@@ -43,3 +43,10 @@ def test_a_shared_release_is_its_owners_until_that_leaves() -> None:
     assert decide("staging", "prod", present=False, users=[]) == CHANGE
     assert decide("", "prod", present=True, users=[]) == CHANGE
     assert decide(None, "prod", present=True, users=[]) == REFUSE
+
+
+def test_the_owner_in_words() -> None:
+    assert whose(None) == "which this collection did not make"
+    assert whose("staging") == "of fleet staging"
+    assert whose("").startswith("which records no fleet")
+    assert whose("staging", ["fleet a", "fleet b"]) == "used by fleet a, fleet b"
