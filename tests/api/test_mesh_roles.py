@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
 from . import control_plane
@@ -98,6 +99,20 @@ def test_without_certificates_istiod_is_not_started(api: control_plane.ControlPl
     assert release(api, "istiod") == {}
     play("control_plane", tasks="absent")
     assert "istio-system" not in api.kubectl("get", "namespaces")
+
+
+def gateways_leave(api: control_plane.ControlPlane, play: Play) -> None:
+    """Other roles' objects of this fleet, and another fleet's, are not the gateways' to remove."""
+    theirs = {"of-an-app": ("api", "apps"), "of-another": ("other", "gateways")}
+    for name, (owner, part) in theirs.items():
+        about = {"name": name, "namespace": "istio-system", "labels": owner_labels(part, owner)}
+        server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+        gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": about}
+        api.kubectl("apply", "-f", "-", stdin=json.dumps({**gateway, "spec": {"servers": [server]}}))
+    play("gateways", tasks="absent")
+    found = api.kubectl("-n", "istio-system", "get", "gateways.networking.istio.io", "-o", "name").split()
+    assert sorted(found) == [f"gateway.networking.istio.io/{name}" for name in theirs]
+    api.kubectl("-n", "istio-system", "delete", "gateways.networking.istio.io", *theirs)
 
 
 def becomes_a_remote(api: control_plane.ControlPlane, play: Play) -> None:
@@ -186,7 +201,7 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
 
     half_an_inventory(api, play)
-    play("gateways", tasks="absent")
+    gateways_leave(api, play)
     becomes_a_remote(api, play)
     # What another fleet uses goes with that fleet.
     mark = ("label", "namespace", "istio-system")
