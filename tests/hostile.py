@@ -8,11 +8,16 @@ connection points to a port where nobody listens. Whoever asks one of them fails
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
+import shutil
 import stat
+import subprocess
+import tempfile
+import typing as t
 
-__all__ = ["UMASK", "environment", "readable_by_others"]
+__all__ = ["UMASK", "environment", "readable_by_others", "with_own"]
 
 UMASK = 0
 """What is private has to be made so, whatever the shell says of new files."""
@@ -25,8 +30,32 @@ clusters: [{{name: stranger, cluster: {{server: "https://{_NOWHERE}"}}}}]
 users: [{{name: stranger, user: {{token: stranger}}}}]
 contexts: [{{name: stranger, context: {{cluster: stranger, user: stranger}}}}]
 """
+_LOCALE = "tr_TR"
+"""Ansible starts under UTF-8 alone; in Turkish numbers have a comma, and the system's errors other words."""
 _DIRECT = "127.0.0.0/8,localhost,10.0.0.0/8"
 """Where the servers of a test are: as ranges, which Kubernetes' clients understand and others do not."""
+
+
+_locales = tempfile.TemporaryDirectory(prefix="mesh-fleet-locale-")
+
+
+@functools.cache
+def _locale() -> dict[str, str]:
+    """Variables of the locale; it is made where it is missing, if the machine has its source, else it is C."""
+    folder = pathlib.Path(_locales.name)
+    name = f"{_LOCALE}.UTF-8"
+    made = shutil.which("localedef") and subprocess.run(
+        ["localedef", "-i", _LOCALE, "-f", "UTF-8", str(folder / name)], capture_output=True, check=False
+    )
+    # It warns by exit status 1, and has made it nevertheless.
+    found = made and (folder / name / "LC_CTYPE").is_file()
+    return {"LC_ALL": name, "LOCPATH": str(folder)} if found else {"LC_ALL": "C.UTF-8"}
+
+
+def with_own(theirs: t.Mapping[str, str], own: t.Mapping[str, str]) -> dict[str, str]:
+    """The shell with what a test says itself; a proxy of its own counts in small letters, too."""
+    small = {name.lower(): value for name, value in own.items() if name.lower().endswith("_proxy")}
+    return {**theirs, **small, **own}
 
 
 def environment(folder: pathlib.Path, caches: pathlib.Path) -> dict[str, str]:
@@ -52,6 +81,8 @@ def environment(folder: pathlib.Path, caches: pathlib.Path) -> dict[str, str]:
     helm |= {"NAMESPACE": "stranger", "DRIVER": "memory", "PLUGINS": str(ours / "plugins"), "KUBEASUSER": "stranger"}
     ansible = {"TRANSPORT": "ssh", "REMOTE_USER": "stranger", "REMOTE_PORT": "9"}
     ansible |= {"HOME": str(ours / "ansible"), "REMOTE_TEMP": str(ours / "remote"), "INVENTORY": str(ours / "none")}
+    google = {"CLOUDSDK_CORE_PROJECT": "stranger", "CLOUDSDK_CONFIG": str(ours / "gcloud")}
+    google |= {"GOOGLE_CLOUD_PROJECT": "stranger", "GCLOUD_PROJECT": "stranger"}
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), f"http://{_NOWHERE}")
     return {
         "HOME": str(home),
@@ -64,6 +95,8 @@ def environment(folder: pathlib.Path, caches: pathlib.Path) -> dict[str, str]:
         **{f"K8S_AUTH_{name}": value for name, value in auth.items()},
         **{f"HELM_{name}": value for name, value in helm.items()},
         **{f"ANSIBLE_{name}": value for name, value in ansible.items()},
+        **google,
+        **_locale(),
         **proxies,
         "ALL_PROXY": f"socks5://{_NOWHERE}",
         "NO_PROXY": _DIRECT,

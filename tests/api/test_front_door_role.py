@@ -17,6 +17,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API
+from tests import hostile
 from tests.gcp.standin.server import StandIn
 
 from . import control_plane
@@ -98,10 +99,13 @@ class Playbook:
         tasks = [{"name": "Front door", "ansible.builtin.include_role": role}]
         (self.folder / "play.yml").write_text(yaml.safe_dump([{"name": "Front door", **play, "tasks": tasks}]))
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("GCP_", "GOOGLE_"))}
+        theirs = hostile.environment(self.folder, self.folder / "cache")
+        shell = hostile.with_own(theirs, self.standin.environment)
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.folder / "fleet.yml"), str(self.folder / "play.yml"), *arguments],
             cwd=ROOT,
-            env={**clean, **self.standin.environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"},
+            env={**clean, **shell, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"},
+            umask=hostile.UMASK,
             capture_output=True,
             text=True,
             check=False,
@@ -109,6 +113,7 @@ class Playbook:
         )
         said = done.stdout + done.stderr
         assert "Traceback" not in said, said
+        assert hostile.readable_by_others(shell["XDG_STATE_HOME"]) == []
         return done.returncode, said
 
 

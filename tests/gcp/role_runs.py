@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Role gke_cluster by ansible-playbook, google.cloud's modules included, against the stand-in."""
+"""Role gke_cluster by ansible-playbook, google.cloud's modules included, against the stand-in, in a hostile shell."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import typing as t
 from pathlib import Path
 
 import yaml
+
+from tests import hostile
 
 from .standin.server import StandIn
 
@@ -45,9 +47,12 @@ class Playbook:
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=1200,
+            umask=hostile.UMASK,
         )
         said = done.stdout + done.stderr
         assert "Traceback" not in said
+        assert hostile.readable_by_others(env["XDG_STATE_HOME"]) == []
+        assert hostile.readable_by_others(self.folder / "state") == []
         stats = json.loads(done.stdout[done.stdout.index("{\n") :])["stats"]
         return done.returncode, stats, said
 
@@ -62,6 +67,7 @@ class Playbook:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            umask=hostile.UMASK,
         )
         deadline = time.monotonic() + seconds
         try:
@@ -89,9 +95,10 @@ class Playbook:
         tasks = [{"name": "Role", "ansible.builtin.include_role": role}]
         play = self.folder / "play.yml"
         play.write_text(yaml.safe_dump([{"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]))
+        theirs = hostile.environment(self.folder, self.folder / "cache")
         env = {
             **os.environ,
-            **self.standin.environment,
+            **hostile.with_own(theirs, self.standin.environment),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
             "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.root / "collections"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ADD,
     KEEP,
@@ -127,6 +128,25 @@ def test_a_removal_is_done_when_istiod_has_dropped_it(peers: list[str]) -> None:
     report = synced(kube, peers, ["gone"], restart=False)
     assert "has read no remote secret for 0.5 s" in str(report.failures["west"][0])
     assert synced(Watcher(well(*peers)), peers, ["gone"], restart=False).failures == {}
+
+
+def test_a_secret_is_deleted_only_as_it_was_read() -> None:
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "fleet_name": "prod"}}, environment())
+    secret = _remote_secret("gone")
+    secret["metadata"]["labels"] |= owner_labels("peering", "prod")
+    deleted: list[tuple[str, t.Any]] = []
+
+    async def delete(_version: str, _kind: str, name: str, _namespace: str, *, dry_run: bool, read: t.Any) -> Change:
+        deleted.append((name, read["metadata"]))
+        return Change("west", "Secret", name, "removed")
+
+    run = PeeringRun(fleet, ["west"], Options(sync=False))
+    run.kubes["west"] = t.cast("t.Any", types.SimpleNamespace(absent=False, cluster="west", delete=delete))
+    run.live["west"] = [secret]
+    run.plans["west"] = [KeyPlan("gone", REMOVE, home="istio-remote-secrets")]
+    asyncio.run(run._write_once("west"))
+    # What another run put into it since is not lost: the API server refuses, and this run decides anew.
+    assert deleted == [("istio-remote-secrets", secret["metadata"])]
 
 
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:
