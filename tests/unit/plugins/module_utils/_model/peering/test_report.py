@@ -128,3 +128,20 @@ def test_the_first_end_of_a_token_is_told() -> None:
     (warning,) = found.warnings
     assert warning.startswith("c: a token lives 24 h (30 days were asked for")
     assert make_report(THREE, every, plans, Faults(), play="abc", run_every=3600, **more).warnings == []
+
+
+def test_a_blocked_istiod_is_its_own_failure() -> None:
+    found = report(Faults(blocked_istiods={"a": FleetError("it hangs")}), "abc")
+    assert list(found.failures) == ["a"] and found.missing == {}
+    assert str(found.failures["a"][0]) == "it hangs, 4 other edges are in place"
+    not_used = {e["watcher"] + e["watched"] for e in found.edges if not e["in_place"]}
+    assert not_used == {"ab", "ac"}, "what was written for it, it has not read"
+    assert "2 failed" in found.summary
+    outside = report(Faults(blocked_istiods={"c": FleetError("it hangs")}), "a")
+    assert outside.failures == {} and list(outside.missing) == ["a"]
+
+
+def test_a_withheld_edge_is_told_to_the_watcher_in_the_play() -> None:
+    edge = {("a", "c"): FleetError("no new edge")}
+    assert list(report(Faults(withheld=edge), "abc").missing) == ["a"]
+    assert list(report(Faults(withheld=edge), "c").missing) == ["c"]

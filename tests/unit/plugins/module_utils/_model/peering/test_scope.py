@@ -54,6 +54,19 @@ def test_a_limited_run_touches_the_edges_of_its_clusters_only() -> None:
     assert (found["a"].required, found["c"].required) == (True, False)
 
 
+def test_who_has_to_answer_when_a_cluster_leaves() -> None:
+    found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"], absent=True)}
+    assert {name: s.required for name, s in found.items()} == {"a": True, "b": True, "c": False, "r": False}
+    alone = {s.watcher: s for s in scopes(fleet(a={"mesh_peers": []}, b={"mesh_peers": []}), ["a"], absent=True)}
+    assert {name: s.required for name, s in alone.items()} == {"a": True, "b": False}
+
+
+def test_an_edge_that_is_wanted_is_never_unwanted() -> None:
+    for play in (list(FOUR), ["b"]):
+        for scope in scopes(fleet(**FOUR), play):
+            assert not any(name in scope.unwanted for name in scope.wanted)
+
+
 def test_a_leaving_cluster_goes_in_both_directions() -> None:
     found = {s.watcher: s for s in scopes(fleet(**FOUR), ["b"], absent=True)}
     assert all(s.wanted == () for s in found.values())

@@ -71,6 +71,32 @@ def test_who_uses_it(secrets: list[dict[str, t.Any]], plan: KeyPlan | None, used
     assert static_tokens.users(HOLDER, "east", {"west": secrets}, plans, "prod") == (["west"] if used else [])
 
 
+def test_each_key_is_judged_by_its_own_plan() -> None:
+    renewed, kept = KeyPlan("south", RENEW, home=BUNDLE, needs_token=True), KeyPlan("east", KEEP, home=BUNDLE)
+    assert static_tokens.users(HOLDER, "east", {"west": [held()]}, {"west": [renewed, kept]}, "prod") == ["west"]
+    only_south = secret(BUNDLE, {"south": text("south", TOKEN)}, ours=True)
+    assert static_tokens.users(HOLDER, "east", {"west": [only_south]}, {}, "prod") == []
+    # A plan is about the Secret that it names; who else holds the token keeps it, somebody else's Secret always.
+    elsewhere = KeyPlan("east", REMOVE, home="another")
+    assert static_tokens.users(HOLDER, "east", {"west": [held()]}, {"west": [elsewhere]}, "prod") == ["west"]
+    theirs = secret("theirs", {"east": text("east", TOKEN)}, labels={MANAGED_BY: "argocd"})
+    for plan in (KeyPlan("east", REMOVE, home="theirs"), KeyPlan("east", KEEP, home="x", duplicates=("theirs",))):
+        assert static_tokens.users(HOLDER, "east", {"west": [theirs]}, {"west": [plan]}, "prod") == ["west"]
+    # A plan that keeps a token keeps it, whatever else it needs.
+    odd = KeyPlan("east", KEEP, home=BUNDLE, needs_token=True)
+    assert static_tokens.users(HOLDER, "east", {"west": [held()]}, {"west": [odd]}, "prod") == ["west"]
+
+
+def test_a_token_of_another_secret_of_equal_text_is_not_this_one() -> None:
+    other = {**HOLDER, "metadata": {**HOLDER["metadata"], "name": "another"}}
+    assert static_tokens.users(other, "east", {"west": [held()]}, {}, "prod") == []
+    bare = jwt({"sub": "somebody"})
+    holder = {**HOLDER, "data": {"token": base64.b64encode(bare.encode()).decode()}}
+    assert static_tokens.users(holder, "east", {"west": [held(bare)]}, {}, "prod") == ["west"]
+    # No token on either side is no token in use.
+    assert static_tokens.users({**HOLDER, "data": {}}, "east", {"west": [held("")]}, {}, "prod") == []
+
+
 def test_a_token_that_names_no_secret_is_known_by_its_text() -> None:
     plain = "not-a-jwt"
     holder = {**HOLDER, "data": {"token": base64.b64encode(plain.encode()).decode()}}

@@ -40,4 +40,5 @@ def test_no_edge_between_two_roots_whether_it_is_there_or_not() -> None:
 def test_a_common_root_or_an_unknown_one_is_no_reason() -> None:
     assert why("west", "east", roots={"west": ONE | OTHER, "east": OTHER}) == "", "while a root is exchanged"
     assert why("west", "east", roots={"west": ONE}) == "", "check mode of a first run"
+    assert why("west", "east", roots={"east": ONE}) == ""
     assert why("west", "east", roots={"west": ONE, "east": frozenset()}) == ""
