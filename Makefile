@@ -12,7 +12,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 STAGES := lint unit sanity artifacts api gcp molecule e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup site test bench clean distclean $(STAGES)
+.PHONY: help setup site test bench mutants clean distclean $(STAGES)
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z$$()A-Z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ $(STAGES): setup
 
 bench: setup ## print the figures, as JSON
 	@python tests/bench/run.py $(ARGS)
+
+mutants: setup ## try changed code against the unit tests (ARGS="plugins/module_utils/_model/peering")
+	@nice python tests/mutants.py $(ARGS)
 
 clean: setup ## remove the fleet, keep the caches
 	@ansible-playbook -i $(INVENTORY) playbooks/teardown.yml $(ARGS)
