@@ -344,6 +344,33 @@ def test_teardown_of_a_dead_cluster_ends(planes: dict[str, control_plane.Control
     assert "Remove the probes" not in ran.output
 
 
+def test_a_cluster_of_this_machine_is_forgotten_before_it_goes(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    """Else the next run would find an edge to a cluster that the inventory does not name, and send here again."""
+    made = asyncio.run(prepared(planes))
+    asyncio.run(peer(made))
+    west = planes["west"]
+    authority = base64.b64encode(west.ca_pem.encode()).decode()
+    theirs = {
+        "clusters": [{"name": "c", "cluster": {"server": west.server, "certificate-authority-data": authority}}],
+        "users": [{"name": "u", "user": {"token": control_plane.ADMIN_TOKEN}}],
+        "contexts": [{"name": "west", "context": {"cluster": "c", "user": "u"}}],
+    }
+    kubeconfig_file = tmp_path / "fleets" / "test" / "kubeconfigs" / "west.yaml"
+    kubeconfig_file.parent.mkdir(parents=True)
+    kubeconfig_file.write_text(yaml.safe_dump(theirs))
+    hosts = {
+        "vars": {"cluster_provider": "kind", "fleet_name": "test", "fleet_dir": str(tmp_path / "fleets")},
+        "hosts": {"west": {}, "east": {}},
+    }
+    teardown = Path(__file__).parents[2] / "playbooks" / "teardown.yml"
+    # With this engine nothing else happens.
+    ran = run_plays(tmp_path, hosts, teardown, "--limit", "east", "-e", "kind_cluster_engine=none")
+    assert "value of engine must be one of" in ran.output
+    assert asyncio.run(secrets(made, "west")) == {}, ran.output
+
+
 @in_loop
 async def test_what_failed_earlier_gets_no_new_edge(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
