@@ -66,10 +66,19 @@ def test_what_is_there_must_be_right_but_may_have_ended() -> None:
     assert (refused.value.cluster, refused.value.obj) == ("west", "Secret istio-system/cacerts")
     ended = decided(decisions.ClusterTrust("west", WEST.data), now=NOW + 731 * DAY)
     assert (ended.action, ended.days) == (decisions.RENEW, -1)
+    broken = f"{certificates.BEGIN}\nx\n{certificates.END}"
+    assert "delete the Secret and run again" in _refused({**WEST.data, "ca-cert.pem": broken}).next_step
+    assert "trust_root: provided" in refused.value.next_step
     wrong = {**WEST.data, "ca-key.pem": foreign.key}
     for days in (0, 731):
         with pytest.raises(FleetError, match="is not the key of"):
             decided(decisions.ClusterTrust("west", wrong), now=NOW + days * DAY)
+
+
+def _refused(data: t.Mapping[str, str]) -> FleetError:
+    with pytest.raises(FleetError) as refused:
+        decided(decisions.ClusterTrust("west", data))
+    return refused.value
 
 
 def test_a_fresh_chain_is_verified_before_it_is_used() -> None:

@@ -39,6 +39,15 @@ def test_in_a_rotation_the_root_is_the_one_that_signed() -> None:
     found = fleet_roots.the_live_root([rotating])
     assert found is not None
     assert found.certificate == ROOT.certificate
+    # A root that is sent along has signed itself, which says nothing.
+    whole = {**WEST.data, "root-cert.pem": both, "cert-chain.pem": WEST.certificate + both}
+    assert [live.certificate for live in fleet_roots.live_roots([ClusterTrust("west", whole)])] == [ROOT.certificate]
+
+
+def test_what_is_missing_is_no_root_and_a_bundle_alone_is_one() -> None:
+    assert fleet_roots.live_roots([ClusterTrust("west", {}), ClusterTrust("east", {"root-cert.pem": " "})]) == []
+    (found,) = fleet_roots.live_roots([ClusterTrust("west", {"root-cert.pem": WEST.root, "ca-cert.pem": ""})])
+    assert (found.certificate, found.clusters) == (ROOT.certificate, ("west",))
 
 
 def test_an_unreadable_root_is_not_taken_for_none() -> None:
@@ -60,3 +69,7 @@ def test_a_first_one_under_a_root_that_no_other_has() -> None:
 def test_an_istiod_without_cacerts_has_a_root_of_its_own() -> None:
     alone = ClusterTrust("old", None, istiod=True, published_root=WEST.root)
     assert fleet_roots.self_signed([FIRST, EMPTY, alone]) == [alone]
+    gone = ClusterTrust("gone", None, published_root=WEST.root)
+    signed = ClusterTrust("signed", WEST.data, istiod=True, published_root=WEST.root)
+    starting = ClusterTrust("starting", None, istiod=True, published_root="\n")
+    assert fleet_roots.self_signed([gone, signed, starting]) == []

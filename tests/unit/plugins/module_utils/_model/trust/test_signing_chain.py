@@ -163,8 +163,9 @@ def test_a_root_must_be_self_signed_and_fit() -> None:
     check_root(ROOT.certificate, POLICY)
     with pytest.raises(FleetError, match="not self-signed"):
         check_root(certificates.parse_certificates(WEST.certificate)[0], POLICY)
-    with pytest.raises(FleetError, match="name constraint"):
+    with pytest.raises(FleetError, match="name constraint") as refused:
         check_root(ROOT.certificate, dataclasses.replace(POLICY, trust_domain="bank.example"))
+    assert "permits URI:shop.example, DNS:istio-system.svc, excludes nothing" in refused.value.seen
 
 
 def test_a_root_that_did_not_sign_itself_or_has_ended_is_refused() -> None:
@@ -193,6 +194,16 @@ def test_a_root_with_a_new_key_does_not_hide_the_one_that_signed() -> None:
     assert check(chain) == certificates.parse_certificates(WEST.certificate)[0]
     for now in (NOW - certificates.BACKDATE, NOW + 730 * DAY):
         check(WEST, now=now)
+
+
+def test_of_two_cas_of_one_name_the_one_that_signed_is_followed() -> None:
+    old, new, lower = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    before, now = (signed(ROOT, key, path_length=1, name="Policy CA") for key in (old, new))
+    leaf = signed(certificates.Authority(now, new), lower)
+    for above in ((before, now), (now, before)):
+        assert check(chain_of(leaf, lower, *above)) == leaf
+    with pytest.raises(FleetError, match="a signature in the chain is not valid"):
+        check(chain_of(leaf, lower, before))
 
 
 def test_a_chain_that_leads_in_a_circle_ends() -> None:
@@ -247,5 +258,7 @@ def test_constraints_follow_the_rfc(host: str, sub: str) -> None:
     dns = [x509.DNSName(host)]
     assert dns_permitted(f"{sub}.{host}", dns, [])
     assert not dns_permitted(f"{sub}{host}", dns, [])
+    assert dns_permitted(host, dns, []) and not dns_permitted(host, [], dns)
+    assert dns_permitted(f"{sub}.test", uri, uri)
     assert not dns_permitted(host, [], [x509.DNSName("")])
     assert dns_permitted(host, uri, uri)  # a kind that is not constrained is free
