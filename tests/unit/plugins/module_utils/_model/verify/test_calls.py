@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import (
     Answer,
     call_pairs,
@@ -85,6 +87,44 @@ def test_isolation_is_proven_by_the_sidecars_answer_alone() -> None:
 def test_a_cluster_that_may_call_no_other_calls_itself() -> None:
     assert call_pairs(FLEET, ["west", "east"]) == ([("west", "east"), ("east", "west")], [])
     assert call_pairs(FLEET, ["west"]) == ([("west", "west")], [])
+
+
+def test_pairs_follow_the_peering_graph() -> None:
+    hosts: dict[str, dict[str, t.Any]] = {"west": {"mesh_peers": ["east"]}, "east": {"mesh_peers": []}}
+    fleet = read_fleet({name: {"cluster_provider": "kubeconfig", **more} for name, more in hosts.items()})
+    assert call_pairs(fleet, hosts) == ([("west", "east"), ("east", "east")], [("east", "west")])
+
+
+def test_an_answer_without_a_cluster_is_an_answer() -> None:
+    for ok in (True, False):
+        answer = Answer(ok, 200, 1.0, "" if ok else "east", "")
+        assert "answered 200" in judge_forbidden_call(("west", "east"), answer).seen
+
+
+def test_what_was_measured_is_in_the_call() -> None:
+    allowed = judge_call(
+        FLEET, ("west", "east"), "probe-east", dataclasses.replace(GOOD, said="x"), identity="", clusters=(), path=""
+    )
+    assert allowed.said == "x"
+    for call in (allowed, judge_forbidden_call(("west", "east"), GOOD)):
+        assert (call.identity, call.status, call.latency_ms) == (GOOD.identity, 200, 12.0)
+
+
+def test_the_programs_own_words_go_first() -> None:
+    said = {"what": "a reset", "means": "a firewall", "next": "open it"}
+    failed = Answer.from_probe({**NOWHERE, "problem": said}, "")
+    call = judge_call(FLEET, ("west", "east"), "probe-east", failed, identity="", clusters=(), path="")
+    assert (call.seen, call.means, call.next_step) == ("a reset", "a firewall", "open it")
+    silent = Answer.from_probe({**NOWHERE, "text": ""}, "")
+    assert (silent.said, silent.what, silent.made) == ("", "", True)
+    call = judge_call(FLEET, ("west", "east"), "probe-east", silent, identity="", clusters=(), path="")
+    assert call.seen == "status 503" and call.next_step == "run site.yml with --limit west,east"
+    proxys = Answer.from_probe(NOWHERE, "")
+    assert (proxys.said, proxys.what) == ("no healthy upstream", "status 503: no healthy upstream")
+    good = Answer.from_probe({**NOWHERE, "ok": True, "status": 200, "text": "hello"}, "")
+    assert (good.said, good.what) == ("", "")
+    unsaid = Answer.from_probe(None, "it ended")
+    assert (unsaid.status, unsaid.made, unsaid.what) == (0, False, "it ended")
 
 
 def test_identities_are_compared() -> None:
