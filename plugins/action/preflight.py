@@ -30,6 +30,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import pl
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
@@ -113,7 +114,11 @@ class ActionModule(FleetAction):
             fleet = read_fleet(hosts, environment())
         except ValueError as error:
             return _failed([Problem("", "", "", str(error), "change one of them")])
-        return result(summary=summary(fleet))
+        problems = [
+            Problem(host, "cluster_peer_endpoint", "", f"is missing: {e.what}: {e.seen}: {e.means}", e.next_step)
+            for host, e in unreachable_addresses(fleet).items()
+        ]
+        return _failed(problems) if problems else result(summary=summary(fleet))
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Whether this machine can hold the local clusters of the play. One with a kubeconfig is running already."""

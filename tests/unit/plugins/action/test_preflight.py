@@ -317,3 +317,25 @@ def test_a_cluster_of_the_fleet_cannot_be_forgotten(play: Runner) -> None:
     flat = " ".join(text.split())
     assert '"east" is a cluster of this fleet playbooks/teardown.yml with --limit' in flat
     assert '"gone"' not in flat
+
+
+LOOPBACK = """
+apiVersion: v1
+current-context: fra
+clusters: [{name: fra, cluster: {server: "https://127.0.0.1:6443"}}]
+contexts: [{name: fra, context: {cluster: fra, user: fra}}]
+"""
+
+
+def test_an_address_that_peers_cannot_reach_is_refused(play: Runner) -> None:
+    """Of a kubeconfig, before anything is made; cluster_peer_endpoint replaces it."""
+    (play.folder / "fra.yaml").write_text(LOOPBACK)
+    two = ONE.partition("    own:")[0].replace("none.yaml", "fra.yaml")
+    two += '    muc: {cluster_kubeconfig: "{{ inventory_dir }}/none.yaml"}\n'
+    code, text = play(two)
+    assert code != 0
+    said = " ".join(text.split())
+    assert "fra cluster_peer_endpoint is missing: its API address cannot be reached from another cluster" in said
+    assert "https://127.0.0.1:6443 (context fra)" in said
+    code, text = play(two.replace('fra.yaml"', 'fra.yaml", cluster_peer_endpoint: "https://192.0.2.1:6443"'))
+    assert code == 0, text
