@@ -129,7 +129,7 @@ def by_cosmic_ray(source: str) -> t.Iterator[str]:
     left = _left_alone(source)
     for name in COSMIC:
         operator = known[name]()
-        at = [node for node in nodes for _ in operator.mutation_positions(node)]
+        at = [node for node in nodes for _position in operator.mutation_positions(node)]
         for occurrence, node in enumerate(at):
             if not _is_of_types(node) and not any(start <= node.start_pos < end for start, end in left):
                 changed = mutate_code(source, operator, occurrence)
@@ -234,7 +234,12 @@ def splices(source: str) -> t.Iterator[str]:
             for key, value in zip(node.keys, node.values, strict=True):
                 start = span(key)[0] if key is not None else data.rindex(b"**", 0, span(value)[0])
                 yield without(start, span(value)[1])
-        elif isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= 2:
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, int)
+            and not isinstance(node.value, bool)
+            and 0 <= node.value <= 2
+        ):
             yield put(*span(node), str(node.value + 1))
 
 

@@ -127,7 +127,8 @@ failures:
   type: dict
 missing:
   description:
-    - By cluster, the edges without which it goes on, or which it has to clusters that the inventory does not name, and why, as text. Each text is a warning too, and ends in the recap.
+    - By cluster, the edges without which it goes on, or which it has to clusters that the inventory does not name, and why, as text.
+    - Each text is a warning too, and ends in the recap.
     - The role keeps it until nothing else is left to do; then C(playbooks/whole.yml) fails these clusters.
   returned: when something is missing
   type: dict

@@ -197,7 +197,7 @@ def test_a_root_with_a_new_key_does_not_hide_the_one_that_signed() -> None:
 
 
 def test_of_two_cas_of_one_name_the_one_that_signed_is_followed() -> None:
-    old, new, lower = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    old, new, lower = (ec.generate_private_key(ec.SECP256R1()) for _number in range(3))
     before, now = (signed(ROOT, key, path_length=1, name="Policy CA") for key in (old, new))
     leaf = signed(certificates.Authority(now, new), lower)
     for above in ((before, now), (now, before)):
@@ -208,7 +208,7 @@ def test_of_two_cas_of_one_name_the_one_that_signed_is_followed() -> None:
 
 def test_a_chain_that_leads_in_a_circle_ends() -> None:
     # Two CAs of one name that signed each other: neither leads to the root.
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _number in range(2)]
     named = [signed(ROOT, key, name="Circle", path_length=None) for key in keys]
     first = signed(certificates.Authority(named[1], keys[1]), keys[0], name="Circle", path_length=None)
     second = signed(certificates.Authority(named[0], keys[0]), keys[1], name="Circle", path_length=None)
