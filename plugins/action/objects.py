@@ -10,7 +10,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import ready_condition
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import FLEET_LABEL
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import text
@@ -139,7 +139,8 @@ async def ready(kube: Waiter, objects: t.Sequence[t.Mapping[str, t.Any]], second
         raise errors[0]
     if errors:
         raise FleetError(
-            f"{len(errors)} objects are not ready after {seconds:g} s",
+            f"{len(errors)} objects are not ready"
+            + (f" after {seconds:g} s" if any(isinstance(error, NotInTime) for error in errors) else ""),
             cluster=kube.cluster,
             seen="\n         ".join(f"{e.obj}: {e.seen}" + (f" ({e.means})" if e.means else "") for e in errors),
             next_step=errors[0].next_step,

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     has_our_labels,
@@ -171,7 +171,7 @@ class ExportRun:
             return
         try:
             await kube.wait(*_CRD_KIND, name, until=crd_established, timeout=self.timeout or 1)
-        except FleetError as error:
+        except NotInTime as error:
             raise FleetError(
                 f"GKE's multi-cluster services are not there after {self.timeout:g} s",
                 cluster=kube.cluster,
@@ -232,7 +232,7 @@ class ExportRun:
         """
         try:
             live = await kube.wait(*IMPORT_KIND, export.name, export.namespace, until=arrived, timeout=self.timeout)
-        except FleetError as error:
+        except NotInTime as error:
             live = await kube.get(*IMPORT_KIND, export.name, export.namespace)
             if import_ready(live)[0]:
                 return live

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import typing as t
+
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.action.objects import kind_of, manifests, summary
+from ansible_collections.mesh.fleet.plugins.action.objects import kind_of, manifests, ready, summary
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
@@ -42,3 +46,19 @@ def test_summary() -> None:
 
     assert summary("west", [change("created"), change("created"), change("unchanged")]) == "west 3 objects: 2 created"
     assert summary("west", [change("unchanged")]) == "west 1 object: nothing changed"
+
+
+@pytest.mark.parametrize(
+    ("error", "late"), [(NotInTime("not as expected after 60 s"), True), (FleetError("no"), False)]
+)
+def test_only_a_time_that_is_over_is_said(error: FleetError, late: bool) -> None:
+    class Waiting:
+        cluster = "west"
+
+        async def wait(self, *_: t.Any, **__: t.Any) -> None:
+            raise error
+
+    about = {"apiVersion": "apps/v1", "kind": "Deployment"}
+    with pytest.raises(FleetError) as caught:
+        asyncio.run(ready(t.cast("t.Any", Waiting()), [{**about, "metadata": {"name": n}} for n in "ab"], 60))
+    assert caught.value.what == "2 objects are not ready" + (" after 60 s" if late else "")
