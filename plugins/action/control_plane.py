@@ -39,7 +39,11 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import Helm
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import refresh_istiod
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import (
+    SERVED,
+    TRUST_DOMAIN,
+    refresh_istiod,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
     ensure_namespace,
     leave_namespace,
@@ -124,9 +128,11 @@ class ActionModule(HelmAction):
 
     async def _refreshed(self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
         seconds, version = args["timeout"], args["tag"] or fleet.istio_version
-        changes, remotes = await refresh_istiod(kube, fleet, cluster, dry_run=self.check_mode, seconds=seconds)
+        changes, due = await refresh_istiod(kube, fleet, cluster, dry_run=self.check_mode, seconds=seconds)
         verb = "to be restarted" if self.check_mode else "restarted"
-        why = f"to learn {fleet.trust_domain} as the trust domain of {', '.join(remotes)}"
+        words = {TRUST_DOMAIN: f"to learn {fleet.trust_domain} as the trust domain of", SERVED: "to serve"}
+        why = " and ".join(f"{words[what]} {', '.join(names)}" for what, names in due.items())
+        remotes = sorted({name for names in due.values() for name in names})
         # Where nothing had to be done, the stage's line stays the one of the rollout.
         return result(
             changes, summary=f"{cluster.name} {version}, {verb} {why}" if remotes else "", restarted_for=remotes

@@ -131,7 +131,7 @@ objects:
       description: One of C(created), C(changed), C(removed), C(unchanged).
       type: str
 restarted_for:
-  description: With O(state=refreshed), the remotes for which istiod was restarted.
+  description: With O(state=refreshed), the remotes for which istiod was restarted, to learn their trust domain or to serve them.
   returned: success
   type: list
   elements: str

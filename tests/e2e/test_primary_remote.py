@@ -47,6 +47,10 @@ def test_the_remote_becomes_a_primary_and_a_remote_again(fleet: Fleet, tmp_path:
     assert "secret/cacerts" not in left, "the key of an intermediate CA that nobody needs"
     assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name") == ""
     assert fleet.kubectl("east", *system, "deployments", "-l", "app=istiod", "-o", "name") == ""
+    # Its primary leads there: without that, pods of a new namespace wait for the root for ever.
+    fleet.kubectl("east", "create", "namespace", "later")
+    root = ("wait", "--for=create", "configmap/istio-ca-root-cert", "--timeout=120s")
+    fleet.kubectl("east", "-n", "later", *root)
     assert changed(fleet.play("site", "-i", str(remote))) == 0
 
 

@@ -43,14 +43,29 @@ class Primary:
     absent = False
     cluster = "west"
 
-    def __init__(self, known: dict[str, str], ready: bool = True) -> None:
+    def __init__(
+        self,
+        known: dict[str, str],
+        ready: bool = True,
+        serves: str = "west: edge,rim",
+        watched: t.Sequence[str] = ("edge", "rim"),
+    ) -> None:
         shards = {
             f"Kubernetes/{name}": [{"ServiceAccount": f"spiffe://{domain}/ns/a/sa/b"}] for name, domain in known.items()
         }
         self.page = json.dumps({"a.b.svc.cluster.local": {"b": {"Shards": shards}}})
         self.ready = ready
+        self.serves, self.watched = serves, watched
         self.applied: list[dict[str, t.Any]] = []
         self.waited: list[str] = []
+
+    async def get(self, _api: str, kind: str, name: str, _namespace: str) -> dict[str, t.Any]:
+        assert (kind, name) == ("Deployment", "istiod")
+        return {"metadata": {"name": name, "annotations": {"mesh.fleet/serves": self.serves} if self.serves else {}}}
+
+    async def list(self, *_: t.Any) -> list[dict[str, t.Any]]:
+        meta = {"name": "istio-remote-secrets", "labels": {"istio/multiCluster": "true"}}
+        return [{"metadata": meta, "data": dict.fromkeys(self.watched, "")}]
 
     async def pods(self, *_: t.Any) -> list[dict[str, t.Any]]:
         return [POD] if self.ready else []
@@ -88,14 +103,14 @@ def remotes(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     return held
 
 
-def refreshed(primary: Primary, name: str = "west", dry_run: bool = False) -> tuple[list[Change], list[str]]:
+def refreshed(primary: Primary, name: str = "west", dry_run: bool = False) -> tuple[list[Change], dict[str, list[str]]]:
     return asyncio.run(refresh_istiod(primary, FLEET, FLEET.clusters[name], dry_run=dry_run, seconds=5))
 
 
 def test_a_trust_domain_that_came_later_is_a_restart(remotes: dict[str, str | None]) -> None:
     west = Primary({"west": "shop.example", "edge": "cluster.local", "rim": "shop.example"})
     changes, because = refreshed(west)
-    assert because == ["edge"]
+    assert because == {"trust-domain": ["edge"]}
     assert [c.action for c in changes] == ["changed"]
     (patch,) = west.applied
     assert set(patch["spec"]["template"]["metadata"]["annotations"]) == {"mesh.fleet/restarted-for-trust-domain"}
@@ -104,7 +119,7 @@ def test_a_trust_domain_that_came_later_is_a_restart(remotes: dict[str, str | No
 
 def test_check_mode_says_it_and_does_not_wait(remotes: dict[str, str | None]) -> None:
     west = Primary({"edge": "cluster.local"})
-    assert refreshed(west, dry_run=True)[1] == ["edge"]
+    assert refreshed(west, dry_run=True)[1] == {"trust-domain": ["edge"]}
     assert west.waited == []
 
 
@@ -112,7 +127,7 @@ def test_check_mode_says_it_and_does_not_wait(remotes: dict[str, str | None]) ->
 def test_a_restart_that_would_change_nothing_is_not_made(remotes: dict[str, str | None], mesh: str | None) -> None:
     remotes["edge"] = mesh
     west = Primary({"edge": "cluster.local"})
-    assert refreshed(west) == ([], [])
+    assert refreshed(west) == ([], {})
     assert west.applied == []
 
 
@@ -121,7 +136,39 @@ def test_a_view_in_step_no_istiod_or_no_remotes_change_nothing(remotes: dict[str
         (Primary({"west": "shop.example", "edge": "shop.example"}), "west"),
         (Primary({}), "west"),
         (Primary({"edge": "cluster.local"}, ready=False), "west"),
-        (Primary({"edge": "cluster.local"}), "lone"),
+        (Primary({"edge": "cluster.local"}, serves=""), "lone"),
     ):
-        assert refreshed(west, name) == ([], [])
+        assert refreshed(west, name) == ([], {})
         assert west.applied == []
+
+
+@pytest.mark.parametrize(
+    ("serves", "watched", "restarted_for"),
+    [
+        ("west: edge", ["edge", "rim"], ["rim"]),
+        ("west: edge", ["edge"], []),
+        ("west: ", ["edge", "rim"], ["edge", "rim"]),
+        ("former: edge,rim", ["edge", "rim"], ["edge", "rim"]),
+        ("", [], []),
+        ("west: edge,rim,was", ["edge", "rim", "was"], []),
+    ],
+    ids=["watched before it was its remote", "not peered yet", "none before", "renamed", "just made", "another's now"],
+)
+def test_a_cluster_that_became_its_remote_later_is_a_restart(
+    remotes: dict[str, str | None], serves: str, watched: list[str], restarted_for: list[str]
+) -> None:
+    """istiod asked whether it serves the cluster when it read the remote secret, and does not ask again."""
+    west = Primary({}, serves=serves, watched=watched)
+    _changes, because = refreshed(west)
+    assert because == ({"remotes": restarted_for} if restarted_for else {})
+    *restarts, record = west.applied
+    assert [set(one["spec"]["template"]["metadata"]["annotations"]) for one in restarts] == (
+        [{"mesh.fleet/restarted-for-remotes"}] if restarted_for else []
+    )
+    assert record["metadata"]["annotations"] == {"mesh.fleet/serves": "west: edge,rim"}, "it is not asked again"
+
+
+def test_a_primary_that_serves_nobody_any_more_records_it(remotes: dict[str, str | None]) -> None:
+    lone = Primary({}, serves="lone: edge")
+    assert refreshed(lone, "lone")[1] == {}
+    assert [one["metadata"]["annotations"] for one in lone.applied] == [{"mesh.fleet/serves": "lone: "}]
