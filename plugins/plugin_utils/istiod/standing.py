@@ -23,9 +23,10 @@ async def read_standing(kube: Reader) -> Standing:
         _allowed(kube.list("apps/v1", "Deployment", labels={"app": "istiod"}), []),
         _allowed(kube.list("v1", "Node"), []),
         _allowed(kube.get("v1", "Service", "kubernetes", "default"), None),
-        _allowed(kube.get("v1", "ConfigMap", "coredns", "kube-system"), None),
+        # Distributions call CoreDNS's differently.
+        _allowed(kube.list("v1", "ConfigMap", "kube-system"), []),
     )
-    return Standing(namespaces, istiods, nodes, service, dns)
+    return Standing(namespaces, istiods, nodes, service, [one for one in dns if "Corefile" in (one.get("data") or {})])
 
 
 async def _allowed(reading: t.Awaitable[_T], otherwise: _T) -> _T:

@@ -36,8 +36,8 @@ class Standing:
     nodes: t.Sequence[Object] = ()
     api_service: Object | None = None
     """Service ``default/kubernetes``."""
-    dns: Object | None = None
-    """ConfigMap ``kube-system/coredns``."""
+    dns: t.Sequence[Object] = ()
+    """ConfigMaps of ``kube-system`` with a ``Corefile``: CoreDNS's, whatever it is called, and those of caches."""
 
 
 def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]:
@@ -106,14 +106,16 @@ def _addresses(cluster: Cluster, found: Standing) -> None:
 
 
 def _dns_domain(cluster: Cluster, found: Standing) -> None:
-    corefile = str(((found.dns or {}).get("data") or {}).get("Corefile") or "")
-    zones = re.search(r"^\s*kubernetes\s+([^{\n]+)", corefile, re.MULTILINE)
-    named = zones.group(1).split() if zones else []
-    if named and _DOMAIN not in (zone.rstrip(".") for zone in named):
+    for config in found.dns:
+        corefile = str((config.get("data") or {}).get("Corefile") or "")
+        zones = re.search(r"^\s*kubernetes\s+([^{\n]+)", corefile, re.MULTILINE)
+        named = zones.group(1).split() if zones else []
+        if not named or _DOMAIN in (zone.rstrip(".") for zone in named):
+            continue
         raise FleetError(
             f"the cluster's DNS domain is not {_DOMAIN}",
             cluster=cluster.name,
-            obj="ConfigMap kube-system/coredns",
+            obj=f"ConfigMap kube-system/{config['metadata']['name']}",
             seen=" ".join(named),
             means=f"names of services, certificates of istiod and the calls of verify are made for {_DOMAIN}",
             next_step=f"use a cluster with the domain {_DOMAIN}, or serve that zone too in its DNS",

@@ -54,13 +54,16 @@ def test_ipv6_first_is_refused_and_dual_stack_is_not() -> None:
     [("cluster.local in-addr.arpa ip6.arpa", True), ("corp.example cluster.local.", True), ("corp.example", False)],
 )
 def test_another_dns_domain_is_refused(zones: str, right: bool) -> None:
-    found = Standing(dns={"data": {"Corefile": f".:53 {{\n    errors\n    kubernetes {zones} {{\n    }}\n}}\n"}})
+    forwards = "corp.example:53 {\n    forward . 10.96.0.10\n}\n"
+    cache = {"metadata": {"name": "node-local-dns"}, "data": {"Corefile": forwards}}
+    corefile = f".:53 {{\n    errors\n    kubernetes {zones} {{\n    }}\n}}\n"
+    found = Standing(dns=[cache, {"metadata": {"name": "rke2-coredns"}, "data": {"Corefile": corefile}}])
     if right:
         assert checked(found) == []
         return
     with pytest.raises(FleetError, match="DNS domain") as refused:
         checked(found)
-    assert refused.value.seen == "corp.example"
+    assert (refused.value.obj, refused.value.seen) == ("ConfigMap kube-system/rke2-coredns", "corp.example")
 
 
 def test_an_istiod_where_google_is_to_run_the_control_plane_is_refused() -> None:
