@@ -137,6 +137,12 @@ class ActionModule(HelmAction):
         for name in names:
             changes += await self._replace_uninjected(kube, namespace, name)
         found = await self._addresses(kube, wanted, args["timeout"])
+        if not for_remotes and not unnamed:
+            # Once the new ones are ready.
+            moved = await self._remove_elsewhere(kube, fleet, namespace, cluster, args, task_vars)
+            changes += moved
+            if moved and names:
+                changes += (await self._leave(kube, fleet, args["timeout"], keep=[namespace]))[0]
         said = f"{cluster.name} {_summary(found)}"
         if for_remotes:  # a step of the control plane's stage, which has a line of its own
             said = ""
@@ -175,11 +181,13 @@ class ActionModule(HelmAction):
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
         return await claim_namespace(kube, space, live, dry_run=self.check_mode)
 
-    async def _leave(self, kube: Kube, fleet: Fleet, seconds: float) -> tuple[list[Change], list[str]]:
+    async def _leave(
+        self, kube: Kube, fleet: Fleet, seconds: float, keep: t.Container[str] = ()
+    ) -> tuple[list[Change], list[str]]:
         """Remove the gateways' own namespace if it is ours and empty, else remove our labels from it."""
         return await remove_namespaces(
             kube,
-            (),
+            keep,
             dry_run=self.check_mode,
             timeout=seconds,
             labels=owner_labels("gateways", fleet.name),
@@ -287,6 +295,27 @@ class ActionModule(HelmAction):
         )
         return [change for change in changes if change.action != UNCHANGED]
 
+    async def _remove_elsewhere(
+        self,
+        kube: Kube,
+        fleet: Fleet,
+        namespace: str,
+        cluster: Cluster,
+        args: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+        kept: list[str] | None = None,
+    ) -> list[Change]:
+        """Uninstall this fleet's gateways in other namespaces: of a former namespace or control plane."""
+        former: dict[str, list[str]] = {}
+        for one in await kube.list("apps/v1", "Deployment", labels=owner_labels("gateways", fleet.name)):
+            meta = one["metadata"]
+            if meta["name"] in (EASTWEST, INGRESS) and meta["namespace"] != namespace:
+                former.setdefault(meta["namespace"], []).append(meta["name"])
+        changes: list[Change] = []
+        for space, names in sorted(former.items()):
+            changes += await self._remove(kube, fleet, space, cluster, args, task_vars, names, kept)
+        return changes
+
     async def _absent(
         self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
@@ -296,6 +325,7 @@ class ActionModule(HelmAction):
         )
         namespace = control_plane_of(fleet, cluster).gateways_namespace(args["namespace"])
         changes += await self._remove(kube, fleet, namespace, cluster, args, task_vars, [EASTWEST, INGRESS], kept)
+        changes += await self._remove_elsewhere(kube, fleet, namespace, cluster, args, task_vars, kept)
         left, held = await self._leave(kube, fleet, args["timeout"])
         changes += left
         kept = [f"{cluster.name}: {text} stayed" for text in kept] + held

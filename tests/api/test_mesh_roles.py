@@ -200,8 +200,18 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     assert release(api, "istio-ingressgateway") == {}
     assert release(api, "istio-eastwestgateway")["status"] == "deployed"
 
+    # Another namespace for gateways: those in the former one go once the new ones are ready.
+    moved = {"gateways_namespace": "edge-of-mesh", "gateways_ingress": False, "gateways_eastwest": "always"}
+    play.twice("gateways", **moved)
+    assert release(api, "istio-eastwestgateway") == {}
+    assert "istio-eastwestgateway" in api.kubectl("-n", "edge-of-mesh", "get", "deployments", "-o", "name")
+    play("gateways", gateways_ingress=False, gateways_eastwest="always")
+    assert "edge-of-mesh" not in api.kubectl("get", "namespaces")
+
     half_an_inventory(api, play)
+    play("gateways", **moved)
     gateways_leave(api, play)
+    assert "edge-of-mesh" not in api.kubectl("get", "namespaces"), "whatever the variable says at teardown"
     becomes_a_remote(api, play)
     # What another fleet uses goes with that fleet.
     mark = ("label", "namespace", "istio-system")
