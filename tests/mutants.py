@@ -14,6 +14,7 @@ import argparse
 import ast
 import dataclasses
 import difflib
+import fcntl
 import hashlib
 import json
 import os
@@ -491,6 +492,11 @@ def main() -> int:
             print(*mutants(module.file, module.source), sep="\n")
         return 0
     OUT.mkdir(parents=True, exist_ok=True)
+    lock = (OUT / ".lock").open("w")  # held until the end; a second run would write into the same copies
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"mutants: another run is at work in {OUT.relative_to(ROOT)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     done = {}
     if RESULTS.exists():
