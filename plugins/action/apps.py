@@ -164,7 +164,7 @@ class ActionModule(HelmAction):
         changes: list[Change] = [change for done in await asyncio.gather(*claims) for change in done]
         injected = [name for name, inject in plan.namespaces.items() if inject]
         if plane.await_injection and injected and not self.check_mode:
-            await await_injection(kube, injected[0], args["sample_wait_timeout"])
+            await await_injection(kube, cluster, injected[0], args["sample_wait_timeout"])
         changes += await kube.apply([*records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode)
         if charts:
             releases = [_release(app) for app in charts]

@@ -23,20 +23,26 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import ISTIOD_GATEWAY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     BASE,
+    CNI,
     EASTWEST,
     Release,
     base_release,
+    cni_enabled,
+    cni_release,
     istiod_name,
     istiod_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_former
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE as PROBES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import await_agent, others_agent, our_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import (
@@ -72,6 +78,9 @@ class ActionModule(HelmAction):
         "base_values": {"type": "dict", "default": {}},
         "values": {"type": "dict", "default": {}},
         "istiod_values": {"type": "dict", "default": {}},
+        "cni_values": {"type": "dict", "default": {}},
+        "cni_namespace": {"type": "str", "default": "kube-system"},
+        "sample_namespace": {"type": "str", "default": "istio-apps"},
         "require_cacerts": {"type": "bool", "default": True},
         "remove_crds": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 180},
@@ -102,6 +111,16 @@ class ActionModule(HelmAction):
     ) -> dict[str, t.Any]:
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
+        others_cni = await others_agent(kube, fleet, args["cni_namespace"]) if cluster.cni else ""
+        own_cni = cluster.cni and not others_cni
+        await check_admission(
+            kube,
+            cluster,
+            cni=cni_enabled(cluster, (args["values"], args["istiod_values"])),
+            system=[fleet.namespace],
+            injected=[PROBES, args["sample_namespace"]],
+            agent=args["cni_namespace"] if own_cni else "",
+        )
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
@@ -110,13 +129,27 @@ class ActionModule(HelmAction):
         changes += await self.releases(
             kube,
             cluster,
-            self._wanted(fleet, cluster, args, where, serves),
+            self._wanted(fleet, cluster, args, where, serves, own_cni=own_cni),
             task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
             fleet=fleet,
-            shared={BASE: others},
+            shared={BASE: others, CNI: others},
         )
+        if not cluster.cni and await our_agent(kube, fleet, args["cni_namespace"]):
+            changes += await self.releases(
+                kube,
+                cluster,
+                [Release(CNI, args["cni_namespace"], "cni")],
+                task_vars,
+                present=False,
+                helm=args["helm"],
+                seconds=args["timeout"],
+                fleet=fleet,
+                shared={CNI: others},
+            )
+        if own_cni and not self.check_mode:
+            await await_agent(kube, args["cni_namespace"], args["timeout"])
         if primary and not self.check_mode:
             await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
         elif not self.check_mode and not await kube.get("apps/v1", "Deployment", istiod_name(fleet), fleet.namespace):
@@ -124,6 +157,8 @@ class ActionModule(HelmAction):
             await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
+        if others_cni:
+            said += f" (with the CNI agent {others_cni})"
         return result(changes, summary=said, version=version, primary=cluster.primary)
 
     async def _refreshed(self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -147,7 +182,7 @@ class ActionModule(HelmAction):
         return has_our_labels(exposed, fleet.name, "gateways")
 
     def _wanted(
-        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool
+        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool, *, own_cni: bool
     ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
         base, base_version, repo = chart("base")
@@ -165,10 +200,24 @@ class ActionModule(HelmAction):
             serves_others=serves,
             user=(args["values"], args["istiod_values"]),
         )
-        return [
+        found = [
             dataclasses.replace(first, version=base_version, repo=repo),
             dataclasses.replace(second, version=version, repo=repo),
         ]
+        if own_cni:
+            cni, cni_version, _repo = chart("istio-cni", "cni")
+            agent = cni_release(
+                fleet,
+                cluster,
+                cni,
+                namespace=args["cni_namespace"],
+                hub=args["hub"],
+                tag=args["tag"] or fleet.istio_version,
+                user=args["cni_values"],
+            )
+            # Before istiod: pods that it injects from then on need the agent.
+            found.insert(1, dataclasses.replace(agent, version=cni_version, repo=repo))
+        return found
 
     async def _wait_for_istiod(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         name = istiod_name(fleet)
@@ -235,6 +284,8 @@ class ActionModule(HelmAction):
             Release(BASE, fleet.namespace, "base"),
             Release(istiod_name(fleet), fleet.namespace, "istiod"),
         ]
+        if await our_agent(kube, fleet, args["cni_namespace"]):
+            wanted.insert(1, Release(CNI, args["cni_namespace"], "cni"))
         changes = await self.releases(
             kube,
             cluster,
@@ -245,7 +296,7 @@ class ActionModule(HelmAction):
             seconds=args["timeout"],
             fleet=fleet,
             kept=kept,
-            shared={BASE: others},
+            shared={BASE: others, CNI: others},
         )
         if any(change.action != "unchanged" for change in changes) or await self._is_ours_still(kube, fleet):
             if not self.check_mode:

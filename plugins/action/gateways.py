@@ -106,7 +106,7 @@ class ActionModule(HelmAction):
         if names and namespace != plane.namespace:
             changes += await self._namespace(kube, fleet, plane, namespace)
         if names and plane.await_injection and not self.check_mode:
-            await await_injection(kube, namespace, args["timeout"])
+            await await_injection(kube, cluster, namespace, args["timeout"])
         wanted = [self._release(fleet, cluster, args, name, namespace) for name in names]
         changes += await self.releases(
             kube,

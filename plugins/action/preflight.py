@@ -12,9 +12,13 @@ from ansible import constants
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
-from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
+    clusters_with_istiod,
+    control_plane_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import cni_enabled
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
@@ -22,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capac
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE as PROBES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -29,6 +34,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import others_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
@@ -75,6 +82,9 @@ class ActionModule(FleetAction):
         "directory": {"type": "str", "default": ""},
         "vault_password_file": {"type": "str", "default": ""},
         "vault_password_create": {"type": "bool", "default": False, "no_log": False},
+        "istiod_values": {"type": "list", "elements": "dict", "default": []},
+        "cni_namespace": {"type": "str", "default": "kube-system"},
+        "sample_namespace": {"type": "str", "default": "istio-apps"},
         "timeout": {"type": "float", "default": 10.0},
     }
 
@@ -188,6 +198,16 @@ class ActionModule(FleetAction):
             # /version may be read anonymously; this needs credentials.
             system = await kube.get("v1", "Namespace", "kube-system") or {}
             warnings = check_standing(fleet, cluster, await read_standing(kube))
+            if not control_plane_of(fleet, cluster).skip_reason:
+                agents = args["cni_namespace"]
+                await check_admission(
+                    kube,
+                    cluster,
+                    cni=cni_enabled(cluster, args["istiod_values"]),
+                    system=[fleet.namespace],
+                    injected=[PROBES, args["sample_namespace"]],
+                    agent=agents if cluster.cni and not await others_agent(kube, fleet, agents) else "",
+                )
         return result(
             warnings=warnings,
             version=str(version.get("gitVersion", "")),

@@ -9,7 +9,10 @@ module: control_plane
 short_description: Install Istio's control plane in one cluster
 version_added: 0.1.0
 description:
-  - Installs the charts base and istiod in this host's cluster; in a remote, what replaces istiod there.
+  - Installs the charts base and istiod in this host's cluster; in a remote, what replaces istiod there. With C(mesh_cni) also chart
+    cni, unless the cluster has Istio's CNI agent of others; without it, uninstalls that of this fleet.
+  - Asks by dry runs, before it writes anything, whether the cluster's PodSecurity would refuse istiod, gateways, the agent, or pods
+    with a sidecar in the namespaces of the probe and the sample.
   - Reads Helm's records and compares values and chart content. Starts Helm only for a release that must change.
   - Compares the objects of each release with the manifest in Helm's record. Makes those that are missing again, and puts right those
     that somebody changed, which C(--check --diff) shows with their names. Leaves what istiod, controllers and autoscalers set, and
@@ -67,6 +70,18 @@ options:
     description: Values for istiod's chart, merged after O(values).
     type: dict
     default: {}
+  cni_values:
+    description: Values for chart cni, merged last.
+    type: dict
+    default: {}
+  cni_namespace:
+    description: Namespace of Istio's CNI agent. It must allow privileged pods, as C(kube-system) mostly does.
+    type: str
+    default: kube-system
+  sample_namespace:
+    description: Namespace of the sample, in which pods with a sidecar must be allowed.
+    type: str
+    default: istio-apps
   require_cacerts:
     description: Whether to fail if the Secret C(cacerts) is missing or incomplete, because istiod would then make its own root.
     type: bool

@@ -21,7 +21,8 @@ description:
     it once.
   - O(part=cluster) checks that the API server of an existing cluster (provider C(kubeconfig)) answers and accepts the
     credentials; of a GKE cluster, that Google accepts them. A cluster that an earlier run made is asked too, if it stands, because the
-    inventory may ask for what cannot be done there. Run it on every cluster.
+    inventory may ask for what cannot be done there. An existing cluster
+    says by dry runs whether its PodSecurity refuses istiod, gateways, Istio's CNI agent, or pods with a sidecar. Run it on every cluster.
   - In RV(problems), C(object) is the variable, C(seen) its value and C(next) what would be right. Secrets are not shown.
 options:
   part:
@@ -53,6 +54,19 @@ options:
     description: With O(part=machine), inotify instances that a local cluster needs; V(0) means no check.
     type: int
     default: 0
+  istiod_values:
+    description: With O(part=cluster), your values of istiod's chart in the order in which they are merged.
+    type: list
+    elements: dict
+    default: []
+  cni_namespace:
+    description: With O(part=cluster), C(control_plane_cni_namespace).
+    type: str
+    default: kube-system
+  sample_namespace:
+    description: With O(part=cluster), the namespace of the sample.
+    type: str
+    default: istio-apps
   root:
     description: With O(part=keys), C(trust_root) of role C(trust).
     type: str

@@ -168,7 +168,9 @@ def test_apps_ask_googles_injector(api: control_plane.ControlPlane, play: Play) 
 @in_loop
 async def _injection(api: control_plane.ControlPlane, namespace: str, seconds: float) -> None:
     async with Kube.connect(Connection(kubeconfig=str(api.kubeconfig), context="admin"), cluster="west") as kube:
-        await await_injection(kube, namespace, seconds)
+        await await_injection(
+            kube, read_fleet({"west": {"cluster_provider": "gke"}}).clusters["west"], namespace, seconds
+        )
 
 
 def test_injection_is_asked_of_the_cluster_itself(api: control_plane.ControlPlane, google: Injector) -> None:

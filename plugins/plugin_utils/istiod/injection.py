@@ -10,7 +10,8 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import PART_OF
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.pods import trial_pod
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["await_injection"]
@@ -20,37 +21,12 @@ _BETWEEN_LOOKS = 1.0
 """Seconds between two tries: no watch shows when a webhook answers."""
 
 
-def _pod(namespace: str) -> dict[str, t.Any]:
-    """A pod for a dry run: the API server never stores it."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "mesh-fleet-injection-", "namespace": namespace, "labels": {PART_OF: "check"}},
-        "spec": {
-            "automountServiceAccountToken": False,
-            "containers": [
-                {
-                    "name": "app",
-                    "image": "registry.k8s.io/pause:3.10",
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "capabilities": {"drop": ["ALL"]},
-                        "runAsNonRoot": True,
-                        "runAsUser": 1000,
-                        "seccompProfile": {"type": "RuntimeDefault"},
-                    },
-                }
-            ],
-        },
-    }
-
-
 def _injected(pod: t.Mapping[str, t.Any]) -> bool:
     spec = pod.get("spec") or {}
     return any(c.get("name") == PROXY for c in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])])
 
 
-async def await_injection(kube: Reader, namespace: str, seconds: float) -> None:
+async def await_injection(kube: Reader, cluster: Cluster, namespace: str, seconds: float) -> None:
     """Wait until a new pod of ``namespace``, which asks for sidecars by its label, would get one.
 
     The namespace must exist. If a policy refuses such a pod, the answer says nothing about sidecars; then it does
@@ -65,7 +41,7 @@ async def await_injection(kube: Reader, namespace: str, seconds: float) -> None:
                 "POST",
                 f"/api/v1/namespaces/{namespace}/pods",
                 params={"dryRun": "All"},
-                body=_pod(namespace),
+                body=trial_pod(cluster, namespace),
                 obj=f"a pod of {namespace}",
                 action="create",
             )

@@ -61,7 +61,7 @@ async def install_probe(
         objects = [one for one in objects if one["kind"] != "Deployment"]
     if control_plane_of(fleet, cluster).await_injection and not dry_run:
         changes += await kube.apply(objects[:1])
-        await await_injection(kube, NAMESPACE, max(1.0, deadline - time.monotonic()))
+        await await_injection(kube, cluster, NAMESPACE, max(1.0, deadline - time.monotonic()))
         changes += await kube.apply(objects[1:])
     else:
         changes += await kube.apply(objects, dry_run=dry_run)

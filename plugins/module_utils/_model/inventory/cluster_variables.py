@@ -55,6 +55,14 @@ CLUSTERS = (
         form=cidrs,
     ),
     Variable(
+        "cluster_platform",
+        CLUSTER,
+        "What Istio's charts call the cluster's platform; it decides where the nodes keep CNI plugins, and who chooses "
+        "the user of a pod. Leave it out on others, also on RKE2 and Talos.",
+        default_text="`gke` for clusters of provider `gke`, else none",
+        choices=("gke", "k3d", "k3s", "microk8s", "minikube", "openshift"),
+    ),
+    Variable(
         "cluster_labels",
         CLUSTER,
         "Labels by which policies select clusters.",

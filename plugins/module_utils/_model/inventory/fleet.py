@@ -12,11 +12,14 @@ import dataclasses
 import typing as t
 
 from .connection import Connection
+from .pods import NO_POD_SETTINGS, PodSettings
 
-__all__ = ["ROLE_PRIMARY", "ROLE_REMOTE", "Cluster", "Fleet"]
+__all__ = ["OPENSHIFT", "ROLE_PRIMARY", "ROLE_REMOTE", "Cluster", "Fleet"]
 
 ROLE_PRIMARY = "primary"
 ROLE_REMOTE = "remote"
+OPENSHIFT = "openshift"
+"""The platform that chooses the user of each pod itself, and where sidecars need the CNI agent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Cluster:
     labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     take_over: bool = False
     """Whether a run may change and remove there what others made."""
+    platform: str = ""
+    """``global.platform`` of Istio's charts; "" for none."""
+    cni: bool = False
+    """Whether Istio's CNI agent sets up the network of pods with a sidecar."""
+    pods: PodSettings = NO_POD_SETTINGS
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
 
 

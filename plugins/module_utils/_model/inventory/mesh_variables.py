@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .pods import pod_settings
 from .values import cidr, dns_name, hub, label, network, path, tag, version
 from .variable import CLUSTER, FLEET, Variable
 
@@ -130,6 +131,26 @@ MESH = (
         "`istiod`: this collection installs it; `managed`: Google runs it (Cloud Service Mesh, on GKE).",
         default="istiod",
         choices=("istiod", "managed"),
+    ),
+    Variable(
+        "mesh_cni",
+        CLUSTER,
+        "Whether Istio's CNI agent, on each node, sets up the network of pods with a sidecar. Without it a privileged "
+        "init container does that in each pod, which PodSecurity levels `baseline` and `restricted` refuse. The agent "
+        "is installed unless the cluster has one; with it, all pods of a run pass level `restricted`. A remote and "
+        "its primary have the same value. On OpenShift, `false` says that something else installs the agent.",
+        type="bool",
+        default_text="`true` if `cluster_platform` is `openshift`, else `false`",
+    ),
+    Variable(
+        "mesh_pods",
+        CLUSTER,
+        "What the cluster's nodes and policies demand of pods: `node_selector`, `tolerations` and `image_pull_secrets` "
+        "(names of Secrets, in each namespace) of the probe, the sample, istiod and gateways; `resources` (`requests`, "
+        "`limits`) of the probe and the sample. Helm values of your own win.",
+        type="dict",
+        default={},
+        form=pod_settings,
     ),
     Variable(
         "mesh_peers",

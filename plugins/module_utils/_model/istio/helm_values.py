@@ -12,16 +12,19 @@ import dataclasses
 import typing as t
 
 from ..control_planes.registry import control_plane_of, own_networks
-from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
+from ..inventory.fleet import OPENSHIFT, ROLE_PRIMARY, Cluster, Fleet
 from ..providers.registry import provider_of
 from .ownership import CREATED, FLEET_LABEL, MANAGER, PART_OF, owner_labels
 
 __all__ = [
     "BASE",
+    "CNI",
     "EASTWEST",
     "INGRESS",
     "Release",
     "base_release",
+    "cni_enabled",
+    "cni_release",
     "eastwest_wanted",
     "gateway_release",
     "istiod_name",
@@ -38,9 +41,13 @@ Values = dict[str, t.Any]
 
 BASE = "istio-base"
 """The release with what all control planes of a cluster share: CRDs, the reader account, the default validator."""
+CNI = "istio-cni"
+"""The release of Istio's CNI agent. All control planes of a cluster share it: its DaemonSet has one name."""
 EASTWEST = "istio-eastwestgateway"
 INGRESS = "istio-ingressgateway"
 _FLEET = "meshFleet"
+_SECCOMP: Values = {"type": "RuntimeDefault"}
+"""What PodSecurity's level restricted demands of every container."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +151,7 @@ def _common(fleet: Fleet, cluster: Cluster, *, owned: bool = True) -> Values:
     namespace = control_plane_of(fleet, cluster).namespace
     if namespace != "istio-system":
         out["global"] = {"istioNamespace": namespace}
-    platform = provider_of(cluster).platform
+    platform = cluster.platform or provider_of(cluster).platform
     if platform:
         out = merged(out, {"global": {"platform": platform}})
     return out
@@ -156,6 +163,44 @@ def base_release(fleet: Fleet, cluster: Cluster, chart: str, user: t.Mapping[str
     if cluster.role != ROLE_PRIMARY:
         values["profile"] = "remote"
     return Release(BASE, fleet.namespace, chart, merged(values, user or {}))
+
+
+def cni_release(
+    fleet: Fleet,
+    cluster: Cluster,
+    chart: str,
+    *,
+    namespace: str,
+    hub: str = "",
+    tag: str = "",
+    user: t.Mapping[str, t.Any] | None = None,
+) -> Release:
+    """Istio's CNI agent: a DaemonSet that sets up the network of pods with a sidecar.
+
+    Args:
+        namespace: one that allows privileged pods, whatever the cluster's PodSecurity: ``kube-system`` mostly does.
+        hub, tag: where Istio's images are; "" leaves the chart's own.
+        user: the user's values.
+    """
+    images: Values = {name: value for name, value in (("hub", hub), ("tag", tag)) if value}
+    if cluster.pods.pull_secrets:
+        images["imagePullSecrets"] = list(cluster.pods.pull_secrets)
+    values = merged(_common(fleet, cluster), {"global": images} if images else {})
+    return Release(CNI, namespace, chart, merged(values, user or {}))
+
+
+def cni_enabled(cluster: Cluster, user: t.Sequence[t.Mapping[str, t.Any]] = ()) -> bool:
+    """Whether pods of a primary get no privileged init container, as the variables or istiod's values say.
+
+    Args:
+        user: the user's values of istiod, in the order in which they are merged.
+    """
+    values = merged(*user)
+    for place in (values.get("pilot"), values):
+        said = ((place or {}).get("cni") or {}).get("enabled")
+        if said is not None:
+            return bool(said)
+    return cluster.cni or cluster.platform == OPENSHIFT
 
 
 def istiod_release(
@@ -215,7 +260,20 @@ def istiod_release(
             values["global"]["externalIstiod"] = True
         if replicas:
             values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})
+        values = merged(values, _istiod_pods(cluster))
     return Release(istiod_name(fleet), fleet.namespace, chart, merged(values, *user))
+
+
+def _istiod_pods(cluster: Cluster) -> Values:
+    """Values of istiod for its own pods, and for those that it injects."""
+    spec = cluster.pods.spec()
+    values: Values = {name: spec[name] for name in ("nodeSelector", "tolerations") if name in spec}
+    if cluster.pods.pull_secrets:
+        values["global"] = {"imagePullSecrets": list(cluster.pods.pull_secrets)}
+    if not cluster.cni:
+        return values
+    restricted = {"global": {"proxy": {"seccompProfile": _SECCOMP}}, "seccompProfile": _SECCOMP}
+    return merged(values, restricted, {"pilot": {"cni": {"enabled": True}}, "gateways": {"seccompProfile": _SECCOMP}})
 
 
 def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> bool:
@@ -253,4 +311,9 @@ def gateway_release(
         values["networkGateway"] = cluster.network
     if replicas:
         values = merged(values, {"autoscaling": {"enabled": False}, "replicaCount": replicas})
+    values = merged(values, cluster.pods.spec())
+    if cluster.cni:
+        # The chart leaves its own out where there is one; without this sysctl the gateway cannot listen at port 80.
+        ports = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+        values["securityContext"] = {"seccompProfile": dict(_SECCOMP), "sysctls": [ports]}
     return Release(name, namespace or plane.gateways_namespace(), chart, merged(values, *user))

@@ -8,11 +8,12 @@ import os.path
 
 from ..inventory.addresses import allocate_ranges
 from ..inventory.environment import Environment
-from ..inventory.fleet import ROLE_REMOTE, Cluster, Fleet
+from ..inventory.fleet import OPENSHIFT, ROLE_REMOTE, Cluster, Fleet
+from ..inventory.pods import read_pod_settings
 from .base import Hosts, Values
 from .registry import PROVIDERS, provider_of_host, text
 
-__all__ = ["network_of", "read_fleet", "requested_ranges", "with_environment"]
+__all__ = ["cni_of", "network_of", "read_fleet", "requested_ranges", "with_environment"]
 
 
 def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
@@ -80,6 +81,12 @@ def network_of(host: str, variables: Values) -> str:
     return {"flat": f"{text(variables, 'mesh_id')}-flat", "per_cluster": host}.get(network, network)
 
 
+def cni_of(variables: Values) -> bool:
+    """Whether Istio's CNI agent sets up the network of a cluster's pods."""
+    said = text(variables, "mesh_cni").lower()
+    return said in ("true", "yes") if said else text(variables, "cluster_platform") == OPENSHIFT
+
+
 def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, str]) -> Cluster:
     role = text(variables, "mesh_role")
     peers = variables.get("mesh_peers")
@@ -98,6 +105,9 @@ def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, st
         connection=provider_of_host(variables).connection(host, variables, directory),
         peer_endpoint=text(variables, "cluster_peer_endpoint"),
         labels={str(k): str(label) for k, label in (variables.get("cluster_labels") or {}).items()},
+        platform=text(variables, "cluster_platform") or provider_of_host(variables).platform,
+        cni=cni_of(variables),
+        pods=read_pod_settings(variables.get("mesh_pods") or {}),
         take_over=text(variables, "mesh_take_over").lower() in ("true", "yes"),
         variables=variables,
     )

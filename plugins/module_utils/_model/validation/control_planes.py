@@ -10,7 +10,7 @@ from ..inventory.fleet import ROLE_REMOTE
 from ..inventory.problems import Problem, quoted
 from ..inventory.variable import FAULTY
 from ..providers.base import Hosts, Values
-from ..providers.reading import network_of
+from ..providers.reading import cni_of, network_of
 from ..providers.registry import provider_of_host, text
 
 __all__ = ["check"]
@@ -125,4 +125,6 @@ def _not_ours(managed: Hosts) -> list[Problem]:
         if value != default:
             message = "has no effect: Google runs the control planes"
             problems.append(Problem(host, name, quoted(value), message, "leave it out"))
+    if cni_of(variables):
+        problems.append(Problem(host, "mesh_cni", "", "has no effect: Google brings a CNI agent", "leave it out"))
     return problems

@@ -13,7 +13,7 @@ from ..inventory.problems import Problem, quoted, shown
 from ..inventory.values import is_loopback
 from ..inventory.variable import FAULTY
 from ..providers.base import Hosts, Values
-from ..providers.reading import network_of
+from ..providers.reading import cni_of, network_of
 from ..providers.registry import providers_by_variable, text
 
 __all__ = ["check"]
@@ -149,6 +149,10 @@ def _role(host: str, hosts: Hosts, names: _Names) -> list[Problem]:
         if mine != theirs:
             message = f"is of mesh {quoted(theirs)}, this cluster of {quoted(mine)}"
             problems.append(Problem(host, "mesh_primary", quoted(primary), message, "set the same mesh_id on both"))
+        if cni_of(variables) != cni_of(served_by):
+            says = "true" if cni_of(served_by) else "false"
+            message = f"differs from that of its primary {primary}, which injects its pods"
+            problems.append(Problem(host, "mesh_cni", "", message, f"mesh_cni: {says}, or change it on both"))
     return problems
 
 

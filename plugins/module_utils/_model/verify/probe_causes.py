@@ -13,22 +13,23 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"violates PodSecurity|security context constraint|runAsNonRoot",
         "the cluster's PodSecurity refuses the pod or its sidecar",
         "allow the pods of namespace mesh-verify there what the message names (label "
-        "pod-security.kubernetes.io/enforce, or an exemption), or let Istio's CNI do the sidecar's network setup",
+        "pod-security.kubernetes.io/enforce, or an exemption), or set mesh_cni: true, so that no pod needs privileges",
     ),
     (
         r"exceeded quota|failed quota",
         "a ResourceQuota of namespace mesh-verify leaves no room for the pod and its sidecar",
-        "raise the quota there; the probe requests 5m CPU and 32Mi, the sidecar what Istio's chart says",
+        "raise the quota there, or set resources of mesh_pods; the probe requests 5m CPU and 32Mi, its sidecar "
+        "what Istio's chart says",
     ),
     (
         r"(maximum|minimum) \w+ usage|LimitRange|max(imum)? limit to request ratio",
         "a LimitRange of namespace mesh-verify refuses what the pod or its sidecar requests",
-        "change the LimitRange there, or global.proxy.resources in control_plane_values",
+        "change the LimitRange there, resources of mesh_pods, or global.proxy.resources in control_plane_values",
     ),
     (
         r"untolerated taint|didn't tolerate|node selector|node affinity",
         "no node takes the pod: taints, or selectors that no node fulfils",
-        "give the cluster a node for pods without tolerations",
+        "set node_selector and tolerations of mesh_pods to what {cluster} has, or give it a node without taints",
     ),
     (
         r"Insufficient \w+|Too many pods",
@@ -52,7 +53,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         r"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull",
         "the node cannot pull the image",
         "set verify_image (or apps_sample_image) to an image that the nodes of {cluster} can pull; for the sidecar's: "
-        "mesh_hub and mesh_tag",
+        "mesh_hub and mesh_tag; for credentials: image_pull_secrets of mesh_pods",
     ),
     (
         r"failed calling webhook",

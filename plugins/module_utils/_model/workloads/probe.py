@@ -10,6 +10,7 @@ import typing as t
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from ..istio.ownership import owner_labels
+from .pods import pod_security
 from .sample import PORT, PROGRAM, container, program_hash
 
 __all__ = [
@@ -132,7 +133,9 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
                     "serviceAccountName": ACCOUNT,
                     "automountServiceAccountToken": False,
                     "terminationGracePeriodSeconds": _GRACE,
-                    "containers": [container(CONTAINER, image, env, {"cpu": "5m", "memory": "32Mi"})],
+                    "securityContext": pod_security(),
+                    **cluster.pods.spec(),
+                    "containers": [container(cluster, CONTAINER, image, env, {"cpu": "5m", "memory": "32Mi"})],
                     "volumes": [{"name": "program", "configMap": {"name": PROGRAM}}],
                 },
             },

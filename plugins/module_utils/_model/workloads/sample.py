@@ -8,6 +8,7 @@ import hashlib
 import typing as t
 
 from ..inventory.fleet import Cluster
+from .pods import container_security, pod_security
 
 __all__ = [
     "NAMESPACE",
@@ -95,6 +96,8 @@ def sample_objects(
                     "spec": {
                         "serviceAccountName": account,
                         "automountServiceAccountToken": False,
+                        "securityContext": pod_security(),
+                        **cluster.pods.spec(),
                         "containers": [_container(cluster, role, image, namespace)],
                         "volumes": [{"name": "program", "configMap": {"name": PROGRAM}}],
                     },
@@ -151,7 +154,9 @@ def _meta(name: str, namespace: str, labels: t.Mapping[str, str] | None = None) 
     return out
 
 
-def container(name: str, image: str, env: t.Sequence[Manifest], requests: t.Mapping[str, str]) -> Manifest:
+def container(
+    cluster: Cluster, name: str, image: str, env: t.Sequence[Manifest], requests: t.Mapping[str, str]
+) -> Manifest:
     """The container of the program, without privileges; it is ready when it answers."""
     return {
         "name": name,
@@ -160,16 +165,8 @@ def container(name: str, image: str, env: t.Sequence[Manifest], requests: t.Mapp
         "command": ["python3", "-B", "-u", "/app/sample.py"],
         "env": list(env),
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "resources": {"requests": dict(requests)},
-        "securityContext": {
-            "runAsUser": 1000,
-            "runAsGroup": 1000,
-            "runAsNonRoot": True,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "resources": cluster.pods.container_resources(requests),
+        "securityContext": container_security(cluster),
         "readinessProbe": {
             "httpGet": {"path": "/actuator/health/readiness", "port": PORT},
             "periodSeconds": 1,
@@ -208,4 +205,4 @@ def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manif
         "periodSeconds": 3,
         "timeoutSeconds": 3,
     }
-    return {**container(name_of(role), image, env, {"cpu": "10m", "memory": "256Mi"}), "livenessProbe": live}
+    return {**container(cluster, name_of(role), image, env, {"cpu": "10m", "memory": "256Mi"}), "livenessProbe": live}

@@ -97,14 +97,17 @@ def test_a_cluster_that_became_a_remote_is_done_when_its_istiod_is_gone(
 
     monkeypatch.setattr(control_plane, "ensure_namespace", nothing)
     monkeypatch.setattr(control_plane, "other_users", nothing)
+    monkeypatch.setattr(control_plane, "check_admission", nothing)
+    monkeypatch.setattr(control_plane, "our_agent", nothing)
     action = types.SimpleNamespace(
         check_mode=check_mode,
         releases=nothing,
-        _wanted=lambda *_: [],
+        _wanted=lambda *_, **__: [],
         _wait_for_istiod_gone=control_plane.ActionModule._wait_for_istiod_gone,
     )
     fleet, kube = read_fleet(HOSTS, Environment()), Former(*deployments)
-    args = {"primary_address": "192.0.2.1", "helm": "", "timeout": 2, "tag": ""}
+    args: dict[str, t.Any] = {"primary_address": "192.0.2.1", "helm": "", "timeout": 2, "tag": ""}
+    args |= {"values": {}, "istiod_values": {}, "cni_namespace": "kube-system", "sample_namespace": "istio-apps"}
     present = control_plane.ActionModule._present(
         t.cast("t.Any", action), t.cast("t.Any", kube), fleet, fleet.clusters["edge"], args, {}
     )

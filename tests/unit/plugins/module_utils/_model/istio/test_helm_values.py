@@ -158,3 +158,79 @@ def test_merging_keeps_every_value_of_the_last_layer(first: dict[str, t.Any], la
     assert within(last, both)
     assert set(both) == set(first) | set(last)
     assert wiring.merged(both, last) == both
+
+
+SECCOMP = {"type": "RuntimeDefault"}
+PODS = {
+    "node_selector": {"pool": "mesh"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "image_pull_secrets": ["pull"],
+    "resources": {"limits": {"cpu": "1"}},
+}
+
+
+def test_with_the_cni_agent_everything_passes_restricted() -> None:
+    it = fleet(TWO, mesh_cni=True)
+    west = it.clusters["west"]
+    values = wiring.istiod_release(it, west, "c").values
+    assert values["pilot"] == {"cni": {"enabled": True}}
+    assert values["seccompProfile"] == values["global"]["proxy"]["seccompProfile"] == SECCOMP
+    security = wiring.gateway_release(it, west, "c", wiring.INGRESS).values["securityContext"]
+    assert security["seccompProfile"] == SECCOMP
+    assert security["sysctls"] == [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+
+
+def test_without_it_the_charts_have_their_own_values() -> None:
+    it = fleet(TWO)
+    west = it.clusters["west"]
+    for release in (wiring.istiod_release(it, west, "c"), wiring.gateway_release(it, west, "c", wiring.INGRESS)):
+        assert not {"pilot", "seccompProfile", "securityContext", "nodeSelector"} & set(release.values)
+        assert "proxy" not in release.values.get("global", {})
+
+
+def test_the_agents_release_has_images_platform_and_the_users_values() -> None:
+    it = fleet(TWO, mesh_cni=True, cluster_platform="k3s", mesh_pods=PODS)
+    release = wiring.cni_release(
+        it, it.clusters["west"], "c", namespace="kube-system", hub="h", tag="t", user={"cniBinDir": "/bin"}
+    )
+    assert (release.name, release.namespace) == ("istio-cni", "kube-system")
+    assert release.values["global"] == {"platform": "k3s", "hub": "h", "tag": "t", "imagePullSecrets": ["pull"]}
+    assert release.values["cniBinDir"] == "/bin"
+    assert wiring.release_owner(release.values) == it.name
+
+
+def test_pods_of_istiod_and_gateways_go_where_the_inventory_says() -> None:
+    it = fleet(TWO, mesh_pods=PODS)
+    west = it.clusters["west"]
+    istiod = wiring.istiod_release(it, west, "c", user=[{"nodeSelector": {"pool": "control"}}]).values
+    assert istiod["nodeSelector"] == {"pool": "control"}, "the user's values win"
+    assert istiod["tolerations"] == PODS["tolerations"]
+    assert istiod["global"]["imagePullSecrets"] == ["pull"]
+    gateway = wiring.gateway_release(it, west, "c", wiring.INGRESS).values
+    assert gateway["nodeSelector"] == {"pool": "mesh"}
+    assert gateway["imagePullSecrets"] == [{"name": "pull"}]
+    assert "resources" not in gateway
+
+
+@pytest.mark.parametrize(
+    ("variables", "user", "enabled"),
+    [
+        ({}, (), False),
+        ({"mesh_cni": True}, (), True),
+        ({"cluster_platform": "openshift"}, (), True),
+        ({"cluster_platform": "openshift", "mesh_cni": False}, (), True),
+        ({}, ({"pilot": {"cni": {"enabled": True}}}, {}), True),
+        ({}, ({"cni": {"enabled": True}},), True),
+        ({"mesh_cni": True}, ({"pilot": {"cni": {"enabled": True}}}, {"pilot": {"cni": {"enabled": False}}}), False),
+    ],
+)
+def test_who_sets_up_the_network_of_pods(
+    variables: dict[str, t.Any], user: tuple[dict[str, t.Any], ...], enabled: bool
+) -> None:
+    assert wiring.cni_enabled(fleet(TWO, **variables).clusters["west"], user) is enabled
+
+
+def test_openshift_has_the_agent_unless_something_else_brings_it() -> None:
+    assert fleet(TWO, cluster_platform="openshift").clusters["west"].cni
+    assert not fleet(TWO, cluster_platform="openshift", mesh_cni=False).clusters["west"].cni
+    assert not fleet(TWO, cluster_platform="k3s").clusters["west"].cni

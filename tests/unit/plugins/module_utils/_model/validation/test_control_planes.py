@@ -121,3 +121,9 @@ def test_a_managed_remote_is_reported_once() -> None:
         'west mesh_control_plane "managed" does not go with mesh_role remote | '
         "a managed control plane serves its own cluster"
     ]
+
+
+def test_google_brings_an_agent_of_its_own() -> None:
+    (found,) = said(west=managed(mesh_cni=True))
+    assert found == "west mesh_cni has no effect: Google brings a CNI agent | leave it out"
+    assert said(west=managed(mesh_cni=True), fra={**OWN, "mesh_network": "elsewhere", "mesh_cni": True}) == []

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import (
     BY_URL,
+    OWN,
     PLACE,
     only_problem,
     problems_of,
@@ -79,3 +80,11 @@ def test_one_address_for_two_clusters_is_refused() -> None:
     ]
     other = {"cluster_peer_endpoint": "https://api.example/k8s/clusters/east"}
     assert problems_of({"west": {**own, **same}, "east": {**own, **other}}) == []
+
+
+def test_a_remote_and_its_primary_agree_about_the_cni_agent() -> None:
+    remote = {**OWN, "mesh_role": "remote", "mesh_primary": "west"}
+    (found,) = problems_of({"west": {**PLACE, "mesh_cni": True}, "edge": remote})
+    assert "edge mesh_cni differs from that of its primary west" in found
+    assert "mesh_cni: true" in found
+    assert problems_of({"west": {**PLACE, "mesh_cni": True}, "edge": {**remote, "cluster_platform": "openshift"}}) == []

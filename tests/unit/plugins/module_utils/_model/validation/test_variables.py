@@ -35,6 +35,10 @@ from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.valid
         ({"cluster_labels": {"a b": "c"}}, "is not a label's name"),
         ({"cluster_labels": {"a": 1}}, "has a value for a that is not text"),
         ({"cluster_labels": "x"}, "is not a dictionary"),
+        ({"mesh_pods": {"node_selectors": {}}}, "has node_selectors, which is unknown | did you mean node_selector?"),
+        ({"mesh_pods": []}, "is not a dictionary"),
+        ({"mesh_cni": "maybe"}, "is not true or false"),
+        ({"cluster_platform": "rke2"}, "is unknown | one of: gke, k3d"),
         ({"mesh_network": "a b"}, "is not a Kubernetes label value"),
     ],
 )

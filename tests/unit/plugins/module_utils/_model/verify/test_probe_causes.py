@@ -30,7 +30,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_cau
         (
             "pod probe-6d finds no node: 0/3 nodes are available: 3 node(s) had untolerated taint {dedicated: db}.",
             "no node takes the pod",
-            "without tolerations",
+            "tolerations of mesh_pods",
         ),
         ("pod probe-6d finds no node: 0/1 nodes are available: 1 Insufficient cpu.", "nodes are full", "add a node"),
         (
