@@ -41,7 +41,8 @@ def run_plays(
     environment: t.Mapping[str, str] | None = None,
     shell: bool = True,
 ) -> Ran:
-    """Run a play, or a playbook that there is, in a hostile environment; whatever comes of it, it is no traceback.
+    """Run a play, or a playbook that there is, in a hostile environment; whatever comes of it, it is no traceback
+    and no defect.
 
     Args:
         where: a folder for the inventory and the play.
@@ -67,5 +68,6 @@ def run_plays(
     )
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
+    assert "a defect of mesh.fleet" not in output, output
     assert not shell or hostile.readable_by_others(variables["XDG_STATE_HOME"]) == []
     return Ran(done.returncode, done.stdout, output)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 import typing as t
 from pathlib import Path
@@ -16,7 +17,10 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 
 from . import control_plane
 from .forward_proxy import Proxy, recorder
@@ -200,3 +204,90 @@ def test_no_file_for_session_keys(
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     assert asyncio.run(version(Connection(kubeconfig=str(plane.kubeconfig), context="admin"))).startswith("v1.")
     assert not (tmp_path / "keys").exists()
+
+
+def http(body: str, status: str = "200 OK", kind: str = "application/json") -> str:
+    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body.encode())}\r\n\r\n{body}"
+
+
+STRANGE = {
+    "a proxy's 503 without a body": http("", "503 Service Unavailable"),
+    "half an answer": http('{"kind": "Sec'),
+    "a page": http("<html>Please log in</html>", kind="text/html"),
+    "a page that says it is JSON": http("<html>Please log in</html>"),
+    "a list": http("[]"),
+    "a number": http("7"),
+    "too deep": http("[" * 100_000),
+    "nothing in it": http("{}"),
+    "a list of another form": http('{"metadata": {}, "items": ["x"]}'),
+    "a refusal of another form": http('{"kind": "Status", "details": "x", "message": ["y"]}', "403 Forbidden"),
+    "causes of another form": http('{"kind": "Status", "details": {"causes": [7], "retryAfterSeconds": []}}', "409 No"),
+    "no HTTP": "hello\r\n\r\n",
+    "less than it says": OK.replace("Length: 2", "Length: 200"),
+    "no gzip": OK.replace("Content-Length", "Content-Encoding: gzip\r\nContent-Length"),
+    "a date that never was": OK.replace("HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\nDate: Mon, 99 Jan 99999999999 00:00:00"),
+    "a header without an end": f"HTTP/1.1 200 OK\r\nX: {'y' * 100_000}\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
+def test_a_strange_answer_is_an_error_of_its_cluster(answer: str) -> None:
+    async def one(port: int, work: t.Callable[[Kube], t.Awaitable[t.Any]]) -> FleetError:
+        async with to(Connection(server=f"http://127.0.0.1:{port}")) as kube:
+            with pytest.raises(FleetError) as caught:
+                await work(kube)
+        return caught.value
+
+    async def wait(kube: Kube) -> None:
+        await kube.wait("v1", "Secret", "x", "y", until=lambda live: (live is None, ""), timeout=0.1)
+
+    async def run() -> list[FleetError]:
+        async with recorder(answer, []) as port:
+            return [
+                await one(port, lambda kube: kube.get("v1", "Secret", "x", "y")),
+                await one(port, lambda kube: kube.list("v1", "Secret")),
+                await one(port, wait),
+            ]
+
+    for error in asyncio.run(run()):
+        assert isinstance(error, ApiError)
+        assert error.cluster == "west"
+        assert error.next_step
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"type": 7, "object": {}}', '{"type": "ADDED"}', "x" * 2**23])
+def test_a_strange_event_is_an_error_of_its_cluster(line: str) -> None:
+    async def run() -> None:
+        async with recorder(http(line + "\n"), []) as port, to(Connection(server=f"http://127.0.0.1:{port}")) as kube:
+            async for _event in kube.transport.lines("/api/v1/pods", {"watch": "1"}, obj="Pod"):
+                pass
+
+    with pytest.raises(ApiError) as caught:
+        asyncio.run(run())
+    assert caught.value.cluster == "west"
+    assert caught.value.next_step
+
+
+def test_one_strange_cluster_stops_no_other(plane: control_plane.ControlPlane) -> None:
+    async def run(port: int) -> tuple[dict[str, str], dict[str, FleetError]]:
+        given = {"cluster_provider": "kubeconfig", "cluster_api_token": control_plane.ADMIN_TOKEN}
+        hosts = {
+            "west": {**given, "cluster_api_url": f"http://127.0.0.1:{port}"},
+            "east": {**given, "cluster_api_url": plane.server, "cluster_api_ca": plane.ca_pem},
+        }
+        async with contextlib.AsyncExitStack() as stack:
+            fleet = read_fleet(hosts, environment())
+            kubes, _failed = await connect_each(stack, fleet.clusters.values(), absent_ok=False)
+            return await on_each(kubes, lambda name: uid_of(kubes[name]))
+
+    async def uid_of(kube: Kube) -> str:
+        return str((await kube.get("v1", "Namespace", "kube-system") or {})["metadata"]["uid"])
+
+    async def both() -> tuple[dict[str, str], dict[str, FleetError]]:
+        async with recorder(STRANGE["a proxy's 503 without a body"], []) as port:
+            return await run(port)
+
+    done, failed = asyncio.run(both())
+    assert list(done) == ["east"]
+    assert failed["west"].cluster == "west"
+    assert "503" in failed["west"].seen

@@ -16,7 +16,7 @@ import aiohttp
 from ..errors import FleetError
 from .masking import scrub
 
-__all__ = ["ApiError", "conflicts", "from_response", "from_transport"]
+__all__ = ["ApiError", "conflicts", "from_response", "from_transport", "not_an_answer"]
 
 _MANAGER = re.compile(r'conflict with "([^"]+)"')
 
@@ -128,7 +128,7 @@ def from_response(
     if isinstance(body, dict) and body.get("kind") == "Status":
         message = str(body.get("message") or body.get("reason") or "")
         reason = str(body.get("reason") or "Unknown")
-        details = body.get("details") or {}
+        details = body["details"] if isinstance(body.get("details"), dict) else {}
     else:
         message, reason = _foreign(body), ""
     what, (means, next_step) = f"{action} failed", _hints(status, reason, message, action)
@@ -142,13 +142,13 @@ def from_response(
         next_step = "grant a role that holds it; or use another of the cluster's endpoints; then run again"
     try:
         wait = float(retry_after or details.get("retryAfterSeconds") or "nan")
-    except ValueError:
+    except (ValueError, TypeError):
         wait = float("nan")
     return ApiError(
         what,
         status=status,
         reason=reason,
-        causes=details.get("causes") or (),
+        causes=[cause for cause in _listed(details.get("causes")) if isinstance(cause, dict)],
         retry_after=None if math.isnan(wait) else wait,
         cluster=cluster,
         obj=obj,
@@ -158,11 +158,29 @@ def from_response(
     )
 
 
+def _listed(value: t.Any) -> list[t.Any]:
+    return value if isinstance(value, list) else []
+
+
+def not_an_answer(answer: t.Any, *, server: str, cluster: str, obj: str, action: str) -> ApiError:
+    """An ApiError for a success that is not an API server's: no JSON, or JSON of another form."""
+    text = " ".join(scrub(str(answer)).split())
+    return ApiError(
+        f"{action} failed: the answer is not an API server's",
+        cluster=cluster,
+        obj=obj,
+        seen=f"{server}: {text[:200] or 'nothing'}",
+        means="something stands before the API server and answers for it: a proxy, a balancer or a login page",
+        next_step="run again; if it stays, open that address from this machine, and correct the kubeconfig's server "
+        "address (or cluster_api_url)",
+    )
+
+
 def _foreign(body: t.Any) -> str:
     """The text of an answer that is not an API server's; Google's services write it to ``error.message``."""
     parsed = body
     if isinstance(body, str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             parsed = json.loads(body)
     error = parsed.get("error") if isinstance(parsed, dict) else None
     message = error.get("message") if isinstance(error, dict) else None

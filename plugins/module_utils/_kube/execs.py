@@ -133,6 +133,8 @@ def _tail(data: bytearray) -> str:
 def _exit_code(status: bytes, cluster: str, obj: str) -> int:
     try:
         answer = json.loads(status)
+        if not isinstance(answer, dict):
+            raise ValueError
     except ValueError:
         raise FleetError(
             "the command's end was not reported",

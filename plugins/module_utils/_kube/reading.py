@@ -13,10 +13,10 @@ from ..errors import FleetError
 from .connect import AbsentCluster, resolve
 from .diffs import Object
 from .discovery import KNOWN, Kinds, Resource
-from .errors import ApiError
+from .errors import ApiError, not_an_answer
 from .transport import Transport
 
-__all__ = ["Reader", "selector_of", "where_of"]
+__all__ = ["Reader", "is_listing", "selector_of", "where_of"]
 
 _PAGE = "500"
 # Reader.list hides the builtin inside the class.
@@ -153,7 +153,15 @@ class Reader:
             if error.status == 404:
                 return None
             raise
-        return await self.get_path(resource.path(namespace, name), obj=where)
+        found = await self.get_path(resource.path(namespace, name), obj=where)
+        meta = {} if found is None else found.get("metadata")
+        if found is not None and not (isinstance(meta, dict) and meta.get("name")):
+            raise self.strange(found, where, "read")
+        return found
+
+    def strange(self, answer: t.Any, obj: str, action: str) -> ApiError:
+        """The error for an answer that has not the form of what was asked for."""
+        return not_an_answer(answer, server=self.server, cluster=self.cluster, obj=obj, action=action)
 
     async def list(
         self,
@@ -195,11 +203,12 @@ class Reader:
             answer = await self.transport.request(
                 "GET", resource.path(namespace), params=params, obj=where, action="list"
             )
+            if not is_listing(answer):  # it would count as: there are none
+                raise self.strange(answer, where, "list")
             found += [
-                {"apiVersion": resource.api_version, "kind": resource.kind, **item}
-                for item in answer.get("items") or []
+                {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in answer["items"] or []
             ]
-            more = (answer.get("metadata") or {}).get("continue")
+            more = answer["metadata"].get("continue")
             if not more:
                 return found
             params["continue"] = more
@@ -222,12 +231,23 @@ class Reader:
             params["previous"] = "true"
         path = KNOWN["v1", "Pod"].path(namespace, pod, "log")
         return str(
-            await self.transport.request("GET", path, params=params, obj=where_of("Pod", pod, namespace), action="log")
+            await self.transport.request(
+                "GET", path, params=params, obj=where_of("Pod", pod, namespace), action="log", text=True
+            )
         )
 
     async def raw_get(self, path: str) -> t.Any:
         """GET any path, as ``/version`` (decoded JSON) or ``/readyz`` (text)."""
-        return await self.transport.request("GET", path, obj=path)
+        return await self.transport.request("GET", path, obj=path, text=True)
+
+
+def is_listing(answer: t.Mapping[str, t.Any]) -> bool:
+    """Whether an answer has the form of a list of objects; Go writes an empty list as null, too."""
+    items = answer.get("items", "")
+    whole = items is None or (
+        isinstance(items, list) and all(isinstance(i, dict) and isinstance(i.get("metadata"), dict) for i in items)
+    )
+    return whole and isinstance(answer.get("metadata"), dict)
 
 
 def where_of(kind: str, name: str, namespace: str) -> str:

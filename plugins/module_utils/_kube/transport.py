@@ -13,21 +13,34 @@ import os
 import typing as t
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import FleetError
 from ..proxies import is_socks, proxy_of, without_login
 from .endpoint import Endpoint
-from .errors import ApiError, from_response, from_transport
+from .errors import ApiError, from_response, from_transport, not_an_answer
 from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
 
 __all__ = ["Socket", "Transport"]
 
 Socket: t.TypeAlias = "aiohttp.ClientWebSocketResponse[bool]"
 
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 _READ_TIMEOUT = 65.0
 """Seconds for an answer: an API server itself gives up after 60."""
 _RETRIES = 4
+_READ_BUFFER = 2**21
+"""Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB."""
+
+
+class _NotJson:
+    """What says that it is JSON, and is not."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Transport:
@@ -48,8 +61,7 @@ class Transport:
             headers={"User-Agent": "mesh.fleet", "Accept": "application/json"},
             # The environment names the proxy, see above, and nothing else: aiohttp would send passwords of ~/.netrc.
             trust_env=False,
-            # Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB.
-            read_bufsize=2**21,
+            read_bufsize=_READ_BUFFER,
             trace_configs=[watched],
         )
 
@@ -158,15 +170,19 @@ class Transport:
         obj: str = "",
         action: str = "read",
         secret: bool = False,
+        text: bool = False,
     ) -> t.Any:
-        """Send one request and return the decoded JSON (or the text, when it is not JSON).
+        """Send one request and return the object that is the answer.
 
         A server that asks to come back (429, 503 with Retry-After) and a kept connection that turns out
         to be closed are retried a few times: every request made here may be repeated. What an admission webhook
         refused by silence is asked again for ``webhook_seconds``: a control plane that rolls answers a moment later.
 
+        Args:
+            text: whether the answer may be text, as a log is.
+
         Raises:
-            ApiError: anything but a success.
+            ApiError: anything but a success, and what is no answer of an API server.
         """
         headers = await self._fresh()
         renewed, tries, silent_since = False, 0, 0.0
@@ -174,7 +190,7 @@ class Transport:
             tries += 1
             last = tries >= _RETRIES
             try:
-                return await self._once(method, path, headers, params, body, content_type, obj, action, secret)
+                return await self._once(method, path, headers, params, body, content_type, obj, action, secret, text)
             except ApiError as error:
                 if error.status == 401 and not renewed:
                     renewed, tries, headers = True, 0, await self._another(headers, error)
@@ -206,6 +222,7 @@ class Transport:
         obj: str,
         action: str,
         secret: bool,
+        text: bool,
     ) -> t.Any:
         async with self._session.request(
             method,
@@ -218,11 +235,13 @@ class Transport:
             **self._extra(),
         ) as response:
             self._ahead = _ahead(response.headers.get("Date", ""))
-            answer = await _decoded(response)
-            if response.status < 300:
-                self.endpoint.accepted(headers.get("Authorization", ""))
-                return answer
-            raise self._refused(response, answer, obj, action, secret)
+            answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
+            if response.status >= 300:
+                raise self._refused(response, answer, obj, action, secret)
+            if not isinstance(answer, dict) and not (text and isinstance(answer, str)):
+                raise self._strange(answer, obj, action)
+            self.endpoint.accepted(headers.get("Authorization", ""))
+            return answer
 
     def _refused(
         self, response: aiohttp.ClientResponse, answer: t.Any, obj: str, action: str, secret: bool = False
@@ -242,8 +261,15 @@ class Transport:
             refusal.seen = f"{self.endpoint.server}: {refusal.seen}"  # an address that nobody has written down
         return refusal
 
+    def _strange(self, answer: t.Any, obj: str, action: str) -> ApiError:
+        return not_an_answer(answer, server=self.endpoint.server, cluster=self.cluster, obj=obj, action=action)
+
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
-        """Events of a watch, one JSON document a line, until the server ends it."""
+        """Events of a watch, one JSON document a line, until the server ends it.
+
+        Raises:
+            ApiError: a refusal, a broken connection, and what is no event.
+        """
         headers, renewed = await self._fresh(), False
         while True:
             try:
@@ -256,11 +282,14 @@ class Transport:
                 ) as response:
                     if response.status < 300:
                         self.endpoint.accepted(headers.get("Authorization", ""))
-                        async for line in response.content:
-                            if line.strip():
-                                yield json.loads(line)
+                        async for line in _lines(response):
+                            event = _decoded(line, "json")
+                            if not _is_event(event):
+                                raise self._strange(event, obj, "watch")
+                            yield event
                         return
-                    refusal = self._refused(response, await _decoded(response), obj, "watch")
+                    answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
+                    refusal = self._refused(response, answer, obj, "watch")
             except _BROKEN as error:
                 raise self.broken(error, obj=obj, action="watch") from None
             if refusal.status != 401 or renewed:
@@ -305,16 +334,39 @@ def _ahead(date: str) -> datetime.timedelta:
     """By how much a server's clock is ahead of this machine's; a Date header has whole seconds."""
     try:
         theirs = email.utils.parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.timedelta(0)
     ahead = theirs.replace(tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
     return ahead if abs(ahead) > datetime.timedelta(seconds=2) else datetime.timedelta(0)
 
 
-async def _decoded(response: aiohttp.ClientResponse) -> t.Any:
-    """The body, decoded where its content type is JSON, else as text."""
-    raw = await response.read()
+async def _lines(response: aiohttp.ClientResponse) -> t.AsyncIterator[bytes]:
+    while True:
+        try:
+            line = await response.content.readline()
+        except (
+            ValueError,
+            HttpProcessingError,
+        ) as error:  # aiohttp's words, by version, for what its buffer can't hold
+            raise aiohttp.ClientPayloadError(f"a line of more than {2 * _READ_BUFFER} bytes") from error
+        if not line:
+            return
+        if line.strip():
+            yield line
+
+
+def _is_event(event: t.Any) -> bool:
+    inner = event.get("object") if isinstance(event, dict) else None
+    if not isinstance(inner, dict) or not isinstance(event.get("type"), str):
+        return False
+    return event["type"] == "ERROR" or bool(isinstance(inner.get("metadata"), dict))
+
+
+def _decoded(raw: bytes, content_type: str) -> t.Any:
+    """A body, decoded where its type is JSON and it is, else as text."""
     text = raw.decode(errors="replace")
-    if "json" in response.headers.get("Content-Type", ""):
-        return json.loads(text)
+    if "json" in content_type:
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(text)
+        return _NotJson(text)
     return text

@@ -12,9 +12,9 @@ from ..errors import FleetError
 from .conditions import Condition, deployment_ready, pods_ready
 from .diffs import Object
 from .discovery import Resource
-from .errors import ApiError
+from .errors import ApiError, not_an_answer
 from .explain import explain_not_ready
-from .reading import Reader, selector_of, where_of
+from .reading import Reader, is_listing, selector_of, where_of
 from .transport import Transport
 
 __all__ = ["NotInTime", "Waiter"]
@@ -193,7 +193,11 @@ async def _follow(
     while True:
         try:
             listing = await transport.request("GET", path, params=selector, obj=obj, action="list")
-            items = {_key(item): _typed(item, resource) for item in listing.get("items") or []}
+            if not is_listing(listing):
+                raise not_an_answer(
+                    listing, server=transport.endpoint.server, cluster=transport.cluster, obj=obj, action="list"
+                )
+            items = {_key(item): _typed(item, resource) for item in listing["items"] or []}
             answered, pause = True, 0.1
             yield dict(items)
             version = listing["metadata"]["resourceVersion"]

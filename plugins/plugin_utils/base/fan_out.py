@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
 __all__ = ["connect_each", "on_each", "settle"]
 
@@ -18,16 +19,19 @@ _T = t.TypeVar("_T")
 
 
 async def settle(jobs: t.Iterable[t.Awaitable[_T]]) -> list[_T | FleetError]:
-    """Run all jobs side by side until each has ended: what each returned, or the FleetError that it raised.
+    """Run all jobs side by side until each has ended: what each returned, or its exception as a FleetError.
 
-    Any other exception is raised, once all have ended; a cancellation ends all of them.
+    A cancellation ends all of them.
     """
     outcomes = await asyncio.gather(*jobs, return_exceptions=True)
     settled: list[_T | FleetError] = []
     for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, FleetError):
+        if isinstance(outcome, Exception):
+            settled.append(as_problem(outcome))
+        elif isinstance(outcome, BaseException):
             raise outcome
-        settled.append(outcome)
+        else:
+            settled.append(outcome)
     return settled
 
 
@@ -41,11 +45,8 @@ async def on_each(
         work: called with a name.
 
     Returns:
-        By cluster what ``work`` returned, and by cluster the error of those for which it failed; the error names
-        its cluster.
-
-    Raises:
-        What ``work`` raised other than FleetError, once all have ended.
+        By cluster what ``work`` returned, and by cluster the error of those for which it failed, whatever it raised;
+        the error names its cluster.
     """
     names = list(clusters)
     done: dict[str, _T] = {}

@@ -7,11 +7,10 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -21,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
 __all__ = ["FleetAction"]
 
@@ -52,13 +52,14 @@ class FleetAction(ActionBase):
             result.update(outcome)
         except FleetError as error:
             result.update(failed_result({error.cluster: error}, msg=str(error)))
-        except OSError as error:
-            # Any write may meet a full disk or a folder without permission.
-            means, next_step = explain(str(error))
-            refused = FleetError("this machine refused", seen=str(error), means=means, next_step=next_step)
-            result.update(failed_result({"": refused}, msg=str(refused)))
         except AnsibleActionFail as error:
             result.update(failed=True, msg=str(error))
+        except AnsibleError:
+            raise  # of Ansible's own words, which it prints as they are
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told of this cluster, without a traceback
+            host = "" if self._task.run_once else str((task_vars or {}).get("inventory_hostname") or "")
+            problem = as_problem(error, host)
+            result.update(failed_result({problem.cluster: problem}, msg=str(problem)))
         # Clusters wrote part of it, and any callback prints it.
         shown: dict[str, t.Any] = printable_data(result)
         return shown

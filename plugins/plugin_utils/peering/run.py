@@ -203,7 +203,9 @@ class PeeringRun:
         kube = self.kubes[name]
         if control_plane_of(self.fleet, self.fleet.clusters[name]).has_istiod:
             self.roots[name] = await read_roots(kube, self.fleet.namespace)
-        self.live[name] = await kube.list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
+        live = await kube.list("v1", "Secret", self.fleet.namespace, {LABEL: "true"})
+        read_entries(live, self.fleet.name)  # what cannot be read fails here, and this watcher alone
+        self.live[name] = live
 
     async def _read_token_secret(self, name: str) -> None:
         if self.options.static and not self.options.absent and name in self.watched:

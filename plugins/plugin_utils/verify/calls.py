@@ -181,6 +181,8 @@ class Calls:
             command = call_command(urls, self.timeout_ms)
             done = await self.kubes[cluster].exec(space, pod, container, command, timeout=60)
             raw = json.loads(done.stdout) if done.code == 0 else {}
+            if not isinstance(raw, dict):
+                raise ValueError
             what = "" if raw else f"the program ended with {done.code}: {done.stderr.strip()[-200:]}"
         except FleetError as error:
             raw, what = {}, f"{error.what} {error.seen}".strip()

@@ -126,6 +126,9 @@ class VerifyRun:
     async def _on_each(self, work: t.Callable[[str], t.Awaitable[None]]) -> None:
         """``work`` on the clusters that have no problem yet."""
         _done, failed = await on_each((name for name in self.kubes if not self.facts[name].problem), work)
+        self._note(failed)
+
+    def _note(self, failed: t.Mapping[str, FleetError]) -> None:
         for name, error in failed.items():
             self.facts[name].problem = " ".join(p for p in (error.what, error.seen, error.means) if p)
             self.facts[name].problem_next = error.next_step
@@ -156,6 +159,11 @@ class VerifyRun:
 
     # -- state ---------------------------------------------------------------------------------
 
+    async def _read_facts(self, name: str) -> None:
+        await read_facts(
+            self.kubes[name], self.fleet, self.fleet.clusters[name], self.facts[name], self.options.gateways
+        )
+
     async def _check_state(self) -> None:
         """Read and check all clusters until they have settled, which takes seconds, or the time is up."""
         until = self.deadline if not self.options.dry_run else 0.0
@@ -164,12 +172,8 @@ class VerifyRun:
             for name in names:
                 # Those of an earlier poll: an istiod that was starting, a busy machine.
                 self.facts[name].problem = self.facts[name].problem_next = ""
-            await asyncio.gather(
-                *(
-                    read_facts(self.kubes[n], self.fleet, self.fleet.clusters[n], self.facts[n], self.options.gateways)
-                    for n in names
-                )
-            )
+            _read, unread = await on_each(names, self._read_facts)
+            self._note(unread)
             relevant = {n: self.facts[n] for n in self.facts if n in self.play or n in names}
             relevant = {n: f for n, f in relevant.items() if n in self.play or not f.problem}
             if self.options.dry_run:

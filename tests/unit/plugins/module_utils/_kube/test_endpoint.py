@@ -53,7 +53,9 @@ class Server:
             await socket.close()
             return socket
         if request.query.get("watch"):
-            return web.Response(text='{"type": "ADDED"}\n{"type": "DELETED"}\n')
+            return web.Response(
+                text="".join(f'{{"type": "{kind}", "object": {{"metadata": {{}}}}}}\n' for kind in ("ADDED", "DELETED"))
+            )
         date = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + self.ahead, usegmt=True)
         return web.json_response({"method": request.method}, headers={"Date": date})
 

@@ -42,17 +42,34 @@ def test_an_error_keeps_the_cluster_that_it_names() -> None:
     assert failed["edge"].cluster == "west"
 
 
-@pytest.mark.parametrize("fault", [KeyError("x"), OSError("disk full"), asyncio.CancelledError()])
-def test_other_exceptions_are_raised_when_all_have_ended(fault: BaseException) -> None:
+@pytest.mark.parametrize("fault", [KeyError("x"), OSError(28, "disk full"), RecursionError("too deep")])
+def test_no_exception_of_a_cluster_leaves_it(fault: Exception, defects: list[str]) -> None:
+    async def work(name: str) -> str:
+        if name == "west":
+            raise fault
+        await asyncio.sleep(0)
+        return name.upper()
+
+    done, failed = asyncio.run(on_each(CLUSTERS, work))
+    assert done == {"north": "NORTH", "east": "EAST"}
+    assert list(failed) == ["west"]
+    assert failed["west"].cluster == "west"
+    assert failed["west"].next_step
+    assert str(fault) in failed["west"].seen
+    assert len(defects) == (0 if isinstance(fault, OSError) else 1)
+    defects.clear()
+
+
+def test_what_ends_the_program_is_raised_when_all_have_ended() -> None:
     ended = []
 
     async def work(name: str) -> None:
         if name == "west":
-            raise fault
+            raise asyncio.CancelledError
         await asyncio.sleep(0)
         ended.append(name)
 
-    with pytest.raises(type(fault)):
+    with pytest.raises(asyncio.CancelledError):
         asyncio.run(on_each(CLUSTERS, work))
     assert ended == ["north", "east"]
 

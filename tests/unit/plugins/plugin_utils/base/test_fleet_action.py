@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import types
 import typing as t
 
 import pytest
@@ -61,6 +62,7 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     def once(raised: BaseException | None) -> dict[str, t.Any]:
         action = request.param.__new__(request.param)
         action.raised = raised
+        action._task = types.SimpleNamespace(run_once=False)
         return t.cast("dict[str, t.Any]", action.run(None, {"inventory_hostname": "west"}))
 
     return once
@@ -92,9 +94,18 @@ def test_wrong_arguments_fail_with_ansibles_own_message(run: Run) -> None:
     assert done["failed"] and "state is wrong" in done["msg"]
 
 
-def test_a_fault_of_ours_is_no_result(run: Run) -> None:
-    with pytest.raises(KeyError):
-        run(KeyError("x"))
+def test_a_fault_of_ours_is_a_problem_of_the_host(run: Run, defects: list[str]) -> None:
+    done = run(KeyError("x"))
+    assert done["failed"]
+    ((problem,),) = [done["problems"]["west"]]
+    assert "does not expect" in problem["what"] and "KeyError" in problem["seen"]
+    assert len(defects) == 1
+    defects.clear()
+
+
+def test_an_end_of_the_program_is_no_result(run: Run) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(KeyboardInterrupt())
 
 
 @pytest.mark.parametrize("name", WRITERS)
