@@ -23,6 +23,8 @@ class PeerServer:
     url: str
     origin: str
     tls_server_name: str = ""
+    entry: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """The cluster of the kubeconfig that has this URL; empty where none has."""
 
     @property
     def host_port(self) -> tuple[str, int]:
@@ -38,7 +40,7 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
         kubeconfig: its kubeconfig as parsed data; None when the controller reaches it by address and token.
 
     Raises:
-        FleetError: no address is known, or it is one that other clusters cannot reach (loopback, link-local).
+        FleetError: no address is known, or it is one that other clusters cannot use (loopback, link-local, a proxy's).
     """
     if cluster.peer_endpoint:
         found = PeerServer(cluster.peer_endpoint, "cluster_peer_endpoint")
@@ -57,6 +59,7 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
         )
     url = found.url if "://" in found.url else f"https://{found.url}"
     found = dataclasses.replace(found, url=url.rstrip("/"))
+    _refuse_path(cluster, found)
     _refuse_unreachable(cluster, found)
     return found
 
@@ -68,7 +71,8 @@ def _from_kubeconfig(cluster: Cluster, document: t.Mapping[str, t.Any]) -> PeerS
     for name in wanted:
         target = clusters.get(str((contexts.get(name) or {}).get("cluster") or ""))
         if target and target.get("server"):
-            return PeerServer(str(target["server"]), f"context {name}", str(target.get("tls-server-name") or ""))
+            server_name = str(target.get("tls-server-name") or "")
+            return PeerServer(str(target["server"]), f"context {name}", server_name, target)
     raise FleetError(
         f"context {wanted[1] or '(current)'} names no server",
         cluster=cluster.name,
@@ -76,6 +80,20 @@ def _from_kubeconfig(cluster: Cluster, document: t.Mapping[str, t.Any]) -> PeerS
         seen="contexts: " + (", ".join(sorted(contexts)) or "none"),
         next_step="set cluster_context to one of these, or cluster_peer_endpoint",
     )
+
+
+def _refuse_path(cluster: Cluster, found: PeerServer) -> None:
+    """An API server is at the root of its address. What has a path is a proxy, which logs its own users in."""
+    if urllib.parse.urlsplit(found.url).path:
+        raise FleetError(
+            "its API address for other clusters is that of a proxy",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            means="an address with a path, such as Rancher's, leads to a proxy that knows no service account of the "
+            "cluster, and other istiods have the token of one",
+            next_step="set cluster_peer_endpoint to the address of the API server itself; in Rancher that is the "
+            "cluster's authorized endpoint",
+        )
 
 
 def _refuse_unreachable(cluster: Cluster, found: PeerServer) -> None:

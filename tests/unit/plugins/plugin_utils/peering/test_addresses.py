@@ -44,6 +44,14 @@ def test_a_loopback_address_is_refused_where_another_cluster_watches(tmp_path: P
     assert refused({**there, "cluster_peer_endpoint": "https://192.0.2.1:6443"}, east=FAR) == {}
 
 
+def test_the_address_of_a_proxy_is_refused_where_another_cluster_watches(tmp_path: Path) -> None:
+    rancher = "https://rancher.example/k8s/clusters/c-m-abc"
+    there = {"cluster_kubeconfig": kubeconfig(tmp_path, west=rancher)}
+    assert "is that of a proxy" in refused(there, east=FAR)["west"]
+    assert refused(there, east={**FAR, "mesh_peers": []}) == {}, "nobody watches it"
+    assert refused({**there, "cluster_peer_endpoint": "https://192.0.2.1:6443"}, east=FAR) == {}
+
+
 def test_a_context_for_peers_is_an_address(tmp_path: Path) -> None:
     servers = {"west": "https://127.0.0.1:6443", "west-peer": "https://192.0.2.1:6443"}
     assert refused({"cluster_kubeconfig": kubeconfig(tmp_path, **servers)}, east=FAR) == {}

@@ -70,6 +70,17 @@ def test_an_address_that_leads_back_to_istiod_is_refused(url: str) -> None:
     assert "set cluster_peer_endpoint" in str(caught.value)
 
 
+def test_a_proxy_that_takes_no_service_account_is_refused() -> None:
+    rancher = "https://rancher.example/k8s/clusters/c-m-abc"
+    for cluster, config in ((west(), kubeconfig(west=rancher)), (west(cluster_api_url=rancher), None)):
+        with pytest.raises(FleetError, match="is that of a proxy") as caught:
+            peer_server(cluster, config)
+        assert rancher in caught.value.seen and "set cluster_peer_endpoint" in caught.value.next_step
+    own = west(cluster_peer_endpoint="https://192.0.2.1:6443/")
+    assert peer_server(own, kubeconfig(west=rancher)).url == "https://192.0.2.1:6443"
+    assert peer_server(west(), kubeconfig(west=rancher, **{"west-peer": "https://192.0.2.1:6443"})).url
+
+
 def test_other_mistakes_name_the_next_step() -> None:
     for cluster, config in ((west(cluster_context="gone"), kubeconfig(here="https://h")), (west(), None)):
         with pytest.raises(FleetError, match="next"):
