@@ -15,6 +15,8 @@ description:
     edges there are. It changes only edges that start or end at a cluster of the play.
   - All keys of a watcher are in the Secret C(istio-remote-secrets). A Secret that C(istioctl) made is adopted in place, because
     istiod would drop the cluster for a moment if its key moved. A Secret of somebody else is not changed, and neither is its edge.
+  - A remote secret has the CA that verifies the address in it, which may be that of a balancer in front of the API server, or none
+    where the certificate is a public one. An address with a path is refused, because a proxy takes no service account token.
   - A failure of one cluster does not fail the task; it is in RV(failures), and the role fails that host. Its peers go on without
     the edges that cannot be made, which are in RV(missing).
   - No new edge is made to or from a cluster that failed earlier in this run of Ansible, nor between clusters whose roots differ.

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A proxy that speaks CONNECT and SOCKS 5, with TLS or without; and a server that writes down what it is sent."""
+"""A proxy that speaks CONNECT and SOCKS 5, with TLS or without; a balancer that ends TLS; and a server that writes down
+what it is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import ssl
 import struct
 import typing as t
 
-__all__ = ["Proxy", "recorder"]
+__all__ = ["Proxy", "balancer", "recorder"]
 
 _WAY = "127.0.0.1"
 
@@ -73,6 +74,19 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(data)
             await writer.drain()
     writer.close()
+
+
+@contextlib.asynccontextmanager
+async def balancer(port: int, own: ssl.SSLContext, behind: ssl.SSLContext) -> t.AsyncIterator[str]:
+    """The URL of a balancer that shows a certificate of its own, in front of the server at ``port``."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner = await asyncio.open_connection(_WAY, port, ssl=behind)
+        await asyncio.gather(_copy(reader, inner[1]), _copy(inner[0], writer))
+
+    server = await asyncio.start_server(serve, _WAY, 0, ssl=own)
+    async with server:
+        yield f"https://{_WAY}:{server.sockets[0].getsockname()[1]}"
 
 
 @contextlib.asynccontextmanager

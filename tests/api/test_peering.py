@@ -9,6 +9,7 @@ import base64
 import contextlib
 import dataclasses
 import json
+import ssl
 import subprocess
 import time
 import typing as t
@@ -40,6 +41,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import re
 
 from . import control_plane
 from .authority import Authority
+from .forward_proxy import balancer
 from .loop import in_loop
 from .plays import role_play, run_plays
 
@@ -493,6 +495,138 @@ async def test_a_certificate_that_does_not_cover_the_address(planes: dict[str, c
     named = fleet(planes, east={"cluster_peer_endpoint": planes["east"].server.replace("127.0.0.1", "localhost")})
     report = await peer(named)
     assert "certificate does not cover" in str(report.failures["east"][0])
+
+
+class Fronted(t.NamedTuple):
+    """east behind a balancer that ends TLS and shows a certificate of its own."""
+
+    url: str
+    authority: Authority
+
+    def fleet(self, planes: dict[str, control_plane.ControlPlane], **east: t.Any) -> Fleet:
+        """The controller reaches east by the balancer's address, which is what peers get."""
+        return fleet(planes, east={"cluster_api_url": self.url, "cluster_api_ca": self.authority.pem.decode(), **east})
+
+
+@contextlib.asynccontextmanager
+async def fronted(
+    plane: control_plane.ControlPlane, folder: Path, *, intermediate: bool = False
+) -> t.AsyncIterator[Fronted]:
+    own, above = Authority("balancer-ca"), Authority("company-ca")
+    # An intermediate CA, whose issuer nobody here has: Go takes it for the end of a chain.
+    own.cert = above._sign(own.name, own.key.public_key(), ca=True) if intermediate else own.cert
+    chain = folder / "balancer.pem"
+    chain.touch(mode=0o600)
+    chain.write_bytes(b"".join(own.issue("balancer", server=True)))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(chain)
+    behind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    behind.load_verify_locations(cadata=plane.ca_pem)
+    async with balancer(int(plane.server.rpartition(":")[2]), tls, behind) as url:
+        yield Fronted(url, own)
+
+
+async def held_by_west(made: Fleet, folder: Path) -> kubeconfig.RemoteAccess:
+    """west's way to east, which leads there for a client in Go, as istiod is: by TLS, with a token that is taken."""
+    text = base64.b64decode((await secrets(made, "west"))[BUNDLE]["data"]["east"]).decode()
+    path = folder / "remote-secret"
+    path.touch(mode=0o600)
+    path.write_text(text)
+    command = [str(control_plane.program("kubectl")), f"--kubeconfig={path}", "auth", "whoami", "-o=name"]
+    # In a thread, because the balancer runs in this one.
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = kubeconfig.parse(text, "east")
+    assert found is not None
+    return found
+
+
+async def _unseen(*_: t.Any) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["its own CA", "a public certificate"])
+@in_loop
+async def test_an_address_that_shows_another_cas_certificate(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    """The edge is made by the CA that verifies the address; one with the API server's own CA is mended, once."""
+    made = await prepared(planes)
+    async with fronted(planes["east"], tmp_path) as front:
+        made = front.fleet(planes)
+        if public:
+            roots = tmp_path / "roots.pem"
+            roots.write_bytes(front.authority.pem)
+            monkeypatch.setenv("SSL_CERT_FILE", str(roots))
+            made = front.fleet(planes, cluster_api_ca="")
+        with monkeypatch.context() as blind:
+            # Through a proxy, for example, which only the client knows: its own connection is proof enough.
+            blind.setattr(peering_peers, "_shake_hands", _unseen)
+            assert actions(await peer(made)) == {"west>east": "add", "east>west": "add"}
+        held = await held_by_west(made, tmp_path)
+        assert held.server == front.url
+        assert base64.b64decode(held.ca).decode().strip() == ("" if public else front.authority.pem.decode().strip())
+        assert (await peer(made)).changes == []
+
+        own = base64.b64encode(planes["east"].ca_pem.encode()).decode()
+        wrong = json.dumps({"stringData": {"east": kubeconfig.render(dataclasses.replace(held, ca=own))}})
+        planes["west"].kubectl("-n", SYSTEM, "patch", "secret", BUNDLE, "--type=merge", "-p", wrong)
+        with monkeypatch.context() as blind:
+            blind.setattr(peering_peers, "_shake_hands", _unseen)
+            assert (await peer(made)).changes == [], "nothing shows that it is wrong"
+        report = await peer(made)
+        assert {e["watcher"]: e["why"] for e in report.edges if e["action"] == "renew"} == {
+            "west": "the cluster's CA has changed"
+        }
+        assert (await held_by_west(made, tmp_path)).ca == held.ca
+        for see in (None, _unseen, None):
+            with monkeypatch.context() as change:
+                if see:
+                    change.setattr(peering_peers, "_shake_hands", see)
+                assert (await peer(made)).changes == []
+
+
+@in_loop
+async def test_the_own_address_of_a_fronted_api_server_has_its_own_ca(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    await prepared(planes)
+    async with fronted(planes["east"], tmp_path) as front:
+        made = front.fleet(planes, cluster_peer_endpoint=planes["east"].server)
+        assert (await peer(made)).failures == {}
+        assert base64.b64decode((await held_by_west(made, tmp_path)).ca).decode() == planes["east"].ca_pem
+        # Both CAs are known, and the address shows which one it is.
+        both = planes["east"].ca_pem + front.authority.pem.decode()
+        assert (await peer(front.fleet(planes, cluster_api_ca=both))).failures == {}
+        assert base64.b64decode((await held_by_west(made, tmp_path)).ca).decode().split() == both.split()
+
+
+@in_loop
+async def test_a_context_for_peers_brings_its_own_ca(
+    planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    await prepared(planes)
+    async with fronted(planes["east"], tmp_path, intermediate=True) as front:
+        config = yaml.safe_load(planes["east"].kubeconfig.read_text())
+        config["clusters"][0]["cluster"]["certificate-authority"] = str(planes["east"].directory / "ca.crt")
+        (tmp_path / "front.crt").write_bytes(front.authority.pem)
+        config["clusters"].append({"name": "front", "cluster": {"server": front.url}})
+        config["contexts"].append({"name": "east-peer", "context": {"cluster": "front", "user": ""}})
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        there = {"cluster_api_url": "", "cluster_kubeconfig": str(tmp_path / "kubeconfig"), "cluster_context": "token"}
+        made = fleet(planes, east=there)
+        report = await peer(made)
+        text = str(report.failures["east"][0])
+        assert "no known CA verifies the certificate of the address that other clusters would use" in text
+        assert f"{front.url}: by kube-root-ca.crt: " in text and "context east-peer" in text
+        assert await secrets(made, "west") == {}
+
+        config["clusters"][-1]["cluster"]["certificate-authority"] = "front.crt"
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        assert (await peer(made)).failures == {}
+        held = await held_by_west(made, tmp_path)
+        assert (held.server, base64.b64decode(held.ca)) == (front.url, front.authority.pem)
+        assert (await peer(made)).changes == []
 
 
 def _istioctl(plane: control_plane.ControlPlane, *args: str) -> str:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Read a watched cluster's address, CA, service account; check the address; read the roots that proxies accept."""
+"""Read a watched cluster's address, CA and service account; look at the address; read the roots that proxies accept."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.credentials import read_pem
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.endpoint import Endpoint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.authorities import (
+    PUBLISHED,
+    Authority,
+    Choice,
+    Shown,
+    choose,
+    known_authorities,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ACCOUNT,
     OURS,
@@ -40,7 +50,13 @@ PLANNED = "planned"
 _BOUND = "set peering_token to bound, and run playbooks/peering.yml on a schedule"
 _HANDSHAKE_SECONDS = 3.0
 _ISSUE_SECONDS = 30.0
+_OF_NAME = (62, 64)
+"""OpenSSL's codes where a chain is good: X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH."""
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _UnreadableCA(Exception):
+    """OpenSSL cannot read a CA."""
 
 
 async def read_peer(
@@ -55,7 +71,7 @@ async def read_peer(
         return Peer(cluster.name, "https://planned.invalid", "", f"{namespace}/{ACCOUNT}", PLANNED), []
     server = peer_server(cluster, _kubeconfig(cluster))
     account, authority = await asyncio.gather(
-        kube.get("v1", "ServiceAccount", ACCOUNT, namespace), kube.get("v1", "ConfigMap", "kube-root-ca.crt", namespace)
+        kube.get("v1", "ServiceAccount", ACCOUNT, namespace), kube.get("v1", "ConfigMap", PUBLISHED, namespace)
     )
     if account is None and not dry_run:
         raise FleetError(
@@ -71,7 +87,7 @@ async def read_peer(
         raise FleetError(
             "the CA of its API server is not published",
             cluster=cluster.name,
-            obj=f"ConfigMap {namespace}/kube-root-ca.crt",
+            obj=f"ConfigMap {namespace}/{PUBLISHED}",
             seen="it does not exist" if authority is None else "no key ca.crt",
             means="kube-controller-manager publishes it, shortly after the namespace is made",
             next_step="run again; if it stays, see the log of kube-controller-manager",
@@ -80,8 +96,18 @@ async def read_peer(
     if static:
         token, changes = await _static_token(kube, namespace, fleet, dry_run or account is None)
     uid = str(((account or {}).get("metadata") or {}).get("uid") or PLANNED)
-    ca = base64.b64encode(pem.encode()).decode()
-    peer = Peer(cluster.name, server.url, ca, f"{namespace}/{ACCOUNT}", uid, server.tls_server_name, token)
+    choice = await _authority(kube, cluster, server, pem) if pem else Choice("")
+    peer = Peer(
+        cluster.name,
+        server.url,
+        choice.ca,
+        f"{namespace}/{ACCOUNT}",
+        uid,
+        server.tls_server_name,
+        token,
+        choice.others,
+        choice.refusal,
+    )
     return peer, changes
 
 
@@ -172,43 +198,93 @@ def _text(value: str) -> str:
 
 
 async def check_certificate(peer: Peer) -> None:
-    """Raise FleetError when the API server's certificate does not cover the address.
+    """Raise FleetError when the certificate that the address shows is no good for it.
 
     An address that the controller cannot reach passes: pods may reach it, and istiod's sync will show it.
     """
-    try:
-        await _shake_hands(peer)
-    except ssl.SSLCertVerificationError as error:
-        raise FleetError(
-            "its certificate does not cover the address that other clusters would use",
-            cluster=peer.cluster,
-            seen=f"{peer.server}: {error.verify_message}",
-            means="the address is not among the certificate's names, or something else answers there",
-            next_step="set cluster_peer_endpoint to an address that the certificate covers",
-        ) from None
-    except (OSError, TimeoutError):
-        return
+    if peer.refusal:
+        raise peer.refusal
+
+
+async def _authority(kube: Kube, cluster: Cluster, server: PeerServer, published: str) -> Choice:
+    """The CA by which other istiods verify the address: by what it shows, where the controller can see that."""
+    endpoint = kube.transport.endpoint
+    path = os.path.abspath(os.path.expanduser(cluster.connection.kubeconfig))
+    given = read_pem(server.entry, "certificate-authority", os.path.dirname(path), cluster.name, path)
+    used = (given or endpoint.pem.get("ca") or b"").decode("utf-8", "replace")
+    name = f"the CA in {server.origin}" if given else "the CA by which the controller reaches the cluster"
+    known = known_authorities(published, used, name)
+    by = _reached_by(endpoint, server)
+    reached = [one for one in known if by and one.pem and by.pem and one.certificates == by.certificates]
+    if by and not by.pem:
+        reached = known[-1:]
+    if known[0] in reached:
+        return choose(cluster.name, server.url, known, [Shown(known[0])])  # this connection has shown it
+    return choose(cluster.name, server.url, known, await _shown(server, known), reached)
+
+
+def _reached_by(endpoint: Endpoint, server: PeerServer) -> Authority | None:
+    """By which CA our own connection verified this address, through a proxy maybe; None if it did not."""
+    mine = PeerServer(endpoint.server, "", endpoint.server_name or "")
+    same = (mine.host_port, mine.tls_server_name) == (server.host_port, server.tls_server_name)
+    if not same or endpoint.tls is None or endpoint.tls.verify_mode is not ssl.CERT_REQUIRED:
+        return None
+    return Authority("", (endpoint.pem.get("ca") or b"").decode("utf-8", "replace"))
+
+
+async def _shown(server: PeerServer, known: t.Iterable[Authority]) -> list[Shown]:
+    """What the address shows to those who trust an authority, up to the first that accepts it; [] if none answers."""
+    found: list[Shown] = []
+    for authority in known:
+        try:
+            await _shake_hands(server, authority)
+        except ssl.SSLCertVerificationError as error:
+            found.append(Shown(authority, error.verify_message, error.verify_code in _OF_NAME))
+        except _UnreadableCA:
+            found.append(Shown(authority, "it is not PEM"))
+        except (OSError, TimeoutError):
+            return []
+        else:
+            return [*found, Shown(authority)]
+    return found
 
 
 async def connection_error(peer: Peer) -> str:
     """Why the controller cannot connect to a peer's address; "" if it can."""
     try:
-        await _shake_hands(peer)
+        pem = base64.b64decode(peer.ca).decode("utf-8", "replace")
+        await _shake_hands(PeerServer(peer.server, "", peer.tls_server_name), Authority("", pem))
     except TimeoutError:
         return "i/o timeout"
     except ConnectionRefusedError:
         return "connection refused"
+    except _UnreadableCA:
+        return ""
     except OSError as error:
         return str(error.strerror or error)
     return ""
 
 
-async def _shake_hands(peer: Peer) -> None:
-    host, port = PeerServer(peer.server, "", peer.tls_server_name).host_port
-    context = ssl.create_default_context(cadata=base64.b64decode(peer.ca).decode())
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # kubeadm's CA has no key identifier of its issuer
+async def _shake_hands(server: PeerServer, authority: Authority) -> None:
+    host, port = server.host_port
+    context = _trusting(authority)
     async with asyncio.timeout(_HANDSHAKE_SECONDS):
         _reader, writer = await asyncio.open_connection(
-            host, port, ssl=context, server_hostname=peer.tls_server_name or host
+            host, port, ssl=context, server_hostname=server.tls_server_name or host
         )
     writer.close()
+
+
+def _trusting(authority: Authority) -> ssl.SSLContext:
+    """A client that trusts what an istiod with this CA would trust."""
+    # Not create_default_context(): see ``_kube/connect.py``.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # Go accepts an intermediate CA as the end of a chain
+    if not authority.pem:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(cadata="\n".join(authority.blocks))
+    except (ssl.SSLError, ValueError):
+        raise _UnreadableCA from None
+    return context

@@ -276,7 +276,7 @@ class PeeringRun:
         else:
             await self._on_each(sorted(needed), self._request_token)
         peers = {name: self.peers[name] for name in sorted(written)}
-        await self._on_each([n for n, peer in peers.items() if peer.ca], lambda name: check_certificate(peers[name]))
+        await self._on_each(list(peers), lambda name: check_certificate(peers[name]))
         for watcher, plans in planned.items():
             self.plans[watcher] = [
                 dataclasses.replace(p, life=self.lives.get(p.cluster)) if p.needs_token else p

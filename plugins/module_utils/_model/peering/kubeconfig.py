@@ -25,9 +25,11 @@ class RemoteAccess:
     cluster: str
     server: str
     ca: str
-    """PEM in base64, as kubeconfigs and Secrets hold it."""
+    """PEM in base64, as kubeconfigs and Secrets hold it; "" for the roots that the image of istiod trusts."""
     token: str = dataclasses.field(repr=False)
     tls_server_name: str = ""
+    checked_otherwise: bool = False
+    """Whether it names a file of CAs, or no certificate is checked: never of our making."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +53,10 @@ def render(access: RemoteAccess) -> str:
     istiod compares bytes and reconnects when they differ, so this does not depend on a library's formatting.
     """
     name = json.dumps(access.cluster)  # YAML would read a name such as on or 7 as a boolean or number
-    lines = [
-        "apiVersion: v1",
-        "clusters:",
-        "- cluster:",
-        f"    certificate-authority-data: {access.ca}",
-        f"    server: {json.dumps(access.server)}",
-    ]
+    lines = ["apiVersion: v1", "clusters:", "- cluster:"]
+    if access.ca:
+        lines.append(f"    certificate-authority-data: {access.ca}")
+    lines.append(f"    server: {json.dumps(access.server)}")
     if access.tls_server_name:
         lines.append(f"    tls-server-name: {json.dumps(access.tls_server_name)}")
     lines += [
@@ -94,6 +93,7 @@ def parse(text: str, cluster: str) -> RemoteAccess | None:
             ca=str(target.get("certificate-authority-data") or ""),
             token=str(user.get("token") or ""),
             tls_server_name=str(target.get("tls-server-name") or ""),
+            checked_otherwise=bool(target.get("insecure-skip-tls-verify") or target.get("certificate-authority")),
         )
     except (yaml.YAMLError, KeyError, TypeError, LookupError, AttributeError):
         return None

@@ -13,12 +13,24 @@ import base64
 import dataclasses
 import typing as t
 
+from ...errors import FleetError
 from ...metadata import annotations_of, labels_of
 from ..istio.ownership import MANAGED_BY, has_our_labels, is_former
 from . import kubeconfig
 from .token_ends import Life, life_of, renew_below
 
-__all__ = ["ACCOUNT", "Entry", "KeyPlan", "Peer", "decide", "life_of_entry", "owner_of", "read_entries", "unproven"]
+__all__ = [
+    "ACCOUNT",
+    "Entry",
+    "KeyPlan",
+    "Peer",
+    "ca_of_key",
+    "decide",
+    "life_of_entry",
+    "owner_of",
+    "read_entries",
+    "unproven",
+]
 
 ACCOUNT = "istio-reader-service-account"
 """The service account, made by Istio's base chart, whose token the watchers use."""
@@ -66,6 +78,10 @@ class Peer:
     tls_server_name: str = ""
     static_token: str = dataclasses.field(default="", repr=False)
     """The token Secret's token when ``peering_token`` is static, "" otherwise."""
+    other_cas: tuple[str, ...] = ()
+    """Those that may be the right one too, where no certificate told which: see ``authorities.py``."""
+    refusal: FleetError | None = dataclasses.field(default=None, compare=False)
+    """Why no key with this address may be written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,6 +269,16 @@ def _wanted(peer: Peer, held: list[Entry], need: _Need) -> KeyPlan:
     return KeyPlan(peer.cluster, action, why, home.home, life=life_of_entry(home), duplicates=spare)
 
 
+def ca_of_key(peer: Peer, access: kubeconfig.RemoteAccess | None) -> str:
+    """The CA that a key gets: the cluster's, or its own while nothing shows that this one is wrong for its address.
+
+    Without the second, keys would change to and fro with what the controller happens to reach.
+    """
+    if access is None or access.server != peer.server:
+        return peer.ca
+    return access.ca if any(_same_pem(access.ca, one) for one in peer.other_cas) else peer.ca
+
+
 def _static_life(peer: Peer) -> Life | None:
     return life_of(kubeconfig.read_token(peer.static_token))
 
@@ -266,7 +292,7 @@ def _stale(access: kubeconfig.RemoteAccess | None, peer: Peer, need: _Need) -> t
         return f"its token is not one of {peer.account}", True
     if token.account_uid != peer.account_uid:
         return f"{peer.account} was recreated, which ended its token", True
-    if not _same_pem(access.ca, peer.ca):
+    if access.checked_otherwise or not _same_pem(access.ca, ca_of_key(peer, access)):
         return "the cluster's CA has changed", True
     life = life_of(token)
     if need.static:

@@ -23,6 +23,7 @@ from .remote_secrets import (
     UNNAMED,
     KeyPlan,
     Peer,
+    ca_of_key,
     owner_of,
 )
 
@@ -117,10 +118,11 @@ def compose(
 
 def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Mapping[str, t.Mapping[str, str]]) -> str:
     token = tokens.get(plan.cluster) or peer.static_token
+    held = data.get(plan.home, {}).get(plan.cluster) or ""
+    old = kubeconfig.parse(base64.b64decode(held).decode("utf-8", "replace"), plan.cluster) if held else None
     if not plan.needs_token and not token:
-        old = kubeconfig.parse(base64.b64decode(data[plan.home][plan.cluster]).decode(), plan.cluster)
         token = old.token if old else ""
-    access = kubeconfig.RemoteAccess(plan.cluster, peer.server, peer.ca, token, peer.tls_server_name)
+    access = kubeconfig.RemoteAccess(plan.cluster, peer.server, ca_of_key(peer, old), token, peer.tls_server_name)
     return base64.b64encode(kubeconfig.render(access).encode()).decode()
 
 

@@ -229,6 +229,55 @@ def test_a_key_is_renewed_when(token: str, more: dict[str, t.Any], why: str, nee
     assert (access.token == token) is (not needs)
 
 
+def held_ca(run: Run, key: str = "a") -> str:
+    """Of the one key that a run writes."""
+    (written,) = run.writes.apply
+    text = base64.b64decode(written["data"][key]).decode()
+    access = kubeconfig.parse(text, key)
+    assert access is not None
+    return access.ca
+
+
+OTHER = base64.b64encode(b"other").decode()
+
+
+@pytest.mark.parametrize("other", [OTHER, ""])
+def test_a_ca_that_nothing_shows_to_be_wrong_stays(other: str) -> None:
+    """Whichever of those that may be right: else a key would change with what the controller happens to reach."""
+    live = [secret(BUNDLE, {"a": text("a", bound())}, ours=True)]
+    unseen = peer("a", ca=other, other_cas=(CA, "x"))
+    assert Run(live, ["a"], peers={"a": unseen}).actions == {"a": "keep"}
+    seen = Run(live, ["a"], peers={"a": dataclasses.replace(unseen, other_cas=())})
+    assert seen.plans[0].reason == "the cluster's CA has changed" and held_ca(seen) == other
+    assert Run(seen.after, ["a"], peers={"a": unseen}).actions == {"a": "keep"}
+    assert Run(seen.after, ["a"], peers={"a": peer("a", other_cas=(other,))}).actions == {"a": "keep"}
+
+
+def test_a_ca_stays_with_a_new_token_and_goes_with_another_address() -> None:
+    live = [secret(BUNDLE, {"a": text("a", bound(NOW))}, ours=True)]
+    unseen = peer("a", ca=OTHER, other_cas=(CA,))
+    assert held_ca(Run(live, ["a"], peers={"a": unseen})) == CA
+    elsewhere = dataclasses.replace(unseen, server="https://elsewhere")
+    assert held_ca(Run(live, ["a"], peers={"a": elsewhere})) == OTHER
+
+
+def test_without_a_ca_it_is_left_to_the_roots_of_istiod() -> None:
+    run = Run([], ["a"], peers={"a": peer("a", ca="")})
+    (written,) = run.writes.apply
+    config = yaml.safe_load(base64.b64decode(written["data"]["a"]))
+    assert config["clusters"] == [{"cluster": {"server": "https://a.example:6443"}, "name": "a"}]
+    assert Run(run.after, ["a"], peers={"a": peer("a", ca="")}).actions == {"a": "keep"}
+
+
+@pytest.mark.parametrize("line", ["insecure-skip-tls-verify: true", "certificate-authority: /etc/ca.crt"])
+def test_a_key_that_checks_no_certificate_is_not_one_without_a_ca(line: str) -> None:
+    run = Run([], ["a"], peers={"a": peer("a", ca="")})
+    spoiled = run.after
+    config = base64.b64decode(spoiled[0]["data"]["a"]).decode().replace("    server:", f"    {line}\n    server:")
+    spoiled[0]["data"]["a"] = base64.b64encode(config.encode()).decode()
+    assert Run(spoiled, ["a"], peers={"a": peer("a", ca="")}).actions == {"a": "renew"}
+
+
 def test_a_token_that_its_cluster_refuses_is_renewed() -> None:
     live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound(NOW + 21 * DAY))}, ours=True)]
     run = Run(live, ["a", "b"], refused={bound()})
