@@ -587,6 +587,25 @@ async def test_an_address_that_shows_another_cas_certificate(
 
 
 @in_loop
+async def test_what_our_own_connection_has_shown_is_not_asked_again(
+    planes: dict[str, control_plane.ControlPlane], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def counted(server: peering_peers.PeerServer, *_: t.Any) -> None:
+        asked.append(server.url)
+        raise TimeoutError
+
+    monkeypatch.setattr(peering_peers, "_shake_hands", counted)
+    made = await prepared(planes)
+    assert (await peer(made)).failures == {}
+    assert asked == []
+    other = planes["east"].server.replace("127.0.0.1", "127.0.0.2")
+    assert (await peer(fleet(planes, east={"cluster_peer_endpoint": other}))).failures == {}
+    assert asked == [other]
+
+
+@in_loop
 async def test_the_own_address_of_a_fronted_api_server_has_its_own_ca(
     planes: dict[str, control_plane.ControlPlane], tmp_path: Path
 ) -> None:
