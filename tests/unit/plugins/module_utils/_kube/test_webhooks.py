@@ -25,6 +25,7 @@ CALL = (
         "dial tcp 10.96.1.2:443: i/o timeout",
         "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)",
         "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "tls: failed to verify certificate: x509: certificate is valid for proxy.example, not istiod.istio-system.svc",
         "the server is currently unable to handle the request",
     ],
 )
