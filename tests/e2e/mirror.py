@@ -164,7 +164,7 @@ class Mirror:
         out = self.folder / "files/charts"
         out.mkdir()
         helm = str(CACHE / "bin/helm")
-        for chart in ("base", "istiod", "gateway"):
+        for chart in ("base", "istiod", "gateway", "cni"):
             source = str((CACHE / "charts").resolve() / chart)
             package = [helm, "package", source, "--version", self.versions["istio"], "--destination", str(out)]
             subprocess.run(package, check=True, capture_output=True)
@@ -185,7 +185,7 @@ class Mirror:
             elif image.name.startswith(self.build.hub):
                 name = image.name.removeprefix(self.build.hub)
                 image = dataclasses.replace(
-                    image, name=f"{host}/istio{name}", base=base if "proxyv2" in name else "scratch"
+                    image, name=f"{host}/istio{name}", base="scratch" if image.base == "scratch" else base
                 )
             else:
                 continue

@@ -54,7 +54,7 @@ def test_a_cluster_from_mirrors(fleet: Fleet, mirror: Mirror, directory: pathlib
     assert facts["why"] == f"{mirror.registry.host} answers (200)"
     assert facts["hub"] == f"{mirror.registry.host}/istio"
     images = fleet.ask_engine("exec", fleet.container("west"), "cat", "/kind/images.txt").split()
-    for name in ("istio/pilot", "istio/proxyv2", "library/python"):
+    for name in ("istio/pilot", "istio/proxyv2", "istio/install-cni", "library/python"):
         assert any(image.startswith(f"{mirror.registry.host}/{name}:") for image in images)
     ready = "--for=condition=Available"
     fleet.kubectl("west", "-n", "kube-system", "wait", ready, "deployment/mesh-fleet-load-balancer", "--timeout=300s")

@@ -129,7 +129,7 @@ class UpstreamBuild(BuildSource):
 
     async def _charts(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         (work / "charts").mkdir()
-        for chart in ("base", "istiod", "gateway"):
+        for chart in ("base", "istiod", "gateway", "cni"):
             await run(
                 [
                     str(needs["get-helm"] / "helm"),
@@ -152,7 +152,8 @@ class UpstreamBuild(BuildSource):
         return ["--tls-verify=false"] if self.engine.name == "podman" and _on_loopback(image) else []
 
     async def _node_image(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
-        images = [f"{self.hub}/pilot:{self.tag}", f"{self.hub}/proxyv2:{self.tag}", self.sample_image]
+        istio = [f"{self.hub}/{name}:{self.tag}" for name in ("pilot", "proxyv2", "install-cni")]
+        images = [*istio, self.sample_image]
         for image in [self.node_base, *images]:
             await self.engine.run("pull", "--quiet", *self._plain(image), image, what=f"pulling {image}", timeout=900)
         tag = f"{prefix}/node:{key}"

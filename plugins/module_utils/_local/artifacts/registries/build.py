@@ -94,6 +94,7 @@ class RegistryBuild(BuildSource):
             "base": charts / "base",
             "istiod": charts / "istio-control" / "istio-discovery",
             "gateway": charts / "gateway",
+            "cni": charts / "istio-cni",
         }
         for name, source in sources.items():
             _copy(source, work / "charts" / name)

@@ -42,7 +42,13 @@ TOOLS = (
         "istio",
         tuple(
             f"istio.io/istio/{p}"
-            for p in ("pilot/cmd/pilot-discovery", "pilot/cmd/pilot-agent", "istioctl/cmd/istioctl")
+            for p in (
+                "pilot/cmd/pilot-discovery",
+                "pilot/cmd/pilot-agent",
+                "istioctl/cmd/istioctl",
+                "cni/cmd/install-cni",
+                "cni/cmd/istio-cni",
+            )
         ),
     ),
     Tool("coredns", ("github.com/coredns/coredns",)),

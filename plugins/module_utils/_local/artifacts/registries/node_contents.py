@@ -12,6 +12,9 @@ from ..node_image import Image
 
 __all__ = ["contents"]
 
+_PATH = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/cni/bin"
+"""As in Istio's own image: the CNI agent starts iptables, and is started by its name."""
+
 
 def contents(
     needs: t.Mapping[str, pathlib.Path], versions: t.Mapping[str, str], *, hub: str, tag: str, base: str
@@ -57,6 +60,14 @@ def contents(
             },
             base,
             settings=('ENTRYPOINT ["/usr/local/bin/pilot-agent"]',),
+        )
+    )
+    found.append(
+        Image(
+            f"{hub}/install-cni:{tag}",
+            {"/opt/cni/bin": (istio / "istio-cni",), "/usr/local/bin": (istio / "install-cni",)},
+            base,
+            settings=(_PATH, "WORKDIR /opt/cni/bin", 'CMD ["/usr/local/bin/install-cni"]'),
         )
     )
     return found
