@@ -49,6 +49,10 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(sans)), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
+    def vouch_for(self, other: Authority) -> bytes:
+        """A certificate of ``other``, in PEM, as an intermediate CA below this one."""
+        return self._sign(other.name, other.key.public_key(), ca=True).public_bytes(serialization.Encoding.PEM)
+
     def issue(
         self, common_name: str, groups: t.Sequence[str] = (), *, server: bool = False, hosts: t.Sequence[str] = ()
     ) -> tuple[bytes, bytes]:

@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from . import control_plane
+from .authority import Authority
 
 Connect = t.Callable[..., Kube]
 
@@ -108,6 +109,20 @@ def test_the_name_in_the_certificate(plane: control_plane.ControlPlane, tmp_path
     assert asyncio.run(version(to(good))).startswith("v1.")
     bad = variant(plane, tmp_path, user, **{"tls-server-name": "elsewhere"})
     assert "another name" in refused(to(bad)).what
+
+
+def test_a_ca_that_is_an_intermediate_with_a_comment(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    pem = "# CA für Köln\n".encode() + Authority("above").vouch_for(plane.authority)
+    (tmp_path / "ca.crt").write_bytes(pem)
+    user = {"token": control_plane.ADMIN_TOKEN}
+    for given in (
+        {"certificate-authority-data": base64.b64encode(pem).decode()},
+        {"certificate-authority-data": "", "certificate-authority": "ca.crt"},
+    ):
+        connection = variant(plane, tmp_path, user, **given)
+        assert "gitVersion" in plane.kubectl(f"--kubeconfig={connection.kubeconfig}", "version", "-o=json")
+        assert asyncio.run(version(to(connection))).startswith("v1.")
+    assert "no certificate in PEM" in refused(to(Connection(server=plane.server, ca_pem="ü"))).seen
 
 
 def plugin(where: Path, text: str) -> dict[str, t.Any]:

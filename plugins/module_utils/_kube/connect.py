@@ -23,6 +23,7 @@ from ..proxies import SCHEMES, without_login
 from .credentials import credentials, read_pem
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
+from .tls import server_context
 
 __all__ = ["AbsentCluster", "resolve"]
 
@@ -170,13 +171,7 @@ def _tls(
     if not server.startswith("https://"):
         return None
     try:
-        # Not create_default_context(): it writes session keys to the file that SSLKEYLOGFILE names, and in Python
-        # 3.13 asks for extensions that the CAs of many clusters do not carry.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if pem.get("ca"):
-            context.load_verify_locations(cadata=pem["ca"].decode())
-        else:
-            context.load_default_certs()
+        context = server_context(pem.get("ca", b""))
         if insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

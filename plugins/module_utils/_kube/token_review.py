@@ -10,6 +10,7 @@ import urllib.parse
 
 from .endpoint import Endpoint, bearer
 from .errors import ApiError
+from .tls import server_context
 from .transport import Transport
 
 __all__ = ["accepts"]
@@ -62,11 +63,6 @@ def _with_token(endpoint: Endpoint, token: str) -> Endpoint:
     """The same server for somebody who has this token alone: without a client certificate, which would go first."""
     tls: ssl.SSLContext | None = None
     if endpoint.tls is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if endpoint.pem.get("ca"):
-            tls.load_verify_locations(cadata=endpoint.pem["ca"].decode())
-        else:
-            tls.load_default_certs()
+        tls = server_context(endpoint.pem.get("ca", b""))
         tls.check_hostname, tls.verify_mode = endpoint.tls.check_hostname, endpoint.tls.verify_mode
-        tls.verify_flags = endpoint.tls.verify_flags
     return dataclasses.replace(endpoint, tls=tls, headers=bearer(token), expires=0.0, lookup=None)

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Api
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.credentials import read_pem
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.endpoint import Endpoint
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.tls import server_context
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import PeerServer, peer_server
@@ -277,14 +278,7 @@ async def _shake_hands(server: PeerServer, authority: Authority) -> None:
 
 def _trusting(authority: Authority) -> ssl.SSLContext:
     """A client that trusts what an istiod with this CA would trust."""
-    # Not create_default_context(): see ``_kube/connect.py``.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # Go accepts an intermediate CA as the end of a chain
-    if not authority.pem:
-        context.load_default_certs()
-        return context
     try:
-        context.load_verify_locations(cadata="\n".join(authority.blocks))
+        return server_context(authority.pem.encode())
     except (ssl.SSLError, ValueError):
         raise _UnreadableCA from None
-    return context
