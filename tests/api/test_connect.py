@@ -103,6 +103,12 @@ def test_token_file(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     assert asyncio.run(version(to(variant(plane, tmp_path, {"tokenFile": "token"})))).startswith("v1.")
 
 
+def test_a_token_with_a_newline(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    token = f"{control_plane.ADMIN_TOKEN}\n"
+    assert asyncio.run(version(to(variant(plane, tmp_path, {"token": token})))).startswith("v1.")
+    assert asyncio.run(version(to(Connection(server=plane.server, token=token, ca_pem=plane.ca_pem)))).startswith("v1.")
+
+
 def test_the_name_in_the_certificate(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     user = {"token": control_plane.ADMIN_TOKEN}
     good = variant(plane, tmp_path, user, **{"tls-server-name": "kubernetes"})

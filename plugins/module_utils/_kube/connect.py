@@ -20,7 +20,7 @@ import yaml
 from .._model.inventory.connection import Connection
 from ..errors import FleetError
 from ..proxies import SCHEMES, without_login
-from .credentials import credentials, read_pem
+from .credentials import credentials, read_pem, valid_token
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
 from .tls import server_context
@@ -52,7 +52,7 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
         return Endpoint(
             connection.server.rstrip("/"),
             tls,
-            bearer(connection.token),
+            bearer(valid_token(connection.token, cluster, "cluster_api_token")),
             pem=pem,
             public_ca=not connection.ca_pem,
             account=connection.account,

@@ -12,9 +12,10 @@ import os
 import typing as t
 
 from ..errors import FleetError
+from .endpoint import bearer
 from .masking import scrub
 
-__all__ = ["credentials", "read_pem"]
+__all__ = ["credentials", "read_pem", "valid_token"]
 
 _EXEC_TIMEOUT = 60.0
 """Seconds for a credential plugin: it may ask a cloud."""
@@ -38,6 +39,24 @@ def read_pem(section: t.Mapping[str, t.Any], key: str, base: str, cluster: str, 
     return b""
 
 
+def valid_token(token: str, cluster: str, source: str) -> str:
+    """A token without white space around it, as editors and ``echo`` leave it.
+
+    Raises:
+        FleetError: it cannot be sent; ``source`` says where it is from.
+    """
+    token = token.strip()
+    if all("!" <= character <= "~" for character in token):
+        return token
+    raise FleetError(
+        "its token cannot be sent to an API server",
+        cluster=cluster,
+        seen=f"{source}: white space or a character other than ASCII within the token",
+        means="it was broken into lines, or something else than a token was copied with it",
+        next_step="copy the token again, in one line",
+    )
+
+
 async def credentials(
     user: dict[str, t.Any],
     pem: dict[str, bytes],
@@ -53,15 +72,17 @@ async def credentials(
     base, _file = os.path.split(path)
     token = str(user.get("token") or "")
     if user.get("tokenFile"):
-        token = read_pem({"token": user["tokenFile"]}, "token", base, cluster, path).decode().strip()
+        content = read_pem({"tokenFile": user["tokenFile"]}, "tokenFile", base, cluster, path)
+        token = content.decode(errors="replace").strip() or token
     if not token and user.get("exec"):
         status = await _plugin(user["exec"], base, cluster, found)
         token = str(status.get("token") or "")
         if status.get("clientCertificateData"):
             pem["cert"] = str(status["clientCertificateData"]).encode()
             pem["key"] = str(status.get("clientKeyData") or "").encode()
+    token = valid_token(token, cluster, path)
     if token:
-        return {"Authorization": f"Bearer {token}"}
+        return bearer(token)
     if user.get("username") and user.get("password"):
         pair = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
