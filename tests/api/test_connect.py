@@ -131,6 +131,35 @@ def test_a_ca_that_is_an_intermediate_with_a_comment(plane: control_plane.Contro
     assert "no certificate in PEM" in refused(to(Connection(server=plane.server, ca_pem="ü"))).seen
 
 
+def test_requests_are_made_as_whom_the_kubeconfig_says(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    whom = {
+        "as": "ann",
+        "as-uid": "7",
+        "as-groups": ["ops", "system:authenticated"],
+        "as-user-extra": {"example.com/reason": ["a", "b"]},
+    }
+
+    async def run(connection: Connection, admin: Connection) -> tuple[dict[str, t.Any], bool]:
+        async with to(connection) as kube, to(admin) as other:
+            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+            answer = await kube.transport.request("POST", path, body=body)
+            await other.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "whom"}}])
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "w", "namespace": "whom"}}
+            await other.apply([account])
+            token, _ends = await other.token("whom", "w")
+            # Ann may review no token: it is tried, by itself, since it may impersonate nobody.
+            return answer["status"]["userInfo"], await kube.accepts(token)
+
+    connection = variant(plane, tmp_path, {"token": control_plane.ADMIN_TOKEN, **whom})
+    info, accepted = asyncio.run(run(connection, Connection(str(plane.kubeconfig))))
+    assert accepted
+    assert (info["username"], info["uid"], info["extra"]) == ("ann", "7", whom["as-user-extra"])
+    assert info["groups"] == whom["as-groups"]
+    forbidden = refused(to(variant(plane, tmp_path, {"token": control_plane.LIMITED_TOKEN, **whom})))
+    assert "impersonate" in forbidden.seen
+
+
 def plugin(where: Path, text: str) -> dict[str, t.Any]:
     path = where / "plugin"
     path.write_text(f"#!{sys.executable}\n{text}\n")

@@ -23,6 +23,7 @@ from ..proxies import SCHEMES, without_login
 from .credentials import credentials, read_pem, valid_token
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
+from .impersonation import impersonation
 from .tls import server_context
 
 __all__ = ["AbsentCluster", "resolve"]
@@ -147,6 +148,7 @@ async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection,
         server=server,
         tls=_tls(cluster, server, pem, path, insecure=insecure),
         headers=headers,
+        impersonation=impersonation(user, path, cluster),
         pem=pem,
         server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,
         proxy=_proxy_url(found, path, cluster),

@@ -27,6 +27,8 @@ class Endpoint:
     server: str
     tls: ssl.SSLContext | None
     headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    impersonation: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """As whom requests are made, in a kubeconfig's words: ``as``, ``as-uid``, ``as-groups``, ``as-user-extra``."""
     server_name: str | None = None
     proxy: str = ""
     """The proxy of the kubeconfig; "" for the one of the environment, if any."""

@@ -19,6 +19,7 @@ from ..errors import FleetError
 from ..proxies import is_socks, proxy_of, without_login
 from .endpoint import Endpoint
 from .errors import ApiError, from_response, from_transport, not_an_answer
+from .impersonation import impersonation_headers
 from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
 
 __all__ = ["Socket", "Transport"]
@@ -58,7 +59,11 @@ class Transport:
         watched.on_request_redirect.append(self._redirected)
         self._session = aiohttp.ClientSession(
             connector=self._connector(),
-            headers={"User-Agent": "mesh.fleet", "Accept": "application/json"},
+            headers=[
+                ("User-Agent", "mesh.fleet"),
+                ("Accept", "application/json"),
+                *impersonation_headers(endpoint.impersonation),
+            ],
             # The environment names the proxy, see above, and nothing else: aiohttp would send passwords of ~/.netrc.
             trust_env=False,
             read_bufsize=_READ_BUFFER,

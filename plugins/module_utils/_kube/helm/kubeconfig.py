@@ -20,7 +20,11 @@ _NAME = "fleet"
 def kubeconfig_of(endpoint: Endpoint) -> str:
     """The text of a kubeconfig with one context; it holds the credential as it is now, and starts no plugin."""
     pem = {_FILES[key]: base64.b64encode(value).decode() for key, value in endpoint.pem.items() if value}
-    user = {**_login(endpoint), **{key: value for key, value in pem.items() if key != _FILES["ca"]}}
+    user = {
+        **_login(endpoint),
+        **endpoint.impersonation,
+        **{key: value for key, value in pem.items() if key != _FILES["ca"]},
+    }
     cluster: dict[str, t.Any] = {"server": endpoint.server}
     if endpoint.tls is not None and endpoint.tls.verify_mode is ssl.CERT_NONE:
         cluster["insecure-skip-tls-verify"] = True

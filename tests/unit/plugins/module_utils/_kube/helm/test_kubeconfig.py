@@ -75,3 +75,9 @@ def test_a_server_that_is_not_checked_has_no_ca() -> None:
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     cluster, _user = parts(Endpoint(SERVER, tls, pem={"ca": b"CA"}))
     assert cluster == {"server": SERVER, "insecure-skip-tls-verify": True}
+
+
+def test_helm_acts_as_whom_we_act() -> None:
+    whom = {"as": "ann", "as-groups": ["ops"], "as-uid": "7", "as-user-extra": {"reason": ["a"]}}
+    _cluster, user = parts(Endpoint(SERVER, None, {"Authorization": "Bearer abc"}, impersonation=whom))
+    assert user == {"token": "abc", **whom}
