@@ -142,12 +142,14 @@ async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection,
         "cert": read_pem(user, "client-certificate", base, cluster, path),
         "key": read_pem(user, "client-key", base, cluster, path),
     }
-    headers = await credentials(user, pem, path, cluster, found)
+    credential = await credentials(user, pem, path, cluster, found)
     insecure = bool(found.get("insecure-skip-tls-verify"))
     return Endpoint(
         server=server,
         tls=_tls(cluster, server, pem, path, insecure=insecure),
-        headers=headers,
+        headers=credential.headers,
+        expires=credential.expires,
+        plugin=credential.plugin,
         impersonation=impersonation(user, path, cluster),
         pem=pem,
         server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,

@@ -4,21 +4,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import json
+import dataclasses
 import os
 import typing as t
 
 from ..errors import FleetError
 from .endpoint import bearer
-from .masking import scrub
+from .exec_plugin import ExecPlugin
 
-__all__ = ["credentials", "read_pem", "valid_token"]
+__all__ = ["Credential", "credentials", "read_pem", "valid_token"]
 
-_EXEC_TIMEOUT = 60.0
-"""Seconds for a credential plugin: it may ask a cloud."""
+
+@dataclasses.dataclass(frozen=True)
+class Credential:
+    """The header Authorization, if there is one, and who gives another one."""
+
+    headers: dict[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    expires: float = 0.0
+    """When it ends, in seconds since the epoch; 0 if that is not known."""
+    plugin: ExecPlugin | None = None
 
 
 def read_pem(section: t.Mapping[str, t.Any], key: str, base: str, cluster: str, path: str) -> bytes:
@@ -63,8 +69,8 @@ async def credentials(
     path: str,
     cluster: str,
     found: t.Mapping[str, t.Any],
-) -> dict[str, str]:
-    """The Authorization header; a plugin's client certificate goes into ``pem``.
+) -> Credential:
+    """A user's credential; a plugin's client certificate goes into ``pem``.
 
     Raises:
         FleetError: a file cannot be read, the plugin fails, or the user has the old ``auth-provider``.
@@ -75,17 +81,19 @@ async def credentials(
         content = read_pem({"tokenFile": user["tokenFile"]}, "tokenFile", base, cluster, path)
         token = content.decode(errors="replace").strip() or token
     if not token and user.get("exec"):
-        status = await _plugin(user["exec"], base, cluster, found)
-        token = str(status.get("token") or "")
-        if status.get("clientCertificateData"):
-            pem["cert"] = str(status["clientCertificateData"]).encode()
-            pem["key"] = str(status.get("clientKeyData") or "").encode()
+        plugin = ExecPlugin(user["exec"], base, cluster, found, pem.get("ca", b""))
+        login = await plugin.login()
+        if login.certificate:
+            pem["cert"], pem["key"] = login.certificate.encode(), login.key.encode()
+        if login.token or login.certificate:
+            headers = bearer(valid_token(login.token, cluster, "its credential plugin"))
+            return Credential(headers, login.expires, plugin)
     token = valid_token(token, cluster, path)
     if token:
-        return bearer(token)
+        return Credential(bearer(token))
     if user.get("username") and user.get("password"):
         pair = base64.b64encode(f"{user['username']}:{user['password']}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
+        return Credential({"Authorization": f"Basic {pair}"})
     if user.get("auth-provider"):
         old = user["auth-provider"]
         name = old.get("name") if isinstance(old, dict) else None
@@ -97,55 +105,4 @@ async def credentials(
             next_step="get a kubeconfig with a credential plugin, as gke-gcloud-auth-plugin, kubelogin (Azure) or "
             "kubectl oidc-login",
         )
-    return {}
-
-
-async def _plugin(spec: dict[str, t.Any], base: str, cluster: str, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Run a credential plugin (client.authentication.k8s.io) and return its status."""
-    command = str(spec.get("command") or "")
-    version = str(spec.get("apiVersion") or "client.authentication.k8s.io/v1")
-    if os.sep in command and not os.path.isabs(command):
-        command = os.path.join(base, command)
-    info: dict[str, t.Any] = {"interactive": False}
-    if spec.get("provideClusterInfo"):
-        info["cluster"] = {
-            "server": found.get("server"),
-            "certificate-authority-data": found.get("certificate-authority-data"),
-        }
-    env = dict(os.environ)  # all of it, as kubectl promises: a vendor's login may depend on any variable
-    env.update({str(item["name"]): str(item["value"]) for item in spec.get("env") or []})
-    env["KUBERNETES_EXEC_INFO"] = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": info})
-
-    def failed(seen: str, next_step: str) -> FleetError:
-        return FleetError(
-            f"its credential plugin {os.path.basename(command)} failed",
-            cluster=cluster,
-            seen=scrub(seen)[-400:],
-            next_step=next_step,
-        )
-
-    try:
-        process = await asyncio.create_subprocess_exec(
-            command,
-            *[str(arg) for arg in spec.get("args") or []],
-            env=env,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        hint = str(spec.get("installHint") or "").strip().splitlines()
-        raise failed(f"{command}: {error.strerror}", hint[0] if hint else f"install {command}") from None
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), _EXEC_TIMEOUT)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise failed(f"no answer in {_EXEC_TIMEOUT:g} s", "run it by hand: it may ask something") from None
-    if process.returncode:
-        raise failed(f"exit {process.returncode}: {err.decode(errors='replace').strip()}", "log in again")
-    try:
-        status = json.loads(out)["status"]
-    except (ValueError, KeyError, TypeError):
-        raise failed("its output is not an ExecCredential", "run it by hand and look at its output") from None
-    return status if isinstance(status, dict) else {}
+    return Credential()

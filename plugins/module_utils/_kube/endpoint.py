@@ -12,6 +12,7 @@ import typing as t
 
 from .._model.inventory.connection import Connection, Lookup
 from ..renewal import Renewal
+from .exec_plugin import ExecPlugin, Login
 
 __all__ = ["Endpoint", "bearer"]
 
@@ -44,14 +45,19 @@ class Endpoint:
     """When the credential should be renewed, in seconds since the epoch; 0 for never."""
     lookup: Lookup | None = None
     """Returns a new one."""
+    plugin: ExecPlugin | None = None
+    """The program that gives the credential, for a kubeconfig that names one."""
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
     _renewal: Renewal = dataclasses.field(default_factory=Renewal, repr=False, compare=False)
 
     async def renew(self) -> None:
         """Get a new credential when the present one ends soon."""
         async with self._turn:
-            if self.lookup is not None and self.expires and time.time() >= self.expires:
-                self._use(await asyncio.to_thread(self.lookup))
+            if self.expires and time.time() >= self.expires:
+                if self.lookup is not None:
+                    self._use(await asyncio.to_thread(self.lookup))
+                elif self.plugin is not None and self.headers:
+                    self._take(await self.plugin.login())
 
     async def another(self, refused: str) -> bool:
         """After a 401: whether there is another credential than the one that was refused.
@@ -65,13 +71,19 @@ class Endpoint:
         Raises:
             FleetError: there can be none, for the reason that its provider gives.
         """
-        if self.lookup is None:
+        if self.plugin is not None and not self.headers:
+            self.plugin.forget()  # connections keep their certificate
+        if self.lookup is None and (self.plugin is None or not self.headers):
             return False
         came = time.monotonic()
         async with self._turn:
             if self._renewal.is_due(refused, self._authorization, came):
                 with self._renewal.attempt():
-                    self._use(await asyncio.to_thread(self.lookup, refused=refused.removeprefix("Bearer ")))
+                    token = refused.removeprefix("Bearer ")
+                    if self.lookup is not None:
+                        self._use(await asyncio.to_thread(self.lookup, refused=token))
+                    elif self.plugin is not None:
+                        self._take(await self.plugin.login(refused=token))
                 self._renewal.got(self._authorization, refused)
             return self._authorization != refused
 
@@ -85,3 +97,6 @@ class Endpoint:
 
     def _use(self, found: Connection) -> None:
         self.expires, self.account, self.headers = found.expires, found.account, bearer(found.token)
+
+    def _take(self, login: Login) -> None:
+        self.expires, self.headers = login.expires, bearer(login.token)

@@ -65,4 +65,6 @@ def _with_token(endpoint: Endpoint, token: str) -> Endpoint:
     if endpoint.tls is not None:
         tls = server_context(endpoint.pem.get("ca", b""))
         tls.check_hostname, tls.verify_mode = endpoint.tls.check_hostname, endpoint.tls.verify_mode
-    return dataclasses.replace(endpoint, tls=tls, headers=bearer(token), impersonation={}, expires=0.0, lookup=None)
+    return dataclasses.replace(
+        endpoint, tls=tls, headers=bearer(token), impersonation={}, expires=0.0, lookup=None, plugin=None
+    )

@@ -19,7 +19,7 @@ OLD = {"auth-provider": {"name": "oidc", "config": {"id-token": "hidden-token", 
 
 
 def header(user: dict[str, t.Any]) -> dict[str, str]:
-    return asyncio.run(credentials(user, {}, "/home/ann/kubeconfig", "west", {}))
+    return asyncio.run(credentials(user, {}, "/home/ann/kubeconfig", "west", {})).headers
 
 
 def test_a_token_goes_before_a_password() -> None:
