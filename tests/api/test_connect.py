@@ -220,6 +220,25 @@ def test_a_kubeconfig_that_is_none(tmp_path: Path) -> None:
     assert "no way to reach" in refused(to(Connection())).what
 
 
+def test_a_kubeconfig_that_is_a_list_or_has_a_colon(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    connection = variant(plane, folder, {"token": control_plane.ADMIN_TOKEN})
+    assert asyncio.run(version(to(connection))).startswith("v1.")
+    error = refused(to(Connection(kubeconfig=f"{tmp_path / 'none'}:{plane.kubeconfig}")))
+    assert "is a list of files" in error.what
+    assert "--flatten" in error.next_step
+    assert "does not exist" in refused(to(Connection(kubeconfig=str(tmp_path / "c:d")))).what
+
+
+def test_a_kubeconfig_that_is_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n313233\n")
+    error = refused(to(Connection(kubeconfig=str(path))))
+    assert "encrypted by Ansible Vault" in error.what
+    assert "ansible-vault decrypt --output" in error.next_step
+
+
 def test_a_context_that_is_not_there(plane: control_plane.ControlPlane) -> None:
     error = refused(to(Connection(kubeconfig=str(plane.kubeconfig), context="admni")))
     assert 'context "admni" is not in its kubeconfig' in error.what

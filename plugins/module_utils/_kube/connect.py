@@ -72,8 +72,27 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
 def _read(path: str, cluster: str) -> dict[str, t.Any]:
     try:
         with open(path, encoding="utf-8") as stream:
-            config = yaml.load(stream, Loader=_LOADER)
+            text = stream.read()
+        if text.startswith("$ANSIBLE_VAULT"):
+            raise FleetError(
+                "its kubeconfig is encrypted by Ansible Vault",
+                cluster=cluster,
+                seen=path,
+                means="a kubeconfig is read as it is, as Helm's and kubectl's are",
+                next_step="write it in the clear to a file that only you read (ansible-vault decrypt --output FILE), "
+                "or leave it out, set cluster_api_url and cluster_api_ca, and encrypt cluster_api_token",
+            )
+        config = yaml.load(text, Loader=_LOADER)
     except FileNotFoundError:
+        files = path.split(os.pathsep)
+        if len(files) > 1 and any(os.path.isfile(os.path.expanduser(file)) for file in files):
+            raise FleetError(
+                "its kubeconfig is a list of files",
+                cluster=cluster,
+                seen=path,
+                means="kubectl merges the files of its variable KUBECONFIG; cluster_kubeconfig names one file",
+                next_step="name the file that has its context, or merge them: kubectl config view --flatten > FILE",
+            ) from None
         raise AbsentCluster(
             "its kubeconfig does not exist",
             cluster=cluster,
