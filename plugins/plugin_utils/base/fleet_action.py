@@ -17,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_later
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
@@ -37,12 +37,15 @@ class FleetAction(ActionBase):
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {}
     CHANGES_CLUSTERS: t.ClassVar[bool] = False
     """Whether it writes to API servers: then it waits until no other run is at work there."""
+    _known_hosts: tuple[str, dict[str, t.Mapping[str, t.Any]]] | None = None
+    """The group that :meth:`fleet` read, and its hosts."""
     _supports_check_mode = True
     _supports_async = False
     _supports_diff = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        self._known_hosts = None  # a task with retries runs again, and a token may be another one then
         try:
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
@@ -98,17 +101,19 @@ class FleetAction(ActionBase):
         """Print a warning at once, before the task goes on; the same text is printed once."""
         _DISPLAY.warning(printable(text))
 
-    def read_hosts(
-        self, task_vars: dict[str, t.Any], group: str = "mesh_clusters"
-    ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
-        """Our variables of every cluster of the inventory, whatever ``--limit`` says, and those that cannot be read."""
-        hosts = task_vars["groups"].get(group, [])
-        return read_variables(task_vars["hostvars"], hosts, self._templar)
+    def _read_hosts(self, task_vars: dict[str, t.Any], group: str) -> dict[str, t.Mapping[str, t.Any]]:
+        """Our variables of every cluster of the inventory, whatever ``--limit`` says; the same for the whole task."""
+        if self._known_hosts is None or self._known_hosts[0] != group:
+            hosts = task_vars["groups"].get(group, [])
+            self._known_hosts = group, read_later(task_vars["hostvars"], hosts, self._templar)
+        return self._known_hosts[1]
 
     def fleet(
         self, task_vars: dict[str, t.Any], group: str = "mesh_clusters", variables: t.Mapping[str, str] | None = None
     ) -> Fleet:
         """The fleet that the whole inventory describes, whatever ``--limit`` says.
+
+        Templates are templated when somebody asks for their values, which raises FleetError if they cannot be read.
 
         Args:
             task_vars: the task's variables.
@@ -118,14 +123,9 @@ class FleetAction(ActionBase):
         Raises:
             FleetError: a variable cannot be read, or the variables do not describe a fleet.
         """
-        hosts, unreadable = self.read_hosts(task_vars, group)
-        advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
-        if unreadable:
-            first = unreadable[0]
-            raise FleetError(
-                f"{first.variable} cannot be read", cluster=first.host, seen=first.message, next_step=advice
-            )
+        hosts = self._read_hosts(task_vars, group)
         try:
             return with_connections(read_fleet(hosts, environment(variables)))
         except (ValueError, TypeError, AttributeError) as error:
+            advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

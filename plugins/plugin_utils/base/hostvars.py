@@ -5,21 +5,29 @@
 Reading through ``hostvars[host][name]`` builds a template engine for each host and templates every value,
 which needs more than 1 ms for each host. Few values are templates. So values are read raw (0.2 ms for each host),
 and only those that may be templates are templated, all by one engine (0.3 ms each).
+
+A template may be a lookup that asks another machine. Tasks that run on every host read the variables of all hosts, so
+:func:`read_later` templates a value when somebody asks for it: else ten hosts would ask a hundred times.
 """
 
 from __future__ import annotations
 
+import contextvars
+import threading
 import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import prefixes
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["UNREAD", "Unreadable", "plain", "read_variables"]
+__all__ = ["UNREAD", "Unreadable", "plain", "read_later", "read_variables"]
 
 UNREAD = "(not read)"
 """Stands for a value that is there and was not asked for."""
+_TEMPLATE = object()
+"""Stands for a value that was not templated yet."""
 _MARKS = ("{{", "{%", "{#")
 
 
@@ -133,3 +141,77 @@ def read_variables(
             values[_key(key)] = value
         found[host] = values
     return found, unreadable
+
+
+class _Engine:
+    """Templates values of hosts, one at a time: threads share it."""
+
+    def __init__(self, templar: Templar) -> None:
+        self._templar = templar.copy_with_new_env()
+        self._lock = threading.RLock()
+        # Ansible keeps in it what task this is, and threads of a pool have none.
+        self._context = contextvars.copy_context()
+
+    def template(self, raw: t.Any, variables: t.Mapping[str, t.Any]) -> t.Any:
+        with self._lock:
+            self._templar.available_variables = variables
+            return plain(self._context.copy().run(self._templar.template, raw))
+
+
+class _Later(t.Mapping[str, t.Any]):
+    """Variables of one host whose templates are templated, once, when somebody asks for their values."""
+
+    def __init__(self, host: str, raw: t.Mapping[str, t.Any], known: dict[str, t.Any], engine: _Engine) -> None:
+        self._host = host
+        self._raw = raw
+        self._known = known
+        """The values, or _TEMPLATE for those that are to be templated."""
+        self._engine = engine
+
+    def __getitem__(self, name: str) -> t.Any:
+        value = self._known[name]
+        if value is not _TEMPLATE:
+            return value
+        try:
+            value = self._known[name] = self._engine.template(self._raw[name], self._raw)
+        except AnsibleError as error:
+            raise FleetError(
+                f"{name} cannot be read",
+                cluster=self._host,
+                seen=" ".join(str(error).split()),
+                next_step="run mesh.fleet.preflight: it lists every problem of the inventory",
+            ) from error
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def read_later(
+    hostvars: t.Mapping[str, t.Any], hosts: t.Iterable[str], templar: Templar
+) -> dict[str, t.Mapping[str, t.Any]]:
+    """What :func:`read_variables` reads, but a template is templated when somebody asks for its value, and once.
+
+    A value that Ansible cannot give raises FleetError then, with its host and variable.
+    """
+    memo, wanted, engine = _Memo(), prefixes(), _Engine(templar)
+    raw_get = getattr(hostvars, "raw_get", hostvars.__getitem__)
+    found: dict[str, t.Mapping[str, t.Any]] = {}
+    for name in hosts:
+        host = _key(name)
+        raw = raw_get(host)
+        values: dict[str, t.Any] = {}
+        later = False
+        for key in raw:
+            if isinstance(key, str) and key.startswith(wanted):
+                is_template, value = memo.read(raw[key])
+                later = later or is_template
+                values[_key(key)] = _TEMPLATE if is_template else value
+        found[host] = _Later(host, raw, values, engine) if later else values
+    return found

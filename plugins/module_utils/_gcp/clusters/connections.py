@@ -66,13 +66,18 @@ def with_connections(fleet: Fleet) -> Fleet:
     """
     reachable = reachabilities(fleet)
     ours = {
-        name: dataclasses.replace(
-            c, connection=Connection(lookup=functools.partial(connection_of, c, reachability=reachable[name]))
-        )
+        name: c.with_connection(functools.partial(_given_or_looked_up, c, reachable[name]))
         for name, c in fleet.clusters.items()
-        if c.provider == "gke" and not c.connection.kubeconfig and not c.connection.server
+        if c.provider == "gke"
     }
     return dataclasses.replace(fleet, clusters={**fleet.clusters, **ours}) if ours else fleet
+
+
+def _given_or_looked_up(cluster: Cluster, reachability: Reachability) -> Connection:
+    given = cluster.connection
+    if given.kubeconfig or given.server:
+        return given
+    return Connection(lookup=functools.partial(connection_of, cluster, reachability=reachability))
 
 
 def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, refused: str = "") -> Connection:

@@ -3,11 +3,13 @@
 """A fleet and its clusters, as plain data.
 
 ``providers/reading.py`` makes it from an inventory. The fields have their defaults; ``Cluster.variables`` holds all
-variables of the host as the inventory has them.
+variables of the host as the inventory has them. Fields that only some tasks need of a few clusters are computed when
+somebody reads them: their values may be lookups, which cost time and may need a vault.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing as t
 
@@ -21,6 +23,26 @@ ROLE_REMOTE = "remote"
 OPENSHIFT = "openshift"
 """The platform that chooses the user of each pod itself, and where sidecars need the CNI agent."""
 
+_T = t.TypeVar("_T")
+
+
+class _Later(t.Generic[_T]):
+    """A field without default that is given as its value, or as a function that gives it when the field is read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, cluster: t.Any, owner: type | None = None) -> _T:
+        if cluster is None:
+            raise AttributeError(self._name)  # this is how dataclasses learn that there is no default
+        given = vars(cluster)[self._name]
+        if callable(given):
+            given = vars(cluster)[self._name] = given()
+        return t.cast("_T", given)
+
+    def __set__(self, cluster: t.Any, value: _T | t.Callable[[], _T]) -> None:
+        vars(cluster)[self._name] = value
+
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
@@ -28,8 +50,6 @@ class Cluster:
 
     name: str
     provider: str
-    region: str
-    zone: str
     network: str
     role: str
     primary: str
@@ -39,8 +59,10 @@ class Cluster:
     """Clusters it watches; None means every other one."""
     pod_cidr: str
     service_cidr: str
-    connection: Connection
-    peer_endpoint: str
+    region: _Later[str] = _Later()
+    zone: _Later[str] = _Later()
+    connection: _Later[Connection] = _Later()
+    peer_endpoint: _Later[str] = _Later()
     """API address for the other clusters' istiods; "" when it is the connection's own."""
     labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     take_over: bool = False
@@ -51,6 +73,12 @@ class Cluster:
     """Whether Istio's CNI agent sets up the network of pods with a sidecar."""
     pods: PodSettings = NO_POD_SETTINGS
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    def with_connection(self, connection: t.Callable[[], Connection]) -> Cluster:
+        """The same cluster, reached by what ``connection`` returns when somebody asks for it."""
+        changed = copy.copy(self)  # not dataclasses.replace(), which reads every field
+        object.__setattr__(changed, "connection", connection)
+        return changed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 import os.path
+import typing as t
 
 from ..inventory.addresses import allocate_ranges
 from ..inventory.environment import Environment
@@ -20,7 +22,8 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
     """The fleet that an inventory describes.
 
     Args:
-        hosts: by inventory_hostname its plain variables, which have passed ``preflight``.
+        hosts: by inventory_hostname its plain variables, which have passed ``preflight``. Of the variables that say
+            where a cluster is and how it is reached, none is read before somebody needs it.
         environment: what this machine adds; by default nothing.
 
     Raises:
@@ -64,9 +67,34 @@ def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values
     found: dict[str, Values] = {}
     for host, variables in hosts.items():
         usual = defaults.get(provider_of_host(variables).name, {})
+        if usual and not isinstance(variables, dict):
+            found[host] = _Filled(variables, usual)
+            continue
         added = {name: set_to for name, set_to in usual.items() if variables.get(name) in (None, "")}
         found[host] = {**variables, **added} if added else variables
     return found
+
+
+class _Filled(t.Mapping[str, t.Any]):
+    """Variables, with usual values for those that are missing, null or empty. None is read before it is asked for."""
+
+    def __init__(self, variables: Values, usual: Values) -> None:
+        self._variables = variables
+        self._usual = usual
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name in self._usual and self._variables.get(name) in (None, ""):
+            return self._usual[name]
+        return self._variables[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables or name in self._usual
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter({**dict.fromkeys(self._variables), **dict.fromkeys(self._usual)})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def requested_ranges(variables: Values) -> tuple[str | None, str | None]:
@@ -93,8 +121,6 @@ def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, st
     return Cluster(
         name=host,
         provider=text(variables, "cluster_provider"),
-        region=text(variables, "cluster_region"),
-        zone=text(variables, "cluster_zone"),
         network=network_of(host, variables),
         role=role,
         primary=text(variables, "mesh_primary") if role == ROLE_REMOTE else host,
@@ -102,8 +128,10 @@ def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, st
         peers=None if peers is None else tuple(str(p) for p in peers),
         pod_cidr=ranges[0],
         service_cidr=ranges[1],
-        connection=provider_of_host(variables).connection(host, variables, directory),
-        peer_endpoint=text(variables, "cluster_peer_endpoint"),
+        region=functools.partial(text, variables, "cluster_region"),
+        zone=functools.partial(text, variables, "cluster_zone"),
+        connection=functools.partial(provider_of_host(variables).connection, host, variables, directory),
+        peer_endpoint=functools.partial(text, variables, "cluster_peer_endpoint"),
         labels={str(k): str(label) for k, label in (variables.get("cluster_labels") or {}).items()},
         platform=text(variables, "cluster_platform") or provider_of_host(variables).platform,
         cni=cni_of(variables),

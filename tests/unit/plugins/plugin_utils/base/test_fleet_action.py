@@ -2,10 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import collections
 import errno
 import importlib
+import json
+import os
+import subprocess
 import types
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -127,3 +132,71 @@ def test_progress_and_warnings_are_shown_and_not_obeyed(method: str, monkeypatch
     action = Plain.__new__(Plain)
     (action.say if method == "display" else action.warn)("west: \x1b[2Jall good")
     assert shown == [r"west: \x1b[2Jall good"]
+
+
+LOOKUP = """
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        with open(terms[0], "a") as stream:
+            stream.write(f"{terms[1]} {variables['inventory_hostname']}\\n")
+        return [terms[2]]
+"""
+OF_EACH_HOST = {
+    "cluster_api_url": "https://127.0.0.1:1",
+    "cluster_peer_endpoint": "https://192.0.2.1:443",
+    "cluster_api_token": "sesame",
+    "cluster_context": "there",
+}
+HOSTS = [f"c{i}" for i in range(6)]
+
+
+def calls_of(root: Path, folder: Path, module: str, *, check: bool = True, once: bool = False) -> list[str]:
+    """The calls of lookups, each "variable host", in a run of one task of ours on six clusters."""
+    (folder / "lookup_plugins").mkdir()
+    (folder / "lookup_plugins" / "counted.py").write_text(LOOKUP)
+    seen = folder / "calls"
+    values = {
+        name: f"{{{{ lookup('counted', '{seen}', '{name}', '{value}') }}}}" for name, value in OF_EACH_HOST.items()
+    }
+    group = {"cluster_provider": "kubeconfig", "cluster_region": "eu-de", "ansible_connection": "local", **values}
+    (folder / "hosts.json").write_text(
+        json.dumps({"mesh_clusters": {"vars": group, "hosts": {host: {} for host in HOSTS}}})
+    )
+    name, _brace, options = module.partition(" ")
+    task = {name: json.loads(options or "{}"), "name": "One", "check_mode": check, "run_once": once}
+    play = {"name": "Count", "hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]}
+    (folder / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(folder / "hosts.json"), str(folder / "play.yml")],
+        cwd=root,
+        env={**os.environ, "FLEET_DIR": str(folder), "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    # Each task has done its work until it connected: nothing listens there.
+    assert "cannot be read" not in done.stdout and "Traceback" not in done.stdout, done.stdout
+    assert once or done.stdout.count("https://127.0.0.1:1") >= len(HOSTS), done.stdout
+    return seen.read_text().splitlines()
+
+
+_OBJECTS = 'mesh.fleet.objects {"objects": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}}'
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_lookup_of_a_host_is_evaluated_for_its_own_task_only(root: Path, tmp_path: Path, check: bool) -> None:
+    calls = calls_of(root, tmp_path, _OBJECTS, check=check)
+    # Also where a task looks for other runs first, and does its work then.
+    assert collections.Counter(calls) <= collections.Counter({f"{n} {h}": 1 for n in OF_EACH_HOST for h in HOSTS})
+    assert {f"cluster_api_token {host}" for host in HOSTS} <= set(calls)
+
+
+def test_preflight_evaluates_each_lookup_once(root: Path, tmp_path: Path) -> None:
+    calls = calls_of(root, tmp_path, 'mesh.fleet.preflight {"part": "data"}', once=True)
+    assert sorted(calls) == sorted(f"{name} {host}" for name in OF_EACH_HOST for host in HOSTS)

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import concurrent.futures
 import typing as t
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import Unreadable, plain, read_variables
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import (
+    Unreadable,
+    plain,
+    read_later,
+    read_variables,
+)
 
 INVENTORY = """
 mesh_clusters:
@@ -29,15 +36,38 @@ mesh_clusters:
 """
 
 
+Later = dict[str, t.Mapping[str, t.Any]]
+
+
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> t.Callable[..., t.Any]:
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> tuple[HostVars, list[str], Templar]:
     folder: Path = tmp_path_factory.mktemp("inventory")
     (folder / "hosts.yml").write_text(INVENTORY)
     loader = DataLoader()
-    inventory = InventoryManager(loader, sources=[str(folder / "hosts.yml")])
-    hostvars = HostVars(inventory, VariableManager(loader, inventory), loader)
-    names = [host.name for host in inventory.groups["mesh_clusters"].get_hosts()]
-    return lambda: (read_variables(hostvars, names, Templar(loader=loader)), hostvars)
+    manager = InventoryManager(loader, sources=[str(folder / "hosts.yml")])
+    hostvars = HostVars(manager, VariableManager(loader, manager), loader)
+    names = [host.name for host in manager.groups["mesh_clusters"].get_hosts()]
+    return hostvars, names, Templar(loader=loader)
+
+
+@pytest.fixture
+def read(inventory: tuple[HostVars, list[str], Templar]) -> t.Callable[..., t.Any]:
+    return lambda: (read_variables(*inventory), inventory[0])
+
+
+@pytest.fixture
+def templated(
+    inventory: tuple[HostVars, list[str], Templar], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Later, list[str]]:
+    """The hosts, read later, and the list of what was templated since."""
+    original, seen = Templar.template, list[str]()
+
+    def template(self: Templar, variable: t.Any, **more: t.Any) -> t.Any:
+        seen.append(str(variable))
+        return original(self, variable, **more)
+
+    monkeypatch.setattr(Templar, "template", template)
+    return read_later(*inventory), seen
 
 
 def exact(value: t.Any) -> bool:
@@ -83,3 +113,40 @@ def test_a_list_of_the_group_is_read_once(read: t.Callable[..., t.Any]) -> None:
 
 def test_plain() -> None:
     assert plain(({"a": (1, 2.5, None, True)},)) == [{"a": [1, 2.5, None, True]}]
+
+
+def test_read_later_are_the_same_values(read: t.Callable[..., t.Any], templated: tuple[Later, list[str]]) -> None:
+    (found, _unreadable), _hostvars = read()
+    later, _seen = templated
+    assert list(later) == list(found)
+    for host in ("west", "own"):
+        assert dict(later[host]) == found[host]
+        assert all(exact(value) for value in later[host].values())
+    east = later["east"]
+    assert {name: east[name] for name in east if name != "mesh_hub"} == found["east"]
+    assert len(east) == len(found["east"]) + 1
+
+
+def test_a_template_is_templated_when_somebody_asks_and_once(templated: tuple[Later, list[str]]) -> None:
+    later, seen = templated
+    west = later["west"]
+    assert "cluster_context" in west and "cluster_context" in list(west) and len(west) > 3
+    assert west["mesh_id"] == "shop" and west.get("cluster_api_token") is None
+    assert seen == []
+    assert [west["cluster_context"], west["cluster_context"]] == ["west-admin"] * 2
+    assert seen == ["{{ inventory_hostname }}-admin"]
+
+
+def test_what_cannot_be_read_later_is_said_of_its_host_and_variable(templated: tuple[Later, list[str]]) -> None:
+    later, _seen = templated
+    with pytest.raises(FleetError) as caught:
+        later["east"].get("mesh_hub")
+    assert (caught.value.cluster, caught.value.what) == ("east", "mesh_hub cannot be read")
+    assert "nonesuch" in caught.value.seen and "preflight" in caught.value.next_step
+
+
+def test_threads_get_the_values_of_their_hosts(templated: tuple[Later, list[str]]) -> None:
+    later, _seen = templated
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        found = dict(zip(later, pool.map(lambda host: later[host]["cluster_context"], later), strict=True))
+    assert found == {host: f"{host}-admin" for host in ("west", "east", "own")}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import datetime
 import json
 import stat
@@ -16,6 +17,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters import connections as reach
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import AbsentCluster, resolve
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -87,6 +89,24 @@ def cluster(**variables: t.Any) -> Cluster:
 def test_no_request_is_sent_before_a_connection(google: type[Google]) -> None:
     assert cluster().connection.lookup is not None
     assert (google.lists, google.tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("own", [{"cluster_api_url": "https://1.2.3.4"}, {"cluster_kubeconfig": "/own"}])
+def test_a_connection_of_the_inventory_is_kept(own: dict[str, str]) -> None:
+    found = cluster(**own).connection
+    assert found.lookup is None
+    assert own.get("cluster_api_url", "") == found.server and own.get("cluster_kubeconfig", "") == found.kubeconfig
+
+
+def test_a_connection_of_the_inventory_is_not_read_before_somebody_connects() -> None:
+    def read() -> Connection:
+        raise FleetError("read")
+
+    fleet = read_fleet({"west": {**PLACE, "gke_project": "shop-prod"}}, environment())
+    ours = {"west": fleet.clusters["west"].with_connection(read)}
+    west = reach.with_connections(dataclasses.replace(fleet, clusters=ours)).clusters["west"]
+    with pytest.raises(FleetError, match="read"):
+        assert west.connection
 
 
 def test_one_list_and_one_token_serve_all_tasks_of_a_run(google: type[Google]) -> None:

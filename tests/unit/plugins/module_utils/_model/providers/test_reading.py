@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
+import typing as t
+
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
@@ -43,3 +47,69 @@ def test_the_environment_names_a_project_for_gke_hosts() -> None:
     assert projects == {"west": "from-env", "north": "own", "fra": None}
     assert "gke_project" not in read_fleet(hosts).clusters["west"].variables
     assert "gke_project" not in gke
+
+
+class Counted(t.Mapping[str, t.Any]):
+    """Variables that count how often each is read."""
+
+    def __init__(self, values: dict[str, t.Any]) -> None:
+        self.values_of = values
+        self.reads: collections.Counter[str] = collections.Counter()
+
+    def __getitem__(self, name: str) -> t.Any:
+        value = self.values_of[name]
+        self.reads[name] += 1
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values_of
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self.values_of)
+
+    def __len__(self) -> int:
+        return len(self.values_of)
+
+
+OF_CONNECTIONS = {
+    "cluster_api_url": "https://1.2.3.4",
+    "cluster_api_token": "sesame",
+    "cluster_api_ca": "ca",
+    "cluster_kubeconfig": "/own",
+    "cluster_context": "there",
+    "cluster_peer_endpoint": "https://5.6.7.8",
+    "cluster_region": "eu",
+    "cluster_zone": "eu-a",
+}
+
+
+@pytest.mark.parametrize("provider", ["kind", "kubeconfig", "gke"])
+def test_how_a_cluster_is_reached_is_read_when_somebody_needs_it(provider: str) -> None:
+    own = Counted({"cluster_provider": provider, "gke_nodes": 1, **OF_CONNECTIONS})
+    cluster = read_fleet({"own": own}, Environment(variables={"GCP_PROJECT": "p"})).clusters["own"]
+    assert not own.reads.keys() & {*OF_CONNECTIONS, "gke_nodes"}
+    assert (cluster.region, cluster.zone, cluster.peer_endpoint) == ("eu", "eu-a", "https://5.6.7.8")
+    if provider != "kind":
+        assert (cluster.connection.server, cluster.connection.token) == ("https://1.2.3.4", "sesame")
+    assert cluster.connection is cluster.connection
+
+
+def test_the_environment_fills_in_what_is_read_later() -> None:
+    gke = {"cluster_provider": "gke"}
+    hosts = {"west": Counted({**gke, "gke_nodes": 1}), "north": Counted({**gke, "gke_project": "own"})}
+    made = read_fleet(hosts, Environment(variables={"GCP_PROJECT": "from-env"})).clusters
+    assert dict(made["west"].variables) == {**gke, "gke_nodes": 1, "gke_project": "from-env"}
+    assert dict(made["north"].variables) == {**gke, "gke_project": "own"}
+    assert len(made["west"].variables) == 3 and "gke_project" in made["west"].variables
+    assert "gke_zone" not in made["west"].variables and made["west"].variables.get("gke_zone") is None
+
+
+def test_another_connection_reads_nothing_and_leaves_the_cluster_as_it_was() -> None:
+    own = Counted({"cluster_provider": "kubeconfig", **OF_CONNECTIONS})
+    cluster = read_fleet({"own": own}).clusters["own"]
+    there = dataclasses.replace(cluster.connection, server="https://9.9.9.9")
+    own.reads.clear()
+    other = cluster.with_connection(lambda: there)
+    assert not own.reads
+    assert (other.connection, other.name, other.region) == (there, "own", "eu")
+    assert cluster.connection.server == "https://1.2.3.4"
