@@ -198,6 +198,12 @@ class ActionModule(FleetAction):
             # /version may be read anonymously; this needs credentials.
             system = await kube.get("v1", "Namespace", "kube-system") or {}
             warnings = check_standing(fleet, cluster, await read_standing(kube))
+            if why := kube.transport.endpoint.unverified:
+                warnings.insert(
+                    0,
+                    f"{host}: {why}: whoever is on the way to its API server can read and change all that a run sends, "
+                    "credentials and signing keys too; give its https address and its CA (certificate-authority-data)",
+                )
             if not control_plane_of(fleet, cluster).skip_reason:
                 agents = args["cni_namespace"]
                 await check_admission(

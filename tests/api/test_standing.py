@@ -76,3 +76,18 @@ def test_a_local_cluster_that_was_stopped_costs_no_time(plane: control_plane.Con
     began = time.monotonic()
     assert preflight(tmp_path, cluster_provider="kind", fleet_dir=str(tmp_path)).code == 0
     assert time.monotonic() - began < 60
+
+
+def test_a_server_that_nobody_verifies_is_named(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    kubeconfig(tmp_path, plane.kubeconfig, plane.server)
+    path = tmp_path / FLEET / "kubeconfigs" / "west.yaml"
+    given = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(path), "cluster_context": "west"}
+    warning = "west: insecure-skip-tls-verify is set in its kubeconfig"
+    good = preflight(tmp_path, **given)
+    assert (good.code, warning in " ".join(good.output.split())) == (0, False), good.output
+    config = yaml.safe_load(path.read_text())
+    for entry in config["clusters"]:
+        entry["cluster"] = {"server": plane.server, "insecure-skip-tls-verify": True}
+    path.write_text(yaml.safe_dump(config))
+    bad = preflight(tmp_path, **given)
+    assert (bad.code, warning in " ".join(bad.output.split())) == (0, True), bad.output

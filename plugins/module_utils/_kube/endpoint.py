@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import ipaddress
 import ssl
 import time
 import typing as t
+import urllib.parse
 
 from .._model.inventory.connection import Connection, Lookup
 from ..renewal import Renewal
@@ -19,6 +21,14 @@ __all__ = ["Endpoint", "bearer"]
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _is_loopback(server: str) -> bool:
+    host = urllib.parse.urlsplit(server).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclasses.dataclass
@@ -49,6 +59,17 @@ class Endpoint:
     """The program that gives the credential, for a kubeconfig that names one."""
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock, repr=False, compare=False)
     _renewal: Renewal = dataclasses.field(default_factory=Renewal, repr=False, compare=False)
+
+    @property
+    def unverified(self) -> str:
+        """Why nobody knows that it is the API server that answers, and who reads along; "" where it is verified.
+
+        Plain HTTP that stays on this machine, as that of ``kubectl proxy``, is nobody else's to read.
+        """
+        if self.tls is None:
+            return "" if _is_loopback(self.server) else f"{self.server} is not TLS"
+        unchecked = self.tls.verify_mode is ssl.CERT_NONE
+        return "insecure-skip-tls-verify is set in its kubeconfig" if unchecked else ""
 
     async def renew(self) -> None:
         """Get a new credential when the present one ends soon."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import email.utils
+import ssl
 import typing as t
 
 import aiohttp
@@ -195,3 +196,22 @@ def test_requests_that_waited_for_a_failed_renewal_fail_alike() -> None:
         assert await endpoint.another("Bearer token-1")
 
     over(work)
+
+
+@pytest.mark.parametrize(
+    ("server", "why"),
+    [
+        ("https://west.example", ""),
+        ("http://127.0.0.1:8001", ""),
+        ("http://[::1]:8001", ""),
+        ("http://localhost:8001", ""),
+        ("http://west.example", "http://west.example is not TLS"),
+        ("http://192.0.2.1", "http://192.0.2.1 is not TLS"),
+    ],
+)
+def test_whether_the_server_is_verified(server: str, why: str) -> None:
+    endpoint = asyncio.run(resolve(Connection(server=server, token="x"), "west"))
+    assert endpoint.unverified == why
+    if endpoint.tls:
+        endpoint.tls.check_hostname, endpoint.tls.verify_mode = False, ssl.CERT_NONE
+        assert endpoint.unverified == "insecure-skip-tls-verify is set in its kubeconfig"
