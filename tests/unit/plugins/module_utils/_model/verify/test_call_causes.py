@@ -166,3 +166,44 @@ def test_endpoints_of_a_recorded_sidecar() -> None:
     address = f"{UPSTREAM}::[fd00::7]:8080"
     ejected = f"{address}::cx_connect_fail::3\n{address}::health_flags::/failed_outlier_check\n"
     assert endpoints_seen(own + ejected, UPSTREAM) == [Endpoint("[fd00::7]:8080", 3, True)]
+
+
+def test_a_log_line_is_of_exactly_this_upstream() -> None:
+    lines = LOG.splitlines()
+    assert access_line(lines[0], UPSTREAM) == AccessLine("", "via_upstream", "", "10.90.2.9:15443")
+    assert access_line(lines[0].replace(UPSTREAM, f"{UPSTREAM}.example"), UPSTREAM) is None
+
+
+def test_an_endpoint_without_counters_has_not_failed() -> None:
+    text = f"{UPSTREAM}::10.0.0.1:8080::health_flags::healthy\n"
+    assert endpoints_seen(text, UPSTREAM) == [Endpoint("10.0.0.1:8080", 0, False)]
+
+
+def test_advice_names_both_clusters_but_no_service_of_several() -> None:
+    closed = UF + "connection termination"
+    of_cluster = cause_of("west", "east", 503, closed, None, GATEWAY)
+    of_service = cause_of("west", "shop", 503, closed, None, GATEWAY, is_cluster=False)
+    assert of_cluster and "--limit west,east;" in of_cluster.next_step
+    assert of_service and "--limit west;" in of_service.next_step
+
+
+def test_addresses_that_could_not_be_connected_are_named() -> None:
+    failing = [Endpoint("10.90.2.9:15443", 4, False), Endpoint("10.90.2.8:15443", 0, False)]
+    found = cause_of("west", "east", 503, UF + "connection timeout", None, failing)
+    assert found and found.seen == "503 from west's sidecar, at 10.90.2.9:15443: connection timeout"
+    silent = cause_of("west", "east", 0, "", None, failing)
+    assert silent and silent.seen.endswith("could not connect to 10.90.2.9:15443")
+    assert "packets to that address get no answer" in silent.means
+    # An answer is not explained by an address that failed before, nor silence by addresses that did not.
+    assert cause_of("west", "east", 500, "the program's own words", None, failing) is None
+    assert cause_of("west", "east", 0, "", None, GATEWAY) is None
+
+
+def test_flags_alone_name_the_cause() -> None:
+    ejected = [Endpoint("10.1.2.3:8080", 5, True), Endpoint("10.1.2.4:8080", 5, False)]
+    healthy = cause_of("west", "east", 503, "", AccessLine("UH,URX"), ejected)
+    assert healthy and healthy.seen.endswith("no healthy upstream, of 2 addresses 10.1.2.3:8080 ejected")
+    route = cause_of("west", "east", 404, "", AccessLine("NR"), GATEWAY)
+    assert route and route.seen == "404 NR from west's sidecar: no route"
+    unknown = cause_of("west", "east", 502, "", None, None)
+    assert unknown and unknown.seen == "502 from west's sidecar: it does not know the upstream"

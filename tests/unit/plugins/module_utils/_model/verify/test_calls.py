@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import (
     Answer,
+    Call,
     call_pairs,
     expected_identity,
     judge_call,
@@ -135,3 +136,8 @@ def test_identities_are_compared() -> None:
     assert not call.ok
     assert call.seen.endswith(f"expected {GOOD.identity}")
     assert "trust domains differ" in call.means
+
+
+def test_a_call_that_was_not_measured_has_no_status() -> None:
+    call = Call("west", "east", "probe-east", True, False, "the program ended")
+    assert (call.status, call.latency_ms, call.identity, call.path) == (0, 0.0, "", "")
