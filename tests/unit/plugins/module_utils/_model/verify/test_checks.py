@@ -217,6 +217,8 @@ def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_fails_its_check()
         (HeldToken("east", True, Life(8_000)), "ends at 1970-01-01 02:13 UTC, before a run of peering in 2 h"),
         (HeldToken("east", True, Life(900)), "ended at 1970-01-01 00:15 UTC"),
         (HeldToken("east", True, None, refused=True), "is refused by its API server"),
+        (HeldToken("east", True, Life(1_000)), "ended at 1970-01-01 00:16 UTC"),
+        (HeldToken("east", True, Life(8_200)), ""),
         # Somebody else renews it, as often as he likes.
         (HeldToken("east", False, Life(1_001)), ""),
         (HeldToken("east", False, Life(999)), "ended at"),
@@ -227,3 +229,139 @@ def test_tokens_live_until_the_next_run(token: HeldToken, seen: str) -> None:
     assert (check.state, check.clusters) == ("failed" if seen else "ok", ("west",))
     assert check.seen.startswith(f"that of east {seen}") if seen else "that of" not in check.seen
     assert bool(check.next_step) is bool(seen)
+
+
+def of_east(group: str, change: t.Callable[[Facts], None] = lambda _: None) -> list[Check]:
+    return [c for c in checked(change) if c.group == group and c.name in ("east", "east (istiod-x)")]
+
+
+@pytest.mark.parametrize(
+    ("group", "change", "seen"),
+    [
+        ("network", lambda f: None, "east in namespace, gateway Service, proxy"),
+        ("network", lambda f: setattr(f, "gateway_network", None), "east in namespace, proxy"),
+        ("network", lambda f: setattr(f, "proxy_network", "x"), "proxy has x, the inventory east"),
+        ("gateway address", lambda f: None, "192.0.2.9"),
+        ("gateway address", lambda f: setattr(f, "gateway_address", ""), "pending"),
+        ("remote secrets", lambda f: None, "1, each cluster once"),
+        ("remote secrets", lambda f: f.remote_secrets.append(("west", "s2")), "west in istio-remote-secrets, s2"),
+        ("synced", lambda f: None, "west"),
+        ("synced", lambda f: f.istiods[0].clusters.pop("west"), "west: not in its list"),
+        (
+            "synced",
+            lambda f: f.istiods[0].clusters.update(west=RemoteCluster("west", "timeout", "s")),
+            "west: timeout",
+        ),
+        ("trust domain", lambda f: None, "local.mesh for every pod"),
+        (
+            "trust domain",
+            lambda f: _istiod(f, trust_domains={"east": {"local.mesh"}, "west": {"b", "a", "local.mesh"}}),
+            "pods of west under a, b",
+        ),
+        ("endpoints", lambda f: None, "of west"),
+        ("endpoints", lambda f: _istiod(f, shards={}), "none of west"),
+        ("gateways known", lambda f: None, "west by 192.0.2.1:15443"),
+        (
+            "gateways known",
+            lambda f: f.istiods[0].gateways.append(Gateway("elsewhere", "x", "192.0.2.2", 1)),
+            "west by 192.0.2.1:15443",
+        ),
+        ("gateways known", lambda f: _istiod(f, gateways=[]), "none into west"),
+        ("edges", lambda f: None, "of west"),
+        ("inventory", lambda f: None, "names every cluster that is watched"),
+        ("istiod's cluster", lambda f: None, "its name for itself is east"),
+        ("cluster name", lambda f: None, "proxies have east"),
+        ("sidecar", lambda f: None, "injected"),
+    ],
+)
+def test_what_a_check_has_seen(group: str, change: t.Callable[[Facts], None], seen: str) -> None:
+    assert [c.seen for c in of_east(group, change)] == [seen]
+
+
+@pytest.mark.parametrize(
+    ("group", "change"),
+    [
+        ("gateway address", lambda f: setattr(f, "gateway_address", None)),
+        ("sidecar", lambda f: setattr(f, "probe", "")),
+        ("cluster name", lambda f: setattr(f, "sidecar", False)),
+    ],
+)
+def test_what_is_not_there_is_not_checked(group: str, change: t.Callable[[Facts], None]) -> None:
+    assert of_east(group, change) == []
+
+
+def test_a_wrong_trust_domain_is_attributed_once_to_each_cluster() -> None:
+    for domains, about in (
+        ({"east": {"a"}}, ("east",)),
+        ({"west": {"a"}}, ("east", "west")),
+        ({"east": {"a"}, "west": {"a"}}, ("east", "west")),
+    ):
+        (check,) = of_east("trust domain", lambda f, domains=domains: _istiod(f, trust_domains=domains))
+        assert check.clusters == about
+        assert f"--limit {','.join(about)};" in check.next_step
+
+
+def test_only_clusters_that_were_read_and_have_a_probe_need_endpoints() -> None:
+    alone = whole("west", "east")
+    alone.istiods[0].shards = {}
+    silent = Facts("east")
+    for facts in ({"west": alone}, {"west": alone, "east": silent}):
+        checks = state_checks(FLEET, facts, leaf_hours=1, signer_days=0)
+        assert [c.state for c in checks if (c.group, c.name) == ("endpoints", "west (istiod-x)")] == ["ok"]
+    alone.istiods[0].shards = {"probe-east.mesh-verify.svc.cluster.local": {"another": ["10.0.0.1"]}}
+    checks = state_checks(FLEET, {"west": alone, "east": whole("east", "west")}, leaf_hours=1, signer_days=0)
+    assert [c.seen for c in checks if (c.group, c.name) == ("endpoints", "west (istiod-x)")] == ["none of east"]
+
+
+MIXED = read_fleet(
+    {
+        "google": {"cluster_provider": "gke", "gke_project": "p", "mesh_control_plane": "managed"},
+        "west": {"cluster_provider": "kubeconfig", "mesh_network": "flat"},
+        "east": {"cluster_provider": "kubeconfig", "mesh_network": "flat"},
+        "edge": {
+            "cluster_provider": "kubeconfig",
+            "mesh_network": "flat",
+            "mesh_role": "remote",
+            "mesh_primary": "west",
+        },
+    }
+)
+
+
+def test_each_control_plane_is_checked_for_what_it_shows() -> None:
+    google = Facts("google", probe="probe-x", proxy_roots=OTHER, root_config=OTHER)
+    facts = {"google": google, "west": whole("west", "east"), "edge": whole("edge", "west")}
+    checks = state_checks(MIXED, facts, leaf_hours=1, signer_days=0, fleet_root=ROOT)
+    of = {name: {c.group: c for c in checks if c.clusters[:1] == (name,)} for name in facts}
+    assert of["google"].keys() == {"control plane", "sidecar", "credentials"}
+    assert (of["google"]["control plane"].state, of["google"]["sidecar"].state) == ("skipped", "failed")
+    assert "run the gke_fleet stage with --limit google" in of["google"]["sidecar"].next_step
+    assert "edges" in of["west"] and "network" in of["edge"] and "edges" not in of["edge"]
+    assert "gateways known" not in of["west"]
+    google.probe = ""
+    checks = state_checks(MIXED, {"google": google}, leaf_hours=1, signer_days=0)
+    assert [c.group for c in checks] == ["control plane", "credentials"]
+
+
+def test_the_fleets_root_is_passed_on() -> None:
+    facts = {"west": whole("west", "east")}
+    checks = state_checks(FLEET, facts, leaf_hours=1, signer_days=0, fleet_root=OTHER)
+    assert [c.state for c in checks if c.group == "root"] == ["failed"]
+
+
+def test_a_cluster_that_cannot_be_read_is_not_asked_for_its_sidecars() -> None:
+    assert injection_checks([Facts("west", problem="gone")]) == []
+
+
+def test_versions_may_differ_by_one_minor() -> None:
+    def versions(**running: str) -> Check:
+        facts = {name: Facts(name, versions={"istiod": version}) for name, version in running.items()}
+        (check,) = (c for c in state_checks(FLEET, facts, leaf_hours=1, signer_days=0) if c.group == "versions")
+        return check
+
+    good = versions(west="hub:5000/pilot:1.30.4", east="pilot:1.31.1")
+    assert (good.state, good.seen, good.clusters) == ("ok", "west 1.30.4, east 1.31.1", ())
+    apart = versions(west="pilot:1.29.0", east="pilot:1.31.1")
+    assert (apart.state, apart.clusters) == ("failed", ("east", "west"))
+    unknown = state_checks(FLEET, {"west": Facts("west")}, leaf_hours=1, signer_days=0)
+    assert "versions" not in {c.group for c in unknown}

@@ -38,6 +38,8 @@ SECRET = "istio-remote-secrets"
         ("east", {"remote_secrets": [("west", "of-somebody-else")]}, ""),
         ("was", {"unwanted_signer": True}, "Secret istio-system/cacerts"),
         ("west", {"static_token": True}, ""),
+        ("east", {"static_token": True}, ""),
+        ("google", {}, ""),
         ("google", {"static_token": True}, "istio-remote-secret-token, though no cluster watches it"),
     ],
 )

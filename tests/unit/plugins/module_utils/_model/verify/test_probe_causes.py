@@ -57,3 +57,8 @@ def test_a_probe_that_does_not_run_has_its_cause(seen: str, means: str, step: st
 
 def test_an_unknown_cause_is_not_guessed() -> None:
     assert probe_cause("west", "something else") == ("", "")
+
+
+def test_capitals_and_lines_do_not_matter() -> None:
+    assert "ResourceQuota" in probe_cause("west", "EXCEEDED QUOTA")[0]
+    assert "a policy" in probe_cause("west", "Admission webhook x\nof somebody denied it")[0]
