@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ET
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify import report
@@ -37,3 +38,85 @@ def test_table_junit_and_document() -> None:
     assert document["ok"] is False
     (error,) = (report.as_error(c, "east") for c in checks if c.state == "failed")
     assert str(error).startswith('east: check "no call" failed: east → west') and "next   n" in str(error)
+
+
+def test_the_table_says_how_calls_ended() -> None:
+    refused = Call("east", "west", "probe-west", False, True, "503, as declared")
+    lines = report.table([*CALLS, refused], {})
+    assert [line.split() for line in lines] == [
+        ["call", "service", "answer", "identity", "seen", "path"],
+        ["west", "→", "east", "probe-east", "200", "in", "12", "ms", "spiffe://x", "gateway"],
+        ["east", "→", "west", "probe-west", "answered", "\x00", "200", "-", "-"],
+        ["east", "→", "west", "probe-west", "refused,", "as", "declared", "-", "-"],
+    ]
+    assert len({line.index(word) for line, word in zip(lines, ("identity", "spiffe", "-  ", "-  "), strict=True)}) <= 2
+    assert {line[: lines[0].index("service")].rstrip() for line in lines} == {"call", "west → east", "east → west"}
+
+
+def test_a_cell_takes_seventy_two_letters() -> None:
+    def cell(length: int) -> str:
+        call = Call("west", "east", "s", True, False, "x" * length)
+        return report.table([call], {})[1].split()[4]
+
+    assert [cell(1), cell(72), cell(73)] == ["x", "x" * 72, "x" * 71 + "…"]
+
+
+def test_the_stages_line() -> None:
+    check = Check("root", "west", "ok", "s", ("west",))
+    skipped = dataclasses.replace(check, state="skipped")
+    failed = dataclasses.replace(check, state="failed")
+    left_out = Check("call", "west ↔ south", "skipped", "south has no probe", ("west",))
+    assert report.summary([], [check, skipped]) == "0/0 calls · 1 checks"
+    assert report.summary([], [check, skipped, failed]) == "0/0 calls · 1 of 2 checks failed"
+    assert report.summary([], [left_out, left_out]) == "0/0 calls, 2 pairs not called · 0 checks"
+
+
+def test_the_document_has_everything() -> None:
+    check = Check("root", "west", "ok", "s", ("west",))
+    assert report.as_document("f", "t", 1.23456, CALLS, [check], {"west": "http://192.0.2.5/"}) == {
+        "fleet": "f",
+        "started": "t",
+        "seconds": 1.23,
+        "ok": True,
+        "calls": [dataclasses.asdict(call) for call in CALLS],
+        "checks": [dataclasses.asdict(check)],
+        "pages": {"west": "http://192.0.2.5/"},
+    }
+    failed = report.as_document("f", "t", 1, [], [dataclasses.replace(check, state="failed")], {})
+    assert failed["ok"] is False
+
+
+def test_junit_is_a_suite_for_each_group() -> None:
+    checks = [
+        Check("sidecar", "west", "ok", "injected", ("west",)),
+        Check("root", "west", "failed", "seen\x00", ("west",), "means", "step"),
+        Check("sidecar", "east", "skipped", "not asked", ("east",)),
+    ]
+    text = report.junit("f", 1.5, checks)
+    assert (
+        text
+        == """<?xml version="1.0" encoding="utf-8"?>
+<testsuites name="mesh.fleet verify f" time="1.50">
+  <testsuite name="root" tests="1" failures="1" skipped="0">
+    <testcase classname="root" name="west">
+      <failure message="seen\\x00">seen seen\\x00
+means means
+next step</failure>
+    </testcase>
+  </testsuite>
+  <testsuite name="sidecar" tests="2" failures="0" skipped="1">
+    <testcase classname="sidecar" name="west">
+      <system-out>injected</system-out>
+    </testcase>
+    <testcase classname="sidecar" name="east">
+      <skipped message="not asked" />
+    </testcase>
+  </testsuite>
+</testsuites>
+"""
+    )
+
+
+def test_an_error_has_what_its_check_has() -> None:
+    error = report.as_error(Check("root", "west", "failed", "s", ("west",), "m", "n"), "west")
+    assert (error.cluster, error.seen, error.means, error.next_step) == ("west", "s", "m", "n")
