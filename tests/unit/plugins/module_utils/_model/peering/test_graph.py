@@ -39,6 +39,19 @@ def test_managed_clusters_have_no_edges_and_call_each_other() -> None:
 def test_networks_of_their_own_are_joined_by_gateways() -> None:
     fleet = read_fleet({name: {"mesh_network": "per_cluster"} for name in ("west", "east", "fra")})
     assert summary(fleet) == "3 clusters, 6 directed peers, 3 networks joined by gateways"
+    two = read_fleet({name: {"mesh_network": "per_cluster"} for name in ("west", "east")})
+    assert summary(two) == "2 clusters, 2 directed peers, 2 networks joined by gateways"
+
+
+def test_one_network_needs_no_gateways() -> None:
+    assert summary(read_fleet({"west": {}, "east": {}})) == "2 clusters, 2 directed peers, 1 network"
+
+
+def test_the_line_counts_what_google_runs() -> None:
+    project = {**MANAGED, "gke_project": "p"}
+    one, two = read_fleet({"west": project}), read_fleet({"west": project, "east": project})
+    assert "; Google runs 1 control plane, trust domain " in summary(one)
+    assert "; Google runs 2 control planes, trust domain " in summary(two)
 
 
 NAMES = ("a", "b", "c", "d", "e")

@@ -32,14 +32,27 @@ def test_many_clusters_are_told_in_one_text() -> None:
     text = str(unnamed(FLEET, {"west": [KeyPlan(f"n{i}", UNNAMED) for i in range(8)]}))
     assert "n0, n1, n2, n3, n4 and 3 more, which the fleet still watches; their edges stay" in text
     assert "peering_forget=n0,n1,n2,n3,n4,n5,n6,n7" in text
+    assert "or they left the fleet; they still hold tokens of the clusters that they watched, and read" in text
+    two = str(unnamed(FLEET, {"west": [KeyPlan("n0", UNNAMED), KeyPlan("n1", UNNAMED)]}))
+    assert "n0, n1, which the fleet still watches; their edges stay" in two
+
+
+def test_a_text_counts_only_the_clusters_that_it_does_not_name() -> None:
+    for count, listed in ((5, "n0, n1, n2, n3, n4, which"), (6, "n0, n1, n2, n3, n4 and 1 more, which")):
+        assert listed in str(unnamed(FLEET, {"west": [KeyPlan(f"n{i}", UNNAMED) for i in range(count)]}))
 
 
 def test_who_forgets_a_cluster_hears_what_it_still_holds() -> None:
-    plans = {"west": [KeyPlan("south", REMOVE)], "east": [KeyPlan("west", REMOVE)]}
+    kept = KeyPlan("south", KEEP)
+    plans = {"west": [KeyPlan("south", REMOVE)], "east": [KeyPlan("west", REMOVE)], "north": [kept]}
     gone_ones = forgotten(FLEET, ["south", "soth"], plans)
     assert gone_ones[0] == "peering_forget names soth, but no cluster of this run has an edge to it"
     assert "south is forgotten: edges removed in west; it still holds tokens" in gone_ones[1]
     assert REVOKE in gone_ones[1]
+    managed = {"cluster_provider": "gke", "mesh_control_plane": "managed"}
+    mixed = read_fleet({"google": managed, "west": {"cluster_provider": "kubeconfig"}})
+    (text,) = forgotten(mixed, ["south"], {"west": [KeyPlan("south", REMOVE)]})
+    assert "in west: kubectl" in text, "peering makes no account where Google runs the control plane"
 
 
 def test_a_dead_cluster_that_is_torn_down_gets_advice_that_ends() -> None:
