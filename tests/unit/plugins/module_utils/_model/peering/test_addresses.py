@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection, Lookup
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -82,6 +84,8 @@ def test_a_proxy_that_takes_no_service_account_is_refused() -> None:
 
 
 def test_other_mistakes_name_the_next_step() -> None:
+    with pytest.raises(FleetError, match="no address of its API server for other clusters is known"):
+        peer_server(west(), None)
     for cluster, config in ((west(cluster_context="gone"), kubeconfig(here="https://h")), (west(), None)):
         with pytest.raises(FleetError, match="next"):
             peer_server(cluster, config)
@@ -98,3 +102,28 @@ def test_the_port_and_the_name_in_the_certificate() -> None:
     config["clusters"][0]["cluster"] = {"insecure-skip-tls-verify": True}
     with pytest.raises(FleetError, match="context west names no server"):
         peer_server(west(), config)
+
+
+def found_by_provider(known: Connection) -> Lookup:
+    def lookup(*, refused: str = "") -> Connection:
+        return known
+
+    return lookup
+
+
+def test_the_address_that_a_provider_finds_is_that_for_peers_if_it_has_one() -> None:
+    for known, url in (
+        (Connection(server="https://10.0.0.1", peer_server="https://10.0.0.2"), "https://10.0.0.2"),
+        (Connection(server="https://10.0.0.1"), "https://10.0.0.1"),
+    ):
+        there = dataclasses.replace(west(), connection=Connection(lookup=found_by_provider(known)))
+        found = peer_server(there, None)
+        assert (found.url, found.origin) == (url, "its provider")
+
+
+def test_an_address_is_known_by_itself_and_shows_nothing_of_its_kubeconfig() -> None:
+    config = kubeconfig(west="https://10.0.0.1:6443")
+    config["clusters"][0]["cluster"]["certificate-authority-data"] = "WFla"
+    found = peer_server(west(), config)
+    assert found.entry["certificate-authority-data"] == "WFla" and "WFla" not in repr(found)
+    assert found == dataclasses.replace(found, entry={})

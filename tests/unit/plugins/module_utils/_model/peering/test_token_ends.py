@@ -66,6 +66,15 @@ def test_a_life_that_somebody_asked_for_is_not_called_shortened() -> None:
     assert "asked for" not in warning
 
 
+def test_the_shortest_life_of_a_cluster_counts_and_one_of_unknown_length_does_not() -> None:
+    for lives in ([given(48), given(24)], [given(24), given(48)], [Life(NOW), given(24)]):
+        (warning,) = schedule_warnings({"east": lives}, 30 * DAY, 7 * DAY)
+        assert warning.startswith("east: a token lives 24 h")
+    assert schedule_warnings({"east": [Life(NOW)]}, 30 * DAY, 7 * DAY) == []
+    (warning,) = schedule_warnings({"east": [given(1)]}, 30 * DAY, 7 * DAY)
+    assert "at least every 24 min and set peering_run_every to 1440" in warning, "whole hours would be none"
+
+
 def test_which_ends_first() -> None:
     assert first_end([None, given(48), given(24)]) == given(24)
     assert first_end([None]) is None
