@@ -39,7 +39,7 @@ async def accepts(transport: Transport, token: str) -> bool:
         if error.status not in _NOT_ASKED:
             raise
         return await _is_let_in(transport, token)
-    return bool(((answer if isinstance(answer, dict) else {}).get("status") or {}).get("authenticated"))
+    return bool((answer.get("status") or {}).get("authenticated"))
 
 
 async def _is_let_in(transport: Transport, token: str) -> bool:
