@@ -168,9 +168,7 @@ def test_credential_plugin(plane: control_plane.ControlPlane, tmp_path: Path) ->
     assert asyncio.run(version(to(variant(plane, tmp_path, user)))).startswith("v1.")
 
 
-def test_credential_plugin_whose_token_is_refused_is_started_again(
-    plane: control_plane.ControlPlane, tmp_path: Path
-) -> None:
+def test_a_credential_plugin_refused_is_started_again(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     text = f"""
 import json

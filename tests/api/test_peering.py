@@ -271,7 +271,7 @@ async def test_half_an_inventory_removes_no_edge(planes: dict[str, control_plane
 
 
 @in_loop
-async def test_a_static_token_stays_while_half_an_inventory_hides_who_may_use_it(
+async def test_a_static_token_stays_while_an_inventory_is_half(
     planes: dict[str, control_plane.ControlPlane],
 ) -> None:
     await _with_static_tokens(planes)
@@ -287,7 +287,7 @@ async def test_a_static_token_stays_while_half_an_inventory_hides_who_may_use_it
 
 
 @in_loop
-async def test_a_deleted_account_ends_the_tokens_that_a_departed_cluster_holds(
+async def test_a_deleted_account_ends_the_tokens_of_who_left(
     planes: dict[str, control_plane.ControlPlane],
 ) -> None:
     """What the run advises: east left, and still holds west's token."""
@@ -1056,7 +1056,7 @@ async def test_each_token_is_asked_about_once(
 
 @pytest.mark.parametrize("by", ["token", "client certificate"])
 @in_loop
-async def test_an_account_that_may_review_no_tokens_asks_with_the_token(
+async def test_without_the_right_to_review_the_token_itself_asks(
     planes: dict[str, control_plane.ControlPlane], tmp_path: Path, by: str
 ) -> None:
     made = await prepared(planes)

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""tests/unit mirrors plugins: the test of plugins/X/y.py is tests/unit/plugins/X/test_y.py."""
+"""tests/unit mirrors plugins: the test of plugins/X/y.py is tests/unit/plugins/X/test_y.py. And names are short."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,13 @@ def test_what_is_no_test_is_declared(name: str) -> None:
 
 def test_every_declared_helper_is_there() -> None:
     assert {helper for name in FILES for helper in declared(name)} == HELPERS
+
+
+def test_no_name_of_a_test_is_longer_than_60_characters() -> None:
+    names = {
+        name: str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(names) > 1000
+    assert {name: file for name, file in names.items() if len(name) > 60} == {}

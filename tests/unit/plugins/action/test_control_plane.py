@@ -87,7 +87,7 @@ class Former:
     [((), False, ["istiod-7d-x"]), (("istiod",), False, []), ((), True, [])],
     ids=["uninstalled", "of somebody else", "check mode"],
 )
-def test_a_cluster_that_became_a_remote_is_done_when_its_istiod_is_gone(
+def test_a_new_remote_is_done_when_its_istiod_is_gone(
     monkeypatch: pytest.MonkeyPatch, deployments: tuple[str, ...], check_mode: bool, awaited: list[str]
 ) -> None:
     """Peering then takes away what that istiod signs with."""

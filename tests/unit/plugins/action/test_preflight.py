@@ -138,7 +138,7 @@ def test_exports_and_the_front_door_are_checked_too(play: Runner) -> None:
     assert "(fleet) front_door_adress is not a variable of this collection did you mean front_door_address?" in flat
 
 
-def test_variables_of_roles_are_checked_with_what_their_tasks_know(play: Runner) -> None:
+def test_variables_of_roles_are_checked_as_their_tasks_know(play: Runner) -> None:
     variables = """
     gateways_replica: 2
     trust_lifetime: "{{ trust_root_lifetime }}"

@@ -137,7 +137,7 @@ def test_a_template_is_templated_when_somebody_asks_and_once(templated: tuple[La
     assert seen == ["{{ inventory_hostname }}-admin"]
 
 
-def test_what_cannot_be_read_later_is_said_of_its_host_and_variable(templated: tuple[Later, list[str]]) -> None:
+def test_what_cannot_be_read_names_its_host_and_variable(templated: tuple[Later, list[str]]) -> None:
     later, _seen = templated
     with pytest.raises(FleetError) as caught:
         later["east"].get("mesh_hub")

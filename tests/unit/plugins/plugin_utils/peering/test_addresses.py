@@ -35,7 +35,7 @@ def refused(west: dict[str, t.Any], **others: dict[str, t.Any]) -> dict[str, str
 @pytest.mark.parametrize(
     "server", ["https://127.0.0.1:6443", "https://127.8.8.8", "https://[::1]:6443", "https://localhost"]
 )
-def test_a_loopback_address_is_refused_where_another_cluster_watches(tmp_path: Path, server: str) -> None:
+def test_a_loopback_address_is_refused_where_others_watch(tmp_path: Path, server: str) -> None:
     there = {"cluster_kubeconfig": kubeconfig(tmp_path, west=server)}
     assert "cannot be reached from another cluster" in refused(there, east=FAR)["west"]
     assert list(refused({"cluster_api_url": server}, east=FAR)) == ["west"]
@@ -44,7 +44,7 @@ def test_a_loopback_address_is_refused_where_another_cluster_watches(tmp_path: P
     assert refused({**there, "cluster_peer_endpoint": "https://192.0.2.1:6443"}, east=FAR) == {}
 
 
-def test_the_address_of_a_proxy_is_refused_where_another_cluster_watches(tmp_path: Path) -> None:
+def test_the_address_of_a_proxy_is_refused_where_others_watch(tmp_path: Path) -> None:
     rancher = "https://rancher.example/k8s/clusters/c-m-abc"
     there = {"cluster_kubeconfig": kubeconfig(tmp_path, west=rancher)}
     assert "is that of a proxy" in refused(there, east=FAR)["west"]
@@ -58,7 +58,7 @@ def test_a_context_for_peers_is_an_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "7", "contexts: [x]"])
-def test_what_is_no_kubeconfig_is_left_to_the_check_that_connects(tmp_path: Path, content: str | None) -> None:
+def test_no_kubeconfig_is_left_to_the_check_that_connects(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "kubeconfig"
     if content is not None:
         path.write_text(content)

@@ -24,7 +24,7 @@ PUBLISHED = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 @pytest.mark.parametrize(("mode", "ca"), [(ssl.CERT_REQUIRED, ""), (ssl.CERT_NONE, PUBLISHED)])
-def test_a_connection_that_verifies_nothing_vouches_for_no_public_root(
+def test_an_unverified_connection_vouches_for_no_public_root(
     mode: ssl.VerifyMode, ca: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = {

@@ -98,7 +98,7 @@ def test_a_connection_of_the_inventory_is_kept(own: dict[str, str]) -> None:
     assert own.get("cluster_api_url", "") == found.server and own.get("cluster_kubeconfig", "") == found.kubeconfig
 
 
-def test_a_connection_of_the_inventory_is_not_read_before_somebody_connects() -> None:
+def test_a_connection_is_not_read_before_somebody_connects() -> None:
     def read() -> Connection:
         raise FleetError("read")
 

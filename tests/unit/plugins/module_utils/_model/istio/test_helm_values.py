@@ -188,7 +188,7 @@ def test_without_it_the_charts_have_their_own_values() -> None:
         assert "proxy" not in release.values.get("global", {})
 
 
-def test_the_agents_release_has_images_platform_and_the_users_values() -> None:
+def test_the_agents_release_has_images_platform_and_values() -> None:
     it = fleet(TWO, mesh_cni=True, cluster_platform="k3s", mesh_pods=PODS)
     release = wiring.cni_release(
         it, it.clusters["west"], "c", namespace="kube-system", hub="h", tag="t", user={"cniBinDir": "/bin"}

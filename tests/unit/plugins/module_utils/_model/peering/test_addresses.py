@@ -111,7 +111,7 @@ def found_by_provider(known: Connection) -> Lookup:
     return lookup
 
 
-def test_the_address_that_a_provider_finds_is_that_for_peers_if_it_has_one() -> None:
+def test_a_provider_may_have_an_address_for_peers() -> None:
     for known, url in (
         (Connection(server="https://10.0.0.1", peer_server="https://10.0.0.2"), "https://10.0.0.2"),
         (Connection(server="https://10.0.0.1"), "https://10.0.0.1"),
@@ -121,7 +121,7 @@ def test_the_address_that_a_provider_finds_is_that_for_peers_if_it_has_one() -> 
         assert (found.url, found.origin) == (url, "its provider")
 
 
-def test_an_address_is_known_by_itself_and_shows_nothing_of_its_kubeconfig() -> None:
+def test_an_address_shows_nothing_of_its_kubeconfig() -> None:
     config = kubeconfig(west="https://10.0.0.1:6443")
     config["clusters"][0]["cluster"]["certificate-authority-data"] = "WFla"
     found = peer_server(west(), config)

@@ -37,7 +37,7 @@ def test_the_published_ca_is_tried_first_and_each_once() -> None:
     assert same == [PUBLISHED, SYSTEM] == [one.name for one in known_authorities(OURS, "", "")]
 
 
-def test_what_stands_beside_certificates_does_not_get_into_a_secret() -> None:
+def test_what_stands_beside_certificates_gets_into_no_secret() -> None:
     _ours, theirs, _system = known_authorities(OURS, f"# für uns\n{THEIRS}-----BEGIN PRIVATE KEY-----\nx", "")
     assert theirs.pem == THEIRS
 
@@ -49,7 +49,7 @@ def test_what_the_address_shows_decides() -> None:
     assert chosen([*refused, Shown(KNOWN[1], "no"), Shown(KNOWN[2])]) == Choice("")
 
 
-def test_unseen_it_is_the_ca_of_our_own_connection_to_it_and_any_other_may_stay() -> None:
+def test_unseen_it_is_our_connections_ca_and_others_may_stay() -> None:
     assert chosen() == Choice(PUBLISHED_CA, (USED_CA, SYSTEM_CA))
     assert chosen(reached=KNOWN[1:2]) == Choice(USED_CA, (PUBLISHED_CA, SYSTEM_CA))
     assert chosen(reached=KNOWN[2:]) == Choice(SYSTEM_CA, (PUBLISHED_CA, USED_CA))

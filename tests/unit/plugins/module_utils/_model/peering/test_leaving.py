@@ -18,7 +18,7 @@ FLEET = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west"
 REVOKE = "in each of west, east: kubectl -n istio-system delete serviceaccount istio-reader-service-account"
 
 
-def test_a_cluster_that_the_inventory_does_not_name_has_two_explanations_and_each_has_its_way() -> None:
+def test_an_unnamed_cluster_has_two_causes_and_each_its_way() -> None:
     assert unnamed(FLEET, {"west": [KeyPlan("east", KEEP)]}) is None
     text = str(unnamed(FLEET, {"west": [KeyPlan("south", UNNAMED)], "east": [KeyPlan("south", UNNAMED)]}))
     assert "the inventory does not name south, which the fleet still watches; its edges stay" in text

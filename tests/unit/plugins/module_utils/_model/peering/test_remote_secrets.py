@@ -253,7 +253,7 @@ def test_a_ca_that_nothing_shows_to_be_wrong_stays(other: str) -> None:
     assert Run(seen.after, ["a"], peers={"a": peer("a", other_cas=(other,))}).actions == {"a": "keep"}
 
 
-def test_a_ca_stays_with_a_new_token_and_goes_with_another_address() -> None:
+def test_a_ca_stays_with_a_token_and_goes_with_an_address() -> None:
     live = [secret(BUNDLE, {"a": text("a", bound(NOW))}, ours=True)]
     unseen = peer("a", ca=OTHER, other_cas=(CA,))
     assert held_ca(Run(live, ["a"], peers={"a": unseen})) == CA
@@ -270,7 +270,7 @@ def test_without_a_ca_it_is_left_to_the_roots_of_istiod() -> None:
 
 
 @pytest.mark.parametrize("line", ["insecure-skip-tls-verify: true", "certificate-authority: /etc/ca.crt"])
-def test_a_key_that_checks_no_certificate_is_not_one_without_a_ca(line: str) -> None:
+def test_an_unchecked_certificate_is_not_a_key_without_a_ca(line: str) -> None:
     run = Run([], ["a"], peers={"a": peer("a", ca="")})
     spoiled = run.after
     config = base64.b64decode(spoiled[0]["data"]["a"]).decode().replace("    server:", f"    {line}\n    server:")
@@ -297,7 +297,7 @@ def test_only_tokens_that_look_good_are_asked_about() -> None:
     assert unproven(entries, secret_token) == {}, "another token than the Secret's is replaced anyway"
 
 
-def test_a_token_that_does_not_live_until_the_run_after_next_is_renewed() -> None:
+def test_a_token_that_ends_before_the_run_after_next_is_renewed() -> None:
     live = [secret(BUNDLE, {"a": text("a", bound())}, ours=True)]
     assert Run(live, ["a"], run_every=7 * DAY).actions == {"a": "keep"}
     assert Run(live, ["a"], run_every=10 * DAY).actions == {"a": "renew"}

@@ -94,7 +94,7 @@ def test_edges_that_are_withheld_are_missing_and_not_synced() -> None:
     assert {e["in_place"] for e in found.edges if {e["watcher"], e["watched"]} == {"a", "c"}} == {False}
 
 
-def test_edges_to_clusters_that_the_inventory_does_not_name_stay_and_are_told_once() -> None:
+def test_edges_to_unnamed_clusters_stay_and_are_told_once() -> None:
     every = scopes(THREE, "ab")
     plans = {n: [KeyPlan("x", UNNAMED), KeyPlan("c", KEEP)] for n in "ab"}
     found = make_report(THREE, every, plans, Faults(), play="ab", changes=[], warnings=[], dry_run=False)

@@ -31,7 +31,7 @@ def test_the_whole_fleet() -> None:
     assert {name for name, s in found.items() if "left-the-inventory" in s.unnamed} == {"a", "b", "c"}
 
 
-def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_stays_until_it_is_forgotten() -> None:
+def test_an_edge_to_an_unnamed_cluster_stays_until_forgotten() -> None:
     for play in (list(FOUR), ["a"]):
         kept = {s.watcher: s for s in scopes(fleet(**FOUR), play)}["a"]
         assert "gone" not in kept.unwanted and "gone" in kept.unnamed

@@ -42,14 +42,14 @@ def test_on_the_schedule_that_a_warning_names_no_token_ends(hours: float) -> Non
         assert life.ends - now >= 2 * every, "what verify asks for holds until the next run"
 
 
-def test_a_short_life_is_not_renewed_by_each_run_that_comes_at_once() -> None:
+def test_a_short_life_is_not_renewed_by_each_of_many_runs() -> None:
     assert renew_below(given(1), 10 * DAY, 7 * DAY) < HOUR
     assert renew_below(given(720), 10 * DAY, 0) == 10 * DAY
     assert renew_below(given(720), 10 * DAY, 7 * DAY) == pytest.approx(14.7 * DAY)
     assert renew_below(Life(NOW), 10 * DAY, 7 * DAY) == pytest.approx(14.7 * DAY), "a life of unknown length"
 
 
-def test_a_life_that_the_server_shortened_is_told_with_its_schedule() -> None:
+def test_a_shortened_life_is_told_with_its_schedule() -> None:
     lives = {"gke": [given(48), given(48)], "eks": [given(24)], "eks2": [given(24)], "own": [given(720)]}
     two, one = sorted(schedule_warnings(lives, 30 * DAY, 7 * DAY), reverse=True)
     assert two.startswith(
@@ -66,7 +66,7 @@ def test_a_life_that_somebody_asked_for_is_not_called_shortened() -> None:
     assert "asked for" not in warning
 
 
-def test_the_shortest_life_of_a_cluster_counts_and_one_of_unknown_length_does_not() -> None:
+def test_the_shortest_known_life_of_a_cluster_counts() -> None:
     for lives in ([given(48), given(24)], [given(24), given(48)], [Life(NOW), given(24)]):
         (warning,) = schedule_warnings({"east": lives}, 30 * DAY, 7 * DAY)
         assert warning.startswith("east: a token lives 24 h")

@@ -22,7 +22,7 @@ def why(watcher: str, watched: str, **more: t.Any) -> str:
     return str(withheld_edge(FLEET, watcher, watched, **{"failed": (), "roots": {}, "held": False, **more}) or "")
 
 
-def test_what_failed_earlier_gets_no_new_edge_in_either_direction() -> None:
+def test_what_failed_earlier_gets_no_new_edge_either_way() -> None:
     for edge in (("west", "east"), ("east", "west")):
         assert "no new edge to or from east" in why(*edge, failed={"east"})
         assert why(*edge, failed={"east"}, held=True) == "", "an edge that is there stays"

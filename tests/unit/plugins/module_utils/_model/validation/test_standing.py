@@ -28,7 +28,7 @@ def mesh(
     return Standing([space], [{"metadata": {"name": name, "namespace": namespace, "labels": labels}}])
 
 
-def test_a_changed_namespace_is_refused_with_the_way_that_is_open() -> None:
+def test_a_changed_namespace_is_refused_with_the_open_way() -> None:
     assert checked(mesh()) == []
     with pytest.raises(FleetError, match="runs in another namespace") as refused:
         checked(mesh(), mesh_namespace="istio")
@@ -66,7 +66,7 @@ def test_another_dns_domain_is_refused(zones: str, right: bool) -> None:
     assert (refused.value.obj, refused.value.seen) == ("ConfigMap kube-system/rke2-coredns", "corp.example")
 
 
-def test_an_istiod_where_google_is_to_run_the_control_plane_is_refused() -> None:
+def test_an_istiod_where_google_is_to_run_one_is_refused() -> None:
     google = {"cluster_provider": "gke", "gke_project": "p", "mesh_control_plane": "managed"}
     with pytest.raises(FleetError, match="cannot run beside that") as refused:
         checked(mesh(), **google)

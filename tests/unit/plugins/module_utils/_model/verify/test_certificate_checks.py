@@ -23,7 +23,7 @@ def with_roots(name: str, secret: str, config: str, proxy: str) -> Facts:
     return Facts(name, cacerts={"root-cert.pem": secret} if secret else None, root_config=config, proxy_roots=proxy)
 
 
-def test_clusters_of_another_ca_have_neither_our_root_nor_our_clock() -> None:
+def test_clusters_of_another_ca_have_no_root_or_clock_of_ours() -> None:
     google = with_roots("google", "", OTHER, OTHER)
     for group in ("root", "clock"):
         assert [c.name for c in checks_of(whole("west", "google"), google, group=group, foreign=("google",))] == [

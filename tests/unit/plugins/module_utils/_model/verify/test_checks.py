@@ -197,14 +197,14 @@ def test_certificates_that_end_soon() -> None:
     assert any(c.group == "intermediate CA" and c.state == "failed" for c in checked(days=days + 2))
 
 
-def test_a_missing_edge_is_seen_while_istiod_still_reports_the_cluster_as_synced() -> None:
+def test_a_missing_edge_is_seen_while_istiod_reports_it_synced() -> None:
     red = [c for c in checked(lambda f: f.remote_secrets.clear()) if c.state == "failed"]
     (check,) = red
     assert (check.group, check.seen, check.clusters) == ("edges", "no remote secret of west", ("east", "west"))
     assert "--limit east,west" in check.next_step
 
 
-def test_an_edge_to_a_cluster_that_the_inventory_does_not_name_fails_its_check() -> None:
+def test_an_edge_to_an_unnamed_cluster_fails_its_check() -> None:
     red = [c for c in checked(lambda f: f.own_remote_secrets.append(("south", "s"))) if c.state == "failed"]
     assert [(c.group, c.seen) for c in red] == [("inventory", "remote secrets of south")]
 
@@ -301,7 +301,7 @@ def test_a_wrong_trust_domain_is_attributed_once_to_each_cluster() -> None:
         assert f"--limit {','.join(about)};" in check.next_step
 
 
-def test_only_clusters_that_were_read_and_have_a_probe_need_endpoints() -> None:
+def test_only_read_clusters_with_a_probe_need_endpoints() -> None:
     alone = whole("west", "east")
     alone.istiods[0].shards = {}
     silent = Facts("east")
@@ -349,7 +349,7 @@ def test_the_fleets_root_is_passed_on() -> None:
     assert [c.state for c in checks if c.group == "root"] == ["failed"]
 
 
-def test_a_cluster_that_cannot_be_read_is_not_asked_for_its_sidecars() -> None:
+def test_an_unread_cluster_is_not_asked_for_its_sidecars() -> None:
     assert injection_checks([Facts("west", problem="gone")]) == []
 
 

@@ -54,7 +54,7 @@ def test_pods_go_where_the_inventory_says() -> None:
 
 
 @pytest.mark.parametrize("cni", [True, False])
-def test_without_the_agent_a_sidecar_brings_a_privileged_init_container(cni: bool) -> None:
+def test_without_the_agent_a_sidecar_brings_a_privileged_init(cni: bool) -> None:
     west: Cluster = fleet().clusters["west"]
     added = pods.sidecar_pod(west, "x", cni=cni)["spec"].get("initContainers") or []
     assert ["NET_ADMIN" in c["securityContext"]["capabilities"]["add"] for c in added] == ([] if cni else [True])
