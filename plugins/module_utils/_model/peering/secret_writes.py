@@ -78,7 +78,7 @@ def compose(
     new: list[tuple[str, str]] = []
     for plan in plans:
         for spare in plan.duplicates:
-            if plan.action == PROVIDED and owner_of(live[spare], fleet) != OURS:
+            if owner_of(live[spare], fleet) != OURS:
                 continue
             data[spare].pop(plan.cluster, None)
             losing.add(spare)
@@ -117,11 +117,9 @@ def compose(
 
 
 def _rendered(plan: KeyPlan, peer: Peer, tokens: t.Mapping[str, str], data: t.Mapping[str, t.Mapping[str, str]]) -> str:
-    token = tokens.get(plan.cluster) or peer.static_token
     held = data.get(plan.home, {}).get(plan.cluster) or ""
-    old = kubeconfig.parse(base64.b64decode(held).decode("utf-8", "replace"), plan.cluster) if held else None
-    if not plan.needs_token and not token:
-        token = old.token if old else ""
+    old = kubeconfig.parse(base64.b64decode(held).decode("utf-8", "replace"), plan.cluster)
+    token = tokens.get(plan.cluster) or peer.static_token or (old.token if old else "")
     access = kubeconfig.RemoteAccess(plan.cluster, peer.server, ca_of_key(peer, old), token, peer.tls_server_name)
     return base64.b64encode(kubeconfig.render(access).encode()).decode()
 

@@ -186,6 +186,12 @@ def test_each_part_of_a_kubeconfig_is_found_by_its_name() -> None:
     assert kubeconfig.parse("current-context: a\ncontexts: []\n", "a") is None
 
 
+def test_without_pyyaml_no_kubeconfig_is_called_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubeconfig, "yaml", None)
+    with pytest.raises(RuntimeError, match="PyYAML is needed"):
+        kubeconfig.parse(text("a", bound()), "a")
+
+
 def test_new_edges_share_one_secret() -> None:
     run = Run([], ["b", "a"])
     assert run.actions == {"a": "add", "b": "add"}
@@ -315,7 +321,9 @@ def test_a_plan_knows_when_the_token_of_after_the_run_ends() -> None:
 
 
 def test_a_secret_of_istioctl_is_adopted_in_place() -> None:
-    live = [istioctls("a", bound())]
+    in_its_own_form = yaml.safe_dump(yaml.safe_load(text("a", bound())))
+    assert in_its_own_form != text("a", bound())
+    live = [secret("istio-remote-secret-a", {"a": in_its_own_form})]
     run = Run(live, ["a", "b"])
     assert run.actions == {"a": "adopt", "b": "add"}
     assert run.homes == {"a": ["istio-remote-secret-a"], "b": [BUNDLE]}
