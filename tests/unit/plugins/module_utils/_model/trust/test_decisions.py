@@ -41,6 +41,8 @@ def test_what_somebody_else_wrote_is_renewed_by_consent_alone() -> None:
     assert "mesh_take_over: true for west" in left.warning
     taken = decided(dataclasses.replace(live, take_over=True), now=NOW + 719 * DAY)
     assert (taken.action, taken.warning) == (decisions.RENEW, "")
+    last_hours = decided(live, now=NOW + 730 * DAY - datetime.timedelta(hours=5))
+    assert last_hours.action == decisions.KEEP and "ends in 0 days" in last_hours.warning
 
 
 def test_what_somebody_else_let_end_fails() -> None:
