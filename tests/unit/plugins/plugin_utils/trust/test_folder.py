@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import stat
 from pathlib import Path
 
@@ -85,3 +86,34 @@ def test_what_cannot_be_read_is_named_unless_it_may_be_a_key(tmp_path: Path, whe
     with pytest.raises(FleetError, match="the root cannot be read") as refused:
         folder.read_text(path, "the root")
     assert refused.value.obj == (path if where == "{}" else "(not an absolute path)")
+
+
+def test_why_it_cannot_be_read_is_told(tmp_path: Path) -> None:
+    for name, content in (("missing", None), ("binary", b"\xff\xfe\xfd")):
+        path = tmp_path / name
+        if content:
+            path.write_bytes(content)
+        with pytest.raises(FleetError) as refused:
+            folder.read_text(str(path), "the root")
+        assert refused.value.seen == ("UnicodeDecodeError" if content else "No such file or directory")
+    (tmp_path / "text").write_text("text")
+    assert folder.read_text(str(tmp_path / "text"), "the root") == "text"
+
+
+def test_the_folder_is_locked_where_something_may_be_written(tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    with folder.locked(str(new), check_mode=False), (new / ".lock").open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # A check run waits for a run that writes, if there is a folder.
+    with folder.locked(str(new), check_mode=True), (new / ".lock").open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_each_change_names_its_file(tmp_path: Path) -> None:
+    files, path = folder.Files(check_mode=False), str(tmp_path / "file")
+    files.write(path, "one", shown="what a diff shows")
+    files.remove(path)
+    assert [(c.cluster, c.kind, c.name, c.action, c.after) for c in files.changes] == [
+        ("", "File", path, "created", "what a diff shows"),
+        ("", "File", path, "removed", ""),
+    ]

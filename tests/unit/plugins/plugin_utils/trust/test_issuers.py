@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import typing as t
@@ -35,8 +36,8 @@ class Folder:
     def box(self) -> VaultBox:
         return VaultBox(str(self.password))
 
-    def open(self, root: str = "generated", live: t.Any = None) -> t.Any:
-        given = {"root": root, "root_cert": "", "root_key": ""}
+    def open(self, root: str = "generated", live: t.Any = None, **more: str) -> t.Any:
+        given = {"root": root, "root_cert": "", "root_key": "", **more}
         return issuers.open_issuer(given, str(self.path), POLICY, self.box, Files(check_mode=False), live)
 
     def make(self) -> t.Any:
@@ -45,10 +46,13 @@ class Folder:
         issuer.save()
         return issuer
 
+    def text(self, name: str) -> str:
+        """A key in the folder."""
+        return self.box.decrypt((self.path / name).read_text(), name)
+
     def key(self, name: str) -> bytes:
-        """The public part of a key in the folder."""
-        text = self.box.decrypt((self.path / name).read_text(), name)
-        return certificates.public_bytes(certificates.key_from_pem(text))
+        """The public part of it."""
+        return certificates.public_bytes(certificates.key_from_pem(self.text(name)))
 
 
 @pytest.fixture
@@ -220,3 +224,185 @@ def _until(left: list[int], real: t.Callable[..., None]) -> t.Callable[..., None
         real(*paths)
 
     return rename
+
+
+def test_a_root_that_is_not_fit_signs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes from: made now, in the folder, given by the user, or known from the clusters."""
+    root = folder.make().root
+    key = folder.box.decrypt((folder.path / ROOT_KEY).read_text(), "x")
+    late = dataclasses.replace(POLICY, now=root.not_valid_after_utc + datetime.timedelta(days=1))
+    monkeypatch.setattr(f"{__name__}.POLICY", late)
+    for given in ({}, {"root": "provided", "root_cert": certificates.certificate_pem(root), "root_key": key}):
+        with pytest.raises(FleetError, match="of the chain has expired"):
+            folder.open(**given)
+    (folder.path / ROOT_CERT).rename(folder.path / "aside")
+    (folder.path / ROOT_KEY).rename(folder.path / "key")
+    with pytest.raises(FleetError, match="of the chain has expired"):
+        folder.open(live=LiveRoot(root, ("west",)))
+    (folder.path / "key").rename(folder.path / ROOT_KEY)
+    with pytest.raises(FleetError, match="of the chain has expired"):
+        folder.open(live=LiveRoot(root, ("west",)))
+    with pytest.raises(FleetError, match="of the chain has expired"):
+        folder.open("external", root_cert=certificates.certificate_pem(root))
+
+
+def test_a_root_of_the_users_is_taken_as_it_is(folder: Folder, corporate: certificates.Authority) -> None:
+    cert, key = certificates.certificate_pem(corporate.certificate), certificates.key_pem(corporate.key)
+    folder.path.mkdir()
+    files = {"cert": cert, "key": key, "encrypted": folder.box.encrypt(key)}
+    for name, content in files.items():
+        (folder.path / name).write_text(content)
+    for root_cert, root_key in (
+        (cert, key),
+        (cert, files["encrypted"]),
+        (str(folder.path / "cert"), str(folder.path / "key")),
+        (str(folder.path / "cert"), str(folder.path / "encrypted")),
+    ):
+        issuer = folder.open("provided", root_cert=root_cert, root_key=root_key)
+        assert issuer.root == corporate.certificate and not issuer.made_now
+        issuer.save()
+        chain = issuer.chain("west", {"root-cert.pem": cert + cert})
+        assert chain.root == cert + cert, "a bundle that lists the root stays"
+    assert sorted(path.name for path in folder.path.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"root_cert": ""}, "trust_root_cert is missing"),
+        ({"root_key": ""}, "trust_root_key is missing"),
+        ({"root_cert": "twice"}, "holds more than one certificate"),
+        ({"root_key": "another"}, "does not belong to its certificate"),
+    ],
+)
+def test_half_a_root_of_the_users_is_refused(
+    folder: Folder, corporate: certificates.Authority, given: dict[str, str], what: str
+) -> None:
+    cert = certificates.certificate_pem(corporate.certificate)
+    texts = {"twice": cert + cert, "another": certificates.key_pem(certificates.new_key()), "": ""}
+    whole = {"root_cert": cert, "root_key": certificates.key_pem(corporate.key)}
+    with pytest.raises(FleetError, match=what) as refused:
+        folder.open("provided", **{**whole, **{name: texts[value] for name, value in given.items()}})
+    assert refused.value.obj == ""
+
+
+def test_a_folder_with_half_a_root_is_refused(folder: Folder) -> None:
+    folder.make()
+    key = folder.path / ROOT_KEY
+    text = key.read_text()
+    key.write_text(folder.box.decrypt(text, "x"))
+    with pytest.raises(FleetError, match="on the disk unencrypted") as refused:
+        folder.open()
+    assert refused.value.obj == str(key)
+    key.write_text(folder.box.encrypt(certificates.key_pem(certificates.new_key())))
+    with pytest.raises(FleetError, match="does not belong to its certificate") as refused:
+        folder.open()
+    assert refused.value.obj == str(key)
+    key.unlink()
+    with pytest.raises(FleetError, match="the root's key is missing"):
+        folder.open()
+
+
+def test_a_root_is_saved_once_with_what_it_needs(folder: Folder) -> None:
+    folder.password.unlink()
+    box, files = VaultBox(str(folder.password), create=True), Files(check_mode=False)
+    given = {"root": "generated", "root_cert": "", "root_key": ""}
+    issuer = issuers.open_issuer(given, str(folder.path), POLICY, box, files)
+    assert files.changes == []
+    issuer.save()
+    issuer.save()
+    names = [str(folder.password), str(folder.path / ROOT_KEY), str(folder.path / ROOT_CERT)]
+    shown = ["(a random password)", "(key, vault encrypted)", "(root certificate)"]
+    assert [(c.kind, c.name, c.action, c.after) for c in files.changes] == [
+        ("File", name, "created", text) for name, text in zip(names, shown, strict=True)
+    ]
+    # With a password that is there, no change speaks of it.
+    (folder.path / ROOT_CERT).unlink()
+    (folder.path / ROOT_KEY).unlink()
+    files = Files(check_mode=False)
+    issuers.open_issuer(given, str(folder.path), POLICY, folder.box, files).save()
+    assert [change.name for change in files.changes] == names[1:]
+
+
+def test_a_new_key_is_of_the_type_that_is_asked_for(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = next(kind for kind in certificates.KEY_TYPES if kind != POLICY.key_type)
+    monkeypatch.setattr(f"{__name__}.POLICY", dataclasses.replace(POLICY, key_type=other))
+    issuer = folder.make()
+    requests = folder.open("external")
+    requests.chain("west", None)
+    mine = certificates.new_key(other)
+    for key in (issuer.authority.key, certificates.key_from_pem(folder.text("external/west.key.vault"))):
+        assert type(key) is type(mine) and key.key_size == mine.key_size
+
+
+def test_a_corporate_chain_is_whole(folder: Folder, corporate: certificates.Authority) -> None:
+    folder.open("external").chain("west", None)
+    present = answered(folder, corporate, "west")
+    root, answer = certificates.certificate_pem(corporate.certificate), folder.path / "external/west.chain.pem"
+    signed = answer.read_text()
+    assert present == {
+        "ca-cert.pem": signed,
+        "ca-key.pem": folder.text("external/west.key.vault"),
+        "root-cert.pem": root,
+        "cert-chain.pem": signed + root,
+    }
+    # An answer that repeats the root is the same; a bundle that lists the root stays.
+    answer.write_text(signed + root)
+    again = folder.open("external").chain("west", None)
+    assert again.data == present
+    answer.write_text(signed)
+    held = {**present, "ca-cert.pem": root, "root-cert.pem": root + root}
+    assert folder.open("external").chain("west", held).data["root-cert.pem"] == root + root
+
+
+def test_what_waits_for_a_corporate_ca_is_listed(folder: Folder, corporate: certificates.Authority) -> None:
+    external = folder.path / "external"
+    issuer = folder.open("external")
+    assert issuer.root is None and not issuer.made_now
+    issuer.chain("west", None)
+    one = issuer.unsigned()
+    assert one.what == "1 signing request waits for your CA"
+    west = f"{external / 'west.csr.pem'}  ->  {external / 'west.chain.pem'}"
+    root = f"the root's certificate  ->  {external / ROOT_CERT}"
+    assert [line.strip() for line in one.seen.splitlines()] == [west, root]
+    issuer.chain("east", None)
+    assert issuer.unsigned().what == "2 signing requests wait for your CA"
+    # A root elsewhere is used as it is named, and is not waited for.
+    elsewhere = folder.path / "elsewhere.pem"
+    elsewhere.write_text(certificates.certificate_pem(corporate.certificate))
+    named = folder.open("external", root_cert=str(elsewhere))
+    named.chain("west", None)
+    assert named.root == corporate.certificate and named.unsigned().seen == west
+    # An answer without the root is not read yet.
+    (external / "west.chain.pem").write_text("no certificate")
+    assert folder.open("external").chain("west", None) is None
+
+
+def test_check_mode_asks_for_a_renewal_and_changes_nothing(folder: Folder, corporate: certificates.Authority) -> None:
+    folder.open("external").chain("west", None)
+    present = answered(folder, corporate, "west")
+    before = {path.name: path.read_bytes() for path in (folder.path / "external").iterdir()}
+    files = Files(check_mode=True)
+    given = {"root": "external", "root_cert": "", "root_key": ""}
+    issuer = t.cast(issuers.CorporateCa, issuers.open_issuer(given, str(folder.path), POLICY, folder.box, files))
+    assert issuer.chain("west", present) is None
+    assert {path.name: path.read_bytes() for path in (folder.path / "external").iterdir()} == before
+    names = [str(folder.path / "external" / name) for name in ("west.key.vault", "west.csr.pem")]
+    assert [change.name for change in files.changes] == names
+    (asked,) = issuer.requests.items()
+    assert asked == ("west", names[1])
+    # A request that waits is no change.
+    files.changes.clear()
+    assert issuer.chain("east", None) is None and len(files.changes) == 2
+    folder.open("external").chain("north", None)
+    files.changes.clear()
+    assert issuer.chain("north", None) is None and files.changes == []
+
+
+def test_the_root_of_clusters_is_named_where_its_key_is_not(folder: Folder, corporate: certificates.Authority) -> None:
+    found = folder.open(live=live(corporate))
+    assert str(folder.path) in found.warning and "nothing can be signed" in found.warning
+    with pytest.raises(FleetError) as refused:
+        found.chain("east", None)
+    assert (refused.value.cluster, refused.value.obj) == ("east", str(folder.path))
+    assert not found.made_now

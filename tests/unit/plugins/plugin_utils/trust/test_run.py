@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -34,15 +34,28 @@ class Clusters:
     east: ClusterTrust = dataclasses.field(default_factory=lambda: ClusterTrust("east"))
     happened: list[str] = dataclasses.field(default_factory=list)
     chains: dict[str, SigningChain] = dataclasses.field(default_factory=dict)
+    reads: list[tuple[str, bool, bool]] = dataclasses.field(default_factory=list)
+    """Who was read, whether it may be absent, and whether the run may sign for it."""
+    failing: dict[str, FleetError] = dataclasses.field(default_factory=dict)
+    unwritten: dict[str, FleetError] = dataclasses.field(default_factory=dict)
+    written: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, *play: str, policy: certificates.Policy = POLICY) -> run.TrustRun:
-        hosts = {name: {"cluster_region": "here"} for name in ("west", "east")}
+    def run(
+        self,
+        *names: str,
+        play: t.Sequence[str] | None = None,
+        policy: certificates.Policy = POLICY,
+        args: t.Mapping[str, t.Any] | None = None,
+        check_mode: bool = False,
+        hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+    ) -> run.TrustRun:
+        hosts = hosts or {name: {"cluster_region": "here"} for name in ("west", "east")}
         fleet = read_fleet(hosts, environment())
-        clusters = [fleet.clusters[name] for name in play or hosts]
-        box = VaultBox(str(self.directory / "password"), create=True)
-        done = run.TrustRun(
-            fleet, clusters, ARGS, policy, str(self.directory / "trust"), box, False, self.happened.append
-        )
+        clusters = [fleet.clusters[name] for name in (names or hosts if play is None else play)]
+        box = VaultBox(str(self.directory / "password"), create=True, check_mode=check_mode)
+        directory = str(self.directory / "trust")
+        given = {**ARGS, **(args or {})}
+        done = run.TrustRun(fleet, clusters, given, policy, directory, box, check_mode, self.happened.append)
         asyncio.run(done.run())
         return done
 
@@ -51,13 +64,19 @@ class Clusters:
 def clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clusters:
     made = Clusters(tmp_path)
 
-    async def read(_fleet: t.Any, cluster: t.Any, *_args: t.Any, **_more: t.Any) -> ClusterTrust:
+    async def read(_fleet: t.Any, cluster: t.Any, absent_ok: bool, *, to_sign: bool = False) -> ClusterTrust:
+        made.reads.append((cluster.name, absent_ok, to_sign))
+        if cluster.name in made.failing:
+            raise made.failing[cluster.name]
         return t.cast(ClusterTrust, getattr(made, cluster.name))
 
-    async def write(_fleet: t.Any, cluster: t.Any, chain: t.Any, *, renewed: bool, **_more: t.Any) -> list[t.Any]:
+    async def write(_fleet: t.Any, cluster: t.Any, chain: t.Any, *, renewed: bool, **more: t.Any) -> list[t.Any]:
+        if cluster.name in made.unwritten:
+            raise made.unwritten[cluster.name]
+        made.written[cluster.name] = more
         made.happened.append(f"{cluster.name} {'renewed' if renewed else 'signed'}")
         made.chains[cluster.name] = chain
-        return []
+        return ["written"]
 
     monkeypatch.setattr(run, "read_trust", read)
     monkeypatch.setattr(run, "write_cacerts", write)
@@ -109,3 +128,155 @@ def test_a_self_signed_istiod_elsewhere_is_asked_first(clusters: Clusters) -> No
     assert refused.value.cluster == "east"
     assert clusters.happened == []
     assert not (clusters.directory / "trust" / "root-key.vault").exists()
+
+
+def test_whom_a_run_reads_and_how(clusters: Clusters) -> None:
+    """The play for signing; others only before a root is made, or where a first chain is signed by an old one."""
+    clusters.run("west", check_mode=True)
+    assert clusters.reads == [("west", True, True), ("east", True, False)]
+    clusters.reads.clear()
+    clusters.run("west")
+    assert clusters.reads == [("west", False, True), ("east", True, False)], "east is made by a run: it may not exist"
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    clusters.reads.clear()
+    assert clusters.run("west").decisions[0].action == "keep"
+    assert clusters.reads == [("west", False, True)]
+    clusters.reads.clear()
+    clusters.run()
+    assert sorted(clusters.reads) == [("east", False, True), ("west", False, True)]
+
+
+def test_a_primary_that_exists_already_must_answer(clusters: Clusters) -> None:
+    hosts = {"west": {"cluster_region": "here"}, "east": {"cluster_provider": "kubeconfig"}}
+    clusters.run("west", hosts=hosts)
+    assert clusters.reads[1] == ("east", False, False)
+
+
+def test_where_nobody_of_the_play_answers_no_root_is_made(clusters: Clusters) -> None:
+    clusters.failing = {"west": FleetError("no answer"), "east": FleetError("no answer")}
+    done = clusters.run()
+    assert sorted(done.failures) == ["east", "west"]
+    assert clusters.happened == [] and not (clusters.directory / "trust").exists()
+    assert (done.root, done.decisions, done.changes) == (None, [], [])
+
+
+def test_a_play_without_primaries_makes_nothing(clusters: Clusters) -> None:
+    done = clusters.run(play=())
+    assert (clusters.reads, done.failures, done.decisions, done.changes) == ([], {}, [], [])
+    assert not (clusters.directory / "trust").exists()
+    assert done.root_is_planned, "a root would be made for the first primary"
+
+
+@pytest.mark.parametrize("who", ["east", "west"], ids=["outside the play", "in the play"])
+def test_a_silent_primary_is_named_before_a_root_is_made(clusters: Clusters, who: str) -> None:
+    clusters.failing = {who: FleetError("no answer")}
+    with pytest.raises(FleetError, match="no root is made") as refused:
+        clusters.run("west" if who == "east" else "east", "west")
+    assert refused.value.seen == f"{who}: no answer"
+    assert not (clusters.directory / "trust").exists()
+
+
+def test_a_root_found_elsewhere_is_kept_and_warned_of(clusters: Clusters) -> None:
+    clusters.run()
+    (clusters.directory / "trust").rename(clusters.directory / "lost")
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    clusters.happened.clear()
+    done = clusters.run()
+    assert done.failures["east"].what == "the fleet's root is not on this controller"
+    assert [(d.cluster, d.action) for d in done.decisions] == [("west", "keep")]
+    (warning,) = done.warnings
+    assert "nothing can be signed or renewed here" in warning
+    assert clusters.happened == [] and not done.root_is_planned
+    # Also where only a cluster outside the play shows it.
+    clusters.east = ClusterTrust("east", clusters.chains["east"].data)
+    clusters.west = ClusterTrust("west")
+    assert clusters.run("west").failures["west"].what == "the fleet's root is not on this controller"
+
+
+def test_a_second_root_signs_nothing(clusters: Clusters, tmp_path: Path) -> None:
+    elsewhere = Clusters(tmp_path / "elsewhere")
+    elsewhere.directory.mkdir()
+    clusters.run()
+    first = clusters.chains["east"].data
+    clusters.east = ClusterTrust("east", first)
+    (clusters.directory / "trust").rename(clusters.directory / "lost")
+    key = certificates.new_key()
+    root = certificates.certificate_pem(certificates.make_root(key, POLICY))
+    args = {"root": "provided", "root_cert": root, "root_key": certificates.key_pem(key)}
+    clusters.happened.clear()
+    done = clusters.run("west", args=args)
+    assert done.failures["west"].what == "the other clusters have another root"
+    assert done.failures["west"].cluster == "west"
+    assert clusters.happened == [] and done.decisions == []
+
+
+def test_what_cannot_be_written_was_not_decided(clusters: Clusters) -> None:
+    clusters.unwritten = {"west": FleetError("no space")}
+    done = clusters.run()
+    assert {name: error.what for name, error in done.failures.items()} == {"west": "no space"}
+    assert [(d.cluster, d.action) for d in done.decisions] == [("east", "issue")]
+    assert [str(change) for change in done.changes if change == "written"] == ["written"]
+    assert len(done.changes) == 4, "password, key, root, and what was written to east"
+    assert done.root is not None and not done.root_is_planned
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_written_is_told_how(clusters: Clusters, check_mode: bool) -> None:
+    done = clusters.run("west", check_mode=check_mode)
+    assert clusters.written == {"west": {"dry_run": check_mode, "timeout": 1.0}}
+    assert done.root_is_planned is check_mode
+    assert (clusters.directory / "trust").exists() is not check_mode
+
+
+def test_a_corporate_ca_is_waited_for(clusters: Clusters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "ephemeral", lambda _folder: "it is in memory")
+    with pytest.raises(FleetError, match="2 signing requests wait for your CA"):
+        clusters.run(args={"root": "external"})
+    assert len(clusters.happened) == 1 and "will not last" in clusters.happened[0]
+    assert [read[0] for read in clusters.reads] == ["west", "east"], "its root is never a second one"
+
+
+def test_a_renewal_that_waits_for_its_signature_is_warned_of(clusters: Clusters) -> None:
+    key = certificates.new_key()
+    corporate = certificates.Authority(certificates.make_root(key, POLICY), key)
+    external = clusters.directory / "trust" / "external"
+    external.mkdir(parents=True)
+    (external / "root-cert.pem").write_text(certificates.certificate_pem(corporate.certificate))
+    chain = decisions.issue("west", corporate, POLICY)
+    clusters.west = ClusterTrust("west", chain.data)
+
+    def after(days: int) -> run.TrustRun:
+        later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=days))
+        return clusters.run("west", args={"root": "external"}, policy=later)
+
+    assert (after(0).decisions[0].action, after(0).warnings) == ("keep", [])
+    due = after(719)
+    request = external / "west.csr.pem"
+    assert [(d.action, d.days) for d in due.decisions] == [("keep", 10)]
+    ends = f"west: its intermediate CA ends in 10 days; have {request} signed and run again"
+    assert due.warnings == [ends] and due.decisions[0].warning == ends
+    (last,) = after(728).decisions
+    assert (last.action, last.days) == ("keep", 1)
+    assert after(729).decisions[0].days == 0, "in its last hours it is still used"
+    ended = after(730)
+    assert ended.decisions == [] and clusters.happened == []
+    refused = ended.failures["west"]
+    assert refused.what == "its intermediate CA has expired, and the new one is not signed yet"
+    assert (refused.cluster, refused.obj) == ("west", str(request))
+
+
+def test_what_a_decision_warns_of_is_told(clusters: Clusters) -> None:
+    clusters.run()
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data, owner="istioctl")
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=710))
+    done = clusters.run("west", policy=later)
+    (warning,) = done.warnings
+    assert warning == done.decisions[0].warning and "of istioctl" in warning
+
+
+def test_each_refusal_names_its_cluster(clusters: Clusters) -> None:
+    clusters.run()
+    clusters.west = ClusterTrust("west", {"ca-cert.pem": "x"})
+    done = clusters.run()
+    assert [(name, error.cluster) for name, error in done.failures.items()] == [("west", "west")]
+    assert [d.cluster for d in done.decisions] == ["east"]
