@@ -8,6 +8,7 @@ import asyncio
 import datetime
 import email.utils
 import ssl
+import time
 import typing as t
 
 import aiohttp
@@ -15,7 +16,9 @@ import pytest
 from aiohttp import web
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import resolve
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.endpoint import Endpoint, bearer
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.exec_plugin import Login
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -215,3 +218,79 @@ def test_whether_the_server_is_verified(server: str, why: str) -> None:
     if endpoint.tls:
         endpoint.tls.check_hostname, endpoint.tls.verify_mode = False, ssl.CERT_NONE
         assert endpoint.unverified == "insecure-skip-tls-verify is set in its kubeconfig"
+
+
+class Giver:
+    """A plugin, or a lookup, that gives one token after the other, each until its end; and what was refused."""
+
+    def __init__(self, ends: float = 0.0) -> None:
+        self.ends = ends
+        self.asked: list[str | None] = []
+        self.forgotten = 0
+
+    async def login(self, *, refused: str | None = None) -> Login:
+        self.asked.append(refused)
+        return Login(f"token-{len(self.asked)}", expires=self.ends)
+
+    def lookup(self, *, refused: str | None = None) -> Connection:
+        self.asked.append(refused)
+        return Connection(token=f"token-{len(self.asked)}", expires=self.ends, account="the account fleet")
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+def endpoint(giver: Giver, kind: str, *, headers: dict[str, str], expires: float = 0.0) -> Endpoint:
+    found: dict[str, t.Any] = {"lookup": giver.lookup} if kind == "lookup" else {"plugin": giver if kind else None}
+    return Endpoint("https://west.example", None, dict(headers), expires=expires, **found)
+
+
+OLD = {"Authorization": "Bearer old"}
+
+
+@pytest.mark.parametrize("kind", ["lookup", "plugin"])
+@pytest.mark.parametrize(("left", "asked"), [(None, 0), (3600.0, 0), (-1.0, 1)])
+def test_a_credential_is_renewed_when_it_has_ended(kind: str, left: float | None, asked: int) -> None:
+    giver = Giver(time.time() + 9999)
+    held = endpoint(giver, kind, headers=OLD, expires=0.0 if left is None else time.time() + left)
+    asyncio.run(held.renew())
+    assert giver.asked == [None] * asked
+    assert held.headers == ({"Authorization": "Bearer token-1"} if asked else OLD)
+    if asked:
+        assert held.expires == giver.ends
+        assert held.account == ("the account fleet" if kind == "lookup" else "")
+        asyncio.run(held.renew())
+        assert len(giver.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["lookup", "plugin"])
+def test_another_credential_is_asked_for_with_the_one_refused(kind: str) -> None:
+    giver = Giver(7.0)
+    held = endpoint(giver, kind, headers=OLD)
+    assert asyncio.run(held.another("Bearer old"))
+    assert (giver.asked, held.headers, held.expires) == (["old"], bearer("token-1"), 7.0)
+    assert giver.forgotten == 0
+    # A request that was sent with the old one has the new one already.
+    assert asyncio.run(held.another("Bearer old")) and len(giver.asked) == 1
+    # A new one that is refused before it was accepted is not renewed again; afterwards it is.
+    assert not asyncio.run(held.another("Bearer token-1")) and len(giver.asked) == 1
+    held.accepted("Bearer token-1")
+    assert asyncio.run(held.another("Bearer token-1"))
+    assert giver.asked == ["old", "token-1"]
+
+
+def test_a_certificate_of_a_plugin_is_forgotten_and_not_renewed() -> None:
+    giver = Giver()
+    held = endpoint(giver, "plugin", headers={}, expires=1.0)
+    asyncio.run(held.renew())
+    assert not asyncio.run(held.another(""))
+    assert (giver.asked, giver.forgotten) == ([], 1)
+    alone = endpoint(giver, "", headers=OLD, expires=1.0)
+    asyncio.run(alone.renew())
+    assert not asyncio.run(alone.another("Bearer old"))
+    assert bearer("") == {}
+
+
+def test_nothing_secret_of_an_endpoint_is_printed() -> None:
+    held = Endpoint("https://west.example", None, bearer("secret-1"), pem={"key": b"secret-2"})
+    assert "secret" not in repr(held)

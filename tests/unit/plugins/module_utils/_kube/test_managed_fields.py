@@ -37,7 +37,8 @@ def test_leaves_are_fields_and_whole_entries() -> None:
         ("f:spec", "f:env", 'k:{"name":"A"}'),
         ("f:spec", "f:env", 'k:{"name":"A"}', "f:value"),
     ]
-    assert list(leaves({})) == []
+    assert list(leaves({})) == list(leaves({"fieldsV1": None})) == []
+    assert list(leaves({"fieldsV1": {".": {}, "f:data": {}}})) == [("f:data",)], "the object itself is no field"
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,13 @@ def test_leaves_are_fields_and_whole_entries() -> None:
         (("f:spec", "f:nothing", "f:there"), MISSING),
         (("f:spec", "f:containers", 'k:{"name":"none"}'), MISSING),
         (("f:spec", "f:replicas", "f:deeper"), MISSING),
+        (("f:spec", "f:replicas", 'v:"x"'), MISSING),
+        (("f:metadata", "f:finalizers", "f:x"), MISSING),
+        (("f:metadata", "f:finalizers", 'v:"x"'), "x"),
+        (("f:metadata", "f:finalizers", 'k:{"name":"x"}'), MISSING),
+        (("f:spec", "f:containers", 'v:{"name":"none"}'), MISSING),
+        (("f:spec", "f:containers", 'k:{"name":"other"}'), {"name": "other"}),
+        ((), OBJ),
     ],
 )
 def test_the_value_at_a_path(path: Path, value: t.Any) -> None:
@@ -69,7 +77,21 @@ def test_values_are_set_and_removed() -> None:
     assert obj["metadata"]["finalizers"] == ["y"]
 
 
+def test_what_is_not_there_is_neither_set_nor_removed() -> None:
+    obj = copy.deepcopy(OBJ)
+    assign(obj, ("f:spec", "f:containers", 'k:{"name":"new"}'), {"name": "new"})
+    assign(obj, ("f:spec", "f:replicas", "f:deeper"), 1)
+    assign(obj, ("f:spec", "f:containers", "f:name"), 1)
+    assign(obj, ("f:spec", 'v:"x"'), 1)
+    remove(obj, ("f:spec", "f:containers", 'k:{"name":"new"}'))
+    remove(obj, ("f:nowhere", "f:replicas"))
+    assert obj == OBJ
+    assign(obj, ("f:spec", "f:new"), 1)
+    remove(obj, ("f:spec", "f:replicas"))
+    assert obj["spec"] == {"new": 1, **{key: value for key, value in OBJ["spec"].items() if key != "replicas"}}
+
+
 def test_the_status_is_nobodys() -> None:
     managed = [{"manager": "kubelet", "subresource": "status"}, {"manager": "helm"}]
     assert entries({"metadata": {"managedFields": managed}}) == [{"manager": "helm"}]
-    assert entries({}) == []
+    assert entries({}) == entries({"metadata": {"managedFields": None}}) == []

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked, scrub
 
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHsecretsecret\n-----END EC PRIVATE KEY-----\n"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJl"
 
 
@@ -42,6 +44,20 @@ def test_kubectls_copy_of_a_secret_is_masked() -> None:
     shown = masked({"kind": "Secret", "metadata": {"name": "n", "annotations": notes}})
     assert "c2VjcmV0" not in str(shown)
     assert shown["metadata"]["annotations"]["a"] == "b"
+
+
+def test_of_a_secret_only_the_values_go() -> None:
+    bare = {"kind": "Secret", "metadata": {"name": "n", "labels": {"a": "b"}}, "data": None, "immutable": True}
+    assert masked(bare) == bare
+    noted = {"kind": "ConfigMap", "metadata": {"annotations": {LAST_APPLIED: "{}"}}, "data": {"k": "v"}, "n": 7}
+    assert masked(noted) == noted
+    shown = masked({"kind": "Secret", "data": {"k": "0123456789"}})["data"]["k"]
+    assert re.fullmatch(r"\(masked, 10 characters, #[0-9a-f]{8}\)", shown)
+    notes = {LAST_APPLIED: "x", "a": "b"}
+    metadata = {"name": "n", "labels": {"a": "b"}, "annotations": notes}
+    kept = masked({"kind": "Secret", "metadata": metadata})["metadata"]
+    assert kept == {**metadata, "annotations": {LAST_APPLIED: "(masked)", "a": "b"}}
+    assert notes[LAST_APPLIED] == "x", "a copy"
 
 
 def test_keys_and_tokens_anywhere() -> None:

@@ -27,7 +27,7 @@ def test_a_new_folder_goes_and_the_roots_key_stays(tmp_path: Path) -> None:
     mark_state(tmp_path, "shop")
     filled(tmp_path)
     removed, why = remove_state(tmp_path, "shop", with_root=False)
-    assert removed and "trust_remove_root" in why
+    assert removed and why.startswith(f"{tmp_path / 'trust'} stays") and "trust_remove_root" in why
     assert (tmp_path / "trust" / "root-key.pem.vault").read_text() == "key"
     assert (tmp_path / "vault-password").read_text() == "password"
     assert not (tmp_path / "verify").exists()
@@ -78,3 +78,46 @@ def test_a_link_to_a_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside").symlink_to(outside)
     assert remove_state(tmp_path, "shop", with_root=True) == (True, "")
     assert (outside / "verify" / "report.json").exists()
+
+
+def test_a_mark_is_never_written_over_another(tmp_path: Path) -> None:
+    mark_state(tmp_path, "another")
+    mark_state(tmp_path, "shop")
+    assert remove_state(tmp_path, "shop", with_root=True)[0] is False
+    assert remove_state(tmp_path, "another", with_root=True) == (True, "")
+
+
+def test_a_file_in_place_of_a_folder_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "shop"
+    file.write_text("x")
+    assert remove_state(file, "shop", with_root=True) == (False, "")
+    assert file.exists()
+
+
+def test_the_password_alone_stays_too(tmp_path: Path) -> None:
+    mark_state(tmp_path, "shop")
+    (tmp_path / "vault-password").write_text("password")
+    (tmp_path / "a-file").write_text("x")
+    removed, why = remove_state(tmp_path, "shop", with_root=False)
+    assert removed and why.startswith(f"{tmp_path / 'vault-password'} stays")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".local-fleet.json", "vault-password"]
+
+
+def test_what_somebody_else_removes_meanwhile_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark_state(tmp_path, "shop")
+    (tmp_path / "trust").mkdir()
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    listed = sorted(tmp_path.iterdir())
+    (tmp_path / "file").unlink()
+    monkeypatch.setattr(Path, "iterdir", lambda _self: iter(listed))
+    real = Path.is_dir
+
+    def gone_just_now(path: Path) -> bool:
+        there = real(path)
+        if path.name == "folder":
+            path.rmdir()
+        return there
+
+    monkeypatch.setattr(Path, "is_dir", gone_just_now)
+    assert remove_state(tmp_path, "shop", with_root=False)[0]

@@ -66,8 +66,51 @@ def test_pods_of_others_and_pods_that_end_are_left_out() -> None:
     fleet = fleet_of(mesh_network="per_cluster")
     ending = pod()
     ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    done = {**pod(), "status": {"phase": "Succeeded"}}
-    assert outdated_workloads(fleet, fleet.clusters["west"], [ending, done, pod(revision="other")]) == {}
+    done = [{**pod(), "status": {"phase": phase}} for phase in ("Succeeded", "Failed")]
+    assert outdated_workloads(fleet, fleet.clusters["west"], [ending, *done, pod(revision="other")]) == {}
+    other = pod()
+    other["spec"]["initContainers"][0]["name"] = "web"
+    bare: dict[str, t.Any] = {"metadata": {"name": "bare"}}
+    assert outdated_workloads(fleet, fleet.clusters["west"], [other, bare, {**bare, "spec": {}}]) == {}
+    # Where Google runs the control plane, its settings are not the inventory's.
+    managed = {"cluster_provider": "gke", "cluster_region": "us-west1", "mesh_control_plane": "managed"}
+    theirs = read_fleet({"west": {**BEFORE, **managed, "gke_project": "shop-prod"}})
+    assert outdated_workloads(theirs, theirs.clusters["west"], [pod()]) == {}
+
+
+def test_a_sidecar_is_found_wherever_it_runs() -> None:
+    fleet = fleet_of(mesh_network="per_cluster", mesh_trust_domain="new.mesh")
+    west = fleet.clusters["west"]
+    classic = pod()
+    classic["spec"] = {"containers": classic["spec"]["initContainers"]}
+    classic["metadata"]["annotations"], classic["status"] = {}, None
+    both = {WEB: ["network shop-flat", "trust domain shop.mesh"]}
+    assert outdated_workloads(fleet, west, [classic]) == both
+    # What a sidecar does not say is not compared; a value from elsewhere is no value.
+    silent = pod()
+    silent["spec"]["initContainers"][0]["env"] = [{"name": "TRUST_DOMAIN", "valueFrom": {}}]
+    assert outdated_workloads(fleet, west, [silent]) == {WEB: ["trust domain "]}
+    silent["spec"]["initContainers"][0].pop("env")
+    assert outdated_workloads(fleet, west, [silent]) == {}
+    # Of several pods of a workload the first one says how it differs.
+    assert outdated_workloads(fleet, west, [pod(TRUST_DOMAIN="new.mesh"), pod()]) == {WEB: ["network shop-flat"]}
+
+
+def test_what_a_pod_belongs_to() -> None:
+    fleet = fleet_of(mesh_network="per_cluster")
+
+    def owner(**metadata: t.Any) -> str:
+        one = pod()
+        one["metadata"].update(metadata)
+        (found,) = outdated_workloads(fleet, fleet.clusters["west"], [one])
+        return str(found)
+
+    assert owner(labels={}) == "ReplicaSet shop/web-5d", "made by hand: no Deployment stands behind it"
+    assert owner(labels={"pod-template-hash": "d"}) == "ReplicaSet shop/web-5d"
+    assert owner(ownerReferences=[{"kind": "Node", "name": "n"}]) == "Pod shop/web-5d-x"
+    assert owner(ownerReferences=None, namespace=None) == "Pod /web-5d-x"
+    job = {"kind": "Job", "name": "web-5d", "controller": True}
+    assert owner(ownerReferences=[{"kind": "Node", "name": "n"}, job]) == "Job shop/web-5d"
 
 
 def test_each_workload_is_named_once_with_what_restarts_it() -> None:
@@ -80,5 +123,10 @@ def test_each_workload_is_named_once_with_what_restarts_it() -> None:
     assert restart_commands(found[:1]) == "kubectl -n shop rollout restart deployment web"
     assert "make Pod shop/once-x anew" in restart_commands(found)
     assert restart_commands(found * 2).endswith("and 3 more")
-    template = restarted(WEB, "now")["spec"]["template"]["metadata"]
-    assert template == {"annotations": {"mesh.fleet/restarted-for-injection": "now"}}
+    assert "more" not in restart_commands((found * 2)[:5])
+    assert restarted(WEB, "now") == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"template": {"metadata": {"annotations": {"mesh.fleet/restarted-for-injection": "now"}}}},
+    }
