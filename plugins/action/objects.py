@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import text
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
@@ -73,7 +74,8 @@ class ActionModule(FleetAction):
     def _destination(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], host: str) -> tuple[Connection, bool]:
         """Where to, and whether the user consents to take over what others made there."""
         if args["kubeconfig"]:
-            return Connection(kubeconfig=args["kubeconfig"], context=args["context"]), False
+            there = {"kubeconfig": args["kubeconfig"], "context": args["context"]}
+            return Connection(**there, decrypt=environment().decrypt), False
         cluster = self.fleet(task_vars).clusters.get(host)
         if cluster is None:
             raise FleetError(

@@ -61,7 +61,9 @@ options:
     type: int
     default: 120
   kubeconfig:
-    description: A kubeconfig to use in place of the connection to this host's cluster.
+    description:
+      - A kubeconfig to use in place of the connection to this host's cluster, or a list of files with colons between.
+      - Ansible Vault may encrypt it.
     type: path
     default: ""
   context:

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import sys
 import typing as t
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.kubeconfig import read_kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -218,23 +220,51 @@ def test_a_kubeconfig_that_is_none(tmp_path: Path) -> None:
     assert "no way to reach" in refused(to(Connection())).what
 
 
-def test_a_kubeconfig_that_is_a_list_or_has_a_colon(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+def test_a_list_of_kubeconfigs_means_what_kubectl_reads(
+    plane: control_plane.ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The context of one file, the cluster of the next with a path of its own, the user of the first that has it."""
+    token = {"name": "u", "user": {"token": control_plane.ADMIN_TOKEN}}
+    context = {"name": "there", "context": {"cluster": "c", "user": "u"}}
+    cluster = {"name": "c", "cluster": {"server": plane.server, "certificate-authority": "own.crt"}}
+    parts: dict[str, dict[str, t.Any]] = {
+        "first": {"contexts": [context], "users": [token]},
+        "second": {
+            "current-context": "there",
+            "clusters": [cluster],
+            "users": [{"name": "u", "user": {"token": "no"}}],
+        },
+        "third": {"current-context": "nowhere", "clusters": [{"name": "c", "cluster": {"server": "https://no"}}]},
+    }
+    for name, part in parts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config").write_text(yaml.safe_dump(part))
+    (tmp_path / "second" / "own.crt").write_text(plane.ca_pem)
+    listed = ":".join(str(tmp_path / name / "config") for name in ("missing", *parts))
+    assert asyncio.run(version(to(Connection(kubeconfig=listed)))).startswith("v1.")
+
+    monkeypatch.setenv("KUBECONFIG", listed)
+    command = [str(control_plane.program("kubectl")), "config", "view", "--flatten", "-o", "json"]
+    theirs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    ours = read_kubeconfig(Connection(kubeconfig=listed), "west")
+    assert theirs["current-context"] == ours.document["current-context"]
+    assert theirs["contexts"] == ours.document["contexts"]
+    assert theirs["users"] == ours.document["users"]
+    (there,) = theirs["clusters"]
+    mine = ours.named("clusters", "c") or {}
+    assert there["cluster"]["server"] == mine["server"]
+    seen = base64.b64decode(there["cluster"]["certificate-authority-data"])
+    assert seen == ours.content(mine, "certificate-authority") == plane.ca_pem.encode()
+    # What the environment says is no business of ours.
+    assert "no way to reach" in refused(to(Connection())).what
+
+
+def test_a_path_with_a_colon_is_one_file(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     folder = tmp_path / "a:b"
     folder.mkdir()
     connection = variant(plane, folder, {"token": control_plane.ADMIN_TOKEN})
     assert asyncio.run(version(to(connection))).startswith("v1.")
-    error = refused(to(Connection(kubeconfig=f"{tmp_path / 'none'}:{plane.kubeconfig}")))
-    assert "is a list of files" in error.what
-    assert "--flatten" in error.next_step
     assert "does not exist" in refused(to(Connection(kubeconfig=str(tmp_path / "c:d")))).what
-
-
-def test_a_kubeconfig_that_is_encrypted(tmp_path: Path) -> None:
-    path = tmp_path / "kubeconfig"
-    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n313233\n")
-    error = refused(to(Connection(kubeconfig=str(path))))
-    assert "encrypted by Ansible Vault" in error.what
-    assert "ansible-vault decrypt --output" in error.next_step
 
 
 def test_a_context_that_is_not_there(plane: control_plane.ControlPlane) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from . import control_plane
 from .nodes import await_everything, everything
@@ -59,6 +60,30 @@ class Play:
 @pytest.fixture
 def play(api: control_plane.ControlPlane, tmp_path: Path) -> Play:
     return Play(api, tmp_path)
+
+
+def test_helm_has_what_a_list_and_a_vault_hold(api: control_plane.ControlPlane, play: Play, chart: Path) -> None:
+    """The context is in one file, the rest encrypted in another one; then a file with a colon in its name."""
+    config = yaml.safe_load(api.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["certificate-authority"] = str(api.directory / "ca.crt")
+    contexts = {"contexts": config.pop("contexts"), "current-context": "token"}
+    (play.tmp / "contexts").write_text(yaml.safe_dump(contexts))
+    secret = VaultSecret(b"sesame")
+    (play.tmp / "rest").write_bytes(VaultLib([("default", secret)]).encrypt(yaml.safe_dump(config), secret))
+    (play.tmp / "password").write_text("sesame")
+    values = play.fleet["vars"]
+    values |= {"cluster_kubeconfig": f"{play.tmp}/missing:{play.tmp}/contexts:{play.tmp}/rest", "cluster_context": ""}
+    out = play.release(f"--vault-password-file={play.tmp}/password", "-vvvv", chart=str(chart), values={"a": "vaulted"})
+    assert "vaulted" in api.kubectl("get", "configmap", "shown", "-o", "json")
+    assert control_plane.ADMIN_TOKEN not in out
+    task = {"name": "Do", "mesh.fleet.objects": {"objects": []}}
+    refused = play({"name": "R", "hosts": "all", "gather_facts": False, "tasks": [task]})
+    assert "no vault password is loaded" in refused.output
+    values["cluster_kubeconfig"] = str(play.tmp / "a:b")
+    (play.tmp / "rest").rename(play.tmp / "a:b")
+    (play.tmp / "a:b").write_text(yaml.safe_dump({**config, **contexts}))
+    play.release(chart=str(chart), values={"a": "colon"})
+    assert "colon" in api.kubectl("get", "configmap", "shown", "-o", "json")
 
 
 @pytest.mark.slow

@@ -1,11 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From a Connection to an address, a TLS context and credentials.
-
-A kubeconfig is read here and not by a library's loader: that one puts client keys into files which live
-until the process exits (Ansible's workers exit without cleaning up), and costs half a second to import in
-every worker.
-"""
+"""From a Connection to an address, a TLS context and credentials."""
 
 from __future__ import annotations
 
@@ -15,24 +10,17 @@ import ssl
 import tempfile
 import typing as t
 
-import yaml
-
 from .._model.inventory.connection import Connection
 from ..errors import FleetError
 from ..proxies import SCHEMES, without_login
-from .credentials import credentials, read_pem, valid_token
+from .credentials import credentials, valid_token
 from .discovery import nearest
 from .endpoint import Endpoint, bearer
 from .impersonation import impersonation
+from .kubeconfig import AbsentCluster, read_kubeconfig
 from .tls import server_context
 
 __all__ = ["AbsentCluster", "resolve"]
-
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class AbsentCluster(FleetError):
-    """The kubeconfig or its context does not exist (yet)."""
 
 
 async def resolve(connection: Connection, cluster: str) -> Endpoint:
@@ -65,114 +53,49 @@ async def resolve(connection: Connection, cluster: str) -> Endpoint:
             cluster=cluster,
             next_step="set cluster_kubeconfig (and cluster_context), or cluster_api_url with cluster_api_token",
         )
-    path = os.path.abspath(os.path.expanduser(connection.kubeconfig))
-    return await _endpoint(_read(path, cluster), path, connection, cluster)
+    return await _endpoint(connection, cluster)
 
 
-def _read(path: str, cluster: str) -> dict[str, t.Any]:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
-        if text.startswith("$ANSIBLE_VAULT"):
-            raise FleetError(
-                "its kubeconfig is encrypted by Ansible Vault",
-                cluster=cluster,
-                seen=path,
-                means="a kubeconfig is read as it is, as Helm's and kubectl's are",
-                next_step="write it in the clear to a file that only you read (ansible-vault decrypt --output FILE), "
-                "or leave it out, set cluster_api_url and cluster_api_ca, and encrypt cluster_api_token",
-            )
-        config = yaml.load(text, Loader=_LOADER)
-    except FileNotFoundError:
-        files = path.split(os.pathsep)
-        if len(files) > 1 and any(os.path.isfile(os.path.expanduser(file)) for file in files):
-            raise FleetError(
-                "its kubeconfig is a list of files",
-                cluster=cluster,
-                seen=path,
-                means="kubectl merges the files of its variable KUBECONFIG; cluster_kubeconfig names one file",
-                next_step="name the file that has its context, or merge them: kubectl config view --flatten > FILE",
-            ) from None
-        raise AbsentCluster(
-            "its kubeconfig does not exist",
-            cluster=cluster,
-            seen=path,
-            means="the cluster was not made yet, or the path is wrong",
-            next_step="run the stage that makes the cluster, or correct cluster_kubeconfig",
-        ) from None
-    except OSError as error:
-        raise FleetError(
-            "its kubeconfig cannot be read",
-            cluster=cluster,
-            seen=f"{path}: {error.strerror}",
-            next_step="correct the path, or the file's owner and mode",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise FleetError(
-            "its kubeconfig is not YAML",
-            cluster=cluster,
-            seen=f"{path}: line {mark.line + 1}" if mark else path,
-            next_step="get a fresh kubeconfig of this cluster",
-        ) from None
-    if not isinstance(config, dict) or not isinstance(config.get("contexts") or [], list):
-        raise FleetError(
-            "its kubeconfig is not a kubeconfig",
-            cluster=cluster,
-            seen=f"{path}: no list of contexts in it",
-            next_step="get a fresh kubeconfig of this cluster",
-        )
-    return config
-
-
-def _named(config: t.Mapping[str, t.Any], section: str, name: str) -> dict[str, t.Any] | None:
-    for entry in config.get(section) or []:
-        if isinstance(entry, dict) and entry.get("name") == name:
-            inner = entry.get(section[:-1])
-            return inner if isinstance(inner, dict) else {}
-    return None
-
-
-async def _endpoint(config: dict[str, t.Any], path: str, connection: Connection, cluster: str) -> Endpoint:
-    wanted = connection.context or str(config.get("current-context") or "")
-    context = _named(config, "contexts", wanted)
+async def _endpoint(connection: Connection, cluster: str) -> Endpoint:
+    config = read_kubeconfig(connection, cluster)
+    wanted = connection.context or config.document["current-context"]
+    context = config.named("contexts", wanted)
     if context is None:
-        names = [str(c.get("name")) for c in config.get("contexts") or [] if isinstance(c, dict)]
+        names = config.contexts
         raise AbsentCluster(
             f'context "{wanted}" is not in its kubeconfig' if wanted else "its kubeconfig has no current context",
             cluster=cluster,
-            seen=f"{path} has {', '.join(names) or 'no contexts'}",
+            seen=f"{config.source} has {', '.join(names) or 'no contexts'}",
             means=nearest(wanted, names),
             next_step="correct cluster_context",
         )
-    found = _named(config, "clusters", str(context.get("cluster")))
+    found = config.named("clusters", str(context.get("cluster")))
     server = str((found or {}).get("server") or "").rstrip("/")
     if found is None or not server:
         raise FleetError(
             f'context "{wanted}" names no cluster with a server address',
             cluster=cluster,
-            seen=f"{path}: cluster {context.get('cluster')!r}",
+            seen=f"{config.source}: cluster {context.get('cluster')!r}",
             next_step="get a fresh kubeconfig of this cluster",
         )
-    user = _named(config, "users", str(context.get("user"))) or {}
-    base, _file = os.path.split(path)
+    user = config.named("users", str(context.get("user"))) or {}
     pem = {
-        "ca": read_pem(found, "certificate-authority", base, cluster, path),
-        "cert": read_pem(user, "client-certificate", base, cluster, path),
-        "key": read_pem(user, "client-key", base, cluster, path),
+        "ca": config.content(found, "certificate-authority"),
+        "cert": config.content(user, "client-certificate"),
+        "key": config.content(user, "client-key"),
     }
-    credential = await credentials(user, pem, path, cluster, found)
+    credential = await credentials(user, pem, config, found)
     insecure = bool(found.get("insecure-skip-tls-verify"))
     return Endpoint(
         server=server,
-        tls=_tls(cluster, server, pem, path, insecure=insecure),
+        tls=_tls(cluster, server, pem, config.source, insecure=insecure),
         headers=credential.headers,
         expires=credential.expires,
         plugin=credential.plugin,
-        impersonation=impersonation(user, path, cluster),
+        impersonation=impersonation(user, config.source, cluster),
         pem=pem,
         server_name=str(found["tls-server-name"]) if found.get("tls-server-name") else None,
-        proxy=_proxy_url(found, path, cluster),
+        proxy=_proxy_url(found, config.source, cluster),
     )
 
 

@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
-import os
 import typing as t
 
 from ..errors import FleetError
 from .endpoint import bearer
 from .exec_plugin import ExecPlugin
+from .kubeconfig import Kubeconfig
 
-__all__ = ["Credential", "credentials", "read_pem", "valid_token"]
+__all__ = ["Credential", "credentials", "valid_token"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,24 +24,6 @@ class Credential:
     expires: float = 0.0
     """When it ends, in seconds since the epoch; 0 if that is not known."""
     plugin: ExecPlugin | None = None
-
-
-def read_pem(section: t.Mapping[str, t.Any], key: str, base: str, cluster: str, path: str) -> bytes:
-    """``<key>-data`` (base64), or the file that ``<key>`` names, or b""."""
-    try:
-        if section.get(f"{key}-data"):
-            return base64.b64decode(str(section[f"{key}-data"]), validate=False)
-        if section.get(key):
-            with open(os.path.join(base, os.path.expanduser(str(section[key]))), "rb") as stream:
-                return stream.read()
-    except (OSError, binascii.Error) as error:
-        raise FleetError(
-            f"{key} of its kubeconfig cannot be read",
-            cluster=cluster,
-            seen=f"{path}: {error}",
-            next_step="get a fresh kubeconfig of this cluster",
-        ) from None
-    return b""
 
 
 def valid_token(token: str, cluster: str, source: str) -> str:
@@ -66,8 +47,7 @@ def valid_token(token: str, cluster: str, source: str) -> str:
 async def credentials(
     user: dict[str, t.Any],
     pem: dict[str, bytes],
-    path: str,
-    cluster: str,
+    config: Kubeconfig,
     found: t.Mapping[str, t.Any],
 ) -> Credential:
     """A user's credential; a plugin's client certificate goes into ``pem``.
@@ -75,13 +55,12 @@ async def credentials(
     Raises:
         FleetError: a file cannot be read, the plugin fails, or the user has the old ``auth-provider``.
     """
-    base, _file = os.path.split(path)
+    cluster, path = config.cluster, config.source
     token = str(user.get("token") or "")
     if user.get("tokenFile"):
-        content = read_pem({"tokenFile": user["tokenFile"]}, "tokenFile", base, cluster, path)
-        token = content.decode(errors="replace").strip() or token
+        token = config.content({"tokenFile": user["tokenFile"]}, "tokenFile").decode(errors="replace").strip() or token
     if not token and user.get("exec"):
-        plugin = ExecPlugin(user["exec"], base, cluster, found, pem.get("ca", b""))
+        plugin = ExecPlugin(user["exec"], cluster, found, pem.get("ca", b""))
         login = await plugin.login()
         if login.certificate:
             pem["cert"], pem["key"] = login.certificate.encode(), login.key.encode()

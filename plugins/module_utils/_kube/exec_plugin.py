@@ -52,12 +52,10 @@ _LOCKS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Locks] = weakref.W
 class ExecPlugin:
     """The plugin of one user of a kubeconfig. Those that would be started in the same way share what they gave."""
 
-    def __init__(self, spec: t.Mapping[str, t.Any], base: str, cluster: str, found: t.Mapping[str, t.Any], ca: bytes):
-        """Args: ``base`` is the kubeconfig's folder, ``found`` its cluster, ``ca`` that cluster's CA."""
+    def __init__(self, spec: t.Mapping[str, t.Any], cluster: str, found: t.Mapping[str, t.Any], ca: bytes):
+        """Args: ``found`` is the kubeconfig's cluster, ``ca`` that cluster's CA."""
         self._cluster = cluster
         self._command = str(spec.get("command") or "")
-        if os.sep in self._command and not os.path.isabs(self._command):
-            self._command = os.path.join(base, self._command)
         self._args = [str(arg) for arg in spec.get("args") or []]
         self._env = {str(item["name"]): str(item["value"]) for item in spec.get("env") or []}
         self._hint = next(iter(str(spec.get("installHint") or "").strip().splitlines()), "")

@@ -62,7 +62,7 @@ async def uninstall(kube: Kube, program: str, release: Release, *, seconds: floa
 
 async def _helm(kube: Kube, program: str, release: Release, arguments: list[str], seconds: float) -> Done:
     await kube.transport.endpoint.renew()
-    with _private_file("kubeconfig", kubeconfig_of(kube.transport.endpoint)) as kubeconfig:
+    with _unwritten(kubeconfig_of(kube.transport.endpoint)) as kubeconfig:
         where = ["--kubeconfig", kubeconfig, "--namespace", release.namespace, "--timeout", f"{int(seconds)}s"]
         return await run(
             [program, *arguments, *where],
@@ -88,6 +88,26 @@ def as_json(values: t.Mapping[str, t.Any]) -> str:
             next_step="write it as a string, or leave it out",
         ) from error
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@contextlib.contextmanager
+def _unwritten(text: str) -> t.Iterator[str]:
+    """The path of a file in memory, for this user alone and gone with the block: credentials stay off the disk.
+
+    A private file where the system has none in memory.
+    """
+    if not hasattr(os, "memfd_create"):
+        with _private_file("kubeconfig", text) as path:
+            yield path
+        return
+    number = os.memfd_create("kubeconfig")
+    try:
+        os.fchmod(number, 0o600)
+        with open(number, "w", encoding="utf-8", closefd=False) as stream:
+            stream.write(text)
+        yield f"/proc/{os.getpid()}/fd/{number}"
+    finally:
+        os.close(number)
 
 
 @contextlib.contextmanager

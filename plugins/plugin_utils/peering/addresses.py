@@ -4,20 +4,16 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-import yaml
-
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.kubeconfig import read_kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.addresses import peer_server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["unreachable_addresses"]
-
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def unreachable_addresses(fleet: Fleet) -> dict[str, FleetError]:
@@ -30,9 +26,9 @@ def unreachable_addresses(fleet: Fleet) -> dict[str, FleetError]:
     for name, cluster in fleet.clusters.items():
         if not provider_of(cluster).exists(cluster.variables):
             continue
-        path = "" if cluster.connection.server else os.path.expanduser(cluster.connection.kubeconfig)
+        path = "" if cluster.connection.server else cluster.connection.kubeconfig
         if path and path not in documents:
-            documents[path] = _read(path)
+            documents[path] = _read(cluster)
         document = documents.get(path)
         if path and not cluster.peer_endpoint and document is None:
             continue
@@ -41,8 +37,6 @@ def unreachable_addresses(fleet: Fleet) -> dict[str, FleetError]:
         except FleetError as error:
             if _is_watched(fleet, name):
                 found[name] = error
-        except (AttributeError, TypeError):
-            pass  # no kubeconfig: whoever connects says so
     return found
 
 
@@ -52,9 +46,8 @@ def _is_watched(fleet: Fleet, name: str) -> bool:
     return any(mine.has_istiod and mine.watches(theirs) for mine in planes)
 
 
-def _read(path: str) -> t.Any:
+def _read(cluster: Cluster) -> t.Mapping[str, t.Any] | None:
     try:
-        with open(path, encoding="utf-8") as stream:
-            return yaml.load(stream, Loader=_LOADER)
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
+        return read_kubeconfig(cluster.connection, cluster.name).document
+    except FleetError:
+        return None  # whoever connects says so

@@ -6,16 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import ssl
 import typing as t
 
-import yaml
-
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import secret_has_keys
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.credentials import read_pem
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.endpoint import Endpoint
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.kubeconfig import Kubeconfig, read_kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.tls import server_context
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
@@ -53,7 +50,6 @@ _HANDSHAKE_SECONDS = 3.0
 _ISSUE_SECONDS = 30.0
 _OF_NAME = (62, 64)
 """OpenSSL's codes where a chain is good: X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH."""
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _UnreadableCA(Exception):
@@ -70,7 +66,8 @@ async def read_peer(
     """
     if kube.absent:
         return Peer(cluster.name, "https://planned.invalid", "", f"{namespace}/{ACCOUNT}", PLANNED), []
-    server = peer_server(cluster, _kubeconfig(cluster))
+    config = _kubeconfig(cluster)
+    server = peer_server(cluster, config.document if config else None)
     account, authority = await asyncio.gather(
         kube.get("v1", "ServiceAccount", ACCOUNT, namespace), kube.get("v1", "ConfigMap", PUBLISHED, namespace)
     )
@@ -97,7 +94,7 @@ async def read_peer(
     if static:
         token, changes = await _static_token(kube, namespace, fleet, dry_run or account is None)
     uid = str(((account or {}).get("metadata") or {}).get("uid") or PLANNED)
-    choice = await _authority(kube, cluster, server, pem) if pem else Choice("")
+    choice = await _authority(kube, config, server, pem) if pem else Choice("")
     peer = Peer(
         cluster.name,
         server.url,
@@ -125,11 +122,10 @@ async def read_roots(kube: Kube, namespace: str) -> frozenset[str]:
         return frozenset()  # trust refuses it, and says why
 
 
-def _kubeconfig(cluster: Cluster) -> dict[str, t.Any] | None:
+def _kubeconfig(cluster: Cluster) -> Kubeconfig | None:
     if cluster.connection.server or not cluster.connection.kubeconfig:
         return None
-    with open(os.path.expanduser(cluster.connection.kubeconfig), encoding="utf-8") as stream:
-        return t.cast("dict[str, t.Any]", yaml.load(stream, Loader=_LOADER) or {})
+    return read_kubeconfig(cluster.connection, cluster.name)
 
 
 async def _static_token(kube: Kube, namespace: str, fleet: str, dry_run: bool) -> tuple[str, list[Change]]:
@@ -207,11 +203,10 @@ async def check_certificate(peer: Peer) -> None:
         raise peer.refusal
 
 
-async def _authority(kube: Kube, cluster: Cluster, server: PeerServer, published: str) -> Choice:
+async def _authority(kube: Kube, config: Kubeconfig | None, server: PeerServer, published: str) -> Choice:
     """The CA by which other istiods verify the address: by what it shows, where the controller can see that."""
     endpoint = kube.transport.endpoint
-    path = os.path.abspath(os.path.expanduser(cluster.connection.kubeconfig))
-    given = read_pem(server.entry, "certificate-authority", os.path.dirname(path), cluster.name, path)
+    given = config.content(server.entry, "certificate-authority") if config else b""
     used = (given or endpoint.pem.get("ca") or b"").decode("utf-8", "replace")
     name = f"the CA in {server.origin}" if given else "the CA by which the controller reaches the cluster"
     known = known_authorities(published, used, name)
@@ -220,8 +215,8 @@ async def _authority(kube: Kube, cluster: Cluster, server: PeerServer, published
     if by and not by.pem:
         reached = known[-1:]
     if known[0] in reached:
-        return choose(cluster.name, server.url, known, [Shown(known[0])])  # this connection has shown it
-    return choose(cluster.name, server.url, known, await _shown(server, known), reached)
+        return choose(kube.cluster, server.url, known, [Shown(known[0])])  # this connection has shown it
+    return choose(kube.cluster, server.url, known, await _shown(server, known), reached)
 
 
 def _reached_by(endpoint: Endpoint, server: PeerServer) -> Authority | None:

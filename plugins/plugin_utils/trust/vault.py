@@ -7,14 +7,13 @@ from __future__ import annotations
 import os
 import secrets as random
 import stat
-import typing as t
 
-from ansible.errors import AnsibleError
-from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext, is_encrypted
+from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.vault import decrypt, loaded_secrets
 
 __all__ = ["VaultBox"]
 
@@ -46,7 +45,7 @@ class VaultBox:
 
     def encrypt(self, text: str) -> str:
         """Encrypt to vault text. Raises FleetError when there is no vault password."""
-        secrets = self._loaded() or self._from_file(make=True)
+        secrets = loaded_secrets() or self._from_file(make=True)
         if not secrets:
             raise FleetError(
                 "there is no vault password to protect private keys with",
@@ -65,27 +64,13 @@ class VaultBox:
         """
         if not is_encrypted(text):
             return text
-        secrets = [*self._loaded(), *self._from_file(make=False)]
-        if not secrets:
-            raise FleetError(
-                f"{what} cannot be decrypted",
-                seen="no vault password is loaded",
-                next_step="use the password that encrypted it: ansible-playbook --vault-password-file FILE, or "
-                "trust_vault_password_file",
-            )
-        try:
-            return t.cast(bytes, VaultLib(secrets).decrypt(text)).decode()
-        except (AnsibleError, UnicodeDecodeError):
-            raise FleetError(
-                f"{what} cannot be decrypted",
-                seen=f"{len(secrets)} vault password{'s do' if len(secrets) > 1 else ' does'} not fit",
-                next_step="add the password that encrypted it as a further --vault-id",
-            ) from None
-
-    @staticmethod
-    def _loaded() -> list[tuple[str, VaultSecret]]:
-        context = VaultSecretsContext.current(optional=True)
-        return list(context.secrets) if context else []
+        return decrypt(
+            text,
+            what,
+            [*loaded_secrets(), *self._from_file(make=False)],
+            "use the password that encrypted it: ansible-playbook --vault-password-file FILE, or "
+            "trust_vault_password_file",
+        )
 
     def _from_file(self, *, make: bool) -> list[tuple[str, VaultSecret]]:
         if not self._file:

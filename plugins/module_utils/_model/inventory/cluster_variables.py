@@ -77,7 +77,8 @@ CONNECTION = (
     Variable(
         "cluster_kubeconfig",
         CLUSTER,
-        "Kubeconfig file on the controller for the cluster.",
+        "Kubeconfig file on the controller for the cluster, or a list of files with colons between; Ansible Vault may "
+        "encrypt it.",
         form=path,
     ),
     Variable(

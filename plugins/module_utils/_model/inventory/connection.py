@@ -7,7 +7,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-__all__ = ["Connection", "Lookup"]
+__all__ = ["Connection", "Decrypt", "Lookup"]
+
+
+class Decrypt(t.Protocol):
+    """Decrypts what Ansible Vault encrypted, in memory."""
+
+    def __call__(self, text: str, what: str, /) -> str:
+        """The plain text. ``what`` it is, for messages. Raises FleetError without a password that fits."""
 
 
 class Lookup(t.Protocol):
@@ -25,6 +32,7 @@ class Connection:
     """
 
     kubeconfig: str = ""
+    """Path of a kubeconfig, or a list of paths with colons between, as kubectl's variable KUBECONFIG."""
     context: str = ""
     server: str = ""
     token: str = dataclasses.field(default="", repr=False)
@@ -39,6 +47,9 @@ class Connection:
     """The permission that the provider requires before a request reaches the API server; "" for none."""
     lookup: Lookup | None = dataclasses.field(default=None, repr=False, compare=False)
     """Asks the provider; all other fields are empty then. It may be called several times."""
+
+    decrypt: Decrypt | None = dataclasses.field(default=None, repr=False, compare=False)
+    """Decrypts a kubeconfig that is encrypted; None where nobody can."""
 
     def resolved(self) -> Connection:
         """This connection, or what ``lookup`` finds."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .connection import Decrypt
+
 __all__ = ["Environment"]
 
 
@@ -18,8 +20,10 @@ class Environment:
         state_dir: folder under which each fleet has its own, unless ``fleet_dir`` names another.
         variables: environment variables.
         expand: returns the path that a path with ``~`` means.
+        decrypt: decrypts by Ansible's vault passwords.
     """
 
     state_dir: str = ""
     variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     expand: t.Callable[[str], str] = str
+    decrypt: Decrypt | None = dataclasses.field(default=None, repr=False)

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os.path
 import typing as t
 
 from ..inventory.addresses import allocate_ranges
+from ..inventory.connection import Connection, Decrypt
 from ..inventory.environment import Environment
 from ..inventory.fleet import OPENSHIFT, ROLE_REMOTE, Cluster, Fleet
 from ..inventory.pods import read_pod_settings
@@ -49,7 +51,10 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
         istio_version=text(first, "mesh_istio_version"),
         revision=text(first, "mesh_revision"),
         namespace=text(first, "mesh_namespace"),
-        clusters={host: _cluster(host, variables, directory, ranges[host]) for host, variables in hosts.items()},
+        clusters={
+            host: _cluster(host, variables, directory, ranges[host], environment.decrypt)
+            for host, variables in hosts.items()
+        },
         hub=text(first, "mesh_hub"),
         tag=text(first, "mesh_tag"),
         engine_network=engine_network,
@@ -115,7 +120,11 @@ def cni_of(variables: Values) -> bool:
     return said in ("true", "yes") if said else text(variables, "cluster_platform") == OPENSHIFT
 
 
-def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, str]) -> Cluster:
+def _connection(host: str, variables: Values, directory: str, decrypt: Decrypt | None) -> Connection:
+    return dataclasses.replace(provider_of_host(variables).connection(host, variables, directory), decrypt=decrypt)
+
+
+def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, str], decrypt: Decrypt | None) -> Cluster:
     role = text(variables, "mesh_role")
     peers = variables.get("mesh_peers")
     return Cluster(
@@ -130,7 +139,7 @@ def _cluster(host: str, variables: Values, directory: str, ranges: tuple[str, st
         service_cidr=ranges[1],
         region=functools.partial(text, variables, "cluster_region"),
         zone=functools.partial(text, variables, "cluster_zone"),
-        connection=functools.partial(provider_of_host(variables).connection, host, variables, directory),
+        connection=functools.partial(_connection, host, variables, directory, decrypt),
         peer_endpoint=functools.partial(text, variables, "cluster_peer_endpoint"),
         labels={str(k): str(label) for k, label in (variables.get("cluster_labels") or {}).items()},
         platform=text(variables, "cluster_platform") or provider_of_host(variables).platform,

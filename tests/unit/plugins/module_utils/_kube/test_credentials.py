@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.connect import resolve
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.credentials import credentials
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.kubeconfig import Kubeconfig
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -19,7 +20,7 @@ OLD = {"auth-provider": {"name": "oidc", "config": {"id-token": "hidden-token", 
 
 
 def header(user: dict[str, t.Any]) -> dict[str, str]:
-    return asyncio.run(credentials(user, {}, "/home/ann/kubeconfig", "west", {})).headers
+    return asyncio.run(credentials(user, {}, Kubeconfig("west", "/home/ann/kubeconfig", {}), {})).headers
 
 
 def test_a_token_goes_before_a_password() -> None:

@@ -127,7 +127,7 @@ def test_a_plugin_that_wants_it_is_told_of_the_cluster(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", [{"expirationTimestamp": "soon"}, [1]])
 def test_what_it_prints_may_be_no_credential(tmp_path: Path, status: t.Any) -> None:
     (tmp_path / "answer").write_text(json.dumps({"status": status}))
-    plugin = ExecPlugin({"command": "cat", "args": [str(tmp_path / "answer")]}, "", "west", {}, b"")
+    plugin = ExecPlugin({"command": "cat", "args": [str(tmp_path / "answer")]}, "west", {}, b"")
     with pytest.raises(FleetError, match="cat failed") as refused:
         asyncio.run(plugin.login())
     assert "not an ExecCredential" in refused.value.seen

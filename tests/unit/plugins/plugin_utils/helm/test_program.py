@@ -44,7 +44,7 @@ def program(folder: Path) -> str:
         "#!/bin/sh\n"
         'if [ "$1" = version ]; then printf v4.0.0; exit; fi\n'
         f'exec > "{folder}/said"\n'
-        'for word; do echo "$word"; [ -f "$word" ] && stat -c "mode %a" "$word" && cat "$word" && echo; done\n'
+        'for word; do echo "$word"; [ -f "$word" ] && stat -L -c "mode %a" "$word" && cat "$word" && echo; done\n'
         'env | sed "s/^/env /"\n'
         "exit 3\n"
     )
@@ -76,6 +76,9 @@ def test_credentials_and_values_are_private_and_gone(tmp_path: Path, monkeypatch
     assert "--take-ownership" not in said
     assert "elsewhere" not in said
     assert list((tmp_path / "tmp").iterdir()) == []
+    kubeconfig = said.splitlines()[said.splitlines().index("--kubeconfig") + 1]
+    assert kubeconfig.startswith("/proc/"), "it is in memory"
+    assert not os.path.exists(kubeconfig)
 
     kube.take_over = True
     asyncio.run(install_or_upgrade(kube, program(tmp_path), release, seconds=5))
