@@ -4,14 +4,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import datetime
+import getpass
 import os
+import socket
 import subprocess
 import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.lease import SECONDS, AtWork, Holder, this_run, who_works
+from ansible_collections.mesh.fleet.plugins.module_utils._kube import lease as module
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.lease import (
+    SECONDS,
+    AtWork,
+    Holder,
+    drop,
+    take,
+    this_run,
+    who_works,
+)
 
 NOW = datetime.datetime(2026, 5, 1, 12, 0, 0, tzinfo=datetime.UTC)
 OURS = Holder("ann@laptop", "0123456789ab", 4711, "99")
@@ -40,8 +54,10 @@ def test_another_run_is_named_with_since_when() -> None:
         lease(OURS.identity, 1),
         lease(OTHER.identity, SECONDS),
         {"spec": {"holderIdentity": OTHER.identity, "renewTime": "soon"}},
+        {"spec": {**lease(OTHER.identity, SECONDS)["spec"], "leaseDurationSeconds": None}},
+        {"spec": {**lease(OTHER.identity, 3)["spec"], "leaseDurationSeconds": 3}},
     ],
-    ids=["empty", "nobody", "ours", "not renewed", "no time"],
+    ids=["empty", "nobody", "ours", "not renewed", "no time", "no length", "a shorter one"],
 )
 def test_what_is_free(found: dict[str, t.Any]) -> None:
     assert who_works(found, OURS, NOW) is None
@@ -66,3 +82,224 @@ def test_the_run_is_the_parent_of_a_task() -> None:
 def test_a_holder_in_another_form_is_shown_as_it_is() -> None:
     assert Holder.read("some/tool") == Holder("some/tool", "", 0, "")
     assert str(who_works(lease("some/tool", 0), OURS, NOW)).startswith("some/tool is at work")
+
+
+def test_a_holder_may_have_a_longer_time_or_another_clock() -> None:
+    longer = lease(OTHER.identity, SECONDS + 1)
+    longer["spec"]["leaseDurationSeconds"] = 60
+    assert who_works(longer, OURS, NOW)
+    ahead = who_works(lease(OTHER.identity, -2), OURS, NOW)
+    assert ahead is not None and ahead.heard == 0
+    longer["spec"]["acquireTime"] = None
+    assert str(who_works(longer, OURS, NOW)) == "bob@ci-2 is at work"
+
+
+@pytest.mark.parametrize(
+    ("identity", "holder"),
+    [
+        (OTHER.identity, OTHER),
+        ("a/b@c/m/7/s", Holder("a/b@c", "m", 7, "s")),
+        ("who/machine/no number/9", Holder("who/machine/no number/9", "", 0, "")),
+        ("a/7/b", Holder("a/7/b", "", 0, "")),
+    ],
+)
+def test_a_holder_is_read_as_it_was_written(identity: str, holder: Holder) -> None:
+    assert Holder.read(identity) == holder
+
+
+def test_a_process_of_somebody_else_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert not OTHER.ended(OTHER.machine)
+    # Without a machine nobody knows whose number it is.
+    monkeypatch.undo()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert not OTHER._replace(machine="", pid=gone.pid).ended("")
+
+
+def test_a_run_has_a_name_where_the_system_gives_it_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert this_run().who == f"{getpass.getuser()}@{socket.gethostname()}"
+    for error in (KeyError, OSError):
+
+        def nobody(error: type[Exception] = error) -> str:
+            raise error
+
+        monkeypatch.setattr(getpass, "getuser", nobody)
+        assert this_run().who == f"{os.getuid()}@{socket.gethostname()}"
+
+
+def test_a_machine_is_known_by_its_boot_and_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, started = this_run().machine, this_run().started
+    assert len(machine) == 12 and started.isdecimal()
+    monkeypatch.setattr(os, "readlink", lambda _path: "pid:[1]")
+    assert this_run().machine not in ("", machine), "a container counts by itself"
+
+    def unreadable(_path: str) -> str:
+        raise OSError
+
+    monkeypatch.setattr(os, "readlink", unreadable)
+    assert this_run().machine == ""
+    assert module._started(2**22 + 1) == ""
+
+
+class Server:
+    """An API server with one Lease or none. What is written must be of the version that is there."""
+
+    def __init__(self, lease: dict[str, t.Any] | None = None) -> None:
+        self.lease = lease and {"metadata": {"name": "mesh-fleet", "resourceVersion": "1"}, **lease}
+        self.sent: list[str] = []
+        self.rival: t.Callable[[], None] = lambda: None
+        """What somebody else does between a read and a write."""
+        self.refusal = 0
+
+    @property
+    def transport(self) -> Server:
+        return self
+
+    def server_time(self) -> datetime.datetime:
+        return NOW
+
+    async def get_path(self, path: str, *, obj: str) -> dict[str, t.Any] | None:
+        assert path == "/apis/coordination.k8s.io/v1/namespaces/default/leases/mesh-fleet"
+        assert obj == "Lease default/mesh-fleet"
+        return copy.deepcopy(self.lease)
+
+    async def request(self, method: str, path: str, *, body: dict[str, t.Any], obj: str, action: str) -> None:
+        rival, self.rival = self.rival, lambda: None
+        rival()
+        self.sent.append(method)
+        if self.refusal:
+            raise ApiError("no", status=self.refusal)
+        if method == "POST":
+            assert path == "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+            if self.lease:
+                raise ApiError("it exists", status=409)
+            assert body["metadata"] == {"name": "mesh-fleet", "namespace": "default"}
+            self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+            return
+        assert path == "/apis/coordination.k8s.io/v1/namespaces/default/leases/mesh-fleet"
+        if not self.lease:
+            raise ApiError("it is gone", status=404)
+        there = self.lease["metadata"]["resourceVersion"]
+        if method == "DELETE":
+            if body != {"preconditions": {"resourceVersion": there}}:
+                raise ApiError("it was changed", status=409)
+            self.lease = None
+            return
+        assert method == "PUT"
+        if body["metadata"].get("resourceVersion") != there:
+            raise ApiError("it was changed", status=409)
+        self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": str(int(there) + 1)}}
+
+    def take(self, ours: Holder = OURS) -> AtWork | None:
+        return asyncio.run(take(t.cast(t.Any, self), ours))
+
+    def drop(self, ours: Holder = OURS) -> None:
+        asyncio.run(drop(t.cast(t.Any, self), ours))
+
+
+STAMP = "2026-05-01T12:00:00.000000Z"
+
+
+def test_the_first_run_makes_the_lease() -> None:
+    server = Server()
+    assert server.take() is None
+    assert server.lease is not None
+    assert (server.lease["apiVersion"], server.lease["kind"]) == ("coordination.k8s.io/v1", "Lease")
+    assert server.lease["spec"] == {
+        "holderIdentity": OURS.identity,
+        "leaseDurationSeconds": SECONDS,
+        "acquireTime": STAMP,
+        "renewTime": STAMP,
+    }
+    assert server.sent == ["POST"]
+
+
+def test_a_lease_of_another_run_is_not_touched() -> None:
+    server = Server(lease(OTHER.identity, 3))
+    found = server.take()
+    assert found is not None and found.who == "bob@ci-2"
+    server.drop()
+    assert server.sent == []
+
+
+def test_a_free_lease_is_taken_with_the_fields_of_others() -> None:
+    server = Server(lease(OTHER.identity, SECONDS))
+    assert server.lease is not None
+    server.lease["spec"]["leaseTransitions"] = 3
+    server.lease["metadata"]["labels"] = {"team": "x"}
+    assert server.take() is None
+    assert server.lease["metadata"] == {"name": "mesh-fleet", "resourceVersion": "2", "labels": {"team": "x"}}
+    assert server.lease["spec"] == {
+        "leaseTransitions": 3,
+        "holderIdentity": OURS.identity,
+        "leaseDurationSeconds": SECONDS,
+        "acquireTime": STAMP,
+        "renewTime": STAMP,
+    }
+
+
+@pytest.mark.parametrize(("ago", "sent"), [(2, []), (2.5, ["PUT"]), (5, ["PUT"]), (SECONDS + 1, ["PUT"])])
+def test_our_own_is_renewed_when_it_is_not_fresh(ago: float, sent: list[str]) -> None:
+    server = Server(lease(OURS.identity, ago))
+    assert server.take() is None
+    assert server.sent == sent
+    assert server.lease is not None
+    assert server.lease["spec"]["acquireTime"] == "2026-05-01T11:59:00.000000Z", "since when it is at work"
+
+
+def test_a_fresh_time_without_our_name_is_no_lease_of_ours() -> None:
+    server = Server(lease("", 1))
+    assert server.take() is None
+    assert server.lease is not None and server.lease["spec"]["holderIdentity"] == OURS.identity
+    bare = Server({"spec": {"holderIdentity": OURS.identity}})
+    assert bare.take() is None and bare.lease is not None and bare.lease["spec"]["acquireTime"] == STAMP
+
+
+@pytest.mark.parametrize("before", [None, lease("", 1)], ids=["none is there", "it is free"])
+def test_of_two_runs_at_once_one_gets_it(before: dict[str, t.Any] | None) -> None:
+    """Whoever wrote first: the other reads again, and sees who it is."""
+    server = Server(before)
+    theirs = {"metadata": {"name": "mesh-fleet", "resourceVersion": "9"}, **lease(OTHER.identity, 0)}
+    server.rival = lambda: setattr(server, "lease", theirs)
+    found = server.take()
+    assert found is not None and found.who == "bob@ci-2"
+    assert server.lease == theirs
+
+
+def test_a_lease_that_goes_meanwhile_is_made_again() -> None:
+    server = Server(lease("", 1))
+    server.rival = lambda: setattr(server, "lease", None)
+    assert server.take() is None
+    assert server.sent == ["PUT", "POST"]
+
+
+@pytest.mark.parametrize(("status", "found"), [(403, None), (404, None), (403, lease("", 1)), (500, lease("", 1))])
+def test_a_server_that_takes_no_lease_is_an_error(status: int, found: dict[str, t.Any] | None) -> None:
+    server = Server(found)
+    server.refusal = status
+    with pytest.raises(ApiError) as refused:
+        server.take()
+    assert refused.value.status == status and len(server.sent) == 1
+
+
+def test_our_own_is_dropped() -> None:
+    server = Server(lease(OURS.identity, 1))
+    server.drop()
+    assert (server.lease, server.sent) == (None, ["DELETE"])
+    server.drop()
+    assert server.sent == ["DELETE"]
+    empty = Server({"spec": None})
+    empty.drop()
+    assert empty.sent == []
+    # One that was changed since is another run's by now.
+    taken = Server(lease(OURS.identity, 1))
+    taken.rival = lambda: taken.lease["metadata"].update(resourceVersion="9") if taken.lease else None
+    taken.drop()
+    assert taken.lease is not None
+    gone = Server(lease(OURS.identity, 1))
+    gone.rival = lambda: setattr(gone, "lease", None)
+    gone.drop()
