@@ -46,6 +46,7 @@ PACKAGES = (
     f"{UTILS}/_kube/managed_fields.py",
     f"{UTILS}/_kube/masking.py",
     f"{UTILS}/_kube/lease.py",
+    f"{UTILS}/_kube/helm/drift.py",
     f"{UTILS}/_kube/helm/kubeconfig.py",
     f"{UTILS}/_local/kind/orphans.py",
     f"{UTILS}/_local/kind/state_folder.py",

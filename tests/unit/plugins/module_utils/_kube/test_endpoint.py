@@ -293,4 +293,7 @@ def test_a_certificate_of_a_plugin_is_forgotten_and_not_renewed() -> None:
 
 def test_nothing_secret_of_an_endpoint_is_printed() -> None:
     held = Endpoint("https://west.example", None, bearer("secret-1"), pem={"key": b"secret-2"})
-    assert "secret" not in repr(held)
+    assert "secret" not in repr(held) and "Lock" not in repr(held) and "Renewal" not in repr(held)
+    bare, other = Endpoint("https://west.example", None), Endpoint("https://west.example", None)
+    assert (bare.headers, bare.impersonation, bare.pem) == ({}, {}, {})
+    assert bare == other, "how it is renewed is no difference"
