@@ -15,7 +15,9 @@ import ast
 import dataclasses
 import difflib
 import fcntl
+import gc
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
@@ -350,7 +352,8 @@ class Slot:
             resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
             import pytest
 
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+            # Why an assertion failed is of no interest; to prepare that takes longer than most tests.
+            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *tests]))
         finally:
             os._exit(code)
 
@@ -483,6 +486,10 @@ def read_ahead() -> None:
     import pytest  # noqa: F401
     import yaml  # noqa: F401
     from ansible.plugins import loader  # noqa: F401
+
+    for plugin in importlib.metadata.entry_points(group="pytest11"):
+        plugin.load()
+    gc.freeze()  # else each child looks through all of this at its end
 
 
 def main() -> int:

@@ -288,6 +288,7 @@ def test_a_certificate_of_a_plugin_is_forgotten_and_not_renewed() -> None:
     alone = endpoint(giver, "", headers=OLD, expires=1.0)
     asyncio.run(alone.renew())
     assert not asyncio.run(alone.another("Bearer old"))
+    assert not asyncio.run(endpoint(giver, "", headers={}).another("")), "a certificate of the kubeconfig's own"
     assert bearer("") == {}
 
 
@@ -296,4 +297,5 @@ def test_nothing_secret_of_an_endpoint_is_printed() -> None:
     assert "secret" not in repr(held) and "Lock" not in repr(held) and "Renewal" not in repr(held)
     bare, other = Endpoint("https://west.example", None), Endpoint("https://west.example", None)
     assert (bare.headers, bare.impersonation, bare.pem) == ({}, {}, {})
+    assert (bare.public_ca, bare.expires, bare.lookup, bare.plugin) == (False, 0, None, None)
     assert bare == other, "how it is renewed is no difference"
