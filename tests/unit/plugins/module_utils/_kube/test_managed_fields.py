@@ -24,6 +24,7 @@ OBJ: dict[str, t.Any] = {
     "metadata": {"finalizers": ["x", "y"]},
     "spec": {
         "replicas": 0,
+        "numbers": [0],
         "containers": [{"name": "other"}, {"name": "discovery", "env": [{"name": "A", "value": "1"}]}],
         "ports": [{"port": 80}, {"port": 80, "protocol": "UDP"}],
     },
@@ -57,6 +58,9 @@ def test_leaves_are_fields_and_whole_entries() -> None:
         (("f:metadata", "f:finalizers", 'v:"x"'), "x"),
         (("f:metadata", "f:finalizers", 'k:{"name":"x"}'), MISSING),
         (("f:spec", "f:containers", 'v:{"name":"none"}'), MISSING),
+        (("f:spec", "f:containers", 'v:{"name":"discovery"}'), MISSING),
+        (("f:spec", "f:numbers", "v:0"), 0),
+        (("f:spec", "f:numbers", "i:0"), MISSING),
         (("f:spec", "f:containers", 'k:{"name":"other"}'), {"name": "other"}),
         ((), OBJ),
     ],
