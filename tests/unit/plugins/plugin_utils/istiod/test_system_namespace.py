@@ -92,9 +92,9 @@ def test_a_new_namespace_is_marked_as_made_by_us(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(system_namespace, "claim_namespace", claim)
     west = FLEET.clusters["west"]
-    for labels in (None, {}):
-        changes = asyncio.run(ensure_namespace(t.cast(t.Any, Cluster(labels)), FLEET, west, dry_run=labels is None))
-        assert changes == ["claimed"]
+    options: list[tuple[Json | None, dict[str, bool]]] = [(None, {"dry_run": True}), ({}, {})]
+    for labels, more in options:
+        assert asyncio.run(ensure_namespace(t.cast(t.Any, Cluster(labels)), FLEET, west, **more)) == ["claimed"]
     assert claimed == [(True, True, True), (False, False, False)]
 
 

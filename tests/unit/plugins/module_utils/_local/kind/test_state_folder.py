@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import shutil
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -98,9 +100,13 @@ def test_the_password_alone_stays_too(tmp_path: Path) -> None:
     mark_state(tmp_path, "shop")
     (tmp_path / "vault-password").write_text("password")
     (tmp_path / "a-file").write_text("x")
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    outside.mkdir()
+    (tmp_path / "link").symlink_to(outside)
     removed, why = remove_state(tmp_path, "shop", with_root=False)
     assert removed and why.startswith(f"{tmp_path / 'vault-password'} stays")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".local-fleet.json", "vault-password"]
+    assert outside.is_dir()
 
 
 def test_what_somebody_else_removes_meanwhile_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +127,16 @@ def test_what_somebody_else_removes_meanwhile_is_no_error(tmp_path: Path, monkey
 
     monkeypatch.setattr(Path, "is_dir", gone_just_now)
     assert remove_state(tmp_path, "shop", with_root=False)[0]
+
+
+def test_a_folder_that_somebody_else_removes_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    mark_state(folder, "shop")
+
+    def listed(path: Path) -> t.Iterator[Path]:
+        shutil.rmtree(path)
+        return iter(())
+
+    monkeypatch.setattr(Path, "iterdir", listed)
+    assert remove_state(folder, "shop", with_root=False) == (True, "")

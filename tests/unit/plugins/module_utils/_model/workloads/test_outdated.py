@@ -67,7 +67,9 @@ def test_pods_of_others_and_pods_that_end_are_left_out() -> None:
     ending = pod()
     ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     done = [{**pod(), "status": {"phase": phase}} for phase in ("Succeeded", "Failed")]
-    assert outdated_workloads(fleet, fleet.clusters["west"], [ending, *done, pod(revision="other")]) == {}
+    left_out = [ending, *done, pod(revision="other")]
+    assert outdated_workloads(fleet, fleet.clusters["west"], left_out) == {}
+    assert list(outdated_workloads(fleet, fleet.clusters["west"], [*left_out, pod()])) == [WEB]
     other = pod()
     other["spec"]["initContainers"][0]["name"] = "web"
     bare: dict[str, t.Any] = {"metadata": {"name": "bare"}}
@@ -75,7 +77,8 @@ def test_pods_of_others_and_pods_that_end_are_left_out() -> None:
     # Where Google runs the control plane, its settings are not the inventory's.
     managed = {"cluster_provider": "gke", "cluster_region": "us-west1", "mesh_control_plane": "managed"}
     theirs = read_fleet({"west": {**BEFORE, **managed, "gke_project": "shop-prod"}})
-    assert outdated_workloads(theirs, theirs.clusters["west"], [pod()]) == {}
+    injected = pod(revision=theirs.revision, ISTIO_META_CLUSTER_ID="cn-shop-prod-us-west1-west")
+    assert outdated_workloads(theirs, theirs.clusters["west"], [injected]) == {}
 
 
 def test_a_sidecar_is_found_wherever_it_runs() -> None:
@@ -109,6 +112,8 @@ def test_what_a_pod_belongs_to() -> None:
     assert owner(labels={"pod-template-hash": "d"}) == "ReplicaSet shop/web-5d"
     assert owner(ownerReferences=[{"kind": "Node", "name": "n"}]) == "Pod shop/web-5d-x"
     assert owner(ownerReferences=None, namespace=None) == "Pod /web-5d-x"
+    none = {"kind": "ReplicaSet", "name": "web-None", "controller": True}
+    assert owner(labels={}, ownerReferences=[none]) == "ReplicaSet shop/web-None"
     job = {"kind": "Job", "name": "web-5d", "controller": True}
     assert owner(ownerReferences=[{"kind": "Node", "name": "n"}, job]) == "Job shop/web-5d"
 
