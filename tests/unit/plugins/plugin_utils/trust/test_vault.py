@@ -12,6 +12,7 @@ import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import vault
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 
@@ -88,7 +89,7 @@ def test_a_password_for_its_owner_alone_is_read(tmp_path: Path, mode: int) -> No
 def test_passwords_of_ansible_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = box(tmp_path).encrypt("mine")
     secrets = [("one", VaultSecret(b"one")), ("two", VaultSecret(b"two"))]
-    monkeypatch.setattr(VaultBox, "_loaded", staticmethod(lambda: secrets))
+    monkeypatch.setattr(vault, "loaded_secrets", lambda: secrets)
     both = box(tmp_path)
     secret = both.encrypt("the key")
     assert VaultLib(secrets[:1]).decrypt(secret) == b"the key", "by the first of them"
