@@ -192,6 +192,37 @@ def test_credential_plugin_with_a_certificate(plane: control_plane.ControlPlane,
     assert asyncio.run(version(to(variant(plane, tmp_path, user)))).startswith("v1.")
 
 
+@pytest.mark.parametrize("ends", ["", "2020-01-01T00:00:00Z"])
+def test_a_certificate_that_ends_within_a_connection_is_renewed(
+    ends: str, plane: control_plane.ControlPlane, tmp_path: Path
+) -> None:
+    """The server no longer accepts it (it is of another CA), or its plugin said when it ends."""
+    pairs = [Authority("test-ca").issue("admin", ["system:masters"])]
+    pairs += [tuple((plane.directory / f"admin.{end}").read_bytes() for end in ("crt", "key"))]  # type: ignore[list-item]
+    for number, (cert, key) in enumerate(pairs, 1):
+        status = {"clientCertificateData": cert.decode(), "clientKeyData": key.decode(), "expirationTimestamp": ends}
+        (tmp_path / f"answer{number}").write_text(
+            json.dumps({"status": status if number == 1 else {**status, "expirationTimestamp": ""}})
+        )
+    text = f"""
+import pathlib
+here = pathlib.Path({str(tmp_path)!r})
+with open(here / "runs", "a") as stream: stream.write("x")
+number = min(len((here / "runs").read_text()), 2)
+print((here / f"answer{{number}}").read_text())
+"""
+
+    async def run(kube: Kube) -> list[str]:
+        async with kube:
+            await asyncio.gather(*(kube.raw_get("/version") for _time in range(5)))
+            watch = {"watch": "1", "timeoutSeconds": "1", "fieldSelector": "metadata.name=default"}
+            seen = [event async for event in kube.transport.lines("/api/v1/namespaces", watch, obj="Namespace")]
+            return [str(event["object"]["metadata"]["name"]) for event in seen]
+
+    assert asyncio.run(run(to(variant(plane, tmp_path, plugin(tmp_path, text))))) == ["default"]
+    assert (tmp_path / "runs").read_text() == "xx"
+
+
 def test_credential_plugin_that_fails(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     failing = plugin(tmp_path, "import sys; sys.exit('please log in: eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.abcdef')")
     error = refused(to(variant(plane, tmp_path, failing)))

@@ -76,8 +76,12 @@ def test_helm_has_what_a_list_and_a_vault_hold(api: control_plane.ControlPlane, 
     out = play.release(f"--vault-password-file={play.tmp}/password", "-vvvv", chart=str(chart), values={"a": "vaulted"})
     assert "vaulted" in api.kubectl("get", "configmap", "shown", "-o", "json")
     assert control_plane.ADMIN_TOKEN not in out
-    task = {"name": "Do", "mesh.fleet.objects": {"objects": []}}
-    refused = play({"name": "R", "hosts": "all", "gather_facts": False, "tasks": [task]})
+    marker = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shown-too", "namespace": "default"}}
+    task = {"name": "Do", "mesh.fleet.objects": {"objects": [marker], "kubeconfig": values["cluster_kubeconfig"]}}
+    ours = {"name": "R", "hosts": "all", "gather_facts": False, "tasks": [task]}
+    play.good(ours, f"--vault-password-file={play.tmp}/password")
+    refused = play(ours)
+    assert refused.code
     assert "no vault password is loaded" in refused.output
     values["cluster_kubeconfig"] = str(play.tmp / "a:b")
     (play.tmp / "rest").rename(play.tmp / "a:b")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import ssl
 import tempfile
@@ -86,9 +87,11 @@ async def _endpoint(connection: Connection, cluster: str) -> Endpoint:
     }
     credential = await credentials(user, pem, config, found)
     insecure = bool(found.get("insecure-skip-tls-verify"))
+    tls_of = functools.partial(_tls, cluster, server, source=config.source, insecure=insecure)
     return Endpoint(
         server=server,
-        tls=_tls(cluster, server, pem, config.source, insecure=insecure),
+        tls=tls_of(pem),
+        tls_of=tls_of,
         headers=credential.headers,
         expires=credential.expires,
         plugin=credential.plugin,

@@ -16,7 +16,7 @@ from .._model.inventory.connection import Connection, Lookup
 from ..renewal import Renewal
 from .exec_plugin import ExecPlugin, Login
 
-__all__ = ["Endpoint", "bearer"]
+__all__ = ["Endpoint", "Shown", "bearer"]
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -29,6 +29,16 @@ def _is_loopback(server: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a request shows of who it is from."""
+
+    headers: t.Mapping[str, str] = dataclasses.field(repr=False)
+    tls: ssl.SSLContext | None
+    name: str = dataclasses.field(repr=False)
+    """What tells this credential from another one: the header ``Authorization``, else the client certificate."""
 
 
 @dataclasses.dataclass
@@ -45,6 +55,8 @@ class Endpoint:
     """The proxy of the kubeconfig; "" for the one of the environment, if any."""
     pem: t.Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
     """The certificates in ``tls`` as PEM, for a program that needs them: ``ca``, ``cert``, ``key``, those there are."""
+    tls_of: t.Callable[[t.Mapping[str, bytes]], ssl.SSLContext | None] | None = None
+    """Makes ``tls`` of ``pem``, for a plugin that gives client certificates."""
     public_ca: bool = False
     """Whether the server's certificate is checked against the CAs that this machine trusts."""
     account: str = ""
@@ -77,7 +89,7 @@ class Endpoint:
             if self.expires and time.time() >= self.expires:
                 if self.lookup is not None:
                     self._use(await asyncio.to_thread(self.lookup))
-                elif self.plugin is not None and self.headers:
+                elif self.plugin is not None:
                     self._take(await self.plugin.login())
 
     async def another(self, refused: str) -> bool:
@@ -87,37 +99,43 @@ class Endpoint:
         accepted yet is not renewed again.
 
         Args:
-            refused: the header ``Authorization`` of the request.
+            refused: what the request showed, by its name.
 
         Raises:
             FleetError: there can be none, for the reason that its provider gives.
         """
-        if self.plugin is not None and not self.headers:
-            self.plugin.forget()  # connections keep their certificate
-        if self.lookup is None and (self.plugin is None or not self.headers):
+        if self.lookup is None and self.plugin is None:
             return False
         came = time.monotonic()
         async with self._turn:
-            if self._renewal.is_due(refused, self._authorization, came):
+            if self._renewal.is_due(refused, self._name, came):
                 with self._renewal.attempt():
                     token = refused.removeprefix("Bearer ")
                     if self.lookup is not None:
                         self._use(await asyncio.to_thread(self.lookup, refused=token))
                     elif self.plugin is not None:
                         self._take(await self.plugin.login(refused=token))
-                self._renewal.got(self._authorization, refused)
-            return self._authorization != refused
+                self._renewal.got(self._name, refused)
+            return self._name != refused
 
-    def accepted(self, authorization: str) -> None:
-        """The server accepted a request with this header."""
-        self._renewal.accepted(authorization)
+    def accepted(self, name: str) -> None:
+        """The server accepted a request that showed the credential of this name."""
+        self._renewal.accepted(name)
 
     @property
-    def _authorization(self) -> str:
-        return self.headers.get("Authorization", "")
+    def shown(self) -> Shown:
+        """What a request shows now."""
+        return Shown(dict(self.headers), self.tls, self._name)
+
+    @property
+    def _name(self) -> str:
+        return self.headers.get("Authorization") or self.pem.get("cert", b"").decode(errors="replace")
 
     def _use(self, found: Connection) -> None:
         self.expires, self.account, self.headers = found.expires, found.account, bearer(found.token)
 
     def _take(self, login: Login) -> None:
         self.expires, self.headers = login.expires, bearer(login.token)
+        if login.certificate and self.tls_of is not None:
+            pem = {**self.pem, "cert": login.certificate.encode(), "key": login.key.encode()}
+            self.tls, self.pem = self.tls_of(pem), pem

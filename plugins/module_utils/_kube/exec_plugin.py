@@ -40,6 +40,11 @@ class Login:
     """Seconds since the epoch; 0 where the plugin does not say."""
 
     @property
+    def name(self) -> str:
+        """What tells it from another one."""
+        return self.token or self.certificate
+
+    @property
     def has_ended(self) -> bool:
         return bool(self.expires) and time.time() >= self.expires
 
@@ -58,6 +63,7 @@ class ExecPlugin:
         self._command = str(spec.get("command") or "")
         self._args = [str(arg) for arg in spec.get("args") or []]
         self._env = {str(item["name"]): str(item["value"]) for item in spec.get("env") or []}
+        self._asks = spec.get("interactiveMode") == "Always"
         self._hint = next(iter(str(spec.get("installHint") or "").strip().splitlines()), "")
         info: dict[str, t.Any] = {"interactive": False}
         if spec.get("provideClusterInfo"):
@@ -67,21 +73,17 @@ class ExecPlugin:
         self._key = json.dumps([self._command, self._args, self._env, self._info])
 
     async def login(self, *, refused: str | None = None) -> Login:
-        """What it gave, or gives now. ``refused`` is a token that an API server no longer accepts.
+        """What it gave, or gives now. ``refused`` names what an API server no longer accepts.
 
         Raises:
-            FleetError: it fails.
+            FleetError: it fails, or asks its user at a terminal.
         """
         locks = _LOCKS.setdefault(asyncio.get_running_loop(), {})
         async with locks.setdefault(self._key, asyncio.Lock()):
             held = _LOGINS.get(self._key)
-            if held is None or held.has_ended or held.token == refused:
+            if held is None or held.has_ended or held.name == refused:
                 held = _LOGINS[self._key] = await self._run()
             return held
-
-    def forget(self) -> None:
-        """An API server refused its certificate: the next connection starts it again."""
-        _LOGINS.pop(self._key, None)
 
     def _failed(self, seen: str, next_step: str) -> FleetError:
         return FleetError(
@@ -92,6 +94,16 @@ class ExecPlugin:
         )
 
     async def _run(self) -> Login:
+        if self._asks:
+            raise FleetError(
+                f"its credential plugin {os.path.basename(self._command)} asks its user at a terminal",
+                cluster=self._cluster,
+                seen="interactiveMode: Always in its kubeconfig",
+                means="a run has no terminal to ask at, and several tasks would ask at once",
+                next_step="use a login that asks nobody: another plugin or user in the kubeconfig, or cluster_api_url "
+                "with cluster_api_token; where this plugin keeps a login of its own, log in by hand and set "
+                "interactiveMode: IfAvailable",
+            )
         # All of the environment, as kubectl promises: a vendor's login may depend on any variable.
         env = {**os.environ, **self._env, "KUBERNETES_EXEC_INFO": self._info}
         try:

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import FleetError
 from ..proxies import is_socks, proxy_of, without_login
-from .endpoint import Endpoint
+from .endpoint import Endpoint, Shown
 from .errors import ApiError, from_response, from_transport, not_an_answer
 from .impersonation import impersonation_headers
 from .webhooks import BETWEEN_TRIES, WEBHOOK_SECONDS, webhook_is_silent
@@ -72,7 +72,7 @@ class Transport:
 
     def _connector(self) -> aiohttp.TCPConnector:
         # No limit here: a watch holds its connection; what sends many requests bounds itself.
-        options: dict[str, t.Any] = {"limit": 0, "ssl": self.endpoint.tls or True}
+        options: dict[str, t.Any] = {"limit": 0}
         if not is_socks(self._proxy):
             return aiohttp.TCPConnector(**options)
         shown = without_login(self._proxy)
@@ -124,27 +124,27 @@ class Transport:
         """What the server's clock says now, by its last answer, to a second; this machine's before there was one."""
         return datetime.datetime.now(datetime.UTC) + self._ahead
 
-    async def _fresh(self) -> dict[str, str]:
+    async def _fresh(self) -> Shown:
         """The credential for the next request: a run may last longer than a cloud's token."""
         await self.endpoint.renew()
-        return dict(self.endpoint.headers)
+        return self.endpoint.shown
 
-    async def _another(self, used: t.Mapping[str, str], refusal: ApiError) -> dict[str, str]:
+    async def _another(self, used: Shown, refusal: ApiError) -> Shown:
         """After a 401, which means that nothing was done: another credential than the one ``used``.
 
         Raises:
             ApiError: there is none; ``refusal``, with the reason where it is known.
         """
         try:
-            found = await self.endpoint.another(used.get("Authorization", ""))
+            found = await self.endpoint.another(used.name)
         except FleetError as error:
             raise refusal.because(error) from error
         if not found:
             raise refusal
-        return dict(self.endpoint.headers)
+        return self.endpoint.shown
 
-    def _extra(self) -> dict[str, t.Any]:
-        extra: dict[str, t.Any] = {}
+    def _extra(self, shown: Shown) -> dict[str, t.Any]:
+        extra: dict[str, t.Any] = {"ssl": shown.tls or True}
         if self.endpoint.server_name:
             extra["server_hostname"] = self.endpoint.server_name
         if self._proxy and not is_socks(self._proxy):
@@ -189,16 +189,16 @@ class Transport:
         Raises:
             ApiError: anything but a success, and what is no answer of an API server.
         """
-        headers = await self._fresh()
+        shown = await self._fresh()
         renewed, tries, silent_since = False, 0, 0.0
         while True:
             tries += 1
             last = tries >= _RETRIES
             try:
-                return await self._once(method, path, headers, params, body, content_type, obj, action, secret, text)
+                return await self._once(method, path, shown, params, body, content_type, obj, action, secret, text)
             except ApiError as error:
                 if error.status == 401 and not renewed:
-                    renewed, tries, headers = True, 0, await self._another(headers, error)
+                    renewed, tries, shown = True, 0, await self._another(shown, error)
                     continue
                 if error.status == 500 and webhook_is_silent(error.seen):
                     now = asyncio.get_running_loop().time()
@@ -220,7 +220,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        headers: t.Mapping[str, str],
+        shown: Shown,
         params: t.Mapping[str, str] | None,
         body: t.Mapping[str, t.Any] | None,
         content_type: str,
@@ -235,9 +235,9 @@ class Transport:
             params=params,
             # JSON is YAML: an apply patch may be sent as such.
             data=None if body is None else json.dumps(body).encode(),
-            headers=headers if body is None else {**headers, "Content-Type": content_type},
+            headers=shown.headers if body is None else {**shown.headers, "Content-Type": content_type},
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=_READ_TIMEOUT),
-            **self._extra(),
+            **self._extra(shown),
         ) as response:
             self._ahead = _ahead(response.headers.get("Date", ""))
             answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
@@ -245,7 +245,7 @@ class Transport:
                 raise self._refused(response, answer, obj, action, secret)
             if not isinstance(answer, dict) and not (text and isinstance(answer, str)):
                 raise self._strange(answer, obj, action)
-            self.endpoint.accepted(headers.get("Authorization", ""))
+            self.endpoint.accepted(shown.name)
             return answer
 
     def _refused(
@@ -275,18 +275,18 @@ class Transport:
         Raises:
             ApiError: a refusal, a broken connection, and what is no event.
         """
-        headers, renewed = await self._fresh(), False
+        shown, renewed = await self._fresh(), False
         while True:
             try:
                 async with self._session.get(
                     self.endpoint.server + path,
                     params=params,
-                    headers=headers,
+                    headers=shown.headers,
                     timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout),
-                    **self._extra(),
+                    **self._extra(shown),
                 ) as response:
                     if response.status < 300:
-                        self.endpoint.accepted(headers.get("Authorization", ""))
+                        self.endpoint.accepted(shown.name)
                         async for line in _lines(response):
                             event = _decoded(line, "json")
                             if not _is_event(event):
@@ -299,20 +299,20 @@ class Transport:
                 raise self.broken(error, obj=obj, action="watch") from None
             if refusal.status != 401 or renewed:
                 raise refusal
-            renewed, headers = True, await self._another(headers, refusal)
+            renewed, shown = True, await self._another(shown, refusal)
 
     async def socket(self, path: str, params: t.Sequence[tuple[str, str]], protocols: t.Sequence[str]) -> Socket:
         """Open a websocket; a refusal is aiohttp's WSServerHandshakeError."""
-        headers = await self._fresh()
+        shown = await self._fresh()
         try:
-            return await self._open(path, params, protocols, headers)
+            return await self._open(path, params, protocols, shown)
         except aiohttp.WSServerHandshakeError as error:
             if error.status != 401:
                 raise
             # Why there is no other credential is reported with the reason of this refusal, see execs.py.
             with contextlib.suppress(FleetError):
-                if await self.endpoint.another(headers.get("Authorization", "")):
-                    return await self._open(path, params, protocols, dict(self.endpoint.headers))
+                if await self.endpoint.another(shown.name):
+                    return await self._open(path, params, protocols, self.endpoint.shown)
             raise
 
     async def _open(
@@ -320,18 +320,18 @@ class Transport:
         path: str,
         params: t.Sequence[tuple[str, str]],
         protocols: t.Sequence[str],
-        headers: t.Mapping[str, str],
+        shown: Shown,
     ) -> Socket:
         opened: Socket = await self._session.ws_connect(
             self.endpoint.server + path,
             params=params,
             protocols=protocols,
-            headers=headers,
+            headers=shown.headers,
             max_msg_size=0,
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            **self._extra(),
+            **self._extra(shown),
         )
-        self.endpoint.accepted(headers.get("Authorization", ""))
+        self.endpoint.accepted(shown.name)
         return opened
 
 

@@ -100,17 +100,51 @@ def test_a_refused_token_is_replaced_once_for_all(tmp_path: Path) -> None:
     assert len(files.runs) == 2
 
 
-def test_a_refused_certificate_is_forgotten(tmp_path: Path) -> None:
-    files = Files(tmp_path, token="", clientCertificateData="CERT", clientKeyData="KEY")
+def test_a_refused_certificate_is_replaced(tmp_path: Path) -> None:
+    files = Files(tmp_path, token="", clientCertificateData="OLD", clientKeyData="KEY")
 
     async def run() -> None:
-        endpoint = await resolve(files.connection(), "west")
-        assert endpoint.pem["cert"] == b"CERT"
-        assert not await endpoint.another("")
-        await resolve(files.connection(), "west")
+        one, two = [await resolve(files.connection(), name) for name in ("west", "east")]
+        assert one.pem["cert"] == b"OLD"
+        (tmp_path / "status").write_text('{"token": "", "clientCertificateData": "NEW", "clientKeyData": "KEY 2"}')
+        assert await one.another("OLD")
+        assert await two.another("OLD")
+        assert (one.pem["cert"], one.pem["key"], one.pem["ca"]) == (b"NEW", b"KEY 2", b"CA of a file")
+        assert two.pem == one.pem
+        assert one.shown.name == "NEW"
 
     asyncio.run(run())
     assert len(files.runs) == 2
+
+
+def test_a_certificate_that_has_ended_is_replaced(tmp_path: Path) -> None:
+    ended = {"clientCertificateData": "OLD", "clientKeyData": "KEY", "expirationTimestamp": "2020-01-01T00:00:00Z"}
+    files = Files(tmp_path, token="", **ended)
+
+    async def run() -> None:
+        endpoint = await resolve(files.connection(), "west")
+        (tmp_path / "status").write_text('{"token": "", "clientCertificateData": "NEW", "clientKeyData": "KEY 2"}')
+        await endpoint.renew()
+        await endpoint.renew()
+        assert endpoint.pem["cert"] == b"NEW"
+
+    asyncio.run(run())
+    assert len(files.runs) == 2
+
+
+@pytest.mark.parametrize("mode", ["Always", "IfAvailable", "Never", None])
+def test_a_plugin_that_always_asks_is_refused(tmp_path: Path, mode: str | None) -> None:
+    files = Files(tmp_path)
+    connection = files.connection(interactiveMode=mode)
+    if mode != "Always":
+        assert asyncio.run(resolve(connection, "west")).headers
+        return
+    with pytest.raises(FleetError, match="credential plugin plugin asks its user at a terminal") as refused:
+        asyncio.run(resolve(connection, "west"))
+    assert refused.value.cluster == "west"
+    assert refused.value.seen.startswith("interactiveMode: Always")
+    assert "cluster_api_token" in refused.value.next_step
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_plugin_that_wants_it_is_told_of_the_cluster(tmp_path: Path) -> None:
