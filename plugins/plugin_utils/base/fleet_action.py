@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_later
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
 __all__ = ["FleetAction"]
@@ -47,6 +48,7 @@ class FleetAction(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         self._known_hosts = None  # a task with retries runs again, and a token may be another one then
         try:
+            insist_on_once(self._task, (task_vars or {}).get("ansible_play_hosts") or ())
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
             outcome = (self._alone if alone else self.execute)(plain(args), task_vars or {})
