@@ -14,6 +14,8 @@ description:
   - Each play is a stage. When a stage ends, one line is printed. It has the stage's name, the line of each host or of
     the fleet, and the duration.
   - The name of a stage is that of its play, with a small first letter.
+  - A stage of which no task ran, because of C(--tags), C(--skip-tags) or C(--start-at-task), is said to be skipped.
+    Nothing is printed of a stage whose tasks do not apply, such as one for Google's clusters without such clusters.
   - The line of a host is C(stage_line) of its last result that has one. If the task ran once, it is the fleet's line.
   - The message of a failed task is printed at once, complete and as it was written, without a dump of the result.
   - The recap has a line for each host. A failed task that ran once also ends the run of the other hosts. Their lines
@@ -21,9 +23,23 @@ description:
   - The recap begins with what hosts went on without (C(missing) of a result), with its cause and the next step.
   - If the playbook handles a failure (C(rescue), C(ignore_errors)), only the beginning of its message is printed.
     Nothing is printed if the C(rescue) begins with P(ansible.builtin.fail#module), whose message replaces it.
+  - While nothing else is printed, a line a minute says which task is at work, where, and for how long. Lines reach a
+    pipe or a file at once.
   - With C(-v) every task and result is printed too, as P(ansible.builtin.default#callback) prints them.
 requirements:
   - set as C(stdout_callback) in the configuration
+options:
+  progress_seconds:
+    description:
+      - Seconds of silence after which a line says what the run is at work on. V(0) says nothing.
+    type: float
+    default: 60
+    version_added: 0.2.0
+    ini:
+      - section: callback_stages
+        key: progress_seconds
+    env:
+      - name: MESH_FLEET_PROGRESS_SECONDS
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -35,8 +51,10 @@ import typing as t
 
 from ansible import constants as C
 from ansible import context
+from ansible.playbook.task_include import TaskInclude
 
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.progress import Progress, write_lines_at_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
     human_time,
@@ -58,6 +76,10 @@ WIDE = 140
 """The duration ends at the terminal's right edge, within these two; output to a file is NARROW."""
 HANDLED_LENGTH = 160
 """Characters that are printed of a failure which the playbook handles."""
+SILENCE = 60.0
+"""Default of the option progress_seconds."""
+_VALIDATION = "ansible.builtin.validate_argument_spec"
+"""Ansible puts it before a role's tasks. It always runs, also if the tags leave nothing of the role."""
 # From -vvv on the traceback and origin of an error are printed.
 DEBUG_VERBOSITY = 3
 
@@ -78,6 +100,7 @@ class CallbackModule(VerboseCallback):
         self._host_lines: dict[str, str] = {}
         self._hosts: list[str] = []
         self._ran = False
+        self._nothing_to_do = False
         self._stage_changed = 0
         self._stage_failed = False
         self._shown: dict[str, str] = {}
@@ -87,10 +110,14 @@ class CallbackModule(VerboseCallback):
         self._stopped: dict[str, tuple[str, str]] = {}
         self._stops_all = ""
         self._stopper = ""
+        self._progress: Progress | None = None
 
     # The stages.
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
+        write_lines_at_once()
+        self._progress = Progress(self._say, self._seconds_of_silence())
+        self._progress.start()
         if self._loud:
             super().v2_playbook_on_start(playbook)
         elif context.CLIARGS.get("check"):
@@ -107,6 +134,8 @@ class CallbackModule(VerboseCallback):
         self._host_lines = {}
         self._hosts = []
         self._ran = False
+        # A play without tasks is no stage of which something could be skipped.
+        self._nothing_to_do = not (play.get_tasks() or play.get_roles())
         self._stage_changed = 0
         self._stage_failed = False
         self._stops_all = ""
@@ -114,8 +143,10 @@ class CallbackModule(VerboseCallback):
         self._items_shown = set()
 
     def _end_stage(self) -> None:
-        """Print the line of the stage that has ended, unless nothing ran in it."""
+        """Print the line of the stage that has ended, unless nothing of it applied."""
         if not self._ran:
+            if self._stage and not self._nothing_to_do:
+                self._say(f"{self._stage:<{NAME_WIDTH}} skipped", C.COLOR_SKIP)
             return
         self._ran = False
         self._note_stopped()
@@ -140,7 +171,9 @@ class CallbackModule(VerboseCallback):
 
     def _keep_line(self, result: t.Any) -> None:
         """Keep the line that this result gives its stage."""
-        self._ran = True
+        # Neither is work of the stage: what an include brings has results of its own.
+        if result.task.action != _VALIDATION and not isinstance(result.task, TaskInclude):
+            self._ran = True
         host = result.host.get_name()
         if result.is_changed():
             self._stage_changed += 1
@@ -156,7 +189,14 @@ class CallbackModule(VerboseCallback):
 
     # The tasks.
 
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        if self._progress:
+            self._progress.task(self._stage, task.get_name().split(" : ")[-1], once=bool(task.run_once))
+        super().v2_playbook_on_task_start(task, is_conditional)
+
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        if self._progress:
+            self._progress.begun(host.get_name())
         # Hosts are started in the order of the inventory; their results come in any order.
         if host.get_name() not in self._hosts:
             self._hosts.append(host.get_name())
@@ -164,6 +204,7 @@ class CallbackModule(VerboseCallback):
             super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        self._note_end(result)
         self._keep_line(result)
         if self._loud:
             super().v2_runner_on_ok(result)
@@ -175,6 +216,7 @@ class CallbackModule(VerboseCallback):
             self._say(self._plain(result.result))
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        self._note_end(result)
         self._ran = True
         handled = ignore_errors or is_rescued(result.task)
         if not handled:
@@ -189,6 +231,7 @@ class CallbackModule(VerboseCallback):
             self._show_failure(result, result.result, handled)
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        self._note_end(result)
         self._ran = True
         if not result.task.ignore_unreachable:
             self._fail(result)
@@ -218,6 +261,9 @@ class CallbackModule(VerboseCallback):
         self._show_failure(result, result.result, handled, f"(item={self._get_item_label(result.result)}) ")
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
+        self._note_end(result)
+        if result.task.action != _VALIDATION:
+            self._nothing_to_do = True
         if self._loud:
             super().v2_runner_on_skipped(result)
         else:
@@ -247,6 +293,7 @@ class CallbackModule(VerboseCallback):
                     self._say(text.rstrip("\n") + "\n")
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._nothing_to_do = True
         if self._loud:
             super().v2_playbook_on_no_hosts_matched()
         else:
@@ -255,6 +302,8 @@ class CallbackModule(VerboseCallback):
     # The end.
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        if self._progress:
+            self._progress.stop()
         self._end_stage()
         if self._loud:
             super().v2_playbook_on_stats(stats)
@@ -275,6 +324,19 @@ class CallbackModule(VerboseCallback):
 
     def _say(self, text: str, color: str | None = None) -> None:
         self._display.display(text, color=color)
+        if self._progress:
+            self._progress.heard()
+
+    def _seconds_of_silence(self) -> float:
+        try:
+            return float(self.get_option("progress_seconds"))
+        except KeyError:
+            # ansible-runner's callback extends this one, with the options of Ansible's default one.
+            return SILENCE
+
+    def _note_end(self, result: t.Any) -> None:
+        if self._progress:
+            self._progress.done(result.host.get_name())
 
     def _plain(self, result: dict[str, t.Any]) -> str:
         message = result.get("msg")

@@ -365,3 +365,77 @@ def test_text_of_a_cluster_reaches_no_terminal_as_it_is(run: RunPlays, key: str)
     _code, text = run(play("odd", f"answer: {{result: {results[key]}}}"), "--diff")
     assert r"no\x1b]52;c;cm0=\x07\u202e" in text
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+def test_a_pipe_gets_each_line_at_once_and_signs_of_work(run: RunPlays, root: Path, tmp_path: Path) -> None:
+    """The second task ends when what the first ones said has arrived."""
+    go = tmp_path / "go"
+    (tmp_path / "plays.yml").write_text(
+        play("first", "answer: {result: {changed: false, stage_line: done}}")
+        + play("second", f"{{name: Wait, ansible.builtin.wait_for: {{path: {go}, timeout: 30}}, run_once: true}}"),
+        encoding="utf-8",
+    )
+    with subprocess.Popen(
+        ["ansible-playbook", "-i", str(tmp_path / "hosts"), str(tmp_path / "plays.yml")],
+        cwd=root,
+        env={**os.environ, "PYTHONUNBUFFERED": "", "ANSIBLE_NOCOLOR": "1", "MESH_FLEET_PROGRESS_SECONDS": "2"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as ran:
+        assert ran.stdout
+        lines = []
+        for line in ran.stdout:
+            lines.append(line)
+            if "second: Wait: at work for" in line:
+                go.touch()
+    assert ran.returncode == 0, lines
+    assert any(line.startswith("first ") for line in lines)
+
+
+def test_a_stage_left_out_by_tags_is_said_to_be_skipped(run: RunPlays) -> None:
+    result = "answer: {result: {changed: false}}"
+    code, text = run(
+        play("first", f"{{{result}, tags: [one]}}")
+        + play("second", f"{{{result}, tags: [two]}}", f"{{{result}, when: false, tags: [one]}}")
+        + play("third", f"{{{result}, when: false}}"),
+        "--skip-tags",
+        "one",
+    )
+    assert code == 0
+    assert text.splitlines()[:3] == ["first          skipped", stage("second", "ok"), ""]
+
+
+# As ansible-runner's does: its own options, the class of the callback that the environment names.
+EXTENDED = (
+    """
+DOCUMENTATION = """
+    + "'''"
+    + """
+name: extended
+type: stdout
+short_description: As ansible-runner's
+description: As ansible-runner's.
+extends_documentation_fragment: [default_callback]
+"""
+    + "'''"
+    + """
+from ansible.plugins.loader import callback_loader
+
+
+class CallbackModule(callback_loader.get("mesh.fleet.stages").__class__):
+    CALLBACK_NAME = "extended"
+"""
+)
+
+
+def test_a_callback_that_extends_it_prints_the_same(
+    run: RunPlays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "callback_plugins").mkdir()
+    (tmp_path / "callback_plugins" / "extended.py").write_text(EXTENDED, encoding="utf-8")
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(tmp_path / "callback_plugins"))
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "extended")
+    code, text = run(play("quiet", "answer: {result: {changed: false}}"))
+    assert code == 0
+    assert text.splitlines() == [stage("quiet", "ok"), "", "east  ok", "west  ok", "0.1 s in all"]
