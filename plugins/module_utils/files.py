@@ -39,7 +39,7 @@ def make_folder(path: AnyPath) -> None:
         ) from None
 
 
-def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = True) -> None:
+def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = True, durable: bool = True) -> None:
     """Replace ``path`` as a whole: a reader, or a run that is cut off, finds the old text or the new one.
 
     A missing folder is made. A symbolic link of that name is replaced; what it points to stays as it is. When this
@@ -49,6 +49,7 @@ def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = T
         text: written as UTF-8.
         mode: of the file, whatever the umask is.
         replace: False for what nobody can make again, as a key: a file of that name is refused.
+        durable: False for what ends with this run anyway: it is not waited for the disk.
 
     Raises:
         FleetError: there is no space or no permission, or a file that may not be replaced. The old text is still there.
@@ -67,11 +68,13 @@ def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = T
             os.fchmod(handle, mode)
             stream.write(text)
             stream.flush()
-            # A name that outlives a power cut, but not its text, would be an empty file.
-            os.fsync(handle)
+            if durable:
+                # A name that outlives a power cut, but not its text, would be an empty file.
+                os.fsync(handle)
         os.replace(temporary, target)
         temporary = ""
-        _flush(target.parent)
+        if durable:
+            _flush(target.parent)
     except OSError as error:
         raise _not_written(target, error) from None
     finally:

@@ -7,12 +7,14 @@ which needs more than 1 ms for each host. Few values are templates. So values ar
 and only those that may be templates are templated, all by one engine (0.3 ms each).
 
 A template may be a lookup that asks another machine. Tasks that run on every host read the variables of all hosts, so
-:func:`read_later` templates a value when somebody asks for it: else ten hosts would ask a hundred times.
+:func:`read_later` templates a value when somebody asks for it, and lookups that make the mesh are evaluated once in a
+run (``run_values.py``): else ten hosts would ask a hundred times in each task.
 """
 
 from __future__ import annotations
 
 import contextvars
+import functools
 import threading
 import typing as t
 
@@ -21,6 +23,7 @@ from ansible.template import Templar
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import prefixes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_values import MARKS, RunValues
 
 __all__ = ["UNREAD", "Unreadable", "plain", "read_later", "read_variables"]
 
@@ -28,7 +31,6 @@ UNREAD = "(not read)"
 """Stands for a value that is there and was not asked for."""
 _TEMPLATE = object()
 """Stands for a value that was not templated yet."""
-_MARKS = ("{{", "{%", "{#")
 
 
 class Unreadable(t.NamedTuple):
@@ -68,7 +70,7 @@ def _key(key: t.Any) -> str:
 def _may_be_template(value: t.Any) -> bool:
     """Whether only Ansible can compute the value. Unknown types count too, vaulted strings among them."""
     if isinstance(value, str):
-        return any(mark in value for mark in _MARKS)
+        return any(mark in value for mark in MARKS)
     if isinstance(value, t.Mapping):
         return any(_may_be_template(k) or _may_be_template(v) for k, v in value.items())
     if isinstance(value, (list, tuple)):
@@ -113,7 +115,7 @@ def read_variables(
         unread: variables whose templates and vaulted texts are not read: their value is then :data:`UNREAD`.
         context: what templates may use besides the variables of their host.
     """
-    memo, wanted = _Memo(), (*prefixes(), *beginnings)
+    memo, wanted, known = _Memo(), (*prefixes(), *beginnings), RunValues()
     own = templar.copy_with_new_env()
     raw_get = getattr(hostvars, "raw_get", hostvars.__getitem__)
     found: dict[str, dict[str, t.Any]] = {}
@@ -133,14 +135,19 @@ def read_variables(
             elif is_template:
                 if context and not whole:
                     own.available_variables = whole = {**context, **raw}
+                evaluate = functools.partial(_evaluated, own, raw[key])
                 try:
-                    value = plain(own.template(raw[key]))
+                    value = known.get(host, _key(key), raw, context or {}, evaluate)
                 except AnsibleError as error:
                     unreadable.append(Unreadable(host, _key(key), " ".join(str(error).split())))
                     continue
             values[_key(key)] = value
         found[host] = values
     return found, unreadable
+
+
+def _evaluated(templar: Templar, raw: t.Any) -> t.Any:
+    return plain(templar.template(raw))
 
 
 class _Engine:
@@ -151,8 +158,12 @@ class _Engine:
         self._lock = threading.RLock()
         # Ansible keeps in it what task this is, and threads of a pool have none.
         self._context = contextvars.copy_context()
+        self._known = RunValues()
 
-    def template(self, raw: t.Any, variables: t.Mapping[str, t.Any]) -> t.Any:
+    def value(self, host: str, name: str, raw: t.Mapping[str, t.Any]) -> t.Any:
+        return self._known.get(host, name, raw, {}, lambda: self._template(raw[name], raw))
+
+    def _template(self, raw: t.Any, variables: t.Mapping[str, t.Any]) -> t.Any:
         with self._lock:
             self._templar.available_variables = variables
             return plain(self._context.copy().run(self._templar.template, raw))
@@ -173,7 +184,7 @@ class _Later(t.Mapping[str, t.Any]):
         if value is not _TEMPLATE:
             return value
         try:
-            value = self._known[name] = self._engine.template(self._raw[name], self._raw)
+            value = self._known[name] = self._engine.value(self._host, name, self._raw)
         except AnsibleError as error:
             raise FleetError(
                 f"{name} cannot be read",

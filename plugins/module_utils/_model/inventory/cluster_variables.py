@@ -80,12 +80,14 @@ CONNECTION = (
         "Kubeconfig file on the controller for the cluster, or a list of files with colons between; Ansible Vault may "
         "encrypt it.",
         form=path,
+        connects=True,
     ),
     Variable(
         "cluster_context",
         CLUSTER,
         "Context of that kubeconfig.",
         default_text="its current context",
+        connects=True,
     ),
     Variable(
         "cluster_api_url",
@@ -93,13 +95,15 @@ CONNECTION = (
         "Address of the API server, `https://host[:port]`, instead of a kubeconfig; "
         "requires `cluster_api_token` and `cluster_api_ca`.",
         form=https,
+        connects=True,
     ),
-    Variable("cluster_api_token", CLUSTER, "Bearer token for `cluster_api_url`.", secret=True),
+    Variable("cluster_api_token", CLUSTER, "Bearer token for `cluster_api_url`.", secret=True, connects=True),
     Variable(
         "cluster_api_ca",
         CLUSTER,
         "CA certificate (PEM text) of `cluster_api_url`.",
         form=pem,
+        connects=True,
     ),
 )
 """How a cluster that nothing here makes is reached: providers with such clusters have these."""

@@ -48,6 +48,7 @@ class Variable:
         or_dict: a dictionary is valid too: JSON that YAML has parsed already.
         of_provider: of scope FLEET, but only clusters of its provider must agree.
         secret: its value must never be shown.
+        connects: how the cluster is reached, or as whom: nothing of it is written to a file.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Variable:
     or_dict: bool = False
     of_provider: bool = False
     secret: bool = False
+    connects: bool = False
 
 
 class Reader:

@@ -16,6 +16,7 @@ from .kubeconfig import Kubeconfig
 __all__ = [
     "PROVIDERS",
     "VARIABLES",
+    "may_be_stored",
     "of_roles",
     "prefixes",
     "provider_of",
@@ -77,6 +78,12 @@ def providers_by_variable() -> dict[str, list[str]]:
 def prefixes() -> tuple[str, ...]:
     """Prefixes of the variables of this collection's inventories; variables with other names are not read."""
     return ("mesh_", "cluster_", "fleet_", *(p.prefix for p in PROVIDERS.values() if p.prefix))
+
+
+def may_be_stored(name: str) -> bool:
+    """Whether a value of the variable may be in a private file of the run: it shapes the mesh, and opens nothing."""
+    known = VARIABLES.get(name)
+    return known is not None and not known.secret and not known.connects
 
 
 def of_roles() -> frozenset[str]:

@@ -76,6 +76,12 @@ def test_no_other_can_read_it_while_it_is_written(tmp_path: Path, monkeypatch: p
     assert seen[0] == 0o600
 
 
+def test_what_ends_with_the_run_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda handle: pytest.fail("waited"))
+    write_file(tmp_path / "passing", "x", durable=False)
+    assert (mode(tmp_path / "passing"), (tmp_path / "passing").read_text()) == (0o600, "x")
+
+
 def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir(mode=0o755)
     make_folder(tmp_path / "shared")

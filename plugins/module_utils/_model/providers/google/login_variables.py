@@ -18,6 +18,7 @@ LOGIN = (
         "`serviceaccount`, `machineaccount`, `accesstoken`.",
         default_text="`GCP_AUTH_KIND`; else the kind that the other variables imply, else `application`",
         choices=("application", "serviceaccount", "machineaccount", "accesstoken"),
+        connects=True,
     ),
     Variable(
         "gke_service_account_file",
@@ -25,6 +26,7 @@ LOGIN = (
         "Key file (JSON) of a service account.",
         default_text="`GCP_SERVICE_ACCOUNT_FILE`",
         form=values.path,
+        connects=True,
     ),
     Variable(
         "gke_service_account_contents",
@@ -33,12 +35,14 @@ LOGIN = (
         default_text="`GCP_SERVICE_ACCOUNT_CONTENTS`",
         or_dict=True,
         secret=True,
+        connects=True,
     ),
     Variable(
         "gke_service_account_email",
         CLUSTER,
         "Service account of the machine, for `machineaccount`.",
         default_text="`GCP_SERVICE_ACCOUNT_EMAIL`, or the machine's default",
+        connects=True,
     ),
     Variable(
         "gke_access_token",
@@ -46,5 +50,6 @@ LOGIN = (
         "OAuth access token. It is valid for an hour at most and cannot be renewed, so use it for short runs only.",
         default_text="`GCP_ACCESS_TOKEN`",
         secret=True,
+        connects=True,
     ),
 )

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import (
     PROVIDERS,
     VARIABLES,
+    may_be_stored,
     of_roles,
     prefixes,
     provider_of,
@@ -35,6 +36,17 @@ def test_every_variable_has_a_prefix_of_ours_and_a_sound_default() -> None:
         if variable.default and variable.type == "str":
             assert fault_of(variable, variable.default) is None
         assert not (variable.default is not None and variable.default_text)
+
+
+def test_nothing_that_opens_a_cluster_may_be_stored() -> None:
+    opens = {name for name in VARIABLES if not may_be_stored(name)}
+    assert opens == {
+        *(f"cluster_{word}" for word in ("kubeconfig", "context", "api_url", "api_token", "api_ca")),
+        *(f"gke_service_account_{word}" for word in ("file", "contents", "email")),
+        *("gke_auth_kind", "gke_access_token"),
+    }
+    assert opens >= {name for name, variable in VARIABLES.items() if variable.secret}
+    assert not may_be_stored("gateways_values")
 
 
 def test_variables_of_roles_that_begin_like_ours_are_known(root: Path) -> None:
