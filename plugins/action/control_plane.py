@@ -28,7 +28,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     Release,
     base_release,
     cni_enabled,
-    cni_release,
     istiod_name,
     istiod_release,
 )
@@ -42,7 +41,12 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import await_agent, others_agent, our_agent
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import (
+    Agent,
+    await_agent,
+    our_releases,
+    plan_agent,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import (
@@ -111,45 +115,35 @@ class ActionModule(HelmAction):
     ) -> dict[str, t.Any]:
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
-        others_cni = await others_agent(kube, fleet, args["cni_namespace"]) if cluster.cni else ""
-        own_cni = cluster.cni and not others_cni
+        agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
         await check_admission(
             kube,
             cluster,
             cni=cni_enabled(cluster, (args["values"], args["istiod_values"])),
             system=[fleet.namespace],
             injected=[PROBES, args["sample_namespace"]],
-            agent=args["cni_namespace"] if own_cni else "",
+            agent=agent.namespace if agent.wanted else "",
         )
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
         if primary and args["require_cacerts"]:
             await self._check_cacerts(kube, fleet, cluster)
-        changes += await self.releases(
+        install = functools.partial(
+            self.releases,
             kube,
             cluster,
-            self._wanted(fleet, cluster, args, where, serves, own_cni=own_cni),
-            task_vars,
+            task_vars=task_vars,
             helm=args["helm"],
             seconds=args["timeout"],
             fleet=fleet,
             shared={BASE: others, CNI: others},
         )
-        if not cluster.cni and await our_agent(kube, fleet, args["cni_namespace"]):
-            changes += await self.releases(
-                kube,
-                cluster,
-                [Release(CNI, args["cni_namespace"], "cni")],
-                task_vars,
-                present=False,
-                helm=args["helm"],
-                seconds=args["timeout"],
-                fleet=fleet,
-                shared={CNI: others},
-            )
-        if own_cni and not self.check_mode:
-            await await_agent(kube, args["cni_namespace"], args["timeout"])
+        changes += await install(self._wanted(fleet, cluster, args, where, serves, agent))
+        if not cluster.cni:
+            changes += await install(await our_releases(kube, fleet, agent.namespace), present=False)
+        if not self.check_mode:
+            await await_agent(kube, agent, args["timeout"])
         if primary and not self.check_mode:
             await self._wait_for_istiod(kube, fleet, cluster, args["timeout"])
         elif not self.check_mode and not await kube.get("apps/v1", "Deployment", istiod_name(fleet), fleet.namespace):
@@ -157,9 +151,7 @@ class ActionModule(HelmAction):
             await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
-        if others_cni:
-            said += f" (with the CNI agent {others_cni})"
-        return result(changes, summary=said, version=version, primary=cluster.primary)
+        return result(changes, summary=said + agent.note, version=version, primary=cluster.primary)
 
     async def _refreshed(self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
         seconds, version = args["timeout"], args["tag"] or fleet.istio_version
@@ -182,7 +174,7 @@ class ActionModule(HelmAction):
         return has_our_labels(exposed, fleet.name, "gateways")
 
     def _wanted(
-        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool, *, own_cni: bool
+        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool, agent: Agent
     ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
         base, base_version, repo = chart("base")
@@ -200,24 +192,17 @@ class ActionModule(HelmAction):
             serves_others=serves,
             user=(args["values"], args["istiod_values"]),
         )
-        found = [
+        cni, cni_version, cni_repo = chart("istio-cni", "cni")
+        hub, tag = args["hub"], args["tag"] or fleet.istio_version
+        return [
             dataclasses.replace(first, version=base_version, repo=repo),
+            # Before istiod: pods that it injects from then on need the agent.
+            *(
+                dataclasses.replace(one, version=cni_version, repo=cni_repo)
+                for one in agent.releases(fleet, cluster, cni, hub=hub, tag=tag, user=args["cni_values"])
+            ),
             dataclasses.replace(second, version=version, repo=repo),
         ]
-        if own_cni:
-            cni, cni_version, _repo = chart("istio-cni", "cni")
-            agent = cni_release(
-                fleet,
-                cluster,
-                cni,
-                namespace=args["cni_namespace"],
-                hub=args["hub"],
-                tag=args["tag"] or fleet.istio_version,
-                user=args["cni_values"],
-            )
-            # Before istiod: pods that it injects from then on need the agent.
-            found.insert(1, dataclasses.replace(agent, version=cni_version, repo=repo))
-        return found
 
     async def _wait_for_istiod(self, kube: Waiter, fleet: Fleet, cluster: Cluster, seconds: float) -> None:
         name = istiod_name(fleet)
@@ -282,10 +267,9 @@ class ActionModule(HelmAction):
         kept: list[str] = []
         wanted = [
             Release(BASE, fleet.namespace, "base"),
+            *await our_releases(kube, fleet, args["cni_namespace"]),
             Release(istiod_name(fleet), fleet.namespace, "istiod"),
         ]
-        if await our_agent(kube, fleet, args["cni_namespace"]):
-            wanted.insert(1, Release(CNI, args["cni_namespace"], "cni"))
         changes = await self.releases(
             kube,
             cluster,

@@ -35,7 +35,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import pl
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import others_agent
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import plan_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
@@ -205,14 +205,14 @@ class ActionModule(FleetAction):
                     "credentials and signing keys too; give its https address and its CA (certificate-authority-data)",
                 )
             if not control_plane_of(fleet, cluster).skip_reason:
-                agents = args["cni_namespace"]
+                agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
                 await check_admission(
                     kube,
                     cluster,
                     cni=cni_enabled(cluster, args["istiod_values"]),
                     system=[fleet.namespace],
                     injected=[PROBES, args["sample_namespace"]],
-                    agent=agents if cluster.cni and not await others_agent(kube, fleet, agents) else "",
+                    agent=agent.namespace if agent.wanted else "",
                 )
         return result(
             warnings=warnings,

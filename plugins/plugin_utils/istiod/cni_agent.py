@@ -1,49 +1,89 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Istio's CNI agent in a cluster: whose it is, and the wait for it."""
+"""Istio's CNI agent in a cluster: whether a run installs it, what of it goes, and the wait for it."""
 
 from __future__ import annotations
+
+import dataclasses
+import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import daemonset_ready
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import newest
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import CNI, release_owner
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    CNI,
+    Release,
+    cni_release,
+    release_owner,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["await_agent", "others_agent", "our_agent"]
+__all__ = ["Agent", "await_agent", "our_releases", "plan_agent"]
 
 _DAEMONSET = "istio-cni-node"
 
 
-async def our_agent(kube: Kube, fleet: Fleet, namespace: str) -> bool:
-    """Whether a release is there that this fleet made, or may take over."""
+@dataclasses.dataclass(frozen=True)
+class Agent:
+    """What a run does about the agent of a cluster."""
+
+    namespace: str
+    """Where a run installs it."""
+    wanted: bool
+    """Whether a run installs it: the inventory asks for one, and there is none of others."""
+    others: str = ""
+    """``namespace/name`` of an agent that is used as it is, because this fleet did not install it."""
+
+    def releases(self, fleet: Fleet, cluster: Cluster, chart: str, **settings: t.Any) -> list[Release]:
+        """What a run installs, if anything; ``settings``: those of :func:`cni_release`."""
+        return [cni_release(fleet, cluster, chart, namespace=self.namespace, **settings)] if self.wanted else []
+
+    @property
+    def note(self) -> str:
+        return f" (with the CNI agent {self.others})" if self.others else ""
+
+
+async def plan_agent(kube: Kube, fleet: Fleet, cluster: Cluster, namespace: str) -> Agent:
+    """Look whether the cluster has an agent of others: two on one node would undo each other."""
+    if not cluster.cni:
+        return Agent(namespace, wanted=False)
+    found = await kube.list("apps/v1", "DaemonSet", labels={"k8s-app": _DAEMONSET})
+    ours = bool(found) and await _is_ours(kube, fleet, namespace)
+    for agent in found:
+        if agent["metadata"]["namespace"] != namespace or not ours:
+            return Agent(namespace, False, f"{agent['metadata']['namespace']}/{agent['metadata']['name']}")
+    return Agent(namespace, wanted=True)
+
+
+async def our_releases(kube: Kube, fleet: Fleet, namespace: str) -> list[Release]:
+    """The release of an agent that this fleet made, or may take over; none where there is none. For its removal."""
+    return [Release(CNI, namespace, "cni")] if await _is_ours(kube, fleet, namespace) else []
+
+
+async def _is_ours(kube: Kube, fleet: Fleet, namespace: str) -> bool:
     stored = await kube.list("v1", "Secret", namespace=namespace, labels=f"owner=helm,name={CNI},status!=superseded")
     record = newest(stored, CNI)
     return record is not None and (kube.take_over or release_owner(record.values) == fleet.name)
 
 
-async def others_agent(kube: Kube, fleet: Fleet, namespace: str) -> str:
-    """``namespace/name`` of an agent that is not this fleet's, or "": two on one node would undo each other."""
-    found = await kube.list("apps/v1", "DaemonSet", labels={"k8s-app": _DAEMONSET})
-    for agent in found:
-        if agent["metadata"]["namespace"] != namespace or not await our_agent(kube, fleet, namespace):
-            return f"{agent['metadata']['namespace']}/{agent['metadata']['name']}"
-    return ""
+async def await_agent(kube: Waiter, agent: Agent, seconds: float) -> None:
+    """Wait until every node has the agent that a run installed: without it no pod with a sidecar starts there.
 
-
-async def await_agent(kube: Waiter, namespace: str, seconds: float) -> None:
-    """Wait until every node has the agent: without it no pod with a sidecar starts there. Raises FleetError."""
+    Raises FleetError.
+    """
+    if not agent.wanted:
+        return
     try:
-        await kube.wait("apps/v1", "DaemonSet", _DAEMONSET, namespace, until=daemonset_ready, timeout=seconds)
+        await kube.wait("apps/v1", "DaemonSet", _DAEMONSET, agent.namespace, until=daemonset_ready, timeout=seconds)
     except NotInTime as error:
         raise FleetError(
             f"Istio's CNI agent is not ready after {seconds:.0f} s",
             cluster=kube.cluster,
-            obj=f"DaemonSet {namespace}/{_DAEMONSET}",
+            obj=f"DaemonSet {agent.namespace}/{_DAEMONSET}",
             seen=error.seen,
             means=error.means,
-            next_step=f"kubectl -n {namespace} describe daemonset {_DAEMONSET}; the nodes' paths are those of "
+            next_step=f"kubectl -n {agent.namespace} describe daemonset {_DAEMONSET}; the nodes' paths are those of "
             "cluster_platform, or cniBinDir and cniConfDir in control_plane_cni_values",
         ) from error
