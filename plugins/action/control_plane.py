@@ -27,20 +27,18 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     EASTWEST,
     Release,
     base_release,
-    cni_enabled,
     istiod_name,
     istiod_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_former
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
-from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE as PROBES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import (
     Agent,
     await_agent,
@@ -85,6 +83,8 @@ class ActionModule(HelmAction):
         "cni_values": {"type": "dict", "default": {}},
         "cni_namespace": {"type": "str", "default": "kube-system"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
+        "gateways_values": {"type": "list", "elements": "dict", "default": []},
+        "gateways_namespace": {"type": "str", "default": ""},
         "require_cacerts": {"type": "bool", "default": True},
         "remove_crds": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 180},
@@ -116,14 +116,8 @@ class ActionModule(HelmAction):
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
         agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
-        await check_admission(
-            kube,
-            cluster,
-            cni=cni_enabled(cluster, (args["values"], args["istiod_values"])),
-            system=[fleet.namespace],
-            injected=[PROBES, args["sample_namespace"]],
-            agent=agent.namespace if agent.wanted else "",
-        )
+        pods = said_of_pods(args, args["values"], args["istiod_values"])
+        await check_admission(kube, fleet, cluster, agent, pods)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)

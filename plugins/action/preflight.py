@@ -18,7 +18,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import cni_enabled
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
@@ -26,7 +25,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capac
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
-from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE as PROBES
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -34,7 +32,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import plan_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
@@ -85,6 +83,8 @@ class ActionModule(FleetAction):
         "istiod_values": {"type": "list", "elements": "dict", "default": []},
         "cni_namespace": {"type": "str", "default": "kube-system"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
+        "gateways_values": {"type": "list", "elements": "dict", "default": []},
+        "gateways_namespace": {"type": "str", "default": ""},
         "timeout": {"type": "float", "default": 10.0},
     }
 
@@ -206,14 +206,7 @@ class ActionModule(FleetAction):
                 )
             if not control_plane_of(fleet, cluster).skip_reason:
                 agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
-                await check_admission(
-                    kube,
-                    cluster,
-                    cni=cni_enabled(cluster, args["istiod_values"]),
-                    system=[fleet.namespace],
-                    injected=[PROBES, args["sample_namespace"]],
-                    agent=agent.namespace if agent.wanted else "",
-                )
+                await check_admission(kube, fleet, cluster, agent, said_of_pods(args, *args["istiod_values"]))
         return result(
             warnings=warnings,
             version=str(version.get("gitVersion", "")),

@@ -82,6 +82,15 @@ options:
     description: Namespace of the sample, in which pods with a sidecar must be allowed.
     type: str
     default: istio-apps
+  gateways_values:
+    description: The Helm values of the gateways, in the order in which they are merged; the namespace must take such pods.
+    type: list
+    elements: dict
+    default: []
+  gateways_namespace:
+    description: C(gateways_namespace) of role C(gateways).
+    type: str
+    default: ""
   require_cacerts:
     description: Whether to fail if the Secret C(cacerts) is missing or incomplete, because istiod would then make its own root.
     type: bool

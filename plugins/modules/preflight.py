@@ -67,6 +67,15 @@ options:
     description: With O(part=cluster), the namespace of the sample.
     type: str
     default: istio-apps
+  gateways_values:
+    description: With O(part=cluster), the Helm values of the gateways, in the order in which they are merged; the namespace must take such pods.
+    type: list
+    elements: dict
+    default: []
+  gateways_namespace:
+    description: With O(part=cluster), C(gateways_namespace) of role C(gateways).
+    type: str
+    default: ""
   root:
     description: With O(part=keys), C(trust_root) of role C(trust).
     type: str

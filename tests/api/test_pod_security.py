@@ -20,8 +20,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio import helm_values as wiring
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads import probe, sample
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admission import Pods
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
 
 from . import control_plane
 from .plays import role_play, run_plays
@@ -142,34 +144,40 @@ def test_istiod_and_gateways_pass_restricted_with_the_agent(strict: control_plan
         assert refusal(strict, objects["Deployment", gateway], name) == ""
 
 
-async def _asked(plane: control_plane.ControlPlane, it: Fleet, injected: str, agent: str, cni: bool) -> str:
-    connection = Connection(kubeconfig=str(plane.kubeconfig), context="admin")
-    async with Kube.connect(connection, cluster="west") as kube:
-        try:
-            await check_admission(
-                kube, it.clusters["west"], cni=cni, system=["not-there-yet"], injected=[injected], agent=agent
-            )
-        except FleetError as error:
-            return str(error)
-    return ""
+def asked(
+    plane: control_plane.ControlPlane, it: Fleet, namespace: str, agent: str = "", **values: t.Any
+) -> FleetError | None:
+    """What is said of a run whose sample is in ``namespace``; ``values``: of istiod."""
+
+    async def run() -> None:
+        connection = Connection(kubeconfig=str(plane.kubeconfig), context="admin")
+        async with Kube.connect(connection, cluster="west") as kube:
+            said = Pods([values], sample_namespace=namespace)
+            await check_admission(kube, it, it.clusters["west"], Agent(agent, bool(agent)), said)
+
+    try:
+        asyncio.run(run())
+    except FleetError as error:
+        return error
+    return None
 
 
 @pytest.mark.parametrize("level", ["there", "not there"])
 def test_a_dry_run_tells_before_anything_is_written(strict: control_plane.ControlPlane, level: str) -> None:
     name = space(strict, "") if level == "there" else "nowhere"
-    said = asyncio.run(_asked(strict, fleet(), name, "", False))
+    said = str(asked(strict, fleet(), name))
     assert "its PodSecurity refuses pods with a sidecar" in said
     assert f"Namespace {name}" in said
     assert "set mesh_cni: true, or label the namespace pod-security.kubernetes.io/enforce=privileged" in said
-    assert asyncio.run(_asked(strict, fleet(mesh_cni=True), name, "kube-system", True)) == ""
+    assert asked(strict, fleet(mesh_cni=True), name, "kube-system") is None
     if level == "there":
         strict.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=privileged")
-        assert asyncio.run(_asked(strict, fleet(), name, "", False)) == ""
+        assert f"Namespace {name}" not in str(asked(strict, fleet(), name))
 
 
 def test_the_agent_needs_a_namespace_that_allows_it(strict: control_plane.ControlPlane) -> None:
     name = space(strict, "")
-    said = asyncio.run(_asked(strict, fleet(mesh_cni=True), name, name, True))
+    said = str(asked(strict, fleet(mesh_cni=True), "kube-system", name))
     assert "its PodSecurity refuses Istio's CNI agent" in said
     assert "control_plane_cni_namespace" in said
 
@@ -189,14 +197,128 @@ def test_a_role_stops_before_it_writes(strict: control_plane.ControlPlane, tmp_p
     assert strict.kubectl("get", "namespaces", "-o", "name") == before
 
 
+def rule(plane: control_plane.ControlPlane, namespace: str, kind: str, spec: Manifest, **used: str) -> None:
+    """A LimitRange, or a ResourceQuota with what a controller would write of its use."""
+    manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "all", "namespace": namespace}, "spec": spec}
+    plane.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    if kind == "ResourceQuota":
+        hard = spec["hard"]
+        status = {"hard": hard, "used": {name: used.get(name, "0") for name in hard}}
+        patch = json.dumps({"status": status})
+        plane.kubectl(
+            "patch", "resourcequota", "all", "-n", namespace, "--subresource=status", "--type=merge", "-p", patch
+        )
+
+
+LIMITS = {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}
+HARD = {"requests.cpu": "1", "requests.memory": "1Gi", "limits.cpu": "1", "limits.memory": "1Gi"}
+
+
 def test_a_quota_that_demands_limits_is_met(strict: control_plane.ControlPlane) -> None:
     name = space(strict)
-    hard = {"requests.cpu": "1", "requests.memory": "1Gi", "limits.cpu": "1", "limits.memory": "1Gi"}
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all", "namespace": name}}
-    strict.kubectl("create", "-f", "-", stdin=json.dumps({**quota, "spec": {"hard": hard}}))
-    # A controller would write what is used.
-    status = json.dumps({"status": {"hard": hard, "used": dict.fromkeys(hard, "0")}})
-    strict.kubectl("patch", "resourcequota", "all", "-n", name, "--subresource=status", "--type=merge", "-p", status)
+    rule(strict, name, "ResourceQuota", {"hard": HARD})
     assert "must specify limits.cpu" in refusal(strict, workloads(fleet())[0], name)
-    limits = {"resources": {"limits": {"cpu": "100m", "memory": "64Mi"}}}
-    assert [refusal(strict, one, name) for one in workloads(fleet(mesh_pods=limits))] == [""] * 4
+    assert [refusal(strict, one, name) for one in workloads(fleet(mesh_pods=LIMITS))] == [""] * 4
+    it, proxy = (
+        fleet(mesh_cni=True),
+        {"global": {"proxy": {"resources": {**LIMITS["resources"], "requests": {"memory": "64Mi"}}}}},
+    )
+    said = asked(strict, it, name)
+    assert said is not None and "its ResourceQuota refuses pods with a sidecar" in said.what
+    assert "must specify limits.cpu" in said.seen and "mesh_pods" in said.next_step
+    # The quota is less than a sidecar asks for by itself.
+    said = asked(strict, fleet(mesh_cni=True, mesh_pods=LIMITS), name)
+    assert said is not None and "ResourceQuota that is used up" in said.what
+    assert "global.proxy.resources in control_plane_values" in said.next_step
+    assert asked(strict, fleet(mesh_cni=True, mesh_pods=LIMITS), name, **proxy) is None
+
+
+def test_a_quota_used_up_by_what_runs_already_is_none_of_it(strict: control_plane.ControlPlane) -> None:
+    name, it = space(strict), fleet(mesh_cni=True)
+    rule(strict, name, "ResourceQuota", {"hard": {"pods": "3"}}, pods="3")
+    said = asked(strict, it, name)
+    assert said is not None and "exceeded quota" in said.seen and "less is left of the quota" in said.means
+    (running,) = [one for one in workloads(it) if one["metadata"]["name"] == "sample-caller-v1"]
+    running["metadata"] |= {"namespace": name, "labels": {"mesh.fleet/fleet": it.name}}
+    strict.kubectl("create", "-f", "-", stdin=json.dumps(running))
+    assert asked(strict, it, name) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "seen", "settings", "proxy"),
+    [
+        ({"max": {"memory": "512Mi"}}, "maximum memory usage per Container is 512Mi, but limit is 1Gi", {},
+         {"limits": {"memory": "512Mi"}}),
+        ({"min": {"cpu": "50m"}}, "minimum cpu usage per Container is 50m, but request is 10m",
+         {"requests": {"cpu": "50m"}}, {}),
+        ({"default": {"memory": "128Mi"}}, "must be less than or equal to memory limit of 128Mi",
+         {"requests": {"memory": "64Mi"}}, {}),
+        ({"maxLimitRequestRatio": {"cpu": "4"}}, "max limit to request ratio per Container is 4",
+         {"limits": {"cpu": "40m"}}, {"requests": {"cpu": "500m"}}),
+    ],
+    ids=["max", "min", "default", "ratio"],
+)  # fmt: skip
+def test_a_limit_range_is_named_and_met(
+    strict: control_plane.ControlPlane, spec: Manifest, seen: str, settings: Manifest, proxy: Manifest
+) -> None:
+    name = space(strict)
+    rule(strict, name, "LimitRange", {"limits": [{"type": "Container", **spec}]})
+    before = strict.kubectl("get", "pods", "--all-namespaces", "-o", "name")
+    said = asked(strict, fleet(mesh_cni=True), name)
+    rule_of = "API server" if "default" in spec else "LimitRange"
+    assert said is not None and said.what == f"its {rule_of} refuses pods with a sidecar"
+    assert (said.obj, seen in said.seen) == (f"Namespace {name}", True), said.seen
+    it = fleet(mesh_cni=True, mesh_pods={"resources": settings})
+    assert asked(strict, it, name, **{"global": {"proxy": {"resources": proxy}}}) is None
+    assert strict.kubectl("get", "pods", "--all-namespaces", "-o", "name") == before
+
+
+def test_limits_of_istiod_and_gateways_are_named(strict: control_plane.ControlPlane) -> None:
+    system, other = space(strict), space(strict)
+    it = fleet(mesh_cni=True, mesh_namespace=system)
+    rule(strict, system, "LimitRange", {"limits": [{"type": "Container", "max": {"memory": "512Mi"}}]})
+    small = {"resources": {"requests": {"memory": "256Mi"}, "limits": {"memory": "512Mi"}}}
+    said = asked(strict, it, other)
+    assert said is not None and said.what == "its API server refuses istiod"
+    assert "must be less than or equal to memory limit of 512Mi" in said.seen
+    assert "set resources in control_plane_istiod_values" in said.next_step
+    said = asked(strict, it, other, **small)
+    assert said is not None and said.what == "its LimitRange refuses gateways"
+    assert "set resources in gateways_values" in said.next_step
+
+
+def test_limits_of_a_namespace_that_stands_in_say_nothing(strict: control_plane.ControlPlane) -> None:
+    rule(strict, "default", "LimitRange", {"limits": [{"type": "Container", "max": {"memory": "16Mi"}}]})
+    try:
+        assert asked(strict, fleet(mesh_cni=True), "nowhere") is None
+    finally:
+        strict.kubectl("delete", "limitrange", "all", "-n", "default")
+
+
+def test_what_nodes_and_policies_demand_reaches_every_pod(strict: control_plane.ControlPlane, tmp_path: Path) -> None:
+    """As the API server has it: of probe, sample, istiod and gateways, as Istio's own charts make them."""
+    name = space(strict)
+    tolerated = {"key": "dedicated", "operator": "Equal", "value": "mesh", "effect": "NoSchedule"}
+    settings = {"node_selector": {"pool": "mesh"}, "tolerations": [tolerated], "image_pull_secrets": ["registry"]}
+    it = fleet(mesh_cni=True, mesh_pods={**settings, **LIMITS})
+    west = it.clusters["west"]
+    ours = workloads(it)
+    objects = rendered(wiring.istiod_release(it, west, chart(*ISTIOD), hub="hub", tag="1.31.1"), tmp_path)
+    theirs = [objects["Deployment", "istiod"]]
+    # The chart names the Secret in the account, from which the API server's plugin takes it.
+    assert objects["ServiceAccount", "istiod"]["imagePullSecrets"] == [{"name": "registry"}]
+    for gateway in (wiring.INGRESS, wiring.EASTWEST):
+        objects = rendered(wiring.gateway_release(it, west, chart("gateway"), gateway), tmp_path)
+        theirs.append(objects["Deployment", gateway])
+    for number, workload in enumerate([*ours, *theirs]):
+        template = workload["spec"]["template"]
+        meta = {**template["metadata"], "name": f"settings-{number}", "namespace": name}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+        made = json.loads(strict.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(pod)))
+        spec = made["spec"]
+        assert spec["nodeSelector"] == {"pool": "mesh"}, workload["metadata"]
+        assert tolerated in spec["tolerations"]
+        if workload["metadata"]["name"] != "istiod":
+            assert spec["imagePullSecrets"] == [{"name": "registry"}]
+        if workload in ours:
+            assert [c["resources"]["limits"] for c in spec["containers"]] == [LIMITS["resources"]["limits"]]

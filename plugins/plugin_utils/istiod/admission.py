@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a cluster's PodSecurity accepts the pods of a mesh: dry runs ask, before anything is written."""
+"""Ask a cluster by dry runs whether it would take the pods of a mesh, before anything is written."""
 
 from __future__ import annotations
 
@@ -9,84 +9,61 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.pods import (
-    agent_pod,
-    sidecar_pod,
-    system_pod,
-    violates_pod_security,
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import cni_enabled
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admission import (
+    ENFORCE,
+    QUOTA_IS_FULL,
+    Pods,
+    Trial,
+    cause_of,
+    refused,
+    runs_already,
+    trials,
+    without_resources,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
 
-__all__ = ["check_admission"]
+__all__ = ["check_admission", "said_of_pods"]
 
-ENFORCE = "pod-security.kubernetes.io/enforce"
 _STAND_IN = "default"
 """What the API server enforces where no label says so, it enforces here too: nobody can ask about a namespace that
 does not exist yet."""
 
-Pod = dict[str, t.Any]
+
+def said_of_pods(args: t.Mapping[str, t.Any], *istiod_values: t.Mapping[str, t.Any]) -> Pods:
+    """What an action's options say of pods."""
+    return Pods(istiod_values, args["gateways_values"], args["gateways_namespace"], args["sample_namespace"])
 
 
-async def check_admission(
-    kube: Reader,
-    cluster: Cluster,
-    *,
-    cni: bool,
-    system: t.Collection[str],
-    injected: t.Collection[str],
-    agent: str = "",
-) -> None:
-    """Ask by dry runs whether pods of a mesh would be refused.
+async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> None:
+    """Ask by dry runs whether the cluster refuses pods of a run: by PodSecurity, a LimitRange, a ResourceQuota.
 
-    What is no refusal of PodSecurity is no answer here: quotas and other policies judge more than such a pod has.
-
-    Args:
-        cni: whether Istio's CNI agent sets up the network of pods with a sidecar.
-        system: namespaces of istiod and gateways.
-        injected: namespaces of pods with a sidecar.
-        agent: namespace in which the CNI agent is going to be installed; "" for none.
+    Other refusals are no answer here: other policies judge more than such a pod has.
 
     Raises:
-        FleetError: PodSecurity refuses some, with the next step.
+        FleetError: some are refused, with the next step.
     """
     if kube.absent:
         return
-    asked = [(name, "istiod and gateways", system_pod(name, cni=cni)) for name in system]
-    asked += [(name, "pods with a sidecar", sidecar_pod(cluster, name, cni=cni)) for name in injected]
-    if agent:
-        asked.append((agent, "Istio's CNI agent", agent_pod(agent)))
-    answers = await asyncio.gather(*(_refusal(kube, name, pod) for name, _what, pod in asked))
-    refused = [(name, what, said) for (name, what, _pod), said in zip(asked, answers, strict=True) if said]
-    if not refused:
-        return
-    name, what, said = refused[0]
-    raise FleetError(
-        f"its PodSecurity refuses {what}",
-        cluster=cluster.name,
-        obj=", ".join(f"Namespace {one}" for one in dict.fromkeys(name for name, _what, _said in refused)),
-        seen=said,
-        means="Istio's CNI agent needs the nodes' files"
-        if what.startswith("Istio's")
-        else "without Istio's CNI agent a privileged init container sets up each pod's network"
-        if not cni
-        else "these pods ask for no more than level restricted allows, and more is demanded here",
-        next_step=f"set mesh_cni: true, or label the namespace {ENFORCE}=privileged"
-        if not cni
-        else f"label the namespace {ENFORCE}=privileged"
-        + (", or set control_plane_cni_namespace to one that has this label" if name == agent else ""),
-    )
+    asked = trials(fleet, cluster, said, agent_namespace=agent.namespace if agent.wanted else "")
+    answers = await asyncio.gather(*(_refusal(kube, trial) for trial in asked))
+    found = [(trial, answer) for trial, answer in zip(asked, answers, strict=True) if answer]
+    if found:
+        raise refused(cluster, found, cni=cni_enabled(cluster, said.istiod_values))
 
 
-async def _refusal(kube: Reader, namespace: str, pod: Pod) -> str:
-    """What PodSecurity has against a pod, or ""."""
-    where = namespace
-    if await kube.get("v1", "Namespace", namespace) is None:
+async def _refusal(kube: Reader, trial: Trial) -> str:
+    """What a namespace's rules have against a pod, or ""."""
+    where, pod = trial.namespace, trial.pod
+    stand_in = await kube.get("v1", "Namespace", where) is None
+    if stand_in:
         where = _STAND_IN
         if ENFORCE in labels_of(await kube.get("v1", "Namespace", where)):
             return ""
-        pod = {**pod, "metadata": {**pod["metadata"], "namespace": where}}
+        pod = without_resources(pod)
+        pod["metadata"] = {**pod["metadata"], "namespace": where}
     try:
         await kube.transport.request(
             "POST",
@@ -98,5 +75,8 @@ async def _refusal(kube: Reader, namespace: str, pod: Pod) -> str:
         )
     except ApiError as error:
         said = f"{error.what}: {error.seen}" if error.seen else error.what
-        return said if violates_pod_security(said) else ""
+        cause = cause_of(said, stand_in=stand_in)
+        if cause == QUOTA_IS_FULL and runs_already(await kube.list("apps/v1", "Deployment", where)):
+            return ""
+        return said if cause else ""
     return ""

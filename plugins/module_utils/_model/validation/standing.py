@@ -24,6 +24,8 @@ _OWNER = "install.operator.istio.io/owning-resource"
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
 _DOMAIN = "cluster.local"
+_PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""Taints by which Kubernetes itself says how a node is at the moment."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,7 @@ def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]
     _one_control_plane(fleet, cluster, found)
     _addresses(cluster, found)
     _dns_domain(cluster, found)
-    return [*_other_revisions(fleet, cluster, found), *_localities(cluster, found)]
+    return [*_other_revisions(fleet, cluster, found), *_localities(cluster, found), *_no_room(cluster, found)]
 
 
 def _ours(fleet: Fleet, found: Standing) -> list[Object]:
@@ -156,3 +158,39 @@ def _unlike(cluster: Cluster, labels: t.Mapping[str, str]) -> str:
         if wanted and has != wanted:
             return f"{word} {has}"
     return ""
+
+
+def _no_room(cluster: Cluster, found: Standing) -> list[str]:
+    """A pod that no node takes waits for ever. It is no refusal: an autoscaler may add nodes that take it."""
+    unfit = {str(node["metadata"]["name"]): _unfit(cluster, node) for node in found.nodes}
+    if not unfit or not all(unfit.values()):
+        return []
+    name, why = next(iter(unfit.items()))
+    return [
+        f"{cluster.name}: none of its {len(unfit)} nodes takes the pods of a run ({name}: {why}); set node_selector "
+        "and tolerations in mesh_pods, unless an autoscaler adds nodes that take them"
+    ]
+
+
+def _unfit(cluster: Cluster, node: Object) -> str:
+    """Why a node takes no pod with the cluster's settings; "" where it does."""
+    has = labels_of(node)
+    for label, value in cluster.pods.node_selector.items():
+        if has.get(label) != value:
+            return f"no label {label}={value}"
+    for taint in (node.get("spec") or {}).get("taints") or []:
+        hard = taint.get("effect") in ("NoSchedule", "NoExecute") and not str(taint["key"]).startswith(_PASSING)
+        if hard and not any(_tolerates(one, taint) for one in cluster.pods.tolerations):
+            value = f"={taint['value']}" if taint.get("value") else ""
+            return f"taint {taint['key']}{value}:{taint['effect']}"
+    return ""
+
+
+def _tolerates(toleration: Object, taint: Object) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]) or toleration.get("key") not in (
+        None,
+        "",
+        taint["key"],
+    ):
+        return False
+    return toleration.get("operator") == "Exists" or (toleration.get("value") or "") == (taint.get("value") or "")

@@ -16,7 +16,6 @@ __all__ = [
     "sidecar_pod",
     "system_pod",
     "trial_pod",
-    "violates_pod_security",
 ]
 
 Manifest = dict[str, t.Any]
@@ -58,21 +57,31 @@ def _pod(namespace: str, spec: Manifest, labels: t.Mapping[str, str] | None = No
     }
 
 
-def trial_pod(cluster: Cluster, namespace: str) -> Manifest:
-    """A pod for a dry run, as the probe is one. A control plane adds its sidecar to it."""
-    container = {"name": "app", "image": _IMAGE, "securityContext": container_security(cluster)}
-    return _pod(namespace, {"securityContext": pod_security(), "containers": [container]})
+def trial_pod(cluster: Cluster, namespace: str, requests: t.Mapping[str, str] | None = None) -> Manifest:
+    """A pod for a dry run, as the probe is one. A control plane adds its sidecar to it.
+
+    ``requests``: what its container requests where the inventory says nothing else.
+    """
+    container = {
+        "name": "app",
+        "image": _IMAGE,
+        "resources": cluster.pods.container_resources(requests or {}),
+        "securityContext": container_security(cluster),
+    }
+    return _pod(namespace, {"securityContext": pod_security(), **cluster.pods.spec(), "containers": [container]})
 
 
-def system_pod(namespace: str, *, cni: bool) -> Manifest:
-    """A pod for a dry run with what istiod and gateways ask for.
+def system_pod(namespace: str, resources: t.Mapping[str, t.Any], *, cni: bool) -> Manifest:
+    """A pod for a dry run with what istiod, or a gateway, asks for.
 
     Args:
+        resources: of its container.
         cni: whether Istio's CNI agent is used: then the values of the charts are those of level restricted.
     """
     container: Manifest = {
         "name": "istio",
         "image": _IMAGE,
+        "resources": dict(resources),
         "securityContext": {
             "runAsNonRoot": True,
             "allowPrivilegeEscalation": False,
@@ -85,14 +94,25 @@ def system_pod(namespace: str, *, cni: bool) -> Manifest:
     return _pod(namespace, spec, {"sidecar.istio.io/inject": "false"})
 
 
-def sidecar_pod(cluster: Cluster, namespace: str, *, cni: bool) -> Manifest:
+def sidecar_pod(
+    cluster: Cluster,
+    namespace: str,
+    requests: t.Mapping[str, str],
+    proxy: t.Mapping[str, t.Any],
+    *,
+    cni: bool,
+) -> Manifest:
     """A pod for a dry run, as a control plane makes one with a sidecar of it.
 
     Args:
+        requests: what the pod's own container requests where the inventory says nothing else.
+        proxy: resources of what the control plane adds.
         cni: whether Istio's CNI agent sets up its network; otherwise an init container does.
     """
-    pod = trial_pod(cluster, namespace)
+    pod = trial_pod(cluster, namespace, requests)
     pod["metadata"]["labels"]["sidecar.istio.io/inject"] = "false"
+    added = {"image": _IMAGE, "resources": dict(proxy)}
+    pod["spec"]["containers"].append({"name": "istio-proxy", **added, "securityContext": container_security(cluster)})
     if not cni:
         security = {
             "allowPrivilegeEscalation": False,
@@ -101,7 +121,7 @@ def sidecar_pod(cluster: Cluster, namespace: str, *, cni: bool) -> Manifest:
             "runAsNonRoot": False,
             "runAsUser": 0,
         }
-        pod["spec"]["initContainers"] = [{"name": "istio-init", "image": _IMAGE, "securityContext": security}]
+        pod["spec"]["initContainers"] = [{"name": "istio-init", **added, "securityContext": security}]
     return pod
 
 
@@ -120,8 +140,3 @@ def agent_pod(namespace: str) -> Manifest:
     }
     volume = {"name": "cni-bin-dir", "hostPath": {"path": "/opt/cni/bin"}}
     return _pod(namespace, {"containers": [container], "volumes": [volume]}, {"sidecar.istio.io/inject": "false"})
-
-
-def violates_pod_security(text: str) -> bool:
-    """Whether an API server's refusal is one of PodSecurity: other policies and quotas judge more than the pod."""
-    return "violates PodSecurity" in text

@@ -18,6 +18,7 @@ __all__ = [
     "CLUSTER_LABEL",
     "CONTAINER",
     "NAMESPACE",
+    "REQUESTS",
     "TELEMETRY",
     "access_log",
     "call_command",
@@ -29,6 +30,7 @@ __all__ = [
 NAMESPACE = "mesh-verify"
 ACCOUNT = "verify-probe"
 CONTAINER = "probe"
+REQUESTS = {"cpu": "5m", "memory": "32Mi"}
 TELEMETRY = "telemetry.istio.io/v1"
 CLUSTER_LABEL = "mesh.fleet/cluster"
 _GRACE = 5
@@ -135,7 +137,7 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
                     "terminationGracePeriodSeconds": _GRACE,
                     "securityContext": pod_security(),
                     **cluster.pods.spec(),
-                    "containers": [container(cluster, CONTAINER, image, env, {"cpu": "5m", "memory": "32Mi"})],
+                    "containers": [container(cluster, CONTAINER, image, env, REQUESTS)],
                     "volumes": [{"name": "program", "configMap": {"name": PROGRAM}}],
                 },
             },

@@ -14,6 +14,7 @@ __all__ = [
     "NAMESPACE",
     "PORT",
     "PROGRAM",
+    "REQUESTS",
     "ROLES",
     "container",
     "exposure",
@@ -29,6 +30,7 @@ PORT = 8080
 ROLES = ("caller", "producer", "probe")
 VERSION = "v1"
 PROGRAM = "sample-program"
+REQUESTS = {"cpu": "10m", "memory": "256Mi"}
 
 
 def name_of(role: str) -> str:
@@ -205,4 +207,4 @@ def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manif
         "periodSeconds": 3,
         "timeoutSeconds": 3,
     }
-    return {**container(cluster, name_of(role), image, env, {"cpu": "10m", "memory": "256Mi"}), "livenessProbe": live}
+    return {**container(cluster, name_of(role), image, env, REQUESTS), "livenessProbe": live}

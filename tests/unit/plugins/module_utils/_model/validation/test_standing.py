@@ -103,3 +103,39 @@ def test_nodes_with_other_localities_are_named(places: dict[str, str], zone: str
     assert bool(found) is bool(said)
     assert said in " ".join(found)
     assert checked(nodes(**places), cluster_zone=zone, cluster_provider="kind") == [], "a run labels these nodes"
+
+
+DEDICATED = {"key": "dedicated", "value": "infra", "effect": "NoSchedule"}
+
+
+def tainted(*taints: dict[str, str], **labels: str) -> dict[str, t.Any]:
+    places = {"topology.kubernetes.io/region": "eu-de", "topology.kubernetes.io/zone": "1"}
+    return {"metadata": {"name": "n1", "labels": {**places, **labels}}, "spec": {"taints": list(taints)}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "settings", "why"),
+    [
+        ([tainted()], {}, ""),
+        ([tainted(DEDICATED)], {}, "taint dedicated=infra:NoSchedule"),
+        ([tainted({"key": "old", "effect": "NoExecute"})], {}, "taint old:NoExecute"),
+        ([tainted(DEDICATED), tainted()], {}, ""),
+        ([tainted({**DEDICATED, "effect": "PreferNoSchedule"})], {}, ""),
+        ([tainted({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})], {}, ""),
+        ([tainted(DEDICATED)], {"tolerations": [{"operator": "Exists"}]}, ""),
+        ([tainted(DEDICATED)], {"tolerations": [{"key": "dedicated", "value": "infra"}]}, ""),
+        ([tainted(DEDICATED)], {"tolerations": [{"key": "dedicated", "value": "mesh"}]}, "taint"),
+        ([tainted(DEDICATED)], {"tolerations": [{"key": "other", "operator": "Exists"}]}, "taint"),
+        ([tainted(DEDICATED)],
+         {"tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoExecute"}]}, "taint"),
+        ([tainted(pool="mesh")], {"node_selector": {"pool": "mesh"}}, ""),
+        ([tainted(pool="web")], {"node_selector": {"pool": "mesh"}}, "no label pool=mesh"),
+    ],
+)  # fmt: skip
+def test_nodes_that_take_no_pod_of_ours_are_named(
+    nodes: list[dict[str, t.Any]], settings: dict[str, t.Any], why: str
+) -> None:
+    named = [{**node, "metadata": {**node["metadata"], "name": f"n{n}"}} for n, node in enumerate(nodes, 1)]
+    found = checked(Standing(nodes=named), mesh_pods=settings)
+    assert bool(found) is bool(why)
+    assert not why or f"none of its 1 nodes takes the pods of a run (n1: {why}" in found[0]

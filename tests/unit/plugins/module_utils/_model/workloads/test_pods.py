@@ -48,7 +48,8 @@ def test_only_where_the_platform_gives_a_user_none_is_fixed(platform: str, user:
 
 
 def test_pods_go_where_the_inventory_says() -> None:
-    for spec in specs(fleet(mesh_pods=POD)):
+    it = fleet(mesh_pods=POD)
+    for spec in [*specs(it), pods.trial_pod(it.clusters["west"], "x", {"cpu": "5m"})["spec"]]:
         assert spec["nodeSelector"] == {"pool": "mesh"}
         assert spec["containers"][0]["resources"] == {"requests": {}, "limits": {"cpu": "1", "memory": "64Mi"}}
 
@@ -56,11 +57,10 @@ def test_pods_go_where_the_inventory_says() -> None:
 @pytest.mark.parametrize("cni", [True, False])
 def test_without_the_agent_a_sidecar_brings_a_privileged_init(cni: bool) -> None:
     west: Cluster = fleet().clusters["west"]
-    added = pods.sidecar_pod(west, "x", cni=cni)["spec"].get("initContainers") or []
+    proxy = {"limits": {"cpu": "1"}}
+    spec = pods.sidecar_pod(west, "x", {"cpu": "5m"}, proxy, cni=cni)["spec"]
+    added = spec.get("initContainers") or []
+    assert [c["resources"] for c in spec["containers"]] == [{"requests": {"cpu": "5m"}}, proxy]
+    assert [c["resources"] for c in added] == ([] if cni else [proxy])
     assert ["NET_ADMIN" in c["securityContext"]["capabilities"]["add"] for c in added] == ([] if cni else [True])
-    assert ("securityContext" in pods.system_pod("x", cni=cni)["spec"]) is cni
-
-
-def test_only_pod_security_is_an_answer() -> None:
-    assert pods.violates_pod_security('pods "x" is forbidden: violates PodSecurity "baseline:latest": ...')
-    assert not pods.violates_pod_security('pods "x" is forbidden: failed quota: small: must specify limits.cpu')
+    assert ("securityContext" in pods.system_pod("x", {}, cni=cni)["spec"]) is cni
