@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import typing as t
@@ -11,6 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import check_standing
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 
 from . import control_plane
 from .plays import Ran, run_plays
@@ -91,3 +98,57 @@ def test_a_server_that_nobody_verifies_is_named(plane: control_plane.ControlPlan
     path.write_text(yaml.safe_dump(config))
     bad = preflight(tmp_path, **given)
     assert (bad.code, warning in " ".join(bad.output.split())) == (0, True), bad.output
+
+
+PLACES = {"rke2-coredns-rke2-coredns": "kube-system", "dns-default": "openshift-dns", "kube-dns": "kube-system"}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_dns_domain_is_found_where_platforms_serve_it(
+    plane: control_plane.ControlPlane, connect: t.Callable[..., Kube], name: str
+) -> None:
+    meta: dict[str, t.Any] = {"name": name, "namespace": PLACES[name], "labels": {"k8s-app": "kube-dns"}}
+    corefile = ".:53 {\n    errors\n    kubernetes corp.example in-addr.arpa {\n    }\n}\n"
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"Corefile": corefile}}
+    container = {"name": "kubedns", "image": "nowhere/none:1", "args": ["--domain=corp.example."]}
+    labels = {"k8s-app": "kube-dns"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    server = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta}
+    server["spec"] = {"selector": {"matchLabels": labels}, "template": template}
+    made = server if name == "kube-dns" else config
+    if PLACES[name] != "kube-system":
+        plane.kubectl("create", "namespace", PLACES[name])
+    plane.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "cluster_region": "eu"}})
+
+    async def run() -> None:
+        async with connect() as kube:
+            check_standing(fleet, fleet.clusters["west"], await read_standing(kube))
+
+    try:
+        with pytest.raises(FleetError, match="DNS domain is not") as refused:
+            asyncio.run(run())
+        assert refused.value.obj == f"{made['kind']} {PLACES[name]}/{name}"
+    finally:
+        plane.kubectl("-n", PLACES[name], "delete", str(made["kind"]).lower(), name)
+
+
+def test_without_a_word_of_the_dns_a_node_is_asked(
+    plane: control_plane.ControlPlane, connect: t.Callable[..., Kube]
+) -> None:
+    """The kubelet of this node cannot be reached: so it is said that the domain is not known."""
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "cluster_region": "eu"}})
+    before = json.loads(plane.kubectl("get", "nodes", "-o", "json"))["items"]
+    plane.kubectl(
+        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}})
+    )
+
+    async def run() -> list[str]:
+        async with connect() as kube:
+            return check_standing(fleet, fleet.clusters["west"], await read_standing(kube))
+
+    try:
+        name = min(["a", *(one["metadata"]["name"] for one in before)])
+        assert f"the kubelet of {name} could not be asked" in " ".join(asyncio.run(run()))
+    finally:
+        plane.kubectl("delete", "node", "a")

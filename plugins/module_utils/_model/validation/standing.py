@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ...errors import FleetError
@@ -15,6 +14,7 @@ from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.ownership import MANAGER, fleet_of
 from ..providers.registry import provider_of
+from .dns_domain import Dns, check_dns_domain
 
 __all__ = ["Standing", "check_standing"]
 
@@ -23,7 +23,6 @@ _OWNER = "install.operator.istio.io/owning-resource"
 """The charts' label with the value ``ownerName``."""
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
-_DOMAIN = "cluster.local"
 _PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """Taints by which Kubernetes itself says how a node is at the moment."""
 
@@ -38,8 +37,7 @@ class Standing:
     nodes: t.Sequence[Object] = ()
     api_service: Object | None = None
     """Service ``default/kubernetes``."""
-    dns: t.Sequence[Object] = ()
-    """ConfigMaps of ``kube-system`` with a ``Corefile``: CoreDNS's, whatever it is called, and those of caches."""
+    dns: Dns = dataclasses.field(default_factory=Dns)
 
 
 def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]:
@@ -51,8 +49,8 @@ def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]
     _same_namespace(fleet, cluster, found)
     _one_control_plane(fleet, cluster, found)
     _addresses(cluster, found)
-    _dns_domain(cluster, found)
-    return [*_other_revisions(fleet, cluster, found), *_localities(cluster, found), *_no_room(cluster, found)]
+    unknown = check_dns_domain(cluster, found.dns)
+    return [*unknown, *_other_revisions(fleet, cluster, found), *_localities(cluster, found), *_no_room(cluster, found)]
 
 
 def _ours(fleet: Fleet, found: Standing) -> list[Object]:
@@ -104,23 +102,6 @@ def _addresses(cluster: Cluster, found: Standing) -> None:
             seen=", ".join(map(str, families)),
             means="this collection supports IPv4, and dual-stack clusters whose first family is IPv4",
             next_step="use a cluster whose first address family is IPv4",
-        )
-
-
-def _dns_domain(cluster: Cluster, found: Standing) -> None:
-    for config in found.dns:
-        corefile = str((config.get("data") or {}).get("Corefile") or "")
-        zones = re.search(r"^\s*kubernetes\s+([^{\n]+)", corefile, re.MULTILINE)
-        named = zones.group(1).split() if zones else []
-        if not named or _DOMAIN in (zone.rstrip(".") for zone in named):
-            continue
-        raise FleetError(
-            f"the cluster's DNS domain is not {_DOMAIN}",
-            cluster=cluster.name,
-            obj=f"ConfigMap kube-system/{config['metadata']['name']}",
-            seen=" ".join(named),
-            means=f"names of services, certificates of istiod and the calls of verify are made for {_DOMAIN}",
-            next_step=f"use a cluster with the domain {_DOMAIN}, or serve that zone too in its DNS",
         )
 
 

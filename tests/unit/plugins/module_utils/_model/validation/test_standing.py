@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -49,21 +50,11 @@ def test_ipv6_first_is_refused_and_dual_stack_is_not() -> None:
         checked(Standing(api_service={"spec": {"ipFamilies": ["IPv6", "IPv4"]}}))
 
 
-@pytest.mark.parametrize(
-    ("zones", "right"),
-    [("cluster.local in-addr.arpa ip6.arpa", True), ("corp.example cluster.local.", True), ("corp.example", False)],
-)
-def test_another_dns_domain_is_refused(zones: str, right: bool) -> None:
-    forwards = "corp.example:53 {\n    forward . 10.96.0.10\n}\n"
-    cache = {"metadata": {"name": "node-local-dns"}, "data": {"Corefile": forwards}}
-    corefile = f".:53 {{\n    errors\n    kubernetes {zones} {{\n    }}\n}}\n"
-    found = Standing(dns=[cache, {"metadata": {"name": "rke2-coredns"}, "data": {"Corefile": corefile}}])
-    if right:
-        assert checked(found) == []
-        return
-    with pytest.raises(FleetError, match="DNS domain") as refused:
-        checked(found)
-    assert (refused.value.obj, refused.value.seen) == ("ConfigMap kube-system/rke2-coredns", "corp.example")
+def test_another_dns_domain_is_refused_and_an_unknown_one_is_said() -> None:
+    assert checked(Standing()) == []
+    assert "its DNS domain is not known" in " ".join(checked(Standing(dns=Dns(node="n1"))))
+    with pytest.raises(FleetError, match="DNS domain"):
+        checked(Standing(dns=Dns(node="n1", kubelet={"kubeletconfig": {"clusterDomain": "corp.example"}})))
 
 
 def test_an_istiod_where_google_is_to_run_one_is_refused() -> None:

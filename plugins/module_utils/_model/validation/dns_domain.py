@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which DNS domain a cluster's Services have, by what serves it: CoreDNS, kube-dns, or by what kubelet tells pods."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ...errors import FleetError
+from ..inventory.fleet import Cluster
+
+__all__ = ["PLACES", "Dns", "check_dns_domain", "said_domains"]
+
+Object = t.Mapping[str, t.Any]
+
+DOMAIN = "cluster.local"
+PLACES = ("kube-system", "openshift-dns")
+"""Namespaces of CoreDNS's ConfigMap, which distributions call differently: ``coredns``, ``rke2-coredns-rke2-coredns``,
+``dns-default``."""
+_PLUGIN = re.compile(r"^\s*kubernetes\s+([^{\n]+)", re.MULTILINE)
+_FLAG = "--domain="
+"""Of kube-dns, as GKE runs it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dns:
+    """What was read of a cluster's DNS; empty where it could not be read."""
+
+    configs: t.Sequence[Object] = ()
+    """ConfigMaps of :data:`PLACES`."""
+    servers: t.Sequence[Object] = ()
+    """Deployments of ``kube-system`` with the label ``k8s-app: kube-dns``."""
+    node: str = ""
+    """A node whose kubelet was asked, because nothing else said it."""
+    kubelet: Object | None = None
+    """The configuration of its kubelet."""
+
+
+def said_domains(dns: Dns) -> list[tuple[str, list[str]]]:
+    """The domains, by the object that says so, of all that serve names of Services; [] where none says it."""
+    found = []
+    for config in dns.configs:
+        zones = _PLUGIN.search(str((config.get("data") or {}).get("Corefile") or ""))
+        if zones and zones.group(1).split():
+            meta = config["metadata"]
+            found.append((f"ConfigMap {meta['namespace']}/{meta['name']}", zones.group(1).split()))
+    for server in dns.servers:
+        template = ((server.get("spec") or {}).get("template") or {}).get("spec") or {}
+        for container in template.get("containers") or []:
+            words = [*(container.get("command") or []), *(container.get("args") or [])]
+            said = [str(word).removeprefix(_FLAG) for word in words if str(word).startswith(_FLAG)]
+            if said:
+                meta = server["metadata"]
+                found.append((f"Deployment {meta['namespace']}/{meta['name']}", said))
+    kubelet = str(((dns.kubelet or {}).get("kubeletconfig") or {}).get("clusterDomain") or "")
+    return [*found, *([(f"kubelet of node {dns.node}", [kubelet])] if kubelet else [])]
+
+
+def check_dns_domain(cluster: Cluster, dns: Dns) -> list[str]:
+    """A warning where the domain is not known.
+
+    Raises:
+        FleetError: it is another one.
+    """
+    said = said_domains(dns)
+    for where, domains in said:
+        if DOMAIN in (domain.rstrip(".") for domain in domains):
+            continue
+        raise FleetError(
+            f"the cluster's DNS domain is not {DOMAIN}",
+            cluster=cluster.name,
+            obj=where,
+            seen=" ".join(domains),
+            means=f"names of services, certificates of istiod and the calls of verify are made for {DOMAIN}",
+            next_step=f"use a cluster with the domain {DOMAIN}, or serve that zone too in its DNS",
+        )
+    if said or not dns.node:
+        return []
+    return [
+        f"{cluster.name}: its DNS domain is not known: no Corefile in {' or '.join(PLACES)} and no kube-dns names it, "
+        f"and the kubelet of {dns.node} could not be asked (nodes/proxy); names of services are made for {DOMAIN}, "
+        "which the search line of /etc/resolv.conf in a pod must have"
+    ]

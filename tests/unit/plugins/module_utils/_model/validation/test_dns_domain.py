@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which DNS domain a cluster has, as distributions serve it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import (
+    Dns,
+    check_dns_domain,
+    said_domains,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+WEST = read_fleet({"west": {"cluster_provider": "kubeconfig"}}).clusters["west"]
+CACHE = {
+    "metadata": {"namespace": "kube-system", "name": "node-local-dns"},
+    "data": {"Corefile": "corp.example:53 {\n    forward . 10.96.0.10\n}\n"},
+}
+OTHER = {"metadata": {"namespace": "kube-system", "name": "extension-apiserver-authentication"}}
+
+
+def coredns(zones: str, name: str = "coredns", namespace: str = "kube-system") -> dict[str, t.Any]:
+    corefile = f".:53 {{\n    errors\n    kubernetes {zones} {{\n        pods insecure\n    }}\n}}\n"
+    return {"metadata": {"namespace": namespace, "name": name}, "data": {"Corefile": corefile}}
+
+
+def kube_dns(*args: str) -> dict[str, t.Any]:
+    """As GKE runs it."""
+    containers = [{"name": "kubedns", "args": list(args)}, {"name": "sidecar", "args": ["--v=2"]}]
+    return {
+        "metadata": {"namespace": "kube-system", "name": "kube-dns"},
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+
+
+def kubelet(domain: str) -> Dns:
+    return Dns([CACHE], [kube_dns()], "n1", {"kubeletconfig": {"clusterDomain": domain}})
+
+
+LOCAL = "cluster.local in-addr.arpa ip6.arpa"
+
+
+@pytest.mark.parametrize(
+    "dns",
+    [
+        Dns([OTHER, CACHE, coredns(LOCAL)]),
+        Dns([coredns("corp.example cluster.local.")]),
+        Dns([coredns(f"cluster.local  {LOCAL}", "rke2-coredns-rke2-coredns")]),
+        Dns([coredns(LOCAL, "dns-default", "openshift-dns")]),
+        Dns(servers=[kube_dns("--domain=cluster.local.", "--dns-port=10053")]),
+        kubelet("cluster.local"),
+    ],
+    ids=["kubeadm", "two zones", "RKE2", "OpenShift", "GKE's kube-dns", "kubelet"],
+)
+def test_the_domain_that_names_are_made_for_is_taken(dns: Dns) -> None:
+    assert said_domains(dns)
+    assert check_dns_domain(WEST, dns) == []
+
+
+@pytest.mark.parametrize(
+    ("dns", "obj", "seen"),
+    [
+        (Dns([CACHE, coredns("corp.example")]), "ConfigMap kube-system/coredns", "corp.example"),
+        (Dns([coredns("a b", "rke2-coredns-rke2-coredns")]), "ConfigMap kube-system/rke2-coredns-rke2-coredns", "a b"),
+        (Dns([coredns("corp.example", "dns-default", "openshift-dns")]), "ConfigMap openshift-dns/dns-default",
+         "corp.example"),
+        (Dns(servers=[kube_dns("--v=2", "--domain=corp.example.")]),
+         "Deployment kube-system/kube-dns", "corp.example."),
+        (kubelet("corp.example"), "kubelet of node n1", "corp.example"),
+    ],
+)  # fmt: skip
+def test_another_one_is_refused_with_who_says_so(dns: Dns, obj: str, seen: str) -> None:
+    with pytest.raises(FleetError, match="DNS domain is not") as refused:
+        check_dns_domain(WEST, dns)
+    assert (refused.value.cluster, refused.value.obj, refused.value.seen) == ("west", obj, seen)
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"kubeletconfig": {}}])
+def test_one_that_nobody_says_is_said_to_be_unknown(answer: dict[str, t.Any] | None) -> None:
+    dns = Dns([CACHE], [kube_dns()], "n1", answer)
+    assert said_domains(dns) == []
+    (warning,) = check_dns_domain(WEST, dns)
+    assert warning.startswith("west: its DNS domain is not known: no Corefile in kube-system or openshift-dns")
+    assert "the kubelet of n1 could not be asked (nodes/proxy)" in warning
+    assert check_dns_domain(WEST, Dns([CACHE])) == [], "without nodes no pod asks"
