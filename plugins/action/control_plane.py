@@ -45,6 +45,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import
     our_releases,
     plan_agent,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.former import remove_endpoints
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import (
@@ -143,6 +144,8 @@ class ActionModule(HelmAction):
         elif not self.check_mode and not await kube.get("apps/v1", "Deployment", istiod_name(fleet), fleet.namespace):
             # Of a cluster that was a primary before: peering then takes away what it signed and watched with.
             await self._wait_for_istiod_gone(kube, fleet, args["timeout"])
+        if not primary:
+            changes += await remove_endpoints(kube, fleet, dry_run=self.check_mode)
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
         return result(changes, summary=said + agent.note, version=version, primary=cluster.primary)

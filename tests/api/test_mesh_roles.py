@@ -119,12 +119,34 @@ def becomes_a_remote(api: control_plane.ControlPlane, play: Play) -> None:
     """From primary to remote: when the stage ends no istiod runs there, so peering may take its certificates away."""
     about = ("-n", "istio-system", "get", "pods", "-l", "app=istiod", "-o", "name")
     assert api.kubectl(*about)
+    # As Kubernetes' controllers, which do not run here, leave them when the Service istiod loses its selector.
+    port = {"name": "https-dns", "port": 15012}
+    made = {"kubernetes.io/service-name": "istiod"}
+    made["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io"
+    piece = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": [port]}
+    former = {
+        "istiod-x7d": {**piece, "endpoints": [{"addresses": ["10.16.0.7"]}]},
+        "istiod": {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "subsets": [{"addresses": [{"ip": "10.16.0.7"}], "ports": [port]}],
+        },
+    }
+    for name, one in former.items():
+        one["metadata"] = {"name": name, "namespace": "istio-system", "labels": made}
+        api.kubectl("apply", "-f", "-", stdin=json.dumps(one))
     alone = play.fleet["hosts"]
     play.fleet["hosts"] = {"west": {"mesh_role": "remote", "mesh_primary": "east"}, "east": {}}
     play("control_plane", "--limit", "west", control_plane_primary_address="192.0.2.1")
     play.fleet["hosts"] = alone
     assert "deployment.apps/istiod" not in api.kubectl("-n", "istio-system", "get", "deployments", "-o", "name")
     assert api.kubectl(*about) == ""
+    left = json.loads(api.kubectl("-n", "istio-system", "get", "endpointslices,endpoints", "-o", "json"))["items"]
+    named = {
+        (one["kind"], one["metadata"]["name"]): one for one in left if one["metadata"]["name"].startswith("istiod")
+    }
+    assert [end["addresses"] for end in named.pop(("EndpointSlice", "istiod"))["endpoints"]] == [["192.0.2.1"]]
+    assert named == {}, "kube-proxy would send calls to pods that are gone"
 
 
 def half_an_inventory(api: control_plane.ControlPlane, play: Play) -> None:

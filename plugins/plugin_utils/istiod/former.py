@@ -12,11 +12,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.former import (
     SIGNER,
     is_unwanted_signer,
+    unwanted_endpoints,
     users_of_signer,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["remove_signer"]
+__all__ = ["remove_endpoints", "remove_signer"]
 
 
 async def remove_signer(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_run: bool) -> tuple[list[Change], str]:
@@ -43,3 +45,18 @@ async def remove_signer(kube: Kube, fleet: Fleet, cluster: Cluster, *, dry_run: 
             f"{cluster.name}, then the peering stage"
         )
     return [await kube.delete("v1", "Secret", SIGNER, fleet.namespace, dry_run=dry_run, read=secret)], ""
+
+
+async def remove_endpoints(kube: Kube, fleet: Fleet, *, dry_run: bool) -> list[Change]:
+    """Remove what leads from a remote's Service istiod to the pods of an istiod that it had as a primary."""
+    name, space = istiod_name(fleet), fleet.namespace
+    service, slices, endpoints = await asyncio.gather(
+        kube.get("v1", "Service", name, space),
+        kube.list("discovery.k8s.io/v1", "EndpointSlice", space, {"kubernetes.io/service-name": name}),
+        kube.get("v1", "Endpoints", name, space),
+    )
+    unwanted, also = unwanted_endpoints(service, slices, endpoints)
+    # First what Kubernetes would mirror to a new slice.
+    going = [("v1", "Endpoints", name)] if also else []
+    going += [("discovery.k8s.io/v1", "EndpointSlice", str(one["metadata"]["name"])) for one in unwanted]
+    return [await kube.delete(*one, space, dry_run=dry_run) for one in going]

@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ...metadata import labels_of
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from .helm_values import istiod_name
 from .ownership import has_our_labels, is_former
 
-__all__ = ["SIGNER", "is_unwanted_signer", "users_of_signer"]
+__all__ = ["SIGNER", "is_unwanted_signer", "unwanted_endpoints", "users_of_signer"]
 
 SIGNER = "cacerts"
 """The Secret that istiod signs with: the key of an intermediate CA."""
+_BY_SELECTOR = "endpointslice-controller.k8s.io"
+_MADE_BY = ("endpointslice.kubernetes.io/managed-by", "app.kubernetes.io/managed-by")
+_HELM = "Helm"
 
 
 def is_unwanted_signer(fleet: Fleet, cluster: Cluster, secret: t.Mapping[str, t.Any] | None) -> bool:
@@ -45,3 +49,27 @@ def users_of_signer(
         if (pod.get("status") or {}).get("phase") not in ended and not (own and name.startswith(f"{own}-")):
             found.append(f"Pod {name}")
     return sorted(found)
+
+
+def unwanted_endpoints(
+    service: t.Mapping[str, t.Any] | None,
+    slices: t.Iterable[t.Mapping[str, t.Any]],
+    endpoints: t.Mapping[str, t.Any] | None,
+) -> tuple[list[t.Mapping[str, t.Any]], bool]:
+    """What still leads to the pods of a former istiod, in a cluster whose Service istiod leads to its primary.
+
+    A Service that loses its selector keeps what Kubernetes made by it, and kube-proxy sends part of all calls there.
+
+    Args:
+        service: the Service istiod.
+        slices: its EndpointSlices.
+        endpoints: the Endpoints of its name, which Kubernetes mirrors to one more slice.
+
+    Returns:
+        The slices that go, and whether the Endpoints go.
+    """
+    if service is None or (service.get("spec") or {}).get("selector"):
+        return [], False
+    unwanted = [one for one in slices if labels_of(one).get(_MADE_BY[0]) == _BY_SELECTOR]
+    helms = any(labels_of(endpoints).get(label) == _HELM for label in _MADE_BY)
+    return unwanted, endpoints is not None and not helms

@@ -99,6 +99,7 @@ def test_a_new_remote_is_done_when_its_istiod_is_gone(
     monkeypatch.setattr(control_plane, "other_users", nothing)
     monkeypatch.setattr(control_plane, "check_admission", nothing)
     monkeypatch.setattr(control_plane, "our_releases", nothing)
+    monkeypatch.setattr(control_plane, "remove_endpoints", nothing)
     action = types.SimpleNamespace(
         check_mode=check_mode,
         releases=nothing,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An intermediate CA goes only where no istiod can use it, and only if it is this fleet's."""
+"""What a former istiod leaves: its intermediate CA, if no istiod can use it and it is ours; the way to its pods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.former import is_unwanted_signer, users_of_signer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.former import (
+    is_unwanted_signer,
+    unwanted_endpoints,
+    users_of_signer,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     MANAGED_BY,
     MANAGER,
@@ -73,3 +77,31 @@ def test_check_mode_foresees_that_ours_is_uninstalled() -> None:
     made = fleet()
     assert users_of_signer(made, [named("istiod")], [named("istiod-7d-x")], planned=True) == []
     assert users_of_signer(made, [named("of-others")], [], planned=True) == ["Deployment of-others"]
+
+
+def made_by(controller: str, label: str = "endpointslice.kubernetes.io/managed-by") -> dict[str, t.Any]:
+    return {"metadata": {"name": controller, "labels": {label: controller}}}
+
+
+KUBERNETES, MIRROR = made_by("endpointslice-controller.k8s.io"), made_by("endpointslicemirroring-controller.k8s.io")
+CHART = made_by("Helm")
+NAMED: dict[str, t.Any] = {"metadata": {"name": "istiod"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "endpoints", "slices", "also"),
+    [
+        ({"spec": {}}, NAMED, [KUBERNETES], True),
+        ({"spec": {}}, None, [KUBERNETES], False),
+        ({"spec": {}}, made_by("Helm"), [KUBERNETES], False),
+        ({"spec": {}}, made_by("Helm", "app.kubernetes.io/managed-by"), [KUBERNETES], False),
+        ({"spec": {"selector": {"app": "istiod"}}}, NAMED, [], False),
+        (None, NAMED, [], False),
+    ],
+    ids=["left", "slices alone", "of a chart", "of an older chart", "istiod runs", "no Service"],
+)
+def test_what_leads_to_a_former_istiod_goes(
+    service: dict[str, t.Any] | None, endpoints: dict[str, t.Any] | None, slices: list[dict[str, t.Any]], also: bool
+) -> None:
+    """The mirrored slice goes with the Endpoints; the chart's leads to the primary."""
+    assert unwanted_endpoints(service, [CHART, KUBERNETES, MIRROR], endpoints) == (slices, also)
