@@ -24,21 +24,25 @@ _T = t.TypeVar("_T")
 
 async def read_standing(kube: Reader) -> Standing:
     """What the cluster has. What this account may not read is left out: the stages that need it say so."""
-    namespaces, istiods, nodes, service, servers, *configs = await asyncio.gather(
+    namespaces, istiods, nodes, service, dns = await asyncio.gather(
         _allowed(kube.list("v1", "Namespace"), []),
         _allowed(kube.list("apps/v1", "Deployment", labels={"app": "istiod"}), []),
         _allowed(kube.list("v1", "Node"), []),
         _allowed(kube.get("v1", "Service", "kubernetes", "default"), None),
-        _allowed(kube.list("apps/v1", "Deployment", "kube-system", {"k8s-app": "kube-dns"}), []),
-        *(_allowed(kube.list("v1", "ConfigMap", place), []) for place in PLACES),
+        _dns(kube),
     )
-    dns = Dns([config for some in configs for config in some], servers)
     if nodes and not said_domains(dns):
         # Such as Cloud DNS on GKE: then only kubelet, which writes it into pods, knows.
         node = str(nodes[0]["metadata"]["name"])
         path = f"/api/v1/nodes/{node}/proxy/configz"
         dns = dataclasses.replace(dns, node=node, kubelet=await _allowed(kube.get_path(path), None))
     return Standing(namespaces, istiods, nodes, service, dns)
+
+
+async def _dns(kube: Reader) -> Dns:
+    servers = await _allowed(kube.list("apps/v1", "Deployment", "kube-system", {"k8s-app": "kube-dns"}), [])
+    configs = await asyncio.gather(*(_allowed(kube.list("v1", "ConfigMap", place), []) for place in PLACES))
+    return Dns([config for some in configs for config in some], servers)
 
 
 async def _allowed(reading: t.Awaitable[_T], otherwise: _T) -> _T:
