@@ -279,7 +279,7 @@ def test_without_somebody_to_ask_there_is_no_other_credential() -> None:
     asyncio.run(alone.renew())
     assert alone.headers == OLD
     assert not asyncio.run(alone.another("Bearer old"))
-    assert not asyncio.run(endpoint(giver, "", headers={}).another("")), "a certificate of the kubeconfig's own"
+    assert not asyncio.run(endpoint(Giver(), "", headers={}).another("")), "a certificate of the kubeconfig's own"
     assert bearer("") == {}
 
 
