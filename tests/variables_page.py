@@ -22,6 +22,7 @@ A variable of the fleet has one value for all clusters: set it in the vars of th
 A variable of a cluster may be set per host, or per group. Empty and missing mean the default.
 `preflight` refuses `mesh_*`, `cluster_*`, `fleet_*` and `gke_*` variables that are not listed here.
 Roles have variables of their own, named after the role: see the README of each.
+Relative paths begin at the inventory's folder: see [Paths](existing-clusters.md#paths).
 """
 
 

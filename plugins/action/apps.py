@@ -41,6 +41,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.ready import await_ready, release_workloads
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program, with_sources
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import chart_at
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated, restart_outdated
@@ -50,6 +51,7 @@ class ActionModule(HelmAction):
     """See ``plugins/modules/apps.py`` for the documentation."""
 
     CHANGES_CLUSTERS = True
+    PROGRAMS: t.ClassVar[tuple[str, ...]] = ("helm",)
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "apps": {"type": "list", "elements": "raw", "default": []},
@@ -167,7 +169,7 @@ class ActionModule(HelmAction):
             await await_injection(kube, cluster, injected[0], args["sample_wait_timeout"])
         changes += await kube.apply([*records, *plan.objects], dry_run=self.check_mode, diff=self.diff_mode)
         if charts:
-            releases = [_release(app) for app in charts]
+            releases = [_release(app, self.folder(task_vars)) for app in charts]
             changes += await self.releases(kube, cluster, releases, task_vars, helm=args["helm"])
         return changes
 
@@ -238,12 +240,12 @@ def _is_of_gateways(namespace: t.Mapping[str, t.Any] | None, fleet: Fleet, injec
     return {**owner_labels("gateways", fleet.name), **injection}.items() <= marks.items()
 
 
-def _release(app: App) -> Release:
+def _release(app: App, folder: str) -> Release:
     chart = app.chart
     return Release(
         name=app.name,
         namespace=app.namespace,
-        chart=str(chart["ref"]),
+        chart=chart_at(str(chart["ref"]), str(chart.get("repo") or ""), folder),
         values=dict(chart.get("values") or {}),
         version=str(chart.get("version") or ""),
         repo=str(chart.get("repo") or ""),

@@ -20,6 +20,7 @@ _NEEDED = ("files", "versions", "charts", "hub", "node_image", "sample_image")
 class ActionModule(FleetAction):
     """Download, build or remove the programs, charts and images of a fleet."""
 
+    PATHS: t.ClassVar[tuple[str, ...]] = ("charts",)
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "source": {"type": "str", "choices": ["auto", "upstream", "registries"], "default": "auto"},

@@ -68,6 +68,8 @@ class ActionModule(HelmAction):
     """See ``plugins/modules/control_plane.py`` for the documentation."""
 
     CHANGES_CLUSTERS = True
+    PATHS: t.ClassVar[tuple[str, ...]] = ("charts",)
+    PROGRAMS: t.ClassVar[tuple[str, ...]] = ("helm",)
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent", "checked", "refreshed"], "default": "present"},
         "clusters": {"type": "str", "choices": ["all", "primaries", "remotes"], "default": "all"},

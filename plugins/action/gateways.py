@@ -62,6 +62,8 @@ class ActionModule(HelmAction):
     """See ``plugins/modules/gateways.py`` for the documentation."""
 
     CHANGES_CLUSTERS = True
+    PATHS: t.ClassVar[tuple[str, ...]] = ("charts",)
+    PROGRAMS: t.ClassVar[tuple[str, ...]] = ("helm",)
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "gateways": {"type": "str", "choices": ["all", "for_remotes"], "default": "all"},

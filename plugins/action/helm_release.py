@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import chart_at
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 
 _RELEASE = {
@@ -26,6 +28,7 @@ class ActionModule(HelmAction):
     """See ``plugins/modules/helm_release.py`` for the documentation."""
 
     CHANGES_CLUSTERS = True
+    PROGRAMS: t.ClassVar[tuple[str, ...]] = ("helm",)
     ARGUMENT_SPEC = {
         "releases": {"type": "list", "elements": "dict", "required": True, "options": _RELEASE},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -43,6 +46,7 @@ class ActionModule(HelmAction):
                 "no such cluster in this fleet", seen=name, next_step=f"choose from {', '.join(fleet.clusters)}"
             )
         wanted = [Release(**release) for release in args["releases"]]
+        wanted = [dataclasses.replace(r, chart=chart_at(r.chart, r.repo, self.folder(task_vars))) for r in wanted]
         present = args["state"] == "present"
         for release in wanted:
             if present and not release.chart:

@@ -68,6 +68,7 @@ _PARTIAL = Problem(
 class ActionModule(FleetAction):
     """See ``plugins/modules/preflight.py`` for the documentation."""
 
+    PATHS: t.ClassVar[tuple[str, ...]] = ("directory", "vault_password_file")
     ARGUMENT_SPEC = {
         "part": {"type": "str", "choices": ["data", "machine", "keys", "cluster"], "default": "data"},
         "group": {"type": "str", "default": "mesh_clusters"},
@@ -108,7 +109,7 @@ class ActionModule(FleetAction):
             unread=known.unread,
             context=context,
         )
-        problems = check(hosts, plain(task_vars["groups"]), environment(), known)
+        problems = check(hosts, plain(task_vars["groups"]), environment(hostvars=task_vars["hostvars"]), known)
         if not constants.config.get_config_value("INVENTORY_ANY_UNPARSED_IS_FAILED"):
             problems.insert(0, _PARTIAL)
         if unreadable:
@@ -121,7 +122,7 @@ class ActionModule(FleetAction):
         if problems:
             return _failed(problems)
         try:
-            fleet = read_fleet(hosts, environment())
+            fleet = read_fleet(hosts, environment(hostvars=task_vars["hostvars"]))
         except ValueError as error:
             return _failed([Problem("", "", "", str(error), "change one of them")])
         problems = [
@@ -183,7 +184,7 @@ class ActionModule(FleetAction):
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
-        fleet = read_fleet(hosts, environment())
+        fleet = read_fleet(hosts, environment(hostvars=task_vars["hostvars"]))
         cluster = fleet.clusters[host]
         provider = provider_of(cluster)
         if not provider.exists(cluster.variables):

@@ -33,6 +33,7 @@ class ActionModule(FleetAction):
     """Its documentation is in ``plugins/modules/trust.py``."""
 
     CHANGES_CLUSTERS = True
+    PATHS: t.ClassVar[tuple[str, ...]] = ("directory", "root_cert", "root_key", "vault_password_file")
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "root": {"type": "str", "choices": ["generated", "provided", "external"], "default": "generated"},

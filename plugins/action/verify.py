@@ -31,6 +31,7 @@ class ActionModule(FleetAction):
     """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
     CHANGES_CLUSTERS = True
+    PATHS: t.ClassVar[tuple[str, ...]] = ("trust_directory", "root_cert")
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},

@@ -108,10 +108,10 @@ def test_targets_of_make_are_there(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_plugins_and_roles_that_are_named_are_there(page: Path) -> None:
+def test_parts_that_are_named_are_there(page: Path) -> None:
     kinds = ("action", "callback", "doc_fragments", "filter", "inventory", "modules", "test")
     known = {p.stem for kind in kinds for p in (ROOT / "plugins" / kind).glob("*.py")}
-    known |= {p.name for p in (ROOT / "roles").iterdir()}
+    known |= {p.name for p in (ROOT / "roles").iterdir()} | {p.stem for p in (ROOT / "playbooks").glob("*.yml")}
     for text in code(page):
         # Not `group/mesh.fleet.fleet`, the action group, nor an address or a label of that name.
         for name in re.findall(r"(?<![\w/.-])mesh\.fleet\.(\w+)(?![\w./:])", text):

@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import manifest_problem
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory, located
 
 __all__ = ["read_program", "with_sources"]
 
@@ -37,7 +38,7 @@ def read_program(folder: str) -> dict[str, str]:
 def with_sources(app: App, templar: t.Any, task_vars: dict[str, t.Any]) -> App:
     """The app with the manifests of its files, and of its template rendered for this host.
 
-    A relative path is looked for in the inventory's folder, then in the playbook's, then in the current one.
+    A relative path begins at the inventory's folder.
 
     Raises:
         FleetError: a file does not exist, cannot be read, is not YAML, or holds something that is no manifest.
@@ -66,25 +67,20 @@ def with_sources(app: App, templar: t.Any, task_vars: dict[str, t.Any]) -> App:
     return dataclasses.replace(app, manifests=(*app.manifests, *manifests))
 
 
-def _bases(task_vars: t.Mapping[str, t.Any]) -> list[str]:
-    given = (task_vars.get("inventory_dir"), task_vars.get("playbook_dir"), os.getcwd())
-    return [str(base) for base in given if base]
+def _folder(task_vars: t.Mapping[str, t.Any]) -> str:
+    return folder_of_inventory(task_vars, whole_fleet=False)
 
 
 def _matching(pattern: str, task_vars: t.Mapping[str, t.Any]) -> list[str]:
-    pattern = os.path.expanduser(pattern)
-    for base in [""] if os.path.isabs(pattern) else _bases(task_vars):
-        paths = sorted(p for p in glob.glob(os.path.join(base, pattern), recursive=True) if os.path.isfile(p))
-        if paths:
-            return paths
-    return []
+    found = glob.glob(located(pattern, _folder(task_vars)), recursive=True)
+    return sorted(path for path in found if os.path.isfile(path))
 
 
 def _missing(app: App, pattern: str, task_vars: t.Mapping[str, t.Any]) -> FleetError:
     return FleetError(
         f'a file of app "{app.name}" does not exist',
         obj=pattern,
-        seen=f"no such file in {', '.join(_bases(task_vars))}",
+        seen=f"no file {located(pattern, _folder(task_vars))}",
         next_step="correct files or template of this app; a relative path starts at the inventory's folder",
     )
 
@@ -99,7 +95,7 @@ def _read(app: App, path: str) -> str:
 
 
 def _rendered(app: App, path: str, templar: t.Any, task_vars: dict[str, t.Any]) -> str:
-    search = [os.path.dirname(path), *_bases(task_vars)]
+    search = [os.path.dirname(path), os.path.abspath(_folder(task_vars))]
     engine = templar.copy_with_new_env(searchpath=search, available_variables=task_vars)
     try:
         return str(plain(engine.template(trust_as_template(_read(app, path)), escape_backslashes=False)) or "")

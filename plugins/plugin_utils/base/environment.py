@@ -4,24 +4,37 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import state_dir
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_host, located_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.vault import decrypt, loaded_secrets
 
 __all__ = ["environment"]
 
 
-def environment(variables: t.Mapping[str, str] | None = None) -> Environment:
-    """This machine's; ``variables`` replace environment variables of the same names."""
+def environment(
+    variables: t.Mapping[str, str] | None = None, hostvars: t.Mapping[str, t.Any] | None = None
+) -> Environment:
+    """This machine's.
+
+    Args:
+        variables: replace environment variables of the same names.
+        hostvars: Ansible's, which know the folder of each host's inventory.
+    """
     return Environment(
         state_dir=str(state_dir()),
         variables={**os.environ, **(variables or {})},
-        expand=os.path.expanduser,
+        locate=functools.partial(_locate, hostvars or {}),
         decrypt=_decrypt,
     )
+
+
+def _locate(hostvars: t.Mapping[str, t.Any], path: str, host: str) -> str:
+    return located_files(path, folder_of_host(hostvars, host))
 
 
 def _decrypt(text: str, what: str) -> str:

@@ -19,6 +19,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_r
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_later
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
+    folder_of_inventory,
+    located,
+    located_program,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
@@ -38,6 +43,10 @@ class FleetAction(ActionBase):
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {}
     CHANGES_CLUSTERS: t.ClassVar[bool] = False
     """Whether it writes to API servers: then it waits until no other run is at work there."""
+    PATHS: t.ClassVar[tuple[str, ...]] = ()
+    """Options that may be a path, or something else: PEM, an address. Those of type ``path`` need not be named."""
+    PROGRAMS: t.ClassVar[tuple[str, ...]] = ()
+    """Options that are a path, or a bare name that is looked for elsewhere."""
     _known_hosts: tuple[str, dict[str, t.Mapping[str, t.Any]]] | None = None
     """The group that :meth:`fleet` read, and its hosts."""
     _supports_check_mode = True
@@ -50,8 +59,10 @@ class FleetAction(ActionBase):
         try:
             insist_on_once(self._task, (task_vars or {}).get("ansible_play_hosts") or ())
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
+            task_vars = task_vars or {}
+            args = self._located(plain(args), task_vars)
             alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
-            outcome = (self._alone if alone else self.execute)(plain(args), task_vars or {})
+            outcome = (self._alone if alone else self.execute)(args, task_vars)
             if asyncio.iscoroutine(outcome):
                 outcome = asyncio.run(outcome)
             result.update(outcome)
@@ -68,6 +79,20 @@ class FleetAction(ActionBase):
         # Clusters wrote part of it, and any callback prints it.
         shown: dict[str, t.Any] = printable_data(result)
         return shown
+
+    def _located(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The arguments with absolute paths."""
+        folder = self.folder(task_vars)
+        typed = {name for name, option in self.ARGUMENT_SPEC.items() if option.get("type") == "path"}
+        means = {**dict.fromkeys(typed.union(self.PATHS), located), **dict.fromkeys(self.PROGRAMS, located_program)}
+        return {
+            name: means[name](value, folder) if name in means and isinstance(value, str) else value
+            for name, value in args.items()
+        }
+
+    def folder(self, task_vars: t.Mapping[str, t.Any]) -> str:
+        """Where relative paths of this task begin."""
+        return folder_of_inventory(task_vars, whole_fleet=bool(self._task.run_once))
 
     async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """:meth:`execute` while no other run changes the clusters of this task."""
@@ -127,7 +152,7 @@ class FleetAction(ActionBase):
         """
         hosts = self._read_hosts(task_vars, group)
         try:
-            return with_connections(read_fleet(hosts, environment(variables)))
+            return with_connections(read_fleet(hosts, environment(variables, task_vars["hostvars"])))
         except (ValueError, TypeError, AttributeError) as error:
             advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error

@@ -19,11 +19,11 @@ class Environment:
     Args:
         state_dir: folder under which each fleet has its own, unless ``fleet_dir`` names another.
         variables: environment variables.
-        expand: returns the path that a path with ``~`` means.
+        locate: returns the path that a value means, which the variable of a host has.
         decrypt: decrypts by Ansible's vault passwords.
     """
 
     state_dir: str = ""
     variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    expand: t.Callable[[str], str] = str
+    locate: t.Callable[[str, str], str] = lambda path, host: path
     decrypt: Decrypt | None = dataclasses.field(default=None, repr=False)

@@ -14,10 +14,15 @@ from ..inventory.connection import Connection, Decrypt
 from ..inventory.environment import Environment
 from ..inventory.fleet import OPENSHIFT, ROLE_REMOTE, Cluster, Fleet
 from ..inventory.pods import read_pod_settings
+from ..inventory.values import path
+from ..inventory.variable import FAULTY
 from .base import Hosts, Values
-from .registry import PROVIDERS, provider_of_host, text
+from .registry import PROVIDERS, VARIABLES, provider_of_host, text
 
 __all__ = ["cni_of", "network_of", "read_fleet", "requested_ranges", "with_environment"]
+
+_PATHS = frozenset(name for name, variable in VARIABLES.items() if variable.form is path)
+"""Variables that name a file or folder of the controller."""
 
 
 def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
@@ -35,7 +40,7 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
     hosts = with_environment(hosts, environment)
     first: Values = next(iter(hosts.values()), {})
     name = text(first, "fleet_name")
-    directory = os.path.join(environment.expand(text(first, "fleet_dir") or environment.state_dir), name)
+    directory = os.path.join(text(first, "fleet_dir") or environment.state_dir, name)
     engine_network = text(first, "fleet_engine_network")
     ranges = allocate_ranges(
         {host: requested_ranges(variables) for host, variables in hosts.items()},
@@ -62,7 +67,10 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
 
 
 def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values]:
-    """The hosts, with the values of environment variables for variables of their providers that they do not set."""
+    """The hosts as this machine understands them.
+
+    Variables of their providers that they do not set have the values of environment variables, and paths are absolute.
+    """
     defaults = {
         provider.name: {
             v.name: set_to for v in provider.variables if (set_to := environment.variables.get(v.environment))
@@ -72,25 +80,37 @@ def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values
     found: dict[str, Values] = {}
     for host, variables in hosts.items():
         usual = defaults.get(provider_of_host(variables).name, {})
-        if usual and not isinstance(variables, dict):
-            found[host] = _Filled(variables, usual)
+        paths = _PATHS & variables.keys()
+        locate = functools.partial(_located, environment, host)
+        if (usual or paths) and not isinstance(variables, dict):
+            found[host] = _Completed(variables, usual, locate)
             continue
         added = {name: set_to for name, set_to in usual.items() if variables.get(name) in (None, "")}
+        added |= {name: locate(variables[name]) for name in paths - added.keys()}
         found[host] = {**variables, **added} if added else variables
     return found
 
 
-class _Filled(t.Mapping[str, t.Any]):
-    """Variables, with usual values for those that are missing, null or empty. None is read before it is asked for."""
+def _located(environment: Environment, host: str, value: t.Any) -> t.Any:
+    return environment.locate(value, host) if isinstance(value, str) and value not in ("", FAULTY) else value
 
-    def __init__(self, variables: Values, usual: Values) -> None:
+
+class _Completed(t.Mapping[str, t.Any]):
+    """Variables, with usual values for those that are missing, null or empty, and with absolute paths.
+
+    None is read before it is asked for.
+    """
+
+    def __init__(self, variables: Values, usual: Values, locate: t.Callable[[t.Any], t.Any]) -> None:
         self._variables = variables
         self._usual = usual
+        self._locate = locate
 
     def __getitem__(self, name: str) -> t.Any:
         if name in self._usual and self._variables.get(name) in (None, ""):
             return self._usual[name]
-        return self._variables[name]
+        value = self._variables[name]
+        return self._locate(value) if name in _PATHS else value
 
     def __contains__(self, name: object) -> bool:
         return name in self._variables or name in self._usual

@@ -73,6 +73,25 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
     return once
 
 
+class Paths(FleetAction):
+    ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {"directory": {"type": "path"}, "root": {}, "helm": {}, "other": {}}
+    PATHS = ("root",)
+    PROGRAMS = ("helm",)
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Any:
+        return {"msg": args}
+
+
+def test_an_action_gets_absolute_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = dict.fromkeys(Paths.ARGUMENT_SPEC, "./x")
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp, task_vars: {})
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, given))
+    action = Paths.__new__(Paths)
+    action._task = types.SimpleNamespace(run_once=False)
+    done = action.run(None, {"inventory_hostname": "west", "inventory_dir": "/inv"})
+    assert done["msg"] == {"directory": "/inv/x", "root": "/inv/x", "helm": "/inv/x", "other": "./x"}
+
+
 def test_the_result_is_the_actions(run: Run) -> None:
     done = run(None)
     assert (done["msg"], done["problems"]) == ("west", {})

@@ -35,7 +35,7 @@ def test_an_unverified_connection_vouches_for_no_public_root(
     path = tmp_path / "kubeconfig"
     path.write_text(json.dumps(config))
     hosts = {"west": {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(path), "cluster_region": "eu-de"}}
-    fleet = read_fleet(hosts, Environment(state_dir=str(tmp_path), variables={}, expand=str))
+    fleet = read_fleet(hosts, Environment(state_dir=str(tmp_path), variables={}))
 
     async def silence(*_args: t.Any) -> None:
         raise TimeoutError

@@ -12,7 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.enviro
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.kind import label_words, node_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 
-NOWHERE = Environment(state_dir="/nowhere", variables={}, expand=str)
+NOWHERE = Environment(state_dir="/nowhere", variables={})
 
 
 def labels(**variables: t.Any) -> dict[str, str]:

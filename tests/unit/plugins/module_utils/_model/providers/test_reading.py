@@ -33,10 +33,33 @@ def test_a_token_is_in_no_text_of_a_fleet() -> None:
     assert "sesame" not in repr(read_fleet({"own": own}))
 
 
-@pytest.mark.parametrize(("given", "directory"), [("~/fleets", "/home/me/fleets/shop"), ("/srv", "/srv/shop")])
-def test_the_folder_of_a_fleet_may_be_in_the_home(given: str, directory: str) -> None:
-    here = Environment(state_dir="/state", expand=lambda path: path.replace("~", "/home/me"))
-    assert read_fleet({"west": {"fleet_name": "shop", "fleet_dir": given}}, here).directory == directory
+def located(path: str, host: str) -> str:
+    return f"/inventories/{host}/{path}"
+
+
+def test_every_path_is_that_of_its_host() -> None:
+    here = Environment(state_dir="/state", locate=located)
+    hosts = {
+        "west": {
+            "cluster_provider": "kubeconfig",
+            "cluster_kubeconfig": "kube",
+            "fleet_dir": "f",
+            "fleet_name": "shop",
+        },
+        "east": {"cluster_provider": "gke", "gke_service_account_file": "key.json", "fleet_dir": "f"},
+    }
+    fleet = read_fleet(hosts, here)
+    assert fleet.directory == "/inventories/west/f/shop"
+    assert fleet.clusters["west"].connection.kubeconfig == "/inventories/west/kube"
+    assert fleet.clusters["east"].variables["gke_service_account_file"] == "/inventories/east/key.json"
+    assert hosts["east"]["gke_service_account_file"] == "key.json"
+
+
+def test_a_path_is_located_when_it_is_read() -> None:
+    lazy = Counted({"cluster_provider": "kubeconfig", "cluster_kubeconfig": "kube"})
+    west = read_fleet({"west": lazy}, Environment(locate=located)).clusters["west"]
+    assert lazy.reads["cluster_kubeconfig"] == 0
+    assert west.connection.kubeconfig == "/inventories/west/kube"
 
 
 def test_the_environment_names_a_project_for_gke_hosts() -> None:
