@@ -61,7 +61,7 @@ class Entry:
     home: str
     owner: str
     text: str = dataclasses.field(repr=False)
-    former: bool = False
+    former: bool
     """Whether its Secret is of an earlier version of this collection, which recorded no fleet."""
 
 
@@ -80,7 +80,7 @@ class Peer:
     """The token Secret's token when ``peering_token`` is static, "" otherwise."""
     other_cas: tuple[str, ...] = ()
     """Those that may be the right one too, where no certificate told which: see ``authorities.py``."""
-    refusal: FleetError | None = dataclasses.field(default=None, compare=False)
+    refusal: FleetError | None = None
     """Why no key with this address may be written."""
 
 
@@ -185,7 +185,7 @@ def decide(
                         duplicates=tuple(e.home for e in ours[1:]),
                     )
                 )
-            elif held:
+            else:
                 plans.append(KeyPlan(name, PROVIDED, f"held by Secret {held[0].home}, not ours", held[0].home))
     return plans
 

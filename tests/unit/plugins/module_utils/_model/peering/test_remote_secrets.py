@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
     MANAGER,
     owner_labels,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import kubeconfig, remote_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ANNOTATION,
     LABEL,
@@ -294,8 +294,9 @@ def test_a_token_that_its_cluster_refuses_is_renewed() -> None:
 
 def test_only_tokens_that_look_good_are_asked_about() -> None:
     live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", "x"), "c": text("c", bound(uid="old"))}, ours=True)]
-    live += [istioctls("d", static()), secret("mine", {"e": text("e", bound())})]
-    wanted = {name: peer(name) for name in "abcde"}
+    live += [istioctls("d", static()), secret("a-secret-of-mine", {"e": text("e", bound())})]
+    live += [secret(f"{BUNDLE}-2", {"f": "no kubeconfig"}, ours=True)]
+    wanted = {name: peer(name) for name in "abcdef"}
     entries = read_entries(live, "prod")
     assert unproven(entries, wanted) == {"a": {bound()}, "d": {static()}}
     assert unproven(entries, {"a": None}) == {}, "a cluster that could not be read"
@@ -391,7 +392,7 @@ def test_of_our_own_duplicates_one_stays_and_is_written() -> None:
     live = [
         secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True),
         secret(f"{BUNDLE}-2", {"a": text("a", bound())}, ours=True),
-        secret("not-for-istiod", {"a": "x"}, labels={LABEL: "false"}),
+        secret("a-secret-not-for-istiod", {"a": "x"}, labels={LABEL: "false"}),
         secret(f"{BUNDLE}-3", {"c": text("c", bound())}, ours=True),
     ]
     run = Run(live, ["a", "b", "c"])
@@ -465,6 +466,7 @@ def test_an_unwanted_key_goes_and_an_empty_secret_with_it() -> None:
     live = [secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
     run = Run(live, ["b"])
     assert run.actions == {"a": "remove", "b": "keep"}
+    assert run.plans[0].reason == "the graph has no such edge any more"
     assert run.homes == {"b": [BUNDLE]}
     assert Run(run.after, []).writes.delete == [BUNDLE]
 
@@ -483,14 +485,23 @@ def test_what_is_out_of_scope_stays() -> None:
         (bound(uid="old"), {"server": "https://today.example:6443"}, "remove"),
         (bound(uid="other"), {"server": "https://192.0.2.99:6443"}, "unnamed"),
         (bound(uid="other"), {"server": "https://today.example:6443", "ca": "b3RoZXI="}, "unnamed"),
+        ("opaque", {"server": "https://today.example:6443"}, "remove"),
+        ("opaque", {"server": "https://192.0.2.99:6443"}, "unnamed"),
     ],
-    ids=["the same account", "the same API server", "another cluster", "the same address, another CA"],
+    ids=[
+        "the same account",
+        "the same API server",
+        "another cluster",
+        "the same address, another CA",
+        "the same API server, no token of an account",
+        "no token of an account",
+    ],
 )
 def test_the_former_name_of_a_cluster_goes(token: str, access: dict[str, t.Any], action: str) -> None:
     live = secret(BUNDLE, {"former": text("former", token, **access)}, ours=True)
     plans = decide(
         read_entries([live], "prod"),
-        {"today": peer("today"), "unread": None},
+        {"unread": None, "today": peer("today")},
         (),
         {"former"},
         static=False,
@@ -499,6 +510,20 @@ def test_the_former_name_of_a_cluster_goes(token: str, access: dict[str, t.Any],
     )
     assert {plan.cluster: plan.action for plan in plans} == {"today": "add", "former": action}
     assert action == "unnamed" or plans[0].reason == "a former name of today"
+
+
+@pytest.mark.parametrize(("held", "uid"), [("no kubeconfig", "u1"), (text("former", bound(uid="")), "")])
+def test_what_says_nothing_of_a_cluster_is_no_former_name(held: str, uid: str) -> None:
+    entries = read_entries([secret(BUNDLE, {"former": held}, ours=True)], "prod")
+    wanted = {"today": peer("today", account_uid=uid)}
+    plans = decide(entries, wanted, (), {"former"}, static=False, renew_before=DAY, now=NOW)
+    assert {plan.cluster: plan.action for plan in plans} == {"today": "add", "former": "unnamed"}
+
+
+def test_others_may_watch_what_the_inventory_does_not_name() -> None:
+    entries = read_entries([secret("mine", {"x": text("x", static())})], "prod")
+    (plan,) = decide(entries, {}, (), {"x"}, static=False, renew_before=DAY, now=NOW)
+    assert (plan.action, plan.home) == ("provided", "mine")
 
 
 def test_a_cluster_that_could_not_be_read_keeps_its_key() -> None:
@@ -528,6 +553,23 @@ def test_no_secret_outgrows_its_limit_and_places_are_kept() -> None:
     assert {n: h for n, h in more.homes.items() if n != "aaa"} == run.homes
 
 
+def test_a_secret_is_filled_up_to_its_limit() -> None:
+    (both,) = Run([], ["a", "b"]).writes.apply
+    size = sum(len(value) * 3 // 4 for value in both["data"].values())
+    assert Run([], ["a", "b"], limit=size).homes == {"a": [BUNDLE], "b": [BUNDLE]}
+    apart = {"a": [BUNDLE], "b": [f"{BUNDLE}-2"]}
+    assert Run([], ["a", "b"], limit=size - 1).homes == apart
+    assert Run([], ["a", "b"], limit=1).homes == apart, "a key that is too large alone has a Secret of its own"
+
+
+def test_what_keeps_a_key_is_written_after_what_loses_it() -> None:
+    live = [istioctls("a", bound()), secret(BUNDLE, {"a": text("a", bound()), "b": text("b", bound())}, ours=True)]
+    run = Run(live, ["a", "b", "c"])
+    assert (run.writes.first, run.writes.delete_first) == ([], [])
+    assert [made["metadata"]["name"] for made in run.writes.apply] == [BUNDLE, "istio-remote-secret-a"]
+    assert [sorted(made["data"]) for made in run.writes.apply] == [["b", "c"], ["a"]]
+
+
 def test_nothing_secret_is_printed() -> None:
     run = Run([istioctls("a", static())], ["a", "b"])
     assert static() not in repr(peer("a", static_token=static()))
@@ -535,6 +577,7 @@ def test_nothing_secret_is_printed() -> None:
     for token in (static(), bound(NOW + 30 * DAY)):
         assert token not in repr(run.plans) + repr(run.writes) + repr(read_entries(run.live, "prod"))
         assert token not in repr(kubeconfig.RemoteAccess("a", "s", CA, token))
+        assert token not in repr(remote_secrets._Need(True, 0, 0, 0, {token}))
 
 
 _NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
