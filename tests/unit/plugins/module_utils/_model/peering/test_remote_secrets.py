@@ -317,6 +317,8 @@ def test_a_plan_knows_when_the_token_of_after_the_run_ends() -> None:
     assert renewed.life is None, "not that of the token that goes"
     (moved,) = Run(live, [], peers={"a": peer("a", server="https://new")}, unwanted=set()).plans
     assert moved.life == kept.life
+    (new,) = Run([], [], peers={"a": peer("a", static_token=bound())}, static=True).plans
+    assert new.action == "add" and new.life == kept.life, "of a token Secret too, if it ends"
     (fixed,) = Run(live, [], peers={"a": peer("a", static_token=static())}, static=True, unwanted=set()).plans
     assert fixed.action == "renew" and fixed.life is None
 
@@ -623,6 +625,23 @@ def test_a_secret_without_a_fleet_is_recorded_as_this_fleets() -> None:
     (written,) = run.writes.apply
     assert written["metadata"]["labels"]["mesh.fleet/fleet"] == "prod"
     assert written["data"] == former["data"]
+
+
+def test_a_plan_says_why_a_secret_is_written() -> None:
+    theirs, ours = istioctls("a", bound()), {"a": text("a", bound())}
+    former = secret(BUNDLE, ours, labels={MANAGED_BY: MANAGER})
+    second = secret(f"{BUNDLE}-2", ours, ours=True)
+
+    def reason(*live: dict[str, t.Any]) -> str:
+        return Run(list(live), ["a"]).plans[0].reason
+
+    adopted = "made by istioctl, adopted in place as Secret istio-remote-secret-a"
+    assert reason(secret(BUNDLE, ours, ours=True)) == ""
+    assert reason(theirs) == adopted
+    assert reason(former) == "recorded as this fleet's"
+    assert reason(secret(BUNDLE, ours, ours=True), second) == f"also in {BUNDLE}-2"
+    assert reason(theirs, second) == f"{adopted}; also in {BUNDLE}-2"
+    assert reason(former, second) == f"recorded as this fleet's; also in {BUNDLE}-2"
 
 
 def test_a_secret_of_another_fleet_is_not_ours() -> None:
