@@ -50,7 +50,7 @@ def test_ipv6_first_is_refused_and_dual_stack_is_not() -> None:
         checked(Standing(api_service={"spec": {"ipFamilies": ["IPv6", "IPv4"]}}))
 
 
-def test_another_dns_domain_is_refused_and_an_unknown_one_is_said() -> None:
+def test_another_dns_domain_is_refused_an_unknown_one_is_said() -> None:
     assert checked(Standing()) == []
     assert "its DNS domain is not known" in " ".join(checked(Standing(dns=Dns(node="n1"))))
     with pytest.raises(FleetError, match="DNS domain"):
