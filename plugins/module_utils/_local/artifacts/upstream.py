@@ -25,7 +25,7 @@ from .build_source import BuildSource, Recipe
 from .downloads import extract_program, fetch, published_sum
 from .node_image import bake, prefix
 
-__all__ = ["Download", "UpstreamBuild", "choose_source"]
+__all__ = ["Download", "UpstreamBuild", "arch", "choose_source"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ class UpstreamBuild(BuildSource):
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
         always = ("helm", "istioctl", "kubectl")
         steps = [
-            self._download_step(d) for d in _downloads(self.versions, _arch()) if "node" in wanted or d.name in always
+            self._download_step(d) for d in _downloads(self.versions, arch()) if "node" in wanted or d.name in always
         ]
         steps.append(Step("charts", (self.charts, self.versions["istio"]), self._charts, ("get-helm",)))
         if "node" in wanted:
@@ -194,5 +194,6 @@ def _on_loopback(address: str) -> bool:
     return address.startswith(("127.", "localhost:"))
 
 
-def _arch() -> str:
+def arch() -> str:
+    """This machine's architecture, as Go calls it."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())

@@ -12,9 +12,11 @@ import typing as t
 
 from ...engine.command import run
 from ..build_graph import Step, digest_of_files
+from ..node_image import prefix
+from ..upstream import arch
 from .wheels import Wheels, unpack
 
-__all__ = ["TOOLS", "GoPrograms", "Tool"]
+__all__ = ["TOOLS", "GoPrograms", "Tool", "stamps"]
 
 _KUBERNETES = (
     "kube-apiserver",
@@ -56,6 +58,42 @@ TOOLS = (
     Tool("etcd", ("go.etcd.io/etcd/server/v3",), {"server": "etcd"}),
     Tool("kind", ("sigs.k8s.io/kind",)),
 )
+
+
+def stamps(tool: str, versions: t.Mapping[str, str]) -> dict[str, str]:
+    """What the makers' own builds write into a tool's programs, by the Go variable that gets it.
+
+    Empty for those whose source says its version. A module says the first characters of its commit at most.
+    """
+    if tool == "kubernetes":
+        # kubeadm refuses binaries that do not know their version.
+        version = versions["kubernetes"]
+        major, minor = version.lstrip("v").split(".")[:2]
+        return {
+            "k8s.io/component-base/version.gitVersion": version,
+            "k8s.io/component-base/version.gitMajor": major,
+            "k8s.io/component-base/version.gitMinor": minor,
+            "k8s.io/component-base/version.gitTreeState": "clean",
+            "k8s.io/component-base/version.gitCommit": "0" * 40,
+            "k8s.io/component-base/version.buildDate": "1970-01-01T00:00:00Z",
+        }
+    if tool == "istio":
+        # A sidecar tells istiod this version, and istioctl shows it.
+        return {
+            "istio.io/istio/pkg/version.buildVersion": versions["istio"],
+            "istio.io/istio/pkg/version.buildGitRevision": versions["istio_module"].rpartition("-")[2],
+            "istio.io/istio/pkg/version.buildStatus": "Clean",
+            "istio.io/istio/pkg/version.buildTag": versions["istio"],
+            "istio.io/istio/pkg/version.buildHub": prefix,
+            "istio.io/istio/pkg/version.buildOS": "linux",
+            "istio.io/istio/pkg/version.buildArch": arch(),
+        }
+    if tool == "helm":
+        return {
+            "helm.sh/helm/v3/internal/version.version": versions["helm"],
+            "helm.sh/helm/v3/internal/version.gitTreeState": "clean",
+        }
+    return {}
 
 
 class GoPrograms:
@@ -101,20 +139,8 @@ class GoPrograms:
         return Step(f"go-{tool.name}", (self.digest(tool.name), flags, *tool.packages), build)
 
     def _link_flags(self, tool: str) -> str:
-        if tool != "kubernetes":
-            return "-s -w"
-        # kubeadm refuses binaries that do not know their version.
-        package, version = "k8s.io/component-base/version", self.versions["kubernetes"]
-        major, minor = version.lstrip("v").split(".")[:2]
-        values = {
-            "gitVersion": version,
-            "gitMajor": major,
-            "gitMinor": minor,
-            "gitTreeState": "clean",
-            "gitCommit": "0" * 40,
-            "buildDate": "1970-01-01T00:00:00Z",
-        }
-        return "-s -w " + " ".join(f"-X {package}.{name}={value}" for name, value in values.items())
+        values = stamps(tool, self.versions)
+        return " ".join(["-s -w", *(f"-X {name}={value}" for name, value in values.items())])
 
     async def _environment(self) -> dict[str, str]:
         env = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
