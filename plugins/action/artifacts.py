@@ -9,20 +9,26 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, ensure
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.removal import remove
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import headline, table
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
-from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.brought import Brought, check_tools
 
+_OWN_HELM = (_FIRST_HELM := "control_plane_helm", "gateways_helm", "apps_helm")
+_OWN_CHARTS = (_FIRST_CHARTS := "control_plane_charts", "gateways_charts")
+"""Variables of a Helm and of charts of the user's own; the first counts where the others say nothing."""
 _NEEDED = ("files", "versions", "charts", "hub", "node_image", "sample_image")
 
 
 class ActionModule(FleetAction):
-    """Download, build or remove the programs, charts and images of a fleet."""
+    """Download, build, look for, or remove the programs, charts and images of a fleet."""
 
     PATHS: t.ClassVar[tuple[str, ...]] = ("charts",)
     ARGUMENT_SPEC: t.ClassVar[dict[str, t.Any]] = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "checked"], "default": "present"},
         "source": {"type": "str", "choices": ["auto", "upstream", "registries"], "default": "auto"},
         "directory": {"type": "path", "default": ""},
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
@@ -34,10 +40,11 @@ class ActionModule(FleetAction):
         "hub": {"type": "str", "default": ""},
         "node_image": {"type": "str", "default": ""},
         "sample_image": {"type": "str", "default": ""},
+        "group": {"type": "str", "default": "mesh_clusters"},
         "parts": {
             "type": "list",
             "elements": "str",
-            "choices": ["tools", "charts", "node"],
+            "choices": ["helm", "tools", "charts", "node"],
             "default": ["tools", "charts"],
         },
     }
@@ -63,16 +70,18 @@ class ActionModule(FleetAction):
             versions={k: str(v) for k, v in args["versions"].items()},
             checksums={k: str(v) for k, v in args["checksums"].items()},
             downloads=args["downloads"],
-            charts=args["charts"],
+            charts=args["charts"].strip(),
             hub=args["hub"],
             node_image=args["node_image"],
             sample_image=args["sample_image"],
             parts=frozenset(args["parts"]),
         )
+        if args["state"] == "checked":
+            return await self._checked(options, args["group"], task_vars)
         found = await ensure(options, self.say, dry_run=self.check_mode)
         changes = [Change("", "Artifact", name, CREATED) for name in found.built]
         changes += [Change("", "Package", name, CREATED) for name in found.installed]
-        summary = f"artifacts from {found.source}"
+        summary = f"artifacts from {found.source}" if found.source else "nothing to bring: artifacts_parts is empty"
         if changes:
             summary += f" ({found.why}), {len(changes)} {'to build' if self.check_mode else 'built'}"
         facts = {
@@ -85,4 +94,37 @@ class ActionModule(FleetAction):
             "artifacts_engine_found": found.engine,
             "artifacts_source_found": found.source,
         }
+        # What was not asked for is the user's own, or of an earlier run.
+        facts = {name: value for name, value in facts.items() if value}
         return result(changes, summary=summary, with_diff=False, ansible_facts=facts)
+
+    async def _checked(self, made: ArtifactOptions, group: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Whether the play's clusters find Helm and charts; all that lacks is one message."""
+        fleet = self.fleet(task_vars, group)
+        play = [str(host) for host in task_vars["ansible_play_hosts"]]
+        clusters = [fleet.clusters[host] for host in play if host in fleet.clusters]
+        needed = ["base", "istiod"] if any(not control_plane_of(fleet, c).skip_reason for c in clusters) else []
+        needed += ["cni"] if any(c.cni for c in clusters) else []
+        given = {host: _given(task_vars["hostvars"], host) for host in play}
+        charts = {
+            (name, one[name]) for one in given.values() for name in _OWN_CHARTS if one[name] or name == _FIRST_CHARTS
+        }
+        brought = Brought(
+            helm=frozenset(
+                (name, one[name]) for one in given.values() for name in _OWN_HELM if one[name] or name == _FIRST_HELM
+            ),
+            charts=frozenset(charts),
+            needed={_FIRST_CHARTS: [*needed, "gateway"], "gateways_charts": ["gateway"]},
+            version=fleet.istio_version,
+        )
+        problems = await check_tools(brought, made, task_vars)
+        if not problems:
+            return result()
+        errors = {"": [problem.as_error() for problem in problems]}
+        return failed_result(errors, msg=table(problems), stage_line=headline(problems))
+
+
+def _given(hostvars: t.Any, host: str) -> dict[str, str]:
+    """What a host says of a Helm and charts of its own; only what is set is templated."""
+    raw = hostvars.raw_get(host)
+    return {name: str(hostvars[host][name] or "") if name in raw else "" for name in (*_OWN_HELM, *_OWN_CHARTS)}

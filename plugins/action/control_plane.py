@@ -37,7 +37,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import (
     Agent,
@@ -176,8 +176,8 @@ class ActionModule(HelmAction):
         self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool, agent: Agent
     ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
-        base, base_version, repo = chart("base")
-        istiod, version, _repo = chart("istio-control/istio-discovery", "istio-discovery", "istiod")
+        base, base_version, repo = chart(*CHARTS["base"])
+        istiod, version, _repo = chart(*CHARTS["istiod"])
         first = base_release(fleet, cluster, base, args["base_values"])
         second = istiod_release(
             fleet,
@@ -191,7 +191,7 @@ class ActionModule(HelmAction):
             serves_others=serves,
             user=(args["values"], args["istiod_values"]),
         )
-        cni, cni_version, cni_repo = chart("istio-cni", "cni")
+        cni, cni_version, cni_repo = chart(*CHARTS["cni"])
         hub, tag = args["hub"], args["tag"] or fleet.istio_version
         return [
             dataclasses.replace(first, version=base_version, repo=repo),

@@ -47,7 +47,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import remove_namespaces
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of, await_address
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 
@@ -197,7 +197,7 @@ class ActionModule(HelmAction):
         )
 
     def _release(self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], name: str, namespace: str) -> Release:
-        chart, version, repo = chart_of(args["charts"], "gateway", version=fleet.istio_version)
+        chart, version, repo = chart_of(args["charts"], *CHARTS["gateway"], version=fleet.istio_version)
         own = args["eastwest_values"] if name == EASTWEST else args["ingress_values"]
         made = gateway_release(
             fleet,

@@ -13,7 +13,8 @@ options:
   helm:
     description:
       - Path of Helm 3 or 4.
-      - Empty means that of the artifacts, else the one on PATH.
+      - Empty means that of the artifacts, else the one on PATH; the other way round where C(artifacts_parts) has no
+        Helm.
     type: str
     default: ""
 requirements:
@@ -25,7 +26,8 @@ requirements:
 options:
   charts:
     description:
-      - Source of the charts; a folder, an C(https://) repository or an C(oci://) address.
+      - Source of the charts; a folder of charts or of archives (C(istiod-1.31.1.tgz)), an C(https://) repository or an
+        C(oci://) address.
       - Empty means the folder that the artifacts role fills, C($XDG_CACHE_HOME/mesh.fleet/artifacts/charts).
     type: str
     default: ""

@@ -20,13 +20,16 @@ options:
     description:
       - V(absent) removes what builds wrote to O(directory) and the images that were built for it, and nothing else. It fails
         and names the containers while a cluster runs from one of the images.
+      - V(checked) changes nothing. It fails with one list of what a run lacks, Helm and Istio's charts, and what to bring, if they
+        are neither here nor to be had from here. It reads C(control_plane_helm), C(control_plane_charts) and their like of
+        gateways and apps.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, checked]
     default: present
   source:
     description:
-      - V(auto) is V(upstream) if the registry of O(node_image) answers within 5 seconds, else V(registries). Later runs keep
-        the first choice.
+      - V(auto) is V(upstream) if what would be downloaded can be reached within 5 seconds, else V(registries). With V(node) in
+        O(parts), the registry of O(node_image) is asked. Later runs keep the first choice.
     type: str
     choices: [auto, upstream, registries]
     default: auto
@@ -51,7 +54,7 @@ options:
     type: str
     default: ""
   charts:
-    description: Istio's chart repository, or a mirror of it. Required with O(state=present).
+    description: Istio's chart repository, a mirror of it, a folder of a registry (C(oci://)), or a folder of this machine. Required with O(state=present).
     type: str
     default: ""
   hub:
@@ -67,11 +70,18 @@ options:
     type: str
     default: ""
   parts:
-    description: Which artifacts to make. V(node) is the node image, which clusters of provider C(kind) need; it requires an engine.
+    description:
+      - Which artifacts to make; with none, nothing is downloaded or built.
+      - V(helm) is made where none is on PATH. V(tools) has it in any case, with istioctl and, from upstream, kubectl. V(node) is the node image, which clusters of
+        provider C(kind) need; it requires an engine.
     type: list
     elements: str
-    choices: [tools, charts, node]
+    choices: [helm, tools, charts, node]
     default: [tools, charts]
+  group:
+    description: The group of the clusters; for O(state=checked).
+    type: str
+    default: mesh_clusters
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
@@ -113,7 +123,7 @@ problems:
 ansible_facts:
   description:
     - C(artifacts_bin), C(artifacts_charts_dir), C(artifacts_node_image), C(artifacts_istio_hub), C(artifacts_istio_tag),
-      C(artifacts_python_image), C(artifacts_engine_found) and C(artifacts_source_found).
+      C(artifacts_python_image), C(artifacts_engine_found) and C(artifacts_source_found); those of O(parts) alone.
   returned: success, with O(state=present)
   type: dict
 """

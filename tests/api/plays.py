@@ -40,6 +40,7 @@ def run_plays(
     *arguments: str,
     environment: t.Mapping[str, str] | None = None,
     shell: bool = True,
+    before: t.Sequence[str] = (),
 ) -> Ran:
     """Run a play, or a playbook that there is, in a hostile environment; whatever comes of it, it is no traceback
     and no defect.
@@ -48,6 +49,7 @@ def run_plays(
         where: a folder for the inventory and the play.
         fleet: the group ``mesh_clusters``, as ``vars`` and ``hosts``.
         environment: what the test itself wants.
+        before: a program that starts ``ansible-playbook``, with its arguments.
         shell: whether the environment is that of ``tests/hostile.py``; False for a test that has one of its own.
     """
     (where / "hosts.yml").write_text(yaml.safe_dump({"mesh_clusters": fleet}))
@@ -57,7 +59,7 @@ def run_plays(
     theirs = hostile.environment(where, artifacts_dir().parents[1]) if shell else {}
     variables = {**theirs, **(environment or {})}
     done = subprocess.run(
-        ["ansible-playbook", "-i", str(where / "hosts.yml"), str(play), *arguments],
+        [*before, "ansible-playbook", "-i", str(where / "hosts.yml"), str(play), *arguments],
         cwd=where,
         env={**os.environ, "COLUMNS": "300", **variables},
         umask=hostile.UMASK if shell else -1,

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.kubeconfig import kubeconfig_of
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.chart_sources import plain_http
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import Done, run
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -52,6 +53,7 @@ async def install_or_upgrade(kube: Kube, program: str, release: Release, *, seco
             arguments.append("--take-ownership")
         arguments += ["--version", release.version] if release.version else []
         arguments += ["--repo", release.repo] if release.repo else []
+        arguments += plain_http(release.chart)
         return await _helm(kube, program, release, arguments, seconds)
 
 

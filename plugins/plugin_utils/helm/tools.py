@@ -13,11 +13,23 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command i
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
-__all__ = ["chart_of", "helm_binary", "helm_major"]
+__all__ = ["CHARTS", "chart_of", "helm_binary", "helm_major"]
+
+CHARTS: t.Mapping[str, tuple[str, ...]] = {
+    "base": ("base",),
+    "istiod": ("istio-control/istio-discovery", "istio-discovery", "istiod"),
+    "cni": ("istio-cni", "cni"),
+    "gateway": ("gateway",),
+}
+"""Istio's charts, and what they are called in a checkout, in a folder and, last, in a repository."""
+_WITH_HELM = frozenset(("helm", "tools"))
+"""Parts of the artifacts that have Helm."""
 
 
 def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None) -> str:
     """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH.
+
+    Where ``artifacts_parts`` says that the artifacts bring none, the one on PATH comes before one of an earlier run.
 
     Args:
         wanted: path of the program; "" finds it.
@@ -25,9 +37,13 @@ def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None
 
     Raises FleetError where there is none.
     """
-    folder = str((task_vars or {}).get("artifacts_bin") or artifacts_dir() / "bin")
+    known = task_vars or {}
+    folder = str(known.get("artifacts_bin") or artifacts_dir() / "bin")
+    parts = known.get("artifacts_parts")
     if wanted:
         found = shutil.which(os.path.expanduser(wanted))
+    elif isinstance(parts, (list, tuple)) and not _WITH_HELM & set(parts):
+        found = shutil.which("helm") or shutil.which("helm", path=folder)
     else:
         found = shutil.which("helm", path=folder) or shutil.which("helm")
     if not found:

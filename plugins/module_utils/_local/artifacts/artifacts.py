@@ -16,12 +16,13 @@ from ...files import replace_link, write_file
 from ..engine.engine import Engine
 from .build_graph import Outcome, Store, make
 from .build_source import BuildSource, Recipe
+from .chart_sources import is_folder, is_registry
 from .registries.build import NEEDED_PROGRAMS as REGISTRY_PROGRAMS
 from .registries.build import RegistryBuild
 from .system_packages import ensure_programs
 from .upstream import UpstreamBuild, choose_source
 
-__all__ = ["ArtifactOptions", "Artifacts", "ensure"]
+__all__ = ["ArtifactOptions", "Artifacts", "ensure", "not_to_be_had"]
 
 _NODE_PROGRAMS = {
     "podman": "podman",
@@ -48,12 +49,12 @@ class ArtifactOptions:
     node_image: str
     sample_image: str
     parts: frozenset[str]
-    """Out of ``tools``, ``charts``, ``node``."""
+    """Out of ``helm`` (where none is on PATH), ``tools``, ``charts``, ``node``; with none, nothing is made."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Artifacts:
-    """Where things are."""
+    """Where things are; "" for what was not asked for."""
 
     source: str
     why: str
@@ -74,9 +75,9 @@ async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run:
     Raises:
         FleetError: an engine, a program or a download cannot be had.
     """
-    source, why = wanted.source, "artifacts_source says so"
-    if source == "auto":
-        source, why = _remembered(wanted) or choose_source(wanted.node_image)
+    if not wanted.parts:
+        return Artifacts("", "", "", "", "", "", "", "", "", (), ())
+    source, why = await source_of(wanted)
     needs_node = "node" in wanted.parts
     programs = dict(REGISTRY_PROGRAMS) if source == "registries" else dict(_NODE_PROGRAMS)
     installed: list[str] = []
@@ -90,21 +91,8 @@ async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run:
     if needs_node and not dry_run and (source == "registries" or wanted.engine == "podman" or bare):
         installed = await ensure_programs(programs, say)
     engine = await Engine.detect(wanted.engine, wanted.directory) if needs_node else None
-    recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
-    build: BuildSource
-    if source == "registries":
-        build = RegistryBuild(recipe, engine, wanted.directory / "downloads")
-    else:
-        build = UpstreamBuild(
-            recipe,
-            engine,
-            downloads=wanted.downloads,
-            charts=wanted.charts,
-            hub=wanted.hub,
-            node_image=wanted.node_image,
-            sample_image=wanted.sample_image,
-        )
-    steps = build.steps(wanted.parts)
+    build = _build(wanted, source, engine)
+    steps = build.steps(_made(wanted))
     quiet: t.Callable[[str], None] = say
     announced = False
 
@@ -121,8 +109,8 @@ async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run:
     found = Artifacts(
         source=source,
         why=why,
-        bin=str(wanted.directory / "bin"),
-        charts=str(wanted.directory / "charts"),
+        bin=str(wanted.directory / "bin") if _made(wanted) & {"helm", "tools", "node"} else "",
+        charts=_charts(wanted),
         node_image=_node_image(outcome) if needs_node else "",
         hub=build.hub,
         tag=build.tag,
@@ -136,10 +124,73 @@ async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run:
     return found
 
 
+async def source_of(wanted: ArtifactOptions) -> tuple[str, str]:
+    """``(source, why)``: the one that is asked for, the one of earlier runs, or the one that answers."""
+    if wanted.source != "auto":
+        return wanted.source, "artifacts_source says so"
+    if found := _remembered(wanted):
+        return found
+    if "node" in wanted.parts:
+        return choose_source(wanted.node_image)
+    silent = await _build(wanted, "upstream", None).unreachable(_made(wanted))
+    return ("registries", f"upstream cannot be reached ({silent})") if silent else ("upstream", "it can be reached")
+
+
+async def not_to_be_had(wanted: ArtifactOptions) -> tuple[list[str], str]:
+    """What is not made yet of programs and charts, and why it cannot be had from here; nothing if it can.
+
+    Returns:
+        The names of steps, and why not.
+    """
+    rest = dataclasses.replace(wanted, parts=wanted.parts - {"node"})
+    source, why = await source_of(rest)
+    build = _build(rest, source, None)
+    store = Store(wanted.directory)
+    todo = (await make(build.steps(_made(rest)), store, say=lambda _line: None, at_once=1, dry_run=True)).built
+    silent = await build.unreachable(_made(rest)) if todo else ""
+    if not silent:
+        return [], ""
+    return todo, f"{why}; {silent}" if source == "registries" and wanted.source == "auto" else silent
+
+
+def _made(wanted: ArtifactOptions) -> frozenset[str]:
+    """The parts that are downloaded or built: a Helm on PATH, and charts of a folder, are used as they are."""
+    used = {"helm"} if shutil.which("helm") else set()
+    return wanted.parts - used - ({"charts"} if is_folder(wanted.charts) else set())
+
+
+def _charts(wanted: ArtifactOptions) -> str:
+    if "charts" not in wanted.parts:
+        return ""
+    return (
+        os.path.abspath(os.path.expanduser(wanted.charts))
+        if is_folder(wanted.charts)
+        else str(wanted.directory / "charts")
+    )
+
+
+def _build(wanted: ArtifactOptions, source: str, engine: Engine | None) -> BuildSource:
+    recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
+    if source == "registries":
+        charts = wanted.charts if is_registry(wanted.charts) else ""
+        return RegistryBuild(recipe, engine, wanted.directory / "downloads", charts)
+    return UpstreamBuild(
+        recipe,
+        engine,
+        downloads=wanted.downloads,
+        charts=wanted.charts,
+        hub=wanted.hub,
+        node_image=wanted.node_image,
+        sample_image=wanted.sample_image,
+    )
+
+
 def _remembered(wanted: ArtifactOptions) -> tuple[str, str] | None:
     # A fleet must not change its images because a registry was out of reach for a moment.
     seen = _published(wanted.directory)
-    return (seen["source"], seen["why"]) if "source" in seen and "why" in seen else None
+    if not {"source", "why"} <= seen.keys() or ("node" in wanted.parts and "node_image" not in seen):
+        return None  # where programs came from says nothing of images
+    return seen["source"], seen["why"]
 
 
 def _published(directory: pathlib.Path) -> dict[str, str]:
@@ -167,6 +218,8 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
                 _link(directory / "bin" / program.name, program)
         if (folder / "charts").is_dir():
             _link(directory / "charts", folder / "charts")
+    if found.charts and pathlib.Path(found.charts) != directory / "charts":
+        _link(directory / "charts", pathlib.Path(found.charts))
     facts = {key: getattr(found, key) for key in ("source", "why", "hub", "tag", "sample_image", "node_image")}
     if not facts["node_image"]:
         # A run for programs only does not know the image of an earlier one.

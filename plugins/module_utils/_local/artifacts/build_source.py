@@ -45,7 +45,11 @@ class BuildSource(abc.ABC):
 
     @abc.abstractmethod
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
-        """The steps for ``wanted``, out of ``tools``, ``charts`` and ``node``, needs first."""
+        """The steps for ``wanted``, out of ``helm``, ``tools``, ``charts`` and ``node``, needs first."""
+
+    @abc.abstractmethod
+    async def unreachable(self, wanted: t.Collection[str]) -> str:
+        """Why programs and charts of ``wanted`` cannot be had from here now; "" if they can. Nothing of a node."""
 
     @property
     def engine(self) -> Engine:

@@ -19,7 +19,7 @@ from ansible.module_utils.urls import open_url
 from ...errors import FleetError
 from ...proxies import proxy_of
 
-__all__ = ["extract_program", "fetch", "published_sum"]
+__all__ = ["extract_program", "fetch", "fetch_text", "published_sum"]
 
 _TIMEOUT = 60.0
 
@@ -69,6 +69,15 @@ def published_sum(url: str, file: str) -> str:
     return found.group()
 
 
+def fetch_text(url: str, timeout: float = _TIMEOUT) -> str:
+    """What ``url`` holds, as text."""
+    parts = []
+    with _open(url, timeout) as answer:
+        while chunk := _part(answer, url):
+            parts.append(chunk)
+    return b"".join(parts).decode(errors="replace")
+
+
 def _part(answer: t.Any, url: str) -> bytes:
     try:
         return bytes(answer.read(1 << 20))
@@ -76,9 +85,9 @@ def _part(answer: t.Any, url: str) -> bytes:
         raise _unreachable(url, error) from error
 
 
-def _open(url: str) -> t.Any:
+def _open(url: str, timeout: float = _TIMEOUT) -> t.Any:
     try:
-        return open_url(url, timeout=_TIMEOUT, use_proxy=bool(proxy_of(url, os.environ)))
+        return open_url(url, timeout=timeout, use_proxy=bool(proxy_of(url, os.environ)))
     except urllib.error.HTTPError as error:
         raise FleetError(
             f"downloading {url.rsplit('/', 1)[1]} failed",

