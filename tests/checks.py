@@ -119,6 +119,7 @@ def sanity() -> tuple[Command, ...]:
         Command("ansible-test", [sys.executable, "tests/sanity/run.py"]),
         # Every reference in the documentation of plugins and roles leads somewhere.
         Command("antsibull-docs", [*docs, "--validate-collection-refs", "self", "."], cwd=EXPORTED),
+        Command("galaxy", [sys.executable, "tests/galaxy.py"]),
     )
 
 
