@@ -31,7 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdat
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import (
     foreign_releases,
     pruned_kinds,
@@ -106,7 +106,7 @@ class ActionModule(HelmAction):
             warnings = [*kept, *kube.left_warnings, *_still_outdated(cluster.name, outdated)]
         return result(
             changes,
-            summary=_summary(cluster.name, plan, present),
+            summary=_summary(cluster.name, plan, present) + as_planned(changes, check=self.check_mode),
             with_diff=self.diff_mode,
             warnings=warnings,
             apps=plan.running,

@@ -34,7 +34,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
-from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of
@@ -150,7 +150,8 @@ class ActionModule(HelmAction):
             changes += await remove_endpoints(kube, fleet, dry_run=self.check_mode)
         version = args["tag"] or fleet.istio_version
         said = f"{cluster.name} {version}" if primary else f"{cluster.name} served by {cluster.primary}"
-        return result(changes, summary=said + agent.note, version=version, primary=cluster.primary)
+        said += as_planned(changes, check=self.check_mode) + agent.note
+        return result(changes, summary=said, version=version, primary=cluster.primary)
 
     async def _refreshed(self, kube: Kube, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any]) -> dict[str, t.Any]:
         seconds, version = args["timeout"], args["tag"] or fleet.istio_version

@@ -73,7 +73,10 @@ class ActionModule(FleetAction):
         else:
             await run.run()
             first = first_end(token.life for name in play for token in run.facts[name].tokens)
-            line = summary(run.calls, run.checks) + (f" · first token ends {day(first.ends)}" if first else "")
+            # Of clusters that do not exist yet, which check mode passes over, nothing was asked.
+            asked = run.checks if any(not run.kubes[n].absent for n in play if n in run.kubes) else []
+            line = summary(run.calls, asked if self.check_mode else run.checks, dry_run=self.check_mode)
+            line += f" · first token ends {day(first.ends)}" if first else ""
         seconds = time.monotonic() - began
         errors = {
             host: [as_error(c, host) for c in failed]
@@ -85,7 +88,13 @@ class ActionModule(FleetAction):
         lines += [f"control plane of {c.name}: {c.seen}" for c in skipped]
         directory = args["directory"] or os.path.join(fleet.directory, "verify")
         document = as_document(
-            fleet.name, started.isoformat(timespec="seconds"), seconds, run.calls, run.checks, run.pages
+            fleet.name,
+            started.isoformat(timespec="seconds"),
+            seconds,
+            run.calls,
+            run.checks,
+            run.pages,
+            dry_run=self.check_mode,
         )
         if args["state"] == "present" and not self.check_mode:
             written = {

@@ -24,7 +24,7 @@ import typing as t
 
 from .errors import FleetError
 
-__all__ = ["Change", "Errors", "failed_result", "result"]
+__all__ = ["Change", "Errors", "as_planned", "failed_result", "result"]
 
 Errors = t.Mapping[str, FleetError | t.Sequence[FleetError]]
 """What went wrong, by cluster; "" is the whole fleet."""
@@ -54,6 +54,11 @@ class Change:
     def described(self) -> str:
         where = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {where}"
+
+
+def as_planned(changes: t.Iterable[Change], *, check: bool) -> str:
+    """What a summary ends with in check mode, if something would change: it speaks of what is not there yet."""
+    return " (planned)" if check and any(change.action != UNCHANGED for change in changes) else ""
 
 
 def result(

@@ -117,7 +117,7 @@ table:
   type: list
   elements: str
 verify:
-  description: The content of C(verify.json).
+  description: The content of C(verify.json). In check mode C(ok) is null, because nothing is proved.
   returned: success
   type: dict
 directory:

@@ -94,9 +94,11 @@ class Fleet:
         """``ansible-playbook``, not waited for."""
         return Run(playbook, *arguments, environment=self._environment)
 
-    def play(self, playbook: str, *arguments: str, good: bool = True) -> str:
+    def play(
+        self, playbook: str, *arguments: str, good: bool = True, environment: t.Mapping[str, str] | None = None
+    ) -> str:
         """Run a playbook to its end; what it said."""
-        return play(playbook, *arguments, good=good, environment=self._environment)
+        return play(playbook, *arguments, good=good, environment={**self._environment, **(environment or {})})
 
     def container(self, cluster: str) -> str:
         return f"{self.name}-{cluster}-control-plane"

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -43,6 +44,17 @@ def routes() -> str:
 
 def test_check_mode_touches_nothing(fleet: Fleet) -> None:
     assert changed(fleet.play("clusters", "--check")) == 2
+    assert fleet.names() == []
+    assert not fleet.state.exists()
+
+
+def test_check_mode_before_there_is_anything(fleet: Fleet, tmp_path: Path) -> None:
+    """As on a new machine: no artifacts either."""
+    empty = {"XDG_CACHE_HOME": str(tmp_path), "ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages"}
+    said = fleet.play("site", "--check", "--diff", environment=empty)
+    for stage in ("control_plane  west 1.", "gateways       west planned", "verify         unknown until a run"):
+        assert f"\n{stage}" in said, said
+    assert "charts are not on this machine yet" in said
     assert fleet.names() == []
     assert not fleet.state.exists()
 

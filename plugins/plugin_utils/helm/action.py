@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import read_chart
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import Chart, read_chart
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.drift import find_drift, put_right
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.lost import lost_objects
@@ -49,7 +50,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import install_or_upgrade, uninstall
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import brought_later, helm_binary
 
 __all__ = ["HelmAction"]
 
@@ -95,7 +96,7 @@ class HelmAction(FleetAction):
         changes = []
         for release in wanted if present else reversed(wanted):
             record = newest(stored[release.namespace], release.name)
-            chart = read_chart(release.chart) if present and not release.repo else None
+            chart = self._chart(release, task_vars) if present and not release.repo else None
             todo = plan(record, release.values, chart, release.version, present)
             if todo.changes and record is not None and fleet:
                 owner, users = release_owner(record.values), (shared or {}).get(release.name)
@@ -137,6 +138,17 @@ class HelmAction(FleetAction):
             if present and record is not None and not (todo.changes and self.check_mode):
                 changes += await self._mended(kube, latest or record, strict=fleet is not None)
         return changes
+
+    def _chart(self, release: Release, task_vars: t.Mapping[str, t.Any]) -> Chart | None:
+        """The chart on this machine; None for one in a repository, and in check mode for one that a run brings."""
+        if self.check_mode and brought_later(release.chart, task_vars):
+            self.warn(
+                f"the charts are not on this machine yet, and a run brings them ({os.path.dirname(release.chart)}). "
+                "Check mode tells what is missing in clusters and which values would change. What is unknown until "
+                "then: whether releases that are there have other charts"
+            )
+            return None
+        return read_chart(release.chart)
 
     async def _mended(self, kube: Kube, record: Record, *, strict: bool) -> list[Change]:
         """Put right what of a release's objects is not as its record says, which Helm itself does not look at."""

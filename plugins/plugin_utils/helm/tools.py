@@ -13,7 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command i
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
-__all__ = ["CHARTS", "chart_of", "helm_binary", "helm_major"]
+__all__ = ["CHARTS", "brought_later", "chart_of", "helm_binary", "helm_major"]
 
 CHARTS: t.Mapping[str, tuple[str, ...]] = {
     "base": ("base",),
@@ -96,3 +96,15 @@ def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str
             if os.path.exists(path):
                 return path, "", ""
     return os.path.join(folder, names[-1]), "", ""
+
+
+def brought_later(chart: str, task_vars: t.Mapping[str, t.Any]) -> bool:
+    """Whether a chart is missing and stage artifacts brings it: it is in the artifacts' folder, not one of the user's.
+
+    Args:
+        chart: its path.
+        task_vars: the task's variables, in which the artifacts role leaves the fact ``artifacts_charts_dir``.
+    """
+    folders = [str(artifacts_dir() / "charts"), str(task_vars.get("artifacts_charts_dir") or "")]
+    ours = any(folder and os.path.realpath(chart).startswith(os.path.realpath(folder) + os.sep) for folder in folders)
+    return ours and not os.path.exists(chart)

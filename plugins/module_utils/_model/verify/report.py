@@ -50,18 +50,26 @@ def _short(text: str) -> str:
     return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
 
 
-def summary(calls: t.Sequence[Call], checks: t.Sequence[Check]) -> str:
-    """The stage's line."""
+def summary(calls: t.Sequence[Call], checks: t.Sequence[Check], *, dry_run: bool = False) -> str:
+    """The stage's line. In check mode no call is made, and what fails now may be what a run is to put right."""
     good = sum(c.ok for c in calls)
     failed = [c for c in checks if c.state == FAILED]
+    ran = [c for c in checks if c.state != SKIPPED]
+    if dry_run:
+        hold = f"{len(ran) - len(failed)} of {_checks(len(ran))} {'holds' if len(ran) == 1 else 'hold'} now"
+        left = f", {len(failed)} unknown until a run" if failed else ""
+        return f"calls unknown until a run · {hold}{left}" if ran else "unknown until a run"
     text = f"{good}/{len(calls)} calls"
     left_out = sum((c.group, c.state) == ("call", SKIPPED) for c in checks)
     if left_out:
         text += f", {left_out} pair{'' if left_out == 1 else 's'} not called"
     if calls and good == len(calls):
         text += " · identities as expected"
-    ran = [c for c in checks if c.state != SKIPPED]
-    return text + (f" · {len(failed)} of {len(ran)} checks failed" if failed else f" · {len(ran)} checks")
+    return text + (f" · {len(failed)} of {_checks(len(ran))} failed" if failed else f" · {_checks(len(ran))}")
+
+
+def _checks(count: int) -> str:
+    return f"{count} check{'' if count == 1 else 's'}"
 
 
 def as_error(check: Check, cluster: str) -> FleetError:
@@ -82,13 +90,15 @@ def as_document(
     calls: t.Sequence[Call],
     checks: t.Sequence[Check],
     pages: t.Mapping[str, str],
+    *,
+    dry_run: bool = False,
 ) -> dict[str, t.Any]:
-    """The JSON document. ``started`` is an ISO 8601 time."""
+    """The JSON document. ``started`` is an ISO 8601 time. In check mode nothing is proved: ``ok`` is None."""
     return {
         "fleet": fleet,
         "started": started,
         "seconds": round(seconds, 2),
-        "ok": not any(c.state == FAILED for c in checks),
+        "ok": None if dry_run else not any(c.state == FAILED for c in checks),
         "calls": [dataclasses.asdict(c) for c in calls],
         "checks": [dataclasses.asdict(c) for c in checks],
         "pages": dict(pages),

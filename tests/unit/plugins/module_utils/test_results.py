@@ -9,6 +9,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import (
     CHANGED,
     UNCHANGED,
     Change,
+    as_planned,
     failed_result,
     result,
 )
@@ -59,3 +60,10 @@ def test_a_failed_task_has_the_same_problems() -> None:
     made = failed_result({"west": ONE}, msg=str(ONE), stage_line="1 problem")
     assert (made["failed"], made["changed"], made["msg"], made["stage_line"]) == (True, False, str(ONE), "1 problem")
     assert made["problems"] == result(errors={"west": ONE})["problems"]
+
+
+def test_what_is_not_there_yet_is_called_planned() -> None:
+    changed = Change("west", "ConfigMap", "a", CHANGED)
+    assert as_planned([changed], check=True) == " (planned)"
+    assert as_planned([changed], check=False) == ""
+    assert as_planned([Change("west", "ConfigMap", "a", UNCHANGED)], check=True) == ""

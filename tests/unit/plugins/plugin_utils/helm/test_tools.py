@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_binary, helm_major
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import brought_later, helm_binary, helm_major
 
 
 def helm_in(folder: Path) -> str:
@@ -76,3 +76,14 @@ def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
         asyncio.run(helm_major(str(program)))
     with pytest.raises(FleetError, match="this program is no Helm"):
         asyncio.run(helm_major(str(tmp_path / "nowhere")))
+
+
+def test_a_chart_is_brought_later_to_our_own_folder_alone(empty: Path) -> None:
+    ours = empty / "cache" / "mesh.fleet" / "artifacts" / "charts"
+    facts = {"artifacts_charts_dir": str(empty / "elsewhere")}
+    assert brought_later(str(ours / "base"), {})
+    assert brought_later(str(empty / "elsewhere" / "base"), facts)
+    assert not brought_later(str(empty / "elsewhere" / "base"), {}), "a folder that the user names must be there"
+    assert not brought_later("istiod", {}), "a name in a repository"
+    (ours / "base").mkdir(parents=True)
+    assert not brought_later(str(ours / "base"), {})

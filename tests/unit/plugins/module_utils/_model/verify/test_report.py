@@ -66,7 +66,7 @@ def test_the_stages_line() -> None:
     skipped = dataclasses.replace(check, state="skipped")
     failed = dataclasses.replace(check, state="failed")
     left_out = Check("call", "west ↔ south", "skipped", "south has no probe", ("west",))
-    assert report.summary([], [check, skipped]) == "0/0 calls · 1 checks"
+    assert report.summary([], [check, skipped]) == "0/0 calls · 1 check"
     assert report.summary([], [check, skipped, failed]) == "0/0 calls · 1 of 2 checks failed"
     assert report.summary([], [left_out, left_out]) == "0/0 calls, 2 pairs not called · 0 checks"
 
@@ -120,3 +120,13 @@ next step</failure>
 def test_an_error_has_what_its_check_has() -> None:
     error = report.as_error(Check("root", "west", "failed", "s", ("west",), "m", "n"), "west")
     assert (error.cluster, error.seen, error.means, error.next_step) == ("west", "s", "m", "n")
+
+
+def test_the_line_of_check_mode_claims_no_proof() -> None:
+    good = Check("root", "west", "ok", "s", ("west",))
+    bad, skipped = dataclasses.replace(good, state="failed"), dataclasses.replace(good, state="skipped")
+    said = report.summary([], [good, bad, skipped], dry_run=True)
+    assert said == "calls unknown until a run · 1 of 2 checks hold now, 1 unknown until a run"
+    assert report.summary([], [good], dry_run=True) == "calls unknown until a run · 1 of 1 check holds now"
+    assert report.summary([], [], dry_run=True) == "unknown until a run"
+    assert report.as_document("f", "t", 1, [], [bad], {}, dry_run=True)["ok"] is None
