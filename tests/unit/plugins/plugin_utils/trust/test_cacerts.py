@@ -56,8 +56,10 @@ class Istiod:
     async def request(self, *args: t.Any, **kwargs: t.Any) -> None:
         self.sent.append((args, kwargs))
 
-    async def pods(self, _namespace: str, _labels: t.Any) -> list[dict[str, t.Any]]:
+    async def pods(self, *of: t.Any) -> list[dict[str, t.Any]]:
+        assert of == ("istio-system", {"app": "istiod"})
         return [
+            {"metadata": {"name": "istiod-0"}, "status": None},
             {"metadata": {"name": "istiod-1"}, "status": {"phase": "Running"}},
             {"metadata": {"name": "istiod-2"}, "status": {"phase": "Pending"}},
         ]
@@ -80,8 +82,14 @@ def test_a_running_istiod_is_made_to_load_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cacerts, "_POLL_SECONDS", 0.001)
     renewed = new_intermediate()
     istiod = Istiod(int(renewed.not_valid_after_utc.timestamp()), after=2)
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(cacerts.asyncio, "sleep", pause)
     asyncio.run(cacerts.load_renewed(t.cast(t.Any, istiod), FLEET, renewed, 5))
-    assert istiod.after < 0
+    assert istiod.after < 0 and pauses == [0.001, 0.001]
     ((args, more),) = istiod.sent
     assert args == ("PATCH", "/api/v1/namespaces/istio-system/pods/istiod-1")
     assert more["content_type"] == "application/merge-patch+json"
@@ -325,5 +333,6 @@ def test_a_namespace_of_googles_is_not_left(monkeypatch: pytest.MonkeyPatch) -> 
     kube = Held(held_secret(OURS))
     monkeypatch.setattr(cacerts.Kube, "connect", kube.connect)
     monkeypatch.setattr(cacerts, "control_plane_of", lambda *_args: type("Google", (), {"ours": False}))
+    monkeypatch.delattr(cacerts, "leave_namespace")
     changes, _said = asyncio.run(cacerts.remove_cacerts(FLEET, FLEET.clusters["west"], dry_run=False))
     assert changes == ["Secret"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import ephemeral as module
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral, why_ephemeral
 
 HOST = """\
@@ -43,6 +44,11 @@ BTRFS = "700 600 0:60 /subvolumes/x / rw - btrfs /dev/vda rw\n"
         ("/root", BTRFS, True, "file system of a container (btrfs)"),
         ("/root", BTRFS, False, ""),
         ("/root", "", True, ""),
+        ("/root", "22 1 254:0 /\nno mount at all\n22 1 254:0 / / rw - \n" + BTRFS, True, "container (btrfs)"),
+        ("/root", "22 1 254:0 / / - overlay overlay\n", False, "overlay"),
+        ("/dev/shm", HOST, False, "in memory"),
+        ("/dev/shm/trust", "\n".join(reversed(HOST.splitlines())), False, "in memory"),
+        ("/dev/shm", HOST + "26 25 0:24 / /dev/shm rw - ext4 /dev/vdd rw\n", False, ""),
     ],
 )
 def test_a_folder_that_does_not_last_is_seen(folder: str, mounts: str, inside: bool, why: str) -> None:
@@ -56,3 +62,19 @@ def test_the_mounts_of_this_machine_are_read(tmp_path: Path) -> None:
     (tmp_path / "state").symlink_to("/dev/shm")
     if os.path.ismount("/dev/shm"):
         assert "in memory" in ephemeral(str(tmp_path / "state" / "trust"))
+
+
+@pytest.mark.parametrize("why", ["the mark of an engine", "the variable of Kubernetes", ""])
+def test_how_a_container_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    mounts, mark = tmp_path / "mountinfo", tmp_path / "mark"
+    mounts.write_bytes(b"30 22 254:1 / /caf\xe9 rw - xfs /dev/vdb rw\n" + HOST.encode())
+    monkeypatch.setattr(module.pathlib, "Path", lambda _path: mounts)
+    monkeypatch.setattr(module, "_MARKS", (str(tmp_path / "another"), str(mark)))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    if "mark" in why:
+        mark.write_text("")
+    if "Kubernetes" in why:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert ("file system of a container (ext4)" in ephemeral("/opt")) is bool(why)
+    mounts.unlink()
+    assert ephemeral("/opt") == "", "no Linux"
