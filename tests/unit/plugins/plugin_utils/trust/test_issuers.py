@@ -355,6 +355,27 @@ def test_a_corporate_chain_is_whole(folder: Folder, corporate: certificates.Auth
     assert folder.open("external").chain("west", held).data["root-cert.pem"] == root + root
 
 
+def test_the_cas_between_come_with_the_chain(folder: Folder, corporate: certificates.Authority) -> None:
+    x509, key = certificates.x509, certificates.new_key()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Policy CA")])
+    root, life = corporate.certificate, POLICY.lifetime
+    between = (
+        certificates._builder(name, root.subject, key, POLICY.now, life)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
+        .add_extension(certificates._key_usage(), critical=True)
+        .sign(corporate.key, certificates.hashes.SHA256())
+    )
+    folder.open("external").chain("west", None)
+    answered(folder, corporate, "west")
+    request = x509.load_pem_x509_csr((folder.path / "external/west.csr.pem").read_bytes())
+    signed = certificates.make_intermediate(certificates.Authority(between, key), _Public(request), "west", POLICY)
+    answer = certificates.certificate_pem(signed, between)
+    (folder.path / "external/west.chain.pem").write_text(answer)
+    found = folder.open("external").chain("west", None)
+    assert found.data["cert-chain.pem"] == answer + certificates.certificate_pem(root)
+    assert found.data["ca-cert.pem"] == certificates.certificate_pem(signed)
+
+
 def test_what_waits_for_a_corporate_ca_is_listed(folder: Folder, corporate: certificates.Authority) -> None:
     external = folder.path / "external"
     issuer = folder.open("external")

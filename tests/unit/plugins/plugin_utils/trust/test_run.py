@@ -157,7 +157,7 @@ def test_where_nobody_of_the_play_answers_no_root_is_made(clusters: Clusters) ->
     done = clusters.run()
     assert sorted(done.failures) == ["east", "west"]
     assert clusters.happened == [] and not (clusters.directory / "trust").exists()
-    assert (done.root, done.decisions, done.changes) == (None, [], [])
+    assert (done.root, done.root_is_planned, done.decisions, done.changes) == (None, False, [], [])
 
 
 def test_a_play_without_primaries_makes_nothing(clusters: Clusters) -> None:
