@@ -150,6 +150,22 @@ def test_a_primary_that_exists_already_must_answer(clusters: Clusters) -> None:
     hosts = {"west": {"cluster_region": "here"}, "east": {"cluster_provider": "kubeconfig"}}
     clusters.run("west", hosts=hosts)
     assert clusters.reads[1] == ("east", False, False)
+    (clusters.directory / "trust").rename(clusters.directory / "lost")
+    clusters.failing = {"east": FleetError("no answer")}
+    with pytest.raises(FleetError, match="no root is made"):
+        clusters.run("west", hosts=hosts)
+    clusters.failing, clusters.east = {}, ClusterTrust("east", clusters.chains["west"].data)
+    done = clusters.run("west", hosts=hosts)
+    assert done.failures["west"].what == "the fleet's root is not on this controller"
+
+
+def test_a_root_that_is_given_waits_for_nobody(clusters: Clusters) -> None:
+    key = certificates.new_key()
+    root = certificates.certificate_pem(certificates.make_root(key, POLICY))
+    args = {"root": "provided", "root_cert": root, "root_key": certificates.key_pem(key)}
+    clusters.failing = {"east": FleetError("no answer")}
+    done = clusters.run("west", args=args)
+    assert clusters.happened == ["west signed"] and done.failures == {}
 
 
 def test_where_nobody_of_the_play_answers_no_root_is_made(clusters: Clusters) -> None:
@@ -190,7 +206,9 @@ def test_a_root_found_elsewhere_is_kept_and_warned_of(clusters: Clusters) -> Non
     # Also where only a cluster outside the play shows it.
     clusters.east = ClusterTrust("east", clusters.chains["east"].data)
     clusters.west = ClusterTrust("west")
+    clusters.reads.clear()
     assert clusters.run("west").failures["west"].what == "the fleet's root is not on this controller"
+    assert [read[0] for read in clusters.reads] == ["west", "east"], "once"
 
 
 def test_a_second_root_signs_nothing(clusters: Clusters, tmp_path: Path) -> None:
@@ -208,6 +226,9 @@ def test_a_second_root_signs_nothing(clusters: Clusters, tmp_path: Path) -> None
     assert done.failures["west"].what == "the other clusters have another root"
     assert done.failures["west"].cluster == "west"
     assert clusters.happened == [] and done.decisions == []
+    # What is wrong with another cluster is said of that one.
+    clusters.east = ClusterTrust("east", {**first, "ca-cert.pem": "x"})
+    assert clusters.run("west", args=args).failures["west"].cluster == "east"
 
 
 def test_what_cannot_be_written_was_not_decided(clusters: Clusters) -> None:
@@ -234,6 +255,10 @@ def test_a_corporate_ca_is_waited_for(clusters: Clusters, monkeypatch: pytest.Mo
         clusters.run(args={"root": "external"})
     assert len(clusters.happened) == 1 and "will not last" in clusters.happened[0]
     assert [read[0] for read in clusters.reads] == ["west", "east"], "its root is never a second one"
+    # Until its root is known nothing that clusters hold can be judged.
+    clusters.west = ClusterTrust("west", {"root-cert.pem": "x"})
+    with pytest.raises(FleetError, match="1 signing request waits for your CA"):
+        clusters.run("west", args={"root": "external"})
 
 
 def test_a_renewal_that_waits_for_its_signature_is_warned_of(clusters: Clusters) -> None:
