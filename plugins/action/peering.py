@@ -10,7 +10,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_en
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import run_peering
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options
 
 
 class ActionModule(FleetAction):
@@ -53,7 +54,7 @@ class ActionModule(FleetAction):
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
         # Ansible takes a host that failed, in this play or in one before, out of the first of the two lists.
         failed = {str(host) for host in task_vars["ansible_play_hosts_all"]} - set(play)
-        report = await PeeringRun(fleet, play, options, failed & set(fleet.clusters)).run()
+        report = await run_peering(fleet, play, options, failed & set(fleet.clusters))
         return result(
             report.changes,
             summary=report.summary,

@@ -35,7 +35,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import peers as peering_peers
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import writing
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import run_peering
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, PeeringState
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import read_tokens
 
@@ -106,7 +108,7 @@ async def prepared(planes: dict[str, control_plane.ControlPlane]) -> Fleet:
 
 
 async def peer(made: Fleet, play: t.Sequence[str] = (), **options: t.Any) -> PeeringReport:
-    return await PeeringRun(made, play or list(made.clusters), Options(sync=False, **options)).run()
+    return await run_peering(made, play or list(made.clusters), Options(sync=False, **options))
 
 
 async def secrets(made: Fleet, name: str) -> dict[str, dict[str, t.Any]]:
@@ -377,12 +379,12 @@ def test_a_cluster_of_this_machine_is_forgotten_before_it_goes(
 @in_loop
 async def test_what_failed_earlier_gets_no_new_edge(planes: dict[str, control_plane.ControlPlane]) -> None:
     made = await prepared(planes)
-    report = await PeeringRun(made, ["west"], Options(sync=False), ["east"]).run()
+    report = await run_peering(made, ["west"], Options(sync=False), ["east"])
     assert set(actions(report).values()) == {"withheld"}
     assert report.failures == {} and "east failed earlier in this run" in str(report.missing["west"][0])
     assert await secrets(made, "west") == {} and await secrets(made, "east") == {}
     await peer(made)
-    again = await PeeringRun(made, ["west"], Options(sync=False), ["east"]).run()
+    again = await run_peering(made, ["west"], Options(sync=False), ["east"])
     assert set(actions(again).values()) == {"keep"} and again.missing == {}, "an edge that is there is not new"
 
 
@@ -409,17 +411,17 @@ async def test_no_edge_between_clusters_with_different_roots(planes: dict[str, c
 
 async def _at_once(*runs: t.Coroutine[t.Any, t.Any, PeeringReport]) -> list[t.Any]:
     """Both runs have read and decided before either writes."""
-    barrier, prepare = asyncio.Barrier(len(runs)), PeeringRun._prepare
+    barrier, prepare = asyncio.Barrier(len(runs)), writing.prepare
     waited: set[int] = set()
 
-    async def together(self: PeeringRun, watchers: t.Iterable[str]) -> None:
-        await prepare(self, watchers)
-        if id(self) not in waited:
-            waited.add(id(self))
+    async def together(state: PeeringState, watchers: t.Iterable[str]) -> None:
+        await prepare(state, watchers)
+        if id(state) not in waited:
+            waited.add(id(state))
             await barrier.wait()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PeeringRun, "_prepare", together)
+        patch.setattr(writing, "prepare", together)
         return await asyncio.gather(*runs)
 
 

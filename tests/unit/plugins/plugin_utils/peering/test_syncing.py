@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     ADD,
     KEEP,
@@ -26,7 +25,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import Options, PeeringRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.run import said_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, PeeringState
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.syncing import sync
 
 SAMPLES = Path(__file__).parents[2] / "module_utils/_model/samples"
 BLOCKED = (SAMPLES / "blocked_clusterz.json").read_text(), (SAMPLES / "blocked_metrics.txt").read_text()
@@ -90,14 +91,14 @@ def synced(
     fleet = read_fleet(
         {name: {"cluster_provider": "kubeconfig", "mesh_peers": them} for name, them in watches.items()}, environment()
     )
-    run = PeeringRun(fleet, ["west"], Options(timeout=0.5, **options))
-    run.kubes["west"] = t.cast("t.Any", kube)
-    run.plans["west"] = [KeyPlan(name, KEEP if name == "good" else ADD) for name in peers]
-    run.plans["west"] += [KeyPlan(name, REMOVE) for name in gone]
-    run.live["west"] = [_remote_secret(*gone)]
+    state = PeeringState(fleet, ["west"], Options(timeout=0.5, **options))
+    state.kubes["west"] = t.cast("t.Any", kube)
+    state.plans["west"] = [KeyPlan(name, KEEP if name == "good" else ADD) for name in peers]
+    state.plans["west"] += [KeyPlan(name, REMOVE) for name in gone]
+    state.live["west"] = [_remote_secret(*gone)]
     west = next(scope for scope in scopes(fleet, ["west"]) if scope.watcher == "west")
-    asyncio.run(run.sync({"west": west}))
-    return run.report([west])
+    asyncio.run(sync(state, {"west": west}))
+    return said_of(state, [west])
 
 
 def test_the_recorded_istiod_is_restarted_and_syncs_then() -> None:
@@ -128,25 +129,6 @@ def test_a_removal_is_done_when_istiod_has_dropped_it(peers: list[str]) -> None:
     report = synced(kube, peers, ["gone"], restart=False)
     assert "has read no remote secret for 0.5 s" in str(report.failures["west"][0])
     assert synced(Watcher(well(*peers)), peers, ["gone"], restart=False).failures == {}
-
-
-def test_a_secret_is_deleted_only_as_it_was_read() -> None:
-    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "fleet_name": "prod"}}, environment())
-    secret = _remote_secret("gone")
-    secret["metadata"]["labels"] |= owner_labels("peering", "prod")
-    deleted: list[tuple[str, t.Any]] = []
-
-    async def delete(_version: str, _kind: str, name: str, _namespace: str, *, dry_run: bool, read: t.Any) -> Change:
-        deleted.append((name, read["metadata"]))
-        return Change("west", "Secret", name, "removed")
-
-    run = PeeringRun(fleet, ["west"], Options(sync=False))
-    run.kubes["west"] = t.cast("t.Any", types.SimpleNamespace(absent=False, cluster="west", delete=delete))
-    run.live["west"] = [secret]
-    run.plans["west"] = [KeyPlan("gone", REMOVE, home="istio-remote-secrets")]
-    asyncio.run(run._write_once("west"))
-    # What another run put into it since is not lost: the API server refuses, and this run decides anew.
-    assert deleted == [("istio-remote-secrets", secret["metadata"])]
 
 
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:
