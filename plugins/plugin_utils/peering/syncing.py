@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import (
     CONTAINER,
     SyncLeft,
@@ -69,6 +70,8 @@ async def _await_synced(state: PeeringState, scope: WatcherScope) -> None:
         return
     if state.options.absent and watcher in state.play:
         return  # its istiod is removed next
+    if not wanted and not await _runs(state, watcher):
+        return  # what does not run watches nobody, and the Secret is gone before it starts again
     held = {*(entry.cluster for entry in read_entries(state.live[watcher], state.fleet.name)), *scope.wanted} - set(
         gone
     )
@@ -85,6 +88,14 @@ async def _await_synced(state: PeeringState, scope: WatcherScope) -> None:
         left = await _sync_left(state, watcher, wanted, held, {})
     for one in left:
         await _explain(state, watcher, one)
+
+
+async def _runs(state: PeeringState, watcher: str) -> bool:
+    """Whether the watcher has a pod of its istiod, ready or not."""
+    pods = await state.kubes[watcher].pods(state.fleet.namespace, {"app": "istiod"})
+    ended = ("Succeeded", "Failed")
+    alive = [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ended]
+    return any(labels_of(pod).get("istio.io/rev") == state.fleet.revision for pod in alive)
 
 
 async def _keys(state: PeeringState, watcher: str) -> set[str]:

@@ -131,6 +131,36 @@ def test_a_removal_is_done_when_istiod_has_dropped_it(peers: list[str]) -> None:
     assert synced(Watcher(well(*peers)), peers, ["gone"], restart=False).failures == {}
 
 
+class Empty(Watcher):
+    """west's API server, with these pods of istiod instead of a ready one."""
+
+    def __init__(self, *pods: dict[str, t.Any]) -> None:
+        super().__init__(("[]", ""))
+        self.found = list(pods)
+
+    async def pods(self, *_: t.Any) -> list[dict[str, t.Any]]:
+        return self.found
+
+    async def get(self, *_: t.Any) -> None:
+        return None
+
+
+def istiod(phase: str = "Running", revision: str = "default") -> dict[str, t.Any]:
+    return {"metadata": {"name": "istiod-x", "labels": {"istio.io/rev": revision}}, "status": {"phase": phase}}
+
+
+@pytest.mark.parametrize("pods", [[], [istiod("Failed")], [istiod(revision="other")]], ids=["none", "ended", "other"])
+def test_where_no_istiod_runs_nobody_watches_a_cluster_that_left(pods: list[dict[str, t.Any]]) -> None:
+    report = synced(Empty(*pods), [], ["gone"])
+    assert (report.failures, report.missing) == ({}, {})
+    # What it has to watch, somebody has to read.
+    assert "no istiod of revision default is ready" in str(synced(Empty(*pods), ["good"], ["gone"]).failures["west"][0])
+
+
+def test_an_istiod_that_is_not_ready_may_still_watch() -> None:
+    assert "is ready" in str(synced(Empty(istiod()), [], ["gone"]).failures["west"][0])
+
+
 def test_a_run_with_nothing_to_write_sees_it_too() -> None:
     kube = Watcher(BLOCKED, well("good"))
     assert synced(kube).failures == {}
