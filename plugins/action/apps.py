@@ -79,8 +79,9 @@ class ActionModule(HelmAction):
         if present:
             apps = [with_sources(app, self._templar, task_vars) for app in parse_apps(fleet, args["apps"])]
             sample = _sample(fleet, args)
+        absent_ok = self.absent_ok(cluster, args)
         async with Kube.connect(
-            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+            cluster.connection, cluster=cluster.name, absent_ok=absent_ok, take_over=cluster.take_over
         ) as kube:
             if sample is not None and sample.expose and args["sample_expose"] == "auto":
                 where = control_plane_of(fleet, cluster).gateways_namespace(args["ingress_namespace"])

@@ -104,8 +104,9 @@ class ActionModule(HelmAction):
             return {"changed": False, "skipped": True, "skip_reason": plane.skip_reason}
         if args["clusters"] == ("remotes" if plane.has_istiod else "primaries"):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} is a {cluster.role}"}
+        absent_ok = self.absent_ok(cluster, args)
         async with Kube.connect(
-            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+            cluster.connection, cluster=cluster.name, absent_ok=absent_ok, take_over=cluster.take_over
         ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)

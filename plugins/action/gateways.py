@@ -84,8 +84,9 @@ class ActionModule(HelmAction):
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
+        absent_ok = self.absent_ok(cluster, args)
         async with Kube.connect(
-            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+            cluster.connection, cluster=cluster.name, absent_ok=absent_ok, take_over=cluster.take_over
         ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)

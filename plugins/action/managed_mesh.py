@@ -112,7 +112,7 @@ class ActionModule(GoogleFleetAction):
     async def _peer(self, fleet: Fleet, cluster: Cluster, mode: str, warnings: list[str]) -> list[Change]:
         """Write into the cluster whether it joins the others; ``mode`` "" removes our setting."""
         async with Kube.connect(
-            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode, take_over=cluster.take_over
+            cluster.connection, cluster=cluster.name, absent_ok=self.check_mode or not mode, take_over=cluster.take_over
         ) as kube:
             live = await kube.get("v1", "ConfigMap", OPTIONS, NAMESPACE)
             if google_owned(live):

@@ -187,3 +187,40 @@ def test_a_run_sends_one_request_and_shows_no_token(google: StandIn, tmp_path: P
     for path in (tmp_path / "mesh.fleet").rglob("*"):
         if path.is_file():
             assert control_plane.ADMIN_TOKEN not in path.read_text()
+
+
+def test_teardown_of_a_cluster_that_google_deleted_ends(google: StandIn, tmp_path: Path) -> None:
+    """Its peer forgets it, every stage finds nothing there, and the run is good and says what it did not find."""
+    marks = {"mesh.fleet/fleet": "gke", "mesh.fleet/part-of": "peering", "istio/multiCluster": "true"}
+    secret: dict[str, t.Any] = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "istio-remote-secrets", "namespace": "istio-gone", "labels": marks},
+        "stringData": {"gone": "apiVersion: v1"},
+    }
+
+    async def west(*objects: dict[str, t.Any]) -> t.Any:
+        async with Kube.connect(cluster().connection, cluster="west") as kube:
+            await kube.apply(objects)
+            return await kube.get("v1", "Secret", "istio-remote-secrets", "istio-gone")
+
+    asyncio.run(west({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-gone"}}, secret))
+    shared = {
+        **WEST,
+        "gke_access_token": control_plane.ADMIN_TOKEN,
+        "fleet_name": "gke",
+        "mesh_namespace": "istio-gone",
+    }
+    hosts: dict[str, t.Any] = {"west": {}, "gone": {"gke_name": "was-deleted"}}
+    environment = {"MESH_FLEET_GOOGLE_ENDPOINT": google.endpoint}
+    teardown = ROOT / "playbooks" / "teardown.yml"
+    fleet = {"vars": {**shared, "fleet_dir": str(tmp_path / "state")}, "hosts": hosts}
+    ran = run_plays(tmp_path, fleet, teardown, "--limit", "gone", environment=environment, shell=False)
+    said = " ".join(ran.output.split())
+    assert ran.code == 0, ran.output
+    assert "gone: Google has no such cluster, so nothing was removed on it (cluster was-deleted in us-west1-a" in said
+    assert asyncio.run(west()) is None
+    # One that the inventory gives an address is not Google's to say of.
+    hosts["gone"] = {"cluster_kubeconfig": str(tmp_path / "none")}
+    again = run_plays(tmp_path, fleet, teardown, "--limit", "gone", environment=environment, shell=False)
+    assert again.code != 0 and "take gone out of the inventory" in " ".join(again.output.split()), again.output

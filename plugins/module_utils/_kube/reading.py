@@ -43,6 +43,8 @@ class Reader:
         """What a removal left because it records no fleet, as ``Kind namespace/name``."""
         self.concurrency = concurrency
         self.absent = False
+        self.absence: AbsentCluster | None = None
+        """Who says that it is absent, and what they saw."""
         """True for a cluster that does not exist yet: it is empty, and what is applied counts as created."""
         self._connection = connection
         self._timeout = float(timeout)
@@ -83,10 +85,10 @@ class Reader:
     async def __aenter__(self) -> t.Self:
         try:
             endpoint = await resolve(self._connection, self.cluster)
-        except AbsentCluster:
+        except AbsentCluster as error:
             if not self._absent_ok:
                 raise
-            self.absent = True
+            self.absent, self.absence = True, error
             return self
         self._transport = Transport(endpoint, self.cluster, self._timeout)
         return self

@@ -11,8 +11,9 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
@@ -115,6 +116,11 @@ class FleetAction(ActionBase):
     @property
     def check_mode(self) -> bool:
         return bool(self._task.check_mode)
+
+    def absent_ok(self, cluster: Cluster, args: t.Mapping[str, t.Any]) -> bool:
+        """Whether the cluster may not exist: it is only planned, or the mesh is removed from one that was deleted."""
+        deleted = args.get("state") == "absent" and not provider_of(cluster).exists(cluster.variables)
+        return self.check_mode or deleted
 
     @property
     def diff_mode(self) -> bool:

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering import static_tokens
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.leaving import deleted
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     LABEL,
     OURS,
@@ -38,6 +39,12 @@ async def connect(state: PeeringState, stack: contextlib.AsyncExitStack, names: 
         kubes, failed = await connect_each(stack, some, absent_ok=state.options.dry_run or gone)
         state.kubes |= kubes
         state.faults.unreachable |= failed
+    if state.options.absent:
+        state.warnings += [
+            deleted(kube.absence)
+            for name, kube in state.kubes.items()
+            if kube.absence and name in state.play and not provider_of(state.fleet.clusters[name]).local
+        ]
 
 
 async def read_watched(state: PeeringState, name: str) -> None:

@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
     injection_checks,
@@ -106,6 +107,10 @@ class VerifyRun:
         """Remove the probes from the clusters of the play."""
         async with contextlib.AsyncExitStack() as stack:
             await self._connect(stack, self.play)
+            for name, kube in self.kubes.items():
+                cluster = self.fleet.clusters[name]
+                if kube.absent and not provider_of(cluster).exists(cluster.variables):
+                    self.facts[name].problem = ""  # a cluster that was deleted has no probe left
             await self._on_each(self._remove_probe)
         self.checks += [
             Check("removed", f.cluster, FAILED, f.problem, (f.cluster,), "", f.problem_next or _IF_GONE)

@@ -11,7 +11,7 @@ from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Fleet
 from .remote_secrets import ACCOUNT, REMOVE, UNNAMED, KeyPlan
 
-__all__ = ["forgotten", "gone", "unnamed"]
+__all__ = ["deleted", "forgotten", "gone", "unnamed"]
 
 _NAMES = 5
 """How many clusters a text names before it counts the others."""
@@ -63,6 +63,14 @@ def gone(fleet: Fleet, name: str, error: FleetError) -> FleetError:
         next_step=f"gone for good: take {name} out of the inventory, and that is all. Only down: run "
         f"playbooks/teardown.yml with --limit {name} once it answers. To end the tokens that it holds, if it or a "
         f"backup of it may be in other hands: {_revoke(fleet, [name])}",
+    )
+
+
+def deleted(error: FleetError) -> str:
+    """A warning about a cluster that leaves and that was deleted before: a wrong name would look the same."""
+    return (
+        f"{error.cluster}: {error.what}, so nothing was removed on it ({error.obj}: {error.seen}); if it is another "
+        f"one, correct its variables and run playbooks/teardown.yml with --limit {error.cluster} again"
     )
 
 

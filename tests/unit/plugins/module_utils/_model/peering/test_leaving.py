@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.leaving import forgotten, gone, unnamed
+from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.leaving import (
+    deleted,
+    forgotten,
+    gone,
+    unnamed,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import (
     KEEP,
     REMOVE,
@@ -62,3 +67,11 @@ def test_a_dead_cluster_that_is_torn_down_gets_advice_that_ends() -> None:
     assert "take east out of the inventory" in text and "start it" not in text
     assert "in west: kubectl -n istio-system delete serviceaccount" in text
     assert "playbooks/teardown.yml with --limit east once it answers" in text
+
+
+def test_a_deleted_cluster_is_named_with_what_was_looked_for() -> None:
+    error = FleetError("Google has no such cluster", cluster="east", obj="cluster e in r", seen="one of this name in x")
+    assert deleted(error) == (
+        "east: Google has no such cluster, so nothing was removed on it (cluster e in r: one of this name in x); if it "
+        "is another one, correct its variables and run playbooks/teardown.yml with --limit east again"
+    )
