@@ -123,6 +123,7 @@ def becomes_a_remote(api: control_plane.ControlPlane, play: Play) -> None:
     port = {"name": "https-dns", "port": 15012}
     made = {"kubernetes.io/service-name": "istiod"}
     made["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io"
+    made["app.kubernetes.io/managed-by"] = "Helm"  # as their Service
     piece = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": [port]}
     former = {
         "istiod-x7d": {**piece, "endpoints": [{"addresses": ["10.16.0.7"]}]},

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...metadata import labels_of
+from ...metadata import annotations_of, labels_of
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from .helm_values import istiod_name
@@ -17,8 +17,9 @@ __all__ = ["SIGNER", "is_unwanted_signer", "unwanted_endpoints", "users_of_signe
 SIGNER = "cacerts"
 """The Secret that istiod signs with: the key of an intermediate CA."""
 _BY_SELECTOR = "endpointslice-controller.k8s.io"
-_MADE_BY = ("endpointslice.kubernetes.io/managed-by", "app.kubernetes.io/managed-by")
-_HELM = "Helm"
+_MADE_BY = "endpointslice.kubernetes.io/managed-by"
+_RELEASE = "meta.helm.sh/release-name"
+"""Helm's annotation. Its label says nothing of Endpoints: Kubernetes gives them the labels of their Service."""
 
 
 def is_unwanted_signer(fleet: Fleet, cluster: Cluster, secret: t.Mapping[str, t.Any] | None) -> bool:
@@ -70,6 +71,5 @@ def unwanted_endpoints(
     """
     if service is None or (service.get("spec") or {}).get("selector"):
         return [], False
-    unwanted = [one for one in slices if labels_of(one).get(_MADE_BY[0]) == _BY_SELECTOR]
-    helms = any(labels_of(endpoints).get(label) == _HELM for label in _MADE_BY)
-    return unwanted, endpoints is not None and not helms
+    unwanted = [one for one in slices if labels_of(one).get(_MADE_BY) == _BY_SELECTOR]
+    return unwanted, endpoints is not None and _RELEASE not in annotations_of(endpoints)

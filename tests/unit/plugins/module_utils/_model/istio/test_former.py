@@ -93,12 +93,12 @@ NAMED: dict[str, t.Any] = {"metadata": {"name": "istiod"}}
     [
         ({"spec": {}}, NAMED, [KUBERNETES], True),
         ({"spec": {}}, None, [KUBERNETES], False),
-        ({"spec": {}}, made_by("Helm"), [KUBERNETES], False),
-        ({"spec": {}}, made_by("Helm", "app.kubernetes.io/managed-by"), [KUBERNETES], False),
+        ({"spec": {}}, made_by("Helm", "app.kubernetes.io/managed-by"), [KUBERNETES], True),
+        ({"spec": {}}, {"metadata": {"annotations": {"meta.helm.sh/release-name": "istiod"}}}, [KUBERNETES], False),
         ({"spec": {"selector": {"app": "istiod"}}}, NAMED, [], False),
         (None, NAMED, [], False),
     ],
-    ids=["left", "slices alone", "of a chart", "of an older chart", "istiod runs", "no Service"],
+    ids=["left", "slices alone", "with the labels of its Service", "of an older chart", "istiod runs", "no Service"],
 )
 def test_what_leads_to_a_former_istiod_goes(
     service: dict[str, t.Any] | None, endpoints: dict[str, t.Any] | None, slices: list[dict[str, t.Any]], also: bool
