@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from . import control_plane
+from .chart_servers import Charts
 from .plays import run_plays
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,16 @@ def istio_version() -> str:
 
 
 @pytest.fixture(scope="module")
-def fleet(google_planes: dict[str, control_plane.ControlPlane]) -> dict[str, t.Any]:
+def charts(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Charts]:
+    """From where a run would bring Helm and the charts."""
+    made = Charts(tmp_path_factory.mktemp("charts"))
+    made.mirror_helm()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def fleet(google_planes: dict[str, control_plane.ControlPlane], charts: Charts) -> dict[str, t.Any]:
     """Two clusters made by hand, as in inventories/existing."""
     hosts = {
         name: {
@@ -42,6 +52,8 @@ def fleet(google_planes: dict[str, control_plane.ControlPlane]) -> dict[str, t.A
         "mesh_network": "per_cluster",
         "cluster_provider": "kubeconfig",
         "trust_vault_password_create": True,
+        "artifacts_downloads": charts.downloads,
+        "artifacts_charts": charts.repository,
     }
     return {"vars": variables, "hosts": hosts}
 

@@ -8,6 +8,7 @@ The tests run in their order: one fleet is made, used, broken, repaired, changed
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 import subprocess
@@ -49,8 +50,10 @@ def test_check_mode_touches_nothing(fleet: Fleet) -> None:
 
 
 def test_check_mode_before_there_is_anything(fleet: Fleet, tmp_path: Path) -> None:
-    """As on a new machine: no artifacts either."""
-    empty = {"XDG_CACHE_HOME": str(tmp_path), "ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages"}
+    """As on a new machine: no artifacts either, only the network to have them from."""
+    proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "no_proxy")
+    network = {name: os.environ.get(name, "") for name in proxies}
+    empty = {"XDG_CACHE_HOME": str(tmp_path), "ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages", **network}
     said = fleet.play("site", "--check", "--diff", environment=empty)
     for stage in ("control_plane  west 1.", "gateways       west planned", "verify         unknown until a run"):
         assert f"\n{stage}" in said, said
