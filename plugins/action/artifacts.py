@@ -15,6 +15,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, REMOVED, Change, failed_result, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
+    folder_of_host,
+    located,
+    located_program,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.brought import Brought, check_tools
 
 _OWN_HELM = (_FIRST_HELM := "control_plane_helm", "gateways_helm", "apps_helm")
@@ -125,6 +130,10 @@ class ActionModule(FleetAction):
 
 
 def _given(hostvars: t.Any, host: str) -> dict[str, str]:
-    """What a host says of a Helm and charts of its own; only what is set is templated."""
-    raw = hostvars.raw_get(host)
-    return {name: str(hostvars[host][name] or "") if name in raw else "" for name in (*_OWN_HELM, *_OWN_CHARTS)}
+    """What a host says of a Helm and charts of its own, with absolute paths; only what is set is templated."""
+    raw, folder = hostvars.raw_get(host), folder_of_host(hostvars, host)
+    said = {name: str(hostvars[host][name] or "") if name in raw else "" for name in (*_OWN_HELM, *_OWN_CHARTS)}
+    return {
+        name: located_program(value, folder) if name in _OWN_HELM else located(value, folder)
+        for name, value in said.items()
+    }

@@ -30,6 +30,9 @@ mesh_clusters:
     cluster_provider: kubeconfig
     trust_vault_password_file: secrets/vault-password
     fleet_dir: state
+    artifacts_parts: []
+    control_plane_helm: ./bin/helm
+    control_plane_charts: charts
   hosts:
     fra: {cluster_kubeconfig: ../kubeconfigs/fra.yaml, cluster_region: eu-central-1}
 """
@@ -145,6 +148,13 @@ def test_relative_paths_begin_at_the_inventorys_folder(installed: Installed, pla
     inventory = tmp_path / "inventory"
     (inventory / "secrets").mkdir(parents=True)
     (inventory / "fleet.yml").write_text(INVENTORY)
+    for chart in ("base", "istiod", "gateway"):
+        (inventory / "charts" / chart).mkdir(parents=True)
+        (inventory / "charts" / chart / "Chart.yaml").write_text(f"name: {chart}\nversion: 1.31.1\n")
+    helm = inventory / "bin" / "helm"
+    helm.parent.mkdir()
+    helm.write_text("#!/bin/sh\necho v3.19.0\n")
+    helm.chmod(0o755)
     password = inventory / "secrets" / "vault-password"
     password.write_text("sesame\n")
     password.chmod(0o600)
