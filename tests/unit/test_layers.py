@@ -31,6 +31,7 @@ MODEL = {
     "peering": {"inventory", "control_planes", "istio", "providers/google"},
     "workloads": {"inventory", "control_planes", "istio", "peering"},
     "multicluster": {"inventory"},
+    "traffic": {"inventory", "control_planes", "istio", "peering", "multicluster"},
     "validation": {"inventory", "control_planes", "providers", "istio", "multicluster", "trust", "workloads"},
     "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads"},
 }
