@@ -1,0 +1,300 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Policies as objects of clusters: a pure function of fleet, policies, and what was read of the clusters.
+
+What goes where:
+
+- A VirtualService and a DestinationRule for callers go to the cluster whose control plane configures them: a remote's
+  to its primary. Where the callers of one control plane have different policies, routes go by the caller's cluster,
+  and each policy has subsets of its own, which hold its rules for connections.
+- A gateway to another network knows subsets too: a call names its subset, and the gateway has a way for each that it
+  knows. So a DestinationRule with the same subsets goes to the clusters whose gateways the calls may pass.
+- A Service goes to a caller's own cluster, whose DNS must know the name.
+
+An object that several clusters need alike is made once, and shared: do not change what this returns.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ..inventory.fleet import Fleet
+from ..istio.ownership import owner_labels
+from .istio_words import http_routes, traffic_policy
+from .paths import Paths
+from .policy import Policy, Rules, Subset
+from .seen import TRAFFIC, Port, Seen, SeenService
+from .targets import Target, has_own_connections, names_of, target_of, targets_of
+
+__all__ = ["POLICY_ANNOTATION", "Generator", "objects_of"]
+
+Object = dict[str, t.Any]
+_Passing = tuple[tuple[int, tuple[Target, ...]], ...]
+
+POLICY_ANNOTATION = "mesh.fleet/policy"
+"""Says for which policies an object is."""
+
+
+class Generator:
+    """Makes the objects of policies, cluster by cluster.
+
+    Args:
+        fleet: the fleet.
+        policies: policies without problems.
+        seen: what was read of the clusters. Services and ServiceEntries are made of it, and only then.
+        addresses: by global name its addresses; others get one of Istio's own.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        policies: t.Iterable[Policy],
+        seen: Seen | None = None,
+        addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+    ) -> None:
+        paths = Paths(fleet)
+        by_host: dict[str, list[Policy]] = {}
+        for policy in policies:
+            by_host.setdefault(policy.host, []).append(policy)
+        self._paths = paths
+        self._seen = seen or {}
+        self._hosts = [
+            _Host(paths, owned, self._seen, (addresses or {}).get(host, ())) for host, owned in by_host.items()
+        ]
+
+    def objects(self, cluster: str) -> list[Object]:
+        """The objects of a cluster, in the order of the policies."""
+        found: list[Object] = []
+        for host in self._hosts:
+            if cluster in self._paths.served:
+                found += host.istio_objects(cluster)
+            if cluster in self._seen:
+                found += host.service(cluster)
+        return found
+
+
+def objects_of(
+    fleet: Fleet,
+    policies: t.Iterable[Policy],
+    seen: Seen | None = None,
+    addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+) -> dict[str, list[Object]]:
+    """The objects of each cluster of a fleet; see :class:`Generator`."""
+    generator = Generator(fleet, policies, seen, addresses)
+    return {cluster: generator.objects(cluster) for cluster in fleet.clusters}
+
+
+class _Host:
+    """All policies of one host name."""
+
+    def __init__(self, paths: Paths, policies: t.Sequence[Policy], seen: Seen, addresses: t.Sequence[str]) -> None:
+        self._paths = paths
+        self._policies = policies
+        self._first = policies[0]
+        self._seen = seen
+        self._addresses = addresses
+        self._callers = [None if policy.callers is None else frozenset(policy.callers) for policy in policies]
+        self._apart = [self._is_apart(number) for number in range(len(policies))]
+        self._targets = [targets_of(policy, apart) for policy, apart in zip(policies, self._apart, strict=True)]
+        self._names = names_of(target for targets in self._targets for target in targets)
+        self._model = _model_service(self._first, seen)
+        # An order of clusters or regions depends on where the callers are, and on whom they may call.
+        self._ordered = [any(rules.is_ordered for _at, rules, _said in policy.all_rules()) for policy in policies]
+        self._through: dict[frozenset[str], _Passing] = {}
+        self._made: dict[t.Any, list[Object]] = {}
+
+    def _is_apart(self, number: int) -> bool:
+        """Whether a policy's rules for connections are kept apart from those of the whole service.
+
+        They are where it is not for all callers that a control plane configures, or where a route has others.
+        """
+        callers = self._callers[number]
+        if has_own_connections(self._policies[number]):
+            return True
+        if callers is None:
+            return False
+        mine = {self._paths.read_in(caller) for caller in callers}
+        return any(not callers.issuperset(self._paths.served[cluster]) for cluster in mine)
+
+    def istio_objects(self, cluster: str) -> list[Object]:
+        """What a cluster's control plane must read."""
+        served = self._paths.served[cluster]
+        mine: list[tuple[int, tuple[str, ...]]] = []
+        for number, callers in enumerate(self._callers):
+            own = served if callers is None else tuple(caller for caller in served if caller in callers)
+            if own:
+                mine.append((number, own))
+        passing = self._passing(frozenset(self._paths.fleet.clusters[one].network for one in served))
+        if not mine and not passing:
+            return []
+        key = (self._callers_key(mine, served), passing, self._paths.istio_api(cluster))
+        if key not in self._made:
+            self._made[key] = self._make(cluster, served, mine, passing)
+        return self._made[key]
+
+    def _passing(self, networks: frozenset[str]) -> _Passing:
+        """The policies whose calls may pass gateways on these networks, and their targets that do."""
+        if networks not in self._through:
+            self._through[networks] = tuple(
+                (
+                    number,
+                    tuple(
+                        target
+                        for target in self._targets[number]
+                        if any(self._paths.crosses(callers, network, target.subset.cluster) for network in networks)
+                    ),
+                )
+                for number, callers in enumerate(self._callers)
+                if any(self._paths.crosses(callers, network) for network in networks)
+            )
+        return self._through[networks]
+
+    def _callers_key(self, mine: t.Sequence[tuple[int, tuple[str, ...]]], served: tuple[str, ...]) -> t.Hashable:
+        """What is the same for all clusters that need the same objects for their callers."""
+        if len(mine) != 1 or mine[0][1] != served:
+            return tuple(mine)
+        number, own = mine[0]
+        return number, self._paths.view(own) if self._ordered[number] else 0
+
+    def _make(
+        self, cluster: str, served: tuple[str, ...], mine: list[tuple[int, tuple[str, ...]]], passing: _Passing
+    ) -> list[Object]:
+        callers = [number for number, _own in mine]
+        found: list[Object] = []
+        if self._first.is_global and self._model:
+            concerned = {*callers, *(number for number, _targets in passing)}
+            found.append(self._object(cluster, "ServiceEntry", self._entry(self._model), concerned))
+        rule = self._rule(mine, passing)
+        if rule:
+            concerned = {*callers, *(number for number, targets in passing if targets)}
+            found.append(self._object(cluster, "DestinationRule", {"host": self._first.host, **rule}, concerned))
+        routes = self._routes(served, mine)
+        if routes:
+            spec = {"hosts": [self._first.host], "http": routes}
+            found.append(self._object(cluster, "VirtualService", spec, callers))
+        return found
+
+    def _rule(self, mine: t.Sequence[tuple[int, tuple[str, ...]]], passing: _Passing) -> Object:
+        """The traffic policy and subsets of the DestinationRule; empty where nothing needs one."""
+        subsets: dict[Target, Object] = {}
+        whole: Object = {}
+        for number, own in mine:
+            policy = self._policies[number]
+            if not self._apart[number]:
+                whole = self._traffic(policy.rules, own)
+            for target in self._targets[number]:
+                rules = policy.routes[target.route - 1].rules if target.route else policy.rules
+                subsets[target] = self._traffic(rules, own) if target.caller else {}
+        for _number, targets in passing:
+            for target in targets:
+                subsets.setdefault(target, {})
+        rule: Object = {"trafficPolicy": whole} if whole else {}
+        if subsets:
+            rule["subsets"] = [
+                {
+                    "name": self._names[target],
+                    **({"labels": target.labels} if target.labels else {}),
+                    **({"trafficPolicy": traffic} if traffic else {}),
+                }
+                for target, traffic in sorted(subsets.items(), key=lambda item: self._names[item[0]])
+            ]
+        return rule
+
+    def _traffic(self, rules: Rules, own: tuple[str, ...]) -> Object:
+        # What Istio cannot say is a problem that lint names, and is never applied.
+        order = self._paths.order(rules.failover, own) if rules.failover and rules.is_ordered else None
+        return traffic_policy(rules, order or {"enabled": True})
+
+    def _routes(self, served: tuple[str, ...], mine: t.Sequence[tuple[int, tuple[str, ...]]]) -> list[Object]:
+        """The routes of the VirtualService; none where nothing needs one."""
+        found: list[Object] = []
+        covered: set[str] = set()
+        for number, own in mine:
+            policy = self._policies[number]
+            needed = policy.rules.routed or policy.routes or any(t.caller for t in self._targets[number])
+            if needed:
+                covered |= set(own)
+                found += http_routes(policy, () if own == served else own, functools.partial(self._destination, number))
+        if found and not covered.issuperset(served):
+            found.append({"name": "others", "route": [{"destination": {"host": self._first.host}}]})
+        return found
+
+    def _destination(self, number: int, route: int, subset: Subset) -> Object:
+        target = target_of(self._policies[number], route, subset, self._apart[number])
+        name = self._names.get(target)
+        return {"host": self._first.host, **({"subset": name} if name else {})}
+
+    def _entry(self, service: SeenService) -> Object:
+        """The ServiceEntry of a global name: the pods of its Service, in all clusters."""
+        return {
+            "hosts": [self._first.host],
+            **({"addresses": list(self._addresses)} if self._addresses else {}),
+            "location": "MESH_INTERNAL",
+            "resolution": "STATIC",
+            "ports": [_entry_port(port) for port in service.ports if port.protocol == "TCP"],
+            "workloadSelector": {"labels": dict(service.selector)},
+        }
+
+    def service(self, cluster: str) -> list[Object]:
+        """The Service that makes the name resolve for callers in a cluster that was read and has none."""
+        first = self._first
+        if first.is_global or not self._model or self._seen[cluster].service(first.name, first.namespace):
+            return []
+        concerned = [p for p, c in zip(self._policies, self._callers, strict=True) if c is None or cluster in c]
+        if not concerned:
+            return []
+        ports = [
+            {
+                "port": port.number,
+                "protocol": port.protocol,
+                **({"name": port.name} if port.name else {}),
+                **({"appProtocol": port.app_protocol} if port.app_protocol else {}),
+                **({"targetPort": port.target} if port.target else {}),
+            }
+            for port in self._model.ports
+        ]
+        selector = {"selector": dict(self._model.selector)} if self._model.selector else {}
+        headless = {"clusterIP": "None"} if self._model.headless else {}
+        metadata = self._metadata(first.name, concerned)
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": metadata,
+                "spec": {**headless, **selector, "ports": ports},
+            }
+        ]
+
+    def _object(self, cluster: str, kind: str, spec: Object, numbers: t.Iterable[int]) -> Object:
+        name = f"{self._first.name}.global-traffic" if self._first.is_global else f"{self._first.name}-traffic"
+        return {
+            "apiVersion": self._paths.istio_api(cluster),
+            "kind": kind,
+            "metadata": self._metadata(name, [self._policies[number] for number in sorted(numbers)]),
+            "spec": spec,
+        }
+
+    def _metadata(self, name: str, policies: t.Sequence[Policy]) -> Object:
+        return {
+            "name": name,
+            "namespace": self._first.namespace,
+            "labels": owner_labels(TRAFFIC, self._paths.fleet.name),
+            "annotations": {POLICY_ANNOTATION: "; ".join(policy.said for policy in policies)},
+        }
+
+
+def _model_service(policy: Policy, seen: Seen) -> SeenService | None:
+    """The Service of a policy as the first cluster that has it has it; None where none is known."""
+    for cluster in seen.values():
+        found = cluster.service(policy.name, policy.namespace)
+        if found:
+            return found
+    return None
+
+
+def _entry_port(port: Port) -> Object:
+    spoken = port.spoken.upper() or "TCP"
+    name = port.name or f"{spoken.lower()}-{port.number}"
+    target = {"targetPort": port.target} if isinstance(port.target, int) and port.target not in (0, port.number) else {}
+    return {"number": port.number, "name": name, "protocol": spoken, **target}

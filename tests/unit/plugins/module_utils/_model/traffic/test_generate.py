@@ -1,0 +1,341 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Objects of policies: the fixtures word by word, and what every fleet and every policy has in common."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from hypothesis import given, settings
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import POLICY_ANNOTATION, objects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.istio_words import traffic_policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import lint
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import EVERYWHERE, Policy, Rules
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import see
+from tests.policies import BREAKER, REVIEWS, live, sound
+
+from ..fleets import SERVED, TWO, fleet
+
+Values = dict[str, t.Any]
+SOURCE = "topology.istio.io/cluster"
+
+
+def made(of: Fleet, *policies: Values, **more: t.Any) -> dict[str, list[Values]]:
+    return objects_of(of, parse_policies(list(policies), of.clusters), **more)
+
+
+def kinds(objects: dict[str, list[Values]]) -> dict[str, list[str]]:
+    return {cluster: [one["kind"] for one in own] for cluster, own in objects.items()}
+
+
+def spec(objects: t.Sequence[Values], kind: str) -> Values:
+    (found,) = [one["spec"] for one in objects if one["kind"] == kind]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_three_quarters_to_another_cluster() -> None:
+    host = "reviews.shop.svc.cluster.local"
+    metadata = {
+        "name": "reviews-traffic",
+        "namespace": "shop",
+        "labels": {"mesh.fleet/part-of": "traffic", "mesh.fleet/fleet": "local"},
+        "annotations": {POLICY_ANNOTATION: "reviews.shop from west"},
+    }
+    rule = {
+        "host": host,
+        "subsets": [
+            {"name": "east-v3", "labels": {SOURCE: "east", "version": "v3"}},
+            {"name": "west-v1", "labels": {SOURCE: "west", "version": "v1"}},
+            {"name": "west-v2", "labels": {SOURCE: "west", "version": "v2"}},
+        ],
+    }
+    parts = [("east-v3", 75), ("west-v1", 15), ("west-v2", 10)]
+    ways = [{"destination": {"host": host, "subset": name}, "weight": weight} for name, weight in parts]
+    routes = {"hosts": [host], "http": [{"name": "all", "route": ways}]}
+    api = "networking.istio.io/v1"
+    assert made(fleet(TWO), REVIEWS) == {
+        "west": [
+            {"apiVersion": api, "kind": "DestinationRule", "metadata": metadata, "spec": rule},
+            {"apiVersion": api, "kind": "VirtualService", "metadata": metadata, "spec": routes},
+        ],
+        "east": [],
+    }
+
+
+def test_a_timeout_and_a_breaker_in_every_cluster() -> None:
+    objects = made(fleet(TWO), BREAKER)
+    host = "sample-producer.sample.svc.cluster.local"
+    assert objects["west"] == objects["east"]
+    assert spec(objects["west"], "VirtualService") == {
+        "hosts": [host],
+        "http": [{"name": "all", "route": [{"destination": {"host": host}}], "timeout": "2s"}],
+    }
+    assert spec(objects["west"], "DestinationRule") == {
+        "host": host,
+        "trafficPolicy": {
+            "connectionPool": {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}},
+            "outlierDetection": {
+                "consecutive5xxErrors": 1,
+                "interval": "1s",
+                "baseEjectionTime": "180s",
+                "maxEjectionPercent": 50,
+            },
+        },
+    }
+
+
+def test_nothing_is_made_where_nothing_is_needed() -> None:
+    two = fleet(TWO)
+    assert objects_of(two, []) == {"west": [], "east": []}
+    only = {"service": "reviews.shop", "from": ["west"]}
+    assert kinds(made(two, {**only, "timeout": "5s"})) == {"west": ["VirtualService"], "east": []}
+    assert kinds(made(two, {**only, "breaker": {"errors": 5}})) == {"west": ["DestinationRule"], "east": []}
+
+
+def test_a_remotes_objects_go_to_its_primary() -> None:
+    served = fleet(SERVED)
+    objects = made(served, {"service": "reviews.shop", "from": ["edge"], "timeout": "5s", "breaker": {"errors": 5}})
+    assert kinds(objects) == {"fra": ["DestinationRule", "VirtualService"], "edge": []}
+    edge, others = spec(objects["fra"], "VirtualService")["http"]
+    assert edge["match"] == [{"sourceLabels": {SOURCE: "edge"}}]
+    assert edge["route"][0]["destination"]["subset"] == "all-for-edge"
+    assert others == {"name": "others", "route": [{"destination": {"host": "reviews.shop.svc.cluster.local"}}]}
+    rule = spec(objects["fra"], "DestinationRule")
+    assert "trafficPolicy" not in rule, "callers in fra would have it too"
+    assert [one["name"] for one in rule["subsets"]] == ["all-for-edge"]
+    assert "outlierDetection" in rule["subsets"][0]["trafficPolicy"]
+
+
+def test_callers_of_one_istiod_may_have_different_policies() -> None:
+    served = fleet(SERVED)
+    policies = [
+        {"service": "reviews.shop", "from": [name], "timeout": time, "breaker": {"errors": errors}}
+        for name, time, errors in (("fra", "1s", 1), ("edge", "2s", 2))
+    ]
+    objects = made(served, *policies)
+    ways = spec(objects["fra"], "VirtualService")["http"]
+    assert [(way["name"], way["timeout"]) for way in ways] == [("from-fra-all", "1s"), ("from-edge-all", "2s")]
+    both = "reviews.shop from fra; reviews.shop from edge"
+    assert {one["metadata"]["annotations"][POLICY_ANNOTATION] for one in objects["fra"]} == {both}
+
+
+def test_gateways_of_another_network_know_the_subsets() -> None:
+    hosts = {"west": {}, "east": {"mesh_network": "two"}, "south": {"mesh_network": "two"}, "north": {}}
+    objects = made(fleet(hosts), {**REVIEWS, "breaker": {"errors": 5}})
+    assert kinds(objects) == {
+        "west": ["DestinationRule", "VirtualService"],
+        "east": ["DestinationRule"],
+        "south": ["DestinationRule"],  # any gateway of the network may get the call
+        "north": [],
+    }
+    assert spec(objects["east"], "DestinationRule") == {
+        "host": "reviews.shop.svc.cluster.local",
+        "subsets": [{"name": "east-v3", "labels": {SOURCE: "east", "version": "v3"}}],
+    }
+
+
+def test_a_gateway_serves_its_own_callers_too() -> None:
+    split = [{"weight": 100, "labels": {"version": "v1"}}]
+    hosts = {"west": {}, "east": {"mesh_network": "two"}}
+    objects = made(
+        fleet(hosts),
+        {"service": "reviews.shop", "from": ["west"], "split": split},
+        {"service": "reviews.shop", "from": ["east"], "breaker": {"errors": 5}},
+    )
+    rule = spec(objects["east"], "DestinationRule")
+    assert [one["name"] for one in rule["subsets"]] == ["v1"]
+    assert rule["trafficPolicy"]["outlierDetection"]["consecutive5xxErrors"] == 5
+    assert kinds(objects)["east"] == ["DestinationRule"]
+
+
+def test_a_cluster_without_peers_gets_no_subsets_of_others() -> None:
+    hosts = {"west": {"mesh_peers": []}, "east": {"mesh_network": "two", "mesh_peers": []}}
+    policy = {"service": "reviews.shop", "from": ["west"], "split": [{"weight": 100, "labels": {"version": "v1"}}]}
+    assert kinds(made(fleet(hosts), policy))["east"] == []
+
+
+def test_googles_control_plane_reads_v1beta1() -> None:
+    hosts = {"west": {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"}}
+    objects = made(fleet(hosts), {**BREAKER})
+    assert {one["apiVersion"] for one in objects["west"]} == {"networking.istio.io/v1beta1"}
+
+
+def test_a_name_resolves_where_callers_have_no_service() -> None:
+    two = fleet(TWO)
+    seen = {**see(live(["east"]), "local"), **see({"west": []}, "local")}
+    objects = made(two, {"service": "reviews.shop", "timeout": "5s"}, seen=seen)
+    assert kinds(objects) == {"west": ["VirtualService", "Service"], "east": ["VirtualService"]}
+    stub = objects["west"][1]
+    assert stub["spec"] == {
+        "selector": {"app": "reviews"},
+        "ports": [{"port": 9080, "protocol": "TCP", "name": "http", "targetPort": 8080}],
+    }
+    assert (stub["metadata"]["name"], stub["metadata"]["namespace"]) == ("reviews", "shop")
+    # What was made for it is read the next time, and must not be taken for the app's own.
+    again = {**seen, **see({"west": [stub]}, "local")}
+    assert made(two, {"service": "reviews.shop", "timeout": "5s"}, seen=again) == objects
+    elsewhere = made(two, {"service": "reviews.shop", "from": ["east"], "timeout": "5s"}, seen=seen)
+    assert kinds(elsewhere) == {"west": [], "east": ["VirtualService"]}
+    assert kinds(made(two, {"service": "reviews.shop", "timeout": "5s"}, seen={"east": seen["east"]}))["west"] == [
+        "VirtualService"
+    ]
+
+
+def test_a_remote_gets_the_service_itself() -> None:
+    seen = {**see(live(["fra"]), "local"), **see({"edge": []}, "local")}
+    objects = made(fleet(SERVED), {"service": "reviews.shop", "timeout": "5s"}, seen=seen)
+    assert kinds(objects) == {"fra": ["VirtualService"], "edge": ["Service"]}
+
+
+def test_a_global_name_is_an_entry_for_the_pods_of_all_clusters() -> None:
+    two = fleet({"west": {}, "east": {"mesh_network": "two"}})
+    policy = {**REVIEWS, "service": "reviews.shop.global"}
+    seen = see(live(["east"]), "local")
+    objects = made(two, policy, seen=seen, addresses={"reviews.shop.global": ["240.0.0.7"]})
+    assert kinds(objects) == {
+        "west": ["ServiceEntry", "DestinationRule", "VirtualService"],
+        "east": ["ServiceEntry", "DestinationRule"],  # its gateway must know the name
+    }
+    assert spec(objects["west"], "ServiceEntry") == {
+        "hosts": ["reviews.shop.global"],
+        "addresses": ["240.0.0.7"],
+        "location": "MESH_INTERNAL",
+        "resolution": "STATIC",
+        "ports": [{"number": 9080, "name": "http", "protocol": "HTTP", "targetPort": 8080}],
+        "workloadSelector": {"labels": {"app": "reviews"}},
+    }
+    assert {one["metadata"]["name"] for one in objects["west"]} == {"reviews.global-traffic"}
+    assert spec(objects["west"], "VirtualService")["hosts"] == ["reviews.shop.global"]
+    assert "addresses" not in spec(made(two, policy, seen=seen)["west"], "ServiceEntry")
+    assert kinds(made(two, policy))["west"] == ["DestinationRule", "VirtualService"]
+
+
+def test_an_order_depends_on_where_the_callers_are() -> None:
+    hosts = {name: {"cluster_region": region} for name, region in (("west", "us"), ("east", "ca"), ("north", "eu"))}
+    policy = {
+        "service": "reviews.shop",
+        "from": ["west"],
+        "breaker": {"errors": 5},
+        "failover": {"regions": ["us", "eu"]},
+    }
+    setting = spec(made(fleet(hosts), policy)["west"], "DestinationRule")["trafficPolicy"]["loadBalancer"]
+    assert setting == {"localityLbSetting": {"enabled": True, "failover": [{"from": "us", "to": "eu"}]}}
+
+
+def test_an_order_depends_on_whom_callers_find() -> None:
+    policy = {"service": "reviews.shop", "breaker": {"errors": 5}, "failover": {"clusters": ["east"]}}
+    objects = made(fleet({"west": {}, "east": {}, "alone": {"mesh_peers": []}}), policy)
+    settings_ = [
+        spec(objects[name], "DestinationRule")["trafficPolicy"]["loadBalancer"]["localityLbSetting"]
+        for name in ("west", "alone")
+    ]
+    assert settings_ == [{"enabled": True, "failoverPriority": [f"{SOURCE}=east"]}, {"enabled": True}]
+
+
+# What holds for every fleet and every policy.
+
+
+@given(sound())
+@settings(max_examples=60)
+def test_the_same_policies_give_the_same_objects(case: tuple[Fleet, list[Policy]]) -> None:
+    of, policies = case
+    seen = see(live(list(of.clusters)[:1]), "local")
+    first = objects_of(of, policies, seen)
+    assert json.dumps(objects_of(of, policies, seen)) == json.dumps(first)
+    other = objects_of(of, sorted(policies, key=lambda policy: policy.host, reverse=True), seen)
+    for cluster, objects in first.items():
+        assert sorted(map(json.dumps, objects)) == sorted(map(json.dumps, other[cluster]))
+        keys = [(one["kind"], one["metadata"]["namespace"], one["metadata"]["name"]) for one in objects]
+        assert len(set(keys)) == len(keys)
+
+
+def met(objects: t.Sequence[Values], host: str, caller: str) -> tuple[list[Values], Values]:
+    """What a proxy of a cluster meets for a host: its routes in their order, and its DestinationRule."""
+    ways: list[Values] = []
+    rule: Values = {}
+    for one in objects:
+        if one["kind"] == "VirtualService" and host in one["spec"]["hosts"]:
+            for way in one["spec"]["http"]:
+                matches = way.get("match") or [{}]
+                own = [m for m in matches if m.get("sourceLabels", {SOURCE: caller}) == {SOURCE: caller}]
+                bare = [{k: v for k, v in m.items() if k != "sourceLabels"} for m in own]
+                if own:
+                    ways.append({**way, "match": bare})
+        if one["kind"] == "DestinationRule" and one["spec"]["host"] == host:
+            rule = one["spec"]
+    return ways, rule
+
+
+def reached(way: Values, rule: Values) -> list[tuple[Values, Values, int]]:
+    """Labels, rules for connections and weight of each part of a route, as Istio joins them."""
+    subsets = {one["name"]: one for one in rule.get("subsets", [])}
+    found = []
+    for part in way["route"]:
+        subset = subsets[part["destination"]["subset"]] if "subset" in part["destination"] else {}
+        traffic = {**rule.get("trafficPolicy", {}), **subset.get("trafficPolicy", {})}
+        found.append((subset.get("labels", {}), traffic, part.get("weight", 100)))
+    return found
+
+
+def wanted(rules: Rules, order: Values) -> list[tuple[Values, Values, int]]:
+    traffic = traffic_policy(rules, order)
+    parts = [(share.subset, share.weight) for share in rules.split if share.weight] or [(EVERYWHERE, 100)]
+    return [
+        ({**({SOURCE: subset.cluster} if subset.cluster else {}), **dict(subset.labels)}, traffic, weight)
+        for subset, weight in parts
+    ]
+
+
+@given(sound())
+@settings(max_examples=100)
+def test_each_caller_gets_its_policy_and_no_other(case: tuple[Fleet, list[Policy]]) -> None:
+    of, policies = case
+    policies = policies if not lint(of, policies).problems else policies[:1]
+    objects, paths = objects_of(of, policies), Paths(of)
+    for caller in of.clusters:
+        served = paths.served[paths.read_in(caller)]
+        for host in {policy.host for policy in policies}:
+            ways, rule = met(objects[paths.read_in(caller)], host, caller)
+            mine = [p for p in policies if p.host == host and (p.callers is None or caller in p.callers)]
+            if not mine:
+                assert all(reached(way, rule) == [({}, {}, 100)] for way in ways)
+                assert not rule.get("trafficPolicy")
+                continue
+            (policy,) = mine
+            own = tuple(name for name in served if policy.callers is None or name in policy.callers)
+            every = [*(route.rules for route in policy.routes), policy.rules]
+            if not ways:
+                ways = [{"route": [{"destination": {"host": host}}], "match": [{}]}]
+            assert len(ways) >= len(every)
+            for way, rules in zip(ways, every, strict=False):
+                order = paths.order(rules.failover, own) if rules.failover and rules.is_ordered else None
+                assert reached(way, rule) == wanted(rules, order or {})
+            assert ways[len(every) - 1]["match"] == [{}], "calls that no route fits have one too"
+
+
+@given(sound())
+@settings(max_examples=100)
+def test_every_gateway_knows_each_subset_that_it_gets(case: tuple[Fleet, list[Policy]]) -> None:
+    of, policies = case
+    objects, paths = objects_of(of, policies), Paths(of)
+    for caller, one in of.clusters.items():
+        for policy in policies:
+            ways, rule = met(objects[paths.read_in(caller)], policy.host, caller)
+            labels = {subset["name"]: subset.get("labels", {}) for subset in rule.get("subsets", [])}
+            targets = [part["destination"] for way in ways for part in way["route"]]
+            targets += [way["mirror"] for way in ways if "mirror" in way]
+            for name in {target["subset"] for target in targets if "subset" in target}:
+                for callee, there in of.clusters.items():
+                    selected = labels[name].get(SOURCE, callee) == callee
+                    if selected and there.network != one.network and paths.may_call(caller, callee):
+                        for gateway, beside in of.clusters.items():
+                            if beside.network == there.network:
+                                _ways, far = met(objects[paths.read_in(gateway)], policy.host, gateway)
+                                known = {subset["name"]: subset.get("labels", {}) for subset in far.get("subsets", [])}
+                                assert known[name] == labels[name]
