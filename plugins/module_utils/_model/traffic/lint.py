@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ..inventory.fleet import Cluster, Fleet
@@ -175,11 +176,23 @@ class _Regions:
     """Regions and zones of a fleet; where a cluster says none, nobody knows those of its nodes."""
 
     def __init__(self, fleet: Fleet) -> None:
-        clusters: list[Cluster] = list(fleet.clusters.values())
-        self.regions = {cluster.region for cluster in clusters if cluster.region}
-        self.zones = {f"{cluster.region}/{cluster.zone}" for cluster in clusters if cluster.region and cluster.zone}
-        self.all_known = all(cluster.region for cluster in clusters)
-        self.all_zones = all(cluster.zone for cluster in clusters)
+        self._clusters: list[Cluster] = list(fleet.clusters.values())  # a region is read when a policy names one
+
+    @functools.cached_property
+    def regions(self) -> set[str]:
+        return {cluster.region for cluster in self._clusters if cluster.region}
+
+    @functools.cached_property
+    def zones(self) -> set[str]:
+        return {f"{one.region}/{one.zone}" for one in self._clusters if one.region and one.zone}
+
+    @property
+    def all_known(self) -> bool:
+        return all(cluster.region for cluster in self._clusters)
+
+    @property
+    def all_zones(self) -> bool:
+        return all(cluster.zone for cluster in self._clusters)
 
     def check(self, own: _Own, rules: Rules) -> Findings:
         found = Findings()
