@@ -34,6 +34,7 @@ GUIDES = (
     Guide("existing_clusters", "docs/existing-clusters.md"),
     Guide("google_cloud", "README.md", "Google Cloud"),
     Guide("local_fleet", "docs/local-fleet.md"),
+    Guide("traffic", "docs/traffic.md"),
     Guide("variables", "docs/variables.md"),
 )
 
@@ -49,7 +50,7 @@ def label(guide: Guide, heading: str = "") -> str:
 
 def text_of(guide: Guide) -> str:
     """The Markdown of a guide. A section becomes a page: its headings move up."""
-    text = (ROOT / guide.page).read_text(encoding="utf-8")
+    text = re.sub(r"<!--.*?-->\n+", "", (ROOT / guide.page).read_text(encoding="utf-8"), flags=re.DOTALL)
     if not guide.section:
         return text
     found = re.search(rf"^## {re.escape(guide.section)}\n.*?(?=^## )", text, flags=re.DOTALL | re.MULTILINE)

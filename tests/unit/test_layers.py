@@ -87,7 +87,7 @@ MAY_IMPORT = {
     **layers("plugin_utils", PLUGIN_UTILS, _EDGE),
     "action": _EDGE | _PLUGIN_UTILS,
     "callback": below("plugin_utils", "callback"),
-    "filter": _EDGE,
+    "filter": _EDGE | below("plugin_utils", "base"),
     "test": _EDGE,
     "inventory": _EDGE | below("plugin_utils", "base"),
     "modules": set[str](),

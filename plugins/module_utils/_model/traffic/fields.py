@@ -171,7 +171,7 @@ _BREAKER = Option(
         Option(
             "share",
             "int",
-            "Percent of the pods that may be ejected at one time. By default V(100) where O(failover) names others, "
+            "Percent of the pods that may be ejected at one time. By default V(100) where C(failover) names others, "
             "else V(50).",
             low=1,
             high=100,
@@ -181,7 +181,7 @@ _BREAKER = Option(
 _FAILOVER = Option(
     "failover",
     "raw",
-    "Where calls go when pods are ejected, for which O(breaker) needs C(errors). V(nearest) prefers the callers' "
+    "Where calls go when pods are ejected, for which C(breaker) needs C(errors). V(nearest) prefers the callers' "
     "zone, then "
     "their region, then all others. C(clusters) or C(regions) with a list is an order: pods of the first, else of "
     "the next, at last "
@@ -214,7 +214,7 @@ _MIRROR = Option(
 _AFFINITY = Option(
     "affinity",
     "dict",
-    "What calls to one pod have in common. With O(split), it holds within each part.",
+    "What calls to one pod have in common. With C(split), it holds within each part.",
     options=(
         Option("header", "str", "The name of a header.", form=_header),
         Option("cookie", "str", "The name of a cookie.", form=_cookie),
