@@ -30,11 +30,14 @@ class Agent:
     """What a run does about the agent of a cluster."""
 
     namespace: str
-    """Where a run installs it."""
+    """Where it is, or where a run installs it."""
     wanted: bool
     """Whether a run installs it: the inventory asks for one, and there is none of others."""
     others: str = ""
     """``namespace/name`` of an agent that is used as it is, because this fleet did not install it."""
+
+    instead_of: str = ""
+    """The namespace that the inventory names now, where it is in another one."""
 
     def releases(self, fleet: Fleet, cluster: Cluster, chart: str, **settings: t.Any) -> list[Release]:
         """What a run installs, if anything; ``settings``: those of :func:`cni_release`."""
@@ -42,24 +45,37 @@ class Agent:
 
     @property
     def note(self) -> str:
+        if self.instead_of:
+            stays = f"its CNI agent stays in {self.namespace}, not {self.instead_of}"
+            return f" ({stays}; to move it, set mesh_cni: false once)"
         return f" (with the CNI agent {self.others})" if self.others else ""
 
 
 async def plan_agent(kube: Kube, fleet: Fleet, cluster: Cluster, namespace: str) -> Agent:
-    """Look whether the cluster has an agent of others: two on one node would undo each other."""
+    """Look whether the cluster has an agent already: two on one node would undo each other.
+
+    One of others is used as it is. One of ours stays in its namespace, whatever ``namespace`` says now.
+    """
     if not cluster.cni:
         return Agent(namespace, wanted=False)
-    found = await kube.list("apps/v1", "DaemonSet", labels={"k8s-app": _DAEMONSET})
-    ours = bool(found) and await _is_ours(kube, fleet, namespace)
-    for agent in found:
-        if agent["metadata"]["namespace"] != namespace or not ours:
-            return Agent(namespace, False, f"{agent['metadata']['namespace']}/{agent['metadata']['name']}")
+    spaces = await _namespaces(kube)
+    for space in spaces:
+        if not await _is_ours(kube, fleet, space):
+            return Agent(namespace, False, f"{space}/{_DAEMONSET}")
+    if spaces and namespace not in spaces:
+        return Agent(spaces[0], wanted=True, instead_of=namespace)
     return Agent(namespace, wanted=True)
 
 
 async def our_releases(kube: Kube, fleet: Fleet, namespace: str) -> list[Release]:
     """The release of an agent that this fleet made, or may take over; none where there is none. For its removal."""
-    return [Release(CNI, namespace, "cni")] if await _is_ours(kube, fleet, namespace) else []
+    spaces = dict.fromkeys([namespace, *await _namespaces(kube)])
+    return [Release(CNI, space, "cni") for space in spaces if await _is_ours(kube, fleet, space)]
+
+
+async def _namespaces(kube: Kube) -> list[str]:
+    found = await kube.list("apps/v1", "DaemonSet", labels={"k8s-app": _DAEMONSET})
+    return [str(agent["metadata"]["namespace"]) for agent in found]
 
 
 async def _is_ours(kube: Kube, fleet: Fleet, namespace: str) -> bool:

@@ -48,13 +48,14 @@ class Cluster:
     def __init__(self, *agents: str, owner: str = "", take_over: bool = False, error: FleetError | None = None) -> None:
         self.agents, self.owner, self.take_over, self.error = agents, owner, take_over, error
         self.listed: list[str] = []
+        self.home = SPACE
         self.awaited: list[t.Any] = []
 
     async def list(self, _api: str, kind: str, namespace: str = "", **_: t.Any) -> list[Json]:
         self.listed.append(kind)
         if kind == "DaemonSet":
             return [{"metadata": {"name": "istio-cni-node", "namespace": one}} for one in self.agents]
-        return [record(self.owner)] if self.owner and namespace == SPACE else []
+        return [record(self.owner)] if self.owner and namespace == self.home else []
 
     async def wait(self, *what: str, until: t.Any, timeout: float) -> None:
         self.awaited.append((*what, until, timeout))
@@ -83,7 +84,18 @@ def test_an_agent_of_others_is_used_as_it_is(kube: Cluster, others: str) -> None
     agent = plan(kube)
     assert (agent.wanted, agent.others) == (not others, others)
     assert agent.note == (f" (with the CNI agent {others})" if others else "")
-    assert kube.listed.count("Secret") == (1 if kube.agents else 0), "Helm's record is read once"
+    assert kube.listed.count("Secret") == len(kube.agents), "Helm's record is read once where an agent is"
+
+
+def test_our_agent_stays_where_it_is() -> None:
+    """control_plane_cni_namespace changed: a second agent would work on the same nodes, and one would be left."""
+    kube = Cluster("agents", owner="shop")
+    kube.home = "agents"
+    agent = plan(kube)
+    assert (agent.namespace, agent.wanted, agent.others) == ("agents", True, "")
+    assert agent.note.startswith(" (its CNI agent stays in agents, not kube-system")
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "fleet_name": "shop"}})
+    assert asyncio.run(our_releases(t.cast("t.Any", kube), fleet, SPACE)) == [Release(CNI, "agents", "cni")]
 
 
 def test_a_cluster_that_wants_none_is_not_asked() -> None:
