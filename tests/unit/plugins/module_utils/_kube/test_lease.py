@@ -72,6 +72,9 @@ def test_an_ended_process_of_this_machine_holds_nothing() -> None:
     assert who_works(lease(here._replace(pid=os.getpid(), started="1").identity, 1), here, NOW) is None
     assert who_works(lease(here._replace(pid=gone.pid, machine="another").identity, 1), here, NOW)
     assert who_works(lease(here._replace(pid=os.getpid(), started="").identity, 1), here, NOW)
+    mine = here._replace(pid=os.getpid(), started=module._started(os.getpid()))
+    assert mine.started and who_works(lease(mine.identity, 1), here, NOW), "another run, which works"
+    assert who_works(lease(here.identity, 1), here, NOW) is None
 
 
 def test_the_run_is_the_parent_of_a_task() -> None:
@@ -88,6 +91,9 @@ def test_a_holder_may_have_a_longer_time_or_another_clock() -> None:
     longer = lease(OTHER.identity, SECONDS + 1)
     longer["spec"]["leaseDurationSeconds"] = 60
     assert who_works(longer, OURS, NOW)
+    usual = lease(OTHER.identity, SECONDS - 1)
+    usual["spec"]["leaseDurationSeconds"] = None
+    assert who_works(usual, OURS, NOW)
     ahead = who_works(lease(OTHER.identity, -2), OURS, NOW)
     assert ahead is not None and ahead.heard == 0
     longer["spec"]["acquireTime"] = None
