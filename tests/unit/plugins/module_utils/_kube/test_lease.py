@@ -9,9 +9,11 @@ import copy
 import datetime
 import getpass
 import os
+import shutil
 import socket
 import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -151,12 +153,23 @@ def test_a_machine_is_known_by_its_boot_and_its_processes(monkeypatch: pytest.Mo
     assert module._started(2**22 + 1) == ""
 
 
+def test_a_program_may_have_any_name(tmp_path: Path) -> None:
+    program = os.path.join(os.fsencode(tmp_path), b"caf\xe9")
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    with subprocess.Popen([program, "60"]) as process:
+        try:
+            assert module._started(process.pid).isdecimal()
+        finally:
+            process.kill()
+
+
 class Server:
     """An API server with one Lease or none. What is written must be of the version that is there."""
 
     def __init__(self, lease: dict[str, t.Any] | None = None) -> None:
         self.lease = lease and {"metadata": {"name": "mesh-fleet", "resourceVersion": "1"}, **lease}
         self.sent: list[str] = []
+        self.reads = 0
         self.rival: t.Callable[[], None] = lambda: None
         """What somebody else does between a read and a write."""
         self.refusal = 0
@@ -171,6 +184,7 @@ class Server:
     async def get_path(self, path: str, *, obj: str) -> dict[str, t.Any] | None:
         assert path == "/apis/coordination.k8s.io/v1/namespaces/default/leases/mesh-fleet"
         assert obj == "Lease default/mesh-fleet"
+        self.reads += 1
         return copy.deepcopy(self.lease)
 
     async def request(self, method: str, path: str, *, body: dict[str, t.Any], obj: str, action: str) -> None:
@@ -221,7 +235,7 @@ def test_the_first_run_makes_the_lease() -> None:
         "acquireTime": STAMP,
         "renewTime": STAMP,
     }
-    assert server.sent == ["POST"]
+    assert (server.sent, server.reads) == (["POST"], 1)
 
 
 def test_a_lease_of_another_run_is_not_touched() -> None:
