@@ -283,6 +283,36 @@ def test_without_somebody_to_ask_there_is_no_other_credential() -> None:
     assert bearer("") == {}
 
 
+def test_a_certificate_of_a_plugin_is_replaced_with_its_connection() -> None:
+    made: list[t.Mapping[str, bytes]] = []
+
+    def tls_of(pem: t.Mapping[str, bytes]) -> t.Any:
+        made.append(pem)
+        return f"context {len(made)}"
+
+    class Certificates(Giver):
+        async def login(self, *, refused: str | None = None) -> Login:
+            self.asked.append(refused)
+            return Login(certificate="C2", key="K2")
+
+    pem, first = {"ca": b"CA", "cert": b"C1", "key": b"K1"}, t.cast(t.Any, "context 0")
+    held = Endpoint("https://west.example", first, pem=pem, tls_of=tls_of, plugin=t.cast(t.Any, Certificates()))
+    assert (held.shown.headers, held.shown.tls, held.shown.name) == ({}, "context 0", "C1")
+    assert asyncio.run(held.another("C1"))
+    assert made == [{"ca": b"CA", "cert": b"C2", "key": b"K2"}] and held.pem == made[0]
+    assert (held.shown.tls, held.shown.name) == ("context 1", "C2")
+    assert not asyncio.run(held.another("C2")), "not accepted yet"
+    # A token changes no connection, and what cannot be made anew stays.
+    token = Endpoint("https://west.example", first, pem=pem, tls_of=tls_of, plugin=t.cast(t.Any, Giver()))
+    assert asyncio.run(token.another("C1")) and token.shown.name == "Bearer token-1"
+    fixed = Endpoint("https://west.example", first, pem=pem, plugin=t.cast(t.Any, Certificates()))
+    assert not asyncio.run(fixed.another("C1"))
+    assert (token.tls, fixed.tls, len(made)) == (first, first, 1)
+    binary = Endpoint("https://west.example", None, pem={"cert": b"\xff"})
+    assert binary.shown.name == "\ufffd"
+    assert token.shown.headers == token.headers and token.shown.headers is not token.headers
+
+
 def test_nothing_secret_of_an_endpoint_is_printed() -> None:
     held = Endpoint("https://west.example", None, bearer("secret-1"), pem={"key": b"secret-2"})
     assert "secret" not in repr(held) and "Lock" not in repr(held) and "Renewal" not in repr(held)
