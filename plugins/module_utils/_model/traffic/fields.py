@@ -99,6 +99,8 @@ def _weights(value: t.Mapping[t.Any, t.Any]) -> Wrong | None:
             return Wrong(f"has {str(name)[:40]!r}, which is no region", "region, or region/zone; for example us-west1")
         if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight <= 100:
             return Wrong(f"has a weight for {name} that is none", "a whole number, 1 to 100")
+        if zone and region in value:
+            return Wrong(f"has {name} and the whole of {region}", "weights of all its zones, or of the region")
     return None
 
 

@@ -144,7 +144,7 @@ class Rules:
     @property
     def pinned(self) -> list[str]:
         """The clusters that parts of the calls go to whatever happens: their pods are no others to fail over to."""
-        return [share.subset.cluster for share in self.split if share.subset.cluster]
+        return [share.subset.cluster for share in self.split if share.subset.cluster and share.weight]
 
     @property
     def is_ordered(self) -> bool:

@@ -106,17 +106,17 @@ Seen = t.Mapping[str, ClusterSeen]
 """What was read, by cluster: those that could not be read are missing."""
 
 
-def see(
-    live: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]], fleet: str, pods: bool = True
-) -> dict[str, ClusterSeen]:
+def see(live: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]], fleet: str) -> dict[str, ClusterSeen]:
     """What clusters hold, of the objects that they have.
 
     Args:
-        live: by cluster its Services, Pods and Namespaces; other objects are ignored.
+        live: by cluster its Services, Pods and Namespaces; other objects are ignored. Where no cluster has a pod, pods
+            were not read.
         fleet: the fleet's name, by whose label our own Services are known.
-        pods: whether the objects hold all pods: then a cluster without any has none.
     """
-    return {cluster: _see(objects, fleet, pods) for cluster, objects in live.items()}
+    objects = {cluster: list(own) for cluster, own in live.items()}
+    with_pods = any(obj.get("kind") == "Pod" for own in objects.values() for obj in own)
+    return {cluster: _see(own, fleet, with_pods) for cluster, own in objects.items()}
 
 
 def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, with_pods: bool) -> ClusterSeen:

@@ -191,6 +191,12 @@ def test_a_part_without_weight_needs_no_way() -> None:
     assert found(apart, {"service": "r.s", "from": ["west"], "split": split}) == Findings()
 
 
+def test_a_part_without_weight_keeps_no_call_in_its_cluster() -> None:
+    split = [{"weight": 0, "cluster": "west"}, {"weight": 100}]
+    order = {"failover": {"clusters": ["east"]}, "breaker": {"errors": 5, "share": 100}}
+    assert found(fleet(TWO), {"service": "r.s", "split": split, **order}) == Findings()
+
+
 def test_a_network_without_a_gateway() -> None:
     managed = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"}
     two = fleet({"west": {**managed, "mesh_network": "one"}, "east": {**managed, "mesh_network": "two"}})

@@ -23,8 +23,8 @@ TIMEOUT: Values = {"service": "reviews.shop", "timeout": "5s"}
 NAMESPACE: Values = {"kind": "Namespace", "metadata": {"name": "shop"}}
 
 
-def found(of: Fleet, policy: Values, objects: dict[str, list[Values]], pods: bool = True) -> Findings:
-    return lint_seen(of, parse_policies([policy], of.clusters), see(objects, of.name, pods))
+def found(of: Fleet, policy: Values, objects: dict[str, list[Values]]) -> Findings:
+    return lint_seen(of, parse_policies([policy], of.clusters), see(objects, of.name))
 
 
 def only(of: Fleet, policy: Values, objects: dict[str, list[Values]]) -> Problem:
@@ -56,12 +56,14 @@ def test_a_host_that_nobody_serves() -> None:
 
 
 def test_a_host_without_pods_is_a_warning() -> None:
+    other = {"kind": "Pod", "metadata": {"name": "orders", "namespace": "shop", "labels": {"app": "orders"}}}
     bare = {name: objects[:2] for name, objects in live(TWO).items()}
-    findings = found(fleet(TWO), TIMEOUT, bare)
+    empty = {name: [*objects, other] for name, objects in bare.items()}
+    findings = found(fleet(TWO), TIMEOUT, empty)
     assert findings.problems == []
     assert [one.message for one in findings.warnings] == ["has no pods in any cluster"]
-    assert found(fleet(TWO), TIMEOUT, bare, pods=False) == Findings()
-    assert found(fleet(TWO), TIMEOUT, {"west": bare["west"]}) == Findings()
+    assert found(fleet(TWO), TIMEOUT, bare) == Findings(), "pods were not read"
+    assert found(fleet(TWO), TIMEOUT, {"west": empty["west"]}) == Findings(), "east was not read"
 
 
 def test_pods_that_callers_do_not_reach() -> None:

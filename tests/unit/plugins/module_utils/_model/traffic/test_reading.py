@@ -185,6 +185,7 @@ def test_a_wrong_policy(entry: t.Any, statement: str, hint: str) -> None:
         ("failover: {clusters: [wst]}", 'failover.clusters "wst" names no cluster', 'did you mean "west"?'),
         ("failover: {regions: [a, a]}", "failover.regions", "name it once"),
         ("localities: {us west: 100}", "which is no region", "us-west1"),
+        ("localities: {us-west1: 50, us-west1/b: 50}", "has us-west1/b and the whole of us-west1", "of the region"),
         ("localities: {us-west1: 0}", "has a weight for us-west1 that is none", "1 to 100"),
         ("fault: {share: 5}", "fault neither delays nor aborts", "add delay or abort"),
         ("fault: {abort: 99}", "fault.abort 99 is less than 200", "200 to 599"),

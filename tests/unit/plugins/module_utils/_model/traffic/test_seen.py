@@ -57,8 +57,9 @@ def test_a_service_that_a_policy_made_is_not_there() -> None:
 
 def test_what_was_not_read_is_not_known() -> None:
     objects = [one for one in live(["west"])["west"] if one["kind"] == "Service"]
-    seen = see({"west": objects}, "local", pods=False)["west"]
+    seen = see({"west": objects}, "local")["west"]
     assert (seen.pods, seen.namespaces) == (None, None)
+    assert see({"west": objects, **live(["east"])}, "local")["west"].pods == {}, "pods were read, and it has none"
     service = see({"west": [{"kind": "Service", "metadata": {"name": "a", "namespace": "b"}}]}, "local")[
         "west"
     ].service("a", "b")
