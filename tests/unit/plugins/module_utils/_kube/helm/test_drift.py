@@ -72,6 +72,11 @@ def test_what_a_controller_set_stays(manager: str) -> None:
     assert changed(manager, True)["env"]
 
 
+def test_a_field_of_a_controller_that_is_not_there_is_not_set() -> None:
+    live = deployment("ours", entry("shop-operator", {"f:spec": {"f:gone": {}, "f:containers": {'v:"x"': {}}}}))
+    assert drift._right(live, live, True) == live
+
+
 def test_unknown_programs_stay_in_charts_of_the_users_alone() -> None:
     assert changed("a-program-of-theirs", False)["image"] == "theirs"
     assert changed("a-program-of-theirs", True)["image"] == "ours"
@@ -83,6 +88,16 @@ def test_an_autoscaler_goes_on_from_anything_but_zero(replicas: int, left: int |
     live = deployment("ours", *mine, replicas=replicas)
     assert drift._right(live, live, True)["spec"].get("replicas") == left
     assert drift._right(live, live, False)["spec"].get("replicas") == replicas
+
+
+def test_zero_counts_whoever_is_recorded_for_it() -> None:
+    live = deployment("ours", entry("shop-autoscaler", {"f:spec": {"f:replicas": {}}}), replicas=0)
+    assert "replicas" not in drift._right(live, live, True)["spec"]
+
+
+def test_a_status_is_the_live_one() -> None:
+    live = {**deployment("ours"), "status": {"seen": 1}}
+    assert drift._right(live, {**live, "status": {"seen": 0}}, True) == live
 
 
 def test_marks_and_restarts_of_people_stay() -> None:
@@ -109,6 +124,9 @@ def test_a_crd_is_not_parsed_and_its_name_is_found() -> None:
         ({"a": [{"x": 1}, {"x": 2}]}, {"a": [{"x": 1}]}, False),
         ({"a": 1}, {"b": 1}, False),
         ({"cpu": "1"}, {"cpu": "1000m"}, False),
+        ({"a": 1}, {"a": None}, True),
+        ({"a": 1}, {"a": {"b": 1}}, False),
+        ({"a": 1}, {"a": [1]}, False),
     ],
 )
 def test_a_manifest_that_is_in_the_object_needs_no_dry_run(live: t.Any, wanted: t.Any, there: bool) -> None:
@@ -292,7 +310,7 @@ def test_what_was_changed_is_put_right() -> None:
     server = Server(istiod("theirs", BY_HAND))
     (found,) = server.find(MANIFEST)
     ((method, path, more),) = server.sent
-    assert (method, path) == ("PATCH", PATH)
+    assert (method, path, more["action"]) == ("PATCH", PATH, "apply")
     assert {name: more[name] for name in ("fieldManager", "force", "dryRun", "content_type")} == {
         "fieldManager": "mesh.fleet-compare",
         "force": "true",
@@ -410,6 +428,19 @@ def test_what_others_need_comes_first() -> None:
 def test_an_object_stays_in_the_namespace_that_it_names() -> None:
     (found,) = Server().find(MANIFEST.replace("name: istiod", "name: istiod\n  namespace: elsewhere", 1))
     assert found.path == "/apis/apps/v1/namespaces/elsewhere/deployments"
+
+
+def test_a_manifest_is_sent_with_helms_marks_and_without_nulls() -> None:
+    meta = {"name": "a", "annotations": {"a": "b"}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    manifest = {"metadata": meta, "status": {}, "list": [{"x": None, "y": 1}], "none": None}
+    assert drift._as_helm_sends(manifest, record("")) == {
+        "metadata": {
+            "name": "a",
+            "labels": {"app.kubernetes.io/managed-by": "Helm"},
+            "annotations": {"a": "b", **MARKS},
+        },
+        "list": [{"y": 1}],
+    }
 
 
 def test_what_is_no_object_of_a_manifest_is_left_out() -> None:
