@@ -95,9 +95,11 @@ def test_zero_counts_whoever_is_recorded_for_it() -> None:
     assert "replicas" not in drift._right(live, live, True)["spec"]
 
 
-def test_a_status_is_the_live_one() -> None:
+def test_version_and_status_are_those_that_were_read() -> None:
+    """Whatever somebody wrote between the two: the write is then refused."""
     live = {**deployment("ours"), "status": {"seen": 1}}
-    assert drift._right(live, {**live, "status": {"seen": 0}}, True) == live
+    asked = {**live, "metadata": {**live["metadata"], "resourceVersion": "8"}, "status": {"seen": 0}}
+    assert drift._right(live, asked, True) == live
 
 
 def test_marks_and_restarts_of_people_stay() -> None:

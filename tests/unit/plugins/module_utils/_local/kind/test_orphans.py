@@ -50,6 +50,14 @@ class Nodes(Engine):
         ({"shop-someones-control-plane": ("kind", "")}, []),
         ({"kind-control-plane": ("kind", ""), "shop-old-worker": ("mesh-fleet-shop", "")}, []),
         ({"shop--control-plane": ("mesh-fleet-shop", "")}, []),
+        (
+            {
+                "kind-control-plane": ("kind", ""),
+                "shop-apart-control-plane": ("kind", ""),
+                "shop-old-control-plane": ("mesh-fleet-shop", "shop"),
+            },
+            ["old"],
+        ),
         ({}, []),
     ],
 )

@@ -76,7 +76,8 @@ def test_no_istiod_loses_what_it_signs_with() -> None:
 def test_check_mode_foresees_that_ours_is_uninstalled() -> None:
     made = fleet()
     assert users_of_signer(made, [named("istiod")], [named("istiod-7d-x")], planned=True) == []
-    assert users_of_signer(made, [named("of-others")], [], planned=True) == ["Deployment of-others"]
+    theirs = users_of_signer(made, [named("of-others")], [named("of-others-7d-x")], planned=True)
+    assert theirs == ["Deployment of-others", "Pod of-others-7d-x"]
 
 
 def made_by(controller: str, label: str = "endpointslice.kubernetes.io/managed-by") -> dict[str, t.Any]:
