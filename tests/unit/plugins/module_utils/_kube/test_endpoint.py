@@ -283,7 +283,7 @@ def test_without_somebody_to_ask_there_is_no_other_credential() -> None:
     assert bearer("") == {}
 
 
-def test_a_certificate_of_a_plugin_is_replaced_with_its_connection() -> None:
+def test_a_plugins_certificate_changes_the_connection() -> None:
     made: list[t.Mapping[str, bytes]] = []
 
     def tls_of(pem: t.Mapping[str, bytes]) -> t.Any:
