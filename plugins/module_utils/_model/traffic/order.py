@@ -84,7 +84,8 @@ def _labels(steps: t.Sequence[frozenset[str]], clusters: t.Sequence[Cluster]) ->
 def _naming(step: frozenset[str], clusters: t.Sequence[Cluster]) -> t.Iterator[str]:
     """Labels with values that all pods of these clusters have, and no others."""
     if len(step) == 1:
-        yield f"{CLUSTER_LABEL}={next(iter(step))}"
+        (only,) = step
+        yield f"{CLUSTER_LABEL}={only}"
     for label, by_cluster in (
         (_REGION, {cluster.name: cluster.region for cluster in clusters}),
         (_NETWORK, {cluster.name: cluster.network for cluster in clusters}),
