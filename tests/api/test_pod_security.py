@@ -295,6 +295,36 @@ def test_limits_of_a_namespace_that_stands_in_say_nothing(strict: control_plane.
         strict.kubectl("delete", "limitrange", "all", "-n", "default")
 
 
+def test_a_role_asks_with_its_variables(strict: control_plane.ControlPlane, tmp_path: Path) -> None:
+    system, apps, edge = space(strict), space(strict), space(strict)
+    for name in (system, apps, edge):
+        rule(strict, name, "LimitRange", {"limits": [{"type": "Container", "max": {"memory": "512Mi"}}]})
+    small = {"resources": {"requests": {"memory": "128Mi"}, "limits": {"memory": "256Mi"}}}
+    shared = {"cluster_provider": "kubeconfig", "cluster_region": "eu-de", "fleet_dir": str(tmp_path / "state")}
+    shared |= {"mesh_cni": True, "mesh_namespace": system, "gateways_namespace": edge, "apps_sample_namespace": apps}
+    hosts = {"west": {"cluster_kubeconfig": str(strict.kubeconfig)}}
+
+    def said(**variables: t.Any) -> tuple[int, str]:
+        fleet = {"vars": {**shared, **variables}, "hosts": hosts}
+        ran = run_plays(tmp_path, fleet, role_play("preflight", trust_root="provided"))
+        return ran.code, " ".join(ran.output.split())
+
+    met: dict[str, t.Any] = {}
+    for what, more in (
+        ("istiod", {"control_plane_istiod_values": small}),
+        (
+            "gateways",
+            {"gateways_values": {"resources": {"limits": {"memory": "1Gi"}}}, "gateways_ingress_values": small},
+        ),
+        ("pods with a sidecar", {"control_plane_values": {"global": {"proxy": small}}}),
+    ):
+        code, text = said(**met)
+        assert code != 0 and f"refuses {what}" in text, text
+        met |= more
+    code, text = said(**met)
+    assert code == 0, text
+
+
 def test_what_nodes_and_policies_demand_reaches_every_pod(strict: control_plane.ControlPlane, tmp_path: Path) -> None:
     """As the API server has it: of probe, sample, istiod and gateways, as Istio's own charts make them."""
     name = space(strict)
