@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One istiod for two clusters, each on its own network: east is a remote of west.
 
+Then east has an istiod of its own, and a third cluster, north, is served by one of the two and then by the other.
 Istio's CNI agent sets up the network of pods with a sidecar, in namespaces of PodSecurity level ``restricted``.
 
 The tests run in their order: the mesh is made by site.yml, then goes together with its clusters.
@@ -14,6 +15,8 @@ import pathlib
 
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns, said_domains
+
 from .local_fleet import Fleet
 from .mesh import calls
 from .playbooks import changed
@@ -22,11 +25,13 @@ RESTRICTED = ("mesh-verify", "istio-apps")
 """The namespaces of the probe and of the sample, both with sidecars."""
 
 
-def inventory(folder: pathlib.Path, role: str = "remote") -> tuple[str, str]:
-    """An inventory with Istio's CNI agent, in which east is a remote of west, or a primary."""
-    path = folder / f"{role}.yml"
-    east = {"mesh_role": "remote", "mesh_primary": "west"} if role == "remote" else {}
-    path.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": {"east": east}, "vars": {"mesh_cni": True}}}))
+def inventory(folder: pathlib.Path, **primary_of: str) -> tuple[str, str]:
+    """An inventory with Istio's CNI agent, and these remotes with their primaries."""
+    path = folder / f"{'-'.join(f'{remote}-of-{primary}' for remote, primary in primary_of.items())}.yml"
+    hosts = {remote: {"mesh_role": "remote", "mesh_primary": primary} for remote, primary in primary_of.items()}
+    if "north" in hosts:
+        hosts["north"] |= {"cluster_region": "europe-north1", "cluster_zone": "europe-north1-b"}
+    path.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": hosts, "vars": {"mesh_cni": True}}}))
     return "-i", str(path)
 
 
@@ -40,7 +45,7 @@ def privileged(fleet: Fleet, cluster: str, namespace: str) -> list[str]:
 
 def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     fleet.network = "per_cluster"
-    remote = inventory(tmp_path)
+    remote = inventory(tmp_path, east="west")
     fleet.play("clusters", *remote)
     for cluster in ("west", "east"):
         for namespace in RESTRICTED:
@@ -56,17 +61,60 @@ def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> 
     for cluster in ("west", "east"):
         assert privileged(fleet, cluster, "istio-apps") == []
     assert changed(fleet.play("site", *remote)) == 0
+    # What preflight asks where no DNS server of a cluster says its domain.
+    (node,) = fleet.kubectl("west", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    kubelet = json.loads(fleet.kubectl("west", "get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"))
+    assert said_domains(Dns(node=node, kubelet=kubelet)) == [(f"kubelet of node {node}", ["cluster.local"])]
 
 
-def test_the_remote_becomes_a_primary_and_a_remote_again(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    """verify, at the end of site.yml, proves the calls; no workload is restarted by hand."""
+def address_of(fleet: Fleet, primary: str) -> str:
+    gateway = ("-n", "istio-system", "get", "service", "istio-eastwestgateway")
+    return fleet.kubectl(primary, *gateway, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+
+
+def served_by(fleet: Fleet, remote: str) -> tuple[str, set[str]]:
+    """Who serves a remote: the primary that its namespace names, and the addresses of its Service istiod.
+
+    The webhooks of the remote call that Service.
+    """
+    space = json.loads(fleet.kubectl(remote, "get", "namespace", "istio-system", "-o", "json"))
+    slices = ("-n", "istio-system", "get", "endpointslices", "-l", "kubernetes.io/service-name=istiod", "-o", "json")
+    found = json.loads(fleet.kubectl(remote, *slices))["items"]
+    addresses = {one for each in found for end in each["endpoints"] for one in end["addresses"]}
+    hooks = ("get", "mutatingwebhookconfiguration", "istio-sidecar-injector", "-o", "json")
+    called = {hook["clientConfig"]["service"]["name"] for hook in json.loads(fleet.kubectl(remote, *hooks))["webhooks"]}
+    assert called == {"istiod"}
+    return space["metadata"]["annotations"]["topology.istio.io/controlPlaneClusters"], addresses
+
+
+def joins(fleet: Fleet, remote: str, primary: str) -> None:
+    """A new pod of the remote gets its sidecar, certificate and configuration of that primary."""
+    space = ("-n", "mesh-verify")
+    fleet.kubectl(remote, *space, "rollout", "restart", "deployment/probe")
+    fleet.kubectl(remote, *space, "rollout", "status", "deployment/probe", "--timeout=300s")
+    newest = ("get", "pods", "-l", "app=probe", "--sort-by=.metadata.creationTimestamp")
+    pod = fleet.kubectl(remote, *space, *newest, "-o", "jsonpath={.items[-1:].metadata.name}")
+    assert pod in fleet.istioctl(primary, "proxy-status")
+
+
+def test_a_remote_becomes_a_primary_and_another_moves_to_it(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    """verify, at the end of site.yml, proves the calls; no workload is restarted for them."""
     system = ("-n", "istio-system", "get")
-    primaries = inventory(tmp_path, "primary")
-    fleet.play("site", *primaries)
+    fleet.play("site", *inventory(tmp_path, north="west"))
     assert "cacerts" in fleet.kubectl("east", *system, "secrets", "-o", "name")
     assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name")
-    assert changed(fleet.play("site", *primaries)) == 0
-    remote = inventory(tmp_path)
+    assert served_by(fleet, "north") == ("west", {address_of(fleet, "west")})
+    moved = inventory(tmp_path, north="east")
+    fleet.play("site", *moved)
+    assert served_by(fleet, "north") == ("east", {address_of(fleet, "east")})
+    assert fleet.kubectl("west", *system, "gateways.networking.istio.io", "istiod-gateway", "--ignore-not-found") == ""
+    joins(fleet, "north", "east")
+    assert changed(fleet.play("site", *moved)) == 0
+
+
+def test_a_primary_becomes_a_remote_and_its_remote_moves(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    system = ("-n", "istio-system", "get")
+    remote = inventory(tmp_path, east="west", north="west")
     fleet.play("site", *remote)
     left = fleet.kubectl("east", *system, "secrets", "-o", "name").split()
     assert "secret/cacerts" not in left, "the key of an intermediate CA that nobody needs"
@@ -76,6 +124,9 @@ def test_the_remote_becomes_a_primary_and_a_remote_again(fleet: Fleet, tmp_path:
     fleet.kubectl("east", "create", "namespace", "later")
     root = ("wait", "--for=create", "configmap/istio-ca-root-cert", "--timeout=120s")
     fleet.kubectl("east", "-n", "later", *root)
+    for cluster in ("east", "north"):
+        assert served_by(fleet, cluster) == ("west", {address_of(fleet, "west")})
+    joins(fleet, "north", "west")
     assert changed(fleet.play("site", *remote)) == 0
 
 
