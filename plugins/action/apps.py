@@ -61,7 +61,7 @@ class ActionModule(HelmAction):
         "sample_namespace": {"type": "str", "default": "istio-apps"},
         "sample_replicas": {"type": "int", "default": 1},
         "sample_expose": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-        "sample_hosts": {"type": "list", "elements": "str", "default": ["*"]},
+        "sample_hosts": {"type": "list", "elements": "str", "default": []},
         "ingress_namespace": {"type": "str", "default": ""},
         "sample_wait_timeout": {"type": "int", "default": 180},
         "restart_unsidecared": {"type": "bool", "default": False},
@@ -210,6 +210,11 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
     where = sample_apps(fleet, args["sample"])
     if not any(where.values()):
         return None
+    if args["sample_expose"] == "always" and not args["sample_hosts"]:
+        raise FleetError(
+            "apps_sample_expose is always, and apps_sample_hosts names no host",
+            next_step='name the hosts of the page, or ["*"] to serve it under the gateway\'s address too',
+        )
     if not args["sample_program"]:
         raise FleetError("sample needs sample_program", next_step="set it to the folder of the sample program")
     return SampleOptions(

@@ -50,15 +50,15 @@ options:
     type: int
     default: 1
   sample_expose:
-    description: Whether the ingress gateway serves the caller's page; V(auto) if the cluster has one.
+    description: Whether the ingress gateway serves the caller's page; V(auto) if there are O(sample_hosts), and the cluster has one.
     type: str
     choices: [auto, always, never]
     default: auto
   sample_hosts:
-    description: Host names of that page.
+    description: Host names of that page. V(*) serves it under the gateway's address too.
     type: list
     elements: str
-    default: ["*"]
+    default: []
   ingress_namespace:
     description: Namespace of the ingress gateway. Empty means the default of M(mesh.fleet.gateways).
     type: str

@@ -427,7 +427,7 @@ def test_istio_accepts_the_objects_that_expose_the_page(role: Role, connect: Con
     text = (CHARTS / "base" / "files" / "crd-all.gen.yaml").read_text()
     crds = [c for c in yaml.safe_load_all(text) if c and c["spec"]["group"] == "networking.istio.io"]
     in_cluster(connect, lambda kube: kube.apply(crds, manager="istio"))
-    where = {"apps_sample": {"caller": ["west"]}, "apps_sample_wait_timeout": 1}
+    where: dict[str, t.Any] = {"apps_sample": {"caller": ["west"]}, "apps_sample_wait_timeout": 1}
     try:
         # "auto" finds no gateway in this cluster.
         assert role(**where).problem["what"].startswith('app "sample-caller"')
@@ -436,7 +436,13 @@ def test_istio_accepts_the_objects_that_expose_the_page(role: Role, connect: Con
         ]
         for what in find:
             assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is None
-        assert role(**where, apps_sample_expose="always").problem["what"].startswith('app "sample-caller"')
+        # Asked for without a name under which: nothing is published for all the world by default.
+        asked = {"apps_sample_expose": "always"}
+        assert role(**where, **asked).problem["what"].endswith("apps_sample_hosts names no host")
+        for what in find:
+            assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is None
+        where["apps_sample_hosts"] = ["*"]
+        assert role(**where, **asked).problem["what"].startswith('app "sample-caller"')
         for what in find:
             assert in_cluster(connect, lambda kube, what=what: kube.get(*what)) is not None
         assert role("--check", **where, apps_sample_expose="never").touched() == {
@@ -452,7 +458,7 @@ def test_the_sample_pair(role: Role, connect: Connect) -> None:
     arguments = {"apps_sample": where, "apps_sample_image": "example.test/base:1", "apps_sample_expose": "never"}
     planned = role("--check", **arguments)
     assert planned.code == 0, planned.output
-    assert planned.result["stage_line"] == "west sample-caller, 1 stub"
+    assert planned.result["stage_line"] == "west sample-caller, 1 stub (planned)"
     # No node runs here, so that the pods cannot become ready; what is applied is the server's to judge.
     failed = role(**arguments, apps_sample_wait_timeout=1)
     assert failed.problem["what"] == 'app "sample-caller" did not become ready within 1 s'

@@ -81,6 +81,9 @@ def test_it_says_what_would_happen_and_what_is_unknown(
     assert re.fullmatch(rf"north {version} \(planned\) · west {version} \(planned\)", lines["control_plane"])
     assert lines["peering"] == "2 edges: 2 added, 0 renewed, 0 removed · planned"
     assert re.fullmatch(r"calls unknown until a run · 0 of 2 checks hold now, 2 unknown until a run", lines["verify"])
+    # Nothing that nobody asked for: no sample, and nothing on an ingress.
+    assert lines["apps"] == "north no apps · west no apps"
+    assert "istio-apps" not in ran.stdout
     assert "checks failed" not in ran.output
     # Each release, with the values that it would get.
     for name in google_planes:

@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import restart_commands
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import name_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
@@ -202,7 +203,19 @@ class VerifyRun:
         for name in self.play:
             found = self.facts[name]
             if found.caller and found.ingress_address:
-                self.pages[name] = f"http://{found.ingress_address}/"
+                with contextlib.suppress(FleetError):
+                    await self._find_page(name, found.ingress_address)
+
+    async def _find_page(self, name: str, address: str) -> None:
+        """Note where the sample's page is, if a gateway serves it; that of a remote goes by its primary's objects."""
+        cluster = self.fleet.clusters[name]
+        serving = cluster.primary or name
+        api = control_plane_of(self.fleet, self.fleet.clusters[serving]).istio_api()
+        kube, space = self.kubes.get(serving), self.options.sample_namespace
+        published = await kube.get(api, "Gateway", name_of("caller"), space) if kube else None
+        hosts = [host for server in (published or {}).get("spec", {}).get("servers", ()) for host in server["hosts"]]
+        if hosts:
+            self.pages[name] = f"http://{address if '*' in hosts else hosts[0]}/"
 
     async def _check_injection(self) -> list[Check]:
         """Whether the sidecars of all workloads have the inventory's settings. Only a restart changes them."""

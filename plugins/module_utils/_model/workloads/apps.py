@@ -103,7 +103,8 @@ class SampleOptions:
     namespace: str = NAMESPACE
     replicas: int = 1
     expose: bool = True
-    hosts: tuple[str, ...] = ("*",)
+    hosts: tuple[str, ...] = ()
+    """Names under which an ingress gateway serves the page; none publish nothing."""
     wait_timeout: int = 180
     """Seconds."""
 
@@ -185,7 +186,7 @@ def plan_cluster(fleet: Fleet, name: str, apps: t.Sequence[App], sample: SampleO
                 Workload(app.name, m, app.inject, app.wait_timeout) for m in objects if m["kind"] in WORKLOADS
             )
     # The gateway of a remote is configured by its primary, so these objects must be there.
-    if sample is not None and sample.expose and exposed and cluster.role == ROLE_PRIMARY:
+    if sample is not None and sample.expose and sample.hosts and exposed and cluster.role == ROLE_PRIMARY:
         caller = App(name=name_of("caller"), namespace=sample.namespace, clusters=(name,))
         gateway = exposure(control_plane_of(fleet, cluster).istio_api(), namespace=sample.namespace, hosts=sample.hosts)
         plan.objects.extend(_owned(m, caller, fleet.name) for m in gateway)

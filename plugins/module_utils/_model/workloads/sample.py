@@ -109,7 +109,7 @@ def sample_objects(
     ]
 
 
-def exposure(api: str, *, namespace: str = NAMESPACE, hosts: t.Sequence[str] = ("*",)) -> list[Manifest]:
+def exposure(api: str, *, namespace: str = NAMESPACE, hosts: t.Sequence[str]) -> list[Manifest]:
     """What makes the ingress gateway serve the caller's page at ``/``; ``api`` is the apiVersion of Istio's objects."""
     name = name_of("caller")
     return [

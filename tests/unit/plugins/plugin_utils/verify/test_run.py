@@ -71,3 +71,26 @@ def test_a_probe_that_does_not_start_uses_its_own_time(monkeypatch: pytest.Monke
     (check,) = (one for one in run.checks if one.state == "failed")
     assert (check.group, check.name, check.state) == ("probe", "east", "failed")
     assert "PodSecurity" in check.means and "reachable" not in check.next_step
+
+
+class Cluster:
+    """Has the Gateway of the sample's page, for these hosts."""
+
+    def __init__(self, hosts: list[str]) -> None:
+        self.hosts = hosts
+
+    async def get(self, _api: str, kind: str, name: str, space: str) -> dict[str, t.Any] | None:
+        assert (kind, name, space) == ("Gateway", "sample-caller", "apps")
+        return {"spec": {"servers": [{"hosts": self.hosts}]}} if self.hosts else None
+
+
+@pytest.mark.parametrize(
+    ("hosts", "page"),
+    [([], {}), (["*"], {"east": "http://192.0.2.1/"}), (["shop.example"], {"east": "http://shop.example/"})],
+)
+def test_the_page_is_named_where_a_gateway_serves_it(hosts: list[str], page: dict[str, str]) -> None:
+    fleet = read_fleet({"west": {}, "east": {"mesh_role": "remote", "mesh_primary": "west"}})
+    run = VerifyRun(fleet, fleet.clusters, Options({}, "image", "apps"))
+    run.kubes = t.cast("t.Any", {"west": Cluster(hosts), "east": Cluster(["elsewhere.example"])})
+    asyncio.run(run._find_page("east", "192.0.2.1"))
+    assert run.pages == page

@@ -40,6 +40,7 @@ def sample(**changes: t.Any) -> SampleOptions:
         "where": {"caller": ("west",), "producer": ("east",)},
         "image": "python:3",
         "program": PROGRAM,
+        "hosts": ("*",),
     }
     return SampleOptions(**{**values, **changes})
 
@@ -160,6 +161,7 @@ def test_a_remote_gets_the_stubs_that_its_primary_may_call() -> None:
 
 def test_exposure_can_be_left_out() -> None:
     assert names(plan_cluster(fleet(), "west", [], sample(expose=False)).objects, "Gateway") == []
+    assert names(plan_cluster(fleet(), "west", [], sample(hosts=())).objects, "Gateway") == []
     nobody = plan_cluster(fleet(), "west", [], sample(where={"producer": ("west",)}))
     assert names(nobody.objects, "Gateway") == []
 
