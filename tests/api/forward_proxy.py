@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A proxy that speaks CONNECT and SOCKS 5, with TLS or without; a balancer that ends TLS; and a server that writes down
-what it is sent."""
+"""A proxy that speaks CONNECT and SOCKS 5, with TLS or without; a balancer that ends TLS; a gate that answers for the
+server behind it; and a server that writes down what it is sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import ssl
 import struct
 import typing as t
 
-__all__ = ["Proxy", "balancer", "recorder"]
+import aiohttp
+from aiohttp import web
+
+__all__ = ["Answer", "Proxy", "balancer", "gate", "recorder"]
+
+Answer = tuple[int, str, str]
+"""Status, content type and body."""
 
 _WAY = "127.0.0.1"
 
@@ -104,3 +110,47 @@ async def recorder(answer: str, heard: list[str]) -> t.AsyncIterator[int]:
     server = await asyncio.start_server(serve, "0.0.0.0", 0)
     async with server:
         yield int(server.sockets[0].getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def gate(
+    server: str,
+    behind: ssl.SSLContext,
+    answer: t.Callable[[str, str], Answer | None],
+    hides: t.Container[str] = (),
+) -> t.AsyncIterator[str]:
+    """The URL of a proxy that passes requests to ``server``, or answers them itself.
+
+    Args:
+        answer: called with method and path; None passes the request on.
+        hides: headers of answers that it does not pass on.
+    """
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=behind)) as session:
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            own = answer(request.method, request.path)
+            if own is not None:
+                status, kind, body = own
+                return web.Response(status=status, text=body, headers={"Content-Type": kind})
+            sent = {k: v for k, v in request.headers.items() if k in ("Authorization", "Accept", "Content-Type")}
+            there = server + request.raw_path
+            content = await request.read() or None
+            async with session.request(
+                request.method, there, headers=sent, data=content, skip_auto_headers=["Content-Type"]
+            ) as found:
+                kept = {k: v for k, v in found.headers.items() if k in ("Content-Type", "Audit-Id") and k not in hides}
+                passed = web.StreamResponse(status=found.status, headers=kept)
+                await passed.prepare(request)
+                async for data in found.content.iter_any():
+                    await passed.write(data)
+                return passed
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", serve)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, _WAY, 0).start()
+            yield f"http://{_WAY}:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()

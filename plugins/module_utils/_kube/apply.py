@@ -102,7 +102,7 @@ async def _apply_one(
         )
     path = resource.path(meta.get("namespace") or "", meta["name"])
     secret = desired["kind"] == "Secret"
-    before = await kube.get_path(path, obj=described(desired))
+    before = await kube.get_path(path, obj=described(desired), kind=desired["kind"])
     ours = _is_ours(before, desired)
     if not ours and not kube.take_over:
         _refuse_other_fleets(kube, before, desired)
@@ -175,6 +175,8 @@ async def _patch(kube: Waiter, path: str, params: dict[str, str], desired: Objec
                 action="apply",
                 secret=secret,
             )
+            if (answer.get("metadata") or {}).get("name") != desired["metadata"]["name"]:
+                raise kube.strange(answer, described(desired), "apply")
             return answer
         except ApiError as error:
             fresh = (

@@ -10,7 +10,7 @@ import difflib
 import typing as t
 from urllib.parse import quote
 
-from .errors import ApiError
+from .errors import ApiError, not_an_answer
 from .transport import Transport
 
 __all__ = ["KNOWN", "Kinds", "Resource", "from_crd", "nearest"]
@@ -102,6 +102,16 @@ def nearest(name: str, known: t.Iterable[str]) -> str:
     return f'did you mean "{found[0]}"?' if found else ""
 
 
+async def _listing(transport: Transport, path: str, kind: str, obj: str) -> dict[str, t.Any]:
+    """What discovery answers; of another answer it would count as: there are none."""
+    answer: dict[str, t.Any] = await transport.request("GET", path, obj=obj, action="discover")
+    if answer.get("kind") != kind:
+        raise not_an_answer(
+            answer, server=transport.endpoint.server, cluster=transport.cluster, obj=obj, action="discover"
+        )
+    return answer
+
+
 class Kinds:
     """The kinds of one API server, for the time of a connection."""
 
@@ -143,7 +153,7 @@ class Kinds:
         )
 
     async def _discover(self, transport: Transport, api_version: str) -> None:
-        answer = await transport.request("GET", _prefix(api_version), obj=api_version, action="discover")
+        answer = await _listing(transport, _prefix(api_version), "APIResourceList", api_version)
         self._keep(
             Resource(api_version, str(entry["kind"]), str(entry["name"]), bool(entry["namespaced"]))
             for entry in answer.get("resources") or []
@@ -152,13 +162,13 @@ class Kinds:
 
     async def every(self, transport: Transport) -> tuple[list[Resource], list[str]]:
         """Every namespaced kind whose objects can be listed and deleted, and the group versions that do not answer."""
-        groups = (await transport.request("GET", "/apis", obj="/apis", action="discover")).get("groups") or []
+        groups = (await _listing(transport, "/apis", "APIGroupList", "/apis")).get("groups") or []
         versions = ["v1", *(str(v["groupVersion"]) for group in groups for v in group.get("versions") or [])]
         silent: list[str] = []
 
         async def ask(version: str) -> list[dict[str, t.Any]]:
             try:
-                answer = await transport.request("GET", _prefix(version), obj=version, action="discover")
+                answer = await _listing(transport, _prefix(version), "APIResourceList", version)
             except ApiError as error:
                 if error.status != 404:
                     silent.append(version)

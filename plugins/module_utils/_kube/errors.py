@@ -37,12 +37,16 @@ class ApiError(FleetError):
         seen: str = "",
         means: str = "",
         next_step: str = "",
+        action: str = "read",
     ) -> None:
         super().__init__(what, cluster=cluster, obj=obj, seen=seen, means=means, next_step=next_step)
         self.status = status
         self.reason = reason
         self.causes = tuple(causes)
         self.retry_after = retry_after
+        self.action = action
+        self.proven = True
+        """Of a 404: whether the API server itself said it."""
 
     def because(self, error: FleetError) -> ApiError:
         """The same answer, with what somebody else knows of its cause."""
@@ -155,6 +159,7 @@ def from_response(
         seen=f"{status} {scrub(message, secret=secret)}".strip(),
         means=means,
         next_step=next_step,
+        action=action,
     )
 
 
@@ -163,7 +168,7 @@ def _listed(value: t.Any) -> list[t.Any]:
 
 
 def not_an_answer(answer: t.Any, *, server: str, cluster: str, obj: str, action: str) -> ApiError:
-    """An ApiError for a success that is not an API server's: no JSON, or JSON of another form."""
+    """An ApiError for what is not an API server's answer: no JSON, or JSON of another form. Its status is 0."""
     text = " ".join(scrub(str(answer)).split())
     return ApiError(
         f"{action} failed: the answer is not an API server's",

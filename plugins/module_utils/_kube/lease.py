@@ -161,11 +161,13 @@ def _held(found: Object, ours: Holder, now: datetime.datetime) -> Object:
 
 async def _written(kube: Reader, method: str, path: str, body: Object) -> bool:
     try:
-        await kube.transport.request(method, path, body=body, obj=_WHERE, action="write")
+        answer = await kube.transport.request(method, path, body=body, obj=_WHERE, action="write")
     except ApiError as error:
         if error.status in (404, 409) and (error.status == 409 or method != "POST"):
             return False  # another run was faster
         raise
+    if answer.get("kind") not in ("Lease", "Status"):
+        raise kube.strange(answer, _WHERE, "write")
     return True
 
 

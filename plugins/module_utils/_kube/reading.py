@@ -10,6 +10,7 @@ import typing as t
 
 from .._model.inventory.connection import Connection
 from ..errors import FleetError
+from .absence import Asked, asked_by
 from .connect import AbsentCluster, resolve
 from .diffs import Object
 from .discovery import KNOWN, Kinds, Resource
@@ -135,13 +136,17 @@ class Reader:
         """How the server addresses a kind, see :meth:`Kinds.find`."""
         return await self.kinds.find(self.transport, api_version, kind, obj=obj)
 
-    async def get_path(self, path: str, *, obj: str = "") -> Object | None:
+    async def get_path(self, path: str, *, obj: str = "", kind: str = "") -> Object | None:
+        """What is at a path, of ``kind`` if one is given; None where the API server says that nothing is."""
         try:
             found: Object = await self.transport.request("GET", path, obj=obj)
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
+        asked = asked_by(path)
+        if asked is not None and asked.name and not _is_object(found, asked, kind):
+            raise self.strange(found, obj, "read")
         return found
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
@@ -155,11 +160,7 @@ class Reader:
             if error.status == 404:
                 return None
             raise
-        found = await self.get_path(resource.path(namespace, name), obj=where)
-        meta = {} if found is None else found.get("metadata")
-        if found is not None and not (isinstance(meta, dict) and meta.get("name")):
-            raise self.strange(found, where, "read")
-        return found
+        return await self.get_path(resource.path(namespace, name), obj=where, kind=kind)
 
     def strange(self, answer: t.Any, obj: str, action: str) -> ApiError:
         """The error for an answer that has not the form of what was asked for."""
@@ -205,7 +206,7 @@ class Reader:
             answer = await self.transport.request(
                 "GET", resource.path(namespace), params=params, obj=where, action="list"
             )
-            if not is_listing(answer):  # it would count as: there are none
+            if not is_listing(answer, resource.api_version):  # it would count as: there are none
                 raise self.strange(answer, where, "list")
             found += [
                 {"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in answer["items"] or []
@@ -243,8 +244,17 @@ class Reader:
         return await self.transport.request("GET", path, obj=path, text=True)
 
 
-def is_listing(answer: t.Mapping[str, t.Any]) -> bool:
-    """Whether an answer has the form of a list of objects; Go writes an empty list as null, too."""
+def _is_object(answer: t.Mapping[str, t.Any], asked: Asked, kind: str) -> bool:
+    """Whether an answer is the object that was asked for, by version, kind ("" for any) and name."""
+    meta = answer.get("metadata")
+    same = isinstance(meta, dict) and meta.get("name") == asked.name and answer.get("apiVersion") == asked.api_version
+    return same and kind in ("", answer.get("kind"))
+
+
+def is_listing(answer: t.Mapping[str, t.Any], api_version: str) -> bool:
+    """Whether an answer has the form of a list of objects of a version; Go writes an empty list as null, too."""
+    if answer.get("apiVersion") != api_version:
+        return False
     items = answer.get("items", "")
     whole = items is None or (
         isinstance(items, list) and all(isinstance(i, dict) and isinstance(i.get("metadata"), dict) for i in items)

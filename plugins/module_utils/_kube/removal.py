@@ -49,7 +49,7 @@ async def delete(
             "no namespace is given", cluster=kube.cluster, obj=described(obj), next_step="set metadata.namespace"
         )
     path = resource.path(namespace, name)
-    before = live or await kube.get_path(path, obj=described(obj))
+    before = live or await kube.get_path(path, obj=described(obj), kind=str(obj["kind"]))
     if before is None:
         return unchanged
     if not before["metadata"].get("deletionTimestamp"):
@@ -62,7 +62,9 @@ async def delete(
         if dry_run:
             options["dryRun"] = ["All"]
         try:
-            await kube.transport.request("DELETE", path, body=options, obj=described(obj), action="delete")
+            answer = await kube.transport.request("DELETE", path, body=options, obj=described(obj), action="delete")
+            if answer.get("kind") not in ("Status", obj["kind"]):
+                raise kube.strange(answer, described(obj), "delete")
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import FleetError
 from ..proxies import is_socks, proxy_of, without_login
+from .absence import asked_by, is_foreign, is_proof_of_absence
 from .endpoint import Endpoint, Shown
 from .errors import ApiError, from_response, from_transport, not_an_answer
 from .impersonation import impersonation_headers
@@ -187,7 +188,8 @@ class Transport:
             text: whether the answer may be text, as a log is.
 
         Raises:
-            ApiError: anything but a success, and what is no answer of an API server.
+            ApiError: anything but a success, and what is no answer of an API server. Its status is 404 only where the
+                API server itself says that it has no such thing.
         """
         shown = await self._fresh()
         renewed, tries, silent_since = False, 0, 0.0
@@ -200,6 +202,8 @@ class Transport:
                 if error.status == 401 and not renewed:
                     renewed, tries, shown = True, 0, await self._another(shown, error)
                     continue
+                if error.status == 404 and not error.proven:
+                    raise await self._judged(error, path, shown) from None
                 if error.status == 500 and webhook_is_silent(error.seen):
                     now = asyncio.get_running_loop().time()
                     silent_since = silent_since or now
@@ -242,15 +246,19 @@ class Transport:
             self._ahead = _ahead(response.headers.get("Date", ""))
             answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
             if response.status >= 300:
-                raise self._refused(response, answer, obj, action, secret)
+                raise self._refused(response, answer, path, obj, action, secret)
             if not isinstance(answer, dict) and not (text and isinstance(answer, str)):
                 raise self._strange(answer, obj, action)
             self.endpoint.accepted(shown.name)
             return answer
 
     def _refused(
-        self, response: aiohttp.ClientResponse, answer: t.Any, obj: str, action: str, secret: bool = False
+        self, response: aiohttp.ClientResponse, answer: t.Any, path: str, obj: str, action: str, secret: bool = False
     ) -> ApiError:
+        audited = "Audit-Id" in response.headers
+        before_it = bool(response.status == 403 and self.endpoint.required_permission)
+        if response.status != 404 and not before_it and is_foreign(response.status, answer, audited=audited):
+            return self._strange(f"{response.status} {_shortened(answer)}", obj, action)
         refusal = from_response(
             response.status,
             answer,
@@ -262,9 +270,27 @@ class Transport:
             account=self.endpoint.account,
             required_permission=self.endpoint.required_permission,
         )
+        refusal.proven = response.status != 404 or is_proof_of_absence(answer, path, audited=audited)
         if refusal.status == 401 and self.endpoint.lookup:
             refusal.seen = f"{self.endpoint.server}: {refusal.seen}"  # an address that nobody has written down
         return refusal
+
+    async def _judged(self, refusal: ApiError, path: str, shown: Shown) -> ApiError:
+        """A 404 that proves nothing by itself: as it is if discovery lists no such kind, else a stranger's answer."""
+        asked = asked_by(path)
+        if asked is not None:
+            listed = asked.is_unserved(await self._found(asked.listing, shown))
+            if listed or (listed is False and asked.is_unknown(await self._found(asked.prefix, shown))):
+                refusal.proven = True
+                return refusal
+        return self._strange(refusal.seen, refusal.obj, refusal.action)
+
+    async def _found(self, path: str, shown: Shown) -> t.Any:
+        """What is at a path; None where that is nothing good."""
+        try:
+            return await self._once("GET", path, shown, None, None, "", path, "discover", False, False)
+        except (ApiError, *_BROKEN):
+            return None
 
     def _strange(self, answer: t.Any, obj: str, action: str) -> ApiError:
         return not_an_answer(answer, server=self.endpoint.server, cluster=self.cluster, obj=obj, action=action)
@@ -294,9 +320,11 @@ class Transport:
                             yield event
                         return
                     answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
-                    refusal = self._refused(response, answer, obj, "watch")
+                    refusal = self._refused(response, answer, path, obj, "watch")
             except _BROKEN as error:
                 raise self.broken(error, obj=obj, action="watch") from None
+            if refusal.status == 404 and not refusal.proven:
+                raise await self._judged(refusal, path, shown)
             if refusal.status != 401 or renewed:
                 raise refusal
             renewed, shown = True, await self._another(shown, refusal)
@@ -333,6 +361,10 @@ class Transport:
         )
         self.endpoint.accepted(shown.name)
         return opened
+
+
+def _shortened(answer: t.Any) -> str:
+    return answer if isinstance(answer, str) else json.dumps(answer, default=str)
 
 
 def _ahead(date: str) -> datetime.timedelta:

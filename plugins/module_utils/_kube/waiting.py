@@ -193,7 +193,7 @@ async def _follow(
     while True:
         try:
             listing = await transport.request("GET", path, params=selector, obj=obj, action="list")
-            if not is_listing(listing):
+            if not is_listing(listing, resource.api_version):
                 raise not_an_answer(
                     listing, server=transport.endpoint.server, cluster=transport.cluster, obj=obj, action="list"
                 )

@@ -187,7 +187,9 @@ class Server:
         self.reads += 1
         return copy.deepcopy(self.lease)
 
-    async def request(self, method: str, path: str, *, body: dict[str, t.Any], obj: str, action: str) -> None:
+    async def request(
+        self, method: str, path: str, *, body: dict[str, t.Any], obj: str, action: str
+    ) -> dict[str, t.Any]:
         rival, self.rival = self.rival, lambda: None
         rival()
         self.sent.append(method)
@@ -199,7 +201,7 @@ class Server:
                 raise ApiError("it exists", status=409)
             assert body["metadata"] == {"name": "mesh-fleet", "namespace": "default"}
             self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
-            return
+            return {"kind": "Lease"}
         assert path == "/apis/coordination.k8s.io/v1/namespaces/default/leases/mesh-fleet"
         if not self.lease:
             raise ApiError("it is gone", status=404)
@@ -208,11 +210,12 @@ class Server:
             if body != {"preconditions": {"resourceVersion": there}}:
                 raise ApiError("it was changed", status=409)
             self.lease = None
-            return
+            return {"kind": "Lease"}
         assert method == "PUT"
         if body["metadata"].get("resourceVersion") != there:
             raise ApiError("it was changed", status=409)
         self.lease = {**body, "metadata": {**body["metadata"], "resourceVersion": str(int(there) + 1)}}
+        return {"kind": "Status" if method == "DELETE" else "Lease"}
 
     def take(self, ours: Holder = OURS) -> AtWork | None:
         return asyncio.run(take(t.cast(t.Any, self), ours))
@@ -323,3 +326,16 @@ def test_our_own_is_dropped() -> None:
     gone = Server(lease(OURS.identity, 1))
     gone.rival = lambda: setattr(gone, "lease", None)
     gone.drop()
+
+
+@pytest.mark.parametrize("held", [None, lease("", 1), lease(OURS.identity, 30)])
+def test_a_write_that_a_stranger_answers_holds_nothing(held: dict[str, t.Any] | None) -> None:
+    class Strange(Server):
+        async def request(self, *_: t.Any, **__: t.Any) -> dict[str, t.Any]:
+            return {}
+
+        def strange(self, _answer: t.Any, obj: str, action: str) -> ApiError:
+            return ApiError(f"{action} failed: the answer is not an API server's", obj=obj)
+
+    with pytest.raises(ApiError, match="not an API server's"):
+        Strange(held).take()
