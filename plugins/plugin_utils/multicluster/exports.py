@@ -33,6 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import Unexpected
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
 
 __all__ = ["ExportRun"]
@@ -237,12 +238,12 @@ class ExportRun:
             if import_ready(live)[0]:
                 return live
             sources = self.sources[export.service]
-            reported = await asyncio.gather(*(_reported(self.kubes[host], export) for host in sources))
+            reported = await self._reported_by(sources, export)
             raise FleetError(
                 f"{export.service} was not imported within {self.timeout:g} s",
                 cluster=kube.cluster,
                 obj=f"ServiceImport {export.namespace}/{export.name}",
-                seen="; ".join([error.seen, *(line for lines in reported for line in lines)]),
+                seen="; ".join([error.seen, *reported]),
                 means="the first import takes up to five minutes; after that, the importer lacks "
                 "roles/compute.networkViewer, or the exporting cluster is no member of the fleet",
                 next_step=f"kubectl -n {export.namespace} describe serviceexports.net.gke.io {export.name} in "
@@ -256,11 +257,17 @@ class ExportRun:
         by_name = {export.service: export for export in self.exports}
         for (service, host), callers in self.partial.items():
             where = f"the import in {', '.join(sorted(callers))} lacks the pods of {host}"
-            reported = await _reported(self.kubes[host], by_name[service])
+            reported = await self._reported_by([host], by_name[service])
             if reported:
                 self._fail({host: _not_exported(host, by_name[service], [where, *reported])})
             else:
                 self.warnings.append(f"{service}: {where}, which exports it: are pods ready there?")
+
+    async def _reported_by(self, hosts: t.Sequence[str], export: Export) -> list[str]:
+        """What clusters report of their export. One that cannot be asked says nothing; a defect fails that cluster."""
+        found, failed = await on_each(hosts, lambda host: _reported(self.kubes[host], export))
+        self._fail({host: error for host, error in failed.items() if isinstance(error, Unexpected)})
+        return [line for lines in found.values() for line in lines]
 
     def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
         for name, error in failed.items():
@@ -269,13 +276,11 @@ class ExportRun:
 
 async def _reported(kube: Reader, export: Export) -> list[str]:
     """Problems of an export in one cluster: conditions of the ServiceExport, and Warning events about it."""
-    with contextlib.suppress(FleetError):
-        live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
-        problems = export_problems(live)
-        if live is not None:
-            problems += [event.text for event in await recent_warnings(kube, [live], export.namespace, 2)]
-        return [f"{kube.cluster} reports {problem}" for problem in problems]
-    return []
+    live = await kube.get(*EXPORT_KIND, export.name, export.namespace)
+    problems = export_problems(live)
+    if live is not None:
+        problems += [event.text for event in await recent_warnings(kube, [live], export.namespace, 2)]
+    return [f"{kube.cluster} reports {problem}" for problem in problems]
 
 
 def _not_exported(cluster: str, export: Export, seen: t.Sequence[str]) -> FleetError:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
@@ -187,10 +186,12 @@ class FrontDoorRun:
         backends = self.door.backends()
         wanted = {name: list(route.clusters or self.members) for name, route in backends.items()}
         hosts = sorted({host for some in wanted.values() for host in some})
-        answers = await asyncio.gather(*(self._read(host, backends, wanted) for host in hosts))
+        answers, failed = await on_each(hosts, lambda host: self._read(host, backends, wanted))
+        for error in failed.values():
+            raise error
         found: dict[str, t.Mapping[str, t.Any]] = {}
         for name, route in backends.items():
-            has = [(host, live[name]) for host, live in zip(hosts, answers, strict=True) if live.get(name)]
+            has = [(host, live[name]) for host, live in answers.items() if live.get(name)]
             self.served[name] = [host for host, _service in has]
             lacking = [host for host in route.clusters or () if host not in self.served[name]]
             if (lacking or not has) and not self.dry_run:

@@ -35,6 +35,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import read_trust, write_cacerts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, Files
@@ -197,9 +198,8 @@ class TrustRun:
                         continue
                     else:
                         decision = _keep_until_signed(decision, issuer)
-            except FleetError as error:
-                error.cluster = error.cluster or name
-                self.failures[name] = error
+            except Exception as error:  # noqa: BLE001 - whatever one cluster holds, the others get their intermediates
+                self.failures[name] = as_problem(error, name)
                 continue
             if decision.warning:
                 self.warnings.append(decision.warning)

@@ -38,6 +38,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
 __all__ = ["Calls", "with_causes"]
 
@@ -188,6 +190,8 @@ class Calls:
             raw, what = {}, f"{error.what} {error.seen}".strip()
         except ValueError:
             raw, what = {}, "the pod's answer is not JSON"
+        except Exception as error:  # noqa: BLE001 - a defect that one cluster met is told of its calls
+            raw, what = {}, str(as_problem(error, cluster))
         return {url: Answer.from_probe(raw.get(url), what) for url in urls}
 
 
@@ -196,7 +200,7 @@ async def with_causes(
 ) -> list[Call]:
     """The calls, with the cause of each failed one if the caller's sidecar shows it. Reads each sidecar once."""
     callers = {(c.caller, _is_probe(c)) for c in calls if _unanswered(c)}
-    views = await asyncio.gather(*(_read_sidecar(kubes, facts, who, sample_namespace) for who in callers))
+    views = await settle(_read_sidecar(kubes, facts, who, sample_namespace) for who in callers)
     by_caller = dict(zip(callers, views, strict=True))
     return [
         _with_cause(call, by_caller[call.caller, _is_probe(call)], sample_namespace) if _unanswered(call) else call
@@ -232,9 +236,11 @@ async def _read_sidecar(
     return (clusters.stdout, log) if clusters.code == 0 else None
 
 
-def _with_cause(call: Call, view: tuple[str, str] | None, sample_namespace: str) -> Call:
+def _with_cause(call: Call, view: tuple[str, str] | FleetError | None, sample_namespace: str) -> Call:
     if view is None:
         return call
+    if isinstance(view, FleetError):  # a defect, met in the caller's cluster
+        return dataclasses.replace(call, seen=f"{view.what}: {view.seen}", means=view.means, next_step=view.next_step)
     namespace = NAMESPACE if _is_probe(call) else sample_namespace
     upstream = f"outbound|{PORT}||{call.service}.{namespace}.svc.cluster.local"
     line, endpoints = access_line(view[1], upstream), endpoints_seen(view[0], upstream)

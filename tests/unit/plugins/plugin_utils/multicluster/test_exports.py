@@ -11,6 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import exports
 
@@ -40,3 +42,33 @@ def test_an_answer_that_ends_the_wait_is_no_time_that_is_over(error: FleetError,
         asyncio.run(exports.ExportRun._await_crd(run, t.cast("t.Any", Waiting(error)), "ServiceExport"))
     assert said in caught.value.what
     assert ("after 60 s" in caught.value.what) is isinstance(error, NotInTime)
+
+
+class Answering:
+    """An API server from which reading ends so."""
+
+    def __init__(self, cluster: str, outcome: t.Any) -> None:
+        self.cluster, self.outcome = cluster, outcome
+
+    async def get(self, *_: t.Any) -> t.Any:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def list(self, *_: t.Any, **__: t.Any) -> list[t.Any]:
+        return []
+
+
+def test_a_defect_in_asking_one_cluster_fails_that_one(defects: list[str]) -> None:
+    export = Export("web", "shop")
+    answers = {"west": KeyError("metadata"), "east": FleetError("not reachable"), "south": None}
+    run = exports.ExportRun(read_fleet({}), [], [export])
+    run.kubes = {name: t.cast("t.Any", Answering(name, answer)) for name, answer in answers.items()}
+    said = asyncio.run(run._reported_by(list(answers), export))
+    assert all(line.startswith("south reports") for line in said)
+    assert list(run.failures) == ["west"]
+    (error,) = run.failures["west"]
+    assert error.cluster == "west"
+    assert "KeyError" in error.seen
+    assert len(defects) == 1
+    defects.clear()

@@ -305,3 +305,21 @@ def test_each_refusal_names_its_cluster(clusters: Clusters) -> None:
     done = clusters.run()
     assert [(name, error.cluster) for name, error in done.failures.items()] == [("west", "west")]
     assert [d.cluster for d in done.decisions] == ["east"]
+
+
+def test_a_defect_about_one_cluster_leaves_the_others_their_ca(
+    clusters: Clusters, monkeypatch: pytest.MonkeyPatch, defects: list[str]
+) -> None:
+    def decide(found: ClusterTrust, *more: t.Any) -> t.Any:
+        if found.cluster == "west":
+            raise KeyError("metadata")
+        return decisions.decide(found, *more)
+
+    monkeypatch.setattr(run, "decide", decide)
+    done = clusters.run("west", "east")
+    assert list(done.failures) == ["west"]
+    assert done.failures["west"].cluster == "west"
+    assert "KeyError" in done.failures["west"].seen
+    assert clusters.happened == ["east signed"]
+    assert len(defects) == 1
+    defects.clear()

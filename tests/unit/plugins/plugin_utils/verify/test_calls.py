@@ -76,6 +76,20 @@ def test_a_sidecar_that_cannot_be_read_changes_nothing() -> None:
         FACTS["west"].sidecar = True
 
 
+def test_a_defect_in_reading_one_sidecar_is_told_of_its_calls(defects: list[str]) -> None:
+    class Odd(Sidecars):
+        async def logs(self, *_: t.Any, **__: t.Any) -> str:
+            raise KeyError("metadata")
+
+    odd, good = explained(Odd(), FAILED, GOOD)
+    assert good is GOOD
+    assert "does not expect" in odd.seen and "KeyError" in odd.seen
+    assert "a defect of mesh.fleet" in odd.means
+    assert "report it" in odd.next_step
+    assert len(defects) == 1
+    defects.clear()
+
+
 def test_calls_that_were_answered_get_no_cause() -> None:
     impostor = dataclasses.replace(FAILED, status=200, seen="200 from south")
     unwanted = dataclasses.replace(FAILED, expected=False)
@@ -122,6 +136,24 @@ def test_isolation_is_not_proven_by_a_command_that_failed() -> None:
     assert all("the program ended with 137" in call.seen for call in unproven)
     proven = [call for call in called(Pods((0, NOWHERE)), "west", "east").calls if not call.expected]
     assert [call.ok for call in proven] == [True, True]
+
+
+def test_a_defect_in_one_callers_pod_is_told_of_its_calls(defects: list[str]) -> None:
+    class Odd(Pods):
+        async def exec(self, *_: t.Any, **__: t.Any) -> t.Any:
+            raise KeyError("metadata")
+
+    fleet = read_fleet(APART)
+    facts = {name: Facts(name, probe="probe-x") for name in APART}
+    kubes = {"west": Odd(), "east": Pods((0, NOWHERE))}
+    run = Calls(fleet, list(APART), kubes, facts, sample_namespace="apps", timeout_ms=9, deadline=0.0)  # type: ignore[arg-type]
+    asyncio.run(run.run())
+    seen = {call.caller: call for call in run.calls if not call.expected}
+    assert seen["east"].ok
+    assert not seen["west"].ok
+    assert "KeyError" in seen["west"].seen
+    assert len(defects) == 2, "the call, and the cause of its failure"
+    defects.clear()
 
 
 def test_a_forbidden_call_is_repeated_until_it_proves_something() -> None:
