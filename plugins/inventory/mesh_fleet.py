@@ -136,6 +136,7 @@ EXAMPLES = r"""
 """
 
 import difflib
+import os
 import typing as t
 
 from ansible.errors import AnsibleError, AnsibleParserError
@@ -154,6 +155,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.inventory
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import located
 
 _NAME = "google_cluster.name"
 _PATIENCE = 20.0
@@ -164,6 +166,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """See ``DOCUMENTATION``."""
 
     NAME = "mesh.fleet.mesh_fleet"
+    _folder = ""
+    """Where relative paths begin: that of the inventory's file."""
 
     def verify_file(self, path: str) -> bool:
         names = ("mesh_fleet.yml", "mesh_fleet.yaml")
@@ -172,6 +176,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache=cache)
         config = self._read_config_data(path)
+        self._folder = os.path.dirname(path)
         try:
             self._refuse_unknown(config)
             answers, wanted = self._answers(path, cache), self._filter()
@@ -199,6 +204,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _settings(self, project: str = "") -> Settings:
         options = {name: plain(self.get_option(name)) for name in GOOGLE_OPTIONS}
+        options["service_account_file"] = located(str(options["service_account_file"] or ""), self._folder)
         if project:
             options["project"] = project
         try:

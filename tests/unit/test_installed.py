@@ -168,3 +168,10 @@ def test_relative_paths_begin_at_the_inventorys_folder(installed: Installed, pla
     )
     assert f"{tmp_path}/kubeconfigs/fra.yaml" in said, said
     assert "vault" not in said, said
+
+
+def test_so_do_those_of_an_inventory_plugin(installed: Installed, tmp_path: Path) -> None:
+    inventory = tmp_path / "google.mesh_fleet.yml"
+    inventory.write_text("plugin: mesh.fleet.mesh_fleet\nprojects: [shop-prod]\nservice_account_file: keys/shop.json\n")
+    said = installed.run("ansible-inventory", "-i", str(inventory), "--list", cwd=Path("/"), ANSIBLE_NOCOLOR="1")
+    assert f"{tmp_path}/keys/shop.json" in " ".join(said.split()), said
