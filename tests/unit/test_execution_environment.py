@@ -95,6 +95,11 @@ def test_the_base_has_the_python_that_is_named(context: Path) -> None:
     assert 'ARG PYCMD="/usr/local/bin/python3"' in text
 
 
+def test_the_base_knows_the_packages_of_its_distribution(stages: dict[str, list[str]]) -> None:
+    """Those of bindep.txt are installed by two scripts of ansible-builder, which do not ask for lists of packages."""
+    assert index(stages["base"], "apt-get update") < index(stages["base"], "pip_install")
+
+
 def test_runs_in_the_image_are_configured(stages: dict[str, list[str]]) -> None:
     told = " ".join(step.removeprefix("ENV ") for step in stages["final"] if step.startswith("ENV "))
     settings = dict(one.split("=", 1) for one in told.split())
