@@ -39,6 +39,7 @@ class ActionModule(FleetAction):
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
         "files": {"type": "path", "default": ""},
         "versions": {"type": "dict", "default": {}},
+        "istio": {"type": "str", "default": ""},
         "checksums": {"type": "dict", "default": {}},
         "downloads": {"type": "str", "default": ""},
         "charts": {"type": "str", "default": ""},
@@ -80,6 +81,7 @@ class ActionModule(FleetAction):
             node_image=args["node_image"],
             sample_image=args["sample_image"],
             parts=frozenset(args["parts"]),
+            istio=args["istio"],
         )
         if args["state"] == "checked":
             return await self._checked(options, args["group"], task_vars)

@@ -45,6 +45,10 @@ options:
     description: Versions by name, as in the role's C(vars/main.yml). Required with O(state=present).
     type: dict
     default: {}
+  istio:
+    description: Version of Istio's charts, images and istioctl from upstream, V(mesh_istio_version). Empty means that of O(versions).
+    type: str
+    default: ""
   checksums:
     description: SHA-256 by file name. A released file without one is checked against its published checksum.
     type: dict
@@ -54,7 +58,9 @@ options:
     type: str
     default: ""
   charts:
-    description: Istio's chart repository, a mirror of it, a folder of a registry (C(oci://)), or a folder of this machine. Required with O(state=present).
+    description:
+      - Istio's chart repository, a mirror of it, a folder of a registry (C(oci://)), or a folder of this machine.
+      - Required with O(state=present).
     type: str
     default: ""
   hub:

@@ -50,6 +50,8 @@ class ArtifactOptions:
     sample_image: str
     parts: frozenset[str]
     """Out of ``helm`` (where none is on PATH), ``tools``, ``charts``, ``node``; with none, nothing is made."""
+    istio: str = ""
+    """The version of Istio that the inventory wants; "" for that of ``versions``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,10 +172,24 @@ def _charts(wanted: ArtifactOptions) -> str:
 
 
 def _build(wanted: ArtifactOptions, source: str, engine: Engine | None) -> BuildSource:
-    recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
+    """The source's builder.
+
+    Raises FleetError where the source does not have the wanted version of Istio.
+    """
+    istio = wanted.istio or wanted.versions["istio"]
     if source == "registries":
-        charts = wanted.charts if is_registry(wanted.charts) else ""
-        return RegistryBuild(recipe, engine, wanted.directory / "downloads", charts)
+        pulled = wanted.charts if is_registry(wanted.charts) else ""
+        made = _made(wanted)
+        if istio != wanted.versions["istio"] and ("node" in made or ("charts" in made and not pulled)):
+            raise FleetError(
+                f"Istio {istio} cannot be had from package registries",
+                obj="mesh_istio_version",
+                seen=f"they are pinned to {wanted.versions['istio']}",
+                next_step="set artifacts_source: upstream; or bring its charts: control_plane_charts",
+            )
+        recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
+        return RegistryBuild(recipe, engine, wanted.directory / "downloads", pulled, istio)
+    recipe = Recipe(wanted.files, {**wanted.versions, "istio": istio}, wanted.checksums)
     return UpstreamBuild(
         recipe,
         engine,

@@ -45,12 +45,16 @@ class RegistryBuild(BuildSource):
     Args:
         cache: folder for what is downloaded on the way.
         charts: address of a registry (``oci://``) that has Istio's charts; "" for those of Istio's module.
+        istio: the version of those in the registry; "" for that of the recipe.
     """
 
-    def __init__(self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path, charts: str = "") -> None:
+    def __init__(
+        self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path, charts: str = "", istio: str = ""
+    ) -> None:
         sample_image = f"{prefix}/base:{recipe.versions['base_debian']}"
         super().__init__(recipe, engine, hub=prefix, sample_image=sample_image)
         self.charts = charts
+        self.charts_version = istio or recipe.versions["istio"]
         self.wheels = Wheels(recipe.checksums, cache / "wheels")
         self.go = GoPrograms(recipe.files / "go", recipe.versions, cache, self.wheels)
         self.roots = DebianRoots(recipe.files, recipe.versions)
@@ -64,7 +68,7 @@ class RegistryBuild(BuildSource):
         steps = [self.go.step(tool) for tool in TOOLS if needed.get(tool.name, {"node"}) & parts]
         if pulls:
             helm = "go-helm" if any(step.name == "go-helm" for step in steps) else ""
-            steps.append(charts_step(self.charts, self.versions["istio"], self.checksums, helm))
+            steps.append(charts_step(self.charts, self.charts_version, self.checksums, helm))
         if "node" in parts or ("charts" in parts and not pulls):
             # The charts are files of Istio's module: nothing is compiled for them.
             steps.append(Step("istio-files", (self.go.digest("istio"),), self._istio_files))

@@ -108,6 +108,26 @@ def test_a_helm_on_path_is_used_and_none_is_made(tmp_path: Path, monkeypatch: py
     assert "get-helm" in asyncio.run(artifacts.ensure(tools, print, dry_run=True)).built
 
 
+def test_upstream_has_the_version_that_is_wanted(tmp_path: Path) -> None:
+    inputs = {}
+    for istio in ("", "1.30.2"):
+        options = for_programs(tmp_path, parts=frozenset({"tools", "charts"}), source="upstream", istio=istio)
+        steps = artifacts._build(options, "upstream", None).steps(options.parts)
+        inputs[istio] = {step.name: step.inputs for step in steps}
+    assert {name for name in inputs[""] if inputs[""][name] != inputs["1.30.2"][name]} == {"get-istioctl", "charts"}
+    assert "1.30.2" in inputs["1.30.2"]["charts"]
+
+
+def test_registries_refuse_a_version_that_they_do_not_have(tmp_path: Path) -> None:
+    options = for_programs(tmp_path, source="registries", istio="1.30.2")
+    with pytest.raises(FleetError, match=r"Istio 1\.30\.2 cannot be had from package registries") as caught:
+        asyncio.run(artifacts.not_to_be_had(options))
+    assert caught.value.seen == "they are pinned to 1.31.1"
+    pulled = dataclasses.replace(options, charts="oci://127.0.0.1:9/istio")
+    steps = artifacts._build(pulled, "registries", None).steps(pulled.parts)
+    assert next(step.inputs for step in steps if step.name == "charts") == ("oci://127.0.0.1:9/istio", "1.30.2")
+
+
 def test_helm_is_made_to_pull_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = for_programs(tmp_path, parts=frozenset({"charts"}), charts="oci://127.0.0.1:9/istio", source="upstream")
     assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("get-helm", "charts")
