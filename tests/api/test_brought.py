@@ -150,7 +150,10 @@ def test_charts_that_the_artifacts_keep(
 ) -> None:
     """Also for a stage alone, which looks for them where the artifacts are."""
     machine = Machine(tmp_path / "user", helm=True)
-    inventory = of(api, artifacts_parts=["charts"], artifacts_charts=str(getattr(charts, kind)))
+    place = getattr(charts, kind)
+    if isinstance(place, Path):  # from the inventory's folder
+        place = os.path.relpath(place, machine.home / "run")
+    inventory = of(api, artifacts_parts=["charts"], artifacts_charts=place)
     done = machine.run(inventory, playbook(tmp_path, "preflight", "artifacts"))
     assert done.code == 0, done.output
     assert not (machine.cache / "bin" / "helm").exists()
