@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import types
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_the_mounts_of_this_machine_are_read(tmp_path: Path) -> None:
 def test_how_a_container_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
     mounts, mark = tmp_path / "mountinfo", tmp_path / "mark"
     mounts.write_bytes(b"30 22 254:1 / /caf\xe9 rw - xfs /dev/vdb rw\n" + HOST.encode())
-    monkeypatch.setattr(module.pathlib, "Path", lambda _path: mounts)
+    monkeypatch.setattr(module, "pathlib", types.SimpleNamespace(Path=lambda _path: mounts))
     monkeypatch.setattr(module, "_MARKS", (str(tmp_path / "another"), str(mark)))
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     if "mark" in why:
