@@ -45,7 +45,7 @@ BTRFS = "700 600 0:60 /subvolumes/x / rw - btrfs /dev/vda rw\n"
         ("/root", BTRFS, True, "file system of a container (btrfs)"),
         ("/root", BTRFS, False, ""),
         ("/root", "", True, ""),
-        ("/root", "22 1 254:0 /\nno mount at all\n22 1 254:0 / / rw - \n" + BTRFS, True, "container (btrfs)"),
+        ("/root", "22 1 254:0 / - ext4 x\nno mount\n22 1 254:0 / / rw - \n" + BTRFS, True, "container (btrfs)"),
         ("/root", "22 1 254:0 / / - overlay overlay\n", False, "overlay"),
         ("/dev/shm", HOST, False, "in memory"),
         ("/dev/shm/trust", "\n".join(reversed(HOST.splitlines())), False, "in memory"),
