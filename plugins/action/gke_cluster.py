@@ -42,6 +42,7 @@ class ActionModule(GoogleClusterAction):
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "delete": {"type": "bool", "default": False},
         "egress": {"type": "dict", "default": {}},
+        "forget": {"type": "list", "elements": "str", "default": []},
         "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 2700},
         "interval": {"type": "float", "default": 10.0},
@@ -62,6 +63,7 @@ class ActionModule(GoogleClusterAction):
         egress = {t.cast("Place", tuple(place.split("/"))): nat for place, nat in args["egress"].items()}
 
         live: dict[str, list[dict[str, t.Any]]] = {}
+        stays: dict[str, FleetError] = {}
 
         def work(part: Part) -> tuple[Outcomes, list[Change]]:
             clusters = Clusters(
@@ -86,6 +88,7 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 return clusters.absent(part.play), apis
             known, unknown = _with_egress(part, egress)
+            known = self._keep_unnamed(fleet, clusters, known, args["forget"], unknown, stays)
             for host, (refused, prepared) in self._hosts(fleet, part, clusters.missing(known), args).items():
                 part.google.requests += host.requests
                 unknown.update(refused)
@@ -107,7 +110,30 @@ class ActionModule(GoogleClusterAction):
                 forget(given)
             else:
                 remember(given, live[part.project])
-        return self.to_result([*apis, *changes], failed, parts, _summary(changes, len(failed), self.check_mode))
+        said = _summary(changes, len(failed), self.check_mode)
+        return self.to_result([*apis, *changes], failed, parts, said, missing=stays)
+
+    @staticmethod
+    def _keep_unnamed(
+        fleet: Fleet,
+        clusters: Clusters,
+        known: list[ClusterSpec],
+        forget: t.Collection[str],
+        unknown: Outcomes,
+        stays: dict[str, FleetError],
+    ) -> list[ClusterSpec]:
+        """The clusters with what stays for those that the inventory does not name, which is added to ``stays``."""
+        kept = []
+        for wanted in known:
+            try:
+                spec, missing = clusters.keep_unnamed(wanted, fleet.clusters, forget)
+            except FleetError as error:
+                unknown[wanted.host] = error
+                continue
+            kept.append(spec)
+            if missing is not None:
+                stays[wanted.host] = missing
+        return kept
 
     def _hosts(
         self, fleet: Fleet, part: Part, new: list[ClusterSpec], args: dict[str, t.Any]

@@ -155,11 +155,17 @@ class ActionModule(GoogleClusterAction):
                     plan.egress[place] = [f"{address}/32"]
 
     def _absent(self, part: Part, mark: str, timeout: float) -> list[Change]:
-        """Remove ours in regions where no cluster of the fleet remains."""
+        """Remove ours in regions where no cluster of the fleet remains, also none that the inventory does not name."""
         play = {w.host for w in part.play}
-        staying = {(w.region, w.network) for w in part.everybody if w.host not in play}
-        leaving = {(w.region, w.network) for w in part.play} - staying
         google, project = part.google, part.project
+        staying = {(w.region, w.network) for w in part.everybody if w.host not in play}
+        going_too = {(w.region, w.subnetwork) for w in part.play}
+        staying |= {
+            (region, str(subnet.get("network", "")).rsplit("/", 1)[-1])
+            for (region, name), subnet in list_by_region(google, "subnetworks").items()
+            if subnet.get("description") == mark and (region, name) not in going_too
+        }
+        leaving = {(w.region, w.network) for w in part.play} - staying
         changes, going = [], []
         for (region, name), router in list_by_region(google, "routers").items():
             network = str(router.get("network", "")).rsplit("/", 1)[-1]

@@ -44,6 +44,7 @@ class ActionModule(GoogleClusterAction):
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "front_door": {"type": "bool", "default": False},
+        "forget": {"type": "list", "elements": "str", "default": []},
         "enable_apis": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
     }
@@ -72,12 +73,19 @@ class ActionModule(GoogleClusterAction):
                 continue
             changes += apis
             if absent:
-                plan, bad = plan_removal(part.everybody, play, live, marker(fleet))
+                plan, bad = plan_removal(part.everybody, play, live, marker(fleet), forget=args["forget"])
                 staying = {w.member.project for w in part.everybody if w.host not in play}
                 leaving = [w for w in part.play if w.shared and w.member.project not in staying]
                 changes += self.shared_vpc(fleet, part.google, args).revoke_roles(leaving)
             else:
-                plan, bad = plan_network(part.everybody, play, live, marker(fleet), load_balancers=args["front_door"])
+                plan, bad = plan_network(
+                    part.everybody,
+                    play,
+                    live,
+                    marker(fleet),
+                    load_balancers=args["front_door"],
+                    forget=args["forget"],
+                )
                 if plan.count:
                     bad.update(_not_permitted(part, plan, live, bad))
                     new = [w for w in part.play if not w.adopt and w.host not in bad]
@@ -90,6 +98,7 @@ class ActionModule(GoogleClusterAction):
             whole.subnets.update(plan.subnets)
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
+            whole.kept.update(plan.kept)
             planned += _changes(plan, absent=absent)  # by project: rules have the same names in each
         # Without a remaining cluster, the run ends before anything is made.
         goes_on = absent or any(w.host not in failed for part in parts for w in part.play)
@@ -105,6 +114,7 @@ class ActionModule(GoogleClusterAction):
             failed,
             parts,
             said,
+            missing=whole.kept,
             networks=whole.networks,
             subnets=whole.subnets,
             firewalls=whole.firewalls,

@@ -43,6 +43,13 @@ options:
         networks must contain them; needed only in that case.
     type: dict
     default: {}
+  forget:
+    description:
+      - Clusters that left the fleet and that the inventory does not name any more. Authorized networks that an earlier run wrote for such
+        clusters stay, and are in RV(missing), until this option names them; a part of the inventory may be missing.
+    type: list
+    elements: str
+    default: []
   enable_apis:
     description: Whether to enable the APIs of Compute Engine and GKE if they are disabled; otherwise the task fails and names them.
     type: bool
@@ -91,6 +98,13 @@ objects:
 failures:
   description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
+  type: dict
+missing:
+  description:
+    - By cluster, the authorized networks that it has for clusters which the inventory does not name, and why, as text.
+    - Each text is a warning too, and ends in the recap.
+    - The role keeps it until nothing else is left to do; then C(playbooks/whole.yml) fails these clusters.
+  returned: when something stays for such clusters
   type: dict
 problems:
   description:

@@ -31,6 +31,14 @@ options:
     description: Whether the fleet has a front door (multi-cluster ingress). Google's load balancers need a firewall rule in a host project.
     type: bool
     default: false
+  forget:
+    description:
+      - Clusters that left the fleet and that the inventory does not name any more, or names of their subnets. What firewall rules of this
+        fleet allow for such clusters stays, and is in RV(missing), until this option names them or their subnet is deleted; a part of the
+        inventory may be missing.
+    type: list
+    elements: str
+    default: []
   enable_apis:
     description: Whether to enable the APIs of Compute Engine and GKE if they are disabled; otherwise the task fails and names them.
     type: bool
@@ -77,6 +85,13 @@ objects:
 failures:
   description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
   returned: success
+  type: dict
+missing:
+  description:
+    - By cluster, the VPC whose firewall rules stay as they are for clusters which the inventory does not name, and why, as text.
+    - Each text is a warning too, and ends in the recap.
+    - The role keeps it until nothing else is left to do; then C(playbooks/whole.yml) fails these clusters.
+  returned: when something stays for such clusters
   type: dict
 problems:
   description:

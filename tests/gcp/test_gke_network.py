@@ -276,3 +276,70 @@ def test_names_fit(network: str) -> None:
     live = ExistingNetwork({network: {"description": "theirs"}}, {}, {})
     for rule in planned([west], live).firewalls:
         assert len(rule["name"]) <= 63
+
+
+# An inventory may lack a part.
+
+PARTIAL = {"west": WEST, "north": NORTH, "south": SOUTH}
+
+
+def without(*names: str) -> list[ClusterSpec]:
+    """The clusters, without some of them; ranges are as in the whole fleet."""
+    return [w for w in everybody(PARTIAL) if w.host not in names]
+
+
+def stands() -> ExistingNetwork:
+    """The network of the whole fleet."""
+    return after(planned(without(), nothing()), nothing())
+
+
+def test_rules_for_clusters_that_are_not_named_stay() -> None:
+    mine = without("south")
+    plan, failed = plan_network(mine, ["west"], stands(), MARK)
+    assert (plan.count, failed) == (0, {})
+    assert list(plan.kept) == ["west"]
+    assert "europe-west8/mesh-shop-south" in plan.kept["west"].seen
+    assert "-e peering_forget=south" in plan.kept["west"].next_step
+
+
+def test_a_new_cluster_is_added_to_what_stays() -> None:
+    live = after(planned(without("west"), nothing()), nothing())
+    plan, _failed = plan_network(without("south"), ["west"], live, MARK)
+    (pods,) = [rule for rule in plan.firewalls if rule["name"] == "mesh-shop-pods"]
+    assert pods["source_ranges"] == sorted(w.pod_cidr for w in without())
+
+
+@pytest.mark.parametrize("name", ["south", "mesh-shop-south"])
+def test_rules_for_a_forgotten_cluster_go(name: str) -> None:
+    mine = without("south")
+    plan, _failed = plan_network(mine, ["west"], stands(), MARK, forget=[name])
+    (pods,) = [rule for rule in plan.firewalls if rule["name"] == "mesh-shop-pods"]
+    assert (pods["source_ranges"], plan.kept) == (sorted(w.pod_cidr for w in mine), {})
+
+
+def test_rules_for_a_deleted_cluster_go() -> None:
+    live = stands()
+    del live.subnets["europe-west8", "mesh-shop-south"]
+    plan, _failed = plan_network(without("south"), ["west"], live, MARK)
+    assert len(plan.firewalls) == 2 and plan.kept == {}
+
+
+def test_a_rule_that_others_replace_stays_for_the_unnamed() -> None:
+    live = corp()
+    old = [everybody({**PARTIAL, "south": {**SOUTH, "gke_adopt": True}}, gke_network="corp"), live]
+    plan, _failed = plan_network(old[0], [w.host for w in old[0]], live, MARK)
+    live = after(plan, live)
+    mine = [w for w in everybody(PARTIAL, gke_network="corp") if w.host != "south"]
+    plan, _failed = plan_network(mine, ["west"], live, MARK)
+    assert plan.stale == [] and "west" in plan.kept
+    plan, _failed = plan_network(mine, ["west"], live, MARK, forget=["south"])
+    assert len(plan.stale) == 2
+
+
+def test_removal_leaves_rules_for_the_unnamed() -> None:
+    mine = without("south")
+    plan, failed = plan_removal(mine, ["west", "north"], stands(), MARK)
+    assert plan.firewalls == [] and plan.networks == []
+    assert set(plan.kept) == {"west", "north"} == set(failed)
+    plan, _failed = plan_removal(mine, ["west", "north"], stands(), MARK, forget=["south"])
+    assert len(plan.firewalls) == 2

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -109,10 +110,18 @@ def test_what_gke_left_in_the_vpc_is_named(playbook: Playbook, google_cloud: Sta
     assert cloud.resources == {}
 
 
+def ranges_of(cloud: t.Any) -> list[str]:
+    """The authorized networks of west."""
+    ends = cloud.resources[WEST]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]
+    return [block["cidrBlock"] for block in ends["authorizedNetworksConfig"]["cidrBlocks"]]
+
+
 @pytest.mark.slow
 def test_a_peer_of_another_vpc_is_allowed_by_a_reserved_address(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
-    playbook.hosts["west"]["gke_authorized_networks"] = ["198.51.100.7/32"]
+    # Ranges that others do not move when they are missing.
+    playbook.hosts["west"] |= {"cluster_pod_cidr": "10.20.0.0/16", "cluster_service_cidr": "10.120.0.0/16"}
+    playbook.hosts["west"] |= {"gke_node_cidr": "10.8.64.0/22", "gke_authorized_networks": ["198.51.100.7/32"]}
     playbook.hosts["north"] = {"cluster_region": "europe-north1", "gke_network": "other"}
     code, stats, said = playbook("--check", "--diff")
     assert code == 0, said
@@ -122,8 +131,7 @@ def test_a_peer_of_another_vpc_is_allowed_by_a_reserved_address(playbook: Playbo
     code, _stats, said = playbook("--limit", "west")
     assert code == 0, said
     (address,) = [v for k, v in cloud.resources.items() if "/addresses/" in k]
-    allowed = cloud.resources[WEST]["controlPlaneEndpointsConfig"]["ipEndpointsConfig"]["authorizedNetworksConfig"]
-    assert f"{address['address']}/32" in [block["cidrBlock"] for block in allowed["cidrBlocks"]]
+    assert f"{address['address']}/32" in ranges_of(cloud)
     code, _stats, said = playbook()
     assert code == 0, said
     (router,) = [v for k, v in cloud.resources.items() if "/routers/" in k and "europe-north1" in k]
@@ -133,6 +141,16 @@ def test_a_peer_of_another_vpc_is_allowed_by_a_reserved_address(playbook: Playbo
     code, stats, said = playbook()
     assert (code, changed(stats)) == (0, 0), said
     assert len(cloud.log) <= 2 * 2 + 5
+    # An inventory without the peer takes nothing from it, until that is forgotten.
+    north = playbook.hosts.pop("north")
+    code, _stats, said = playbook()
+    assert code == 0, said
+    assert "the inventory does not name north" in said and "peering_forget=north" in said
+    assert f"{address['address']}/32" in ranges_of(cloud)
+    code, _stats, said = playbook("-e", '{"peering_forget": ["north"]}')
+    assert code == 0, said
+    assert f"{address['address']}/32" not in ranges_of(cloud)
+    playbook.hosts["north"] = north
     code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
     assert code == 0, said
     assert cloud.resources == {}

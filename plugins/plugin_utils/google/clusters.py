@@ -85,14 +85,16 @@ class GoogleClusterAction(FleetAction):
         failed: t.Mapping[str, FleetError],
         parts: list[Part],
         summary: str,
+        missing: t.Mapping[str, FleetError] | None = None,
         **more: t.Any,
     ) -> dict[str, t.Any]:
-        """The result, with what failed by host."""
+        """The result, with what failed by host, and what hosts go on without."""
         return result(
             changes,
             summary=summary,
             with_diff=self.diff_mode,
             errors=failed,
+            missing=missing,
             requests=sum(part.google.requests for part in parts),
             **more,
         )

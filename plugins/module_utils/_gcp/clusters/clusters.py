@@ -20,7 +20,8 @@ from ..api.session import Google
 from ..errors import GoogleError
 from ..network.shared_vpc_requirements import is_refusal, with_advice
 from . import problems as cluster_problems
-from .differences import Difference, body, compare, managed, wanted_view
+from .authorized import keep_unnamed
+from .differences import Difference, body, compare, live_blocks, managed, wanted_view
 
 __all__ = ["Clusters"]
 
@@ -80,6 +81,16 @@ class Clusters:
     def missing(self, wanted: t.Iterable[ClusterSpec]) -> list[ClusterSpec]:
         """Those that do not exist."""
         return [w for w in wanted if self._found(w) is None]
+
+    def keep_unnamed(
+        self, wanted: ClusterSpec, named: t.Container[str], forget: t.Collection[str]
+    ) -> tuple[ClusterSpec, FleetError | None]:
+        """The cluster with the authorized networks of clusters that the inventory does not name; see authorized.py."""
+        live = self._found(wanted)
+        adopted = live is not None and live.get("description") != self.description
+        if live is None or (adopted and "gke_authorized_networks" not in wanted.given):
+            return wanted, None
+        return keep_unnamed(wanted, live_blocks(live), named, forget)
 
     def present(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
         """Make or change the clusters; return what happened to each, by host."""

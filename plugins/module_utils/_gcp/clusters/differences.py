@@ -12,6 +12,7 @@ import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
 from ..api.answers import last_part
+from .authorized import blocks, view
 from .pools import (
     Difference,
     Step,
@@ -21,7 +22,7 @@ from .pools import (
     wanted_pool_view,
 )
 
-__all__ = ["Difference", "Step", "body", "compare", "managed", "wanted_view"]
+__all__ = ["Difference", "Step", "body", "compare", "live_blocks", "managed", "wanted_view"]
 
 Json = dict[str, t.Any]
 _IDENTITY, _TAG = "workload identity", "network tag"
@@ -74,7 +75,7 @@ def _networks(wanted: ClusterSpec) -> Json:
     networks: Json = {"enabled": wanted.authorized is not None}
     if wanted.authorized is not None:
         networks |= {
-            "cidrBlocks": [{"cidrBlock": cidr} for cidr in wanted.authorized],
+            "cidrBlocks": blocks(wanted),
             # The list applies to the private endpoint too; else Google refuses private ranges in it.
             "privateEndpointEnforcementEnabled": True,
             # Else every machine in Google Cloud with a public address, of any customer, is allowed.
@@ -89,7 +90,7 @@ def _networks(wanted: ClusterSpec) -> Json:
 def managed(live: Json, wanted: ClusterSpec) -> Json:
     """What we manage of an existing cluster, by variable."""
     ends = live.get("controlPlaneEndpointsConfig") or {}
-    ip = ends.get("ipEndpointsConfig") or _old_endpoints(live)
+    ip = _ip_endpoints(live)
     network = live.get("networkConfig") or {}
     autopilot = bool((live.get("autopilot") or {}).get("enabled"))
     found: Json = {
@@ -123,6 +124,16 @@ def managed(live: Json, wanted: ClusterSpec) -> Json:
     return found
 
 
+def live_blocks(live: Json) -> list[Json]:
+    """The authorized networks of an existing cluster, as Google returns them."""
+    return list((_ip_endpoints(live).get("authorizedNetworksConfig") or {}).get("cidrBlocks") or [])
+
+
+def _ip_endpoints(live: Json) -> Json:
+    ends = live.get("controlPlaneEndpointsConfig") or {}
+    return ends.get("ipEndpointsConfig") or _old_endpoints(live)
+
+
 def _old_endpoints(live: Json) -> Json:
     """The same from Google's deprecated fields."""
     private = live.get("privateClusterConfig") or {}
@@ -136,7 +147,7 @@ def _old_endpoints(live: Json) -> Json:
 def _authorized(allowed: Json) -> list[str] | None:
     if not allowed.get("enabled"):
         return None
-    found = sorted(b["cidrBlock"] for b in allowed.get("cidrBlocks") or [])
+    found = view(allowed.get("cidrBlocks") or [])
     if not allowed.get("privateEndpointEnforcementEnabled"):
         found.append("everybody in the VPC")
     if allowed.get("gcpPublicCidrsAccessEnabled"):
@@ -155,7 +166,7 @@ def wanted_view(wanted: ClusterSpec) -> Json:
         "cluster_service_cidr": wanted.service_cidr,
         "gke_private_nodes": wanted.private_nodes,
         "gke_endpoint": {"public": wanted.public_endpoint, "dns": wanted.dns_endpoint, "all regions": True},
-        "gke_authorized_networks": None if wanted.authorized is None else sorted(wanted.authorized),
+        "gke_authorized_networks": None if wanted.authorized is None else view(blocks(wanted)),
         "gke_release_channel": wanted.channel,
         _IDENTITY: f"{wanted.member.project}.svc.id.goog",
         "gke_labels": dict(wanted.labels),

@@ -37,6 +37,8 @@ class NetworkPlan:
     firewalls: list[Json] = dataclasses.field(default_factory=list)
     stale: list[Json] = dataclasses.field(default_factory=list)
     """Firewall rules of ours that others replace."""
+    kept: dict[str, FleetError] = dataclasses.field(default_factory=dict)
+    """By host, what stays for clusters that the inventory does not name."""
     before: dict[str, Json] = dataclasses.field(default_factory=dict)
     """Firewall rules that change, by name, as they are now: arguments as in ``firewalls``."""
 
@@ -52,6 +54,7 @@ def plan_network(
     marker: str,
     *,
     load_balancers: bool = False,
+    forget: t.Collection[str] = (),
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
     """What the clusters need and the project lacks, and which hosts cannot have it.
 
@@ -61,6 +64,7 @@ def plan_network(
         live: what exists.
         marker: description of what we make.
         load_balancers: whether multi-cluster ingress is in front of the clusters.
+        forget: clusters that left the fleet: what firewall rules allow for them goes.
     """
     plan, failed = NetworkPlan(), dict[str, FleetError]()
     for name in dict.fromkeys(w.network for w in everybody):
@@ -86,9 +90,13 @@ def plan_network(
             if usable
             else []
         )
+        unnamed = _unnamed(name, mine, live, marker, forget)
         theirs = [rule for rule in live.firewalls.values() if rule.get("description") != marker]
         for rule in wanted:
             found = live.firewalls.get(rule["name"])
+            if unnamed and found is not None:
+                # Ranges of control planes too: where a cluster is missing, nobody can tell whose they are.
+                rule["source_ranges"] = sorted({*rule["source_ranges"], *(found.get("sourceRanges") or [])})
             if found is None and any(w.shared for w in mine) and covered(rule, theirs):
                 continue  # the administrator of the Shared VPC has a rule for it
             if differs(rule, found):
@@ -97,11 +105,47 @@ def plan_network(
                 if found is not None:
                     plan.before[rule["name"]] = {"project": project, **rule, **as_arguments(found)}
         current = {rule["name"] for rule in wanted}
-        if usable:
+        if unnamed:
+            plan.kept.update(dict.fromkeys((w.host for w in mine if w.host in play), _stays(project, name, unnamed)))
+        elif usable:
             plan.stale += [
                 rule for rule in our_rules(name, mine, live.firewalls, marker) if rule["name"] not in current
             ]
     return plan, failed
+
+
+def _unnamed(
+    network: str, mine: t.Sequence[ClusterSpec], live: ExistingNetwork, marker: str, forget: t.Collection[str] = ()
+) -> dict[str, str]:
+    """Clusters that the inventory does not name, with their subnets: rules of ours allow a range of theirs.
+
+    An inventory may lack a part. A cluster that left the fleet stays too, until ``forget`` names it or its subnet is
+    deleted.
+    """
+    rules_of_ours = our_rules(network, mine, live.firewalls, marker)
+    sources = {one for rule in rules_of_ours for one in live.firewalls[rule["name"]].get("sourceRanges") or []}
+    named, hosts = {(w.region, w.subnetwork) for w in mine}, {w.host for w in mine}
+    found = {}
+    for (region, name), subnet in live.subnets.items():
+        if last_part(subnet.get("network")) != network or (region, name) in named:
+            continue
+        host = name.removeprefix(f"{network}-")
+        if host in hosts or {host, name} & set(forget):
+            continue
+        if sources & {subnet.get("ipCidrRange"), *_second(subnet).values()}:
+            found[host] = f"{region}/{name}"
+    return found
+
+
+def _stays(project: str, network: str, unnamed: t.Mapping[str, str]) -> FleetError:
+    return FleetError(
+        f"the inventory does not name all clusters in VPC {network}; firewall rules of this fleet stay for the others",
+        obj=f"projects/{project}/global/networks/{network}",
+        seen=f"the rules allow ranges of subnet {', '.join(unnamed.values())}",
+        means="a part of the inventory is missing, or they left the fleet",
+        next_step="bring the missing part of the inventory back. If they left the fleet: delete the subnets, or run "
+        f"playbooks/clusters.yml with -e peering_forget={','.join(unnamed)}",
+    )
 
 
 def _is_ours(live: ExistingNetwork, network: str, marker: str) -> bool:
@@ -197,7 +241,12 @@ def _in_use(w: ClusterSpec, subnet: Json | None) -> ClusterSpec:
 
 
 def plan_removal(
-    everybody: t.Sequence[ClusterSpec], play: t.Collection[str], live: ExistingNetwork, marker: str
+    everybody: t.Sequence[ClusterSpec],
+    play: t.Collection[str],
+    live: ExistingNetwork,
+    marker: str,
+    *,
+    forget: t.Collection[str] = (),
 ) -> tuple[NetworkPlan, dict[str, FleetError]]:
     """What we made and no cluster needs without those of ``play``, and why a VPC cannot be removed."""
     plan, failed = NetworkPlan(), dict[str, FleetError]()
@@ -217,7 +266,11 @@ def plan_removal(
         if any(w.host not in play for w in mine):
             continue
         ours = our_rules(name, mine, live.firewalls, marker)
-        plan.firewalls += ours
+        unnamed = _unnamed(name, mine, live, marker, forget)
+        if unnamed:
+            plan.kept.update(dict.fromkeys((w.host for w in mine), _stays(project, name, unnamed)))
+        else:
+            plan.firewalls += ours
         if live.networks.get(name, {}).get("description") != marker:
             continue
         left = _left_in(name, live, {r["name"] for r in ours}, {(w.region, w.subnetwork) for w in mine})

@@ -26,6 +26,7 @@ __all__ = [
     "Place",
     "Pool",
     "cluster_specs",
+    "collapsed",
     "marker",
     "node_ranges",
     "node_tag",
@@ -73,8 +74,10 @@ class ClusterSpec:
     dns_endpoint: bool
     authorized: tuple[str, ...] | None
     """Ranges that may reach the API server; None for everybody. Those of ``nats`` are not among them."""
-    nats: tuple[Place, ...]
-    """Cloud NATs whose addresses may reach the API server too."""
+    whose: tuple[tuple[str, str], ...]
+    """Of those ranges, what is there for clusters: a range within one of them, and the cluster."""
+    by_nat: tuple[tuple[Place, str], ...]
+    """Cloud NATs whose addresses may reach the API server too, and a cluster that comes by each."""
     dataplane_v2: bool
     adopt: bool
     tag: str
@@ -82,6 +85,11 @@ class ClusterSpec:
     pools: tuple[Pool, ...]
     given: frozenset[str]
     """Variables that the inventory sets: of a cluster that it adopted, no others are changed."""
+
+    @property
+    def nats(self) -> tuple[Place, ...]:
+        """Cloud NATs whose addresses may reach the API server too."""
+        return tuple(dict.fromkeys(place for place, _cluster in self.by_nat))
 
     @property
     def parent(self) -> str:
@@ -146,14 +154,14 @@ def cluster_specs(fleet: Fleet, members: t.Mapping[str, Member]) -> dict[str, Cl
             next_step="widen gke_node_range",
         )
     coming = callers(fleet)
-    memory: dict[frozenset[str], tuple[str, ...]] = {}
+    memory: dict[frozenset[str], tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {}
     found = {}
     for host, member in members.items():
         inside = frozenset([host, *coming[host].hosts] if coming[host].hosts else [])
         if inside not in memory:
-            own = (r for h in inside for r in (fleet.clusters[h].pod_cidr, nodes.get(h, "")) if r)
-            memory[inside] = _collapsed(own)
-        found[host] = _wanted(fleet, fleet.clusters[host], member, nodes[host], coming[host], memory[inside])
+            own = tuple((r, h) for h in inside for r in (fleet.clusters[h].pod_cidr, nodes.get(h, "")) if r)
+            memory[inside] = collapsed(r for r, _host in own), own
+        found[host] = _wanted(fleet, fleet.clusters[host], member, nodes[host], coming[host], *memory[inside])
     return found
 
 
@@ -194,18 +202,25 @@ def with_egress(wanted: ClusterSpec, egress: t.Mapping[Place, t.Sequence[str]]) 
     words = [address for address in come if "/" not in address]
     authorized = wanted.authorized
     if authorized is not None:
-        authorized = (*_collapsed([*authorized, *known]), *words)
-    return dataclasses.replace(wanted, authorized=authorized, nats=())
+        authorized = (*collapsed([*authorized, *known]), *words)
+    come_by = [(a, host) for place, host in wanted.by_nat for a in egress[place] if "/" in a]
+    return dataclasses.replace(wanted, authorized=authorized, whose=(*wanted.whose, *come_by), by_nat=())
 
 
-def _collapsed(ranges: t.Iterable[str]) -> tuple[str, ...]:
+def collapsed(ranges: t.Iterable[str]) -> tuple[str, ...]:
     """The same addresses in as few ranges as possible: Google accepts a limited number."""
     nets = ipaddress.collapse_addresses(ipaddress.IPv4Network(text, strict=False) for text in ranges)
     return tuple(str(net) for net in nets)
 
 
 def _wanted(
-    fleet: Fleet, cluster: Cluster, member: Member, nodes: str, come: Callers, inside: tuple[str, ...]
+    fleet: Fleet,
+    cluster: Cluster,
+    member: Member,
+    nodes: str,
+    come: Callers,
+    inside: tuple[str, ...],
+    whose: tuple[tuple[str, str], ...],
 ) -> ClusterSpec:
     v = cluster.variables
     host = cluster.name
@@ -222,7 +237,7 @@ def _wanted(
         except ValueError:
             raise wrong(host, "gke_authorized_networks", entry, "IPv4 ranges, for example 198.51.100.7/32") from None
     limited = bool(given) or endpoint != "public"
-    authorized = _collapsed([*given, *inside, *come.ranges]) if limited else None
+    authorized = collapsed([*given, *inside, *(r for r, _host in come.declared)]) if limited else None
     if authorized is not None and len(authorized) + len(come.nats) > MOST_AUTHORIZED:
         hint = f"Google accepts {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
         raise wrong(host, "gke_authorized_networks", f"{len(authorized)} ranges", hint)
@@ -246,7 +261,8 @@ def _wanted(
         public_endpoint=endpoint == "public",
         dns_endpoint=endpoint == "dns",
         authorized=authorized,
-        nats=come.nats if limited else (),
+        whose=(*whose, *come.declared) if limited else (),
+        by_nat=come.by_nat if limited else (),
         dataplane_v2=flag(host, v, "gke_dataplane_v2", True),
         adopt=flag(host, v, "gke_adopt", False),
         tag=node_tag(fleet.name),

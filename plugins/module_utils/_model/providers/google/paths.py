@@ -48,12 +48,17 @@ class Callers:
 
     hosts: tuple[str, ...]
     """Clusters whose pods and nodes come by their own addresses."""
-    ranges: tuple[str, ...]
-    """Addresses that the inventory declares."""
-    nats: tuple[Place, ...]
-    """Cloud NATs by which clusters come."""
+    declared: tuple[tuple[str, str], ...]
+    """Addresses that the inventory declares, each with the cluster that comes from there."""
+    by_nat: tuple[tuple[Place, str], ...]
+    """Cloud NATs, each with a cluster that comes by it."""
     unknown: tuple[str, ...]
     """Watchers of which nobody knows from where they come."""
+
+    @property
+    def nats(self) -> tuple[Place, ...]:
+        """Cloud NATs by which clusters come."""
+        return tuple(dict.fromkeys(place for place, _watcher in self.by_nat))
 
 
 def network_name(cluster: Cluster, fleet_name: str) -> str:
@@ -145,17 +150,17 @@ def _callers(fleet: Fleet, cluster: Cluster, watching: t.Iterable[Cluster], insi
     outside = by == "public" and not cluster.peer_endpoint
     outside = outside and choice(cluster.name, v, "gke_endpoint", ("public", "private", "dns"), "public") == "public"
     hosts: list[str] = []
-    ranges: list[str] = []
-    nats: list[Place] = []
+    declared_ranges: list[tuple[str, str]] = []
+    nats: list[tuple[Place, str]] = []
     unknown: list[str] = []
     for watcher in watching:
         declared = watcher.variables.get("cluster_egress")
         hosts.append(watcher.name)
         if declared is not None and declared != "":
-            ranges += [str(entry) for entry in declared]
+            declared_ranges += [(str(entry), watcher.name) for entry in declared]
         elif outside and watcher.provider == "gke" and flag(watcher.name, watcher.variables, "gke_private_nodes", True):
             _gke, project, network = _vpc(fleet, watcher)
-            nats.append((project, network, watcher.region))
+            nats.append(((project, network, watcher.region), watcher.name))
         elif outside:
             unknown.append(watcher.name)
-    return Callers(tuple(hosts), tuple(ranges), tuple(dict.fromkeys(nats)), tuple(unknown))
+    return Callers(tuple(hosts), tuple(declared_ranges), tuple(nats), tuple(unknown))
