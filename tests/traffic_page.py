@@ -24,7 +24,7 @@ _HEAD = """---
 DOCUMENTATION:
   name: traffic_objects
   author: The mesh.fleet authors (@mesh-fleet)
-  version_added: 0.1.0
+  version_added: 0.2.0
   short_description: Policies for calls to services as objects of a cluster
   description:
     - Returns the VirtualServices, DestinationRules, ServiceEntries and Services that a cluster must hold, so that calls
@@ -72,6 +72,13 @@ RETURN:
 """
 
 
+class _Indented(yaml.SafeDumper):
+    """Writes lists of mappings as ansible-lint wants them: indented."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
 def _fields() -> t.Any:
     sys.path.insert(0, str(ROOT / "collections"))
     from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic import fields
@@ -99,7 +106,7 @@ def plugin() -> str:
         "group": {"description": "The group of the fleet's clusters.", "type": "str", "default": "mesh_clusters"},
     }
     head = {"positional": "cluster, live", "options": options}
-    text = yaml.safe_dump(head, sort_keys=False, width=130, allow_unicode=True)
+    text = yaml.dump(head, Dumper=_Indented, sort_keys=False, width=130, allow_unicode=True)
     return _HEAD + "".join(f"  {line}\n" if line else "\n" for line in text.splitlines()) + _TAIL
 
 
