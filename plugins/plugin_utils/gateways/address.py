@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address i
     service_address,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["address_of", "await_address"]
@@ -30,6 +31,7 @@ async def await_address(kube: Waiter, namespace: str, name: str, seconds: float)
 
     Raises FleetError when it has none within ``seconds``, with what the Service's events say.
     """
+    no_ingress = "set gateways_ingress: false, if nothing calls from outside the mesh; or " if name == INGRESS else ""
     try:
         service = await kube.wait("v1", "Service", name, namespace, until=has_address, timeout=seconds)
     except NotInTime as error:
@@ -45,7 +47,7 @@ async def await_address(kube: Waiter, namespace: str, name: str, seconds: float)
             obj=f"Service {namespace}/{name}",
             seen="; ".join(said[-3:]) or error.seen or "no address, and no event of this Service",
             means="nothing in this cluster hands out addresses, or its quota or pool is used up",
-            next_step="install a load balancer controller; or set service.type to NodePort, ClusterIP or None, or "
-            "service.externalIPs, in gateways_values; then run again",
+            next_step=f"install a load balancer controller; or {no_ingress}set service.type to NodePort, ClusterIP or "
+            "None, or service.externalIPs, in gateways_values; then run again",
         ) from error
     return await address_of(kube, service)
