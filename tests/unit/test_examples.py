@@ -7,7 +7,9 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import typing as t
 from pathlib import Path
@@ -203,3 +205,18 @@ def test_a_wrong_example_would_be_found(task: Json, said: str) -> None:
 def test_a_right_example_passes() -> None:
     assert faults({"name": "x", "mesh.fleet.gke_nat": {"timeout": "{{ seconds }}", "state": "absent"}}) == []
     assert faults({"google.cloud.gcp_compute_network": {"name": "x"}}) == []
+
+
+def test_a_ca_beside_the_inventory_is_no_inventory(tmp_path: Path) -> None:
+    """The example for existing clusters, with the file that its lookup reads."""
+    folder = tmp_path / "existing"
+    shutil.copytree(ROOT / "inventories" / "existing", folder)
+    (folder / "host_vars" / "iad").mkdir(parents=True)
+    (folder / "host_vars" / "iad" / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    said = subprocess.run(
+        ["ansible", "-i", str(folder), "iad", "-m", "ansible.builtin.debug", "-a", "msg=CA<{{ cluster_api_ca }}>"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true", "ANSIBLE_NOCOLOR": "1"},
+    )  # fmt: skip
+    assert "CA<-----BEGIN CERTIFICATE----->" in said.stdout, said.stdout + said.stderr
+    assert "parse" not in said.stderr
