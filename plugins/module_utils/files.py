@@ -13,7 +13,7 @@ import typing as t
 
 from .errors import FleetError
 
-__all__ = ["make_folder", "remove_file", "replace_link", "set_aside", "write_file"]
+__all__ = ["make_cache", "make_folder", "remove_file", "replace_link", "set_aside", "write_file"]
 
 AnyPath: t.TypeAlias = "str | os.PathLike[str]"
 
@@ -37,6 +37,27 @@ def make_folder(path: AnyPath) -> None:
             seen=str(error),
             next_step="correct the path, or the owner and mode of the folder above it",
         ) from None
+
+
+def make_cache(path: AnyPath) -> None:
+    """Make a folder of the artifacts, where it is missing.
+
+    Raises:
+        FleetError: this user may not make it, or not write to it.
+    """
+    seen = ""
+    try:
+        pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        seen = str(error)
+    if seen or not os.access(path, os.W_OK | os.X_OK):
+        raise FleetError(
+            f"{path} cannot be written",
+            seen=seen or "it belongs to somebody else, or is read-only",
+            means="programs, charts and images are kept there",
+            next_step="set artifacts_directory, or XDG_CACHE_HOME in the environment, to a folder that this user may "
+            "write; or correct the folder's owner and mode",
+        )
 
 
 def write_file(path: AnyPath, text: str, *, mode: int = 0o600, replace: bool = True, durable: bool = True) -> None:

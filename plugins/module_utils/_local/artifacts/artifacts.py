@@ -12,7 +12,7 @@ import shutil
 import typing as t
 
 from ...errors import FleetError
-from ...files import replace_link, write_file
+from ...files import make_cache, replace_link, write_file
 from ..engine.engine import Engine
 from .build_graph import Outcome, Store, make
 from .build_source import BuildSource, Recipe
@@ -227,7 +227,7 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
 
     Each is replaced whole, so a reader always finds one.
     """
-    (directory / "bin").mkdir(parents=True, exist_ok=True)
+    make_cache(directory / "bin")
     for name, folder in outcome.folders.items():
         if name.startswith(("go-", "get-")):
             for program in folder.iterdir():

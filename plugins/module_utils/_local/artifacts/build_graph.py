@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from ...errors import FleetError
+from ...files import make_cache
 from ...locks import locked
 from ..engine.command import explain
 
@@ -59,7 +60,7 @@ class Store:
     @contextlib.contextmanager
     def locked(self, say: t.Callable[[str], None]) -> t.Iterator[None]:
         """One builder at a time."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_cache(self.root)
         with locked(self.root / "lock", busy=lambda: say("  artifacts: another run is building; waiting for it")):
             # Only the holder of the lock makes folders here, so any that stand belong to a run that died.
             shutil.rmtree(self.root / "tmp", ignore_errors=True)

@@ -54,7 +54,11 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
     ("port is already allocated", "another program holds that port", "stop it, then run again"),
     ("is already used on the host", "another network of this machine has that range", "set fleet_engine_network"),
     ("operation not permitted", "this user may not do that", "run as root, or let this user use the container engine"),
-    ("permission denied", "this user may not do that", "run as root, or let this user use the container engine"),
+    (
+        "permission denied",
+        "this user may not do that",
+        "correct the owner and mode of what the message names; if it is the container engine, let this user use it",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ import shutil
 import typing as t
 
 from ...errors import FleetError
-from ...files import write_file
+from ...files import make_cache, write_file
 from .command import Done, run
 from .machine import Machine, containers_conf
 
@@ -73,7 +73,7 @@ class Engine:
         if conf and "CONTAINERS_CONF" not in os.environ:
             path = settings / "containers.conf"
             if not path.exists() or path.read_text() != conf:
-                settings.mkdir(parents=True, exist_ok=True)
+                make_cache(settings)
                 write_file(path, conf, mode=0o644)
             env["CONTAINERS_CONF"] = str(path)
         return env

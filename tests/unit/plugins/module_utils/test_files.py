@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils import files
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import (
+    make_cache,
     make_folder,
     remove_file,
     replace_link,
@@ -289,3 +290,17 @@ def test_a_failed_link_keeps_the_old_alone(tmp_path: Path, monkeypatch: pytest.M
         replace_link(tmp_path / "link", "two")
     assert os.readlink(tmp_path / "link") == "one"
     assert names(tmp_path) == ["link"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cache(tmp_path / "cache" / "bin")
+    make_cache(tmp_path / "cache" / "bin")
+    (tmp_path / "file").touch()
+    with pytest.raises(FleetError) as error:
+        make_cache(tmp_path / "file" / "bin")
+    assert error.value.what == f"{tmp_path}/file/bin cannot be written"
+    assert "artifacts_directory, or XDG_CACHE_HOME" in error.value.next_step
+    assert "root" not in str(error.value).replace(str(tmp_path), "")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(FleetError, match="cannot be written"):
+        make_cache(tmp_path / "cache")
