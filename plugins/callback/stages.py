@@ -58,6 +58,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.progress impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
     human_time,
+    is_advised,
     missing_lines,
     recap_lines,
     stage_lines,
@@ -107,6 +108,7 @@ class CallbackModule(VerboseCallback):
         self._items_shown: set[tuple[str, str]] = set()
         self._failed: dict[str, tuple[str, str]] = {}
         self._missing: dict[str, dict[str, str]] = {}
+        self._advised: set[str] = set()
         self._stopped: dict[str, tuple[str, str]] = {}
         self._stops_all = ""
         self._stopper = ""
@@ -312,7 +314,9 @@ class CallbackModule(VerboseCallback):
         self._say("")
         for text in missing_lines(self._missing):
             self._say(text, C.COLOR_WARN)
-        for line, state in recap_lines(counts, self._failed, self._stopped, missing=self._missing, check=check):
+        for line, state in recap_lines(
+            counts, self._failed, self._stopped, missing=self._missing, advised=self._advised, check=check
+        ):
             self._say(line, {"ok": C.COLOR_OK, "changed": C.COLOR_CHANGED, "failed": C.COLOR_ERROR}[state])
         if not self._loud and stats.custom and self.get_option("show_custom_stats"):
             for name, values in sorted(stats.custom.items()):
@@ -344,7 +348,10 @@ class CallbackModule(VerboseCallback):
 
     def _fail(self, result: t.Any) -> None:
         self._stage_failed = True
-        self._failed[result.host.get_name()] = (self._stage, str(result.task_name))
+        host = result.host.get_name()
+        self._failed[host] = (self._stage, str(result.task_name))
+        if is_advised(str(result.result.get("msg") or "")):
+            self._advised.add(host)
 
     def _note_stopper(self, result: t.Any) -> None:
         """Note a failure that ends the run of all hosts; a ``rescue`` helps only the host whose task failed."""

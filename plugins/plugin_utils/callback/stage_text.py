@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["failure_text", "human_time", "missing_lines", "recap_lines", "stage_lines", "stage_name"]
+__all__ = ["failure_text", "human_time", "is_advised", "missing_lines", "recap_lines", "stage_lines", "stage_name"]
 
 SEPARATOR = " · "
 _OUTPUT_LINES = 20
@@ -96,6 +96,7 @@ def recap_lines(
     stopped: t.Mapping[str, tuple[str, str]] | None = None,
     *,
     missing: t.Container[str] = (),
+    advised: t.Container[str] = (),
     check: bool = False,
 ) -> list[tuple[str, str]]:
     """One line for each host and, if some failed, the ``--limit`` to run again with.
@@ -105,6 +106,7 @@ def recap_lines(
         failed: per failed host ``(stage, task)``.
         stopped: per host on which nothing failed, but whose run was stopped: ``(stage, why)``.
         missing: hosts that went on without something.
+        advised: failed hosts whose message says itself when to run again, and when not.
         check: whether this was a check run.
 
     Returns:
@@ -126,7 +128,7 @@ def recap_lines(
             verdict = "failed" if count.get("failures") else "unreachable"
             where = f" in {stage}: {task}" if stage else ""
             lines.append((f"{host:<{width}}  {verdict}{where}{tail}", "failed"))
-            again.append(host)
+            again += [] if host in advised else [host]
         elif stopped and host in stopped:
             stage, why = stopped[host]
             lines.append((f"{host:<{width}}  stopped in {stage}: {why}{tail}", "failed"))
@@ -138,6 +140,11 @@ def recap_lines(
     if again:
         lines.append((f"run again with --limit {','.join(again)}", "failed"))
     return lines
+
+
+def is_advised(message: str) -> bool:
+    """Whether a message says itself when to run again for its host, and when nothing is left to do for it."""
+    return "nothing is left to" in message
 
 
 def missing_lines(missing: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:

@@ -439,3 +439,15 @@ def test_a_callback_that_extends_it_prints_the_same(
     code, text = run(play("quiet", "answer: {result: {changed: false}}"))
     assert code == 0
     assert text.splitlines() == [stage("quiet", "ok"), "", "east  ok", "west  ok", "0.1 s in all"]
+
+
+def test_who_is_gone_for_good_is_not_to_be_run_again(run: RunPlays) -> None:
+    gone = r"west: it does not answer\n  means  if it is gone for good, nothing is left to do on it"
+    fail = 'ansible.builtin.fail: {msg: \'{{ {"west": gone, "east": "east is busy"}[inventory_hostname] }}\'}'
+    code, text = run(play("peering", fail).replace("  tasks:", f'  vars: {{gone: "{gone}"}}\n  tasks:'))
+    assert code == 2
+    assert text.splitlines()[-4:-1] == [
+        "east  failed in peering: ansible.builtin.fail",
+        "west  failed in peering: ansible.builtin.fail",
+        "run again with --limit east",
+    ]
