@@ -207,7 +207,8 @@ class ActionModule(FleetAction):
                 )
             if not control_plane_of(fleet, cluster).skip_reason:
                 agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
-                await check_admission(kube, fleet, cluster, agent, said_of_pods(args, *args["istiod_values"]))
+                pods = said_of_pods(args, *args["istiod_values"])
+                warnings += await check_admission(kube, fleet, cluster, agent, pods)
         return result(
             warnings=warnings,
             version=str(version.get("gitVersion", "")),

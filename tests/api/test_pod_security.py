@@ -321,8 +321,12 @@ def test_a_role_asks_with_its_variables(strict: control_plane.ControlPlane, tmp_
         code, text = said(**met)
         assert code != 0 and f"refuses {what}" in text, text
         met |= more
-    code, text = said(**met)
+    strict.kubectl("-n", apps, "create", "secret", "generic", "registry")
+    code, text = said(**met, mesh_pods={"image_pull_secrets": ["registry"]})
     assert code == 0, text
+    assert (
+        f"no Secret registry in namespace {system}, {edge}, mesh-verify, kube-system, which image_pull_secrets" in text
+    )
 
 
 def test_what_nodes_and_policies_demand_reaches_every_pod(strict: control_plane.ControlPlane, tmp_path: Path) -> None:

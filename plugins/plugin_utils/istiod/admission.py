@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admiss
     runs_already,
     trials,
     without_resources,
+    without_secrets,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
@@ -37,21 +38,39 @@ def said_of_pods(args: t.Mapping[str, t.Any], *istiod_values: t.Mapping[str, t.A
     return Pods(istiod_values, args["gateways_values"], args["gateways_namespace"], args["sample_namespace"])
 
 
-async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> None:
+async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> list[str]:
     """Ask by dry runs whether the cluster refuses pods of a run: by PodSecurity, a LimitRange, a ResourceQuota.
 
     Other refusals are no answer here: other policies judge more than such a pod has.
 
+    Returns:
+        Warnings: Secrets for images that are missing.
     Raises:
         FleetError: some are refused, with the next step.
     """
     if kube.absent:
-        return
+        return []
     asked = trials(fleet, cluster, said, agent_namespace=agent.namespace if agent.wanted else "")
     answers = await asyncio.gather(*(_refusal(kube, trial) for trial in asked))
     found = [(trial, answer) for trial, answer in zip(asked, answers, strict=True) if answer]
     if found:
         raise refused(cluster, found, cni=cni_enabled(cluster, said.istiod_values))
+    return without_secrets(
+        cluster, await _missing_secrets(kube, cluster, dict.fromkeys(one.namespace for one in asked))
+    )
+
+
+async def _missing_secrets(kube: Reader, cluster: Cluster, spaces: t.Iterable[str]) -> list[tuple[str, str]]:
+    places = [(space, name) for space in spaces for name in cluster.pods.pull_secrets]
+    there = await asyncio.gather(*(_has_secret(kube, space, name) for space, name in places))
+    return [place for place, found in zip(places, there, strict=True) if not found]
+
+
+async def _has_secret(kube: Reader, space: str, name: str) -> bool:
+    try:
+        return await kube.get("v1", "Secret", name, space) is not None
+    except ApiError:
+        return True  # what this account may not read it cannot miss
 
 
 async def _refusal(kube: Reader, trial: Trial) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "runs_already",
     "trials",
     "without_resources",
+    "without_secrets",
 ]
 
 Manifest = dict[str, t.Any]
@@ -131,6 +132,18 @@ def cause_of(text: str, *, stand_in: bool = False) -> str:
 def runs_already(deployments: t.Iterable[Values]) -> bool:
     """Whether some of a namespace are a mesh's: then it is theirs too that a quota is used up, and they may stay."""
     return any(FLEET_LABEL in labels_of(one) or labels_of(one).get(_OWNER) == MANAGER for one in deployments)
+
+
+def without_secrets(cluster: Cluster, missing: t.Iterable[tuple[str, str]]) -> list[str]:
+    """Warnings about Secrets for images that are missing; ``missing``: namespaces and names."""
+    spaces: dict[str, list[str]] = {}
+    for space, name in missing:
+        spaces.setdefault(name, []).append(space)
+    return [
+        f"{cluster.name}: no Secret {name} in namespace {', '.join(found)}, which image_pull_secrets of mesh_pods "
+        "names: images that need it are not pulled there; make it, and the namespace first where it does not exist yet"
+        for name, found in spaces.items()
+    ]
 
 
 def refused(cluster: Cluster, found: t.Sequence[tuple[Trial, str]], *, cni: bool) -> FleetError:

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admiss
     runs_already,
     trials,
     without_resources,
+    without_secrets,
 )
 
 STRICT = 'pods "x" is forbidden: violates PodSecurity "baseline:latest": non-default capabilities'
@@ -163,3 +164,11 @@ def test_what_another_rule_refuses_is_not_named_with_it() -> None:
     west = fleet().clusters["west"]
     found = [(Trial("a", "istiod", {}), DEMANDS), (Trial("b", "gateways", {}), STRICT), (Trial("c", "x", {}), DEMANDS)]
     assert refused(west, found, cni=True).obj == "Namespace a, Namespace c"
+
+
+def test_secrets_for_images_that_are_missing_are_told_once_each() -> None:
+    west = fleet().clusters["west"]
+    assert without_secrets(west, []) == []
+    first, second = without_secrets(west, [("a", "pull"), ("b", "pull"), ("a", "other")])
+    assert first.startswith("west: no Secret pull in namespace a, b, which image_pull_secrets of mesh_pods names")
+    assert second.startswith("west: no Secret other in namespace a, which")
