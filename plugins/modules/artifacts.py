@@ -78,8 +78,8 @@ options:
   parts:
     description:
       - Which artifacts to make; with none, nothing is downloaded or built.
-      - V(helm) is made where none is on PATH. V(tools) has it in any case, with istioctl and, from upstream, kubectl. V(node) is the node image, which clusters of
-        provider C(kind) need; it requires an engine.
+      - V(helm) is made where none is on PATH. V(tools) has it in any case, with istioctl and, from upstream, kubectl.
+      - V(node) is the node image, which clusters of provider C(kind) need; it requires an engine.
     type: list
     elements: str
     choices: [helm, tools, charts, node]
