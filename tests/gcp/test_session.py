@@ -23,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import Goog
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .caller import Caller
+from .standin.errors import Refused
 from .standin.server import StandIn
 
 LIST = ("container", "projects.locations.clusters.list")
@@ -242,6 +243,15 @@ def test_not_found_may_be_an_answer(google: Google) -> None:
     with pytest.raises(GoogleError) as caught:
         google.call("container", "projects.locations.clusters.get", name=name)
     assert caught.value.status == 404
+
+
+def test_a_page_of_a_proxy_is_no_answer_of_google(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Refused, "body", lambda _refused, _service: "<html>No such page</html>")
+    name = "projects/shop-prod/locations/us-west1/clusters/west"
+    with pytest.raises(GoogleError) as caught:
+        google.call("container", "projects.locations.clusters.get", name=name, absent=True)
+    assert caught.value.status == 404
+    assert "No such page" in caught.value.seen
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])

@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import MORE_QUOTA, QUOTA, GoogleError
 
-__all__ = ["check_operation", "decode", "describe", "is_done", "last_part", "retry_after"]
+__all__ = ["check_operation", "decode", "describe", "is_done", "last_part", "retry_after", "says_not_found"]
 
 Json = dict[str, t.Any]
 _DONE_STATES = ("DONE", "ABORTED")
@@ -51,6 +51,17 @@ def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
         seen=f"{message} ({describe(which)})",
         next_step=MORE_QUOTA if quota else "correct what Google names, then run again",
     )
+
+
+def says_not_found(answer: t.Any) -> bool:
+    """Whether an answer of requests is Google's own 404: a proxy that has no such page says nothing of Google's."""
+    if answer.status_code != 404:
+        return False
+    try:
+        error = answer.json().get("error")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(error, dict) and error.get("code") == 404
 
 
 def decode(answer: t.Any, cluster: str = "", obj: str = "") -> Json:

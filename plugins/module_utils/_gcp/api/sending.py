@@ -15,7 +15,7 @@ import requests
 from ..auth.login import Login
 from ..auth.wire import new_session
 from ..errors import AGAIN, RATES, GoogleError, explain, no_answer
-from .answers import decode, retry_after
+from .answers import decode, retry_after, says_not_found
 
 __all__ = ["About", "Sender"]
 
@@ -54,7 +54,7 @@ class Sender:
         Args:
             about: for messages.
             count: called for each request that is sent.
-            absent: return ``{}`` for 404 instead of raising.
+            absent: return ``{}`` instead of raising where Google says that there is no such thing.
         """
         deadline = time.monotonic() + self.patience
         pause, renewed = 0.5, False
@@ -85,7 +85,7 @@ class Sender:
                     self.login.accepted(token)
                 if status < 300:
                     return decode(answer, about.cluster, about.obj)
-                if status == 404 and absent:
+                if absent and says_not_found(answer):
                     return {}
                 lost = _explained(answer, about)
                 if status == 401:

@@ -95,7 +95,7 @@ class Google:
             method: the method's name in the discovery document, without the service's.
             cluster: the host that this is about, for messages.
             obj: the object that this is about, for messages.
-            absent: return ``{}`` for 404 instead of raising.
+            absent: return ``{}`` instead of raising where Google says that there is no such thing.
             params: the method's parameters by their names, and ``body``.
 
         Raises GoogleError for a refusal, and FleetError when no request can be sent.

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.answers import
     describe,
     is_done,
     retry_after,
+    says_not_found,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError, explain
 
@@ -72,3 +73,22 @@ def test_when_to_ask_again_is_a_number_or_a_time() -> None:
     assert retry_after("1.5") == 1.5
     assert retry_after(None) == retry_after("soon") == retry_after("-3") == 0.0
     assert 3000 < retry_after(email.utils.formatdate(time.time() + 3600, usegmt=True)) <= 3600
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (404, b'{"error": {"code": 404, "message": "Not found"}}', True),
+        (403, b'{"error": {"code": 404}}', False),
+        (404, b'{"error": {"code": 403}}', False),
+        (404, b'{"error": "not found"}', False),
+        (404, b'{"kind": "Status"}', False),
+        (404, b"<html>No such page</html>", False),
+        (404, b"[]", False),
+        (404, b"", False),
+    ],
+)
+def test_only_google_says_that_it_has_no_such_thing(status: int, content: bytes, said: bool) -> None:
+    given = answer(content)
+    given.status_code = status
+    assert says_not_found(given) is said
