@@ -138,17 +138,25 @@ def test_without_a_word_of_the_dns_a_node_is_asked(
 ) -> None:
     """The kubelet of this node cannot be reached: so it is said that the domain is not known."""
     fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "cluster_region": "eu"}})
-    before = json.loads(plane.kubectl("get", "nodes", "-o", "json"))["items"]
-    plane.kubectl(
-        "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}})
-    )
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a"}}
+    plane.kubectl("create", "-f", "-", stdin=json.dumps(node))
+    ready = json.dumps({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+    plane.kubectl("patch", "node", "a", "--subresource=status", "--type=merge", "-p", ready)
+    asked: list[str] = []
 
     async def run() -> list[str]:
         async with connect() as kube:
+            get_path = kube.get_path
+
+            async def noted(path: str, **more: t.Any) -> dict[str, t.Any] | None:
+                asked.append(path)
+                return await get_path(path, **more)
+
+            kube.get_path = noted  # type: ignore[method-assign]
             return check_standing(fleet, fleet.clusters["west"], await read_standing(kube))
 
     try:
-        name = min(["a", *(one["metadata"]["name"] for one in before)])
-        assert f"the kubelet of {name} could not be asked" in " ".join(asyncio.run(run()))
+        assert "the kubelet of a could not be asked" in " ".join(asyncio.run(run()))
+        assert "/api/v1/nodes/a/proxy/configz" in asked
     finally:
         plane.kubectl("delete", "node", "a")

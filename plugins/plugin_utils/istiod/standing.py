@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Re
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import (
     PLACES,
     Dns,
+    is_ready,
     said_domains,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing
@@ -33,9 +34,10 @@ async def read_standing(kube: Reader) -> Standing:
     )
     if nodes and not said_domains(dns):
         # Such as Cloud DNS on GKE: then only kubelet, which writes it into pods, knows.
-        node = str(nodes[0]["metadata"]["name"])
-        path = f"/api/v1/nodes/{node}/proxy/configz"
-        dns = dataclasses.replace(dns, node=node, kubelet=await _allowed(kube.get_path(path), None))
+        up = next((node for node in nodes if is_ready(node)), None)
+        name = str((up or nodes[0])["metadata"]["name"])
+        asking = kube.get_path(f"/api/v1/nodes/{name}/proxy/configz") if up else None
+        dns = dataclasses.replace(dns, node=name, kubelet=await _allowed(asking, None) if asking else None)
     return Standing(namespaces, istiods, nodes, service, dns)
 
 

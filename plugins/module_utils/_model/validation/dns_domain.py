@@ -11,7 +11,7 @@ import typing as t
 from ...errors import FleetError
 from ..inventory.fleet import Cluster
 
-__all__ = ["PLACES", "Dns", "check_dns_domain", "said_domains"]
+__all__ = ["PLACES", "Dns", "check_dns_domain", "is_ready", "said_domains"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -56,6 +56,12 @@ def said_domains(dns: Dns) -> list[tuple[str, list[str]]]:
                 found.append((f"Deployment {meta['namespace']}/{meta['name']}", said))
     kubelet = str(((dns.kubelet or {}).get("kubeletconfig") or {}).get("clusterDomain") or "")
     return [*found, *([(f"kubelet of node {dns.node}", [kubelet])] if kubelet else [])]
+
+
+def is_ready(node: Object) -> bool:
+    """Whether a node is up: an API server waits half a minute for one that is not."""
+    conditions = (node.get("status") or {}).get("conditions") or []
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
 def check_dns_domain(cluster: Cluster, dns: Dns) -> list[str]:

@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import (
     Dns,
     check_dns_domain,
+    is_ready,
     said_domains,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -88,3 +89,11 @@ def test_one_that_nobody_says_is_said_to_be_unknown(answer: dict[str, t.Any] | N
     assert warning.startswith("west: its DNS domain is not known: no Corefile in kube-system or openshift-dns")
     assert "the kubelet of n1 could not be asked (nodes/proxy)" in warning
     assert check_dns_domain(WEST, Dns([CACHE])) == [], "without nodes no pod asks"
+
+
+def test_a_node_that_is_down_is_not_asked() -> None:
+    ready = {"type": "Ready", "status": "True"}
+    assert is_ready({"status": {"conditions": [{"type": "MemoryPressure", "status": "False"}, ready]}})
+    for conditions in ([], [{**ready, "status": "Unknown"}], [{"type": "PIDPressure", "status": "True"}]):
+        assert not is_ready({"status": {"conditions": conditions}})
+    assert not is_ready({})
