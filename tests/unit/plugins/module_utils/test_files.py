@@ -301,6 +301,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     assert error.value.what == f"{tmp_path}/file/bin cannot be written"
     assert "artifacts_directory, or XDG_CACHE_HOME" in error.value.next_step
     assert "root" not in str(error.value).replace(str(tmp_path), "")
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(FleetError, match="cannot be written"):
-        make_cache(tmp_path / "cache")
+    for lacking in (os.W_OK, os.X_OK):
+        monkeypatch.setattr(os, "access", lambda _path, mode, lacking=lacking: not mode & lacking)
+        with pytest.raises(FleetError, match="cannot be written"):
+            make_cache(tmp_path / "cache")
