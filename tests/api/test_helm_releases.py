@@ -88,6 +88,8 @@ def test_helm_has_what_a_list_and_a_vault_hold(api: control_plane.ControlPlane, 
     (play.tmp / "a:b").write_text(yaml.safe_dump({**config, **contexts}))
     play.release(chart=str(chart), values={"a": "colon"})
     assert "colon" in api.kubectl("get", "configmap", "shown", "-o", "json")
+    play.release(state="absent")
+    api.kubectl("delete", "configmap", "shown-too")
 
 
 @pytest.mark.slow
