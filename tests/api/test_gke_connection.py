@@ -143,7 +143,7 @@ def test_preflight_asks_a_cluster_that_stands(google: StandIn, tmp_path: Path) -
         managed = asked(mesh_namespace="istio-gke", mesh_control_plane="managed")
         assert managed.code != 0
         assert "an istiod of this fleet runs in it, and Google's control plane cannot run beside that" in managed.output
-        assert "playbooks/teardown.yml -e mesh_control_plane=istiod --limit west" in managed.output
+        assert "mesh.fleet.teardown -e mesh_control_plane=istiod --limit west" in managed.output
         google.cloud.log.clear()
         absent = asked(gke_name="not-made-yet", mesh_control_plane="managed")
         assert absent.code == 0, absent.output

@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
     located,
     located_program,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import as_called, called
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
@@ -78,7 +79,7 @@ class FleetAction(ActionBase):
             problem = as_problem(error, host)
             result.update(failed_result({problem.cluster: problem}, msg=str(problem)))
         # Clusters wrote part of it, and any callback prints it.
-        shown: dict[str, t.Any] = printable_data(result)
+        shown: dict[str, t.Any] = as_called(printable_data(result), called())
         return shown
 
     def _located(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -128,11 +129,11 @@ class FleetAction(ActionBase):
 
     def say(self, text: str) -> None:
         """Print one line of progress at once."""
-        _DISPLAY.display(printable(text))
+        _DISPLAY.display(as_called(printable(text), called()))
 
     def warn(self, text: str) -> None:
         """Print a warning at once, before the task goes on; the same text is printed once."""
-        _DISPLAY.warning(printable(text))
+        _DISPLAY.warning(as_called(printable(text), called()))
 
     def _read_hosts(self, task_vars: dict[str, t.Any], group: str) -> dict[str, t.Mapping[str, t.Any]]:
         """Our variables of every cluster of the inventory, whatever ``--limit`` says; the same for the whole task."""

@@ -235,7 +235,7 @@ class KindCluster:
                     f"cluster_{key} cannot change while the cluster lives",
                     cluster=self.name,
                     seen=f"the cluster was made with {mark.get(key)}, the inventory says {wanted}",
-                    next_step=f"put it back, or remove the cluster first: teardown.yml --limit {self.name}",
+                    next_step=f"put it back, or remove the cluster first: playbooks/teardown.yml --limit {self.name}",
                 )
 
     async def _write_kubeconfig(self, container: t.Mapping[str, t.Any], *, fresh: bool = False) -> bool:

@@ -64,7 +64,8 @@ async def restart(
                 cluster=cluster,
                 seen=joined.last_line,
                 means="its certificates and its peers know it by this address; another container may have it now",
-                next_step=f"free the address, or remove the cluster (teardown.yml --limit {cluster}), then run again",
+                next_step=f"free the address, or remove the cluster (playbooks/teardown.yml --limit {cluster}), "
+                "then run again",
             )
     done = await engine.run("start", name, check=False, timeout=120)
     if done.code != 0:
@@ -74,7 +75,7 @@ async def restart(
             cluster=cluster,
             seen=done.last_line,
             means="another program uses its port now" if port_used else explain(done.err)[0],
-            next_step=f"correct that, or remove the cluster (teardown.yml --limit {cluster}), then run again",
+            next_step=f"correct that, or remove the cluster (playbooks/teardown.yml --limit {cluster}), then run again",
         )
 
 

@@ -73,8 +73,8 @@ def _same_namespace(fleet: Fleet, cluster: Cluster, found: Standing) -> None:
                 obj=f"Deployment {former}/{istiod['metadata']['name']}",
                 seen=f"mesh_namespace is {fleet.namespace}",
                 means="a control plane cannot be moved: both would sign and inject in the same cluster",
-                next_step=f"set mesh_namespace: {former} again; or remove the mesh with that value (teardown.yml), "
-                "then run site.yml with the new one",
+                next_step=f"set mesh_namespace: {former} again; or remove the mesh with that value "
+                "(playbooks/teardown.yml), then run playbooks/site.yml with the new one",
             )
 
 

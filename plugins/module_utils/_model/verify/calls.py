@@ -132,7 +132,7 @@ def judge_call(
     if not answer.ok:
         seen = answer.what or f"status {answer.status}"
         means = answer.means or "no endpoint, no network route, or different roots: see the checks of these clusters"
-        step = answer.next_step or f"run site.yml with --limit {caller},{callee}"
+        step = answer.next_step or f"run playbooks/site.yml with --limit {caller},{callee}"
     elif answer.cluster not in clusters:
         means = f"pods of another cluster answer for {service}"
         step = "two clusters have the same name: give each its own"

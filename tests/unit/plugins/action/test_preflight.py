@@ -315,7 +315,7 @@ def test_a_cluster_of_the_fleet_cannot_be_forgotten(play: Runner) -> None:
     code, text = play(GOOD, "-e", "peering_forget=east,gone")
     assert code != 0
     flat = " ".join(text.split())
-    assert '"east" is a cluster of this fleet playbooks/teardown.yml with --limit' in flat
+    assert '"east" is a cluster of this fleet mesh.fleet.teardown with --limit' in flat
     assert '"gone"' not in flat
 
 

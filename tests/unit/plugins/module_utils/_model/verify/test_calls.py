@@ -119,7 +119,7 @@ def test_the_programs_own_words_go_first() -> None:
     silent = Answer.from_probe({**NOWHERE, "text": ""}, "")
     assert (silent.said, silent.what, silent.made) == ("", "", True)
     call = judge_call(FLEET, ("west", "east"), "probe-east", silent, identity="", clusters=(), path="")
-    assert call.seen == "status 503" and call.next_step == "run site.yml with --limit west,east"
+    assert call.seen == "status 503" and call.next_step == "run playbooks/site.yml with --limit west,east"
     proxys = Answer.from_probe(NOWHERE, "")
     assert (proxys.said, proxys.what) == ("no healthy upstream", "status 503: no healthy upstream")
     good = Answer.from_probe({**NOWHERE, "ok": True, "status": 200, "text": "hello"}, "")
