@@ -48,6 +48,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.former import remove_endpoints
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.leftovers import remove_leftovers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.other_users import other_users
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import say_what_is_injected
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.refresh import (
     SERVED,
     TRUST_DOMAIN,
@@ -300,7 +301,9 @@ class ActionModule(HelmAction):
         said = f"{cluster.name} {removed_count} objects removed" if removed_count else f"{cluster.name} nothing there"
         if kept:
             said += f" (kept: {'; '.join(kept)})"
-        return result(changes, summary=said, kept=kept)
+        # A dry run still finds what teardown removes before: gateways, apps, probes.
+        injected = [] if self.check_mode else await say_what_is_injected(kube, fleet, cluster)
+        return result(changes, summary=said, kept=kept, warnings=injected)
 
     @staticmethod
     async def _wait_for_istiod_gone(kube: Waiter, fleet: Fleet, seconds: float) -> None:

@@ -26,6 +26,18 @@ from .nodes import ADDRESS, Nodes, await_everything, everything
 from .plays import role_play, run_plays
 
 CHARTS = os.environ.get("MESH_FLEET_CHARTS") or os.path.join(artifacts_dir(), "charts")
+INJECTED = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "kept", "namespace": "default", "labels": {"service.istio.io/canonical-name": "kept"}},
+    "spec": {
+        "automountServiceAccountToken": False,
+        "containers": [
+            {"name": "istio-proxy", "image": "proxyv2", "env": [{"name": "ISTIO_META_CLUSTER_ID", "value": "west"}]}
+        ],
+    },
+}
+"""A pod of somebody's whose sidecar stayed."""
 CACERTS = ("ca-cert.pem", "ca-key.pem", "root-cert.pem", "cert-chain.pem")
 
 
@@ -248,7 +260,14 @@ def test_from_nothing_to_gateways_and_back(api: control_plane.ControlPlane, play
     api.kubectl(*mark, "users.mesh.fleet/other-")
     play("control_plane", tasks="absent")
     await_everything(api, before)
-    assert "nothing there" in play("control_plane", tasks="absent")
+    out = play("control_plane", tasks="absent")
+    assert "nothing there" in out
+    assert "sidecars" not in out
+    api.kubectl("apply", "-f", "-", stdin=json.dumps(INJECTED))
+    out = play("control_plane", tasks="absent")
+    assert "west: pods still have sidecars of the mesh that was removed: Pod default/kept." in " ".join(out.split())
+    assert "sidecars" not in play("control_plane", "--check", tasks="absent")
+    api.kubectl("delete", "--grace-period=0", "-f", "-", stdin=json.dumps(INJECTED))
 
 
 @pytest.mark.slow

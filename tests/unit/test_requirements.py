@@ -15,10 +15,11 @@ PACKAGES = {
     "cryptography": "cryptography",
     "google": "google-auth",
     "googleapiclient": "google-api-python-client",
+    "jinja2": "ansible",
     "requests": "requests",
     "yaml": "PyYAML",
 }
-"""The package that brings a module."""
+"""The package that brings a module; ansible-core brings the template engine that its filters mark themselves for."""
 FOR_INVENTORIES = {"jmespath"}
 """No plugin imports it; the comment above its pin says who does."""
 

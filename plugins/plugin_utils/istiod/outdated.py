@@ -15,15 +15,19 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdat
     INJECTED,
     RESTARTABLE,
     Workload,
+    injected_workloads,
     outdated_workloads,
+    restart_commands,
     restarted,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
-__all__ = ["find_outdated", "restart_outdated"]
+__all__ = ["find_outdated", "restart_outdated", "say_what_is_injected"]
 
 _MANAGER = "mesh.fleet-restart"
 """A field manager of its own: the rest of a workload is somebody else's, and stays so."""
+_NAMED = 5
+"""As many workloads are named in a warning."""
 
 
 async def find_outdated(kube: Reader, fleet: Fleet, cluster: Cluster) -> dict[Workload, list[str]]:
@@ -31,6 +35,21 @@ async def find_outdated(kube: Reader, fleet: Fleet, cluster: Cluster) -> dict[Wo
     if kube.absent or not control_plane_of(fleet, cluster).ours:
         return {}
     return outdated_workloads(fleet, cluster, await kube.list("v1", "Pod", labels=INJECTED))
+
+
+async def say_what_is_injected(kube: Reader, fleet: Fleet, cluster: Cluster) -> list[str]:
+    """A warning if pods of the cluster still have sidecars of a mesh that is gone. Raises FleetError."""
+    if kube.absent:
+        return []
+    found = injected_workloads(fleet, cluster, await kube.list("v1", "Pod", labels=INJECTED))
+    if not found:
+        return []
+    named = ", ".join(map(str, found[:_NAMED])) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    return [
+        f"{cluster.name}: pods still have sidecars of the mesh that was removed: {named}. Their certificates end "
+        "within a day, and with them their calls. Take the injection's label off their namespaces, then: "
+        f"{restart_commands(found)}"
+    ]
 
 
 async def restart_outdated(

@@ -14,7 +14,15 @@ from ...metadata import annotations_of, labels_of
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 
-__all__ = ["INJECTED", "RESTARTABLE", "Workload", "outdated_workloads", "restart_commands", "restarted"]
+__all__ = [
+    "INJECTED",
+    "RESTARTABLE",
+    "Workload",
+    "injected_workloads",
+    "outdated_workloads",
+    "restart_commands",
+    "restarted",
+]
 
 INJECTED = "service.istio.io/canonical-name"
 """A label that the injector gives every pod."""
@@ -54,6 +62,23 @@ def outdated_workloads(
         "TRUST_DOMAIN": ("trust domain", fleet.trust_domain),
     }
     found: dict[Workload, list[str]] = {}
+    for workload, env in _sidecars(fleet, pods):
+        wrong = [f"{what} {env[name]}" for name, (what, value) in wanted.items() if env.get(name, value) != value]
+        if wrong:
+            found.setdefault(workload, wrong)
+    return dict(sorted(found.items()))
+
+
+def injected_workloads(fleet: Fleet, cluster: Cluster, pods: t.Iterable[t.Mapping[str, t.Any]]) -> list[Workload]:
+    """Those whose sidecars this fleet's istiods injected for the cluster; parameters as of outdated_workloads."""
+    if not control_plane_of(fleet, cluster).ours:
+        return []
+    found = {workload for workload, env in _sidecars(fleet, pods) if env.get("ISTIO_META_CLUSTER_ID") == cluster.name}
+    return sorted(found)
+
+
+def _sidecars(fleet: Fleet, pods: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[tuple[Workload, dict[str, str]]]:
+    """The variables of each sidecar of the fleet's revision, with the workload that it belongs to."""
     for pod in pods:
         ends = pod["metadata"].get("deletionTimestamp") or (pod.get("status") or {}).get("phase") in (
             "Succeeded",
@@ -63,13 +88,8 @@ def outdated_workloads(
             continue
         spec = pod.get("spec") or {}
         for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
-            if container.get("name") != _PROXY:
-                continue
-            env = {e["name"]: str(e.get("value") or "") for e in container.get("env") or []}
-            wrong = [f"{what} {env[name]}" for name, (what, value) in wanted.items() if env.get(name, value) != value]
-            if wrong:
-                found.setdefault(_owner(pod), wrong)
-    return dict(sorted(found.items()))
+            if container.get("name") == _PROXY:
+                yield _owner(pod), {e["name"]: str(e.get("value") or "") for e in container.get("env") or []}
 
 
 def _owner(pod: t.Mapping[str, t.Any]) -> Workload:

@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import (
     Workload,
+    injected_workloads,
     outdated_workloads,
     restart_commands,
     restarted,
@@ -97,6 +98,19 @@ def test_a_sidecar_is_found_wherever_it_runs() -> None:
     assert outdated_workloads(fleet, west, [silent]) == {}
     # Of several pods of a workload the first one says how it differs.
     assert outdated_workloads(fleet, west, [pod(TRUST_DOMAIN="new.mesh"), pod()]) == {WEB: ["network shop-flat"]}
+
+
+def test_workloads_that_the_fleet_injected() -> None:
+    fleet = fleet_of(mesh_network="per_cluster")
+    west = fleet.clusters["west"]
+    ending = pod("ending")
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    pods = [pod("db", "StatefulSet"), pod(), pod(), ending, pod("a", "Job", revision="other")]
+    pods += [pod("b", "Job", ISTIO_META_CLUSTER_ID="Kubernetes"), {"metadata": {"name": "bare"}}]
+    assert injected_workloads(fleet, west, pods) == [WEB, Workload("shop", "StatefulSet", "db")]
+    managed = {"cluster_provider": "gke", "cluster_region": "us-west1", "mesh_control_plane": "managed"}
+    theirs = read_fleet({"west": {**BEFORE, **managed, "gke_project": "shop-prod"}})
+    assert injected_workloads(theirs, theirs.clusters["west"], [pod(revision=theirs.revision)]) == []
 
 
 def test_what_a_pod_belongs_to() -> None:
