@@ -48,7 +48,9 @@ def evaluations(folder: Path, *raws: t.Mapping[str, t.Any], name: str = "mesh_ne
 
 def test_a_lookup_is_evaluated_by_one_task(tmp_path: Path) -> None:
     first, second = Task(tmp_path), Task(tmp_path)
-    found = [first.known.get("west", "mesh_network", RAW, {}, lambda: {"a": ["ü", None, 1.5, True]}) for _ in range(2)]
+    found = [
+        first.known.get("west", "mesh_network", RAW, {}, lambda: {"a": ["ü", None, 1.5, True]}) for _time in range(2)
+    ]
     assert [*found, second.known.get("west", "mesh_network", RAW, {}, lambda: 1 / 0)] == [
         {"a": ["ü", None, 1.5, True]}
     ] * 3

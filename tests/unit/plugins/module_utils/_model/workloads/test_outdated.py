@@ -119,8 +119,9 @@ def test_what_a_pod_belongs_to() -> None:
     def owner(**metadata: t.Any) -> str:
         one = pod()
         one["metadata"].update(metadata)
-        (found,) = outdated_workloads(fleet, fleet.clusters["west"], [one])
-        return str(found)
+        found = list(outdated_workloads(fleet, fleet.clusters["west"], [one]))
+        assert len(found) == 1
+        return str(found[0])
 
     assert owner(labels={}) == "ReplicaSet shop/web-5d", "made by hand: no Deployment stands behind it"
     assert owner(labels={"pod-template-hash": "d"}) == "ReplicaSet shop/web-5d"
