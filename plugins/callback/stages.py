@@ -81,6 +81,7 @@ SILENCE = 60.0
 """Default of the option progress_seconds."""
 _VALIDATION = "ansible.builtin.validate_argument_spec"
 """Ansible puts it before a role's tasks. It always runs, also if the tags leave nothing of the role."""
+_SET_FACT = ("ansible.builtin.set_fact", "ansible.legacy.set_fact", "set_fact")
 # From -vvv on the traceback and origin of an error are printed.
 DEBUG_VERBOSITY = 3
 
@@ -173,8 +174,10 @@ class CallbackModule(VerboseCallback):
 
     def _keep_line(self, result: t.Any) -> None:
         """Keep the line that this result gives its stage."""
-        # Neither is work of the stage: what an include brings has results of its own.
-        if result.task.action != _VALIDATION and not isinstance(result.task, TaskInclude):
+        # None is work of the stage: an include's tasks have results of their own, and a play may ask whether it applies.
+        if result.task.action in _SET_FACT:
+            self._nothing_to_do = True
+        elif result.task.action != _VALIDATION and not isinstance(result.task, TaskInclude):
             self._ran = True
         host = result.host.get_name()
         if result.is_changed():
@@ -323,6 +326,8 @@ class CallbackModule(VerboseCallback):
                 self._say(f"{'custom stats' if name == '_run' else name}: {self._dump_results(values)}")
         note = "check mode: nothing was touched · " if check else ""
         self._say(f"{note}{human_time(time.monotonic() - self._began)} in all", C.COLOR_HIGHLIGHT if check else None)
+        # The next playbook of the same command ends no stage of this one.
+        self._stage = ""
 
     # Helpers.
 
@@ -341,6 +346,8 @@ class CallbackModule(VerboseCallback):
     def _note_end(self, result: t.Any) -> None:
         if self._progress:
             self._progress.done(result.host.get_name())
+            if self._loud:
+                self._progress.heard()
 
     def _plain(self, result: dict[str, t.Any]) -> str:
         message = result.get("msg")

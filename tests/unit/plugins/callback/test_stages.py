@@ -393,6 +393,20 @@ def test_a_pipe_gets_each_line_at_once_and_signs_of_work(run: RunPlays, root: Pa
     assert any(line.startswith("first ") for line in lines)
 
 
+def test_a_stage_that_finds_it_does_not_apply_prints_nothing(run: RunPlays) -> None:
+    asks = "{ansible.builtin.set_fact: {applies: false}, run_once: true}"
+    plays = play("front_door", asks, "{answer: {result: {changed: false}}, when: applies}")
+    assert run(plays)[1].splitlines() == ["", "east  ok", "west  ok", "0.1 s in all"]
+    asked = plays + play("apps", asks.replace("false", "true"), "{answer: {result: {changed: false}}, when: applies}")
+    assert run(asked)[1].splitlines()[0] == stage("apps", "ok")
+
+
+def test_of_two_playbooks_each_ends_its_own_stages(run: RunPlays, tmp_path: Path) -> None:
+    _code, text = run(play("first", "answer: {result: {changed: false}}"), str(tmp_path / "plays.yml"))
+    recap = [stage("first", "ok"), "", "east  ok", "west  ok", "0.1 s in all"]
+    assert text.splitlines() == recap * 2
+
+
 def test_a_stage_left_out_by_tags_is_said_to_be_skipped(run: RunPlays) -> None:
     result = "answer: {result: {changed: false}}"
     code, text = run(
