@@ -8,13 +8,14 @@ whoever is woken by it can act without reading code.
 
 from __future__ import annotations
 
+from .logins import without_logins
 from .printable import printable
 
 __all__ = ["FleetError"]
 
 
 class FleetError(Exception):
-    """A failure that a user has to know about, with its cause and the next step.
+    """A failure that a user has to know about, with its cause and the next step. Passwords in addresses are left out.
 
     Args:
         what: what failed, in one line, without the cluster's name.
@@ -35,13 +36,14 @@ class FleetError(Exception):
         means: str = "",
         next_step: str = "",
     ) -> None:
+        what = without_logins(what)
         super().__init__(what)
         self.what = what
         self.cluster = cluster
-        self.obj = obj
-        self.seen = seen
-        self.means = means
-        self.next_step = next_step
+        self.obj = without_logins(obj)
+        self.seen = without_logins(seen)
+        self.means = without_logins(means)
+        self.next_step = without_logins(next_step)
 
     def __str__(self) -> str:
         subject = " ".join(part for part in (self.cluster, self.obj) if part)

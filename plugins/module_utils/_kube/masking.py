@@ -10,6 +10,7 @@ import re
 import secrets
 import typing as t
 
+from ..logins import without_logins
 from ..metadata import annotations_of
 
 __all__ = ["masked", "scrub"]
@@ -35,6 +36,7 @@ def scrub(text: str, *, secret: bool = False) -> str:
     text = _JWT.sub("(token, masked)", text)
     text = _BEARER.sub(r"\1 (masked)", text)
     text = _CONFIG.sub(r"\1(masked)", text)
+    text = without_logins(text)
     if secret:
         text = _ECHOED.sub("(value, masked)", text)
     return text

@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
+from ansible_collections.mesh.fleet.plugins.module_utils.logins import without_logins
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, UNCHANGED, Change
 
 __all__ = ["change_of"]
@@ -63,6 +64,6 @@ def _hidden(value: t.Any, name: str = "") -> t.Any:
 
 
 def _shown(values: t.Mapping[str, t.Any], chart: str, version: str, why: str = "") -> str:
-    head = f"chart: {chart}{f' {version}' if version else ''}\n" + (f"why: {why}\n" if why else "")
+    head = f"chart: {without_logins(chart)}{f' {version}' if version else ''}\n" + (f"why: {why}\n" if why else "")
     body = yaml.safe_dump(masked(_hidden(dict(values))), sort_keys=True, default_flow_style=False, allow_unicode=True)
     return head + "values:\n" + "".join(f"  {line}\n" for line in body.splitlines())

@@ -13,6 +13,7 @@ import typing as t
 
 from ...errors import FleetError
 from ...files import make_cache, replace_link, write_file
+from ...logins import without_logins
 from ..engine.engine import Engine
 from .build_graph import Outcome, Store, make
 from .build_source import BuildSource, Recipe
@@ -212,7 +213,10 @@ def _remembered(wanted: ArtifactOptions) -> tuple[str, str] | None:
 def _published(directory: pathlib.Path) -> dict[str, str]:
     """What the last run wrote to artifacts.json; empty if there was none."""
     try:
-        return {str(k): str(v) for k, v in json.loads((directory / "artifacts.json").read_text()).items()}
+        # Former releases wrote passwords of mirrors there.
+        return {
+            str(k): without_logins(str(v)) for k, v in json.loads((directory / "artifacts.json").read_text()).items()
+        }
     except (OSError, ValueError, AttributeError):
         return {}
 

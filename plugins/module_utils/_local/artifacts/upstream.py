@@ -19,6 +19,7 @@ import urllib.error
 from ansible.module_utils.urls import open_url
 
 from ...errors import FleetError
+from ...logins import without_logins
 from ...proxies import proxy_of
 from ..engine.engine import Engine
 from .build_graph import Step, digest_of_files
@@ -213,7 +214,7 @@ def unanswered(addresses: t.Collection[str], timeout: float = 5.0) -> str:
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     silent = {url: found.get(url, f"no answer in {timeout:.0f} s") for url in addresses}
-    return "; ".join(f"{url}: {why}" for url, why in silent.items() if why)
+    return without_logins("; ".join(f"{url}: {why}" for url, why in silent.items() if why))
 
 
 def _read(url: str, timeout: float) -> str:

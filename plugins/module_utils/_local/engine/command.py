@@ -14,6 +14,7 @@ import typing as t
 
 from ...child_env import child_environment
 from ...errors import FleetError
+from ...logins import without_logins
 
 __all__ = ["Done", "explain", "run"]
 
@@ -152,7 +153,7 @@ async def run(
 
 def failed(doing: str, done: Done, *, cluster: str = "") -> FleetError:
     """The error for a program that ended with a status other than 0."""
-    text = done.err.strip() or done.out.strip()
+    text = without_logins(done.err.strip() or done.out.strip())  # before it is cut
     means, next_step = explain(text)
     lines = [
         line for line in text.splitlines() if line.strip() and not line.startswith(("\t", "sigs.k8s.io/", "Stack"))

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ...errors import FleetError
+from ...logins import without_logins
 
 __all__ = ["Problem", "headline", "quoted", "shown", "table"]
 
@@ -38,7 +39,7 @@ class Problem:
 
     @property
     def statement(self) -> str:
-        return " ".join(part for part in (self.variable, self.value, self.message) if part)
+        return without_logins(" ".join(part for part in (self.variable, self.value, self.message) if part))
 
     def as_error(self) -> FleetError:
         """The same as an error: its object is the variable, what was seen is the value."""
@@ -52,7 +53,7 @@ def shown(value: t.Any, secret: bool = False) -> str:
     if isinstance(value, str):
         return value if _BARE.fullmatch(value) else quoted(value)
     try:
-        text = json.dumps(value, default=str)
+        text = without_logins(json.dumps(value, default=str))
     except (TypeError, ValueError, RecursionError):
         text = f"a {type(value).__name__}"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
@@ -60,7 +61,7 @@ def shown(value: t.Any, secret: bool = False) -> str:
 
 def quoted(text: str) -> str:
     """Text in quotes, on one line, cut when it is long."""
-    line = json.dumps(text, ensure_ascii=False)
+    line = json.dumps(without_logins(text), ensure_ascii=False)
     return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 2] + '…"'
 
 
@@ -79,5 +80,5 @@ def table(problems: t.Sequence[Problem]) -> str:
     first = max((len(host) for host in hosts if len(host) <= _WIDEST_COLUMN), default=0)
     second = max((len(text) for text in statements if len(text) <= _WIDEST_COLUMN), default=0)
     for host, statement, problem in zip(hosts, statements, problems, strict=True):
-        lines.append(f"  {host:<{first}}  {statement:<{second}}  {problem.hint}".rstrip())
+        lines.append(f"  {host:<{first}}  {statement:<{second}}  {without_logins(problem.hint)}".rstrip())
     return "\n".join(lines)

@@ -76,6 +76,10 @@ def test_scrub_cuts_credentials_out_of_text() -> None:
     assert scrub(PEM[:50]) == "(EC PRIVATE KEY, masked)"
 
 
+def test_scrub_cuts_logins_out_of_addresses() -> None:
+    assert scrub("GET https://user:hunter2@charts.example/a: 404") == "GET https://charts.example/a: 404"
+
+
 def test_scrub_leaves_ordinary_text() -> None:
     text = 'deployments.apps "istiod" not found; -----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----'
     assert scrub(text) == text

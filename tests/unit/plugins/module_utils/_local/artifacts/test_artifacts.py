@@ -84,6 +84,15 @@ def test_auto_asks_for_what_it_downloads(tmp_path: Path, monkeypatch: pytest.Mon
     assert asyncio.run(artifacts.source_of(only))[0] == "upstream"
 
 
+def test_no_password_of_a_mirror_is_shown_or_kept(tmp_path: Path) -> None:
+    mirror = "http://user:hunter2@127.0.0.1:9"
+    options = for_programs(tmp_path, downloads=mirror, charts=mirror)
+    why = asyncio.run(artifacts.source_of(options))[1]
+    assert "hunter2" not in why and f"{NOWHERE}/index.yaml: " in why
+    (tmp_path / "artifacts.json").write_text(json.dumps({"source": "registries", "why": f"{mirror} is silent"}))
+    assert asyncio.run(artifacts.source_of(options)) == ("registries", f"{NOWHERE} is silent")
+
+
 @pytest.mark.parametrize(
     ("parts", "source", "steps"),
     [

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, quoted, shown, table
 
 
 def test_the_table_lines_up() -> None:
@@ -17,3 +17,11 @@ def test_the_table_lines_up() -> None:
         "  north    cluster_pod_cidr 10.40.0.0/14 overlaps west's 10.42.0.0/16  free here: 10.44.0.0/14",
         "  (fleet)  memory 1.0 GiB is free",
     ]
+
+
+def test_a_problem_shows_no_login() -> None:
+    url = f"https://user:hunter2{'x' * 80}@charts.example"
+    problem = Problem("", "control_plane_charts", url, f"is silent ({url}: no)", f"correct {url}")
+    texts = (problem.statement, table([problem]), str(problem.as_error()), quoted(url), shown([url]), shown(url))
+    assert not [text for text in texts if "hunter2" in text]
+    assert "control_plane_charts https://charts.example is silent (https://charts.example: no)" in texts[1]
