@@ -174,7 +174,7 @@ class CallbackModule(VerboseCallback):
 
     def _keep_line(self, result: t.Any) -> None:
         """Keep the line that this result gives its stage."""
-        # None is work of the stage: an include's tasks have results of their own, and a play may ask whether it applies.
+        # None is work of the stage: tasks of an include have results of their own; a play may ask whether it applies.
         if result.task.action in _SET_FACT:
             self._nothing_to_do = True
         elif result.task.action != _VALIDATION and not isinstance(result.task, TaskInclude):
