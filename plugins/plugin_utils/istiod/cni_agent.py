@@ -60,7 +60,7 @@ async def plan_agent(kube: Kube, fleet: Fleet, cluster: Cluster, namespace: str)
         return Agent(namespace, wanted=False)
     spaces = await _namespaces(kube)
     for space in spaces:
-        if not await _is_ours(kube, fleet, space):
+        if not await _is_ours(kube, fleet, space, namespace):
             return Agent(namespace, False, f"{space}/{_DAEMONSET}")
     if spaces and namespace not in spaces:
         return Agent(spaces[0], wanted=True, instead_of=namespace)
@@ -68,9 +68,12 @@ async def plan_agent(kube: Kube, fleet: Fleet, cluster: Cluster, namespace: str)
 
 
 async def our_releases(kube: Kube, fleet: Fleet, namespace: str) -> list[Release]:
-    """The release of an agent that this fleet made, or may take over; none where there is none. For its removal."""
+    """The release of an agent that this fleet made; none where there is none. For its removal.
+
+    In ``namespace``, also one that it may take over.
+    """
     spaces = dict.fromkeys([namespace, *await _namespaces(kube)])
-    return [Release(CNI, space, "cni") for space in spaces if await _is_ours(kube, fleet, space)]
+    return [Release(CNI, space, "cni") for space in spaces if await _is_ours(kube, fleet, space, namespace)]
 
 
 async def _namespaces(kube: Kube) -> list[str]:
@@ -78,10 +81,13 @@ async def _namespaces(kube: Kube) -> list[str]:
     return [str(agent["metadata"]["namespace"]) for agent in found]
 
 
-async def _is_ours(kube: Kube, fleet: Fleet, namespace: str) -> bool:
+async def _is_ours(kube: Kube, fleet: Fleet, namespace: str, named: str) -> bool:
+    """``named``: the namespace that the inventory names; mesh_take_over is about nothing elsewhere."""
     stored = await kube.list("v1", "Secret", namespace=namespace, labels=f"owner=helm,name={CNI},status!=superseded")
     record = newest(stored, CNI)
-    return record is not None and (kube.take_over or release_owner(record.values) == fleet.name)
+    if record is None:
+        return False
+    return release_owner(record.values) == fleet.name or (kube.take_over and namespace == named)
 
 
 async def await_agent(kube: Waiter, agent: Agent, seconds: float) -> None:

@@ -98,6 +98,16 @@ def test_our_agent_stays_where_it_is() -> None:
     assert asyncio.run(our_releases(t.cast("t.Any", kube), fleet, SPACE)) == [Release(CNI, "agents", "cni")]
 
 
+def test_an_agent_of_others_elsewhere_is_not_taken_over() -> None:
+    """mesh_take_over is about the namespace that the inventory names: all the cluster's nodes use that agent."""
+    kube = Cluster("platform", owner="other", take_over=True)
+    kube.home = "platform"
+    agent = plan(kube)
+    assert (agent.wanted, agent.others) == (False, "platform/istio-cni-node")
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "fleet_name": "shop"}})
+    assert asyncio.run(our_releases(t.cast("t.Any", kube), fleet, SPACE)) == []
+
+
 def test_a_cluster_that_wants_none_is_not_asked() -> None:
     kube = Cluster(SPACE)
     assert plan(kube, cni=False) == Agent(SPACE, wanted=False)
