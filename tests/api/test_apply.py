@@ -122,6 +122,37 @@ def test_a_dry_run_keeps_nothing_and_reports_changes(connect: Connect, namespace
     asyncio.run(run())
 
 
+def test_what_an_object_refers_to_may_be_missing(connect: Connect, namespace: str) -> None:
+    """An account without the right ``bind``: the server looks at the role, and its 404 names that."""
+
+    def rbac(kind: str, name: str, **more: t.Any) -> dict[str, t.Any]:
+        metadata = {"name": name, "namespace": namespace}
+        return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, **more}
+
+    def binding(name: str, role: str) -> dict[str, t.Any]:
+        to = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+        who = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "limited"}
+        return rbac("RoleBinding", name, roleRef=to, subjects=[who])
+
+    groups, verbs = ["rbac.authorization.k8s.io"], ["get", "create", "patch"]
+
+    async def run() -> None:
+        async with connect() as kube:
+            rule = {"apiGroups": groups, "resources": ["rolebindings"], "verbs": verbs}
+            role = rbac("Role", "binder", rules=[rule])
+            await kube.apply([namespace_of(namespace), role, binding("binder", "binder")])
+        async with connect("limited") as kube:
+            planned = await kube.apply([binding("early", "later")], dry_run=True)
+            assert [change.action for change in planned] == ["created"]
+            with pytest.raises(ApiError) as caught:
+                await kube.apply([binding("early", "later")])
+        assert caught.value.status == 404
+        assert '"later" not found' in caught.value.seen
+        assert "not an API server's" not in str(caught.value)
+
+    asyncio.run(run())
+
+
 def test_a_conflict_names_the_owner_and_take_over_ends_it(connect: Connect, namespace: str) -> None:
     async def run() -> None:
         async with connect() as kube:

@@ -5,12 +5,13 @@
 What stands before an API server (a proxy, a balancer, a login page) answers 404 as well, and who believes it sees no
 root, no Secret, no object. An API server answers in one of three ways:
 
-- An object is missing: a Status of reason NotFound, which names the object.
+- An object is missing: a Status of reason NotFound, which names the object. After a write it may name another, to which
+  the written one refers.
 - A group serves no such kind: a Status of reason NotFound, which names nothing.
 - It has no such group: Go's plain text.
 
-The last two are not enough by themselves. They count with the header ``Audit-Id``, which an API server adds to every
-answer, or if discovery, asked at the same address, lists no such kind.
+Another name and the last two are not enough by themselves. They count with the header ``Audit-Id``, which an API server
+adds to every answer. The last two count also if discovery, asked at the same address, lists no such kind.
 """
 
 from __future__ import annotations
@@ -84,15 +85,21 @@ def is_foreign(status: int, body: t.Any, *, audited: bool) -> bool:
     return 400 <= status < 500 and status not in _OF_THE_WAY and not said and not audited
 
 
-def is_proof_of_absence(body: t.Any, path: str, *, audited: bool) -> bool:
-    """Whether a 404 shows by itself that what ``path`` asks for is not there. If not, discovery decides."""
+def is_proof_of_absence(body: t.Any, path: str, *, audited: bool, writes: bool = False) -> bool:
+    """Whether a 404 shows by itself that what ``path`` asks for is not there. If not, discovery decides.
+
+    Args:
+        audited: it has the header ``Audit-Id``.
+        writes: the request wrote an object: then the missing one may be another, which it refers to, such as the role
+            of a RoleBinding.
+    """
     if not isinstance(body, dict):
         return audited and str(body).strip() == _PLAIN
     if body.get("kind") != "Status" or body.get("reason") != "NotFound":
         return False
     details = body.get("details")
     name = str(details.get("name") or "") if isinstance(details, dict) else ""
-    if not name:
+    if not name or (writes and audited):
         return audited
     # Some servers name a namespace with it. Another name is another thing: of a proxy, the cluster behind it.
     there = {urllib.parse.unquote(part) for part in path.partition("?")[0].split("/")}

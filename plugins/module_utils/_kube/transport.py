@@ -31,6 +31,7 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 _READ_TIMEOUT = 65.0
 """Seconds for an answer: an API server itself gives up after 60."""
 _RETRIES = 4
+_WRITES = ("PATCH", "POST")
 _READ_BUFFER = 2**21
 """Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB."""
 
@@ -270,7 +271,9 @@ class Transport:
             account=self.endpoint.account,
             required_permission=self.endpoint.required_permission,
         )
-        refusal.proven = response.status != 404 or is_proof_of_absence(answer, path, audited=audited)
+        refusal.proven = response.status != 404 or is_proof_of_absence(
+            answer, path, audited=audited, writes=response.method in _WRITES
+        )
         if refusal.status == 401 and self.endpoint.lookup:
             refusal.seen = f"{self.endpoint.server}: {refusal.seen}"  # an address that nobody has written down
         return refusal

@@ -57,6 +57,14 @@ def test_a_status_that_names_the_object_is_proof(audited: bool) -> None:
     assert not is_proof_of_absence(not_found(name="a/west"), SECRET, audited=audited)
 
 
+def test_a_write_may_miss_what_its_object_refers_to() -> None:
+    binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/a/rolebindings/b"
+    assert is_proof_of_absence(not_found(name="role"), binding, audited=True, writes=True)
+    assert not is_proof_of_absence(not_found(name="role"), binding, audited=True)
+    assert not is_proof_of_absence(not_found(name="role"), binding, audited=False, writes=True)
+    assert not is_proof_of_absence("<html>", binding, audited=True, writes=True)
+
+
 @pytest.mark.parametrize("body", [not_found(), {"kind": "Status", "reason": "NotFound", "details": None}, PLAIN])
 def test_what_names_nothing_is_proof_of_an_api_server(body: t.Any) -> None:
     assert is_proof_of_absence(body, SECRET, audited=True)
