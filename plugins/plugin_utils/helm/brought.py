@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.chart_
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.upstream import registry_address, unanswered
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import run
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, shown
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, helm_binary, helm_major
 
@@ -76,25 +76,39 @@ async def check_tools(
         variable, where = ("artifacts_charts", made.charts) if ours else (name, place)
         why = await _charts(where, brought.needed.get(name, ()), brought.version, programs)
         problems += [Problem("", variable, where, why, _charts_advice(brought, variable))] if why else []
-    if all(path for _name, path in brought.helm):
-        parts -= {"helm", "tools"}
-    if all(place for _name, place in brought.charts) or is_folder(made.charts):
+    if is_folder(made.charts):
         parts.discard("charts")
+    # What stage artifacts makes has to be had, also where nobody uses it.
     todo, silent = await not_to_be_had(dataclasses.replace(made, parts=frozenset(parts))) if parts else ([], "")
     lacks_helm = any(step.endswith(("-helm", "-istio", "-istioctl", "-kubectl")) for step in todo)
     if lacks_helm:
-        why = f"is not set, and Helm cannot be had from here: {silent}"
-        problems.append(Problem("", "control_plane_helm", "", why, _helm_advice(made)))
+        problems.append(_not_to_be_had("helm", brought.helm, made, silent, _helm_advice(made)))
     if any(step in ("charts", "istio-files") for step in todo):
-        why = "is not set, and Istio's charts cannot be had " + ("either" if lacks_helm else f"from here: {silent}")
-        problems.append(Problem("", "control_plane_charts", "", why, _charts_advice(brought, "control_plane_charts")))
+        why, advice = "" if lacks_helm else silent, _charts_advice(brought, "control_plane_charts")
+        problems.append(_not_to_be_had("charts", brought.charts, made, why, advice))
     return list(dict.fromkeys(problems))
 
 
+def _not_to_be_had(
+    part: str, given: t.Iterable[tuple[str, str]], made: ArtifactOptions, silent: str, advice: str
+) -> Problem:
+    """Neither here nor to be downloaded or built; ``silent`` says why, "" where another problem says it."""
+    name = {"helm": "Helm", "charts": "Istio's charts"}[part]
+    why = f"{name} cannot be had {f'from here: {silent}' if silent else 'either'}"
+    if not all(value for _variable, value in given):
+        return Problem("", f"control_plane_{part}", "", f"is not set, and {why}", advice)
+    asked = sorted(made.parts & ({"helm", "tools"} if part == "helm" else {"charts"}))
+    if not asked:  # a Helm is made to pull charts
+        return Problem("", "artifacts_charts", made.charts, f"is a registry, and {why}", advice)
+    hint = f"leave {' and '.join(asked)} out of artifacts_parts: control_plane_{part} says where yours is"
+    return Problem("", "artifacts_parts", shown(sorted(made.parts)), f"asks for it, and {why}", hint)
+
+
 def _helm_advice(made: ArtifactOptions) -> str:
+    and_none = " and no tools in artifacts_parts" if "tools" in made.parts else ""
     return (
-        f"bring Helm 3 or 4 ({made.versions.get('helm', '')} is tested) on PATH, or its path in control_plane_helm "
-        "and no helm or tools in artifacts_parts; or name a mirror of it: artifacts_downloads"
+        f"bring Helm 3 or 4 ({made.versions.get('helm', '')} is tested) on PATH, or its path in control_plane_helm of "
+        f"every cluster{and_none}; or name a mirror of it: artifacts_downloads"
     )
 
 

@@ -93,14 +93,36 @@ def test_nothing_is_asked_for_what_is_brought(empty: Path, monkeypatch: pytest.M
     one = Brought(
         frozenset({("control_plane_helm", helm)}), frozenset({("control_plane_charts", place)}), NEEDED, "1.31.1"
     )
-    assert lacks(one, made("helm", "charts")) == []
+    assert lacks(one, made()) == []
+
+
+def test_what_the_stage_makes_has_to_be_had_though_unused(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[frozenset[str]] = []
+
+    async def nothing(options: ArtifactOptions) -> tuple[list[str], str]:
+        asked.append(options.parts)
+        return [{"helm": "get-helm"}.get(part, part) for part in sorted(options.parts)], "no way"
+
+    monkeypatch.setattr(module, "not_to_be_had", nothing)
+    place = charts_in(empty / "charts", "base", "istiod", "gateway")
+    one = Brought(
+        frozenset({("control_plane_helm", helm_in(empty / "mine"))}),
+        frozenset({("control_plane_charts", place)}),
+        NEEDED,
+        "1.31.1",
+    )
+    found = lacks(one, made("helm", "charts"))
+    assert asked == [frozenset({"helm", "charts"})]
+    assert found[0].startswith('artifacts_parts ["charts", "helm"] asks for it, and Helm cannot be had from here: no ')
+    assert "| leave helm out of artifacts_parts: control_plane_helm says where yours is" in found[0]
+    assert "cannot be had either | leave charts out of artifacts_parts: control_plane_charts says where" in found[1]
 
 
 def test_a_program_on_path_that_is_no_helm_is_named(empty: Path) -> None:
     Path(helm_in(empty / "path")).write_text("#!/bin/sh\necho something else\n")
     place = charts_in(empty / "charts", "base", "istiod", "gateway")
     one = Brought(NOTHING[0], frozenset({("control_plane_charts", place)}), NEEDED, "1.31.1")
-    for parts in ((), ("helm", "charts")):
+    for parts in ((), ("helm",)):
         (problem,) = lacks(one, made(*parts))
         assert problem.startswith("control_plane_helm is not set, and there is no Helm (something else)")
 
