@@ -26,7 +26,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.upstre
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import run
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, shown
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, helm_binary, helm_major
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import (
+    CHARTS,
+    chart_of,
+    helm_binary,
+    helm_major,
+    other_version,
+)
 
 __all__ = ["Brought", "check_tools"]
 
@@ -145,18 +151,18 @@ async def _charts(place: str, names: t.Sequence[str], version: str, programs: t.
 
 
 def _in_folder(place: str, names: t.Sequence[str], version: str) -> str:
-    missing = []
+    missing, others = [], []
     folder = ""
     for name in names:
         found = chart_of(place, *CHARTS[name], version=version)[0]
         folder = os.path.dirname(found)
-        if os.path.exists(found):
-            read_chart(found)
-        else:
-            missing.append(name)
+        chart = read_chart(found) if os.path.exists(found) else None
+        other = other_version(chart, version) if chart else ""
+        missing += [] if chart and not other else [name]
+        others += [f"{name} {other}"] if other else []
     if not missing:
         return ""
-    there = sorted(os.listdir(folder))[:8] if os.path.isdir(folder) else []
+    there = others or (sorted(os.listdir(folder))[:8] if os.path.isdir(folder) else [])
     seen = f"it holds {', '.join(there)}" if there else "nothing is there"
     if place:
         return f"has no {', '.join(missing)} of version {version} ({seen})"

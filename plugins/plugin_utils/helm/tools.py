@@ -9,11 +9,12 @@ import re
 import shutil
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import Chart
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import run
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
-__all__ = ["CHARTS", "brought_later", "chart_of", "helm_binary", "helm_major"]
+__all__ = ["CHARTS", "brought_later", "chart_of", "helm_binary", "helm_major", "other_version"]
 
 CHARTS: t.Mapping[str, tuple[str, ...]] = {
     "base": ("base",),
@@ -22,6 +23,8 @@ CHARTS: t.Mapping[str, tuple[str, ...]] = {
     "gateway": ("gateway",),
 }
 """Istio's charts, and what they are called in a checkout, in a folder and, last, in a repository."""
+_UNRELEASED = "1.0.0"
+"""The version of the charts in Istio's repository; the release's own is written into what is released."""
 _WITH_HELM = frozenset(("helm", "tools"))
 """Parts of the artifacts that have Helm."""
 
@@ -96,6 +99,19 @@ def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str
             if os.path.exists(path):
                 return path, "", ""
     return os.path.join(folder, names[-1]), "", ""
+
+
+def other_version(chart: Chart, wanted: str) -> str:
+    """The version of a chart that is not the wanted one; "" if it is, or if a checkout's chart says nothing of it.
+
+    A chart of the user's own may have a version of its own: then that of the app counts. What a vendor appends
+    (``1.31.1-distroless``) does not.
+    """
+    versions = [version.lstrip("v") for version in (chart.version, chart.app_version)]
+    pattern = re.compile(re.escape(wanted.lstrip("v")) + r"([-+].*)?")
+    if versions[0] == _UNRELEASED or any(pattern.fullmatch(version) for version in versions):
+        return ""
+    return chart.version
 
 
 def brought_later(chart: str, task_vars: t.Mapping[str, t.Any]) -> bool:

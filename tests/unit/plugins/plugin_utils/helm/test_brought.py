@@ -71,6 +71,17 @@ def test_what_is_brought_is_enough(empty: Path) -> None:
     )
 
 
+def test_a_folder_with_charts_of_another_version_is_not_enough(empty: Path) -> None:
+    helm_in(empty / "path")
+    place = charts_in(empty / "charts", "base", "istiod", "gateway")
+    one = Brought(NOTHING[0], frozenset({("control_plane_charts", place)}), NEEDED, "1.31.1")
+    (empty / "charts" / "istiod" / "Chart.yaml").write_text("name: istiod\nversion: 1.20.0\nappVersion: 1.20.0\n")
+    (problem,) = lacks(one, made())
+    assert problem.startswith(f"control_plane_charts {place} has no istiod of version 1.31.1 (it holds istiod 1.20.0)")
+    (empty / "charts" / "istiod" / "Chart.yaml").write_text("name: istiod\nversion: 1.0.0\nappVersion: 1.0.0\n")
+    assert lacks(one, made()) == []
+
+
 def test_what_cannot_be_had_is_said_of_each(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[frozenset[str]] = []
 

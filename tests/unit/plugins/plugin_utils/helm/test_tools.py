@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import Chart
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import brought_later, helm_binary, helm_major
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import (
+    brought_later,
+    helm_binary,
+    helm_major,
+    other_version,
+)
 
 
 def helm_in(folder: Path) -> str:
@@ -76,6 +82,23 @@ def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
         asyncio.run(helm_major(str(program)))
     with pytest.raises(FleetError, match="this program is no Helm"):
         asyncio.run(helm_major(str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(
+    ("version", "app", "other"),
+    [
+        ("1.31.1", "1.31.1", ""),
+        ("v1.31.1", "", ""),
+        ("1.20.0", "1.20.0", "1.20.0"),
+        ("1.31.10", "", "1.31.10"),
+        ("1.0.0", "1.0.0", ""),  # of a checkout of Istio
+        ("0.3.0", "1.31.1", ""),  # of the user's own
+        ("1.31.1-distroless", "", ""),
+        ("1.31.1+patched", "", ""),
+    ],
+)
+def test_the_version_of_a_chart(version: str, app: str, other: str) -> None:
+    assert other_version(Chart("base", version, app, {}), "1.31.1") == other
 
 
 def test_a_chart_is_brought_later_to_our_own_folder_alone(empty: Path) -> None:
