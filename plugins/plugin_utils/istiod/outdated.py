@@ -11,6 +11,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import (
     INJECTED,
     RESTARTABLE,
@@ -41,6 +42,8 @@ async def say_what_is_injected(kube: Reader, fleet: Fleet, cluster: Cluster) -> 
     """A warning if pods of the cluster still have sidecars of a mesh that is gone. Raises FleetError."""
     if kube.absent:
         return []
+    if await kube.get("apps/v1", "Deployment", istiod_name(fleet), fleet.namespace):
+        return []  # it was kept, or is another fleet's: it goes on signing for these pods
     found = injected_workloads(fleet, cluster, await kube.list("v1", "Pod", labels=INJECTED))
     if not found:
         return []
