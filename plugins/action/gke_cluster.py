@@ -19,8 +19,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     Place,
     marker,
     our_labels,
+    own_ranges,
     with_egress,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
@@ -61,6 +63,7 @@ class ActionModule(GoogleClusterAction):
             )
 
         egress = {t.cast("Place", tuple(place.split("/"))): nat for place, nat in args["egress"].items()}
+        ranges = own_ranges(fleet, members(fleet), egress)
 
         live: dict[str, list[dict[str, t.Any]]] = {}
         stays: dict[str, FleetError] = {}
@@ -88,7 +91,7 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 return clusters.absent(part.play), apis
             known, unknown = _with_egress(part, egress)
-            known = self._keep_unnamed(fleet, clusters, known, args["forget"], unknown, stays)
+            known = self._keep_unnamed(fleet, clusters, known, args["forget"], ranges, unknown, stays)
             for host, (refused, prepared) in self._hosts(fleet, part, clusters.missing(known), args).items():
                 part.google.requests += host.requests
                 unknown.update(refused)
@@ -119,6 +122,7 @@ class ActionModule(GoogleClusterAction):
         clusters: Clusters,
         known: list[ClusterSpec],
         forget: t.Collection[str],
+        ranges: t.Collection[tuple[str, str]],
         unknown: Outcomes,
         stays: dict[str, FleetError],
     ) -> list[ClusterSpec]:
@@ -126,7 +130,7 @@ class ActionModule(GoogleClusterAction):
         kept = []
         for wanted in known:
             try:
-                spec, missing = clusters.keep_unnamed(wanted, fleet.clusters, forget)
+                spec, missing = clusters.keep_unnamed(wanted, fleet.clusters, forget, ranges)
             except FleetError as error:
                 unknown[wanted.host] = error
                 continue

@@ -22,6 +22,7 @@ __all__ = ["blocks", "keep_unnamed", "view"]
 Json = dict[str, t.Any]
 _MARK = "mesh.fleet"
 _MORE = "+"
+"""Before the number of names that did not fit."""
 _LONGEST = 63
 """Characters of a display name. Google documents no limit; this one holds for most of its names."""
 
@@ -45,14 +46,21 @@ def _start(cidr: str) -> int:
 
 
 def _mark(names: set[str]) -> str:
-    text, left = _MARK, sorted(names - {_MORE})
-    while left and len(f"{text} {left[0]} {_MORE}") <= _LONGEST:
+    text, left = _MARK, sorted(name for name in names if not name.startswith(_MORE))
+    hidden = _hidden(names)
+    while left and len(f"{text} {left[0]} {_MORE}{hidden + len(left)}") <= _LONGEST:
         text = f"{text} {left.pop(0)}"
-    return f"{text} {_MORE}" if left or _MORE in names else text
+    hidden += len(left)
+    return f"{text} {_MORE}{hidden}" if hidden else text
+
+
+def _hidden(names: t.Iterable[str]) -> int:
+    """How many clusters a display name does not show; earlier versions wrote no number: at least one."""
+    return sum(int(name.removeprefix(_MORE) or 1) for name in names if name.startswith(_MORE))
 
 
 def _marked(block: t.Mapping[str, t.Any]) -> list[str]:
-    """The clusters that a display name of ours names, and ``+`` where there are more; none for others' names."""
+    """The clusters that a display name of ours names, and ``+2`` where there are two more; none for others' names."""
     first, *names = str(block.get("displayName") or "").split() or [""]
     return names if first == _MARK else []
 
@@ -70,6 +78,7 @@ def keep_unnamed(
     live: t.Sequence[t.Mapping[str, t.Any]],
     named: t.Container[str],
     forget: t.Collection[str] = (),
+    ranges: t.Collection[tuple[str, str]] = (),
 ) -> tuple[ClusterSpec, FleetError | None]:
     """The cluster with the ranges that are there for clusters which the inventory does not name.
 
@@ -78,6 +87,8 @@ def keep_unnamed(
         live: the ranges as Google returns them.
         named: the clusters of the inventory.
         forget: clusters that left the fleet: what is there for them goes.
+        ranges: from where each cluster of the inventory may come, whether it does or not: clusters that a display
+            name does not show are those of the inventory which come from there, or missing.
 
     Returns:
         The cluster, and what it goes on with; None where nothing stays for such clusters alone.
@@ -94,10 +105,13 @@ def keep_unnamed(
     for block in live:
         net = ipaddress.IPv4Network(str(block["cidrBlock"]), strict=False)
         covered = any(net.subnet_of(one) for one in mine)
-        names = [name for name in _marked(block) if name not in forget]
-        gone = [name for name in names if name not in named and name != _MORE]
-        if _MORE in names and not covered and not forget:
-            gone.append(_MORE)  # a name that did not fit; a run that forgets narrows it
+        shown = {name for name in _marked(block) if not name.startswith(_MORE)}
+        names = [name for name in sorted(shown) if name not in forget]
+        gone = [name for name in names if name not in named]
+        missing = _missing(net, _hidden(_marked(block)), shown, ranges)
+        if missing > len({name for name in forget if name not in shown and name not in named}):
+            names.append(f"{_MORE}{missing}")
+            gone.append(names[-1])
         if gone:
             kept += [(str(net), name) for name in names]
         if gone and not covered:
@@ -116,22 +130,35 @@ def keep_unnamed(
     return dataclasses.replace(wanted, authorized=authorized, whose=(*wanted.whose, *kept)), _stays(wanted, alone)
 
 
+def _missing(
+    net: ipaddress.IPv4Network, hidden: int, shown: t.Container[str], ranges: t.Iterable[tuple[str, str]]
+) -> int:
+    """How many of those that a display name does not show are no clusters of the inventory that come from there."""
+    if not hidden:
+        return 0
+    first, last = int(net.network_address), int(net.broadcast_address)
+    return max(0, hidden - len({name for cidr, name in ranges if first <= _start(cidr) <= last and name not in shown}))
+
+
 def _stays(wanted: ClusterSpec, alone: t.Mapping[str, list[str]]) -> FleetError | None:
     if not alone:
         return None
-    names = sorted({name for names in alone.values() for name in names if name != _MORE})
+    names = sorted({name for names in alone.values() for name in names if not name.startswith(_MORE)})
+    more = max(_hidden(one) for one in alone.values())
+    whom = [*names, *([f"{more} {'more' if names else 'clusters'} whose names did not fit"] if more else [])]
     return FleetError(
-        f"the inventory does not name {', '.join(names) or 'clusters'}, which may reach its API server; that stays",
+        f"the inventory does not name {', '.join(whom)}, which may reach its API server; that stays",
         cluster=wanted.host,
         seen=f"authorized networks {', '.join(alone)}",
         means="a part of the inventory is missing, or they left the fleet",
-        next_step=_next_step(names),
+        next_step=_next_step([name for names in alone.values() for name in names]),
     )
 
 
-def _next_step(names: t.Iterable[str]) -> str:
-    listed = ",".join(sorted(set(names) - {_MORE})) or "NAME"
+def _next_step(names: t.Collection[str]) -> str:
+    listed = ",".join(sorted({name for name in names if not name.startswith(_MORE)})) or "NAME"
+    others = ", and there all others that left" if _hidden(names) else ""
     return (
         "bring the missing part of the inventory back. If they left the fleet: run playbooks/clusters.yml and "
-        f"playbooks/peering.yml with -e peering_forget={listed}"
+        f"playbooks/peering.yml with -e peering_forget={listed}{others}"
     )

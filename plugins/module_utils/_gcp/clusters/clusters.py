@@ -83,14 +83,18 @@ class Clusters:
         return [w for w in wanted if self._found(w) is None]
 
     def keep_unnamed(
-        self, wanted: ClusterSpec, named: t.Container[str], forget: t.Collection[str]
+        self,
+        wanted: ClusterSpec,
+        named: t.Container[str],
+        forget: t.Collection[str],
+        ranges: t.Collection[tuple[str, str]],
     ) -> tuple[ClusterSpec, FleetError | None]:
         """The cluster with the authorized networks of clusters that the inventory does not name; see authorized.py."""
         live = self._found(wanted)
         adopted = live is not None and live.get("description") != self.description
         if live is None or (adopted and "gke_authorized_networks" not in wanted.given):
             return wanted, None
-        return keep_unnamed(wanted, live_blocks(live), named, forget)
+        return keep_unnamed(wanted, live_blocks(live), named, forget, ranges)
 
     def present(self, wanted: t.Iterable[ClusterSpec]) -> dict[str, list[Change] | FleetError]:
         """Make or change the clusters; return what happened to each, by host."""

@@ -14,7 +14,7 @@ from ...inventory.addresses import assign_ranges
 from ...inventory.fleet import Cluster, Fleet
 from .members import Member
 from .node_pools import Pool, pools
-from .paths import Callers, Place, callers, network_name
+from .paths import Callers, Place, callers, network_name, network_project
 from .values import choice, flag, wrong
 from .variables import text
 
@@ -31,6 +31,7 @@ __all__ = [
     "node_ranges",
     "node_tag",
     "our_labels",
+    "own_ranges",
     "with_egress",
 ]
 
@@ -177,6 +178,24 @@ def node_ranges(fleet: Fleet, hosts: t.Iterable[str]) -> tuple[dict[str, str], l
     taken += [r for host in hosts if (r := text(fleet.clusters[host].variables, "gke_control_plane_cidr"))]
     assigned, missing = assign_ranges(given, pool, pool, NODE_PREFIX, taken)
     return {host: pair[0] for host, pair in assigned.items()}, [host for host, _kind, _pool in missing]
+
+
+def own_ranges(
+    fleet: Fleet, hosts: t.Iterable[str], egress: t.Mapping[Place, t.Sequence[str]]
+) -> list[tuple[str, str]]:
+    """From where each cluster of the inventory comes to an API server, if it does: ranges, each with the cluster.
+
+    ``hosts``: the GKE clusters; ``egress``: addresses by NAT.
+    """
+    nodes, _lacking = node_ranges(fleet, hosts)
+    found = []
+    for name, cluster in fleet.clusters.items():
+        mine = [cluster.pod_cidr, nodes.get(name, ""), *map(str, cluster.variables.get("cluster_egress") or [])]
+        if name in nodes:
+            place = (network_project(cluster), network_name(cluster, fleet.name), cluster.region)
+            mine += [address for address in egress.get(place, ()) if "/" in address]
+        found += [(cidr, name) for cidr in mine if cidr]
+    return found
 
 
 def with_egress(wanted: ClusterSpec, egress: t.Mapping[Place, t.Sequence[str]]) -> ClusterSpec:

@@ -99,19 +99,51 @@ def test_a_range_that_others_need_too_keeps_the_name() -> None:
     assert "192.0.2.0/28 (a, b)" in now and error is None
 
 
-def test_many_names_are_cut_and_still_stay() -> None:
-    many = {f"cluster-with-a-long-name-{n:02d}": OWN for n in range(9)}
-    before = west_of(**many)
-    (block,) = [b for b in blocks(before) if b["cidrBlock"] == "192.0.2.0/28"]
-    assert len(block["displayName"]) <= 63 and block["displayName"].endswith(" +")
-    first = dict(list(many.items())[:1])
-    elsewhere = {name: {**OWN, "cluster_egress": ["192.0.2.16/28"]} for name in first}
-    now, error = kept(before, west_of(**elsewhere), {"west", *first})
-    assert any(text.startswith("192.0.2.0/27") for text in now) and error is not None
-    # Where those that are shown are named, nobody knows whose the rest is: it stays until a run forgets one.
-    now, error = kept(before, west_of(), {"west", *list(many)[:2]})
-    assert any(text.startswith("192.0.2.0/28") for text in now) and error is not None
-    assert kept(before, west_of(), {"west", *many}, "gone") == (["198.51.100.7/32"], None)
+MANY = {f"cluster-with-a-long-name-{n:02d}": OWN for n in range(9)}
+RANGE = "192.0.2.0/28"
+
+
+def among_many(here: t.Collection[str], *forget: str, **moved: Vars) -> tuple[str, str]:
+    """What the range of MANY becomes where these of them are in the inventory and none watches west; what is said."""
+    ranges = [("192.0.2.0/30", name) for name in here]
+    spec, error = keep_unnamed(west_of(**moved), blocks(west_of(**MANY)), {"west", *here}, forget, ranges)
+    return next((text for text in view(blocks(spec)) if text.startswith("192.0.2.")), ""), error.what if error else ""
+
+
+def test_many_names_are_cut_and_counted() -> None:
+    (block,) = [b for b in blocks(west_of(**MANY)) if b["cidrBlock"] == RANGE]
+    assert block["displayName"] == "mesh.fleet cluster-with-a-long-name-00 +8"
+    hidden = dict(list(MANY.items())[1:])
+    now, said = among_many([])
+    assert now == f"{RANGE} (cluster-with-a-long-name-00, +8)"
+    assert "does not name cluster-with-a-long-name-00, 8 more whose names did not fit, which" in said
+    elsewhere = {"cluster-with-a-long-name-00": {**OWN, "cluster_egress": ["192.0.2.16/28"]}}
+    now, said = among_many(list(elsewhere), **elsewhere)
+    assert now == "192.0.2.0/27 (cluster-with-a-long-name-00, +8)" and "8 clusters whose names did not fit" in said
+    # All of them are in the inventory, which wants them here no more.
+    assert among_many([*MANY]) == ("", "")
+    # Where three of those that are not shown are missing, they stay, and no forgotten name takes them along.
+    for forget in ((), ("gone",)):
+        now, said = among_many([*MANY][:6], *forget)
+        assert now == f"{RANGE} (cluster-with-a-long-name-00, +3)"
+        assert "does not name 3 clusters whose names did not fit, which may reach its API server" in said
+    assert among_many([*MANY][:6], *[*MANY][6:]) == ("", "")
+    assert among_many([], *MANY) == ("", "") and among_many([], *hidden)[0].startswith(RANGE)
+
+
+def test_who_is_counted_is_not_counted_twice() -> None:
+    """Those that are back are counted by their own ranges again, and what is missing is the same as before."""
+    before = blocks(west_of(**MANY))
+    here = dict(list(MANY.items())[:6])
+    spec, _error = keep_unnamed(west_of(**here), before, {"west", *here}, (), [(RANGE, name) for name in here])
+    assert view(blocks(spec)) == view(before)
+
+
+def test_a_cut_without_a_number_is_at_least_one_more() -> None:
+    live = [{"cidrBlock": RANGE, "displayName": "mesh.fleet a +"}]
+    spec, error = keep_unnamed(west_of(), live, {"west", "a"}, (), [(RANGE, "a"), ("198.51.100.0/28", "b")])
+    assert f"{RANGE} (a, +1)" in view(blocks(spec)) and error is not None
+    assert keep_unnamed(west_of(), live, {"west", "a", "b"}, (), [(RANGE, "a"), (RANGE, "b")]) == (west_of(), None)
 
 
 def test_everybody_is_nothing_to_keep() -> None:

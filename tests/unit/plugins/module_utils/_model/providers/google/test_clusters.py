@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
     cluster_specs,
+    own_ranges,
     with_egress,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
@@ -121,6 +122,17 @@ def test_the_project_of_the_environment_is_that_of_its_nat() -> None:
     here = Environment(variables={"GCP_PROJECT": "from-environment"})
     fleet = fleet_of({"west": {**WEST, **LIMITED}, "north": {**NORTH, "gke_network": "corp"}}, here, gke_project="")
     assert cluster_specs(fleet, members(fleet))["west"].nats[0][0] == "from-environment"
+
+
+def test_every_cluster_has_its_ranges_whoever_it_watches() -> None:
+    hosts = {"west": WEST, "north": {**NORTH, "mesh_peers": []}, "own": {**OWN, "cluster_egress": ["192.0.2.0/28"]}}
+    fleet = fleet_of(hosts)
+    specs = cluster_specs(fleet, members(fleet))
+    egress = {("shop-prod", "mesh-shop", "europe-north1"): ["203.0.113.7/32", "address of NAT, to be reserved"]}
+    found = own_ranges(fleet, members(fleet), egress)
+    for host, more in (("west", []), ("north", ["203.0.113.7/32"])):
+        assert [r for r, h in found if h == host] == [specs[host].pod_cidr, specs[host].node_cidr, *more]
+    assert ("192.0.2.0/28", "own") in found
 
 
 def test_an_unknown_egress_address_is_an_error() -> None:
