@@ -90,9 +90,9 @@ def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str =
     """
     cni = cni_enabled(cluster, said.istiod_values)
     plane, values = control_plane_of(fleet, cluster), merged(*said.istiod_values)
-    proxy = merged(_PROXY, ((values.get("global") or {}).get("proxy") or {}).get("resources") or {})
-    gateway = merged(_PROXY, merged(*said.gateways_values).get("resources") or {})
-    istiod = merged(_ISTIOD, (values.get("pilot") or {}).get("resources") or {}, values.get("resources") or {})
+    proxy = _resources(_PROXY, (values.get("global") or {}).get("proxy"))
+    gateway = _resources(_PROXY, merged(*said.gateways_values))
+    istiod = _resources(_ISTIOD, values.get("pilot"), values)
     found = []
     if plane.has_istiod:
         pod = system_pod(fleet.namespace, istiod, cni=cni)
@@ -105,6 +105,20 @@ def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str =
     if agent_namespace:
         found.append(Trial(agent_namespace, AGENT, agent_pod(agent_namespace)))
     return found
+
+
+def _resources(chart: Values, *given: Values | None) -> Manifest:
+    """Resources as Helm renders them: what values set to null, it takes away of what the chart says."""
+    layers = [{"resources": one["resources"]} for one in given if one and "resources" in one]
+    return _without_nulls(merged({"resources": chart}, *layers)).get("resources") or {}
+
+
+def _without_nulls(values: Values) -> Manifest:
+    return {
+        name: _without_nulls(value) if isinstance(value, t.Mapping) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def without_resources(pod: Manifest) -> Manifest:

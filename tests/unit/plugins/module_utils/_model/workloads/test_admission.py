@@ -64,12 +64,27 @@ def test_every_pod_of_a_run_is_asked_about_as_it_will_be() -> None:
     )
     proxy = {**PROXY, "limits": {"cpu": "100m", "memory": "1024Mi"}}
     assert asked(fleet(mesh_pods={"resources": small}), said, "agents") == {
-        ("istio-system", "istiod"): [{"requests": None, **small}],
+        ("istio-system", "istiod"): [small],
         ("edge", "gateways"): [{**PROXY, "limits": {"cpu": "100m", "memory": "64Mi"}}],
         ("mesh-verify", "pods with a sidecar"): [{"requests": {"memory": "32Mi"}, **small}, proxy],
         ("shop", "pods with a sidecar"): [{"requests": {"memory": "256Mi"}, **small}, proxy],
         ("agents", "Istio's CNI agent"): [None],
     }
+
+
+def test_what_values_set_to_null_is_not_asked_for() -> None:
+    """Helm takes it away of what the chart says; an API server reads a limit of null as 0."""
+    uncapped = {"limits": {"cpu": None}}
+    rest = {"limits": {"memory": "1024Mi"}, "requests": PROXY["requests"]}
+    said = Pods([{"global": {"proxy": {"resources": uncapped}}, "resources": None}], [{"resources": uncapped}])
+    found = asked(fleet(), said)
+    assert found["istio-system", "istiod"] == [{}]
+    assert found["istio-system", "gateways"] == [rest]
+    assert found["mesh-verify", "pods with a sidecar"][1] == rest
+    said = Pods([{"pilot": {"resources": {"requests": None, "limits": {"cpu": "1"}}}}], [{"resources": None}])
+    found = asked(fleet(), said)
+    assert found["istio-system", "istiod"] == [{"limits": {"cpu": "1"}}]
+    assert found["istio-system", "gateways"] == [{}]
 
 
 def test_a_remote_has_no_istiod() -> None:
