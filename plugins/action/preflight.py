@@ -184,7 +184,8 @@ class ActionModule(FleetAction):
         hosts, unreadable = read_variables(task_vars["hostvars"], [host], self._templar)
         if unreadable:
             raise FleetError(f"{unreadable[0].variable} cannot be read", cluster=host, seen=unreadable[0].message)
-        fleet = read_fleet(hosts, environment(hostvars=task_vars["hostvars"]))
+        first = next(iter(task_vars["groups"].get(args["group"]) or ()), host)
+        fleet = read_fleet(hosts, environment(hostvars=task_vars["hostvars"], first=str(first)))
         cluster = fleet.clusters[host]
         provider = provider_of(cluster)
         if not provider.exists(cluster.variables):

@@ -32,9 +32,12 @@ def located(value: str, folder: str) -> str:
 def located_files(value: str, folder: str) -> str:
     """The same for one file, or for a list of files with colons between, as kubectl's variable KUBECONFIG."""
     whole = located(value, folder)
-    if os.pathsep not in value or os.path.exists(whole):
+    # A colon in the name of the folder itself separates nothing.
+    own = os.path.join(os.path.abspath(folder), "")
+    parts = value.replace(own, "\0").split(os.pathsep)
+    if len(parts) == 1 or os.path.exists(whole):
         return whole
-    return os.pathsep.join(located(part, folder) for part in value.split(os.pathsep) if part)
+    return os.pathsep.join(located(part.replace("\0", own), folder) for part in parts if part)
 
 
 def located_program(value: str, folder: str) -> str:

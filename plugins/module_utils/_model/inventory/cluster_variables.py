@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .values import cidr, cidrs, https, labels, locality, path, pem
+from .values import cidr, cidrs, https, labels, locality, paths, pem
 from .variable import CLUSTER, Variable
 
 __all__ = ["CLUSTERS", "CONNECTION"]
@@ -79,7 +79,7 @@ CONNECTION = (
         CLUSTER,
         "Kubeconfig file on the controller for the cluster, or a list of files with colons between; Ansible Vault may "
         "encrypt it.",
-        form=path,
+        form=paths,
         connects=True,
     ),
     Variable(

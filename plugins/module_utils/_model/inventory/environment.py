@@ -19,11 +19,15 @@ class Environment:
     Args:
         state_dir: folder under which each fleet has its own, unless ``fleet_dir`` names another.
         variables: environment variables.
-        locate: returns the path that a value means, which the variable of a host has.
+        locate: returns the path that a value means, which the variable of a host has; or, if the last argument is true,
+            the files of a list with colons between.
+        first: the first cluster of the fleet, where paths begin that are the same on all; by default that of the hosts
+            that are read.
         decrypt: decrypts by Ansible's vault passwords.
     """
 
     state_dir: str = ""
     variables: t.Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    locate: t.Callable[[str, str], str] = lambda path, host: path
+    locate: t.Callable[[str, str, bool], str] = lambda value, host, many: value
+    first: str = ""
     decrypt: Decrypt | None = dataclasses.field(default=None, repr=False)

@@ -26,6 +26,7 @@ __all__ = [
     "locality",
     "network",
     "path",
+    "paths",
     "pem",
     "tag",
     "version",
@@ -136,6 +137,11 @@ def path(value: str) -> Fault | None:
     if "\0" in value or "\n" in value:
         return Fault("is not a path", "a path of one line")
     return None
+
+
+def paths(value: str) -> Fault | None:
+    """One file, or a list of files with colons between."""
+    return path(value)
 
 
 def cidr(value: str) -> Fault | None:

@@ -14,14 +14,14 @@ from ..inventory.connection import Connection, Decrypt
 from ..inventory.environment import Environment
 from ..inventory.fleet import OPENSHIFT, ROLE_REMOTE, Cluster, Fleet
 from ..inventory.pods import read_pod_settings
-from ..inventory.values import path
-from ..inventory.variable import FAULTY
+from ..inventory.values import path, paths
+from ..inventory.variable import FAULTY, FLEET
 from .base import Hosts, Values
 from .registry import PROVIDERS, VARIABLES, provider_of_host, text
 
 __all__ = ["cni_of", "network_of", "read_fleet", "requested_ranges", "with_environment"]
 
-_PATHS = frozenset(name for name, variable in VARIABLES.items() if variable.form is path)
+_PATHS = {name: variable for name, variable in VARIABLES.items() if variable.form in (path, paths)}
 """Variables that name a file or folder of the controller."""
 
 
@@ -78,21 +78,25 @@ def with_environment(hosts: Hosts, environment: Environment) -> dict[str, Values
         for provider in PROVIDERS.values()
     }
     found: dict[str, Values] = {}
+    first = environment.first or next(iter(hosts), "")
     for host, variables in hosts.items():
         usual = defaults.get(provider_of_host(variables).name, {})
-        paths = _PATHS & variables.keys()
-        locate = functools.partial(_located, environment, host)
-        if (usual or paths) and not isinstance(variables, dict):
+        files = _PATHS.keys() & variables.keys()
+        locate = functools.partial(_located, environment, first, host)
+        if (usual or files) and not isinstance(variables, dict):
             found[host] = _Completed(variables, usual, locate)
             continue
         added = {name: set_to for name, set_to in usual.items() if variables.get(name) in (None, "")}
-        added |= {name: locate(variables[name]) for name in paths - added.keys()}
+        added |= {name: locate(name, variables[name]) for name in files - added.keys()}
         found[host] = {**variables, **added} if added else variables
     return found
 
 
-def _located(environment: Environment, host: str, value: t.Any) -> t.Any:
-    return environment.locate(value, host) if isinstance(value, str) and value not in ("", FAULTY) else value
+def _located(environment: Environment, first: str, host: str, name: str, value: t.Any) -> t.Any:
+    if not isinstance(value, str) or value in ("", FAULTY):
+        return value
+    variable = _PATHS[name]
+    return environment.locate(value, first if variable.scope == FLEET else host, variable.form is paths)
 
 
 class _Completed(t.Mapping[str, t.Any]):
@@ -101,7 +105,7 @@ class _Completed(t.Mapping[str, t.Any]):
     None is read before it is asked for.
     """
 
-    def __init__(self, variables: Values, usual: Values, locate: t.Callable[[t.Any], t.Any]) -> None:
+    def __init__(self, variables: Values, usual: Values, locate: t.Callable[[str, t.Any], t.Any]) -> None:
         self._variables = variables
         self._usual = usual
         self._locate = locate
@@ -110,7 +114,7 @@ class _Completed(t.Mapping[str, t.Any]):
         if name in self._usual and self._variables.get(name) in (None, ""):
             return self._usual[name]
         value = self._variables[name]
-        return self._locate(value) if name in _PATHS else value
+        return self._locate(name, value) if name in _PATHS else value
 
     def __contains__(self, name: object) -> bool:
         return name in self._variables or name in self._usual

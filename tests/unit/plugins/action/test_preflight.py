@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -231,6 +234,46 @@ def test_vaulted_values_are_read_and_stay_secret(play: Runner) -> None:
         BAD.replace("  vars: {ansible_connection: local}\n", "  vars:\n    ansible_connection: local\n" + vaulted)
     )
     assert "cluster_api_token cannot be read" in " ".join(text.split())
+
+
+TWO_FOLDERS = """
+mesh_clusters:
+  vars: {{ansible_connection: local, cluster_region: eu-de, fleet_dir: state}}
+  hosts: {{{0}: {{}}}}
+"""
+
+
+def test_one_state_folder_of_two_inventory_folders(play: Runner) -> None:
+    """A relative one is that of the first cluster, also for the task that reads the second alone."""
+    other = play.folder / "other" / "hosts.yml"
+    other.parent.mkdir()
+    other.write_text(TWO_FOLDERS.format("east"))
+    code, text = play(TWO_FOLDERS.format("west"), "-i", str(other))
+    assert code == 0, text
+    with socket.create_server(("127.0.0.1", 0)) as listener, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        listener.settimeout(30)
+
+        def once() -> None:
+            with listener, listener.accept()[0]:
+                pass
+
+        asked = pool.submit(once)
+        server = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        made = play.folder / "state" / "local" / "kubeconfigs" / "east.yaml"
+        made.parent.mkdir(parents=True)
+        made.write_text(
+            json.dumps(
+                {
+                    "clusters": [{"name": "east", "cluster": {"server": server}}],
+                    "users": [{"name": "east", "user": {"token": "sesame"}}],
+                    "contexts": [{"name": "east", "context": {"cluster": "east", "user": "east"}}],
+                    "current-context": "east",
+                }
+            )
+        )
+        code, text = play(TWO_FOLDERS.format("west"), "-i", str(other), "-l", "east", part="cluster", once=False)
+        assert code == 0, text
+        assert asked.done()  # somebody looked for the cluster there
 
 
 def test_each_cluster_that_does_not_answer_is_reported(play: Runner) -> None:

@@ -16,7 +16,7 @@ def test_this_machine_says_where_state_is_kept_and_what_is_set(monkeypatch: pyte
     found = environment()
     assert found.state_dir == str(tmp_path / "state" / "mesh.fleet")
     assert found.variables["GCP_PROJECT"] == "from-env"
-    assert found.locate("~/fleets", "west") == str(tmp_path / "fleets")
+    assert found.locate("~/fleets", "west", False) == str(tmp_path / "fleets")
     assert environment({"GCP_PROJECT": "of-the-task"}).variables["GCP_PROJECT"] == "of-the-task"
     assert "from-env" not in repr(found)
 
@@ -24,6 +24,9 @@ def test_this_machine_says_where_state_is_kept_and_what_is_set(monkeypatch: pyte
 def test_paths_of_a_host_begin_at_the_folder_that_names_it(tmp_path: Path) -> None:
     folders = {"west": {"inventory_dir": str(tmp_path / "a")}, "east": {"inventory_dir": str(tmp_path / "b")}}
     found = environment(hostvars=folders)
-    assert found.locate("west.yaml", "west") == str(tmp_path / "a" / "west.yaml")
-    assert found.locate("../east.yaml", "east") == str(tmp_path / "east.yaml")
-    assert found.locate("west.yaml:/srv/all.yaml", "west") == f"{tmp_path}/a/west.yaml:/srv/all.yaml"
+    assert found.first == ""
+    assert environment(hostvars=folders, first="east").first == "east"
+    assert found.locate("west.yaml", "west", False) == str(tmp_path / "a" / "west.yaml")
+    assert found.locate("../east.yaml", "east", True) == str(tmp_path / "east.yaml")
+    assert found.locate("/data/ci:42", "west", False) == "/data/ci:42"
+    assert found.locate("west.yaml:/srv/all.yaml", "west", True) == f"{tmp_path}/a/west.yaml:/srv/all.yaml"

@@ -56,6 +56,9 @@ def test_without_a_folder_it_begins_at_the_current_one(tmp_path: Path) -> None:
 
 def test_a_list_of_files_has_a_path_each(tmp_path: Path) -> None:
     assert located_files("a:~/b:/srv/c", "/inv") == "/inv/a:/home/me/b:/srv/c"
+    assert located_files("a:~/b", "/inv:1") == "/inv:1/a:/home/me/b"
+    for found in ("/inv:1/a", "/inv:1/a:/home/me/b"):
+        assert located_files(found, "/inv:1") == found
     (tmp_path / "a:b").touch()
     assert located_files("a:b", str(tmp_path)) == str(tmp_path / "a:b")
 

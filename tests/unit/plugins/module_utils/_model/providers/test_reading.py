@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet, with_environment
 
 
 def test_a_fleet_of_nothing_but_names_takes_every_default() -> None:
@@ -33,8 +33,8 @@ def test_a_token_is_in_no_text_of_a_fleet() -> None:
     assert "sesame" not in repr(read_fleet({"own": own}))
 
 
-def located(path: str, host: str) -> str:
-    return f"/inventories/{host}/{path}"
+def located(value: str, host: str, many: bool) -> str:
+    return f"/inventories/{host}/{value}{' and more' if many else ''}"
 
 
 def test_every_path_is_that_of_its_host() -> None:
@@ -50,16 +50,28 @@ def test_every_path_is_that_of_its_host() -> None:
     }
     fleet = read_fleet(hosts, here)
     assert fleet.directory == "/inventories/west/f/shop"
-    assert fleet.clusters["west"].connection.kubeconfig == "/inventories/west/kube"
+    assert fleet.clusters["west"].connection.kubeconfig == "/inventories/west/kube and more"
     assert fleet.clusters["east"].variables["gke_service_account_file"] == "/inventories/east/key.json"
     assert hosts["east"]["gke_service_account_file"] == "key.json"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_path_of_all_clusters_is_that_of_the_first(later: bool) -> None:
+    """They may be in several folders, and a task may read one of them alone."""
+    own = {"cluster_provider": "kubeconfig", "fleet_dir": "f", "cluster_kubeconfig": "kube"}
+    hosts: dict[str, t.Any] = {host: Counted(dict(own)) if later else dict(own) for host in ("west", "east")}
+    both = with_environment(hosts, Environment(locate=located))
+    assert {variables["fleet_dir"] for variables in both.values()} == {"/inventories/west/f"}
+    assert both["east"]["cluster_kubeconfig"] == "/inventories/east/kube and more"
+    alone = read_fleet({"east": hosts["east"]}, Environment(locate=located, first="west"))
+    assert alone.directory == "/inventories/west/f/local"
 
 
 def test_a_path_is_located_when_it_is_read() -> None:
     lazy = Counted({"cluster_provider": "kubeconfig", "cluster_kubeconfig": "kube"})
     west = read_fleet({"west": lazy}, Environment(locate=located)).clusters["west"]
     assert lazy.reads["cluster_kubeconfig"] == 0
-    assert west.connection.kubeconfig == "/inventories/west/kube"
+    assert west.connection.kubeconfig == "/inventories/west/kube and more"
 
 
 def test_the_environment_names_a_project_for_gke_hosts() -> None:
