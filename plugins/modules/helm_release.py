@@ -31,7 +31,9 @@ options:
         type: str
         required: true
       chart:
-        description: Folder, archive, C(oci://) address, or the chart's name in O(releases[].repo).
+        description:
+          - Folder, archive, C(oci://) address, or the chart's name in O(releases[].repo).
+          - Without O(releases[].repo), a folder or file of that name beside the inventory is the chart, as Helm has it.
         type: str
         default: ""
       version:

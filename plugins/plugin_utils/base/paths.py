@@ -41,14 +41,17 @@ def located_files(value: str, folder: str) -> str:
 
 
 def located_program(value: str, folder: str) -> str:
-    """The same for a program or a chart, whose bare name is looked for elsewhere: on PATH, in a repository."""
-    is_path = value.startswith((".", "~", "/")) or os.path.exists(os.path.join(folder, value))
-    return located(value, folder) if is_path else value
+    """The same for a program, whose bare name is looked for on PATH, whatever is called so beside the inventory."""
+    return located(value, folder) if os.sep in value or value.startswith((".", "~")) else value
 
 
 def chart_at(chart: str, repo: str, folder: str) -> str:
-    """A chart's folder or archive as an absolute path; a name in a repository as it is."""
-    return chart if repo else located_program(chart, folder)
+    """A chart's folder or archive as an absolute path; a name in a repository as it is.
+
+    Without ``repo``, ``name/chart`` may be either. As Helm does, what is there is taken.
+    """
+    is_path = chart.startswith((".", "~", "/")) or os.path.exists(os.path.join(folder, chart))
+    return located(chart, folder) if is_path and not repo else chart
 
 
 def folder_of_host(hostvars: t.Mapping[str, t.Any], host: str) -> str:

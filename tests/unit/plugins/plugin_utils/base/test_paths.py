@@ -66,9 +66,17 @@ def test_a_list_of_files_has_a_path_each(tmp_path: Path) -> None:
 def test_a_bare_name_is_looked_for_elsewhere(tmp_path: Path) -> None:
     assert located_program("helm", "/inv") == "helm"
     assert located_program("./helm", "/inv") == "/inv/helm"
-    assert located_program("istio/base", str(tmp_path)) == "istio/base"
+    assert located_program("bin/helm", "/inv") == "/inv/bin/helm"
+    assert located_program("~/helm", "/inv") == "/home/me/helm"
+    (tmp_path / "helm").mkdir()
+    assert located_program("helm", str(tmp_path)) == "helm"
+    assert located_program("", str(tmp_path)) == ""
+
+
+def test_a_chart_that_is_there_is_taken(tmp_path: Path) -> None:
+    assert chart_at("istio/base", "", str(tmp_path)) == "istio/base"
+    assert chart_at("./shop", "", str(tmp_path)) == str(tmp_path / "shop")
     (tmp_path / "shop").mkdir()
-    assert located_program("shop", str(tmp_path)) == str(tmp_path / "shop")
     assert chart_at("shop", "", str(tmp_path)) == str(tmp_path / "shop")
     assert chart_at("shop", "https://charts.example", str(tmp_path)) == "shop"
 
