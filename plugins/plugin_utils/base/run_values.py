@@ -7,7 +7,8 @@ answer evaluates it, the others wait for it and read it from a file. The files a
 (0700), which all its processes share and which Ansible removes at the end.
 
 An answer is used again only while the raw variables of its host are the same: ``set_fact`` or ``include_vars`` between
-two tasks have it evaluated anew. How a cluster is reached, and every secret, is not stored.
+two tasks have it evaluated anew. So an answer that may depend on variables of other hosts is not stored. Nor is how a
+cluster is reached, or any secret.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ __all__ = ["MARKS", "RunValues"]
 MARKS = ("{{", "{%", "{#")
 """What makes a text a template."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
-_ASKING = frozenset({"lookup", "query", "q", "vars"})
-"""Words of a template that may ask something outside; ``vars`` reads variables whose names nobody here sees."""
+_ASKING = frozenset({"lookup", "query", "q"})
+"""Words of a template that ask something outside."""
+_ELSEWHERE = frozenset({"hostvars", "vars"})
+"""Words by which a template reads what nobody here compares: variables of other hosts, or with names not seen."""
 _NO_WORDS: frozenset[str] = frozenset()
 
 Variables = t.Mapping[str, t.Any]
@@ -86,7 +89,7 @@ class RunValues:
     def _key(self, host: str, name: str, raw: Variables, context: Variables) -> str:
         """The name under which the value is stored; "" when it is not: no lookup, or it may use what has no digest."""
         used = self._used(name, raw, context)
-        if not used & _ASKING:
+        if not used & _ASKING or used & _ELSEWHERE:
             return ""
         try:
             more = {

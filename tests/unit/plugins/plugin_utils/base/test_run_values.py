@@ -71,9 +71,7 @@ def test_a_template_that_asks_nothing_is_not_stored(text: str, tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["{{ query('x') }}", "{{ q('x') }}", "{{ vars['a' ~ 'b'] }}", ["a", {"b": [ASKS]}], "{{ far }}"]
-)
+@pytest.mark.parametrize("text", ["{{ query('x') }}", "{{ q('x') }}", ["a", {"b": [ASKS]}], "{{ far }}"])
 def test_a_lookup_is_found_wherever_it_is(text: t.Any, tmp_path: Path) -> None:
     raw = {"mesh_network": text, "far": {"deep": ["{{ further }}"]}, "further": "{% if true %}" + ASKS}
     assert evaluations(tmp_path, raw, {**raw}) == 1
@@ -111,6 +109,16 @@ def test_what_a_task_adds_counts_where_it_is_used(tmp_path: Path) -> None:
         first.get(raw, name, added="a")
         second.get(raw, name, added="b")
         assert (name, first.calls + second.calls) == (name, calls)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ lookup('x', hostvars['east'].place) }}", "{{ lookup('x', far) }}", "{{ lookup('x', vars['a' ~ 'b']) }}"],
+)
+def test_what_may_read_variables_of_others_is_not_stored(text: str, tmp_path: Path) -> None:
+    raw = {"mesh_network": text, "far": "{{ hostvars['east'].place }}"}
+    assert evaluations(tmp_path, raw, raw) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_nobody_can_compare_is_not_stored(tmp_path: Path) -> None:
