@@ -25,7 +25,7 @@ def locked(path: AnyPath, *, busy: t.Callable[[], object] | None = None) -> t.It
         busy: called before the wait when somebody else holds the lock. If it raises, there is no wait.
 
     Raises:
-        FleetError: the file cannot be made or opened.
+        FleetError: the file cannot be made, opened or locked.
     """
     make_folder(pathlib.Path(path).parent)
     try:
@@ -37,12 +37,25 @@ def locked(path: AnyPath, *, busy: t.Callable[[], object] | None = None) -> t.It
             next_step="correct the owner and mode of the file and of its folder",
         ) from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(handle, path, fcntl.LOCK_EX | fcntl.LOCK_NB):
             if busy:
                 busy()
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _taken(handle, path, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def _taken(handle: int, path: AnyPath, how: int) -> bool:
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise FleetError(
+            f"the lock {path} cannot be taken",
+            seen=str(error),
+            means="the file system of that folder has no locks, or its lock service is down",
+            next_step="keep the folder on a file system with locks: a local disk, or NFS with its lock service",
+        ) from None
+    return True

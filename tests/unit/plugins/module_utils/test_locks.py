@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -102,3 +104,19 @@ def test_a_lock_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(FleetError, match="cannot be opened"), locked(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_folder_without_locks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def flock(_handle: int, _how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(FleetError, match="cannot be taken") as caught, locked(tmp_path / "lock"):
+        pytest.fail("nothing was locked")
+    assert os.strerror(number) in caught.value.seen
+
+
+def test_a_systems_error_in_the_block_stays_itself(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError), locked(tmp_path / "lock"):
+        raise BlockingIOError
