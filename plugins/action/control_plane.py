@@ -113,6 +113,7 @@ class ActionModule(HelmAction):
                 return await self._absent(kube, fleet, cluster, args, task_vars)
             if args["state"] == "refreshed":
                 return await self._refreshed(kube, fleet, cluster, args)
+            args["charts"] = args["charts"] or str(self.artifacts_folder(task_vars) / "charts")
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(

@@ -90,6 +90,7 @@ class ActionModule(HelmAction):
         ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)
+            args["charts"] = args["charts"] or str(self.artifacts_folder(task_vars) / "charts")
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(

@@ -17,7 +17,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.kind i
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folder
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
-from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
@@ -33,7 +32,7 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args["bin"] = args["bin"] or str(artifacts_dir() / "bin")
+        args["bin"] = args["bin"] or str(self.artifacts_folder(task_vars) / "bin")
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         directory = pathlib.Path(fleet.directory)

@@ -15,7 +15,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_network
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import remove_state
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.kind import node_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
-from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, REMOVED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
@@ -37,7 +36,7 @@ class ActionModule(FleetAction):
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        args["bin"] = args["bin"] or str(artifacts_dir() / "bin")
+        args["bin"] = args["bin"] or str(self.artifacts_folder(task_vars) / "bin")
         fleet = self.fleet(task_vars)
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, pathlib.Path(fleet.directory), engine, str(pathlib.Path(args["bin"]) / "kind"))

@@ -115,7 +115,11 @@ def ways(charts: Charts) -> dict[str, dict[str, t.Any]]:
         },
         "repository": {"artifacts_parts": [], "control_plane_charts": charts.repository},
         "registry": {"artifacts_parts": [], "control_plane_charts": charts.registry},
-        "downloads": {"artifacts_downloads": charts.downloads, "artifacts_charts": charts.repository},
+        "downloads": {
+            "artifacts_downloads": charts.downloads,
+            "artifacts_charts": charts.repository,
+            "artifacts_directory": "{{ '../made' }}",
+        },
     }
 
 
@@ -126,6 +130,8 @@ def test_a_run_with_what_the_user_brings(
 ) -> None:
     before = everything(api)
     machine = Machine(tmp_path / "user", helm=way in ("repository", "registry"))
+    if way == "downloads":
+        machine.cache = machine.home / "made"
     inventory = of(api, **ways(charts)[way])
     stages = ("preflight", "clusters", role_play("control_plane"), role_play("gateways"))
     done = machine.run(inventory, playbook(tmp_path, *stages))
@@ -138,6 +144,9 @@ def test_a_run_with_what_the_user_brings(
         assert done.code == 0 and "changed" not in done.output, done.output
         assert (machine.cache / "bin" / "helm").exists()
         assert not (machine.cache / "bin" / "istioctl").exists()
+        # A stage alone finds them there too.
+        done = machine.run(inventory, playbook(tmp_path, role_play("control_plane")))
+        assert done.code == 0 and "changed" not in done.output, done.output
     absent = [role_play(role, tasks="absent") for role in ("gateways", "control_plane")]
     done = machine.run(inventory, playbook(tmp_path, *absent))
     assert done.code == 0, done.output

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -15,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
@@ -95,6 +97,12 @@ class FleetAction(ActionBase):
     def folder(self, task_vars: t.Mapping[str, t.Any]) -> str:
         """Where relative paths of this task begin."""
         return folder_of_inventory(task_vars, whole_fleet=bool(self._task.run_once))
+
+    def artifacts_folder(self, task_vars: t.Mapping[str, t.Any]) -> pathlib.Path:
+        """The folder of programs and charts, also where role ``artifacts`` has no part in the run."""
+        given = str(plain(self._templar.template(task_vars.get("artifacts_directory"))) or "")
+        folder = located(given, folder_of_inventory(task_vars, whole_fleet=True))
+        return pathlib.Path(folder) if folder else artifacts_dir()
 
     async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """:meth:`execute` while no other run changes the clusters of this task."""

@@ -48,6 +48,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import install_or_upgrade, uninstall
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import brought_later, helm_binary
@@ -141,7 +142,7 @@ class HelmAction(FleetAction):
 
     def _chart(self, release: Release, task_vars: t.Mapping[str, t.Any]) -> Chart | None:
         """The chart on this machine; None for one in a repository, and in check mode for one that a run brings."""
-        if self.check_mode and brought_later(release.chart, task_vars):
+        if self.check_mode and brought_later(release.chart, task_vars, self.artifacts_folder(task_vars)):
             self.warn(
                 f"the charts are not on this machine yet, and a run brings them ({os.path.dirname(release.chart)}). "
                 "Check mode tells what is missing in clusters and which values would change. What is unknown until "
@@ -169,7 +170,8 @@ class HelmAction(FleetAction):
         seconds: float,
     ) -> Record | None:
         """Let Helm do what is planned; the record that it left."""
-        program = helm_binary(helm, task_vars)
+        known = {**task_vars, "artifacts_parts": plain(self._templar.template(task_vars.get("artifacts_parts")))}
+        program = helm_binary(helm, known, self.artifacts_folder(task_vars))
         if todo.interrupted and todo.record is not None:
             await _forget(kube, cluster, release, todo.record)
         if todo.action == REMOVE:

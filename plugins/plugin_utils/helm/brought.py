@@ -72,7 +72,7 @@ async def check_tools(
     for name, path in sorted(brought.helm):
         if not path and parts & {"helm", "tools"}:
             continue  # it is downloaded or built
-        program, why = await _program(path, task_vars)
+        program, why = await _program(path, made, task_vars)
         programs += [program] if program else []
         problems += [Problem("", name, path, why, _helm_advice(made))] if why else []
     for name, place in sorted(brought.charts):
@@ -80,7 +80,9 @@ async def check_tools(
             continue
         ours = not place and "charts" in parts
         variable, where = ("artifacts_charts", made.charts) if ours else (name, place)
-        why = await _charts(where, brought.needed.get(name, ()), brought.version, programs)
+        folder = where or str(made.directory / "charts")
+        why = await _charts(folder, brought.needed.get(name, ()), brought.version, programs)
+        why = f"is not set, and {folder} {why}" if why and not where else why
         problems += [Problem("", variable, where, why, _charts_advice(brought, variable))] if why else []
     if is_folder(made.charts):
         parts.discard("charts")
@@ -128,10 +130,11 @@ def _charts_advice(brought: Brought, name: str) -> str:
     return text if name == "artifacts_charts" else f"{text}; or name a mirror of them: artifacts_charts"
 
 
-async def _program(path: str, task_vars: t.Mapping[str, t.Any] | None) -> tuple[str, str]:
+async def _program(path: str, made: ArtifactOptions, task_vars: t.Mapping[str, t.Any] | None) -> tuple[str, str]:
     """Helm's path, or why there is none."""
     try:
-        program = helm_binary(path, task_vars)
+        known = {**(task_vars or {}), "artifacts_parts": sorted(made.parts)}
+        program = helm_binary(path, known, made.directory)
         await helm_major(program)
     except FleetError as error:
         return "", f"names no Helm ({error.seen})" if path else f"is not set, and there is no Helm ({error.seen})"
@@ -164,9 +167,7 @@ def _in_folder(place: str, names: t.Sequence[str], version: str) -> str:
         return ""
     there = others or (sorted(os.listdir(folder))[:8] if os.path.isdir(folder) else [])
     seen = f"it holds {', '.join(there)}" if there else "nothing is there"
-    if place:
-        return f"has no {', '.join(missing)} of version {version} ({seen})"
-    return f"is not set, and {folder} has no {', '.join(missing)} ({seen})"
+    return f"has no {', '.join(missing)} of version {version} ({seen})"
 
 
 def _in_repository(place: str, names: t.Sequence[str], version: str) -> str:

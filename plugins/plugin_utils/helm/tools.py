@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 import shutil
 import typing as t
@@ -29,7 +30,9 @@ _WITH_HELM = frozenset(("helm", "tools"))
 """Parts of the artifacts that have Helm."""
 
 
-def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None) -> str:
+def helm_binary(
+    wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None, made: pathlib.Path | None = None
+) -> str:
     """Helm's path: the one that is asked for, else the artifacts' one, else the one on PATH.
 
     Where ``artifacts_parts`` says that the artifacts bring none, the one on PATH comes before one of an earlier run.
@@ -37,11 +40,12 @@ def helm_binary(wanted: str = "", task_vars: t.Mapping[str, t.Any] | None = None
     Args:
         wanted: path of the program; "" finds it.
         task_vars: the task's variables, in which the artifacts role leaves the fact ``artifacts_bin``.
+        made: the folder of the artifacts where that fact is not there; None for the default one.
 
     Raises FleetError where there is none.
     """
     known = task_vars or {}
-    folder = str(known.get("artifacts_bin") or artifacts_dir() / "bin")
+    folder = str(known.get("artifacts_bin") or (made or artifacts_dir()) / "bin")
     parts = known.get("artifacts_parts")
     if wanted:
         found = shutil.which(os.path.expanduser(wanted))
@@ -114,13 +118,14 @@ def other_version(chart: Chart, wanted: str) -> str:
     return chart.version
 
 
-def brought_later(chart: str, task_vars: t.Mapping[str, t.Any]) -> bool:
+def brought_later(chart: str, task_vars: t.Mapping[str, t.Any], made: pathlib.Path | None = None) -> bool:
     """Whether a chart is missing and stage artifacts brings it: it is in the artifacts' folder, not one of the user's.
 
     Args:
         chart: its path.
         task_vars: the task's variables, in which the artifacts role leaves the fact ``artifacts_charts_dir``.
+        made: the folder of the artifacts; None for the default one.
     """
-    folders = [str(artifacts_dir() / "charts"), str(task_vars.get("artifacts_charts_dir") or "")]
+    folders = [str((made or artifacts_dir()) / "charts"), str(task_vars.get("artifacts_charts_dir") or "")]
     ours = any(folder and os.path.realpath(chart).startswith(os.path.realpath(folder) + os.sep) for folder in folders)
     return ours and not os.path.exists(chart)

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
+from ansible.template import Templar, trust_as_template
 from ansible.utils.display import Display
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -90,6 +92,19 @@ def test_an_action_gets_absolute_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     action._task = types.SimpleNamespace(run_once=False)
     done = action.run(None, {"inventory_hostname": "west", "inventory_dir": "/inv"})
     assert done["msg"] == {"directory": "/inv/x", "root": "/inv/x", "helm": "/inv/x", "other": "./x"}
+
+
+def test_the_artifacts_folder_is_the_inventorys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    action = Paths.__new__(Paths)
+    action._templar = Templar(loader=DataLoader(), variables={"name": "made"})
+    known = {"inventory_dir": "/inv/second", "groups": {"mesh_clusters": ["a"]}}
+    known["hostvars"] = {"a": {"inventory_dir": "/inv"}}
+    for nothing in ({}, {"artifacts_directory": ""}, {"artifacts_directory": None}):
+        assert action.artifacts_folder({**known, **nothing}) == tmp_path / "mesh.fleet" / "artifacts"
+    template = trust_as_template("{{ name }}")
+    assert action.artifacts_folder({**known, "artifacts_directory": template}) == Path("/inv/made")
+    assert action.artifacts_folder({**known, "artifacts_directory": "/srv/made"}) == Path("/srv/made")
 
 
 def test_the_result_is_the_actions(run: Run) -> None:

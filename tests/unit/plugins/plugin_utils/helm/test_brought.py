@@ -56,7 +56,7 @@ def test_with_nothing_brought_and_nothing_wanted_both_lack(empty: Path) -> None:
     charts, helm = (charts, helm) if charts.startswith("control_plane_charts") else (helm, charts)
     assert helm.startswith("control_plane_helm is not set, and there is no Helm (no helm in ")
     assert "bring Helm 3 or 4 (v3.22.0 is tested) on PATH, or its path in control_plane_helm" in helm
-    assert "has no base, istiod, gateway (nothing is there)" in charts
+    assert "/nonexistent/charts has no base, istiod, gateway of version 1.31.1 (nothing is there)" in charts
     assert "bring Istio's charts base, gateway, istiod of version 1.31.1: control_plane_charts is" in charts
 
 

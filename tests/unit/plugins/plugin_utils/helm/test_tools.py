@@ -45,6 +45,7 @@ def test_the_nearest_helm_is_found(empty: Path) -> None:
     assert helm_binary("", elsewhere) == on_path
     there = helm_in(empty / "elsewhere" / "bin")
     assert helm_binary("", elsewhere) == there
+    assert helm_binary("", {}, empty / "elsewhere") == there
     asked = helm_in(empty / "asked")
     assert helm_binary(asked, elsewhere) == asked
 
@@ -107,6 +108,7 @@ def test_a_chart_is_brought_later_to_our_own_folder_alone(empty: Path) -> None:
     assert brought_later(str(ours / "base"), {})
     assert brought_later(str(empty / "elsewhere" / "base"), facts)
     assert not brought_later(str(empty / "elsewhere" / "base"), {}), "a folder that the user names must be there"
+    assert brought_later(str(empty / "elsewhere" / "charts" / "base"), {}, empty / "elsewhere")
     assert not brought_later("istiod", {}), "a name in a repository"
     (ours / "base").mkdir(parents=True)
     assert not brought_later(str(ours / "base"), {})
