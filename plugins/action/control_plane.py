@@ -87,7 +87,12 @@ class ActionModule(HelmAction):
         "cni_values": {"type": "dict", "default": {}},
         "cni_namespace": {"type": "str", "default": "kube-system"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
-        "gateways_values": {"type": "list", "elements": "dict", "default": []},
+        "sample": {"type": "dict", "default": {}},
+        "gateways_eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+        "gateways_ingress": {"type": "raw", "default": True},
+        "gateways_values": {"type": "dict", "default": {}},
+        "gateways_eastwest_values": {"type": "dict", "default": {}},
+        "gateways_ingress_values": {"type": "dict", "default": {}},
         "gateways_namespace": {"type": "str", "default": ""},
         "require_cacerts": {"type": "bool", "default": True},
         "remove_crds": {"type": "bool", "default": True},
@@ -122,7 +127,7 @@ class ActionModule(HelmAction):
         primary = cluster.role == ROLE_PRIMARY
         where = "" if primary else args["primary_address"] or await self._primary_address(fleet, cluster)
         agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
-        pods = said_of_pods(args, args["values"], args["istiod_values"])
+        pods = said_of_pods(args, fleet, cluster, args["values"], args["istiod_values"])
         await check_admission(kube, fleet, cluster, agent, pods)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)

@@ -31,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     Release,
     eastwest_wanted,
     gateway_release,
+    ingress_wanted,
     remotes_of,
     webhook_name,
 )
@@ -375,23 +376,12 @@ def _hidden_from_others(fleet: Fleet, cluster: Cluster, kind: str, values: t.Map
 
 
 def _ingress_wanted(choice: t.Any, cluster: Cluster, fleet: Fleet) -> bool:
-    """``choice`` is true, false, or the list of clusters that get an ingress gateway."""
-    if isinstance(choice, list):
-        unknown = [str(name) for name in choice if name not in fleet.clusters]
-        if unknown:
-            raise FleetError(
-                "gateways_ingress names clusters that this fleet does not have",
-                seen=", ".join(unknown),
-                next_step=f"choose from {', '.join(fleet.clusters)}",
-            )
-        return cluster.name in choice
-    if isinstance(choice, str):
-        lowered = choice.lower()
-        if lowered not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
-            raise FleetError(
-                "gateways_ingress is neither a boolean nor a list of clusters",
-                seen=choice,
-                next_step="set it to true, false or a list of cluster names",
-            )
-        return lowered in ("true", "yes", "on", "1")
-    return bool(choice)
+    """Raises FleetError for a choice that cannot be, and for a list with clusters that the fleet does not have."""
+    unknown = [str(name) for name in choice if name not in fleet.clusters] if isinstance(choice, list) else []
+    if unknown:
+        raise FleetError(
+            "gateways_ingress names clusters that this fleet does not have",
+            seen=", ".join(unknown),
+            next_step=f"choose from {', '.join(fleet.clusters)}",
+        )
+    return ingress_wanted(cluster, choice)

@@ -84,7 +84,12 @@ class ActionModule(FleetAction):
         "istiod_values": {"type": "list", "elements": "dict", "default": []},
         "cni_namespace": {"type": "str", "default": "kube-system"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
-        "gateways_values": {"type": "list", "elements": "dict", "default": []},
+        "sample": {"type": "dict", "default": {}},
+        "gateways_eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+        "gateways_ingress": {"type": "raw", "default": True},
+        "gateways_values": {"type": "dict", "default": {}},
+        "gateways_eastwest_values": {"type": "dict", "default": {}},
+        "gateways_ingress_values": {"type": "dict", "default": {}},
         "gateways_namespace": {"type": "str", "default": ""},
         "timeout": {"type": "float", "default": 10.0},
     }
@@ -208,7 +213,7 @@ class ActionModule(FleetAction):
                 )
             if not control_plane_of(fleet, cluster).skip_reason:
                 agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
-                pods = said_of_pods(args, *args["istiod_values"])
+                pods = said_of_pods(args, fleet, cluster, *args["istiod_values"])
                 warnings += await check_admission(kube, fleet, cluster, agent, pods)
         return result(
             warnings=warnings,

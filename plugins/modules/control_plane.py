@@ -82,11 +82,31 @@ options:
     description: Namespace of the sample, in which pods with a sidecar must be allowed.
     type: str
     default: istio-apps
+  sample:
+    description: "C(apps_sample) of role C(apps): where it names the cluster, O(sample_namespace) must take its pods."
+    type: dict
+    default: {}
+  gateways_eastwest:
+    description: C(gateways_eastwest) of role C(gateways); the namespace must take the pods of a gateway that is wanted.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  gateways_ingress:
+    description: C(gateways_ingress) of role C(gateways), a boolean or a list of clusters.
+    type: raw
+    default: true
   gateways_values:
-    description: The Helm values of the gateways, in the order in which they are merged; the namespace must take such pods.
-    type: list
-    elements: dict
-    default: []
+    description: C(gateways_values) of role C(gateways).
+    type: dict
+    default: {}
+  gateways_eastwest_values:
+    description: C(gateways_eastwest_values) of role C(gateways).
+    type: dict
+    default: {}
+  gateways_ingress_values:
+    description: C(gateways_ingress_values) of role C(gateways).
+    type: dict
+    default: {}
   gateways_namespace:
     description: C(gateways_namespace) of role C(gateways).
     type: str

@@ -67,11 +67,31 @@ options:
     description: With O(part=cluster), the namespace of the sample.
     type: str
     default: istio-apps
+  sample:
+    description: "With O(part=cluster), C(apps_sample) of role C(apps): where it names the cluster, O(sample_namespace) must take its pods."
+    type: dict
+    default: {}
+  gateways_eastwest:
+    description: With O(part=cluster), C(gateways_eastwest) of role C(gateways); the namespace must take the pods of a gateway that is wanted.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  gateways_ingress:
+    description: With O(part=cluster), C(gateways_ingress) of role C(gateways), a boolean or a list of clusters.
+    type: raw
+    default: true
   gateways_values:
-    description: With O(part=cluster), the Helm values of the gateways, in the order in which they are merged; the namespace must take such pods.
-    type: list
-    elements: dict
-    default: []
+    description: With O(part=cluster), C(gateways_values) of role C(gateways).
+    type: dict
+    default: {}
+  gateways_eastwest_values:
+    description: With O(part=cluster), C(gateways_eastwest_values) of role C(gateways).
+    type: dict
+    default: {}
+  gateways_ingress_values:
+    description: With O(part=cluster), C(gateways_ingress_values) of role C(gateways).
+    type: dict
+    default: {}
   gateways_namespace:
     description: With O(part=cluster), C(gateways_namespace) of role C(gateways).
     type: str

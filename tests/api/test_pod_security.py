@@ -152,7 +152,7 @@ def asked(
     async def run() -> None:
         connection = Connection(kubeconfig=str(plane.kubeconfig), context="admin")
         async with Kube.connect(connection, cluster="west") as kube:
-            said = Pods([values], sample_namespace=namespace)
+            said = Pods([values], {wiring.INGRESS: ()}, sample_namespace=namespace)
             await check_admission(kube, it, it.clusters["west"], Agent(agent, bool(agent)), said)
 
     try:
@@ -283,7 +283,7 @@ def test_limits_of_istiod_and_gateways_are_named(strict: control_plane.ControlPl
     assert "must be less than or equal to memory limit of 512Mi" in said.seen
     assert "set resources in control_plane_istiod_values" in said.next_step
     said = asked(strict, it, other, **small)
-    assert said is not None and said.what == "its LimitRange refuses gateways"
+    assert said is not None and said.what == "its LimitRange refuses the ingress gateway"
     assert "set resources in gateways_values" in said.next_step
 
 
@@ -309,11 +309,16 @@ def test_a_role_asks_with_its_variables(strict: control_plane.ControlPlane, tmp_
         ran = run_plays(tmp_path, fleet, role_play("preflight", trust_root="provided"))
         return ran.code, " ".join(ran.output.split())
 
-    met: dict[str, t.Any] = {}
+    # What is not wanted is not asked about.
+    met: dict[str, t.Any] = {"gateways_ingress": False, "apps_sample": {"caller": [], "producer": "none"}}
+    code, text = said(**met, control_plane_istiod_values=small)
+    assert code == 0, text
+    met = {"apps_sample": {"caller": "all"}, "gateways_eastwest": "always"}
     for what, more in (
         ("istiod", {"control_plane_istiod_values": small}),
+        ("the east-west gateway", {"gateways_eastwest_values": small}),
         (
-            "gateways",
+            "the ingress gateway",
             {"gateways_values": {"resources": {"limits": {"memory": "1Gi"}}}, "gateways_ingress_values": small},
         ),
         ("pods with a sidecar", {"control_plane_values": {"global": {"proxy": small}}}),

@@ -10,7 +10,13 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import cni_enabled
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    EASTWEST,
+    INGRESS,
+    cni_enabled,
+    eastwest_wanted,
+    ingress_wanted,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admission import (
     ENFORCE,
     QUOTA_IS_FULL,
@@ -33,9 +39,18 @@ _STAND_IN = "default"
 does not exist yet."""
 
 
-def said_of_pods(args: t.Mapping[str, t.Any], *istiod_values: t.Mapping[str, t.Any]) -> Pods:
-    """What an action's options say of pods."""
-    return Pods(istiod_values, args["gateways_values"], args["gateways_namespace"], args["sample_namespace"])
+def said_of_pods(
+    args: t.Mapping[str, t.Any], fleet: Fleet, cluster: Cluster, *istiod_values: t.Mapping[str, t.Any]
+) -> Pods:
+    """What an action's options say of the pods of a cluster. Raises FleetError for an option that cannot be."""
+    gateways = {}
+    if eastwest_wanted(fleet, cluster, args["gateways_eastwest"]):
+        gateways[EASTWEST] = (args["gateways_values"], args["gateways_eastwest_values"])
+    if ingress_wanted(cluster, args["gateways_ingress"]):
+        gateways[INGRESS] = (args["gateways_values"], args["gateways_ingress_values"])
+    where = args["sample"].values()
+    sample = any(one == "all" or (isinstance(one, (list, tuple)) and cluster.name in one) for one in where)
+    return Pods(istiod_values, gateways, args["gateways_namespace"], args["sample_namespace"] if sample else "")
 
 
 async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> list[str]:

@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import typing as t
 
+from ...errors import FleetError
 from ..control_planes.registry import control_plane_of, own_networks
 from ..inventory.fleet import OPENSHIFT, ROLE_PRIMARY, Cluster, Fleet
 from ..providers.registry import provider_of
@@ -27,6 +28,7 @@ __all__ = [
     "cni_release",
     "eastwest_wanted",
     "gateway_release",
+    "ingress_wanted",
     "istiod_name",
     "istiod_release",
     "merged",
@@ -290,6 +292,22 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
     if choice == "always" or remotes_of(fleet, cluster.name):
         return True
     return choice != "never" and len(own_networks(fleet)) > 1
+
+
+def ingress_wanted(cluster: Cluster, choice: t.Any = True) -> bool:
+    """Whether a cluster gets an ingress gateway; ``choice`` is true, false, or the list of those that get one."""
+    if isinstance(choice, (list, tuple)):
+        return cluster.name in choice
+    if isinstance(choice, str):
+        lowered = choice.lower()
+        if lowered not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+            raise FleetError(
+                "gateways_ingress is neither a boolean nor a list of clusters",
+                seen=choice,
+                next_step="set it to true, false or a list of cluster names",
+            )
+        return lowered in ("true", "yes", "on", "1")
+    return bool(choice)
 
 
 def gateway_release(

@@ -11,7 +11,7 @@ from ...errors import FleetError
 from ...metadata import labels_of
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
-from ..istio.helm_values import cni_enabled, merged
+from ..istio.helm_values import EASTWEST, INGRESS, cni_enabled, merged
 from ..istio.ownership import FLEET_LABEL, MANAGER
 from . import probe, sample
 from .pods import agent_pod, sidecar_pod, system_pod
@@ -71,15 +71,24 @@ class Trial(t.NamedTuple):
     """How its requests and limits are changed."""
 
 
+_GATEWAYS = {
+    EASTWEST: ("the east-west gateway", "set resources in gateways_values or gateways_eastwest_values"),
+    INGRESS: ("the ingress gateway", "set resources in gateways_values or gateways_ingress_values"),
+}
+"""What each gateway is called, and how its requests and limits are changed."""
+
+
 class Pods(t.NamedTuple):
     """What of the roles' variables decides about pods."""
 
     istiod_values: t.Sequence[Values] = ()
     """The user's values of istiod, in the order in which they are merged."""
-    gateways_values: t.Sequence[Values] = ()
+    gateways: t.Mapping[str, t.Sequence[Values]] = {}
+    """Of each gateway that is wanted, the user's values in the order in which they are merged."""
     gateways_namespace: str = ""
     """"" is the default."""
-    sample_namespace: str = sample.NAMESPACE
+    sample_namespace: str = ""
+    """"" where no sample is wanted."""
 
 
 def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str = "") -> list[Trial]:
@@ -91,15 +100,19 @@ def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str =
     cni = cni_enabled(cluster, said.istiod_values)
     plane, values = control_plane_of(fleet, cluster), merged(*said.istiod_values)
     proxy = _resources(_PROXY, (values.get("global") or {}).get("proxy"))
-    gateway = _resources(_PROXY, merged(*said.gateways_values))
     istiod = _resources(_ISTIOD, values.get("pilot"), values)
     found = []
     if plane.has_istiod:
         pod = system_pod(fleet.namespace, istiod, cni=cni)
         found.append(Trial(fleet.namespace, "istiod", pod, "set resources in control_plane_istiod_values"))
     space = plane.gateways_namespace(said.gateways_namespace)
-    found.append(Trial(space, "gateways", system_pod(space, gateway, cni=cni), "set resources in gateways_values"))
+    for name, layers in said.gateways.items():
+        what, means = _GATEWAYS[name]
+        pod = system_pod(space, _resources(_PROXY, merged(*layers)), cni=cni)
+        found.append(Trial(space, what, pod, means))
     for space, requests in ((probe.NAMESPACE, probe.REQUESTS), (said.sample_namespace, sample.REQUESTS)):
+        if not space:
+            continue
         pod = sidecar_pod(cluster, space, requests, proxy, cni=cni)
         found.append(Trial(space, "pods with a sidecar", pod, _SIDECARS))
     if agent_namespace:

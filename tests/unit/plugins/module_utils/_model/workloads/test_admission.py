@@ -31,14 +31,15 @@ BELOW = (
     'Pod "x" is invalid: spec.containers[0].resources.requests: Invalid value: "256Mi": '
     "must be less than or equal to memory limit of 128Mi"
 )
-NOTHING = Pods()
+INGRESS, EASTWEST = "istio-ingressgateway", "istio-eastwestgateway"
+BY_DEFAULT = Pods(gateways={INGRESS: ()}, sample_namespace="istio-apps")
 
 
 def fleet(**variables: t.Any) -> Fleet:
     return read_fleet({"west": {"cluster_provider": "kubeconfig", **variables}, "east": {}})
 
 
-def asked(it: Fleet, said: Pods = NOTHING, agent: str = "") -> dict[tuple[str, str], list[t.Any]]:
+def asked(it: Fleet, said: Pods = BY_DEFAULT, agent: str = "") -> dict[tuple[str, str], list[t.Any]]:
     """By namespace and what, the resources of the pod's containers."""
     found = trials(it, it.clusters["west"], said, agent_namespace=agent)
     return {(one.namespace, one.what): [c.get("resources") for c in one.pod["spec"]["containers"]] for one in found}
@@ -51,21 +52,22 @@ ISTIOD = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
 def test_every_pod_of_a_run_is_asked_about_as_it_will_be() -> None:
     assert asked(fleet()) == {
         ("istio-system", "istiod"): [ISTIOD],
-        ("istio-system", "gateways"): [PROXY],
+        ("istio-system", "the ingress gateway"): [PROXY],
         ("mesh-verify", "pods with a sidecar"): [{"requests": {"cpu": "5m", "memory": "32Mi"}}, PROXY],
         ("istio-apps", "pods with a sidecar"): [{"requests": {"cpu": "10m", "memory": "256Mi"}}, PROXY],
     }
     small = {"limits": {"cpu": "100m"}}
     said = Pods(
         [{"global": {"proxy": {"resources": small}}, "pilot": {"resources": small}}, {"resources": {"requests": None}}],
-        [{"resources": {"limits": {"memory": "64Mi"}}}, {"resources": small}],
+        {INGRESS: [{"resources": {"limits": {"memory": "64Mi"}}}, {"resources": small}], EASTWEST: [{}]},
         "edge",
         "shop",
     )
     proxy = {**PROXY, "limits": {"cpu": "100m", "memory": "1024Mi"}}
     assert asked(fleet(mesh_pods={"resources": small}), said, "agents") == {
         ("istio-system", "istiod"): [small],
-        ("edge", "gateways"): [{**PROXY, "limits": {"cpu": "100m", "memory": "64Mi"}}],
+        ("edge", "the ingress gateway"): [{**PROXY, "limits": {"cpu": "100m", "memory": "64Mi"}}],
+        ("edge", "the east-west gateway"): [PROXY],
         ("mesh-verify", "pods with a sidecar"): [{"requests": {"memory": "32Mi"}, **small}, proxy],
         ("shop", "pods with a sidecar"): [{"requests": {"memory": "256Mi"}, **small}, proxy],
         ("agents", "Istio's CNI agent"): [None],
@@ -76,21 +78,30 @@ def test_what_values_set_to_null_is_not_asked_for() -> None:
     """Helm takes it away of what the chart says; an API server reads a limit of null as 0."""
     uncapped = {"limits": {"cpu": None}}
     rest = {"limits": {"memory": "1024Mi"}, "requests": PROXY["requests"]}
-    said = Pods([{"global": {"proxy": {"resources": uncapped}}, "resources": None}], [{"resources": uncapped}])
+    said = Pods(
+        [{"global": {"proxy": {"resources": uncapped}}, "resources": None}], {INGRESS: [{"resources": uncapped}]}
+    )
     found = asked(fleet(), said)
     assert found["istio-system", "istiod"] == [{}]
-    assert found["istio-system", "gateways"] == [rest]
+    assert found["istio-system", "the ingress gateway"] == [rest]
     assert found["mesh-verify", "pods with a sidecar"][1] == rest
-    said = Pods([{"pilot": {"resources": {"requests": None, "limits": {"cpu": "1"}}}}], [{"resources": None}])
+    said = Pods(
+        [{"pilot": {"resources": {"requests": None, "limits": {"cpu": "1"}}}}], {INGRESS: [{"resources": None}]}
+    )
     found = asked(fleet(), said)
     assert found["istio-system", "istiod"] == [{"limits": {"cpu": "1"}}]
-    assert found["istio-system", "gateways"] == [{}]
+    assert found["istio-system", "the ingress gateway"] == [{}]
+
+
+def test_what_is_not_wanted_is_not_asked_about() -> None:
+    assert [what for _space, what in asked(fleet(), Pods())] == ["istiod", "pods with a sidecar"]
+    assert ("mesh-verify", "pods with a sidecar") in asked(fleet(), Pods())
 
 
 def test_a_remote_has_no_istiod() -> None:
     remote = fleet(mesh_role="remote", mesh_primary="east")
     assert ("istio-system", "istiod") not in asked(remote)
-    assert ("istio-system", "gateways") in asked(remote)
+    assert ("istio-system", "the ingress gateway") in asked(remote)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,7 @@ def test_the_cause_is_read_off_the_refusal(said: str, cause: str) -> None:
 
 
 def test_in_another_namespace_no_limits_are_asked_about() -> None:
-    (pod, *_rest) = [one.pod for one in trials(fleet(), fleet().clusters["west"], Pods()) if "sidecar" in one.what]
+    (pod, *_rest) = [one.pod for one in trials(fleet(), fleet().clusters["west"], BY_DEFAULT) if "sidecar" in one.what]
     bare = without_resources(pod)
     assert all("resources" not in c for kind in ("containers", "initContainers") for c in bare["spec"][kind])
     assert [c["name"] for c in bare["spec"]["containers"]] == ["app", "istio-proxy"]
@@ -131,7 +142,9 @@ def test_a_quota_that_a_standing_mesh_uses_up_is_no_cause() -> None:
 
 def said_about(what: str, said: str, cni: bool = True, agent: str = "agents") -> tuple[str, str, str, str]:
     it = fleet()
-    found = [(one, said) for one in trials(it, it.clusters["west"], Pods(), agent_namespace=agent) if what == one.what]
+    found = [
+        (one, said) for one in trials(it, it.clusters["west"], BY_DEFAULT, agent_namespace=agent) if what == one.what
+    ]
     error = refused(it.clusters["west"], found, cni=cni)
     assert (error.cluster, error.seen) == ("west", said)
     return error.what, error.obj, error.means, error.next_step
@@ -155,7 +168,7 @@ def test_limits_are_named_with_the_variable_that_meets_them(said: str, rule: str
     rule = "LimitRange" if rule == "API server" else rule
     assert step.endswith(f"or change the {rule}")
     assert said_about("istiod", said)[3].startswith("set resources in control_plane_istiod_values")
-    assert said_about("gateways", said)[3].startswith("set resources in gateways_values")
+    assert said_about("the ingress gateway", said)[3].startswith("set resources in gateways_values or gateways_ingress")
     assert said_about("Istio's CNI agent", said)[3] == f"change the {rule}"
 
 
