@@ -82,6 +82,7 @@ class ActionModule(FleetAction):
         "vault_password_file": {"type": "str", "default": ""},
         "vault_password_create": {"type": "bool", "default": False, "no_log": False},
         "istiod_values": {"type": "list", "elements": "dict", "default": []},
+        "cni_values": {"type": "dict", "default": {}},
         "cni_namespace": {"type": "str", "default": "kube-system"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
         "sample": {"type": "dict", "default": {}},

@@ -59,6 +59,10 @@ options:
     type: list
     elements: dict
     default: []
+  cni_values:
+    description: With O(part=cluster), C(control_plane_cni_values) of role C(control_plane).
+    type: dict
+    default: {}
   cni_namespace:
     description: With O(part=cluster), C(control_plane_cni_namespace).
     type: str

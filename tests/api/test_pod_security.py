@@ -244,6 +244,23 @@ def test_a_quota_used_up_by_what_runs_already_is_none_of_it(strict: control_plan
     assert asked(strict, it, name) is None
 
 
+def test_the_agent_meets_a_quota_as_its_chart_does(strict: control_plane.ControlPlane, tmp_path: Path) -> None:
+    """It requests what the chart says, and one that runs on every node has the quota's pods already."""
+    name, other, it = space(strict, "privileged"), space(strict), fleet(mesh_cni=True)
+    rule(strict, name, "ResourceQuota", {"hard": {"requests.cpu": "1", "requests.memory": "1Gi", "pods": "2"}})
+    assert asked(strict, it, other, name) is None
+    full = {"status": {"used": {"requests.cpu": "200m", "requests.memory": "200Mi", "pods": "2"}}}
+    patch = ("patch", "resourcequota", "all", "-n", name, "--subresource=status", "--type=merge", "-p")
+    strict.kubectl(*patch, json.dumps(full))
+    said = asked(strict, it, other, name)
+    assert said is not None and "ResourceQuota that is used up refuses Istio's CNI agent" in said.what
+    release = wiring.cni_release(it, it.clusters["west"], chart("cni"), namespace=name)
+    daemons = rendered(release, tmp_path)["DaemonSet", "istio-cni-node"]
+    daemons["metadata"]["namespace"] = name
+    strict.kubectl("create", "-f", "-", stdin=json.dumps(daemons))
+    assert asked(strict, it, other, name) is None
+
+
 @pytest.mark.parametrize(
     ("spec", "seen", "settings", "proxy"),
     [

@@ -50,7 +50,13 @@ def said_of_pods(
         gateways[INGRESS] = (args["gateways_values"], args["gateways_ingress_values"])
     where = args["sample"].values()
     sample = any(one == "all" or (isinstance(one, (list, tuple)) and cluster.name in one) for one in where)
-    return Pods(istiod_values, gateways, args["gateways_namespace"], args["sample_namespace"] if sample else "")
+    return Pods(
+        istiod_values,
+        gateways,
+        args["gateways_namespace"],
+        args["sample_namespace"] if sample else "",
+        args["cni_values"],
+    )
 
 
 async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> list[str]:
@@ -110,7 +116,9 @@ async def _refusal(kube: Reader, trial: Trial) -> str:
     except ApiError as error:
         said = f"{error.what}: {error.seen}" if error.seen else error.what
         cause = cause_of(said, stand_in=stand_in)
-        if cause == QUOTA_IS_FULL and runs_already(await kube.list("apps/v1", "Deployment", where)):
+        if cause == QUOTA_IS_FULL and any(
+            [runs_already(await kube.list("apps/v1", kind, where)) for kind in ("Deployment", "DaemonSet")]
+        ):
             return ""
         return said if cause else ""
     return ""

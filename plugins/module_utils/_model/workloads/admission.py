@@ -53,6 +53,7 @@ _CAUSES = (
 _ISTIOD: Values = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
 _PROXY: Values = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2000m", "memory": "1024Mi"}}
 """What the charts say of a sidecar, and of a gateway, where values do not."""
+_AGENT: Values = {"requests": {"cpu": "100m", "memory": "100Mi"}}
 
 AGENT = "Istio's CNI agent"
 _SIDECARS = (
@@ -89,6 +90,7 @@ class Pods(t.NamedTuple):
     """"" is the default."""
     sample_namespace: str = ""
     """"" where no sample is wanted."""
+    cni_values: Values = {}
 
 
 def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str = "") -> list[Trial]:
@@ -116,7 +118,8 @@ def trials(fleet: Fleet, cluster: Cluster, said: Pods, *, agent_namespace: str =
         pod = sidecar_pod(cluster, space, requests, proxy, cni=cni)
         found.append(Trial(space, "pods with a sidecar", pod, _SIDECARS))
     if agent_namespace:
-        found.append(Trial(agent_namespace, AGENT, agent_pod(agent_namespace)))
+        pod = agent_pod(agent_namespace, _resources(_AGENT, said.cni_values))
+        found.append(Trial(agent_namespace, AGENT, pod, "set resources in control_plane_cni_values"))
     return found
 
 
@@ -156,9 +159,9 @@ def cause_of(text: str, *, stand_in: bool = False) -> str:
     return "" if stand_in and found != POD_SECURITY else found
 
 
-def runs_already(deployments: t.Iterable[Values]) -> bool:
+def runs_already(workloads: t.Iterable[Values]) -> bool:
     """Whether some of a namespace are a mesh's: then it is theirs too that a quota is used up, and they may stay."""
-    return any(FLEET_LABEL in labels_of(one) or labels_of(one).get(_OWNER) == MANAGER for one in deployments)
+    return any(FLEET_LABEL in labels_of(one) or labels_of(one).get(_OWNER) == MANAGER for one in workloads)
 
 
 def without_secrets(cluster: Cluster, missing: t.Iterable[tuple[str, str]]) -> list[str]:

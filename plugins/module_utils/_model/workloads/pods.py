@@ -125,11 +125,12 @@ def sidecar_pod(
     return pod
 
 
-def agent_pod(namespace: str) -> Manifest:
+def agent_pod(namespace: str, resources: t.Mapping[str, t.Any]) -> Manifest:
     """A pod for a dry run with what Istio's CNI agent asks for."""
     container = {
         "name": "install-cni",
         "image": _IMAGE,
+        "resources": dict(resources),
         "securityContext": {
             "runAsUser": 0,
             "capabilities": {

@@ -108,7 +108,13 @@ def test_a_new_remote_is_done_when_its_istiod_is_gone(
     )
     fleet, kube = read_fleet(HOSTS, Environment()), Former(*deployments)
     args: dict[str, t.Any] = {"primary_address": "192.0.2.1", "helm": "", "timeout": 2, "tag": ""}
-    args |= {"values": {}, "istiod_values": {}, "cni_namespace": "kube-system", "sample_namespace": "istio-apps"}
+    args |= {
+        "values": {},
+        "istiod_values": {},
+        "cni_values": {},
+        "cni_namespace": "kube-system",
+        "sample_namespace": "istio-apps",
+    }
     args |= {"gateways_values": {}, "gateways_eastwest_values": {}, "gateways_ingress_values": {}}
     args |= {"gateways_namespace": "", "gateways_eastwest": "auto", "gateways_ingress": True, "sample": {}}
     present = control_plane.ActionModule._present(

@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import
 
 EVERY, EAST, OUTER = {"a": 1}, {"b": 2}, {"c": 3}
 ARGS: dict[str, t.Any] = {
+    "cni_values": {"e": 5},
     "gateways_values": EVERY,
     "gateways_eastwest_values": EAST,
     "gateways_ingress_values": OUTER,
@@ -44,6 +45,7 @@ def said(network: str = "one", **args: t.Any) -> t.Any:
 )
 def test_each_wanted_gateway_has_its_own_values(args: dict[str, t.Any], wanted: dict[str, t.Any]) -> None:
     found = said(**args)
+    assert found.cni_values == {"e": 5}
     assert (found.gateways, found.gateways_namespace, found.istiod_values) == (wanted, "edge", ({"d": 4},))
 
 

@@ -70,8 +70,10 @@ def test_every_pod_of_a_run_is_asked_about_as_it_will_be() -> None:
         ("edge", "the east-west gateway"): [PROXY],
         ("mesh-verify", "pods with a sidecar"): [{"requests": {"memory": "32Mi"}, **small}, proxy],
         ("shop", "pods with a sidecar"): [{"requests": {"memory": "256Mi"}, **small}, proxy],
-        ("agents", "Istio's CNI agent"): [None],
+        ("agents", "Istio's CNI agent"): [{"requests": {"cpu": "100m", "memory": "100Mi"}}],
     }
+    own = Pods(cni_values={"resources": {"requests": {"cpu": "10m", "memory": None}}})
+    assert asked(fleet(), own, "agents")["agents", "Istio's CNI agent"] == [{"requests": {"cpu": "10m"}}]
 
 
 def test_what_values_set_to_null_is_not_asked_for() -> None:
@@ -169,7 +171,7 @@ def test_limits_are_named_with_the_variable_that_meets_them(said: str, rule: str
     assert step.endswith(f"or change the {rule}")
     assert said_about("istiod", said)[3].startswith("set resources in control_plane_istiod_values")
     assert said_about("the ingress gateway", said)[3].startswith("set resources in gateways_values or gateways_ingress")
-    assert said_about("Istio's CNI agent", said)[3] == f"change the {rule}"
+    assert said_about("Istio's CNI agent", said)[3].startswith("set resources in control_plane_cni_values, or")
 
 
 def test_a_refusal_by_pod_security_has_its_own_next_step() -> None:
