@@ -13,9 +13,14 @@ import typing as t
 
 from .errors import FleetError
 
-__all__ = ["make_cache", "make_folder", "remove_file", "replace_link", "set_aside", "write_file"]
+__all__ = ["has_files_in_memory", "make_cache", "make_folder", "remove_file", "replace_link", "set_aside", "write_file"]
 
 AnyPath: t.TypeAlias = "str | os.PathLike[str]"
+
+
+def has_files_in_memory() -> bool:
+    """Whether this system has files in memory that another program may open by a path; macOS has no ``/proc``."""
+    return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
 
 
 def make_folder(path: AnyPath) -> None:

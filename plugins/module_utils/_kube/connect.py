@@ -13,6 +13,7 @@ import typing as t
 
 from .._model.inventory.connection import Connection
 from ..errors import FleetError
+from ..files import has_files_in_memory
 from ..proxies import SCHEMES, without_login
 from .credentials import credentials, valid_token
 from .discovery import nearest
@@ -140,7 +141,7 @@ def _tls(
 def _load_chain(context: ssl.SSLContext, pem: bytes) -> None:
     """OpenSSL reads a key only from a file: one in memory where the system has that, else a private
     one that is gone as soon as it is read."""
-    if hasattr(os, "memfd_create"):
+    if has_files_in_memory():
         number = os.memfd_create("client")
         try:
             os.write(number, pem)

@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.chart_
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import Done, run
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import Release
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.files import has_files_in_memory
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_major
 
 __all__ = ["install_or_upgrade", "uninstall"]
@@ -98,7 +99,7 @@ def _unwritten(text: str) -> t.Iterator[str]:
 
     A private file where the system has none in memory.
     """
-    if not hasattr(os, "memfd_create"):
+    if not has_files_in_memory():
         with _private_file("kubeconfig", text) as path:
             yield path
         return

@@ -119,7 +119,8 @@ async def run(
             env=child_environment(env),
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            # Linux alone has it. On others a killed run leaves its programs to end by themselves.
+            preexec_fn=_die_with_parent if hasattr(_LIBC, "prctl") else None,
         )
     except FileNotFoundError as error:
         raise FleetError(

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils import files
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import (
+    has_files_in_memory,
     make_cache,
     make_folder,
     remove_file,
@@ -305,3 +306,12 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(os, "access", lambda _path, mode, lacking=lacking: not mode & lacking)
         with pytest.raises(FleetError, match="cannot be written"):
             make_cache(tmp_path / "cache")
+
+
+def test_files_in_memory_need_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_files_in_memory()
+    monkeypatch.setattr(os.path, "isdir", lambda path: path != "/proc/self/fd")
+    assert not has_files_in_memory()
+    monkeypatch.undo()
+    monkeypatch.delattr(os, "memfd_create")
+    assert not has_files_in_memory()

@@ -80,6 +80,15 @@ def test_credentials_and_values_are_private_and_gone(tmp_path: Path, monkeypatch
     assert kubeconfig.startswith("/proc/"), "it is in memory"
     assert not os.path.exists(kubeconfig)
 
+    # As on macOS: a file of the same mode, gone as soon.
+    monkeypatch.setattr(os.path, "isdir", lambda path: False)
+    asyncio.run(install_or_upgrade(kube, program(tmp_path), release, seconds=5))
+    said = (tmp_path / "said").read_text()
+    assert said.count("mode 600") == 2
+    assert '{"token": "t0ken"}' in said
+    assert "/proc/" not in said
+    assert list((tmp_path / "tmp").iterdir()) == []
+
     kube.take_over = True
     asyncio.run(install_or_upgrade(kube, program(tmp_path), release, seconds=5))
     assert "--take-ownership" in (tmp_path / "said").read_text()

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine import command
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import Done, explain, failed, run
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -55,6 +56,12 @@ def test_the_last_line() -> None:
 def test_a_missing_program_is_reported() -> None:
     with pytest.raises(FleetError, match="/nowhere/kind is not installed"):
         asyncio.run(run(["/nowhere/kind", "get"], what="asking kind"))
+
+
+def test_a_program_runs_where_nothing_ends_it_with_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, whose libc has no prctl."""
+    monkeypatch.setattr(command, "_LIBC", object())
+    assert asyncio.run(run([sys.executable, "-c", "print('done')"])).out == "done\n"
 
 
 def test_what_takes_too_long_is_ended_with_its_children() -> None:
