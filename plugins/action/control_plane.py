@@ -37,7 +37,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, charts_folder
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import (
     Agent,
@@ -118,7 +118,9 @@ class ActionModule(HelmAction):
                 return await self._absent(kube, fleet, cluster, args, task_vars)
             if args["state"] == "refreshed":
                 return await self._refreshed(kube, fleet, cluster, args)
-            args["charts"] = args["charts"] or str(self.artifacts_folder(task_vars) / "charts")
+            names = ["base", "istiod", *(["cni"] if cluster.cni else [])]
+            made = self.artifacts_folder(task_vars)
+            args["charts"] = charts_folder(args["charts"], made, fleet.istio_version, names)
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(

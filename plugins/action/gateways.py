@@ -48,7 +48,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGE
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.cleanup import remove_namespaces
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of, await_address
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, charts_folder
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 
@@ -91,7 +91,8 @@ class ActionModule(HelmAction):
         ) as kube:
             if args["state"] == "absent":
                 return await self._absent(kube, fleet, cluster, args, task_vars)
-            args["charts"] = args["charts"] or str(self.artifacts_folder(task_vars) / "charts")
+            made = self.artifacts_folder(task_vars)
+            args["charts"] = charts_folder(args["charts"], made, fleet.istio_version, ["gateway"])
             return await self._present(kube, fleet, cluster, args, task_vars)
 
     async def _present(

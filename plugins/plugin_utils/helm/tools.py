@@ -10,12 +10,12 @@ import re
 import shutil
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import Chart
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts import Chart, read_chart
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.command import run
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 
-__all__ = ["CHARTS", "brought_later", "chart_of", "helm_binary", "helm_major", "other_version"]
+__all__ = ["CHARTS", "brought_later", "chart_of", "charts_folder", "helm_binary", "helm_major", "other_version"]
 
 CHARTS: t.Mapping[str, tuple[str, ...]] = {
     "base": ("base",),
@@ -103,6 +103,35 @@ def chart_of(charts: str, *names: str, version: str = "") -> tuple[str, str, str
             if os.path.exists(path):
                 return path, "", ""
     return os.path.join(folder, names[-1]), "", ""
+
+
+def charts_folder(given: str, artifacts: pathlib.Path, version: str, names: t.Iterable[str]) -> str:
+    """Where the charts are: what is given, else what an earlier run made, for a stage alone.
+
+    Args:
+        given: the user's, or the fact ``artifacts_charts_dir``; "" finds them.
+        artifacts: the folder of the artifacts.
+        version: of Istio.
+        names: which of :data:`CHARTS` the stage needs.
+
+    Raises FleetError where the artifacts have one in another version: fleets may share the folder.
+    """
+    folder = given or str(artifacts / "charts")
+    # A fact may be one of an earlier run too, from a cache of facts.
+    ours = not given or os.path.abspath(given).startswith(str(artifacts) + os.sep)
+    for name in names if ours else ():
+        path = chart_of(folder, *CHARTS[name], version=version)[0]
+        chart = read_chart(path) if os.path.exists(path) else None
+        other = other_version(chart, version) if chart else ""
+        if other:
+            raise FleetError(
+                "the charts on this machine are of another version",
+                obj=path,
+                seen=other,
+                means=f"another fleet, or an earlier run, made them; mesh_istio_version is {version}",
+                next_step="run mesh.fleet.site, or add the tag artifacts: that brings the charts of this version",
+            )
+    return folder
 
 
 def other_version(chart: Chart, wanted: str) -> str:

@@ -25,6 +25,8 @@ from .upstream import UpstreamBuild, choose_source
 
 __all__ = ["ArtifactOptions", "Artifacts", "ensure", "not_to_be_had"]
 
+_WITH_CHARTS = ("charts", "istio-files")
+"""The steps whose folder has charts, of which the first one counts."""
 _NODE_PROGRAMS = {
     "podman": "podman",
     "conmon": "conmon",
@@ -113,7 +115,7 @@ async def ensure(wanted: ArtifactOptions, say: t.Callable[[str], None], dry_run:
         source=source,
         why=why,
         bin=str(wanted.directory / "bin") if _made(wanted) & {"helm", "tools", "node"} else "",
-        charts=_charts(wanted),
+        charts=_charts(wanted, outcome),
         node_image=_node_image(outcome) if needs_node else "",
         hub=build.hub,
         tag=build.tag,
@@ -162,14 +164,13 @@ def _made(wanted: ArtifactOptions) -> frozenset[str]:
     return wanted.parts - used - ({"charts"} if is_folder(wanted.charts) else set())
 
 
-def _charts(wanted: ArtifactOptions) -> str:
+def _charts(wanted: ArtifactOptions, outcome: Outcome) -> str:
+    """The folder of the charts: not the link to it, which a dry run leaves as it is, and other fleets change."""
     if "charts" not in wanted.parts:
         return ""
-    return (
-        os.path.abspath(os.path.expanduser(wanted.charts))
-        if is_folder(wanted.charts)
-        else str(wanted.directory / "charts")
-    )
+    if is_folder(wanted.charts):
+        return os.path.abspath(os.path.expanduser(wanted.charts))
+    return str(next(outcome.folders[step] for step in _WITH_CHARTS if step in outcome.folders) / "charts")
 
 
 def _build(wanted: ArtifactOptions, source: str, engine: Engine | None) -> BuildSource:
@@ -236,17 +237,17 @@ def _publish(directory: pathlib.Path, outcome: Outcome, found: Artifacts) -> Non
         if name.startswith(("go-", "get-")):
             for program in folder.iterdir():
                 _link(directory / "bin" / program.name, program)
-        if (folder / "charts").is_dir():
+        if (folder / "charts").is_dir() and not found.charts:
             _link(directory / "charts", folder / "charts")
-    if found.charts and pathlib.Path(found.charts) != directory / "charts":
+    if found.charts:
         _link(directory / "charts", pathlib.Path(found.charts))
     facts = {key: getattr(found, key) for key in ("source", "why", "hub", "tag", "sample_image", "node_image")}
     if not facts["node_image"]:
-        # A run for programs only does not know the image of an earlier one.
+        # A run for programs only, of another fleet perhaps, says nothing of images, and where they came from.
         del facts["node_image"]
         known = _published(directory)
-        if known.get("source") == found.source and "node_image" in known:
-            facts["node_image"] = known["node_image"]
+        if "node_image" in known:
+            facts = known
     text = json.dumps(facts, indent=1) + "\n"
     path = directory / "artifacts.json"
     if not path.exists() or path.read_text() != text:

@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.charts impor
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import (
     brought_later,
+    charts_folder,
     helm_binary,
     helm_major,
     other_version,
@@ -100,6 +101,22 @@ def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
 )
 def test_the_version_of_a_chart(version: str, app: str, other: str) -> None:
     assert other_version(Chart("base", version, app, {}), "1.31.1") == other
+
+
+def test_charts_that_another_fleet_made_are_not_used(tmp_path: Path) -> None:
+    charts = tmp_path / "charts"
+    assert charts_folder("", tmp_path, "1.31.1", ["base", "istiod"]) == str(charts)
+    for name, version in (("base", "1.31.1"), ("istiod", "1.31.1"), ("cni", "1.30.0")):
+        (charts / name).mkdir(parents=True)
+        (charts / name / "Chart.yaml").write_text(f"name: {name}\nversion: {version}\n")
+    assert charts_folder("", tmp_path, "1.31.1", ["base", "istiod"]) == str(charts)
+    for given in ("", str(charts)):
+        with pytest.raises(FleetError, match="another version") as caught:
+            charts_folder(given, tmp_path, "1.31.1", ["base", "istiod", "cni"])
+        assert (caught.value.seen, caught.value.obj) == ("1.30.0", str(charts / "cni"))
+    # The user's own are preflight's to check.
+    assert charts_folder(str(charts), tmp_path / "made", "1.31.1", ["cni"]) == str(charts)
+    assert charts_folder("oci://charts.example", tmp_path, "1.31.1", ["cni"]) == "oci://charts.example"
 
 
 def test_a_chart_is_brought_later_to_our_own_folder_alone(empty: Path) -> None:

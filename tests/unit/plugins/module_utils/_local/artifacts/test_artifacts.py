@@ -144,6 +144,19 @@ def test_helm_is_made_to_pull_where_there_is_none(tmp_path: Path, monkeypatch: p
     assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("charts",)
 
 
+@pytest.mark.parametrize(("source", "step"), [("upstream", "charts"), ("registries", "istio-files")])
+def test_the_charts_are_those_of_the_version(tmp_path: Path, source: str, step: str) -> None:
+    """In check mode too, and whatever another fleet, or a run before an upgrade, has linked."""
+    (tmp_path / "charts").symlink_to(tmp_path / "store" / "charts-of-before" / "charts")
+    options = for_programs(tmp_path, parts=frozenset({"charts"}), source=source)
+    planned = Path(asyncio.run(artifacts.ensure(options, print, dry_run=True)).charts)
+    assert planned.parent.parent == tmp_path / "store" and planned.parent.name.startswith(f"{step}-")
+    assert not planned.exists()
+    planned.mkdir(parents=True)
+    assert asyncio.run(artifacts.ensure(options, print)).charts == str(planned)
+    assert os.readlink(tmp_path / "charts") == str(planned)
+
+
 def test_a_folder_of_charts_is_linked(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     options = for_programs(tmp_path / "made", parts=frozenset({"charts"}), charts=str(tmp_path / "mine"))
@@ -170,9 +183,13 @@ def test_what_is_made_needs_no_address(tmp_path: Path) -> None:
 
 def test_a_run_for_programs_keeps_the_known_node_image(tmp_path: Path) -> None:
     assert publish(tmp_path, FOUND)["node_image"] == "node:1"
-    assert publish(tmp_path, dataclasses.replace(FOUND, node_image=""))["node_image"] == "node:1"
-    # Not that of another source, though.
-    assert "node_image" not in publish(tmp_path, dataclasses.replace(FOUND, source="upstream", node_image=""))
+    kept = publish(tmp_path, FOUND)
+    # Of another fleet perhaps, with another source and another Istio.
+    other = dataclasses.replace(
+        FOUND, source="upstream", why="it", hub="docker.io/istio", tag="2", sample_image="python"
+    )
+    assert publish(tmp_path, dataclasses.replace(other, node_image="")) == kept
+    assert publish(tmp_path, dataclasses.replace(other, node_image="node:2"))["hub"] == "docker.io/istio"
 
 
 def test_links_lead_to_what_is_current(tmp_path: Path) -> None:
