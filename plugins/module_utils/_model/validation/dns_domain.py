@@ -19,7 +19,7 @@ DOMAIN = "cluster.local"
 PLACES = ("kube-system", "openshift-dns")
 """Namespaces of CoreDNS's ConfigMap, which distributions call differently: ``coredns``, ``rke2-coredns-rke2-coredns``,
 ``dns-default``."""
-_PLUGIN = re.compile(r"^\s*kubernetes\s+([^{\n]+)", re.MULTILINE)
+_PLUGIN = re.compile(r"^[ \t]*kubernetes(?![^\s{])([^{\n]*)", re.MULTILINE)
 _FLAG = "--domain="
 """Of kube-dns, as GKE runs it."""
 
@@ -42,10 +42,12 @@ def said_domains(dns: Dns) -> list[tuple[str, list[str]]]:
     """The domains, by the object that says so, of all that serve names of Services; [] where none says it."""
     found = []
     for config in dns.configs:
-        zones = _PLUGIN.search(str((config.get("data") or {}).get("Corefile") or ""))
-        if zones and zones.group(1).split():
+        lines = _PLUGIN.findall(str((config.get("data") or {}).get("Corefile") or ""))
+        zones = list(dict.fromkeys(zone for line in lines for zone in line.split()))
+        # One without zones has those of its server block: then others say it, or kubelet.
+        if zones and all(line.split() for line in lines):
             meta = config["metadata"]
-            found.append((f"ConfigMap {meta['namespace']}/{meta['name']}", zones.group(1).split()))
+            found.append((f"ConfigMap {meta['namespace']}/{meta['name']}", zones))
     for server in dns.servers:
         template = ((server.get("spec") or {}).get("template") or {}).get("spec") or {}
         for container in template.get("containers") or []:

@@ -43,6 +43,13 @@ def kubelet(domain: str) -> Dns:
     return Dns([CACHE], [kube_dns()], "n1", {"kubeletconfig": {"clusterDomain": domain}})
 
 
+def two_servers(first: str, second: str) -> dict[str, t.Any]:
+    """A Corefile in which each zone has a server block of its own."""
+    found, other = coredns(first), coredns(second)
+    found["data"]["Corefile"] += other["data"]["Corefile"].replace(".:53", "cluster.local:53")
+    return found
+
+
 LOCAL = "cluster.local in-addr.arpa ip6.arpa"
 
 
@@ -52,11 +59,12 @@ LOCAL = "cluster.local in-addr.arpa ip6.arpa"
         Dns([OTHER, CACHE, coredns(LOCAL)]),
         Dns([coredns("corp.example cluster.local.")]),
         Dns([coredns(f"cluster.local  {LOCAL}", "rke2-coredns-rke2-coredns")]),
+        Dns([two_servers("corp.example in-addr.arpa", "cluster.local")]),
         Dns([coredns(LOCAL, "dns-default", "openshift-dns")]),
         Dns(servers=[kube_dns("--domain=cluster.local.", "--dns-port=10053")]),
         kubelet("cluster.local"),
     ],
-    ids=["kubeadm", "two zones", "RKE2", "OpenShift", "GKE's kube-dns", "kubelet"],
+    ids=["kubeadm", "two zones", "RKE2", "two server blocks", "OpenShift", "GKE's kube-dns", "kubelet"],
 )
 def test_the_domain_that_names_are_made_for_is_taken(dns: Dns) -> None:
     assert said_domains(dns)
@@ -67,6 +75,7 @@ def test_the_domain_that_names_are_made_for_is_taken(dns: Dns) -> None:
     ("dns", "obj", "seen"),
     [
         (Dns([CACHE, coredns("corp.example")]), "ConfigMap kube-system/coredns", "corp.example"),
+        (Dns([two_servers("corp.example", "corp.example b")]), "ConfigMap kube-system/coredns", "corp.example b"),
         (Dns([coredns("a b", "rke2-coredns-rke2-coredns")]), "ConfigMap kube-system/rke2-coredns-rke2-coredns", "a b"),
         (Dns([coredns("corp.example", "dns-default", "openshift-dns")]), "ConfigMap openshift-dns/dns-default",
          "corp.example"),
@@ -97,3 +106,11 @@ def test_a_node_that_is_down_is_not_asked() -> None:
     for conditions in ([], [{**ready, "status": "Unknown"}], [{"type": "PIDPressure", "status": "True"}]):
         assert not is_ready({"status": {"conditions": conditions}})
     assert not is_ready({})
+
+
+@pytest.mark.parametrize("bare", ["kubernetes", "kubernetes {", "kubernetes  "])
+def test_a_plugin_without_zones_says_nothing(bare: str) -> None:
+    """It serves the zones of its server block."""
+    found = coredns("corp.example")
+    found["data"]["Corefile"] += f"cluster.local:53 {{\n    {bare}\n    forward . 10.0.0.1\n}}\n"
+    assert said_domains(Dns([found])) == []
