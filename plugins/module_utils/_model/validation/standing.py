@@ -23,8 +23,18 @@ _OWNER = "install.operator.istio.io/owning-resource"
 """The charts' label with the value ``ownerName``."""
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
-_PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
-"""Taints by which Kubernetes itself says how a node is at the moment."""
+_PASSING = (
+    "node.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "node.cilium.io/agent-not-ready",
+    "ebs.csi.aws.com/agent-not-ready",
+    "efs.csi.aws.com/agent-not-ready",
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/",
+    "eks.amazonaws.com/compute-type",
+)
+"""Beginnings of taints by which a cluster says how a node is at the moment, or, as Fargate, that it makes one for each
+pod."""
 
 
 @dataclasses.dataclass(frozen=True)
