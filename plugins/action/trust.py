@@ -23,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import remove_cacerts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, locked
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.run import TrustRun
@@ -50,6 +51,10 @@ class ActionModule(FleetAction):
         "remove_root": {"type": "bool", "default": False},
         "timeout": {"type": "float", "default": 90.0},
     }
+
+    def folder(self, task_vars: t.Mapping[str, t.Any]) -> str:
+        """That of the whole fleet: what a task made once, the removal, which runs on each host, finds there."""
+        return folder_of_inventory(task_vars, whole_fleet=True)
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)

@@ -50,3 +50,15 @@ def test_no_other_run_is_in_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
     asyncio.run(action.execute(args, {"inventory_hostname": "west", "ansible_play_hosts": ["west"]}))
     assert seen == [True] * (1 if state == "present" else 2)
     assert not is_locked(tmp_path / "trust")
+
+
+@pytest.mark.parametrize("run_once", [True, False])
+@pytest.mark.parametrize("host", ["west", "east"])
+def test_the_root_is_looked_for_where_it_was_made(run_once: bool, host: str) -> None:
+    """It is made once, and removed by a task of each host: these may be of several inventory folders."""
+    action = t.cast(t.Any, trust.ActionModule.__new__(trust.ActionModule))
+    action._task = types.SimpleNamespace(run_once=run_once)
+    known = {"west": {"inventory_dir": "/a"}, "east": {"inventory_dir": "/b"}}
+    task_vars = {"groups": {"mesh_clusters": ["west", "east"]}, "hostvars": known, **known[host]}
+    args = action._located({"directory": "trust", "vault_password_file": "password"}, task_vars)
+    assert args == {"directory": "/a/trust", "vault_password_file": "/a/password"}
