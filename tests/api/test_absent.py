@@ -95,6 +95,19 @@ def test_a_stranger_says_of_nothing_that_it_is_not_there(plane: ControlPlane, an
     assert caught.value.next_step
 
 
+def test_a_stranger_that_forbids_is_asked_about_rights(plane: ControlPlane) -> None:
+    """Its address is right: clouds and Rancher check rights of their own before the API server."""
+    with pytest.raises(ApiError, match="is not an API server's") as caught:
+        over(plane, lambda _method, _path: STRANGERS["a page that forbids"], JOBS["get"])
+    assert "refused this account" in caught.value.means
+    assert "which rights the account has" in caught.value.next_step
+    assert caught.value.forbidden
+    with pytest.raises(ApiError) as caught:
+        over(plane, lambda _method, _path: STRANGERS["a page of the method"], JOBS["get"])
+    assert "rights" not in caught.value.next_step
+    assert not caught.value.forbidden
+
+
 @pytest.mark.parametrize("hides", [(), ("Audit-Id",)])
 @pytest.mark.parametrize("answer", STRANGERS)
 def test_a_stranger_between_that_lets_the_rest_pass(plane: ControlPlane, answer: str, hides: t.Any) -> None:

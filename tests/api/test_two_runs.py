@@ -16,6 +16,8 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube import lease
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.tls import server_context
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -23,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
 
 from . import control_plane
+from .forward_proxy import gate
 from .loop import in_loop
 from .manifests import config_map, namespace_of
 from .plays import Ran, run_plays
@@ -172,6 +175,21 @@ def test_an_account_without_leases_is_told(
     )
     assert done.code == 0, done.output
     assert f"the account may not write Lease {lease.NAMESPACE}/{lease.NAME}" in " ".join(done.output.split())
+
+
+@in_loop
+async def test_leases_forbidden_before_the_server_are_told(plane: control_plane.ControlPlane) -> None:
+    def way(_method: str, path: str) -> tuple[int, str, str] | None:
+        return (403, "text/html", "<html>Blocked</html>") if "/leases" in path else None
+
+    async with gate(plane.server, server_context(plane.ca_pem.encode()), way) as url:
+        there = Connection(server=url, token=control_plane.ADMIN_TOKEN)
+        cluster = _cluster(plane).with_connection(lambda: there)
+        async with only_run([cluster], print) as warnings:
+            pass
+    assert [warning.partition(": the account")[0] for warning in warnings] == [
+        "west: a second run on this cluster is not noticed"
+    ]
 
 
 def _keep_the_loop_waiting() -> None:

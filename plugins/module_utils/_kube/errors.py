@@ -47,6 +47,8 @@ class ApiError(FleetError):
         self.action = action
         self.proven = True
         """Of a 404: whether the API server itself said it."""
+        self.forbidden = status == 403
+        """Whether the account may not do it, by the API server's word or by that of what stands before it."""
 
     def because(self, error: FleetError) -> ApiError:
         """The same answer, with what somebody else knows of its cause."""
@@ -167,18 +169,36 @@ def _listed(value: t.Any) -> list[t.Any]:
     return value if isinstance(value, list) else []
 
 
-def not_an_answer(answer: t.Any, *, server: str, cluster: str, obj: str, action: str) -> ApiError:
-    """An ApiError for what is not an API server's answer: no JSON, or JSON of another form. Its status is 0."""
+def not_an_answer(
+    answer: t.Any, *, server: str, cluster: str, obj: str, action: str, forbids: bool = False
+) -> ApiError:
+    """An ApiError for what is not an API server's answer: no JSON, or JSON of another form. Its status is 0.
+
+    Args:
+        forbids: its status was 403.
+    """
     text = " ".join(scrub(str(answer)).split())
-    return ApiError(
+    means = "something stands before the API server and answers for it: a proxy, a balancer or a login page"
+    next_step = (
+        "run again; if it stays, open that address from this machine, and correct the kubeconfig's server "
+        "address (or cluster_api_url)"
+    )
+    if forbids:
+        means = "what stands before the API server refused this account, or this machine: a cloud, Rancher, a proxy"
+        next_step = (
+            "check there which rights the account has on this cluster; if nothing should stand there, correct the "
+            "kubeconfig's server address (or cluster_api_url)"
+        )
+    error = ApiError(
         f"{action} failed: the answer is not an API server's",
         cluster=cluster,
         obj=obj,
         seen=f"{server}: {text[:200] or 'nothing'}",
-        means="something stands before the API server and answers for it: a proxy, a balancer or a login page",
-        next_step="run again; if it stays, open that address from this machine, and correct the kubeconfig's server "
-        "address (or cluster_api_url)",
+        means=means,
+        next_step=next_step,
     )
+    error.forbidden = forbids
+    return error
 
 
 def _foreign(body: t.Any) -> str:

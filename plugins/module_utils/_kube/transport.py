@@ -259,7 +259,8 @@ class Transport:
         audited = "Audit-Id" in response.headers
         before_it = bool(response.status == 403 and self.endpoint.required_permission)
         if response.status != 404 and not before_it and is_foreign(response.status, answer, audited=audited):
-            return self._strange(f"{response.status} {_shortened(answer)}", obj, action)
+            said = f"{response.status} {_shortened(answer)}"
+            return self._strange(said, obj, action, forbids=response.status == 403)
         refusal = from_response(
             response.status,
             answer,
@@ -295,8 +296,10 @@ class Transport:
         except (ApiError, *_BROKEN):
             return None
 
-    def _strange(self, answer: t.Any, obj: str, action: str) -> ApiError:
-        return not_an_answer(answer, server=self.endpoint.server, cluster=self.cluster, obj=obj, action=action)
+    def _strange(self, answer: t.Any, obj: str, action: str, *, forbids: bool = False) -> ApiError:
+        return not_an_answer(
+            answer, server=self.endpoint.server, cluster=self.cluster, obj=obj, action=action, forbids=forbids
+        )
 
     async def lines(self, path: str, params: t.Mapping[str, str], *, obj: str) -> t.AsyncIterator[dict[str, t.Any]]:
         """Events of a watch, one JSON document a line, until the server ends it.

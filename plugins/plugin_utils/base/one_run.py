@@ -73,7 +73,7 @@ async def _take_all(
     while True:
         # While one is waited for, those behind it in the order are not renewed: a run that waits for these gets them.
         found, failed = await on_each(names[:upto], lambda name: lease.take(kubes[name], ours))
-        refused |= {n: e.obj for n, e in failed.items() if isinstance(e, ApiError) and e.status == 403}
+        refused |= {n: e.obj for n, e in failed.items() if isinstance(e, ApiError) and e.forbidden}
         names = [name for name in names if name not in failed]
         blocked = next((name for name in names if found.get(name)), "")
         if not blocked and upto >= len(names):
