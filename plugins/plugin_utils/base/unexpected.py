@@ -33,7 +33,12 @@ def as_problem(error: Exception, cluster: str = "") -> FleetError:
     if isinstance(error, FleetError):
         error.cluster = error.cluster or cluster
         return error
-    if isinstance(error, OSError):
+    # Of the system's, not a library's: a deadline or a connection that broke, without number and often without words.
+    if (
+        isinstance(error, OSError)
+        and error.errno is not None
+        and not isinstance(error, (TimeoutError, ConnectionError))
+    ):
         # Any write may meet a full disk or a folder without permission.
         means, next_step = explain(str(error))
         return FleetError("this machine refused", cluster=cluster, seen=str(error), means=means, next_step=next_step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import typing as t
 
 import pytest
@@ -36,6 +37,26 @@ def test_a_defect_names_our_line_and_asks_for_a_report(defects: list[str], monke
     assert "Traceback" not in str(problem)
     assert "Traceback" in shown[0]
     assert "hidden-1" not in str(problem) + shown[0]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), PermissionError(errno.EACCES, "Permission denied")]
+)
+def test_what_the_system_refuses_is_no_defect(error: OSError) -> None:
+    problem = as_problem(error, "west")
+    assert (problem.what, problem.cluster) == ("this machine refused", "west")
+    assert str(error.strerror) in problem.seen
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError(), ConnectionError(), ConnectionResetError(errno.ECONNRESET, "reset"), OSError("odd")]
+)
+def test_what_a_library_raises_is_not_this_machines(error: OSError, defects: list[str]) -> None:
+    """They are OSErrors too, and many have no words."""
+    problem = as_problem(error, "west")
+    defects.clear()
+    assert isinstance(problem, Unexpected)
+    assert type(error).__name__ in problem.seen
 
 
 def test_our_own_line_goes_before_a_librarys(defects: list[str]) -> None:
