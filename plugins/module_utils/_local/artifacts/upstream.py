@@ -31,6 +31,10 @@ from .node_image import bake, prefix
 __all__ = ["Download", "UpstreamBuild", "arch", "choose_source", "registry_address", "unanswered"]
 
 
+_SMALL = ("/v2/", "/index.yaml", ".sha256", ".sha256sum", "/SHA256SUMS")
+"""How addresses end that hold little."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Download:
     """One released file. ``member`` is the program inside a tar archive; "" when the file is the program."""
@@ -46,17 +50,22 @@ class Download:
 
 
 def _downloads(v: t.Mapping[str, str], arch: str) -> list[Download]:
-    kubernetes = f"https://dl.k8s.io/release/{v['kubernetes']}/bin/linux/{arch}"
-    helm = f"https://get.helm.sh/helm-{v['helm']}-linux-{arch}.tar.gz"
-    istio = f"https://github.com/istio/istio/releases/download/{v['istio']}/istioctl-{v['istio']}-linux-{arch}.tar.gz"
+    # API servers are released for Linux alone.
+    system = platform.system().lower()
+    istio_system = {"darwin": "osx"}.get(system, system)
+    kubernetes = f"https://dl.k8s.io/release/{v['kubernetes']}/bin"
+    kubectl, apiserver = f"{kubernetes}/{system}/{arch}/kubectl", f"{kubernetes}/linux/{arch}/kube-apiserver"
+    helm = f"https://get.helm.sh/helm-{v['helm']}-{system}-{arch}.tar.gz"
+    istio = f"https://github.com/istio/istio/releases/download/{v['istio']}"
+    istioctl = f"{istio}/istioctl-{v['istio']}-{istio_system}-{arch}.tar.gz"
     etcd = f"https://github.com/etcd-io/etcd/releases/download/{v['etcd']}"
-    kind = f"https://github.com/kubernetes-sigs/kind/releases/download/{v['kind']}/kind-linux-{arch}"
+    kind = f"https://github.com/kubernetes-sigs/kind/releases/download/{v['kind']}/kind-{system}-{arch}"
     return [
         Download("kind", kind, f"{kind}.sha256sum"),
-        Download("kubectl", f"{kubernetes}/kubectl", f"{kubernetes}/kubectl.sha256"),
-        Download("kube-apiserver", f"{kubernetes}/kube-apiserver", f"{kubernetes}/kube-apiserver.sha256"),
-        Download("helm", helm, f"{helm}.sha256sum", f"linux-{arch}/helm"),
-        Download("istioctl", istio, f"{istio}.sha256", "istioctl"),
+        Download("kubectl", kubectl, f"{kubectl}.sha256"),
+        Download("helm", helm, f"{helm}.sha256sum", f"{system}-{arch}/helm"),
+        Download("istioctl", istioctl, f"{istioctl}.sha256", "istioctl"),
+        Download("kube-apiserver", apiserver, f"{apiserver}.sha256"),
         Download(
             "etcd",
             f"{etcd}/etcd-{v['etcd']}-linux-{arch}.tar.gz",
@@ -108,15 +117,21 @@ class UpstreamBuild(BuildSource):
         return await asyncio.to_thread(unanswered, self._questions(wanted))
 
     def _questions(self, wanted: t.Collection[str]) -> list[str]:
-        """Small files beside what is downloaded."""
+        """Small files beside what is downloaded; the file itself where its checksum is known."""
         wanted = set(wanted) - {"node"}
         programs = [d for d in _downloads(self.versions, arch()) if self._wants(d.name, wanted)]
-        asked = [f"{self.downloads}/{d.file}.sha256" if self.downloads else d.sum_url for d in programs]
+        asked = [url if d.file in self.checksums else sum_url for d in programs for url, sum_url in [self._urls(d)]]
         if "charts" in wanted and is_registry(self.charts):
             asked.append(registry_address(self.charts))
         elif "charts" in wanted:
             asked.append(f"{self.charts.rstrip('/')}/index.yaml")
         return asked
+
+    def _urls(self, download: Download) -> tuple[str, str]:
+        """Where a file is, and its checksum."""
+        if self.downloads:
+            return f"{self.downloads}/{download.file}", f"{self.downloads}/{download.file}.sha256"
+        return download.url, download.sum_url
 
     def _wants(self, program: str, wanted: t.Collection[str]) -> bool:
         if program == "helm":
@@ -126,8 +141,7 @@ class UpstreamBuild(BuildSource):
         return "node" in wanted or ("tools" in wanted and program in ("istioctl", "kubectl"))
 
     def _download_step(self, download: Download) -> Step:
-        url = f"{self.downloads}/{download.file}" if self.downloads else download.url
-        sum_url = f"{self.downloads}/{download.file}.sha256" if self.downloads else download.sum_url
+        url, sum_url = self._urls(download)
 
         async def build(work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
             expected = self.checksums.get(download.file) or await asyncio.to_thread(
@@ -218,8 +232,9 @@ def unanswered(addresses: t.Collection[str], timeout: float = 5.0) -> str:
 
 
 def _read(url: str, timeout: float) -> str:
+    part = None if url.endswith(_SMALL) else {"Range": "bytes=0-0"}
     try:
-        with open_url(url, timeout=timeout, use_proxy=bool(proxy_of(url, os.environ))):
+        with open_url(url, timeout=timeout, headers=part, use_proxy=bool(proxy_of(url, os.environ))):
             return ""
     except urllib.error.HTTPError as error:
         # A registry that wants a login is one.

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import platform
 import shutil
 import typing as t
 from pathlib import Path
@@ -15,12 +16,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import artifacts
+from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import artifacts, upstream
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts import removal as artifacts_removal
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, Artifacts
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.build_graph import Outcome
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
+
+from .test_downloads import serving
 
 ROLE = Path(__file__).resolve().parents[6] / "roles" / "artifacts"
 NOWHERE = "http://127.0.0.1:9"
@@ -91,6 +94,29 @@ def test_no_password_of_a_mirror_is_shown_or_kept(tmp_path: Path) -> None:
     assert "hunter2" not in why and f"{NOWHERE}/index.yaml: " in why
     (tmp_path / "artifacts.json").write_text(json.dumps({"source": "registries", "why": f"{mirror} is silent"}))
     assert asyncio.run(artifacts.source_of(options)) == ("registries", f"{NOWHERE} is silent")
+
+
+def test_a_mirror_needs_no_sums_of_what_is_pinned(tmp_path: Path) -> None:
+    options = for_programs(tmp_path, parts=frozenset({"helm"}))
+    file = f"helm-v3.22.0-linux-{upstream.arch()}.tar.gz"
+    with serving({f"/{file}": (200, b"x")}) as mirror:
+        there = dataclasses.replace(options, downloads=mirror)
+        assert f"{file}.sha256: answers 404" in asyncio.run(artifacts.source_of(there))[1]
+        pinned = dataclasses.replace(there, checksums={file: "0" * 64})
+        assert asyncio.run(artifacts.source_of(pinned)) == ("upstream", "it can be reached")
+    with serving({}) as mirror:
+        why = asyncio.run(artifacts.source_of(dataclasses.replace(pinned, downloads=mirror)))[1]
+        assert f"{file}: answers 404" in why
+
+
+def test_programs_are_those_of_this_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    options = for_programs(tmp_path, parts=frozenset({"tools"}), source="upstream", downloads="")
+    asked = {step.name: step.inputs[0] for step in artifacts._build(options, "upstream", None).steps(options.parts)}
+    assert asked["get-helm"] == "https://get.helm.sh/helm-v3.22.0-darwin-arm64.tar.gz"
+    assert asked["get-kubectl"].endswith("/bin/darwin/arm64/kubectl")
+    assert asked["get-istioctl"].endswith("/istioctl-1.31.1-osx-arm64.tar.gz")
 
 
 @pytest.mark.parametrize(
