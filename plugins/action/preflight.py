@@ -215,7 +215,7 @@ class ActionModule(FleetAction):
             if not control_plane_of(fleet, cluster).skip_reason:
                 agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
                 pods = said_of_pods(args, fleet, cluster, *args["istiod_values"])
-                warnings += await check_admission(kube, fleet, cluster, agent, pods)
+                warnings += await check_admission(kube, fleet, cluster, agent, pods, secrets=True)
         return result(
             warnings=warnings,
             version=str(version.get("gitVersion", "")),

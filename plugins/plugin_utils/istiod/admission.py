@@ -59,10 +59,15 @@ def said_of_pods(
     )
 
 
-async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods) -> list[str]:
+async def check_admission(
+    kube: Reader, fleet: Fleet, cluster: Cluster, agent: Agent, said: Pods, *, secrets: bool = False
+) -> list[str]:
     """Ask by dry runs whether the cluster refuses pods of a run: by PodSecurity, a LimitRange, a ResourceQuota.
 
     Other refusals are no answer here: other policies judge more than such a pod has.
+
+    Args:
+        secrets: whether to look for the Secrets for images too, which costs a request for each in each namespace.
 
     Returns:
         Warnings: Secrets for images that are missing.
@@ -76,6 +81,8 @@ async def check_admission(kube: Reader, fleet: Fleet, cluster: Cluster, agent: A
     found = [(trial, answer) for trial, answer in zip(asked, answers, strict=True) if answer]
     if found:
         raise refused(cluster, found, cni=cni_enabled(cluster, said.istiod_values))
+    if not secrets:
+        return []
     return without_secrets(
         cluster, await _missing_secrets(kube, cluster, dict.fromkeys(one.namespace for one in asked))
     )

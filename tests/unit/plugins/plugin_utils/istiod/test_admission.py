@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import types
 import typing as t
 
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import said_of_pods
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
 
 EVERY, EAST, OUTER = {"a": 1}, {"b": 2}, {"c": 3}
 ARGS: dict[str, t.Any] = {
@@ -60,3 +63,30 @@ def test_each_wanted_gateway_has_its_own_values(args: dict[str, t.Any], wanted: 
 )
 def test_the_sample_is_asked_about_where_it_is_wanted(sample: dict[str, t.Any], namespace: str) -> None:
     assert said(sample=sample).sample_namespace == namespace
+
+
+class Cluster:
+    """A cluster that takes every pod, and has no Secrets."""
+
+    absent = False
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.transport = types.SimpleNamespace(request=self.request)
+
+    async def request(self, *_: t.Any, **__: t.Any) -> dict[str, t.Any]:
+        return {}
+
+    async def get(self, _api: str, kind: str, name: str, _namespace: str = "") -> dict[str, t.Any] | None:
+        self.read.append(kind)
+        return {"metadata": {"name": name}} if kind == "Namespace" else None
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_secrets_are_read_only_for_who_says_what_is_missing(secrets: bool) -> None:
+    fleet = read_fleet({"west": {"cluster_provider": "kubeconfig", "mesh_pods": {"image_pull_secrets": ["pull"]}}})
+    west, kube = fleet.clusters["west"], Cluster()
+    pods = said_of_pods(ARGS, fleet, west)
+    ran = check_admission(t.cast("t.Any", kube), fleet, west, Agent("", wanted=False), pods, secrets=secrets)
+    assert bool(asyncio.run(ran)) is secrets
+    assert ("Secret" in kube.read) is secrets
