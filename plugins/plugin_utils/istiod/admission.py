@@ -123,9 +123,11 @@ async def _refusal(kube: Reader, trial: Trial) -> str:
     except ApiError as error:
         said = f"{error.what}: {error.seen}" if error.seen else error.what
         cause = cause_of(said, stand_in=stand_in)
-        if cause == QUOTA_IS_FULL and any(
-            [runs_already(await kube.list("apps/v1", kind, where)) for kind in ("Deployment", "DaemonSet")]
-        ):
-            return ""
+        if cause == QUOTA_IS_FULL:
+            running = [
+                *await kube.list("apps/v1", "Deployment", where),
+                *await kube.list("apps/v1", "DaemonSet", where),
+            ]
+            cause = "" if runs_already(running) else cause
         return said if cause else ""
     return ""
