@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.artifacts import ArtifactOptions, ensure
@@ -82,6 +83,7 @@ class ActionModule(FleetAction):
             sample_image=args["sample_image"],
             parts=frozenset(args["parts"]),
             istio=args["istio"],
+            helm=_helm_of(task_vars),
         )
         if args["state"] == "checked":
             return await self._checked(options, args["group"], task_vars)
@@ -129,6 +131,17 @@ class ActionModule(FleetAction):
             return result()
         errors = {"": [problem.as_error() for problem in problems]}
         return failed_result(errors, msg=table(problems), stage_line=headline(problems))
+
+
+def _helm_of(task_vars: t.Mapping[str, t.Any]) -> str:
+    """The first Helm that a host of the play names and that is there."""
+    hostvars = task_vars["hostvars"]
+    for host in map(str, task_vars["ansible_play_hosts"]):
+        if _FIRST_HELM in hostvars.raw_get(host):
+            path = located_program(str(hostvars[host][_FIRST_HELM] or ""), folder_of_host(hostvars, host))
+            if path and (found := shutil.which(path)):
+                return found
+    return ""
 
 
 def _given(hostvars: t.Any, host: str) -> dict[str, str]:

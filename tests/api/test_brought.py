@@ -158,11 +158,13 @@ def test_charts_that_the_artifacts_keep(
     api: control_plane.ControlPlane, charts: Charts, tmp_path: Path, kind: str
 ) -> None:
     """Also for a stage alone, which looks for them where the artifacts are."""
-    machine = Machine(tmp_path / "user", helm=True)
+    machine = Machine(tmp_path / "user", helm=kind != "registry")
     place = getattr(charts, kind)
     if isinstance(place, Path):  # from the inventory's folder
         place = os.path.relpath(place, machine.home / "run")
     inventory = of(api, artifacts_parts=["charts"], artifacts_charts=place)
+    if kind == "registry":  # the Helm of the user's pulls; none is made for that
+        inventory["control_plane_helm"] = str(control_plane.program("helm").resolve())
     done = machine.run(inventory, playbook(tmp_path, "preflight", "artifacts"))
     assert done.code == 0, done.output
     assert not (machine.cache / "bin" / "helm").exists()

@@ -55,6 +55,8 @@ class ArtifactOptions:
     """Out of ``helm`` (where none is on PATH), ``tools``, ``charts``, ``node``; with none, nothing is made."""
     istio: str = ""
     """The version of Istio that the inventory wants; "" for that of ``versions``."""
+    helm: str = ""
+    """Path of a Helm of the user's, which pulls charts from a registry; "" for one on PATH, or one that is made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +192,7 @@ def _build(wanted: ArtifactOptions, source: str, engine: Engine | None) -> Build
                 next_step="set artifacts_source: upstream; or bring its charts: control_plane_charts",
             )
         recipe = Recipe(wanted.files, wanted.versions, wanted.checksums)
-        return RegistryBuild(recipe, engine, wanted.directory / "downloads", pulled, istio)
+        return RegistryBuild(recipe, engine, wanted.directory / "downloads", pulled, istio, wanted.helm)
     recipe = Recipe(wanted.files, {**wanted.versions, "istio": istio}, wanted.checksums)
     return UpstreamBuild(
         recipe,
@@ -200,6 +202,7 @@ def _build(wanted: ArtifactOptions, source: str, engine: Engine | None) -> Build
         hub=wanted.hub,
         node_image=wanted.node_image,
         sample_image=wanted.sample_image,
+        helm=wanted.helm,
     )
 
 

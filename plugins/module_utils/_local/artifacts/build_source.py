@@ -7,6 +7,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import pathlib
+import shutil
 import typing as t
 
 from ..engine.engine import Engine
@@ -32,15 +33,17 @@ class BuildSource(abc.ABC):
         engine: holds the images; None when only programs and charts are wanted.
         hub: prefix of Istio's images.
         sample_image: a small image with Python.
+        helm: path of a Helm of the user's, which pulls charts from a registry; "" for the one on PATH.
     """
 
-    def __init__(self, recipe: Recipe, engine: Engine | None, *, hub: str, sample_image: str) -> None:
+    def __init__(self, recipe: Recipe, engine: Engine | None, *, hub: str, sample_image: str, helm: str = "") -> None:
         self.files = recipe.files
         self.versions = recipe.versions
         self.checksums = recipe.checksums
         self.hub = hub
         self.tag = recipe.versions["istio"]
         self.sample_image = sample_image
+        self.own_helm = helm or shutil.which("helm") or ""
         self._engine_or_none = engine
 
     @abc.abstractmethod

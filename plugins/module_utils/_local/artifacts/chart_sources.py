@@ -39,18 +39,19 @@ def plain_http(address: str) -> list[str]:
     return ["--plain-http"] if is_registry(address) and local else []
 
 
-def charts_step(address: str, version: str, checksums: t.Mapping[str, str], helm: str) -> Step:
+def charts_step(address: str, version: str, checksums: t.Mapping[str, str], helm: str, program: str = "") -> Step:
     """The step that brings the charts.
 
     Args:
         address, version, checksums: see :func:`fetch_charts`.
-        helm: the step that makes the program ``helm``; "" where none does, so that the one on PATH is used.
+        helm: the step that makes the program ``helm``; "" where none does.
+        program: the path of a Helm that is used then; "" for the one on PATH.
     """
 
     async def build(work: pathlib.Path, needs: t.Mapping[str, pathlib.Path], key: str) -> None:
         (work / "charts").mkdir()
-        program = str(needs[helm] / "helm") if helm else "helm"
-        await fetch_charts(address, version, work / "charts", helm=program, checksums=checksums)
+        puller = str(needs[helm] / "helm") if helm else program or "helm"
+        await fetch_charts(address, version, work / "charts", helm=puller, checksums=checksums)
 
     sums = sorted(f"{name}={value}" for name, value in checksums.items() if name.endswith(".tgz"))
     return Step("charts", (address, version, *sums), build, (helm,) if helm else ())

@@ -10,7 +10,6 @@ import http.client
 import os
 import pathlib
 import platform
-import shutil
 import threading
 import time
 import typing as t
@@ -95,8 +94,9 @@ class UpstreamBuild(BuildSource):
         hub: str,
         node_image: str,
         sample_image: str,
+        helm: str = "",
     ) -> None:
-        super().__init__(recipe, engine, hub=hub, sample_image=sample_image)
+        super().__init__(recipe, engine, hub=hub, sample_image=sample_image, helm=helm)
         self.downloads = downloads.rstrip("/")
         self.charts = charts
         self.node_base = node_image
@@ -106,7 +106,7 @@ class UpstreamBuild(BuildSource):
         if "charts" in wanted:
             pulls = is_registry(self.charts) and any(step.name == "get-helm" for step in steps)
             helm = "get-helm" if pulls else ""
-            steps.append(charts_step(self.charts, self.versions["istio"], self.checksums, helm))
+            steps.append(charts_step(self.charts, self.versions["istio"], self.checksums, helm, self.own_helm))
         if "node" in wanted:
             images = (self.node_base, self.hub, self.tag, self.sample_image)
             bake_script = digest_of_files(self.files / "node" / "bake.sh")
@@ -136,7 +136,7 @@ class UpstreamBuild(BuildSource):
     def _wants(self, program: str, wanted: t.Collection[str]) -> bool:
         if program == "helm":
             # Without a Helm of the user's, one is needed to pull from a registry.
-            pulls = "charts" in wanted and is_registry(self.charts) and not shutil.which("helm")
+            pulls = "charts" in wanted and is_registry(self.charts) and not self.own_helm
             return pulls or bool({"helm", "tools", "node"} & set(wanted))
         return "node" in wanted or ("tools" in wanted and program in ("istioctl", "kubectl"))
 

@@ -46,13 +46,20 @@ class RegistryBuild(BuildSource):
         cache: folder for what is downloaded on the way.
         charts: address of a registry (``oci://``) that has Istio's charts; "" for those of Istio's module.
         istio: the version of those in the registry; "" for that of the recipe.
+        helm: see :class:`BuildSource`.
     """
 
     def __init__(
-        self, recipe: Recipe, engine: Engine | None, cache: pathlib.Path, charts: str = "", istio: str = ""
+        self,
+        recipe: Recipe,
+        engine: Engine | None,
+        cache: pathlib.Path,
+        charts: str = "",
+        istio: str = "",
+        helm: str = "",
     ) -> None:
         sample_image = f"{prefix}/base:{recipe.versions['base_debian']}"
-        super().__init__(recipe, engine, hub=prefix, sample_image=sample_image)
+        super().__init__(recipe, engine, hub=prefix, sample_image=sample_image, helm=helm)
         self.charts = charts
         self.charts_version = istio or recipe.versions["istio"]
         self.wheels = Wheels(recipe.checksums, cache / "wheels")
@@ -63,12 +70,12 @@ class RegistryBuild(BuildSource):
         parts = set(wanted)
         pulls = "charts" in parts and bool(self.charts)
         needed = {"helm": {"helm", "tools", "node"}, "istio": {"tools", "node"}}
-        if pulls and not shutil.which("helm"):
+        if pulls and not self.own_helm:
             needed["helm"].add("charts")
         steps = [self.go.step(tool) for tool in TOOLS if needed.get(tool.name, {"node"}) & parts]
         if pulls:
             helm = "go-helm" if any(step.name == "go-helm" for step in steps) else ""
-            steps.append(charts_step(self.charts, self.charts_version, self.checksums, helm))
+            steps.append(charts_step(self.charts, self.charts_version, self.checksums, helm, self.own_helm))
         if "node" in parts or ("charts" in parts and not pulls):
             # The charts are files of Istio's module: nothing is compiled for them.
             steps.append(Step("istio-files", (self.go.digest("istio"),), self._istio_files))

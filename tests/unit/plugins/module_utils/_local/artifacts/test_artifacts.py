@@ -166,6 +166,9 @@ def test_registries_refuse_a_version_that_they_do_not_have(tmp_path: Path) -> No
 def test_helm_is_made_to_pull_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = for_programs(tmp_path, parts=frozenset({"charts"}), charts="oci://127.0.0.1:9/istio", source="upstream")
     assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("get-helm", "charts")
+    for source in ("upstream", "registries"):
+        given = dataclasses.replace(options, helm="/opt/helm", source=source)
+        assert asyncio.run(artifacts.ensure(given, print, dry_run=True)).built == ("charts",)
     monkeypatch.setattr(shutil, "which", lambda *_names, **_options: "/usr/bin/helm")
     assert asyncio.run(artifacts.ensure(options, print, dry_run=True)).built == ("charts",)
 
@@ -181,6 +184,18 @@ def test_the_charts_are_those_of_the_version(tmp_path: Path, source: str, step: 
     planned.mkdir(parents=True)
     assert asyncio.run(artifacts.ensure(options, print)).charts == str(planned)
     assert os.readlink(tmp_path / "charts") == str(planned)
+
+
+def test_the_users_own_helm_pulls(tmp_path: Path) -> None:
+    (tmp_path / "helm").write_text('#!/bin/sh\necho "Error: $0 $1 $2" >&2; exit 1\n')
+    (tmp_path / "helm").chmod(0o755)
+    options = for_programs(
+        tmp_path, parts=frozenset({"charts"}), charts="oci://127.0.0.1:9/istio", helm=str(tmp_path / "helm")
+    )
+    for source in ("upstream", "registries"):
+        with pytest.raises(FleetError, match="fetching chart") as caught:
+            asyncio.run(artifacts.ensure(dataclasses.replace(options, source=source), print))
+        assert f"Error: {tmp_path}/helm pull oci://127.0.0.1:9/istio/base" in caught.value.seen
 
 
 def test_a_folder_of_charts_is_linked(tmp_path: Path) -> None:
