@@ -72,9 +72,9 @@ async def check_tools(
     for name, path in sorted(brought.helm):
         if not path and parts & {"helm", "tools"}:
             continue  # it is downloaded or built
-        program, why = await _program(path, made, task_vars)
+        program, why, advice = await _program(path, made, task_vars)
         programs += [program] if program else []
-        problems += [Problem("", name, path, why, _helm_advice(made))] if why else []
+        problems += [Problem("", name, path, why, advice)] if why else []
     for name, place in sorted(brought.charts):
         if not place and "charts" in parts and not is_folder(made.charts):
             continue
@@ -130,15 +130,23 @@ def _charts_advice(brought: Brought, name: str) -> str:
     return text if name == "artifacts_charts" else f"{text}; or name a mirror of them: artifacts_charts"
 
 
-async def _program(path: str, made: ArtifactOptions, task_vars: t.Mapping[str, t.Any] | None) -> tuple[str, str]:
-    """Helm's path, or why there is none."""
+async def _program(path: str, made: ArtifactOptions, task_vars: t.Mapping[str, t.Any] | None) -> tuple[str, str, str]:
+    """Helm's path, or why there is none, and what to do."""
     try:
         known = {**(task_vars or {}), "artifacts_parts": sorted(made.parts)}
         program = helm_binary(path, known, made.directory)
         await helm_major(program)
     except FleetError as error:
-        return "", f"names no Helm ({error.seen})" if path else f"is not set, and there is no Helm ({error.seen})"
-    return program, ""
+        advice = _helm_advice(made)
+        if path:
+            return "", f"names no Helm 3 or 4 ({error.seen})", advice
+        if error.obj:  # a program of that name, and too old or broken
+            first = f"replace {error.obj}" + (
+                ", or take it away: one is downloaded then" if "helm" in made.parts else ""
+            )
+            return "", f"is not set, and {error.obj} is no Helm 3 or 4 ({error.seen})", f"{first}; or {advice}"
+        return "", f"is not set, and there is no Helm ({error.seen})", advice
+    return program, "", ""
 
 
 async def _charts(place: str, names: t.Sequence[str], version: str, programs: t.Sequence[str]) -> str:

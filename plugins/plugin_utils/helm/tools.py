@@ -63,12 +63,13 @@ def helm_binary(
 
 
 _MAJORS: dict[str, int] = {}
+_OLDEST = 3
 
 
 async def helm_major(program: str) -> int:
     """The major version of a Helm program, asked once in a process.
 
-    Raises FleetError when it does not answer, or answers something else.
+    Raises FleetError when it does not answer, answers something else, or is Helm 2.
     """
     if program in _MAJORS:
         return _MAJORS[program]
@@ -78,9 +79,12 @@ async def helm_major(program: str) -> int:
     except (OSError, FleetError) as error:
         said = str(error)
     found = re.match(r"v(\d+)\.", said)
-    if not found:
+    if not found or int(found.group(1)) < _OLDEST:
         raise FleetError(
-            "this program is no Helm", obj=program, seen=said, next_step="name the path of a Helm 3 or Helm 4 binary"
+            "this program is no Helm that is supported",
+            obj=program,
+            seen=said,
+            next_step="name the path of a Helm 3 or Helm 4 binary",
         )
     return _MAJORS.setdefault(program, int(found.group(1)))
 

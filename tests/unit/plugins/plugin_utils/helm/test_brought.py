@@ -133,9 +133,17 @@ def test_a_program_on_path_that_is_no_helm_is_named(empty: Path) -> None:
     Path(helm_in(empty / "path")).write_text("#!/bin/sh\necho something else\n")
     place = charts_in(empty / "charts", "base", "istiod", "gateway")
     one = Brought(NOTHING[0], frozenset({("control_plane_charts", place)}), NEEDED, "1.31.1")
-    for parts in ((), ("helm",)):
+    program = empty / "path" / "helm"
+    for parts, advice in (
+        ((), f"| replace {program}; or bring"),
+        (("helm",), f"| replace {program}, or take it away: "),
+    ):
         (problem,) = lacks(one, made(*parts))
-        assert problem.startswith("control_plane_helm is not set, and there is no Helm (something else)")
+        assert problem.startswith(
+            f"control_plane_helm is not set, and {program} is no Helm 3 or 4 (something else) {advice}"
+        )
+    program.write_text("#!/bin/sh\nprintf v2.16.1\n")
+    assert f"{program} is no Helm 3 or 4 (v2.16.1)" in lacks(one, made())[0]
 
 
 def test_a_folder_of_the_artifacts_is_looked_into(empty: Path) -> None:
@@ -155,4 +163,4 @@ def test_a_path_that_is_no_helm_is_named(empty: Path, monkeypatch: pytest.Monkey
     place = charts_in(empty / "charts", "base", "istiod", "gateway")
     helms = frozenset({("control_plane_helm", helm_in(empty / "mine")), ("apps_helm", "/nowhere/helm")})
     found = lacks(Brought(helms, frozenset({("control_plane_charts", place)}), NEEDED, "1.31.1"), made(*parts))
-    assert [text.split(" | ")[0] for text in found] == ["apps_helm /nowhere/helm names no Helm (/nowhere/helm)"]
+    assert [text.split(" | ")[0] for text in found] == ["apps_helm /nowhere/helm names no Helm 3 or 4 (/nowhere/helm)"]

@@ -75,14 +75,14 @@ def test_the_major_version_of_a_helm(tmp_path: Path, version: str, major: int) -
     assert asyncio.run(helm_major(str(program))) == major
 
 
-@pytest.mark.parametrize("answer", ["echo I am no Helm", "echo error >&2; exit 1"])
+@pytest.mark.parametrize("answer", ["echo I am no Helm", "echo error >&2; exit 1", "printf v2.16.1"])
 def test_another_program_is_no_helm(tmp_path: Path, answer: str) -> None:
     program = tmp_path / "helm"
     program.write_text(f"#!/bin/sh\n{answer}\n")
     program.chmod(0o755)
-    with pytest.raises(FleetError, match="this program is no Helm"):
+    with pytest.raises(FleetError, match="this program is no Helm that is supported"):
         asyncio.run(helm_major(str(program)))
-    with pytest.raises(FleetError, match="this program is no Helm"):
+    with pytest.raises(FleetError, match="this program is no Helm that is supported"):
         asyncio.run(helm_major(str(tmp_path / "nowhere")))
 
 
