@@ -16,8 +16,6 @@ from .transport import Transport
 __all__ = ["accepts"]
 
 _GROUP = "authentication.k8s.io/v1"
-_NOT_ASKED = (403, 404)
-"""The account may not ask, or what answers does not know the question."""
 
 
 async def accepts(transport: Transport, token: str) -> bool:
@@ -36,7 +34,8 @@ async def accepts(transport: Transport, token: str) -> bool:
             secret=True,
         )
     except ApiError as error:
-        if error.status not in _NOT_ASKED:
+        # The account may not ask, here or at what stands before the server; or the server does not know the question.
+        if not error.forbidden and error.status != 404:
             raise
         return await _is_let_in(transport, token)
     return bool((answer.get("status") or {}).get("authenticated"))
