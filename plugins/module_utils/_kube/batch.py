@@ -18,13 +18,14 @@ __all__ = ["all_of", "checked", "identity", "phase_of"]
 
 _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
+_TOKEN = "kubernetes.io/service-account-token"
 
 
 def phase_of(obj: t.Mapping[str, t.Any]) -> int:
     """What others need comes first; what starts pods comes last, so that a pod finds its account and
-    configuration at its first try."""
+    configuration at its first try. So does the token of an account: without the account Kubernetes deletes it."""
     kind = obj.get("kind")
-    return 0 if kind in _FIRST else 2 if kind in _LAST else 1
+    return 0 if kind in _FIRST else 2 if kind in _LAST or obj.get("type") == _TOKEN else 1
 
 
 def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.Mapping[str, str]) -> list[Object]:
