@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from .policy import (
@@ -53,11 +54,11 @@ def http_routes(policy: Policy, sources: t.Sequence[str], destination: t.Callabl
     found = []
     for number, route in enumerate(policy.routes, 1):
         match = [_match(route.match, source) for source in sources or ("",)]
-        spec = _route(route.rules, lambda subset, number=number: destination(number, subset))  # type: ignore[misc]
+        spec = _route(route.rules, functools.partial(destination, number))
         rewrite = {"rewrite": {"uri": route.rewrite}} if route.rewrite else {}
         found.append({"name": f"{beginning}route-{number}", "match": match, **rewrite, **spec})
     match = [_match(Match(), source) for source in sources]
-    rest = _route(policy.rules, lambda subset: destination(0, subset))
+    rest = _route(policy.rules, functools.partial(destination, 0))
     found.append({"name": f"{beginning}all", **({"match": match} if match else {}), **rest})
     return found
 
