@@ -38,7 +38,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import as_plann
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, charts_folder
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import (
+    POD_OPTIONS,
+    check_admission,
+    said_of_pods,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import (
     Agent,
     await_agent,
@@ -84,16 +88,7 @@ class ActionModule(HelmAction):
         "base_values": {"type": "dict", "default": {}},
         "values": {"type": "dict", "default": {}},
         "istiod_values": {"type": "dict", "default": {}},
-        "cni_values": {"type": "dict", "default": {}},
-        "cni_namespace": {"type": "str", "default": "kube-system"},
-        "sample_namespace": {"type": "str", "default": "istio-apps"},
-        "sample": {"type": "dict", "default": {}},
-        "gateways_eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-        "gateways_ingress": {"type": "raw", "default": True},
-        "gateways_values": {"type": "dict", "default": {}},
-        "gateways_eastwest_values": {"type": "dict", "default": {}},
-        "gateways_ingress_values": {"type": "dict", "default": {}},
-        "gateways_namespace": {"type": "str", "default": ""},
+        **POD_OPTIONS,
         "require_cacerts": {"type": "bool", "default": True},
         "remove_crds": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 180},

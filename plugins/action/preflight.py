@@ -32,7 +32,11 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
-from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission, said_of_pods
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import (
+    POD_OPTIONS,
+    check_admission,
+    said_of_pods,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import plan_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
@@ -82,16 +86,7 @@ class ActionModule(FleetAction):
         "vault_password_file": {"type": "str", "default": ""},
         "vault_password_create": {"type": "bool", "default": False, "no_log": False},
         "istiod_values": {"type": "list", "elements": "dict", "default": []},
-        "cni_values": {"type": "dict", "default": {}},
-        "cni_namespace": {"type": "str", "default": "kube-system"},
-        "sample_namespace": {"type": "str", "default": "istio-apps"},
-        "sample": {"type": "dict", "default": {}},
-        "gateways_eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-        "gateways_ingress": {"type": "raw", "default": True},
-        "gateways_values": {"type": "dict", "default": {}},
-        "gateways_eastwest_values": {"type": "dict", "default": {}},
-        "gateways_ingress_values": {"type": "dict", "default": {}},
-        "gateways_namespace": {"type": "str", "default": ""},
+        **POD_OPTIONS,
         "timeout": {"type": "float", "default": 10.0},
     }
 

@@ -32,11 +32,25 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admiss
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
 
-__all__ = ["check_admission", "said_of_pods"]
+__all__ = ["POD_OPTIONS", "check_admission", "said_of_pods"]
 
 _STAND_IN = "default"
 """What the API server enforces where no label says so, it enforces here too: nobody can ask about a namespace that
 does not exist yet."""
+
+POD_OPTIONS: dict[str, dict[str, t.Any]] = {
+    "cni_values": {"type": "dict", "default": {}},
+    "cni_namespace": {"type": "str", "default": "kube-system"},
+    "sample_namespace": {"type": "str", "default": "istio-apps"},
+    "sample": {"type": "dict", "default": {}},
+    "gateways_eastwest": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+    "gateways_ingress": {"type": "raw", "default": True},
+    "gateways_values": {"type": "dict", "default": {}},
+    "gateways_eastwest_values": {"type": "dict", "default": {}},
+    "gateways_ingress_values": {"type": "dict", "default": {}},
+    "gateways_namespace": {"type": "str", "default": ""},
+}
+"""Options of an action that say of the pods of a run what :func:`said_of_pods` reads."""
 
 
 def said_of_pods(
