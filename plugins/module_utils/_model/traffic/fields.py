@@ -250,6 +250,22 @@ _ROUTES = Option(
         *RULES,
     ),
 )
+_VERIFY = Option(
+    "verify",
+    "dict",
+    "How the stage verify measures the policy, by GET requests from the callers' clusters.",
+    options=(
+        Option("path", "str", "Their path; a route's own path where the route has one.", default="/", form=_path),
+        Option("port", "int", "A port of the service; by default the first that speaks HTTP.", low=1, high=65535),
+        Option(
+            "requests",
+            "int",
+            "How many from each cluster; C(verify_requests) by default. V(0) leaves the policy out.",
+            low=0,
+            high=100_000,
+        ),
+    ),
+)
 POLICY = (
     Option(
         "service",
@@ -261,5 +277,6 @@ POLICY = (
     Option("from", "list", "The clusters whose callers it is for; all by default."),
     *RULES,
     _ROUTES,
+    _VERIFY,
 )
 """The keys of one policy."""

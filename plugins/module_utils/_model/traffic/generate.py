@@ -62,6 +62,17 @@ class Generator:
         self._hosts = [
             _Host(paths, owned, self._seen, (addresses or {}).get(host, ())) for host, owned in by_host.items()
         ]
+        self._by_host = dict(zip(by_host, self._hosts, strict=True))
+
+    def subset_name(self, policy: Policy, subset: Subset, route: int = 0) -> str:
+        """The name of the subset to which calls for some pods go; "" where they go to the service itself.
+
+        Args:
+            policy: one of those that the generator was made with.
+            subset: the pods.
+            route: the number of the policy's route, from 1; 0 for the calls that no route fits.
+        """
+        return self._by_host[policy.host].subset_name(policy, subset, route)
 
     def objects(self, cluster: str) -> list[Object]:
         """The objects of a cluster, in the order of the policies."""
@@ -220,9 +231,15 @@ class _Host:
             found.append({"name": "others", "route": [{"destination": {"host": self._first.host}}]})
         return found
 
+    def subset_name(self, policy: Policy, subset: Subset, route: int) -> str:
+        """See :meth:`Generator.subset_name`."""
+        return self._name(self._policies.index(policy), route, subset)
+
+    def _name(self, number: int, route: int, subset: Subset) -> str:
+        return self._names.get(target_of(self._policies[number], route, subset, self._apart[number]), "")
+
     def _destination(self, number: int, route: int, subset: Subset) -> Object:
-        target = target_of(self._policies[number], route, subset, self._apart[number])
-        name = self._names.get(target)
+        name = self._name(number, route, subset)
         return {"host": self._first.host, **({"subset": name} if name else {})}
 
     def _entry(self, service: SeenService) -> Object:

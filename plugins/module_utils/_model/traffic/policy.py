@@ -18,6 +18,7 @@ __all__ = [
     "Failover",
     "Fault",
     "Match",
+    "Measured",
     "Mirror",
     "Policy",
     "Retries",
@@ -179,6 +180,16 @@ class Route:
 
 
 @dataclasses.dataclass(frozen=True)
+class Measured:
+    """How verify measures a policy: the path and port of its requests, and how many; 0 and None for the default."""
+
+    path: str = "/"
+    port: int = 0
+    requests: int | None = None
+    """0 leaves the policy out."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Policy:
     """What calls to a service from some clusters get."""
 
@@ -192,6 +203,7 @@ class Policy:
     """The clusters whose callers it is for; None: all."""
     rules: Rules = NOTHING
     routes: tuple[Route, ...] = ()
+    measured: Measured = Measured()
 
     @property
     def service(self) -> str:

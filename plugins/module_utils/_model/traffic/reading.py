@@ -17,6 +17,7 @@ from .policy import (
     Failover,
     Fault,
     Match,
+    Measured,
     Mirror,
     Policy,
     Retries,
@@ -92,7 +93,8 @@ def _policy(entry: t.Any, where: str, clusters: t.Collection[str]) -> tuple[Poli
         # What a route says with problems is missing here, and the problem is told already.
         routes.append(_route(given, values, place.at("routes").at(number), clusters, problems))
     rules = _rules(values, place, clusters, problems)
-    policy = Policy(where, name, namespace, bool(more), callers, rules, tuple(routes))
+    measured = Measured(**values.get("verify") or {})
+    policy = Policy(where, name, namespace, bool(more), callers, rules, tuple(routes), measured)
     if not problems and not (set(values) & {*_RULE_KEYS, "routes"}):
         problems.append(place.problem(None, "says nothing", f"one of: {', '.join((*_RULE_KEYS, 'routes'))}"))
     return (None if problems else policy), problems

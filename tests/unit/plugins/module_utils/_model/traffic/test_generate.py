@@ -10,7 +10,11 @@ import typing as t
 from hypothesis import given, settings
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import POLICY_ANNOTATION, objects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import (
+    POLICY_ANNOTATION,
+    Generator,
+    objects_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.istio_words import traffic_policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import lint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
@@ -339,3 +343,26 @@ def test_every_gateway_knows_each_subset_that_it_gets(case: tuple[Fleet, list[Po
                                 _ways, far = met(objects[paths.read_in(gateway)], policy.host, gateway)
                                 known = {subset["name"]: subset.get("labels", {}) for subset in far.get("subsets", [])}
                                 assert known[name] == labels[name]
+
+
+def test_the_subset_that_calls_go_to() -> None:
+    of = fleet(TWO)
+    user = {
+        "headers": {"x-user": "ann"},
+        "split": [{"weight": 100, "labels": {"version": "v2"}}],
+        "breaker": {"errors": 5},
+    }
+    split, plain = parse_policies([{**REVIEWS, "routes": [user]}, BREAKER], of.clusters)
+    generator = Generator(of, [split, plain])
+    assert [generator.subset_name(split, share.subset) for share in split.rules.split] == [
+        "east-v3",
+        "west-v1",
+        "west-v2",
+    ]
+    (share,) = split.routes[0].rules.split
+    mine = [one for one in generator.objects("west") if one["metadata"]["namespace"] == "shop"]
+    (rule, routes) = (spec(mine, kind) for kind in ("DestinationRule", "VirtualService"))
+    name = generator.subset_name(split, share.subset, 1)
+    assert name in [one["name"] for one in rule["subsets"]]
+    assert routes["http"][0]["route"][0]["destination"]["subset"] == name
+    assert generator.subset_name(plain, EVERYWHERE) == ""

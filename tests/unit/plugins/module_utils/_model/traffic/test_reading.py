@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy i
     Failover,
     Fault,
     Match,
+    Measured,
     Mirror,
     Policy,
     Retries,
@@ -105,6 +106,17 @@ def test_what_a_route_does_not_say_is_as_in_the_policy() -> None:
     assert first.said == {"split"}
     assert (second.match, second.rewrite) == (Match((), ("GET",), "/api/"), "/v2/")
     assert (second.rules.timeout, second.rules.fault, second.rules.breaker) == (1000, None, None)
+
+
+def test_how_it_is_measured() -> None:
+    assert one(timeout="5s").measured == Measured("/", 0, None)
+    assert one(timeout="5s", verify={"path": "/healthz", "port": 9090, "requests": 0}).measured == Measured(
+        "/healthz", 9090, 0
+    )
+    # It says nothing of calls.
+    assert "says nothing" in wrong({"service": "r.s", "verify": {"requests": 5}})[0]
+    assert wrong({"service": "r.s", "timeout": "1s", "verify": {"paht": "/"}})[1] == "did you mean path?"
+    assert "is not the beginning of a path" in wrong({"service": "r.s", "timeout": "1s", "verify": {"path": "x"}})[0]
 
 
 def test_null_says_nothing() -> None:
