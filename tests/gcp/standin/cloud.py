@@ -95,6 +95,16 @@ class Cloud:
         self.disabled: set[str] = set()
         self.disabled_in: dict[str, set[str]] = {}
         """APIs that are off in one project alone."""
+        self.unbilled: set[str] = set()
+        """Projects for which nobody pays."""
+        self.perimeters: set[str] = set()
+        """Projects inside a service perimeter, which the caller is not."""
+        self.no_quota_project = False
+        """Whether the caller is a user whose login names no quota project."""
+        self.api_delay = self.role_delay = 0.0
+        """Seconds until an API that was enabled, or a role that was granted, holds."""
+        self.holds_at: dict[str, float] = {}
+        """When (time.monotonic) they do: by ``project host``, or by ``policy role member``."""
         self.hosts: set[str] = set()
         """Shared VPC host projects."""
         self.attached: dict[str, str] = {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import re
+import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -52,6 +53,11 @@ def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault 
             email = member.removeprefix("serviceAccount:")
             if _account(email) in _AGENTS and f"iam/agents/{email}" not in cloud.resources:
                 raise Refused(400, f"Service account {email} does not exist.")
+    held = {(b["role"], m) for b in old.get("bindings") or [] for m in b.get("members") or []}
+    for binding in new.get("bindings") or []:
+        for member in binding.get("members") or []:
+            if (binding["role"], member) not in held:
+                cloud.holds_at[f"{name} {binding['role']} {member}"] = time.monotonic() + cloud.role_delay
     new["etag"] = f"Bw{next(cloud.count):08d}="
     cloud.policies[name] = new
     return copy.deepcopy(new)
@@ -177,10 +183,24 @@ def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> 
             metadata={"services": ",".join(unknown)},
             domain="serviceusage.googleapis.com",
         )
+    project = cloud.project_id(path["v1Id1"] if "v1Id1" in path else path["projectsId"])
+    if project in cloud.unbilled:
+        # https://github.com/kyegomez/zeta/issues/71
+        raise Refused(
+            400,
+            f"Billing account for project '{cloud.number(project)}' is not found. Billing must be enabled for "
+            f"activation of service(s) '{','.join(names)}' to proceed.",
+            word="FAILED_PRECONDITION",
+            reason="UREQ_PROJECT_BILLING_NOT_FOUND",
+            domain="serviceusage.googleapis.com/billing-enabled",
+            metadata={"project": cloud.number(project), "services": ",".join(names)},
+        )
     name = f"operations/acf.{next(cloud.count):013d}"
 
     def done() -> None:
         if fault is None:
+            was_off = set(names) & (cloud.disabled | cloud.disabled_in.get(project, set()))
+            cloud.holds_at |= {f"{project} {api}": time.monotonic() + cloud.api_delay for api in was_off}
             cloud.disabled -= set(names)
             for off in cloud.disabled_in.values():
                 off -= set(names)

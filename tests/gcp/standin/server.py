@@ -24,6 +24,7 @@ from . import compute, container, container_pools, fleet, iam, project, shared_v
 from .cloud import DEFAULT_TOKEN, Cloud
 from .discovery import Method, Refused, services
 from .errors import not_found_page, service_disabled
+from .gates import check_gates
 from .login import LOGINS, Login, LoginRefused
 from .tls import make_authority
 
@@ -152,7 +153,8 @@ class StandIn:
         method, path = self._route(host, verb, parts.path)
         entry["method"] = method.id
         self.cloud.check_token(headers.get("Authorization", ""))
-        name = path.get("projectsId") or path.get("project") or ""
+        name = path.get("projectsId") or path.get("project") or path.get("v1Id1") or path.get("projectId") or ""
+        check_gates(self.cloud, method.service.name, host, name, verb)
         off = self.cloud.disabled | self.cloud.disabled_in.get(name, set())
         if host in off and host not in _ALWAYS_ON:
             raise service_disabled(method.service.name, name, self.cloud.number(name))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -81,7 +82,10 @@ def check(cloud: Cloud, project: str, host: str, region: str, subnet: str) -> No
 def _holds(cloud: Cloud, policy: str, roles: t.Collection[str], member: str) -> bool:
     """Whether a policy gives the member one of the roles, at all times."""
     return any(
-        binding.get("role") in roles and member in (binding.get("members") or []) and not binding.get("condition")
+        binding.get("role") in roles
+        and member in (binding.get("members") or [])
+        and not binding.get("condition")
+        and cloud.holds_at.get(f"{policy} {binding['role']} {member}", 0.0) <= time.monotonic()
         for binding in (cloud.policies.get(policy) or {}).get("bindings") or []
     )
 

@@ -12,6 +12,7 @@ from ...results import CREATED, UNCHANGED, Change
 from ..api.polling import retry_refused
 from ..api.session import Google
 from ..errors import GoogleError
+from ..meanings import API_OFF
 
 __all__ = ["CLUSTER_APIS", "ApiStates", "api_states", "enable_apis", "is_off", "read_with_apis"]
 
@@ -41,7 +42,7 @@ def api_states(google: Google, apis: t.Sequence[str]) -> ApiStates:
 
 def is_off(error: GoogleError) -> bool:
     """Whether Google refuses because the method's API is off in the project."""
-    return error.reason in ("SERVICE_DISABLED", "accessNotConfigured")
+    return error.kind == API_OFF
 
 
 def enable_apis(

@@ -9,7 +9,8 @@ import email.utils
 import time
 import typing as t
 
-from ..errors import MORE_QUOTA, QUOTA, GoogleError
+from ..errors import GoogleError
+from ..meanings import failed_operation
 
 __all__ = ["check_operation", "decode", "describe", "is_done", "last_part", "retry_after", "says_not_found"]
 
@@ -42,15 +43,25 @@ def check_operation(operation: Json, cluster: str = "", obj: str = "") -> None:
     message = str(error.get("message") or error)
     # Some operations hold the message twice.
     which = {k: v for k, v in operation.items() if k not in ("detail", "statusMessage") or str(v) not in message}
-    quota = "quota" in message.lower()
+    meaning = failed_operation(message, project=_project_of(operation))
     raise GoogleError(
-        QUOTA if quota else "Google could not do it",
+        meaning.what,
         status=0,
+        kind=meaning.kind,
         cluster=cluster,
         obj=obj,
         seen=f"{message} ({describe(which)})",
-        next_step=MORE_QUOTA if quota else "correct what Google names, then run again",
+        means=meaning.means,
+        next_step=meaning.next_step,
     )
+
+
+def _project_of(operation: Json) -> str:
+    """The project of an operation's target, where its link holds it; else ""."""
+    _before, _projects, rest = str(operation.get("targetLink") or operation.get("selfLink") or "").partition(
+        "projects/"
+    )
+    return rest.partition("/")[0]
 
 
 def says_not_found(answer: t.Any) -> bool:

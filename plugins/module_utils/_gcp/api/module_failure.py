@@ -15,7 +15,8 @@ import typing as t
 import urllib.parse
 
 from ...errors import FleetError
-from ..errors import AGAIN, RATES, explain
+from ..errors import explain
+from ..meanings import AGAIN, RATES, failed_operation
 
 __all__ = ["is_temporary", "module_failure"]
 
@@ -124,11 +125,6 @@ def _operation(errors: t.Sequence[t.Any], what: str, project: str) -> FleetError
     """An operation that failed after it had begun: it has no HTTP status, only a code."""
     known = [e for e in errors if isinstance(e, t.Mapping)]
     seen = "; ".join(" ".join(str(e.get("message") or e.get("code") or e).split()) for e in known) or str(errors)
-    if any("QUOTA" in str(e.get("code")) or "quota" in str(e.get("message")).lower() for e in known):
-        body = json.dumps({"error": {"code": 403, "message": seen}}).encode()
-        quota = explain(403, body, "compute", project, obj=what)
-        quota.seen = seen
-        return quota
-    return FleetError(
-        "Google could not do it", obj=what, seen=seen, next_step="correct what Google names, then run again"
-    )
+    quota = any("QUOTA" in str(e.get("code")) for e in known)
+    found = failed_operation(f"{seen} quota" if quota else seen, project=project)
+    return FleetError(found.what, obj=what, seen=seen, means=found.means, next_step=found.next_step)

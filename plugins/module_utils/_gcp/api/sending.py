@@ -14,7 +14,8 @@ import requests
 
 from ..auth.login import Login
 from ..auth.wire import new_session
-from ..errors import AGAIN, RATES, GoogleError, explain, no_answer
+from ..errors import GoogleError, explain, no_answer
+from ..meanings import AGAIN, RATES
 from .answers import decode, retry_after, says_not_found
 
 __all__ = ["About", "Sender"]

@@ -10,7 +10,8 @@ import os
 import typing as t
 
 from ...errors import FleetError
-from ..errors import GoogleError, permission_in
+from ..errors import GoogleError
+from ..meanings import permission_in
 from .settings import Settings
 
 __all__ = ["account_of", "given_token_refused", "login_failed", "token_refused"]

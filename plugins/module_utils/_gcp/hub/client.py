@@ -12,6 +12,7 @@ from ..access.roles import project_number
 from ..api.polling import PollTimeout, poll_until
 from ..api.session import Google
 from ..errors import GoogleError
+from ..meanings import API_OFF
 
 __all__ = ["HubClient", "shown"]
 
@@ -66,7 +67,7 @@ class HubClient:
 
     def check_off(self, error: GoogleError) -> None:
         """Raise ``error``, unless it is that the API is off and that counts as an empty fleet."""
-        if not (self.off_is_empty and error.reason == "SERVICE_DISABLED"):
+        if not (self.off_is_empty and error.kind == API_OFF):
             raise error
 
     def number(self, project: str) -> str:

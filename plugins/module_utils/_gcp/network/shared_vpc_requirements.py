@@ -12,7 +12,8 @@ import typing as t
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..access.bindings import Binding, missing_bindings
-from ..errors import RATES, GoogleError
+from ..errors import GoogleError
+from ..meanings import PERMISSION
 from .firewall import covered
 
 __all__ = [
@@ -157,8 +158,8 @@ def missing_parts(
 
 
 def is_forbidden(error: GoogleError) -> bool:
-    """Whether these credentials lack a permission; not so when an API is off, or requests are too many."""
-    return error.status == 403 and error.reason not in ("SERVICE_DISABLED", "accessNotConfigured", *RATES)
+    """Whether these credentials lack a permission; not so when an API or billing is off, or requests are too many."""
+    return error.status == 403 and error.kind == PERMISSION
 
 
 def unreadable(error: FleetError, project: str) -> FleetError:
