@@ -59,6 +59,7 @@ PLUGIN_UTILS = {
     "istiod": {"base"},
     "trust": {"base", "istiod"},
     "peering": {"base", "istiod"},
+    "traffic": {"base", "istiod"},
     "apps": {"base", "helm", "istiod"},
     "google": {"base"},
     "multicluster": {"base", "google"},

@@ -100,6 +100,8 @@ class Fleet:
     """Tag of Istio's images; "" for the Istio version."""
     engine_network: str = ""
     """Range of the container network of local clusters; "" when the engine chooses."""
+    global_ranges: tuple[str, str] = ("", "")
+    """IPv4 and IPv6 range of the addresses of global names."""
 
     def primaries(self) -> list[Cluster]:
         """Clusters with a control plane of their own, an istiod of ours or one that Google runs."""

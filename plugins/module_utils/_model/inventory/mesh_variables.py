@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from .pods import pod_settings
-from .values import cidr, dns_name, hub, label, network, path, tag, version
+from .values import cidr, cidr6, dns_name, hub, label, network, path, tag, version
 from .variable import CLUSTER, FLEET, Variable
 
 __all__ = ["MESH"]
@@ -167,6 +167,22 @@ MESH = (
         "`to` may also be a list of clusters.",
         type="list",
         default=(),
+    ),
+    Variable(
+        "mesh_global_range",
+        FLEET,
+        "IPv4 range of the addresses of global names: each name has one, the same in every cluster. Nothing else may "
+        "use an address of it: no pods, services or nodes; nor Istio, which gives out 240.240.0.0/16.",
+        default="240.241.0.0/16",
+        form=cidr,
+    ),
+    Variable(
+        "mesh_global_range_ipv6",
+        FLEET,
+        "IPv6 range of the addresses that global names have besides, where an istiod serves both families "
+        "(`ISTIO_DUAL_STACK`).",
+        default="fd6d:6573:68f1::/112",
+        form=cidr6,
     ),
     Variable(
         "mesh_traffic",

@@ -15,6 +15,7 @@ __all__ = [
     "LABEL",
     "OLDEST_ISTIO",
     "cidr",
+    "cidr6",
     "cidrs",
     "dns_name",
     "fault_of",
@@ -154,6 +155,18 @@ def cidr(value: str) -> Fault | None:
     if "/" not in value:
         return Fault("has no prefix length", f"for example {value}/16")
     if ipaddress.IPv4Interface(value).ip != network.network_address:
+        return Fault("has host bits set", f"{network} is the range that holds it")
+    return None
+
+
+def cidr6(value: str) -> Fault | None:
+    try:
+        network = ipaddress.IPv6Network(value, strict=False)
+    except ValueError:
+        return Fault("is not an IPv6 range in CIDR form", "for example fd12:3456:789a::/112")
+    if "/" not in value:
+        return Fault("has no prefix length", f"for example {value}/112")
+    if ipaddress.IPv6Interface(value).ip != network.network_address:
         return Fault("has host bits set", f"{network} is the range that holds it")
     return None
 

@@ -63,6 +63,7 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
         hub=text(first, "mesh_hub"),
         tag=text(first, "mesh_tag"),
         engine_network=engine_network,
+        global_ranges=(text(first, "mesh_global_range"), text(first, "mesh_global_range_ipv6")),
     )
 
 

@@ -57,6 +57,10 @@ def test_a_wrong_variable_of_a_cluster(variables: dict[str, t.Any], expected: st
         ({"mesh_tag": "a b"}, "is not an image tag"),
         ({"mesh_id": "Shop One"}, "is not a DNS-1123 label | lower-case letters"),
         ({"mesh_exports": {}}, "mesh_exports {} is not a list"),
+        ({"mesh_global_range": "fd00::/112"}, "is not an IPv4 range"),
+        ({"mesh_global_range_ipv6": "10.0.0.0/16"}, "is not an IPv6 range in CIDR form"),
+        ({"mesh_global_range_ipv6": "fd00::"}, "has no prefix length | for example fd00::/112"),
+        ({"mesh_global_range_ipv6": "fd00::1/112"}, "has host bits set | fd00::/112 is the range that holds it"),
     ],
 )
 def test_a_wrong_variable_of_the_fleet(variables: dict[str, t.Any], expected: str) -> None:
