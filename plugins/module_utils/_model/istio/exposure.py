@@ -28,7 +28,7 @@ def _gateway(fleet: Fleet, name: str, servers: list[Manifest]) -> Manifest:
 
 
 def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
-    """Port 15443 of the east-west gateways: forwards mesh TLS to services by its SNI.
+    """Port 15443 of the east-west gateways: forwards mesh TLS to services by its SNI, also to global names.
 
     Only primaries hold configuration: a remote's gateway is configured by its primary.
     """
@@ -42,7 +42,7 @@ def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
                 {
                     "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
                     "tls": {"mode": "AUTO_PASSTHROUGH"},
-                    "hosts": ["*.local"],
+                    "hosts": ["*.local", "*.global"],
                 }
             ],
         )

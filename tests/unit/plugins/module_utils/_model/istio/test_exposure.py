@@ -26,7 +26,7 @@ def test_cross_network_gateway_passes_mesh_tls_through() -> None:
         {
             "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
             "tls": {"mode": "AUTO_PASSTHROUGH"},
-            "hosts": ["*.local"],
+            "hosts": ["*.local", "*.global"],
         }
     ]
     one = fleet(TWO)
