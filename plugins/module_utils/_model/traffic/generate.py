@@ -8,7 +8,8 @@ What goes where:
   to its primary. Where the callers of one control plane have different policies, routes go by the caller's cluster,
   and each policy has subsets of its own, which hold its rules for connections.
 - A gateway to another network knows subsets too: a call names its subset, and the gateway has a way for each that it
-  knows. So a DestinationRule with the same subsets goes to the clusters whose gateways the calls may pass.
+  knows. So a DestinationRule with the same subsets goes to the clusters whose gateways the calls may pass. A gateway
+  chooses among the pods of its whole network, so there it prefers the same pods as the callers do.
 - A Service goes to a caller's own cluster, whose DNS must know the name.
 
 An object that several clusters need alike is made once, and shared: do not change what this returns.
@@ -16,6 +17,7 @@ An object that several clusters need alike is made once, and shared: do not chan
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing as t
 
@@ -23,9 +25,9 @@ from ..inventory.fleet import Fleet
 from ..istio.ownership import owner_labels
 from .istio_words import http_routes, traffic_policy
 from .paths import Paths
-from .policy import Policy, Rules, Subset
+from .policy import NOTHING, Policy, Rules, Subset
 from .seen import TRAFFIC, Port, Seen, SeenService
-from .targets import Target, has_own_connections, names_of, target_of, targets_of
+from .targets import Target, is_apart, names_of, prefers, target_of, targets_of
 
 __all__ = ["POLICY_ANNOTATION", "Generator", "objects_of"]
 
@@ -106,7 +108,7 @@ class _Host:
         self._seen = seen
         self._addresses = addresses
         self._callers = [None if policy.callers is None else frozenset(policy.callers) for policy in policies]
-        self._apart = [self._is_apart(number) for number in range(len(policies))]
+        self._apart = [is_apart(policy, paths) for policy in policies]
         self._targets = [targets_of(policy, apart) for policy, apart in zip(policies, self._apart, strict=True)]
         self._names = names_of(target for targets in self._targets for target in targets)
         self._model = _model_service(self._first, seen)
@@ -114,19 +116,6 @@ class _Host:
         self._ordered = [any(rules.is_ordered for _at, rules, _said in policy.all_rules()) for policy in policies]
         self._through: dict[frozenset[str], _Passing] = {}
         self._made: dict[t.Any, list[Object]] = {}
-
-    def _is_apart(self, number: int) -> bool:
-        """Whether a policy's rules for connections are kept apart from those of the whole service.
-
-        They are where it is not for all callers that a control plane configures, or where a route has others.
-        """
-        callers = self._callers[number]
-        if has_own_connections(self._policies[number]):
-            return True
-        if callers is None:
-            return False
-        mine = {self._paths.read_in(caller) for caller in callers}
-        return any(not callers.issuperset(self._paths.served[cluster]) for cluster in mine)
 
     def istio_objects(self, cluster: str) -> list[Object]:
         """What a cluster's control plane must read."""
@@ -136,13 +125,24 @@ class _Host:
             own = served if callers is None else tuple(caller for caller in served if caller in callers)
             if own:
                 mine.append((number, own))
-        passing = self._passing(frozenset(self._paths.fleet.clusters[one].network for one in served))
+        passing: _Passing = ()
+        if self._may_have_pods(cluster, served):
+            passing = self._passing(frozenset(self._paths.fleet.clusters[one].network for one in served))
         if not mine and not passing:
             return []
-        key = (self._callers_key(mine, served), passing, self._paths.istio_api(cluster))
+        view = self._paths.view(served) if any(self._ordered[number] for number, _targets in passing) else 0
+        key = (self._callers_key(mine, served), passing, view, self._paths.istio_api(cluster))
         if key not in self._made:
             self._made[key] = self._make(cluster, served, mine, passing)
         return self._made[key]
+
+    def _may_have_pods(self, cluster: str, served: tuple[str, ...]) -> bool:
+        """Whether gateways of these clusters get calls: not where the one that holds the objects has no namespace.
+
+        The gateways of a cluster get calls to its own pods. A remote may have the namespace, and its primary not.
+        """
+        read = self._seen.get(cluster)
+        return read is None or read.namespaces is None or len(served) > 1 or self._first.namespace in read.namespaces
 
     def _passing(self, networks: frozenset[str]) -> _Passing:
         """The policies whose calls may pass gateways on these networks, and their targets that do."""
@@ -176,7 +176,7 @@ class _Host:
         if self._first.is_global and self._model:
             concerned = {*callers, *(number for number, _targets in passing)}
             found.append(self._object(cluster, "ServiceEntry", self._entry(self._model), concerned))
-        rule = self._rule(mine, passing)
+        rule = self._rule(served, mine, passing)
         if rule:
             concerned = {*callers, *(number for number, targets in passing if targets)}
             found.append(self._object(cluster, "DestinationRule", {"host": self._first.host, **rule}, concerned))
@@ -186,7 +186,9 @@ class _Host:
             found.append(self._object(cluster, "VirtualService", spec, callers))
         return found
 
-    def _rule(self, mine: t.Sequence[tuple[int, tuple[str, ...]]], passing: _Passing) -> Object:
+    def _rule(
+        self, served: tuple[str, ...], mine: t.Sequence[tuple[int, tuple[str, ...]]], passing: _Passing
+    ) -> Object:
         """The traffic policy and subsets of the DestinationRule; empty where nothing needs one."""
         subsets: dict[Target, Object] = {}
         whole: Object = {}
@@ -195,11 +197,12 @@ class _Host:
             if not self._apart[number]:
                 whole = self._traffic(policy.rules, own)
             for target in self._targets[number]:
-                rules = policy.routes[target.route - 1].rules if target.route else policy.rules
-                subsets[target] = self._traffic(rules, own) if target.caller else {}
-        for _number, targets in passing:
+                subsets[target] = self._traffic(self._rules_of(number, target), own) if target.caller else {}
+        for number, targets in passing:
             for target in targets:
-                subsets.setdefault(target, {})
+                if target not in subsets:
+                    rules = _of_gateways(self._rules_of(number, target))
+                    subsets[target] = self._traffic(rules, served) if target.caller else {}
         rule: Object = {"trafficPolicy": whole} if whole else {}
         if subsets:
             rule["subsets"] = [
@@ -211,6 +214,10 @@ class _Host:
                 for target, traffic in sorted(subsets.items(), key=lambda item: self._names[item[0]])
             ]
         return rule
+
+    def _rules_of(self, number: int, target: Target) -> Rules:
+        policy = self._policies[number]
+        return policy.routes[target.route - 1].rules if target.route else policy.rules
 
     def _traffic(self, rules: Rules, own: tuple[str, ...]) -> Object:
         # What Istio cannot say is a problem that lint names, and is never applied.
@@ -299,6 +306,15 @@ class _Host:
             "labels": owner_labels(TRAFFIC, self._paths.fleet.name),
             "annotations": {POLICY_ANNOTATION: "; ".join(policy.said for policy in policies)},
         }
+
+
+def _of_gateways(rules: Rules) -> Rules:
+    """What holds at a gateway too: which pods are preferred. Limits and affinity are each caller's own."""
+    if not prefers(rules):
+        return NOTHING
+    limits = {"connections": None, "pending": None, "requests": None}
+    breaker = dataclasses.replace(rules.breaker, **limits) if rules.breaker and rules.ejects else None
+    return Rules(breaker=breaker, failover=rules.failover, localities=rules.localities)
 
 
 def _model_service(policy: Policy, seen: Seen) -> SeenService | None:

@@ -42,6 +42,7 @@ def lint(fleet: Fleet, policies: t.Sequence[Policy]) -> Findings:
             found.problems += [*_weights(own, rules), *_failover(own, rules), *_retries(own, rules)]
             found.problems += [*_ejects_all(own, rules), *_order(own, rules, paths), *_reach(own, rules, paths)]
             found += regions.check(own, rules)
+            found.warnings += _limits(own, rules, paths)
     return found
 
 
@@ -170,6 +171,19 @@ def _reach(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
                 message = f"cannot be called: {_some(list(reasons.values()))}"
                 problems += own.problem(f"failover.clusters[{number}]", callee, message, "mesh_peers, or leave it out")
     return problems
+
+
+def _limits(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
+    """Limits that a gateway applies too, where its control plane reads the same rules for callers of its own."""
+    limits = {key: getattr(rules.breaker, key) for key in ("connections", "pending") if rules.breaker}
+    limits = {key: value for key, value in limits.items() if value}
+    callers = own.policy.callers
+    if not limits or not paths.own_gateways_forward(None if callers is None else frozenset(callers)):
+        return []
+    key, value = next(iter(limits.items()))
+    message = "counts at east-west gateways too, there for all callers of other networks together"
+    hint = "a number that is enough for all of them, or a policy for the callers of each network"
+    return own.problem(f"breaker.{key}", value, message, hint)
 
 
 class _Regions:

@@ -16,6 +16,7 @@ from .paths import Paths
 from .policy import EVERYWHERE, Policy, Subset
 from .reading import place_of
 from .seen import Seen, SeenService
+from .targets import is_apart
 
 __all__ = ["lint_seen"]
 
@@ -89,14 +90,14 @@ class _Policy:
     def ports(self) -> list[Problem]:
         """Rules that only HTTP has, for a service none of whose ports is known to speak it."""
         policy = self._policy
-        if not (policy.rules.routed or policy.routes):
+        if not (policy.rules.routed or policy.routes or is_apart(policy, self._paths)):
             return []
         for cluster, service in self._services.items():
             if any(port.is_http for port in service.ports):
                 continue
             field = next(
                 (key for key in ("split", "timeout", "retries", "fault", "mirror") if getattr(policy.rules, key)),
-                "routes",
+                "routes" if policy.routes else "from",
             )
             silent = [port.number for port in service.ports if not port.spoken]
             message = f"needs HTTP, and no port of the Service in {cluster} is known to speak it"

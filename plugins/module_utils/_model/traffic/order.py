@@ -6,6 +6,9 @@ Istio prefers pods in two ways. ``failoverPriority`` is a list of labels with va
 first, then those that match all but the last, and so on, so each step must hold the one before, and a label can be
 named once. ``failover`` names, for callers in a region, the region that comes after their own. What neither can say
 is refused, and not applied nearly.
+
+Callers see the pods of other networks as gateways. Such an endpoint is in the pods' region, by which ``failover``
+works, but its labels are those of the gateway: a cluster and a network, and no region.
 """
 
 from __future__ import annotations
@@ -62,34 +65,37 @@ def locality_setting(
     wanted = ranks(failover, clusters)
     if len(wanted.groups) < 2:
         return {"enabled": True}
-    labels = _labels(wanted.steps, clusters)
+    labels = _labels(wanted.steps, clusters, {caller.network for caller in callers})
     if labels is not None:
         return {"enabled": True, "failoverPriority": labels}
     own = {caller.region for caller in callers}
     regions = [one for one in failover.order if any(cluster.region == one for cluster in clusters)]
-    if failover.mode == "regions" and own == set(regions[:1]) and len(wanted.groups) == 3:
-        return {"enabled": True, "failover": [{"from": regions[0], "to": regions[1]}]}
+    if failover.mode == "regions" and own == set(regions[:1]) and len(wanted.groups) <= 3:
+        to = [{"from": regions[0], "to": regions[1]}] if len(wanted.groups) == 3 else []
+        return {"enabled": True, **({"failover": to} if to else {})}
     return None
 
 
-def _labels(steps: t.Sequence[frozenset[str]], clusters: t.Sequence[Cluster]) -> list[str] | None:
+def _labels(
+    steps: t.Sequence[frozenset[str]], clusters: t.Sequence[Cluster], networks: t.Collection[str]
+) -> list[str] | None:
     """A label with a value for each step, the widest step first; None where there are none.
 
     No label is named twice: a wider step has clusters of another region (network), or this one had been all of it.
     """
-    found = [next(_naming(step, clusters), "") for step in reversed(steps)]
+    found = [next(_naming(step, clusters, networks), "") for step in reversed(steps)]
     return found if all(found) else None
 
 
-def _naming(step: frozenset[str], clusters: t.Sequence[Cluster]) -> t.Iterator[str]:
-    """Labels with values that all pods of these clusters have, and no others."""
+def _naming(step: frozenset[str], clusters: t.Sequence[Cluster], networks: t.Collection[str]) -> t.Iterator[str]:
+    """Labels with values that all endpoints of these clusters have for callers on these networks, and no others."""
     if len(step) == 1:
         (only,) = step
         yield f"{CLUSTER_LABEL}={only}"
-    for label, by_cluster in (
-        (_REGION, {cluster.name: cluster.region for cluster in clusters}),
-        (_NETWORK, {cluster.name: cluster.network for cluster in clusters}),
-    ):
+    network = {cluster.name: cluster.network for cluster in clusters}
+    region = {cluster.name: cluster.region for cluster in clusters}
+    seen_directly = all(network[name] == one for name in step for one in networks)
+    for label, by_cluster in ([(_REGION, region)] if seen_directly else []) + [(_NETWORK, network)]:
         values = {by_cluster[name] for name in step}
         if len(values) == 1 and values != {""} and {n for n, v in by_cluster.items() if v in values} == step:
             yield f"{label}={values.pop()}"

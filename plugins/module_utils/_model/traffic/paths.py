@@ -52,10 +52,11 @@ class Paths:
         return self._callees[callers]
 
     def view(self, callers: tuple[str, ...]) -> int:
-        """A number that is the same for callers in the same regions who find the same clusters."""
+        """A number that is the same for callers in the same regions and networks who find the same clusters."""
         if callers not in self._views:
-            regions = frozenset(self.fleet.clusters[caller].region for caller in callers)
-            content = (regions, tuple(cluster.name for cluster in self.callees(callers)))
+            here = [self.fleet.clusters[caller] for caller in callers]
+            places = frozenset(one.region for one in here), frozenset(one.network for one in here)
+            content = (places, tuple(cluster.name for cluster in self.callees(callers)))
             self._views[callers] = self._contents.setdefault(content, len(self._contents))
         return self._views[callers]
 
@@ -97,6 +98,34 @@ class Paths:
             return False
         crossing = by_cluster.get(callee) if callee else by_network.get(network)
         return bool(crossing) and (callers is None or not callers.isdisjoint(crossing or ()))
+
+    @functools.cached_property
+    def _shared(self) -> frozenset[str]:
+        """Networks of more than one cluster: a gateway on them chooses between clusters."""
+        return frozenset(network for network, within in self.fleet.networks().items() if len(within) > 1)
+
+    def chosen_by_gateways(self, callers: frozenset[str]) -> bool:
+        """Whether some calls of these callers go to a gateway that chooses between clusters."""
+        return any(self.crosses(callers, network) for network in self._shared)
+
+    def crossed_by_others(self, callers: frozenset[str]) -> bool:
+        """Whether gateways that read the objects of these callers forward calls of others too."""
+        to_network = self._crossing[1]
+        networks = {
+            self.fleet.clusters[one].network
+            for cluster in {self.read_in(caller) for caller in callers}
+            for one in self.served[cluster]
+        }
+        return any(not callers.issuperset(to_network.get(network, ())) for network in networks)
+
+    def own_gateways_forward(self, callers: frozenset[str] | None) -> bool:
+        """Whether a gateway that forwards calls of these callers (None: all) reads the objects of some of them."""
+        return any(
+            self.crosses(callers, self.fleet.clusters[one].network)
+            for served in self.served.values()
+            if callers is None or not callers.isdisjoint(served)
+            for one in served
+        )
 
     def why_not(self, caller: str, callee: str) -> str:
         """Why callers of a cluster reach no pods of another one; "" where they do."""

@@ -13,9 +13,10 @@ import hashlib
 import re
 import typing as t
 
-from .policy import CLUSTER_LABEL, EVERYWHERE, Policy, Rules, Subset
+from .paths import Paths
+from .policy import CLUSTER_LABEL, EVERYWHERE, NONE, Policy, Rules, Subset
 
-__all__ = ["Target", "has_own_connections", "names_of", "target_of", "targets_of"]
+__all__ = ["Target", "is_apart", "names_of", "prefers", "target_of", "targets_of"]
 
 _LONGEST = 63
 _HASH = 8
@@ -61,9 +62,27 @@ def _connections(rules: Rules) -> tuple[t.Any, ...]:
     return rules.breaker, rules.failover, rules.localities, rules.affinity
 
 
-def has_own_connections(policy: Policy) -> bool:
-    """Whether some route has other rules for connections than its policy."""
-    return any(_connections(route.rules) != _connections(policy.rules) for route in policy.routes)
+def prefers(rules: Rules) -> bool:
+    """Whether rules prefer some pods, by where they are."""
+    return bool(rules.localities or (rules.failover and rules.failover.mode != NONE))
+
+
+def is_apart(policy: Policy, paths: Paths) -> bool:
+    """Whether a policy's rules for connections are kept apart from those of the whole service.
+
+    They are where a route has others, and where the policy is not for all callers that a control plane configures. A
+    gateway has the rules of the whole service too, for calls from other networks: so they are where it forwards calls
+    of others, and where it must prefer the same pods as the policy's callers.
+    """
+    if any(_connections(route.rules) != _connections(policy.rules) for route in policy.routes):
+        return True
+    if policy.callers is None or not any(_connections(policy.rules)):
+        return False
+    callers = frozenset(policy.callers)
+    read_in = {paths.read_in(caller) for caller in callers}
+    if any(not callers.issuperset(paths.served[cluster]) for cluster in read_in):
+        return True
+    return paths.crossed_by_others(callers) or (prefers(policy.rules) and paths.chosen_by_gateways(callers))
 
 
 def target_of(policy: Policy, number: int, subset: Subset, apart: bool) -> Target:

@@ -140,7 +140,7 @@ def test_gateways_of_another_network_know_the_subsets() -> None:
     }
     assert spec(objects["east"], "DestinationRule") == {
         "host": "reviews.shop.svc.cluster.local",
-        "subsets": [{"name": "east-v3", "labels": {SOURCE: "east", "version": "v3"}}],
+        "subsets": [{"name": "east-v3-for-west", "labels": {SOURCE: "east", "version": "v3"}}],
     }
 
 
@@ -153,9 +153,55 @@ def test_a_gateway_serves_its_own_callers_too() -> None:
         {"service": "reviews.shop", "from": ["east"], "breaker": {"errors": 5}},
     )
     rule = spec(objects["east"], "DestinationRule")
-    assert [one["name"] for one in rule["subsets"]] == ["v1"]
-    assert rule["trafficPolicy"]["outlierDetection"]["consecutive5xxErrors"] == 5
-    assert kinds(objects)["east"] == ["DestinationRule"]
+    assert [one["name"] for one in rule["subsets"]] == ["all-for-east", "v1"]
+    assert rule["subsets"][0]["trafficPolicy"]["outlierDetection"]["consecutive5xxErrors"] == 5
+    assert "trafficPolicy" not in rule, "its gateway would eject pods for callers in west"
+    assert kinds(objects)["east"] == ["DestinationRule", "VirtualService"]
+
+
+def test_a_gateway_without_the_namespace_gets_no_calls() -> None:
+    of = fleet({"west": {}, "east": {"mesh_network": "two"}, "south": {"mesh_network": "two"}})
+    other = {"kind": "Namespace", "metadata": {"name": "other"}}
+    objects = made(of, REVIEWS, seen={**see(live(["west", "east"]), "local"), **see({"south": [other]}, "local")})
+    assert kinds(objects) == {
+        "west": ["DestinationRule", "VirtualService"],
+        "east": ["DestinationRule"],
+        "south": [],
+    }
+
+
+def test_a_gateway_prefers_the_pods_that_its_callers_prefer() -> None:
+    hosts = {"west": {"mesh_network": "two"}, "far": {"mesh_network": "two"}, "east": {}}
+    breaker = {"errors": 5, "connections": 9}
+    policy = {
+        "service": "reviews.shop",
+        "from": ["east"],
+        "breaker": breaker,
+        "failover": {"clusters": ["far"]},
+        "affinity": {"header": "x-user"},
+    }
+    objects = made(fleet(hosts), policy)
+    assert kinds(objects) == {
+        "west": ["DestinationRule"],
+        "far": ["DestinationRule"],
+        "east": ["DestinationRule", "VirtualService"],
+    }
+    (subset,) = spec(objects["far"], "DestinationRule")["subsets"]
+    assert subset == {
+        "name": "all-for-east",
+        "trafficPolicy": {
+            "outlierDetection": {"consecutive5xxErrors": 5, "maxEjectionPercent": 100},
+            "loadBalancer": {"localityLbSetting": {"enabled": True, "failoverPriority": [f"{SOURCE}=far"]}},
+        },
+    }
+    (own,) = spec(objects["east"], "DestinationRule")["subsets"]
+    assert own["trafficPolicy"]["connectionPool"] == {"tcp": {"maxConnections": 9}}
+    assert own["trafficPolicy"]["loadBalancer"]["consistentHash"] == {"httpHeaderName": "x-user"}
+    shares = {"service": "reviews.shop", "from": ["east"], "localities": {"us": 100}}
+    (subset,) = spec(made(fleet(hosts), shares)["west"], "DestinationRule")["subsets"]
+    assert subset["trafficPolicy"]["loadBalancer"]["localityLbSetting"]["distribute"] == [
+        {"from": "*", "to": {"us/*": 100}}
+    ]
 
 
 def test_a_cluster_without_peers_gets_no_subsets_of_others() -> None:
@@ -343,6 +389,41 @@ def test_every_gateway_knows_each_subset_that_it_gets(case: tuple[Fleet, list[Po
                                 _ways, far = met(objects[paths.read_in(gateway)], policy.host, gateway)
                                 known = {subset["name"]: subset.get("labels", {}) for subset in far.get("subsets", [])}
                                 assert known[name] == labels[name]
+
+
+@given(sound())
+@settings(max_examples=100)
+def test_a_gateway_has_the_rules_of_its_callers_alone(case: tuple[Fleet, list[Policy]]) -> None:
+    """Calls pass it under the name of their subset, or of the whole service; it chooses among its network's pods."""
+    of, policies = case
+    policies = policies if not lint(of, policies).problems else policies[:1]
+    objects, paths = objects_of(of, policies), Paths(of)
+    for caller, one in of.clusters.items():
+        for policy in policies:
+            mine = policy.callers is None or caller in policy.callers
+            others = [p for p in policies if p.host == policy.host and p is not policy]
+            if not mine and others:
+                continue
+            ways, _rule = met(objects[paths.read_in(caller)], policy.host, caller)
+            ways = ways or [{"route": [{"destination": {"host": policy.host}}]}]
+            every = [*(route.rules for route in policy.routes), policy.rules] if mine else [Rules()]
+            for network in {there.network for there in of.clusters.values()} - {one.network}:
+                if not paths.crosses(frozenset([caller]), network):
+                    continue
+                for beside in [name for name, there in of.clusters.items() if there.network == network]:
+                    _ways, far = met(objects[paths.read_in(beside)], policy.host, beside)
+                    for way, rules in zip(ways, every, strict=False):
+                        for part in way["route"]:
+                            name = part["destination"].get("subset", "")
+                            known = {subset["name"]: subset for subset in far.get("subsets", [])}
+                            if name and name not in known:
+                                continue  # none of its pods is on that network
+                            own = {**far.get("trafficPolicy", {}), **known.get(name, {}).get("trafficPolicy", {})}
+                            setting = own.get("loadBalancer", {}).get("localityLbSetting", {})
+                            asked = traffic_policy(rules, {}).get("loadBalancer", {}).get("localityLbSetting", {})
+                            assert setting.get("distribute") == asked.get("distribute")
+                            if not mine:
+                                assert own == {}
 
 
 def test_the_subset_that_calls_go_to() -> None:

@@ -202,3 +202,16 @@ def test_a_network_without_a_gateway() -> None:
     two = fleet({"west": {**managed, "mesh_network": "one"}, "east": {**managed, "mesh_network": "two"}})
     problem = only(two, {"service": "r.s", "from": ["west"], "split": [{"weight": 100, "cluster": "east"}]})
     assert "east is on another network than west, and Google's control plane serves no" in problem.message
+
+
+def test_limits_that_a_gateway_counts_for_all_its_callers() -> None:
+    two = fleet({"west": {}, "east": {"mesh_network": "two"}})
+    limited = {"service": "r.s", "breaker": {"pending": 5, "connections": 9}}
+    findings = found(two, limited)
+    assert findings.problems == []
+    (warning,) = findings.warnings
+    assert warning.variable.endswith("breaker.connections")
+    assert "counts at east-west gateways too, there for all callers of other networks" in warning.message
+    assert found(two, {**limited, "from": ["west"]}, {**limited, "from": ["east"]}) == Findings()
+    assert found(two, {"service": "r.s", "breaker": {"requests": 5}}) == Findings()
+    assert found(fleet(TWO), limited) == Findings()

@@ -119,6 +119,14 @@ def test_a_port_that_is_not_known_to_speak_http(port: Values, message: str, hint
     ).variable.endswith("routes")
 
 
+def test_rules_for_some_callers_of_an_istiod_need_http() -> None:
+    served, objects = fleet(SERVED), live(SERVED)
+    objects["fra"] = changed(objects["fra"], name="tcp-db")
+    limits = {"service": "reviews.shop", "breaker": {"connections": 5}}
+    assert only(served, {**limits, "from": ["edge"]}, objects).variable.endswith("from")
+    assert found(served, limits, objects) == Findings()
+
+
 def test_a_namespace_that_the_objects_need() -> None:
     two, other = fleet(TWO), {"kind": "Namespace", "metadata": {"name": "other"}}
     problem = only(two, TIMEOUT, {**live(["east"]), "west": [other]})

@@ -27,11 +27,11 @@ def of(**places: str) -> list[Cluster]:
 
 
 def kept(setting: dict[str, t.Any], clusters: t.Sequence[Cluster], caller: Cluster) -> list[set[str]]:
-    """Clusters as Istio's proxies of a caller's cluster prefer them."""
+    """Clusters as Istio's proxies of a caller's cluster prefer them; those of another network are gateways for them."""
     names = {
         "topology.istio.io/cluster": lambda c: c.name,
         "topology.istio.io/network": lambda c: c.network,
-        "topology.kubernetes.io/region": lambda c: c.region,
+        "topology.kubernetes.io/region": lambda c: c.region if c.network == caller.network else "",
     }
     found: dict[int, set[str]] = {}
     for cluster in clusters:
@@ -76,6 +76,23 @@ def test_a_network_is_a_step_where_no_region_is() -> None:
         "enabled": True,
         "failoverPriority": ["topology.istio.io/network=one", "topology.istio.io/cluster=east"],
     }
+
+
+def test_a_region_is_no_label_of_another_networks_gateway() -> None:
+    clusters = of(west="us/one", far="us/one", east="eu/two", south="eu/two", north="eu/three")
+    west, east = clusters[0], clusters[2]
+    american = Failover("regions", ("us",))
+    assert locality_setting(american, clusters, [west]) == {
+        "enabled": True,
+        "failoverPriority": ["topology.kubernetes.io/region=us"],
+    }
+    assert locality_setting(american, clusters, [west, east]) == {
+        "enabled": True,
+        "failoverPriority": ["topology.istio.io/network=one"],
+    }
+    european = Failover("regions", ("eu",))
+    assert locality_setting(european, clusters, [west]) is None, "neither one network nor a region's label"
+    assert locality_setting(european, clusters, [east]) == {"enabled": True}, "their own region, by where pods are"
 
 
 def test_three_regions_are_an_order_for_callers_in_the_first() -> None:

@@ -9,9 +9,11 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import (
     EVERYWHERE,
     Breaker,
+    Failover,
     Match,
     Policy,
     Route,
@@ -21,11 +23,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.targets import (
     Target,
-    has_own_connections,
+    is_apart,
     names_of,
     target_of,
     targets_of,
 )
+
+from ..fleets import TWO, fleet
 
 V3 = Subset("east", (("version", "v3"),))
 BREAKS = Rules(breaker=Breaker(errors=5))
@@ -79,10 +83,30 @@ def test_rules_of_a_policy_for_some_callers_are_apart() -> None:
 def test_a_route_has_rules_of_its_own() -> None:
     routes = (Route(Match(path="/a"), BREAKS), Route(Match(path="/b"), Rules(split=(Share(V3, 100),))))
     policy = Policy("p[0]", "reviews", "shop", rules=BREAKS, routes=routes)
-    assert has_own_connections(policy)
-    assert not has_own_connections(Policy("p[0]", "reviews", "shop", rules=BREAKS, routes=routes[:1]))
+    paths = Paths(fleet(TWO))
+    assert is_apart(policy, paths)
+    assert not is_apart(Policy("p[0]", "reviews", "shop", rules=BREAKS, routes=routes[:1]), paths)
     assert target_of(policy, 1, EVERYWHERE, apart=True) == Target(EVERYWHERE, "all")
     assert target_of(policy, 2, V3, apart=True) == Target(V3)
     other = Policy("p[0]", "reviews", "shop", routes=routes[:1])
     assert target_of(other, 1, EVERYWHERE, apart=True) == Target(EVERYWHERE, "all", 1)
     assert target_of(other, 0, EVERYWHERE, apart=True).is_whole
+
+
+def test_gateways_apply_no_rules_of_others() -> None:
+    def apart(hosts: dict[str, dict[str, str]], rules: Rules, *callers: str) -> bool:
+        return is_apart(Policy("p[0]", "reviews", "shop", callers=callers or None, rules=rules), Paths(fleet(hosts)))
+
+    nearest = Rules(breaker=Breaker(errors=5), failover=Failover("nearest"))
+    apiece = {"west": {}, "east": {"mesh_network": "two"}}
+    assert apart(apiece, BREAKS, "west"), "west's gateway forwards calls of east"
+    assert not apart(apiece, Rules(timeout=5), "west")
+    assert not apart(apiece, BREAKS)
+    assert not apart(apiece, BREAKS, "west", "east")
+    assert not apart(TWO, nearest, "west")
+    shared = {"west": {"mesh_peers": []}, "east": {"mesh_network": "two"}, "south": {"mesh_network": "two"}}
+    assert apart(shared, nearest, "west", "east", "south") is False, "west calls nobody"
+    shared["west"] = {}
+    assert apart(shared, nearest, "west", "east", "south"), "a gateway of network two chooses for west"
+    assert not apart(shared, BREAKS, "west", "east", "south")
+    assert not apart(shared, nearest), "each gateway has the rules of the whole service"
