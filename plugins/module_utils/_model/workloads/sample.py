@@ -54,6 +54,7 @@ def sample_objects(
     image: str,
     namespace: str = NAMESPACE,
     replicas: int = 1,
+    version: str = VERSION,
 ) -> list[Manifest]:
     """All objects of one role of the sample in one cluster, except the namespace.
 
@@ -64,6 +65,7 @@ def sample_objects(
         image: an image with python3 (3.11 or newer) on its PATH.
         namespace: of the objects.
         replicas: number of pods.
+        version: of the pods: their label ``version``, and the end of the Deployment's name.
     """
     name = name_of(role)
     account = f"{name}-sa"
@@ -86,13 +88,13 @@ def sample_objects(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": _meta(f"{name}-{VERSION}", namespace, {"app": name, "version": VERSION}),
+            "metadata": _meta(f"{name}-{version}", namespace, {"app": name, "version": version}),
             "spec": {
                 "replicas": replicas,
-                "selector": {"matchLabels": {"app": name, "version": VERSION}},
+                "selector": {"matchLabels": {"app": name, "version": version}},
                 "template": {
                     "metadata": {
-                        "labels": {"app": name, "version": VERSION},
+                        "labels": {"app": name, "version": version},
                         "annotations": {"mesh.fleet/program": program_hash(program)},
                     },
                     "spec": {

@@ -10,6 +10,9 @@ ConfigMap. Its role is ``SAMPLE_ROLE``:
 - ``probe``     both APIs, no page
 
 ``sample.py call URL [--count N] [--timeout SECONDS]`` sends GET requests and prints one JSON document.
+
+SIGUSR1 makes it fail: it answers every message with 500, and stays ready. SIGUSR2 mends it. Only who may run a command
+in its container can send these.
 """
 
 from __future__ import annotations
@@ -188,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = message(self.body())
         # The delay is what the message asks for; a stop of the program does not cut it short.
         time.sleep(wanted["delay"] / 1000)
-        self.reply(wanted["status"], self.answer(wanted))
+        self.reply(500 if self.server.failing.is_set() else wanted["status"], self.answer(wanted))
 
     def answer(self, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
         header = ",".join(self.headers.get_all("x-forwarded-client-cert", []))
@@ -227,6 +230,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, settings: Settings, host: str, port: int) -> None:
         self.settings = settings
         self.draining = threading.Event()
+        self.failing = threading.Event()
         self.quiet = threading.Condition()
         self.inside = 0
         self.last = 0.0
@@ -299,6 +303,8 @@ def serve() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGUSR1, lambda _signal, _frame: server.failing.set())
+    signal.signal(signal.SIGUSR2, lambda _signal, _frame: server.failing.clear())
     print(json.dumps({"note": f"{settings.role} listens on {host}:{server.server_port}", **settings.me}), flush=True)
     server.serve_forever(poll_interval=0.1)
     server.socket.close()

@@ -152,6 +152,27 @@ def test_producer_obeys_the_status(producer: Running, status: int) -> None:
     assert producer.ask("POST", "/producer/messages", {"status": status})[0] == status
 
 
+def await_status(running: Running, status: int) -> None:
+    """A signal is handled soon, and not at once."""
+    deadline = time.monotonic() + 60
+    while running.ask("POST", "/producer/messages", {})[0] != status:
+        assert time.monotonic() < deadline
+
+
+def test_a_signal_breaks_the_producer_and_another_mends_it() -> None:
+    running = start("producer", "east")
+    try:
+        running.process.send_signal(signal.SIGUSR1)
+        await_status(running, 500)
+        status, answer = running.ask("POST", "/producer/messages", {"status": 201})
+        assert (status, answer["cluster"], answer["status"]) == (500, "east", 201)
+        assert running.ask("GET", "/actuator/health/readiness")[0] == 200, "Kubernetes must go on to send it calls"
+        running.process.send_signal(signal.SIGUSR2)
+        await_status(running, 200)
+    finally:
+        stop(running)
+
+
 def test_get_answers_the_same_document(producer: Running) -> None:
     status, answer = producer.ask("GET", "/")
     assert (status, answer["cluster"], answer["identity"]) == (200, "east", {"by": "", "uri": ""})
