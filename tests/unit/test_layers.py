@@ -32,6 +32,7 @@ MODEL = {
     "workloads": {"inventory", "control_planes", "istio", "peering"},
     "multicluster": {"inventory"},
     "traffic": {"inventory", "control_planes", "istio", "peering", "multicluster"},
+    "demo": {"inventory", "control_planes", "istio", "peering", "workloads"},
     "validation": {"inventory", "control_planes", "providers", "istio", "multicluster", "trust", "workloads"},
     "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads"},
 }
