@@ -35,6 +35,7 @@ GUIDES = (
     Guide("google_cloud", "README.md", "Google Cloud"),
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
+    Guide("gitops", "docs/gitops.md"),
     Guide("variables", "docs/variables.md"),
 )
 

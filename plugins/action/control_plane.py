@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     BASE,
     CNI,
     EASTWEST,
+    NOT_YET,
     Release,
     base_release,
     istiod_name,
@@ -64,9 +65,6 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import check_skew
-
-NOT_YET = "known-when-the-gateway-has-one"
-"""Stands for a primary's address in check mode, while its gateway is only planned."""
 
 
 class ActionModule(HelmAction):

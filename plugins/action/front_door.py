@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_a
     reserve_address,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import is_ip, read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
@@ -122,7 +123,7 @@ class ActionModule(GoogleFleetAction):
     ) -> tuple[str, str]:
         """The reserved IP, and how the objects name it; two empty texts for any address."""
         door = run.door
-        if not door.routes or not door.address:
+        if not door.routes or not door.address or (recording() is not None and not is_ip(door.address)):
             return "", ""
         if is_ip(door.address):
             return door.address, door.address

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features import Features
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.mesh_status import MeshStatus
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed import Managed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.managed_peering import (
     KEY,
@@ -60,7 +61,7 @@ class ActionModule(GoogleFleetAction):
         modes = {host: Managed(scope.fleet, cluster).peering_mode() for host, cluster in clusters.items()}
         states: dict[str, MeshStatus] = {}
         failed: dict[str, FleetError] = {}
-        if not absent:
+        if not absent and recording() is None:
             names = {host: str(args["memberships"].get(host) or member.name) for host, member in managed.items()}
             hub = self.hub(Features, args, scope)
             seen = {"membershipStates": args["seen"]}

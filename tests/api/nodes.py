@@ -56,7 +56,7 @@ class Nodes(threading.Thread):
             await self._say(kube, "api/v1", "services", service, status)
 
     async def _pod(self, kube: Kube, deployment: dict[str, t.Any]) -> None:
-        """A pod of the Deployment without the label by which istiod, which does not run, would be asked to inject."""
+        """A pod of the Deployment about which istiod, which does not run, is not asked."""
         meta = deployment["metadata"]
         owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
         pod = {
@@ -65,7 +65,7 @@ class Nodes(threading.Thread):
             "metadata": {
                 "name": meta["name"] + _PLAYED,
                 "namespace": meta["namespace"],
-                "labels": deployment["spec"]["selector"]["matchLabels"],
+                "labels": {**deployment["spec"]["selector"]["matchLabels"], "sidecar.istio.io/inject": "false"},
                 "ownerReferences": [owner],
             },
             "spec": {"containers": [{"name": "main", "image": "played"}]},

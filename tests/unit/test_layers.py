@@ -63,6 +63,7 @@ PLUGIN_UTILS = {
     "traffic": {"base", "istiod"},
     "apps": {"base", "helm", "istiod"},
     "google": {"base"},
+    "rendering": {"base"},
     "multicluster": {"base", "google"},
     "verify": {"base", "apps", "gateways", "istiod"},
 }

@@ -160,7 +160,12 @@ def test_a_tag_that_is_skipped_leaves_its_stage_out(half: int, run: t.Callable[.
 
 
 # The playbooks that are no stage of site.yml.
-OTHERS = {"artifacts": "artifacts", "artifacts_removal": "artifacts", "teardown": ",".join(STAGES)}
+OTHERS = {
+    "artifacts": "artifacts",
+    "artifacts_removal": "artifacts",
+    "render": ",".join(["render", *STAGES]),
+    "teardown": ",".join(STAGES),
+}
 
 
 def test_every_playbook_is_tried() -> None:
@@ -173,6 +178,23 @@ def test_another_playbook_is_skipped_by_its_tags(playbook: str, run: t.Callable[
     ran = run(playbook, "--skip-tags", OTHERS[playbook])
     assert not ran.actions
     assert set(ran.said.values()) == {"skipped"}
+
+
+def test_render_has_every_stage_that_applies_objects() -> None:
+    """Of stage gke_fleet only what goes into clusters; verify's probes are there to be called."""
+    plays = yaml.safe_load((ROOT / "playbooks" / "render.yml").read_text(encoding="utf-8"))
+    stages = {stage for stage in STAGES if stage not in ("preflight", "clusters", "gke_fleet", "verify")}
+    imported = {
+        Path(play["ansible.builtin.import_playbook"]).stem: play["vars"]["__render_stage"]
+        for play in plays[1:]
+        if "ansible.builtin.import_playbook" in play
+    }
+    assert imported == {stage: stage for stage in stages}
+
+
+def test_render_runs_them_all(run: t.Callable[..., Ran]) -> None:
+    stages = {name: actions for name, actions in STAGES.items() if name not in ("clusters", "gke_fleet", "verify")}
+    assert run("render").actions == set.union(*stages.values()) - {"artifacts"} | {"managed_mesh", "render"}
 
 
 @pytest.mark.parametrize("playbook", ["artifacts", "artifacts_removal"])

@@ -10,9 +10,9 @@ import typing as t
 from .._model.istio.ownership import FLEET_LABEL, fleet_of, is_former
 from ..errors import FleetError
 from ..results import CREATED, Change
-from .batch import all_of, checked, identity, phase_of
+from .batch import all_of, checked, phase_of
 from .conditions import crd_established
-from .diffs import Object, change_of, described, shown
+from .diffs import Object, change_of, described, identity, shown
 from .discovery import from_crd
 from .errors import ApiError, conflicts
 from .waiting import Waiter
@@ -40,6 +40,8 @@ async def apply(
 ) -> list[Change]:
     """See :meth:`Kube.apply`."""
     wanted = checked(objects, kube.cluster, labels)
+    if kube.record is not None and manager == FIELD_MANAGER:  # another manager applies a part of an object
+        kube.record.apply(kube.cluster, wanted)
     if read is not None:
         lives = {identity(obj): obj for obj in read}
         for obj in wanted:

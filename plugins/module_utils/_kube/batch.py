@@ -10,11 +10,11 @@ import typing as t
 from ..errors import FleetError
 from ..metadata import labels_of
 from ..results import Change
-from .diffs import Object, described, normalized
+from .diffs import Object, described, identity, normalized
 from .errors import ApiError
 from .reading import Reader
 
-__all__ = ["all_of", "checked", "identity", "phase_of"]
+__all__ = ["all_of", "checked", "phase_of"]
 
 _FIRST = ("Namespace", "CustomResourceDefinition")
 _LAST = ("CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "StatefulSet")
@@ -53,13 +53,6 @@ def checked(objects: t.Iterable[t.Mapping[str, t.Any]], cluster: str, labels: t.
     if problems:
         raise FleetError("these are not manifests", cluster=cluster, seen="; ".join(problems), next_step="correct them")
     return out
-
-
-def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
-    """Group, kind, namespace, name: the same object in any version."""
-    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
-    meta = obj.get("metadata") or {}
-    return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
 
 
 async def all_of(kube: Reader, work: t.Sequence[t.Awaitable[Change]], verb: str) -> list[Change]:

@@ -12,7 +12,7 @@ import yaml
 from ..results import CHANGED, CREATED, UNCHANGED, Change
 from .masking import masked
 
-__all__ = ["Object", "change_of", "cleaned", "described", "normalized", "owned_fields", "shown"]
+__all__ = ["Object", "change_of", "cleaned", "described", "identity", "normalized", "owned_fields", "shown"]
 
 Object = dict[str, t.Any]
 
@@ -27,6 +27,13 @@ def described(obj: t.Mapping[str, t.Any]) -> str:
     name = meta.get("name") or "(no name)"
     where = f"{meta['namespace']}/{name}" if meta.get("namespace") else name
     return f"{obj.get('kind', '(no kind)')} {where}"
+
+
+def identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str, str]:
+    """Group, kind, namespace, name: the same object in any version."""
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    meta = obj.get("metadata") or {}
+    return group, str(obj.get("kind")), str(meta.get("namespace") or ""), str(meta.get("name"))
 
 
 def normalized(obj: t.Mapping[str, t.Any]) -> Object:

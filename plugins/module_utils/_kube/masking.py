@@ -13,7 +13,7 @@ import typing as t
 from ..logins import without_logins
 from ..metadata import annotations_of
 
-__all__ = ["masked", "scrub"]
+__all__ = ["holds_key", "masked", "scrub"]
 
 _KEY = secrets.token_bytes(32)
 """Of this process alone: a digest shows that a value changed, and can't be looked up in a dictionary."""
@@ -58,6 +58,15 @@ def masked(obj: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             notes[_LAST_APPLIED] = "(masked)"
             copy["metadata"] = {**copy["metadata"], "annotations": notes}
     return copy
+
+
+def holds_key(value: t.Any) -> bool:
+    """Whether a text in ``value`` (a manifest, a list, a text) holds a private key or a token."""
+    if isinstance(value, dict):
+        return any(holds_key(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(holds_key(inner) for inner in value)
+    return isinstance(value, str) and bool(_PEM.search(value) or _JWT.search(value))
 
 
 def _digest(value: t.Any) -> str:

@@ -17,9 +17,8 @@ from ..errors import FleetError
 from ..metadata import annotations_of, labels_of
 from ..results import Change
 from .apply import FIELD_MANAGER
-from .batch import identity
 from .client import Kube
-from .diffs import Object, owned_fields
+from .diffs import Object, identity, owned_fields
 from .discovery import Resource
 from .errors import ApiError
 from .reading import Reader

@@ -15,6 +15,7 @@ from .connect import AbsentCluster, resolve
 from .diffs import Object
 from .discovery import KNOWN, Kinds, Resource
 from .errors import ApiError, not_an_answer
+from .recording import recording
 from .transport import Transport
 
 __all__ = ["Reader", "is_listing", "selector_of", "where_of"]
@@ -51,6 +52,8 @@ class Reader:
         self._timeout = float(timeout)
         self._absent_ok = absent_ok
         self._transport: Transport | None = None
+        self.record = recording()
+        """Where what is applied is recorded instead; None where it is applied."""
         self.kinds = Kinds()
 
     @classmethod
@@ -84,6 +87,9 @@ class Reader:
         )
 
     async def __aenter__(self) -> t.Self:
+        if self.record is not None:
+            self.absent = True
+            return self
         try:
             endpoint = await resolve(self._connection, self.cluster)
         except AbsentCluster as error:
@@ -151,6 +157,8 @@ class Reader:
 
     async def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Object | None:
         """One object, or None when it (or its kind, or its namespace) does not exist."""
+        if self.record is not None:
+            return self.record.get(self.cluster, api_version, kind, name, namespace)
         if self.absent:
             return None
         where = where_of(kind, name, namespace)
@@ -181,6 +189,8 @@ class Reader:
             labels: ``{"app": "x"}``, or a selector as in kubectl.
             fields: a field selector, as ``{"status.phase": "Running"}``.
         """
+        if self.record is not None:
+            return self.record.list(self.cluster, api_version, kind, namespace, labels, fields)
         if self.absent:
             return []
         where = where_of(kind, "", namespace)

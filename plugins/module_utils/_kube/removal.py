@@ -10,9 +10,9 @@ import typing as t
 from .._model.istio.ownership import FLEET_LABEL, has_our_labels, is_former
 from ..errors import FleetError
 from ..results import REMOVED, UNCHANGED, Change
-from .batch import all_of, checked, identity, phase_of
+from .batch import all_of, checked, phase_of
 from .conditions import gone
-from .diffs import Object, described, shown
+from .diffs import Object, described, identity, shown
 from .errors import ApiError
 from .waiting import Waiter
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import pathlib
 import typing as t
 
@@ -12,6 +13,8 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
@@ -29,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import as_called, called
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import rendered_stage, rendering
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
@@ -65,11 +69,11 @@ class FleetAction(ActionBase):
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)
-            alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
-            outcome = (self._alone if alone else self.execute)(args, task_vars)
-            if asyncio.iscoroutine(outcome):
-                outcome = asyncio.run(outcome)
-            result.update(outcome)
+            with rendering(task_vars):
+                result.update(self._outcome(args, task_vars))
+            if rendered_stage(task_vars):
+                result["changed"] = False  # the task that writes the files says what changed
+                result.pop("diff", None)
         except FleetError as error:
             result.update(failed_result({error.cluster: error}, msg=str(error)))
         except AnsibleActionFail as error:
@@ -83,6 +87,12 @@ class FleetAction(ActionBase):
         # Clusters wrote part of it, and any callback prints it.
         shown: dict[str, t.Any] = as_called(printable_data(result), called())
         return shown
+
+    def _outcome(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
+        outcome = (self._alone if alone else self.execute)(args, task_vars)
+        done: dict[str, t.Any] = asyncio.run(outcome) if asyncio.iscoroutine(outcome) else outcome
+        return done
 
     def _located(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """The arguments with absolute paths."""
@@ -124,7 +134,8 @@ class FleetAction(ActionBase):
 
     @property
     def check_mode(self) -> bool:
-        return bool(self._task.check_mode)
+        """Whether nothing may be changed. A task that renders changes nothing either."""
+        return bool(self._task.check_mode) or recording() is not None
 
     def absent_ok(self, cluster: Cluster, args: t.Mapping[str, t.Any]) -> bool:
         """Whether the cluster may not exist: it is only planned, or the mesh is removed from one that was deleted."""
@@ -167,7 +178,14 @@ class FleetAction(ActionBase):
         """
         hosts = self._read_hosts(task_vars, group)
         try:
-            return with_connections(read_fleet(hosts, environment(variables, task_vars["hostvars"])))
+            fleet = read_fleet(hosts, environment(variables, task_vars["hostvars"]))
+            return with_connections(fleet) if recording() is None else _unreachable(fleet)
         except (ValueError, TypeError, AttributeError) as error:
             advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error
+
+
+def _unreachable(fleet: Fleet) -> Fleet:
+    """The fleet without ways to its clusters: nobody asks a vault or a provider for credentials that nobody needs."""
+    clusters = {name: cluster.with_connection(Connection) for name, cluster in fleet.clusters.items()}
+    return dataclasses.replace(fleet, clusters=clusters)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import os
 import time
 import typing as t
@@ -16,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.drift import
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.errors import explain
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.lost import lost_objects
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import (
+    INSTALL,
     REMOVE,
     UNCHANGED,
     Plan,
@@ -24,7 +26,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
     not_arrived,
     plan,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.rendered import kube_version, record_release
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
     BETWEEN_TRIES,
     WEBHOOK_SECONDS,
@@ -34,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     EASTWEST,
     INGRESS,
+    NOT_YET,
     Release,
     release_owner,
 )
@@ -44,13 +49,19 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.release_ow
     decide,
     whose,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.changes import change_of
-from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import install_or_upgrade, uninstall
+from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.program import (
+    as_json,
+    install_or_upgrade,
+    template,
+    uninstall,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import brought_later, helm_binary
 
 __all__ = ["HelmAction"]
@@ -91,6 +102,9 @@ class HelmAction(FleetAction):
         Raises:
             FleetError: a release is not this fleet's, or Helm failed.
         """
+        if kube.record is not None:
+            shown = functools.partial(self._recorded, kube.record, cluster, helm=helm, seconds=seconds)
+            return [await shown(release, task_vars=task_vars) for release in wanted] if present else []
         stored: dict[str, list[dict[str, t.Any]]] = {}
         for namespace in dict.fromkeys(release.namespace for release in wanted):
             stored[namespace] = await _stored(kube, namespace)
@@ -140,6 +154,37 @@ class HelmAction(FleetAction):
                 changes += await self._mended(kube, latest or record, strict=fleet is not None)
         return changes
 
+    async def _recorded(
+        self,
+        record: Recording,
+        cluster: Cluster,
+        release: Release,
+        task_vars: dict[str, t.Any],
+        *,
+        helm: str,
+        seconds: float,
+    ) -> Change:
+        """Record the objects of a release; one whose values are not known yet is named."""
+        obj = f"release {release.namespace}/{release.name}"
+        chart = None if release.repo else read_chart(release.chart)
+        if NOT_YET in as_json(release.values):
+            why = f"it needs the address of the east-west gateway of {cluster.primary}, which only that cluster knows"
+            instead = f"set control_plane_primary_address for {cluster.name} once it is known, and render again"
+            record.leave_out(cluster.name, obj, why, instead)
+        else:
+            given = str(plain(self._templar.template(task_vars.get("render_kube_version"))) or "")
+            version = kube_version(given, on_gke=(cluster.platform or provider_of(cluster).platform) == "gke")
+            program = self._program(task_vars, helm)
+            done = await template(cluster.name, program, release, kube_version=version, seconds=seconds)
+            if done.code:
+                raise explain(done.err or done.out, cluster.name, obj, "render")
+            record_release(record, cluster.name, release.name, release.namespace, done.out)
+        return change_of(cluster, release, Plan(INSTALL), chart)
+
+    def _program(self, task_vars: t.Mapping[str, t.Any], helm: str) -> str:
+        known = {**task_vars, "artifacts_parts": plain(self._templar.template(task_vars.get("artifacts_parts")))}
+        return helm_binary(helm, known, self.artifacts_folder(task_vars))
+
     def _chart(self, release: Release, task_vars: t.Mapping[str, t.Any]) -> Chart | None:
         """The chart on this machine; None for one in a repository, and in check mode for one that a run brings."""
         if self.check_mode and brought_later(release.chart, task_vars, self.artifacts_folder(task_vars)):
@@ -170,8 +215,7 @@ class HelmAction(FleetAction):
         seconds: float,
     ) -> Record | None:
         """Let Helm do what is planned; the record that it left."""
-        known = {**task_vars, "artifacts_parts": plain(self._templar.template(task_vars.get("artifacts_parts")))}
-        program = helm_binary(helm, known, self.artifacts_folder(task_vars))
+        program = self._program(task_vars, helm)
         if todo.interrupted and todo.record is not None:
             await _forget(kube, cluster, release, todo.record)
         if todo.action == REMOVE:

@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.files import has_files_in_memory
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import helm_major
 
-__all__ = ["install_or_upgrade", "uninstall"]
+__all__ = ["as_json", "install_or_upgrade", "template", "uninstall"]
 
 _HISTORY = 3
 """Revisions that Helm keeps: each holds a whole chart."""
@@ -52,10 +52,29 @@ async def install_or_upgrade(kube: Kube, program: str, release: Release, *, seco
         if kube.take_over:
             # CRDs and other objects that istioctl, an operator or a lost release made: adopted, with what they hold.
             arguments.append("--take-ownership")
-        arguments += ["--version", release.version] if release.version else []
-        arguments += ["--repo", release.repo] if release.repo else []
-        arguments += plain_http(release.chart)
+        arguments += _source(release)
         return await _helm(kube, program, release, arguments, seconds)
+
+
+async def template(cluster: str, program: str, release: Release, *, kube_version: str, seconds: float) -> Done:
+    """Print the objects of a release, asking no cluster.
+
+    Args:
+        program: Helm's path.
+        kube_version: for charts that ask for the cluster's version.
+        seconds: for this operation of Helm.
+    """
+    with _private_file("values.json", as_json(release.values)) as values:
+        arguments = [program, "template", release.name, os.path.expanduser(release.chart), "--values", values]
+        arguments += ["--namespace", release.namespace, "--include-crds", "--kube-version", kube_version]
+        arguments += _source(release)
+        return await run(arguments, what="Helm", cluster=cluster, env=_ENVIRONMENT, timeout=seconds, check=False)
+
+
+def _source(release: Release) -> list[str]:
+    """Where Helm finds the chart."""
+    version = ["--version", release.version] if release.version else []
+    return [*version, *(["--repo", release.repo] if release.repo else []), *plain_http(release.chart)]
 
 
 async def uninstall(kube: Kube, program: str, release: Release, *, seconds: float) -> Done:

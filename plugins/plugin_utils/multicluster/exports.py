@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
@@ -114,6 +115,8 @@ class ExportRun:
     async def _export(self, kube: Kube) -> None:
         found = await asyncio.gather(*(self._service(kube, export) for export in self.exports))
         here = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
+        if kube.record is not None:
+            await self._name_unknown(kube, kube.record)
         exportable = [export for export, service in here if self._exportable(kube, export, service)]
         if exportable:
             await self._await_crd(kube, EXPORT_KIND[1])
@@ -130,6 +133,17 @@ class ExportRun:
         self.warnings += kube.left_warnings
         for export in exportable:
             self.sources[export.service].append(kube.cluster)
+
+    async def _name_unknown(self, kube: Reader, record: Recording) -> None:
+        """Name the exports of services that no app of the inventory brings: only clusters know where they are."""
+        for export in self.exports:
+            if await kube.get("v1", "Service", export.name, export.namespace) is None:
+                record.leave_out(
+                    kube.cluster,
+                    f"{EXPORT_KIND[1]} {export.namespace}/{export.name}",
+                    "only the cluster knows whether it runs that service, which no app of the inventory brings",
+                    "keep it beside the service's own manifests, in each cluster that runs it",
+                )
 
     async def _service(self, kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
         """The cluster's own Service; None also for a stub of ours, whose pods run in other clusters."""

@@ -8,13 +8,19 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     fleet_of,
     has_our_labels,
     owner_labels,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    FrontDoor,
+    Route,
+    is_ip,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     API,
     INGRESS,
@@ -98,12 +104,32 @@ class FrontDoorRun:
         changes: list[Change] = []
         if self.door.routes:
             objects = ingress_objects(self.door, self.services, self._links(), address, ip)
+            if self.kube.record is not None:
+                objects = self._known(self.kube.record, objects)
             changes += await self.kube.apply(objects, labels=self.owner, dry_run=self.dry_run, diff=self.diff)
         for kind in KINDS:
             # The ingress first: Google releases a service only when nothing refers to it.
             changes += await self._prune(objects, kind)
         self.fresh = any(change.action != UNCHANGED for change in changes)
         return changes
+
+    def _known(self, record: Recording, objects: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+        """The objects of which nothing depends on what only a cluster or Google knows; names the others."""
+        unknown = [route.service for name, route in self.door.backends().items() if not self.served[name]]
+        if unknown:
+            why = f"selector and ports of {', '.join(unknown)} are known only to the clusters: no app brings them"
+            instead = "bring them by apps_list, or run mesh.fleet.front_door once they are there"
+            for obj in objects:
+                record.leave_out(self.kube.cluster, described(obj), why, instead)
+            return []
+        if not self.door.address or is_ip(self.door.address):
+            return objects
+        for obj in objects:
+            if obj["kind"] == INGRESS:
+                why = f"Google chooses the IP of the reserved address {self.door.address}"
+                instead = "set front_door_address to that IP and render again, or run mesh.fleet.front_door"
+                record.leave_out(self.kube.cluster, described(obj), why, instead)
+        return [obj for obj in objects if obj["kind"] != INGRESS]
 
     async def _prune(self, keep: t.Sequence[dict[str, t.Any]], kind: tuple[str, str]) -> list[Change]:
         """Remove what is no longer wanted of one kind, and wait until it is gone."""

@@ -65,7 +65,8 @@ async def read_peer(
         FleetError: something is missing; in check mode it counts as planned.
     """
     if kube.absent:
-        return Peer(cluster.name, "https://planned.invalid", "", f"{namespace}/{ACCOUNT}", PLANNED), []
+        _token, made = await _static_token(kube, namespace, fleet, dry_run=True) if static else ("", [])
+        return Peer(cluster.name, "https://planned.invalid", "", f"{namespace}/{ACCOUNT}", PLANNED), made
     config = _kubeconfig(cluster)
     server = peer_server(cluster, config.document if config else None)
     account, authority = await asyncio.gather(

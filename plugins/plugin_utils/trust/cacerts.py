@@ -38,7 +38,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace
     refuse_beside_google,
 )
 
-__all__ = ["load_renewed", "loaded_until", "read_trust", "remove_cacerts", "write_cacerts"]
+__all__ = ["load_renewed", "loaded_until", "name_cacerts", "read_trust", "remove_cacerts", "write_cacerts"]
 
 SECRET = "cacerts"
 ANNOTATION = "mesh.fleet/cacerts"
@@ -97,21 +97,33 @@ async def write_cacerts(
     Raises:
         FleetError: the cluster does not answer, or an istiod has not loaded the chain in time.
     """
+    async with Kube.connect(
+        cluster.connection, cluster=cluster.name, absent_ok=dry_run, take_over=cluster.take_over
+    ) as kube:
+        changes = await _apply(kube, fleet, cluster, chain.data, dry_run=dry_run)
+        if renewed and not dry_run:
+            await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
+    return changes
+
+
+async def name_cacerts(fleet: Fleet, cluster: Cluster) -> list[Change]:
+    """Record what is written to a cluster, where nothing is issued: the Secret is only named, so any data will do."""
+    async with Kube.connect(cluster.connection, cluster=cluster.name, take_over=cluster.take_over) as kube:
+        return await _apply(kube, fleet, cluster, {ROOT: "-"}, dry_run=True)
+
+
+async def _apply(
+    kube: Kube, fleet: Fleet, cluster: Cluster, data: t.Mapping[str, str], *, dry_run: bool
+) -> list[Change]:
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
         "metadata": {"name": SECRET, "namespace": fleet.namespace},
-        "data": {key: base64.b64encode(text.encode()).decode() for key, text in chain.data.items()},
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in data.items()},
     }
-    async with Kube.connect(
-        cluster.connection, cluster=cluster.name, absent_ok=dry_run, take_over=cluster.take_over
-    ) as kube:
-        changes = await ensure_namespace(kube, fleet, cluster, dry_run=dry_run)
-        changes += await kube.apply([secret], dry_run=dry_run, labels=owner_labels("trust", fleet.name))
-        if renewed and not dry_run:
-            await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
-    return changes
+    changes = await ensure_namespace(kube, fleet, cluster, dry_run=dry_run)
+    return changes + await kube.apply([secret], dry_run=dry_run, labels=owner_labels("trust", fleet.name))
 
 
 async def remove_cacerts(fleet: Fleet, cluster: Cluster, *, dry_run: bool) -> tuple[list[Change], str]:

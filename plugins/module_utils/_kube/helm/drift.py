@@ -27,7 +27,7 @@ from ..errors import ApiError
 from ..managed_fields import MISSING, Path, assign, entries, leaves, remove, value_at
 from .releases import Record
 
-__all__ = ["Drift", "find_drift", "put_right"]
+__all__ = ["Drift", "as_helm_sends", "find_drift", "put_right"]
 
 _LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _COMPARER = "mesh.fleet-compare"
@@ -137,7 +137,7 @@ async def _compare(kube: Kube, record: Record, manifest: Object | str, strict: b
         if await kube.get(api_version, "CustomResourceDefinition", name) is not None:
             return None  # as it is: a newer one may have been applied by hand, and hold objects that the older lacks
         manifest = t.cast(Object, yaml.load(manifest, Loader=_LOADER))
-    wanted = _as_helm_sends(manifest, record)
+    wanted = as_helm_sends(manifest, record.name, record.namespace)
     meta = wanted["metadata"]
     try:
         resource = await kube.resource(wanted["apiVersion"], wanted["kind"], obj=described(wanted))
@@ -181,12 +181,16 @@ async def _compare(kube: Kube, record: Record, manifest: Object | str, strict: b
     return Drift(manifest, live, right, _who(live, right), path)
 
 
-def _as_helm_sends(manifest: Object, record: Record) -> Object:
-    """A manifest with the marks that Helm adds to what it sends, which its record leaves out."""
+def as_helm_sends(manifest: Object, release: str, namespace: str) -> Object:
+    """A manifest with the marks that Helm adds to what it sends, which its record leaves out.
+
+    Args:
+        release, namespace: of the release.
+    """
     out = t.cast(Object, _without_nulls(manifest))
     meta = out["metadata"]
     meta["labels"] = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
-    marks = {"meta.helm.sh/release-name": record.name, "meta.helm.sh/release-namespace": record.namespace}
+    marks = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
     meta["annotations"] = {**(meta.get("annotations") or {}), **marks}
     meta.pop("creationTimestamp", None)
     out.pop("status", None)

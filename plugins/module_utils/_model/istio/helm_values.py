@@ -52,6 +52,10 @@ _SECCOMP: Values = {"type": "RuntimeDefault"}
 """What PodSecurity's level restricted demands of every container."""
 
 
+NOT_YET = "known-when-the-gateway-has-one"
+"""Stands for a primary's address in the values of its remote, while its gateway is only planned."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Release:
     """One Helm release as it should be."""

@@ -16,6 +16,7 @@ from .kubeconfig import Kubeconfig
 __all__ = [
     "PROVIDERS",
     "VARIABLES",
+    "is_access",
     "may_be_stored",
     "of_roles",
     "prefixes",
@@ -82,8 +83,13 @@ def prefixes() -> tuple[str, ...]:
 
 def may_be_stored(name: str) -> bool:
     """Whether a value of the variable may be in a private file of the run: it shapes the mesh, and opens nothing."""
+    return name in VARIABLES and not is_access(name)
+
+
+def is_access(name: str) -> bool:
+    """Whether the variable says how a cluster is reached, or opens something: only who connects needs it."""
     known = VARIABLES.get(name)
-    return known is not None and not known.secret and not known.connects
+    return known is not None and (known.secret or known.connects)
 
 
 def of_roles() -> frozenset[str]:

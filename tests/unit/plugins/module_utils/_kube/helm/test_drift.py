@@ -435,7 +435,7 @@ def test_an_object_stays_in_the_namespace_that_it_names() -> None:
 def test_a_manifest_is_sent_with_helms_marks_and_without_nulls() -> None:
     meta = {"name": "a", "annotations": {"a": "b"}, "creationTimestamp": "2026-01-01T00:00:00Z"}
     manifest = {"metadata": meta, "status": {}, "list": [{"x": None, "y": 1}], "none": None}
-    assert drift._as_helm_sends(manifest, record("")) == {
+    assert drift.as_helm_sends(manifest, record("").name, record("").namespace) == {
         "metadata": {
             "name": "a",
             "labels": {"app.kubernetes.io/managed-by": "Helm"},

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The objects of a release as ``helm template`` prints them, as Helm would send them to a cluster."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import yaml
+
+from ...errors import FleetError
+from ...metadata import annotations_of
+from ..diffs import Object, described
+from ..recording import Recording, group_of
+from .drift import as_helm_sends
+
+__all__ = ["KUBE_VERSION", "kube_version", "record_release"]
+
+KUBE_VERSION = "v1.33.0"
+"""Whatever Helm's own is, so that all Helms print the same; charts seldom ask for it."""
+HOOK = "helm.sh/hook"
+_SOURCE = re.compile(r"\A\s*# Source: (.+)$", re.MULTILINE)
+_CRDS = re.compile(r"^[^/]+(/charts/[^/]+)*/crds/")
+_CLUSTER_WIDE = {
+    "admissionregistration.k8s.io": None,
+    "apiextensions.k8s.io": None,
+    "apiregistration.k8s.io": None,
+    "certificates.k8s.io": None,
+    "flowcontrol.apiserver.k8s.io": None,
+    "node.k8s.io": None,
+    "scheduling.k8s.io": None,
+    "networking.k8s.io": ("IPAddress", "IngressClass", "ServiceCIDR"),
+    "storage.k8s.io": ("CSIDriver", "CSINode", "StorageClass", "VolumeAttachment", "VolumeAttributesClass"),
+    "gateway.networking.k8s.io": ("GatewayClass",),
+}
+"""By group, Kubernetes' kinds that are in no namespace, beside those that are known by name; None: all of the group."""
+
+
+class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """Reads what Helm reads: a date is a text, and so is what only YAML 1.1 takes for a number, as ``12:30``."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _number(tag: str, base: t.Any) -> t.Any:
+    def construct(loader: t.Any, node: t.Any) -> t.Any:
+        text = loader.construct_scalar(node)
+        return text if ":" in text else base(loader, node)
+
+    _Loader.add_constructor(tag, construct)
+
+
+_number("tag:yaml.org,2002:int", yaml.SafeLoader.construct_yaml_int)
+_number("tag:yaml.org,2002:float", yaml.SafeLoader.construct_yaml_float)
+
+
+def kube_version(given: str, *, on_gke: bool) -> str:
+    """The version of Kubernetes that charts are told; those of Google end so, and charts tell by it where they are."""
+    version = given or KUBE_VERSION
+    return f"{version}-gke.0" if on_gke and "-gke" not in version else version
+
+
+def record_release(record: Recording, cluster: str, name: str, namespace: str, text: str) -> int:
+    """Record the objects of a release, with the namespace and marks that Helm gives them; how many they are.
+
+    Args:
+        name, namespace: of the release.
+        text: what ``helm template`` printed.
+
+    Raises:
+        FleetError: it is not YAML.
+    """
+    try:
+        printed = [*_objects(text)]
+    except yaml.YAMLError as error:
+        raise FleetError(
+            "what the chart renders to is not YAML", cluster=cluster, obj=f"release {namespace}/{name}", seen=str(error)
+        ) from None
+    hooks = [obj for obj, _bare in printed if HOOK in annotations_of(obj)]
+    found = [obj if bare else as_helm_sends(obj, name, namespace) for obj, bare in printed if obj not in hooks]
+    record.apply(
+        cluster, [obj for obj in found if obj["kind"] == "CustomResourceDefinition"]
+    )  # they say what others are
+    for obj in found:
+        if not obj["metadata"].get("namespace") and _in_namespace(record, cluster, obj):
+            obj["metadata"]["namespace"] = namespace
+    record.apply(cluster, found)
+    for hook in hooks:
+        what = f"{described(hook)} of release {namespace}/{name}"
+        instead = "run what it does by a hook of your GitOps tool, or by hand"
+        record.leave_out(cluster, what, f"it is a hook ({annotations_of(hook)[HOOK]}), which only Helm runs", instead)
+    return len(found)
+
+
+def _objects(text: str) -> t.Iterator[tuple[Object, bool]]:
+    """The objects that Helm printed; with each whether it is of a chart's folder ``crds``, which Helm does not mark."""
+    source = ""
+    for part in re.split(r"^---.*$", text, flags=re.MULTILINE):
+        said = _SOURCE.search(part)
+        source = said[1] if said else source  # Helm says it once for all documents of a file
+        for obj in yaml.load_all(part, Loader=_Loader):
+            if isinstance(obj, dict) and obj.get("kind") and (obj.get("metadata") or {}).get("name"):
+                yield obj, bool(_CRDS.search(source))
+
+
+def _in_namespace(record: Recording, cluster: str, obj: Object) -> bool:
+    known = record.namespaced(cluster, obj["apiVersion"], obj["kind"])
+    if known is not None:
+        return known
+    kinds = _CLUSTER_WIDE.get(group_of(obj["apiVersion"]), ())
+    return not (kinds is None or obj["kind"] in kinds)
