@@ -312,8 +312,9 @@ def _of_gateways(rules: Rules) -> Rules:
     """What holds at a gateway too: which pods are preferred. Limits and affinity are each caller's own."""
     if not prefers(rules):
         return NOTHING
-    limits = {"connections": None, "pending": None, "requests": None}
-    breaker = dataclasses.replace(rules.breaker, **limits) if rules.breaker and rules.ejects else None
+    breaker = None
+    if rules.breaker and rules.ejects:
+        breaker = dataclasses.replace(rules.breaker, connections=None, pending=None, requests=None)
     return Rules(breaker=breaker, failover=rules.failover, localities=rules.localities)
 
 
