@@ -33,7 +33,16 @@ MODEL = {
     "multicluster": {"inventory"},
     "traffic": {"inventory", "control_planes", "istio", "peering", "multicluster"},
     "demo": {"inventory", "control_planes", "istio", "peering", "workloads"},
-    "validation": {"inventory", "control_planes", "providers", "istio", "multicluster", "trust", "workloads"},
+    "validation": {
+        "inventory",
+        "control_planes",
+        "providers",
+        "istio",
+        "multicluster",
+        "traffic",
+        "trust",
+        "workloads",
+    },
     "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads"},
 }
 KUBE = {"": set[str](), "helm": {""}}

@@ -187,7 +187,7 @@ MESH = (
     Variable(
         "mesh_traffic",
         FLEET,
-        "Reserved for a traffic stage. No stage reads it yet, so `preflight` refuses any value but an empty list.",
+        "What calls to services get: a list of policies, as docs/traffic.md describes them.",
         type="list",
         default=(),
     ),

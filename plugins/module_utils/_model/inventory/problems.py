@@ -12,7 +12,7 @@ import typing as t
 from ...errors import FleetError
 from ...logins import without_logins
 
-__all__ = ["Problem", "headline", "quoted", "shown", "table"]
+__all__ = ["Problem", "as_line", "headline", "quoted", "shown", "table"]
 
 _BARE = re.compile(r"([0-9]+\.)+[0-9]+(/[0-9]+)?|[0-9a-fA-F]*:[0-9a-fA-F:.]+(/[0-9]+)?")
 _LONGEST_VALUE = 60
@@ -63,6 +63,11 @@ def quoted(text: str) -> str:
     """Text in quotes, on one line, cut when it is long."""
     line = json.dumps(without_logins(text), ensure_ascii=False)
     return line if len(line) <= _LONGEST_VALUE else line[: _LONGEST_VALUE - 2] + '…"'
+
+
+def as_line(problem: Problem) -> str:
+    """A problem in one line, as a warning is printed."""
+    return f"{problem.statement}: {without_logins(problem.hint)}" if problem.hint else problem.statement
 
 
 def headline(problems: t.Sized) -> str:

@@ -49,8 +49,6 @@ def check(hosts: Hosts) -> list[Problem]:
                     "one value for the whole fleet: set it in the vars of the group",
                 )
             )
-    if any(variables.get("mesh_traffic") for variables in hosts.values()):
-        problems.append(Problem("", "mesh_traffic", "", "is reserved: no stage reads it yet", "remove it"))
     return problems
 
 

@@ -15,9 +15,3 @@ def test_variables_that_differ_are_reported_where_they_differ() -> None:
     ]
     assert problems_of({h: {**PLACE, "mesh_exports": [{"service": "a.b"}]} for h in ("a", "b")}) == []
     assert problems_of({"a": {**PLACE, "mesh_revision": "default"}, "b": PLACE}) == []
-
-
-def test_a_variable_that_no_stage_reads_is_refused_once() -> None:
-    hosts = {host: {**PLACE, "mesh_traffic": [{"service": "orders.shop"}]} for host in ("a", "b")}
-    assert problems_of(hosts) == ["(fleet) mesh_traffic is reserved: no stage reads it yet | remove it"]
-    assert problems_of({"a": {**PLACE, "mesh_traffic": []}}) == []

@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The order in which clusters get the objects of policies, so that no call meets a route to a subset that is not there.
+
+In every cluster subsets come before the routes that name them, and go after these. A call to another network passes a
+gateway there, which has a way for each subset that its own control plane knows. So a route also waits for the subset in
+the clusters whose gateways the calls pass, and these keep a subset for as long as a route elsewhere may name it.
+
+What a step did to a cluster is told by :meth:`Rollout.there`, :meth:`Rollout.routed`; what is not told did not happen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from .hosts import Named, hosts_of, named_by, subsets_of
+from .paths import Paths
+from .policy import CLUSTER_LABEL
+
+__all__ = ["Held", "Rollout", "differs", "identity"]
+
+Object = dict[str, t.Any]
+Key = tuple[str, str, str]
+"""Kind, namespace, name."""
+
+ROUTES, RULES = "VirtualService", "DestinationRule"
+
+
+def identity(obj: t.Mapping[str, t.Any]) -> Key:
+    """What an object is, whatever its version."""
+    meta = obj["metadata"]
+    return str(obj["kind"]), str(meta.get("namespace") or ""), str(meta["name"])
+
+
+def differs(live: t.Mapping[str, t.Any] | None, wanted: t.Mapping[str, t.Any]) -> bool:
+    """Whether an object must be applied: it is not there, or does not say what is wanted, or says more."""
+    if live is None:
+        return True
+    for part in ("labels", "annotations"):
+        if not _covers(live["metadata"].get(part) or {}, wanted["metadata"].get(part) or {}):
+            return True
+    here, there = wanted.get("spec"), live.get("spec")
+    # A Service has fields that the API server sets; the others have what was applied.
+    return not _covers(there, here) if wanted["kind"] == "Service" else here != there
+
+
+def _covers(live: t.Any, wanted: t.Any) -> bool:
+    if isinstance(wanted, t.Mapping) and isinstance(live, t.Mapping):
+        return all(key in live and _covers(live[key], value) for key, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(live, list):
+        return len(live) == len(wanted) and all(map(_covers, live, wanted))
+    return bool(live == wanted)
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """A VirtualService that must wait, and the clusters that do not have all subsets that it names."""
+
+    service: Object
+    clusters: tuple[str, ...]
+
+
+class Rollout:
+    """Decides each step of a run over a fleet.
+
+    Args:
+        paths: answers about the fleet.
+        wanted: by cluster its objects, with our labels.
+        live: by cluster that was read its VirtualServices and DestinationRules, and what else is ours.
+        is_ours: whether a live object is this run's to change and to remove.
+        play: the clusters that are written.
+        kept: hosts by cluster whose objects stay as they are.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        wanted: t.Mapping[str, t.Iterable[Object]],
+        live: t.Mapping[str, t.Iterable[Object]],
+        is_ours: t.Callable[[Object], bool],
+        play: t.Collection[str],
+        kept: t.Mapping[str, t.Collection[str]] | None = None,
+    ) -> None:
+        self._paths = paths
+        self._kept = kept or {}
+        self._every = {name: list(objects) for name, objects in wanted.items()}
+        self._wanted = {
+            name: {identity(obj): obj for obj in objects if not self._stays(name, obj)}
+            for name, objects in self._every.items()
+        }
+        self._live = {name: {identity(obj): obj for obj in objects} for name, objects in live.items()}
+        self._ours = {
+            name: {key: obj for key, obj in objects.items() if is_ours(obj) and not self._stays(name, obj)}
+            for name, objects in self._live.items()
+        }
+        self._play = [name for name in play if name in self._live]
+        self._there = {name: self._subsets(objects.values()) for name, objects in self._live.items()}
+        """By cluster the subsets that proxies have, as far as it is known."""
+        self._named = {
+            name: {key: named_by(obj) for key, obj in objects.items() if obj["kind"] == ROUTES}
+            for name, objects in self._live.items()
+        }
+        """By cluster and VirtualService the subsets that proxies may call."""
+        self._settled = {
+            (name, key)
+            for name, objects in self._wanted.items()
+            for key, obj in objects.items()
+            if key[0] == ROUTES and name in self._ours and not differs(self._ours[name].get(key), obj)
+        }
+        """The VirtualServices, with their clusters, that proxies have as they are wanted: all that they need is wanted
+        too."""
+        self._meant = self._clusters_meant()
+        self._networks = {
+            name: frozenset(paths.fleet.clusters[one].network for one in served)
+            for name, served in paths.served.items()
+        }
+
+    def _stays(self, cluster: str, obj: Object) -> bool:
+        return bool(set(hosts_of(obj)) & set(self._kept.get(cluster, ())))
+
+    @staticmethod
+    def _subsets(objects: t.Iterable[Object]) -> set[Named]:
+        return {
+            (host, name)
+            for obj in objects
+            if obj["kind"] == RULES
+            for host in hosts_of(obj)
+            for name in ("", *subsets_of(obj))
+        }
+
+    @property
+    def play(self) -> list[str]:
+        """The clusters that were read and are written."""
+        return list(self._play)
+
+    def _clusters_meant(self) -> dict[Named, str]:
+        """By subset the cluster whose pods it is; "" for those of any, and where it has meant several."""
+        found: dict[Named, str] = {}
+        for obj in itertools.chain(*self._every.values(), *(own.values() for own in self._ours.values())):
+            if obj["kind"] == RULES:
+                (host,) = hosts_of(obj)
+                for name, subset in subsets_of(obj).items():
+                    cluster = (subset.get("labels") or {}).get(CLUSTER_LABEL, "")
+                    if found.setdefault((host, name), cluster) != cluster:
+                        found[host, name] = ""
+        return found
+
+    def _pass(self, caller: str, callee: str, named: t.Iterable[Named]) -> set[Named]:
+        """Of subsets that routes in ``caller`` name, those whose calls may pass a gateway that ``callee``'s istiod
+        configures; all of them where both are the same."""
+        if caller == callee:
+            return set(named)
+        here, there = self._networks.get(caller, frozenset()), self._networks.get(callee, frozenset())
+        if len(here | there) < 2:
+            return set()
+        callers = frozenset(self._paths.served.get(caller, ()))
+        clusters = self._paths.fleet.clusters
+        return {
+            one
+            for one in named
+            for meant in (self._meant.get(one, ""),)
+            for network in there
+            if self._paths.crosses(callers, network, meant if meant in clusters else "")
+        }
+
+    # -- first: all that must be there before a route --------------------------------------------
+
+    def first(self, cluster: str) -> list[Object]:
+        """What is applied before any route: Services, ServiceEntries, and DestinationRules with old and new subsets."""
+        found = []
+        for key, obj in self._wanted.get(cluster, {}).items():
+            if key[0] == ROUTES:
+                continue
+            live = self._ours[cluster].get(key)
+            both = _union(obj, live) if key[0] == RULES else obj
+            if differs(live, both):
+                found.append(both)
+        return found
+
+    def there(self, cluster: str) -> None:
+        """Tell that :meth:`first` was applied in a cluster, and that its proxies have it."""
+        self._there[cluster] |= self._subsets(self._wanted.get(cluster, {}).values())
+
+    def not_there(self, cluster: str) -> None:
+        """Tell that it is not known whether a cluster's proxies have what the routes that change may name."""
+        self._there[cluster] -= self.expected(cluster)
+
+    def expected(self, cluster: str) -> set[Named]:
+        """The subsets that proxies of a cluster's control plane must have before the routes that change may name them:
+        routes of its own, and those of others whose calls pass its gateways."""
+        wanted = self._subsets(self._wanted.get(cluster, {}).values())
+        named: set[Named] = set()
+        for other in self._play:
+            for service in self._changing(other):
+                named |= self._pass(other, cluster, named_by(service))
+        return {(host, name) for host, name in wanted & named if name}
+
+    # -- routes ---------------------------------------------------------------------------------------
+
+    def _changing(self, cluster: str) -> list[Object]:
+        return [
+            obj
+            for key, obj in self._wanted.get(cluster, {}).items()
+            if key[0] == ROUTES and differs(self._ours[cluster].get(key), obj)
+        ]
+
+    def routes(self, cluster: str) -> tuple[list[Object], list[Held]]:
+        """The VirtualServices to apply now, and those that must wait."""
+        ready, held = [], []
+        for service in self._changing(cluster):
+            lacking = self._lacking(cluster, service)
+            if lacking:
+                held.append(Held(service, lacking))
+            else:
+                ready.append(service)
+        return ready, held
+
+    def _lacking(self, cluster: str, service: Object) -> tuple[str, ...]:
+        named = {(host, name) for host, name in named_by(service) if name}
+        found = []
+        for other, objects in self._every.items():
+            needed = self._pass(cluster, other, named) & self._subsets(objects)
+            if not needed <= self._there.get(other, set()):
+                found.append(other)
+        return tuple(found)
+
+    def away(self, cluster: str) -> list[Object]:
+        """The VirtualServices of ours that go: no policy wants them any more."""
+        wanted = self._wanted.get(cluster, {})
+        return [obj for key, obj in self._ours[cluster].items() if key[0] == ROUTES and key not in wanted]
+
+    def sending(self, cluster: str, services: t.Iterable[Object]) -> None:
+        """Tell that VirtualServices are applied now: from here on proxies may call what they name."""
+        for service in services:
+            named = self._named[cluster].setdefault(identity(service), frozenset())
+            self._named[cluster][identity(service)] = named | named_by(service)
+
+    def routed(self, cluster: str, services: t.Iterable[Object], away: t.Iterable[Object]) -> None:
+        """Tell that proxies have these VirtualServices as they are now, and no more those that went."""
+        for service in services:
+            self._named[cluster][identity(service)] = named_by(service)
+            self._settled.add((cluster, identity(service)))
+        for service in away:
+            self._named[cluster].pop(identity(service), None)
+
+    # -- last: what no route needs any more ----------------------------------------------------------
+
+    def _needed(self, cluster: str) -> tuple[set[Named], bool]:
+        """The subsets that proxies may ask this cluster's control plane for, and whether all of them are known."""
+        named: set[Named] = set()
+        for other in self._paths.served:
+            for key, subsets in self._named.get(other, {}).items():
+                if (other, key) not in self._settled:
+                    named |= self._pass(other, cluster, subsets)
+        return named, not self.waiting(cluster)
+
+    def last(self, cluster: str) -> tuple[list[Object], list[Object]]:
+        """The DestinationRules to apply without subsets that nobody needs, and all that goes."""
+        needed, known = self._needed(cluster)
+        wanted, applied, gone = self._wanted.get(cluster, {}), [], []
+        for key, obj in wanted.items():
+            if key[0] == RULES:
+                live = self._ours[cluster].get(key)
+                final = _union(obj, live, needed if known else None)
+                if live is not None and differs(_union(obj, live), final):
+                    applied.append(final)
+        for key, obj in self._ours[cluster].items():
+            if key in wanted or key[0] == ROUTES:
+                continue
+            rest = _rest(obj, needed if known else None) if key[0] == RULES else None
+            if rest is None:
+                gone.append(obj)
+            elif differs(obj, rest):
+                applied.append(rest)
+        return applied, gone
+
+    def planned(self, cluster: str) -> tuple[list[Object], list[Object]]:
+        """What a run that goes well applies in the end, and all that goes."""
+        wanted, ours = self._wanted.get(cluster, {}), self._ours[cluster]
+        applied = [obj for key, obj in wanted.items() if differs(ours.get(key), obj)]
+        return applied, [obj for key, obj in ours.items() if key not in wanted]
+
+    def waiting(self, cluster: str) -> list[str]:
+        """The clusters for whose sake :meth:`last` leaves subsets, as they were not read."""
+        here = self._networks.get(cluster, frozenset())
+        return [
+            other
+            for other, there in self._networks.items()
+            if other not in self._named and (other == cluster or len(here | there) > 1)
+        ]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is to be done anywhere."""
+        return not any(any(self.planned(cluster)) for cluster in self._play)
+
+
+def _union(wanted: Object, live: Object | None, needed: set[Named] | None = None) -> Object:
+    """A DestinationRule with its own subsets, and those of the live one (of which ``needed``: only these)."""
+    (host,) = hosts_of(wanted)
+    own = subsets_of(wanted)
+    old = {
+        name: one
+        for name, one in subsets_of(live).items()
+        if name not in own and (needed is None or (host, name) in needed)
+    }
+    if not old:
+        return wanted
+    both = {**own, **old}
+    return {**wanted, "spec": {**wanted["spec"], "subsets": [both[name] for name in sorted(both)]}}
+
+
+def _rest(live: Object, needed: set[Named] | None) -> Object | None:
+    """What must stay of a DestinationRule that nobody wants: the subsets that are needed still; None for nothing."""
+    (host,) = hosts_of(live)
+    kept = [one for name, one in subsets_of(live).items() if needed is None or (host, name) in needed]
+    if not kept:
+        return None
+    meta = {
+        key: live["metadata"][key]
+        for key in ("name", "namespace", "labels", "annotations")
+        if live["metadata"].get(key)
+    }
+    spec = {key: value for key, value in live["spec"].items() if key != "subsets"}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": meta, "spec": {**spec, "subsets": kept}}
