@@ -18,10 +18,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
     control_plane_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem, headline, table
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import (
+    Problem,
+    as_line,
+    headline,
+    table,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import is_access, provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation import traffic
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
@@ -135,7 +141,9 @@ class ActionModule(FleetAction):
             Problem(host, "cluster_peer_endpoint", "", f"is missing: {e.what}: {e.seen}: {e.means}", e.next_step)
             for host, e in unreachable_addresses(fleet).items()
         ]
-        return _failed(problems) if problems else result(summary=summary(fleet))
+        if problems:
+            return _failed(problems)
+        return result(summary=summary(fleet), warnings=[as_line(one) for one in traffic.warnings(fleet)])
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Whether this machine can hold the local clusters of the play. One with a kubeconfig is running already."""

@@ -63,6 +63,7 @@ STAGES = {
     "gateways": {"gateways"},
     "apps": {"apps"},
     "services": {"services"},
+    "traffic": {"traffic"},
     "front_door": {"front_door"},
     "verify": {"verify"},
 }

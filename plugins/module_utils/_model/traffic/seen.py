@@ -106,20 +106,23 @@ Seen = t.Mapping[str, ClusterSeen]
 """What was read, by cluster: those that could not be read are missing."""
 
 
-def see(live: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]], fleet: str) -> dict[str, ClusterSeen]:
+def see(
+    live: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]], fleet: str, part: str = TRAFFIC
+) -> dict[str, ClusterSeen]:
     """What clusters hold, of the objects that they have.
 
     Args:
         live: by cluster its Services, Pods and Namespaces; other objects are ignored. Where no cluster has a pod, pods
             were not read.
         fleet: the fleet's name, by whose label our own Services are known.
+        part: what the Services that policies made say in the label ``mesh.fleet/part-of``.
     """
     objects = {cluster: list(own) for cluster, own in live.items()}
     with_pods = any(obj.get("kind") == "Pod" for own in objects.values() for obj in own)
-    return {cluster: _see(own, fleet, with_pods) for cluster, own in objects.items()}
+    return {cluster: _see(own, fleet, part, with_pods) for cluster, own in objects.items()}
 
 
-def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, with_pods: bool) -> ClusterSeen:
+def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, part: str, with_pods: bool) -> ClusterSeen:
     services: dict[tuple[str, str], SeenService] = {}
     pods: dict[str, list[SeenPod]] = {}
     namespaces: set[str] = set()
@@ -127,7 +130,7 @@ def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, with_pods: bool
         meta = obj.get("metadata") or {}
         name, namespace = str(meta.get("name")), str(meta.get("namespace") or "")
         if obj.get("kind") == "Service":
-            services[name, namespace] = _service(obj, name, namespace, has_our_labels(obj, fleet, TRAFFIC))
+            services[name, namespace] = _service(obj, name, namespace, has_our_labels(obj, fleet, part))
         elif obj.get("kind") == "Pod":
             pods.setdefault(namespace, []).append(SeenPod(namespace, _sorted(labels_of(obj))))
         elif obj.get("kind") == "Namespace":

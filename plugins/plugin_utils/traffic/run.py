@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The traffic run: policies become objects of the clusters, step by step, so that no call is lost on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import as_line
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import objects_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_seen import lint_seen
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import Held, Rollout
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, see
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import refused
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.reading import Live, read
+
+__all__ = ["TrafficRun"]
+
+Object = dict[str, t.Any]
+
+
+class TrafficRun:
+    """One run over a fleet. It reads every cluster, and writes those of the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to write.
+        policies: what is to hold, without problems (``policies.checked_policies``); objects of this ``part`` that they
+            do not make are removed.
+        part: whose objects these are, in the label ``mesh.fleet/part-of``: one run never touches those of another part.
+        addresses: by global name its addresses.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+        timeout: seconds for each wait until proxies have what was applied; 0 does not wait.
+        say: shows a line of progress.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        policies: t.Sequence[Policy],
+        *,
+        part: str = TRAFFIC,
+        addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+        dry_run: bool = False,
+        diff: bool = True,
+        timeout: float = 60,
+        say: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.fleet, self.policies, self.part = fleet, policies, part
+        self.play = [name for name in play if name in fleet.clusters]
+        self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
+        self.addresses = addresses
+        self.changes: list[Change] = []
+        self.warnings: list[str] = []
+        self.failures: dict[str, list[FleetError]] = {}
+        self.objects: dict[str, list[Object]] = {}
+        """By cluster what the policies make there."""
+        self._paths = Paths(fleet)
+        self._owner = owner_labels(part, fleet.name)
+        self._kubes: dict[str, Kube] = {}
+        self._live: dict[str, Live] = {}
+        self._stopped: set[str] = set()
+        """Clusters in which a step failed: nothing more is done there."""
+        self._rollout: Rollout
+        self._said: dict[str, str] = {}
+        """By host its policies in words."""
+        for policy in policies:
+            said = self._said.get(policy.host)
+            self._said[policy.host] = f"{said}; {policy.said}" if said else policy.said
+
+    async def run(self) -> None:
+        """Do it. What fails on one cluster is in ``failures``, and the others are finished.
+
+        Raises FleetError if the policies do not fit what the clusters hold; then nothing was touched.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            await self._read(stack)
+            self._check()
+            if self._rollout.is_idle:
+                return
+            if self.dry_run:
+                await self._each(self._rollout.play, self._plan)
+                return
+            await self._each(self._rollout.play, self._first)
+            await self._each(self._working, self._route)
+            await self._each(self._working, self._last)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def _read(self, stack: contextlib.AsyncExitStack) -> None:
+        # Without policies there is nothing to compare, and a cluster that is gone has nothing left to remove.
+        names = list(self.fleet.clusters) if self.policies else self.play
+        absent_ok = self.dry_run or not self.policies
+        clusters = [self.fleet.clusters[name] for name in names]
+        self._kubes, failed = await connect_each(stack, clusters, absent_ok=absent_ok)
+        namespaces = {policy.namespace for policy in self.policies}
+
+        async def one(name: str) -> Live:
+            api = control_plane_of(self.fleet, self.fleet.clusters[name]).istio_api()
+            return await read(self._kubes[name], api, self._owner, namespaces)
+
+        self._live, unread = await on_each(self._kubes, one)
+        self._fail({name: error for name, error in {**failed, **unread}.items() if name in self.play})
+
+    def _check(self) -> None:
+        # A cluster that does not exist yet holds nothing, and may hold anything when it does.
+        there = {name: live for name, live in self._live.items() if not self._kubes[name].absent}
+        seen = see({name: live.apps for name, live in there.items()}, self.fleet.name, self.part)
+        findings = lint_seen(self.fleet, self.policies, seen)
+        if findings.problems and not self.dry_run:
+            raise refused(findings.problems)
+        # In check mode the stages before this one may have planned what is missing.
+        self.warnings += [as_line(one) for one in (*findings.problems, *findings.warnings)]
+        made = objects_of(self.fleet, self.policies, seen, self.addresses)
+        self.objects = {name: [self._labelled(obj) for obj in objects] for name, objects in made.items()}
+        self._rollout = Rollout(
+            self._paths,
+            self.objects,
+            {name: live.objects for name, live in self._live.items()},
+            self._is_ours,
+            self.play,
+            self._kept(),
+        )
+        self._warn_of_primaries()
+
+    def _labelled(self, obj: Object) -> Object:
+        meta = obj["metadata"]
+        return {**obj, "metadata": {**meta, "labels": {**labels_of(obj), **self._owner}}}
+
+    def _is_ours(self, obj: t.Mapping[str, t.Any]) -> bool:
+        return has_our_labels(obj, self.fleet.name, self.part)
+
+    def _kept(self) -> dict[str, set[str]]:
+        """By cluster the hosts for which somebody else made something: there everything stays as it is."""
+        kept: dict[str, set[str]] = {}
+        for name in self._live:
+            found = others_of(self.objects[name], self._live[name].istio, self._is_ours)
+            kept[name] = {other.host for other in found}
+            if name in self.play:
+                self._fail_all(name, (self._refusal(name, other) for other in found))
+        return kept
+
+    def _refusal(self, cluster: str, other: Other) -> FleetError:
+        return refusal(other, self._said.get(other.host, other.host), cluster)
+
+    def _warn_of_primaries(self) -> None:
+        for name in self.play:
+            primary = self._paths.read_in(name)
+            if primary not in self.play and any(p.callers is None or name in p.callers for p in self.policies):
+                self.warnings.append(
+                    f"{name}: what policies make for its callers is in {primary}, which serves it and is not part of "
+                    f"this run: run the traffic stage with --limit {primary},{name}"
+                )
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    @property
+    def _working(self) -> list[str]:
+        return [name for name in self._rollout.play if name not in self._stopped]
+
+    async def _each(self, names: t.Iterable[str], step: t.Callable[[str], t.Awaitable[None]]) -> None:
+        failed = (await on_each(names, step))[1]
+        self._stopped |= set(failed)
+        self._fail(failed)
+
+    async def _plan(self, name: str) -> None:
+        applied, gone = self._rollout.planned(name)
+        kube = self._kubes[name]
+        self.changes += await kube.apply(applied, dry_run=True, diff=self.diff)
+        self.changes += await kube.remove(gone, dry_run=True, diff=self.diff)
+
+    async def _first(self, name: str) -> None:
+        await self._apply(name, self._rollout.first(name))
+        self._rollout.there(name)
+
+    async def _route(self, name: str) -> None:
+        ready, held = self._rollout.routes(name)
+        away = self._rollout.away(name)
+        self._rollout.sending(name, ready)
+        await self._apply(name, ready)
+        await self._remove(name, away)
+        self._rollout.routed(name, ready, away)
+        self._fail_all(name, (self._waits(name, one) for one in held))
+
+    async def _last(self, name: str) -> None:
+        applied, gone = self._rollout.last(name)
+        await self._apply(name, applied)
+        await self._remove(name, gone)
+
+    async def _apply(self, name: str, objects: t.Sequence[Object]) -> None:
+        if objects:
+            self.changes += await self._kubes[name].apply(objects, diff=self.diff)
+
+    async def _remove(self, name: str, objects: t.Sequence[Object]) -> None:
+        if objects:
+            self.changes += await self._kubes[name].remove(objects, diff=self.diff)
+
+    def _waits(self, cluster: str, held: Held) -> FleetError:
+        host = next(iter(hosts_of(held.service)), "")
+        meta = held.service["metadata"]
+        others = ", ".join(held.clusters)
+        return FleetError(
+            f"{self._said.get(host, host)}: the new routes were not applied",
+            cluster=cluster,
+            obj=f"VirtualService {meta['namespace']}/{meta['name']}",
+            seen=f"the subsets that they name are not there in {others}",
+            means="calls that go there would fail; the routes are as they were",
+            next_step=f"see what is wrong in {others}, then run the traffic stage again with --limit "
+            f"{','.join(dict.fromkeys([cluster, *held.clusters]))}",
+        )
+
+    def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        for name, error in failed.items():
+            self.failures.setdefault(name, []).append(error)
+
+    def _fail_all(self, name: str, errors: t.Iterable[FleetError]) -> None:
+        for error in errors:
+            self._fail({name: error})
