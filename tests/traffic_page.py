@@ -117,7 +117,11 @@ def tables() -> str:
     lines += _table(_fields())
     for option in _fields():
         if option.options:
-            more = " and any key of a policy but `service`, `from`, `routes` and `verify`" if option.name == "routes" else ""
+            more = (
+                " and any key of a policy but `service`, `from`, `routes` and `verify`"
+                if option.name == "routes"
+                else ""
+            )
             rows = [one for one in option.options if one.name not in of_rules or option.name != "routes"]
             lines += ["", f"`{option.name}`{' (a list)' if option.type == 'list' else ''}{more}:", "", *_table(rows)]
     return "\n".join([*lines, "", END])

@@ -18,13 +18,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_see
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import Held, Rollout
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import RULES, Held, Rollout
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import refused
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.proxies import Proxies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.reading import Live, read
 
 __all__ = ["TrafficRun"]
@@ -77,6 +78,7 @@ class TrafficRun:
         self._stopped: set[str] = set()
         """Clusters in which a step failed: nothing more is done there."""
         self._rollout: Rollout
+        self._proxies: Proxies
         self._said: dict[str, str] = {}
         """By host its policies in words."""
         for policy in policies:
@@ -96,6 +98,7 @@ class TrafficRun:
             if self.dry_run:
                 await self._each(self._rollout.play, self._plan)
                 return
+            self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout)
             await self._each(self._rollout.play, self._first)
             await self._each(self._working, self._route)
             await self._each(self._working, self._last)
@@ -185,22 +188,35 @@ class TrafficRun:
         self.changes += await kube.remove(gone, dry_run=True, diff=self.diff)
 
     async def _first(self, name: str) -> None:
-        await self._apply(name, self._rollout.first(name))
+        applied = self._rollout.first(name)
+        await self._apply(name, applied)
+        hosts = {host for host, _subset in self._rollout.expected(name)}
+        hosts |= {host for obj in applied if obj["kind"] == RULES for host in hosts_of(obj)}
+        try:
+            await self._proxies.have_rules(name, self._rollout.rules(name, hosts))
+        except FleetError:
+            self._rollout.not_there(name)
+            raise
         self._rollout.there(name)
 
     async def _route(self, name: str) -> None:
         ready, held = self._rollout.routes(name)
+        self._fail_all(name, (self._waits(name, one) for one in held))
         away = self._rollout.away(name)
+        if not ready and not away:
+            return
+        before = await self._proxies.now(name)
         self._rollout.sending(name, ready)
         await self._apply(name, ready)
         await self._remove(name, away)
+        await self._proxies.have_routes(name, ready, away, before)
         self._rollout.routed(name, ready, away)
-        self._fail_all(name, (self._waits(name, one) for one in held))
 
     async def _last(self, name: str) -> None:
         applied, gone = self._rollout.last(name)
         await self._apply(name, applied)
         await self._remove(name, gone)
+        await self._proxies.have_rules(name, applied, gone)
 
     async def _apply(self, name: str, objects: t.Sequence[Object]) -> None:
         if objects:

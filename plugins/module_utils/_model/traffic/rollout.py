@@ -19,7 +19,7 @@ from .hosts import Named, hosts_of, named_by, subsets_of
 from .paths import Paths
 from .policy import CLUSTER_LABEL
 
-__all__ = ["Held", "Rollout", "differs", "identity"]
+__all__ = ["ROUTES", "RULES", "Held", "Rollout", "differs", "identity"]
 
 Object = dict[str, t.Any]
 Key = tuple[str, str, str]
@@ -178,6 +178,11 @@ class Rollout:
             if differs(live, both):
                 found.append(both)
         return found
+
+    def rules(self, cluster: str, hosts: t.Collection[str]) -> list[Object]:
+        """The DestinationRules that a cluster is to have for some hosts."""
+        wanted = self._wanted.get(cluster, {}).values()
+        return [obj for obj in wanted if obj["kind"] == RULES and set(hosts_of(obj)) & set(hosts)]
 
     def there(self, cluster: str) -> None:
         """Tell that :meth:`first` was applied in a cluster, and that its proxies have it."""
