@@ -10,7 +10,6 @@ import typing as t
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
@@ -29,7 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import read_network
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import (
     GOOGLE_OPTIONS,
     GoogleClusterAction,
@@ -60,7 +59,7 @@ class ActionModule(GoogleClusterAction):
             try:
                 live, apis = read_with_apis(
                     part.google,
-                    functools.partial(_read, part.google),
+                    functools.partial(read_network, part.google),
                     ExistingNetwork({}, {}, {}),
                     allowed=args["enable_apis"],
                     timeout=args["timeout"],
@@ -120,18 +119,6 @@ class ActionModule(GoogleClusterAction):
             firewalls=whole.firewalls,
             stale=whole.stale,
         )
-
-
-def _read(google: Google) -> ExistingNetwork:
-    """Three requests, however many clusters."""
-    project = google.project
-    networks = google.pages("compute", "networks.list", "items", project=project)
-    firewalls = google.pages("compute", "firewalls.list", "items", project=project)
-    return ExistingNetwork(
-        networks={n["name"]: n for n in networks},
-        subnets=list_by_region(google, "subnetworks"),
-        firewalls={f["name"]: f for f in firewalls},
-    )
 
 
 def _not_permitted(

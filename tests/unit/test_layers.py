@@ -60,6 +60,7 @@ GCP = {
     "network": {"", "auth", "api", "access"},
     "hub": {"", "auth", "api", "access"},
     "clusters": {"", "auth", "api", "access", "network", "hub"},
+    "checks": {"", "api", "access", "network", "clusters"},
 }
 PLUGIN_UTILS = {
     "base": set[str](),

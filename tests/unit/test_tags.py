@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
 """
 # The actions of each stage.
 STAGES = {
-    "preflight": {"preflight", "artifacts"},
+    "preflight": {"preflight", "artifacts", "gke_preflight"},
     "clusters": {"artifacts", "kind_cluster", "kind_network", "gke_network", "gke_nat", "gke_cluster"},
     "gke_fleet": {"managed_mesh", "gke_access", "gke_membership", "gke_fleet_feature"},
     "trust": {"trust"},

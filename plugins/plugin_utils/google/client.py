@@ -9,9 +9,10 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import GOOGLE_OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 
-__all__ = ["client_of", "list_by_region"]
+__all__ = ["client_of", "list_by_region", "read_network"]
 
 
 def client_of(args: t.Mapping[str, t.Any], cluster: Cluster, project: str) -> Google:
@@ -24,3 +25,15 @@ def list_by_region(google: Google, kind: str) -> dict[tuple[str, str], dict[str,
     """All of a kind of Compute Engine in the client's project, by region and name; ``kind`` is as in ``routers``."""
     places = google.pages("compute", f"{kind}.aggregatedList", "items", project=google.project)
     return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
+
+
+def read_network(google: Google) -> ExistingNetwork:
+    """What the client's project has: three requests, however many clusters."""
+    project = google.project
+    networks = google.pages("compute", "networks.list", "items", project=project)
+    firewalls = google.pages("compute", "firewalls.list", "items", project=project)
+    return ExistingNetwork(
+        networks={n["name"]: n for n in networks},
+        subnets=list_by_region(google, "subnetworks"),
+        firewalls={f["name"]: f for f in firewalls},
+    )

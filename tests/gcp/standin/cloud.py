@@ -99,10 +99,20 @@ class Cloud:
         """Projects for which nobody pays."""
         self.perimeters: set[str] = set()
         """Projects inside a service perimeter, which the caller is not."""
+        self.quotas: dict[tuple[str, str, str], tuple[float, float]] = {}
+        """Limit and use by project, region ("" for the project's own) and metric, where they are not the usual ones."""
+        self.no_machines: set[tuple[str, str]] = set()
+        """Zones and machine types that they do not have."""
+        self.accounts: dict[str, Json | None] = {}
+        """Service accounts that are disabled (``{"disabled": True}``), or gone (None)."""
+        self.org_policies: dict[tuple[str, str], Json] = {}
+        """Policies of the organisation that are in force, by project and constraint."""
+        self.channels: dict[str, str] = {}
+        """Versions of release channels, where they are not the usual ones."""
         self.no_quota_project = False
         """Whether the caller is a user whose login names no quota project."""
-        self.api_delay = self.role_delay = 0.0
-        """Seconds until an API that was enabled, or a role that was granted, holds."""
+        self.api_delay = self.role_delay = self.agent_delay = 0.0
+        """Seconds until an API that was enabled, a role that was granted, or an account of Google's own holds."""
         self.holds_at: dict[str, float] = {}
         """When (time.monotonic) they do: by ``project host``, or by ``policy role member``."""
         self.hosts: set[str] = set()

@@ -11,6 +11,7 @@ from .cloud import Cloud, Fault
 from .container_rules import check_cluster, check_control_plane, check_labels, check_place
 from .container_view import fill_cluster, now, shown
 from .errors import Refused
+from .limits import check_nodes, violated
 from .places import region_of
 from .shared_vpc import check, network_of
 
@@ -54,6 +55,10 @@ def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
     if key in cloud.resources:
         raise Refused(409, f"Already exists: {key.partition('/')[2]}.")
     _check_network(cloud, cluster, project, region_of(place))
+    check_nodes(cloud, project, place, cluster.get("nodePools") or [])
+    forbidden = violated(cloud, project, cluster)
+    if forbidden and fault is None:
+        fault = Fault("", message=forbidden)
     fill_cluster(cluster, parent(path), next(cloud.count))
     cloud.resources[key] = cluster
 
@@ -221,7 +226,19 @@ def delete(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
 
 def get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     _reached(cloud, path)
-    return shown(cloud.get(_key(path)))
+    return _with_fleet(cloud, _key(path), shown(cloud.get(_key(path))))
+
+
+def _with_fleet(cloud: Cloud, key: str, view: Json) -> Json:
+    """GKE shows of which Google fleet a cluster is a member."""
+    link = f"//container.googleapis.com/{key.partition('/')[2]}"
+    for name, found in cloud.under("gkehub/projects/*/locations/*/memberships/*"):
+        if ((found.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") == link:
+            parts = name.split("/")
+            number = cloud.number(parts[2])
+            path = "/".join(["projects", number, *parts[3:]])
+            view["fleet"] = {"project": number, "membership": f"//gkehub.googleapis.com/{path}", "preRegistered": True}
+    return view
 
 
 def _reached(cloud: Cloud, path: Json) -> None:
@@ -233,8 +250,9 @@ def listed(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
     if path["locationsId"] != "-":
         check_place(path["locationsId"])
     _reached(cloud, path)
-    found, gone = cloud.reached(cloud.under(f"container/{parent(path)}/clusters/*"))
-    answer: Json = {"clusters": [shown(cluster) for cluster in found]} if found else {}
+    every = cloud.under(f"container/{parent(path)}/clusters/*")
+    found, gone = cloud.reached([(key, _with_fleet(cloud, key, shown(cluster))) for key, cluster in every])
+    answer: Json = {"clusters": found} if found else {}
     return answer | ({"missingZones": gone} if gone and path["locationsId"] == "-" else {})
 
 

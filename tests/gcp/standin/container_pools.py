@@ -12,6 +12,7 @@ from .container import change, ready
 from .container_rules import check_autoscaling, check_pool
 from .container_view import fill_pool
 from .errors import Refused
+from .limits import check_nodes
 
 __all__ = ["HANDLERS"]
 
@@ -32,6 +33,7 @@ def pool_create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
     check_pool({"name": "", **pool})
     if any(p["name"] == pool["name"] for p in cluster.get("nodePools") or []):
         raise Refused(409, f"Already exists: {cluster['selfLink'].partition('/v1/')[2]}/nodePools/{pool['name']}.")
+    check_nodes(cloud, path["projectsId"], path["locationsId"], [pool])
     fill_pool(pool, cluster)
     pool["status"] = "RUNNING"
     return change(

@@ -201,6 +201,8 @@ def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> 
         if fault is None:
             was_off = set(names) & (cloud.disabled | cloud.disabled_in.get(project, set()))
             cloud.holds_at |= {f"{project} {api}": time.monotonic() + cloud.api_delay for api in was_off}
+            if "gkehub.googleapis.com" in was_off:
+                cloud.holds_at[f"{project} agent of hub"] = time.monotonic() + cloud.agent_delay
             cloud.disabled -= set(names)
             for off in cloud.disabled_in.values():
                 off -= set(names)

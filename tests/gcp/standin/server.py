@@ -20,7 +20,7 @@ import typing as t
 import urllib.parse
 from pathlib import Path
 
-from . import compute, container, container_pools, fleet, iam, project, shared_vpc
+from . import compute, container, container_pools, fleet, iam, limits, project, shared_vpc
 from .cloud import DEFAULT_TOKEN, Cloud
 from .discovery import Method, Refused, services
 from .errors import not_found_page, service_disabled
@@ -40,6 +40,7 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     **fleet.HANDLERS,
     **project.HANDLERS,
     **iam.HANDLERS,
+    **limits.HANDLERS,
 }
 V3 = {"cloudresourcemanager.projects.get": project.project_get_v3}
 HOSTS = frozenset({s.host for s in services()} | {"www.googleapis.com"} | {host for host, _path in LOGINS})

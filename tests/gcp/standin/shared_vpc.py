@@ -10,6 +10,7 @@ import typing as t
 
 from .cloud import Cloud, Fault
 from .errors import Refused
+from .limits import default_account, quotas
 
 __all__ = ["HANDLERS", "check", "mesh_may", "network_of"]
 
@@ -20,7 +21,9 @@ _AGENT_USERS = ("roles/container.hostServiceAgentUser", "roles/container.admin",
 
 
 def project(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return _project(cloud, path["project"])
+    name = path["project"]
+    more = {"quotas": quotas(cloud, name, ""), "defaultServiceAccount": default_account(cloud, name)}
+    return {**_project(cloud, name), **more}
 
 
 def _project(cloud: Cloud, name: str) -> Json:

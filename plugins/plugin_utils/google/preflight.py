@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run would do in each project, found out by reading, and what would stop it there.
+
+A project in which nothing is to be made costs one request: the list of its clusters.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import itertools
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
+    POLICY_API,
+    apis_for,
+    bindings_for,
+    missing_bindings,
+    needs_number,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import project_number
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks import permissions
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.facts import read_facts
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.findings import (
+    Findings,
+    ProjectPlan,
+    judge,
+    wishes_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.membership import other_fleets
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.nodes import groups_of_cluster, groups_of_steps
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import Difference, body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.kubernetes_versions import unsupported
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
+    ClusterSpec,
+    marker,
+    our_labels,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
+    Member,
+    fleet_project,
+    host_projects,
+    members,
+    needed_features,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region, read_network
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part
+
+__all__ = ["Foresight"]
+
+Json = dict[str, t.Any]
+_NOT_COMPARED = ("gke_authorized_networks", "gke_endpoint")
+"""What later stages complete: with the addresses of NATs, and with what stays for clusters that are not named."""
+
+
+@dataclasses.dataclass
+class _Project:
+    """What is known of a project with clusters of the play."""
+
+    part: Part
+    live: dict[tuple[str, str], Json]
+    new: list[ClusterSpec]
+    changes: dict[str, list[Difference]]
+
+
+class Foresight:
+    """One look ahead over all projects of the play.
+
+    Args:
+        fleet: the fleet.
+        parts: its projects that have clusters in the play.
+        networks: the projects of those clusters' networks.
+        front_door: whether multi-cluster ingress is in front of the clusters.
+        enable_apis: whether the run may switch APIs on.
+    """
+
+    def __init__(
+        self, fleet: Fleet, parts: t.Sequence[Part], networks: t.Sequence[Part], *, front_door: bool, enable_apis: bool
+    ) -> None:
+        self.fleet, self.parts, self.networks = fleet, parts, networks
+        self.front_door, self.enable_apis = front_door, enable_apis
+        self.members = members(fleet)
+        self.with_istiod = {c.name for c in clusters_with_istiod(fleet)}
+        self.plans: dict[str, ProjectPlan] = {}
+        self.clients: dict[str, Google] = {}
+        self.found = Findings()
+
+    def look(self) -> tuple[Findings, dict[str, list[Json]]]:
+        """All that would stop the run, and the clusters of each project that answered."""
+        with concurrent.futures.ThreadPoolExecutor(len(self.parts)) as pool:
+            projects = list(pool.map(self._read, self.parts))
+        known = [p for p in projects if p is not None]
+        for project in known:
+            self._plan_clusters(project)
+        new = {w.host for p in known for w in p.new}
+        for part in self.networks:
+            if any(w.host in new for w in part.play):
+                self._plan_network(part, new)
+        self._plan_fleet(known)
+        self._check_fleets(known)
+        self._check_versions(known)
+        plans = [plan for plan in self.plans.values() if not plan.idle]
+        if plans:
+            with concurrent.futures.ThreadPoolExecutor(len(plans)) as pool:
+                for found in pool.map(self._judged, plans):
+                    self._add(found)
+        return self.found, {p.part.project: list(p.live.values()) for p in known}
+
+    @property
+    def requests(self) -> int:
+        """How many were sent."""
+        counted = {id(google): google for google in [*self.clients.values(), *(part.google for part in self.parts)]}
+        return sum(google.requests for google in counted.values())
+
+    def _add(self, found: Findings) -> None:
+        for problem in found.problems:
+            # What stops every request is told once, not of each request.
+            same = [p for p in self.found.problems if (p.what, p.cluster) == (problem.what, problem.cluster)]
+            if not any(isinstance(p, GoogleError) or str(p) == str(problem) for p in same):
+                self.found.problems.append(problem)
+        self.found.warnings += found.warnings
+
+    def _plan(self, project: str, google: Google) -> ProjectPlan:
+        self.clients.setdefault(project, google)
+        return self.plans.setdefault(project, ProjectPlan(project, self.enable_apis))
+
+    def _read(self, part: Part) -> _Project | None:
+        clusters = Clusters(part.google, our_labels(self.fleet), marker(self.fleet), timeout=0, dry_run=True)
+        try:
+            clusters.read()
+        except GoogleError as error:
+            if error.kind != API_OFF:
+                # A permission is reported with the others that are missing.
+                if error.kind != PERMISSION:
+                    self._add(Findings(problems=[error]))
+                plan = self._plan(part.project, part.google)
+                plan.permissions += ["container.clusters.list"]
+                plan.apis += CLUSTER_APIS
+                return None
+        return _Project(part, clusters.live, clusters.missing(part.play), {})
+
+    # -- what the run would do -----------------------------------------------------------------
+
+    def _plan_clusters(self, project: _Project) -> None:
+        description = marker(self.fleet)
+        plan = self._plan(project.part.project, project.part.google)
+        for w in project.new:
+            request = body(w, description)
+            plan.groups += groups_of_cluster(w, request)
+            plan.versions[w.host] = str(request["cluster"].get("initialClusterVersion") or "")
+            if w.host in self.with_istiod:
+                plan.istio[w.host] = self.fleet.istio_version
+        plan.new += project.new
+        if project.new:
+            istiod = any(w.host in self.with_istiod for w in project.new)
+            plan.permissions += permissions.of_clusters(istiod=istiod)
+        for w in project.part.play:
+            live = project.live.get((w.member.location, w.member.cluster))
+            if live is None:
+                continue
+            try:
+                found = compare(w, live, adopted=live.get("description") != description)
+            except FleetError:
+                continue  # the clusters stage says what is wrong with it
+            changes = [d for d in found if d.variable not in _NOT_COMPARED]
+            plan.groups += groups_of_steps(w, live, changes)
+            plan.permissions += permissions.of_changes(changes)
+        if not plan.idle:
+            plan.apis += CLUSTER_APIS
+
+    def _plan_network(self, part: Part, new: t.Container[str]) -> None:
+        google = self.clients.get(part.project, part.google)
+        plan = self._plan(part.project, google)
+        mine = [w for w in part.play if w.host in new]
+        try:
+            live = read_network(google)
+            routers = list_by_region(google, "routers")
+        except GoogleError as error:
+            if error.kind == PERMISSION:
+                plan.permissions += ["compute.networks.list", "compute.subnetworks.list", "compute.firewalls.list"]
+            elif error.kind != API_OFF:
+                self._add(Findings(problems=[error]))
+            live, routers = ExistingNetwork({}, {}, {}), {}
+        network, failed = plan_network(
+            part.everybody, {w.host for w in mine}, live, marker(self.fleet), load_balancers=self.front_door
+        )
+        self._add(Findings(problems=list(failed.values())))
+        other = {name for name, c in self.fleet.clusters.items() if c.variables.get("cluster_egress")}
+        places = {w.place: w for w in reversed(needing_nat(mine, other))}
+        nat = plan_nat(places, (), routers, {}, marker(self.fleet))
+        kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(network, kind)]
+        kinds += [kind for kind in ("addresses", "routers") if getattr(nat, kind)]
+        if not all(w.shared for w in mine):
+            plan.permissions += permissions.of_network(kinds)
+        # On a Shared VPC the clusters stage says what its administrator is to make, where these credentials may not.
+        plan.apis += CLUSTER_APIS
+
+    def _plan_fleet(self, known: t.Sequence[_Project]) -> None:
+        project = fleet_project(self.members)
+        joining = [
+            self.members[w.host]
+            for p in known
+            for w in p.part.play
+            if not (p.live.get((w.member.location, w.member.cluster)) or {}).get("fleet")
+        ]
+        if not joining:
+            return
+        google = self.clients.get(project) or known[0].part.google.of(project)
+        plan = self._plan(project, google)
+        features = needed_features(self.fleet, front_door=self.front_door)
+        on = self._features_on(google) if features else set()
+        bindings = self._missing_bindings(google, features, project) if features else []
+        plan.apis += [*apis_for(features), *([POLICY_API] if bindings else [])]
+        plan.permissions += permissions.of_fleet(
+            members=True, new_features=not set(features) <= on, features=bool(features)
+        )
+        for one, some in itertools.groupby(sorted(bindings, key=lambda b: b.project), key=lambda b: b.project):
+            client = self.clients.get(one) or google.of(one)
+            self._plan(one, client).permissions.extend(permissions.of_bindings(some))
+
+    def _features_on(self, google: Google) -> set[str]:
+        parent = f"projects/{google.project}/locations/global"
+        try:
+            found = google.pages("gkehub", "projects.locations.features.list", "resources", parent=parent)
+        except GoogleError:
+            return set()  # off, or told with the permissions
+        return {str(one.get("name")).rpartition("/")[2] for one in found}
+
+    def _missing_bindings(self, google: Google, features: t.Sequence[str], project: str) -> list[t.Any]:
+        projects = {member.project for member in self.members.values()}
+        networks = {} if network_roles(self.fleet) == TRUSTED else host_projects(self.members.values())
+        number = ""
+        try:
+            if needs_number(features, {*projects, *networks.values()}, project):
+                number = project_number(google)
+        except GoogleError:
+            number = "0"  # then all count as missing
+        missing = []
+        for one, some in itertools.groupby(
+            sorted(bindings_for(features, projects, project, number, networks)), key=lambda b: b.project
+        ):
+            wanted = list(some)
+            options = {"options": {"requestedPolicyVersion": 3}}
+            try:
+                policy = google.call("cloudresourcemanager", "projects.getIamPolicy", resource=one, body=options)
+            except GoogleError:
+                policy = {}
+            missing += missing_bindings(policy, wanted)
+        return missing
+
+    # -- what does not fit ---------------------------------------------------------------------
+
+    def _check_fleets(self, known: t.Sequence[_Project]) -> None:
+        """Clusters that are members of another Google fleet."""
+        project = fleet_project(self.members)
+        pairs: list[tuple[Member, Json]] = []
+        for p in known:
+            for w in p.part.play:
+                live = p.live.get((w.member.location, w.member.cluster))
+                if live is not None and live.get("fleet"):
+                    pairs.append((w.member, live))
+        if pairs:
+            google = self.clients.get(project) or known[0].part.google.of(project)
+            self.clients.setdefault(project, google)
+            self._add(Findings(problems=other_fleets(pairs, project, lambda: project_number(google))))
+
+    def _check_versions(self, known: t.Sequence[_Project]) -> None:
+        for p in known:
+            for w in p.part.play:
+                live = p.live.get((w.member.location, w.member.cluster)) or {}
+                why = unsupported(self.fleet.istio_version, str(live.get("currentMasterVersion") or ""))
+                if why and w.host in self.with_istiod:
+                    version = live["currentMasterVersion"]
+                    self.found.warnings.append(f"{w.host}: it has Kubernetes {version}, and {why}")
+
+    def _judged(self, plan: ProjectPlan) -> Findings:
+        google = self.clients[plan.project]
+        return judge(plan, read_facts(google, wishes_of(plan)), google.account)
