@@ -176,12 +176,15 @@ def raw_policies(draw: st.DrawFn, fleet: Fleet) -> list[Values]:
     """Some policies as a person writes them; those of one service are for different callers."""
     clusters = list(fleet.clusters)
     found = []
-    for service in draw(st.lists(st.sampled_from(SERVICES), min_size=1, max_size=2, unique=True)):
+    services = draw(st.lists(st.sampled_from(SERVICES), min_size=1, max_size=2, unique=True))
+    for service in services:
         apart = draw(st.booleans())
         callers = [clusters[0::2], clusters[1::2]] if apart else [draw(st.sampled_from([None, clusters]))]
         for own in callers:
             if own != []:
                 policy: Values = {"service": service, **({"from": own} if own else {}), **draw(rules(fleet))}
+                if f"{service}.global" not in services and draw(st.integers(0, 2)) == 0:
+                    policy["global"] = True
                 if draw(st.booleans()):
                     policy["routes"] = draw(st.lists(routes(fleet), min_size=1, max_size=2))
                 found.append(policy)

@@ -274,6 +274,12 @@ POLICY = (
         required=True,
         form=_service,
     ),
+    Option(
+        "global",
+        "bool",
+        "Whether every cluster also has the name C(name.namespace.global), which all pods of the service in the mesh "
+        "serve, under one address. The policy holds for both names.",
+    ),
     Option("from", "list", "The clusters whose callers it is for; all by default."),
     *RULES,
     _ROUTES,

@@ -23,6 +23,7 @@ import typing as t
 
 from ..inventory.fleet import Fleet
 from ..istio.ownership import owner_labels
+from .addresses import for_cluster
 from .istio_words import http_routes, traffic_policy
 from .paths import Paths
 from .policy import NOTHING, Policy, Rules, Subset
@@ -46,6 +47,7 @@ class Generator:
         policies: policies without problems.
         seen: what was read of the clusters. Services and ServiceEntries are made of it, and only then.
         addresses: by global name its addresses; others get one of Istio's own.
+        ipv6: the clusters whose control plane serves IPv6: others get no such address.
     """
 
     def __init__(
@@ -54,15 +56,17 @@ class Generator:
         policies: t.Iterable[Policy],
         seen: Seen | None = None,
         addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+        ipv6: t.Collection[str] = (),
     ) -> None:
         paths = Paths(fleet)
         by_host: dict[str, list[Policy]] = {}
         for policy in policies:
-            by_host.setdefault(policy.host, []).append(policy)
+            for named in policy.by_name():
+                by_host.setdefault(named.host, []).append(named)
         self._paths = paths
         self._seen = seen or {}
         self._hosts = [
-            _Host(paths, owned, self._seen, (addresses or {}).get(host, ())) for host, owned in by_host.items()
+            _Host(paths, owned, self._seen, (addresses or {}).get(host, ()), ipv6) for host, owned in by_host.items()
         ]
         self._by_host = dict(zip(by_host, self._hosts, strict=True))
 
@@ -74,7 +78,7 @@ class Generator:
             subset: the pods.
             route: the number of the policy's route, from 1; 0 for the calls that no route fits.
         """
-        return self._by_host[policy.host].subset_name(policy, subset, route)
+        return self._by_host[policy.host].subset_name(policy.by_name()[0], subset, route)
 
     def objects(self, cluster: str) -> list[Object]:
         """The objects of a cluster, in the order of the policies."""
@@ -92,21 +96,30 @@ def objects_of(
     policies: t.Iterable[Policy],
     seen: Seen | None = None,
     addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+    ipv6: t.Collection[str] = (),
 ) -> dict[str, list[Object]]:
     """The objects of each cluster of a fleet; see :class:`Generator`."""
-    generator = Generator(fleet, policies, seen, addresses)
+    generator = Generator(fleet, policies, seen, addresses, ipv6)
     return {cluster: generator.objects(cluster) for cluster in fleet.clusters}
 
 
 class _Host:
     """All policies of one host name."""
 
-    def __init__(self, paths: Paths, policies: t.Sequence[Policy], seen: Seen, addresses: t.Sequence[str]) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        policies: t.Sequence[Policy],
+        seen: Seen,
+        addresses: t.Sequence[str],
+        ipv6: t.Collection[str],
+    ) -> None:
         self._paths = paths
         self._policies = policies
         self._first = policies[0]
         self._seen = seen
         self._addresses = addresses
+        self._ipv6 = ipv6
         self._callers = [None if policy.callers is None else frozenset(policy.callers) for policy in policies]
         self._apart = [is_apart(policy, paths) for policy in policies]
         self._targets = [targets_of(policy, apart) for policy, apart in zip(policies, self._apart, strict=True)]
@@ -128,10 +141,11 @@ class _Host:
         passing: _Passing = ()
         if self._may_have_pods(cluster, served):
             passing = self._passing(frozenset(self._paths.fleet.clusters[one].network for one in served))
-        if not mine and not passing:
+        if not mine and not passing and not self._first.is_global:
             return []
         view = self._paths.view(served) if any(self._ordered[number] for number, _targets in passing) else 0
-        key = (self._callers_key(mine, served), passing, view, self._paths.istio_api(cluster))
+        alike = self._callers_key(mine, served)
+        key = (alike, passing, view, self._paths.istio_api(cluster), cluster in self._ipv6)
         if key not in self._made:
             self._made[key] = self._make(cluster, served, mine, passing)
         return self._made[key]
@@ -174,8 +188,9 @@ class _Host:
         callers = [number for number, _own in mine]
         found: list[Object] = []
         if self._first.is_global and self._model:
-            concerned = {*callers, *(number for number, _targets in passing)}
-            found.append(self._object(cluster, "ServiceEntry", self._entry(self._model), concerned))
+            # In every cluster, whoever the policies are for: one name, one address.
+            entry = self._entry(self._model, cluster in self._ipv6)
+            found.append(self._object(cluster, "ServiceEntry", entry, range(len(self._policies))))
         rule = self._rule(served, mine, passing)
         if rule:
             concerned = {*callers, *(number for number, targets in passing if targets)}
@@ -249,11 +264,12 @@ class _Host:
         name = self._name(number, route, subset)
         return {"host": self._first.host, **({"subset": name} if name else {})}
 
-    def _entry(self, service: SeenService) -> Object:
+    def _entry(self, service: SeenService, ipv6: bool) -> Object:
         """The ServiceEntry of a global name: the pods of its Service, in all clusters."""
+        addresses = for_cluster(self._addresses, ipv6)
         return {
             "hosts": [self._first.host],
-            **({"addresses": list(self._addresses)} if self._addresses else {}),
+            **({"addresses": addresses} if addresses else {}),
             "location": "MESH_INTERNAL",
             "resolution": "STATIC",
             "ports": [_entry_port(port) for port in service.ports if port.protocol == "TCP"],
@@ -265,7 +281,11 @@ class _Host:
         first = self._first
         if first.is_global or not self._model or self._seen[cluster].service(first.name, first.namespace):
             return []
-        concerned = [p for p, c in zip(self._policies, self._callers, strict=True) if c is None or cluster in c]
+        concerned = [
+            policy
+            for policy, callers in zip(self._policies, self._callers, strict=True)
+            if (callers is None or cluster in callers) and not policy.says_nothing
+        ]
         if not concerned:
             return []
         ports = [

@@ -69,8 +69,8 @@ def _claims(fleet: Fleet, policies: t.Sequence[Policy]) -> list[Problem]:
     for policy in policies:
         twice: dict[str, list[str]] = {}
         for caller in fleet.clusters if policy.callers is None else policy.callers:
-            first = claimed.setdefault((policy.host, caller), policy)
-            if first is not policy:
+            firsts = [claimed.setdefault((one.host, caller), policy) for one in policy.by_name()]
+            for first in {id(one): one for one in firsts if one is not policy}.values():
                 twice.setdefault(first.entry, []).append(caller)
         for entry, callers in twice.items():
             message = f"is for callers in {_some(callers)}, as {entry} is, for the same service"

@@ -131,7 +131,9 @@ class _Policy:
         """Clusters without the namespace that the objects belong into."""
         policy = self._policy
         without = [] if policy.is_global else [caller for caller in self._callers if caller not in self._services]
-        places = dict.fromkeys((*(self._paths.read_in(caller) for caller in self._callers), *without))
+        # A global name is in every cluster.
+        everywhere = self._paths.served if policy.is_global or policy.also_global else ()
+        places = dict.fromkeys((*(self._paths.read_in(caller) for caller in self._callers), *without, *everywhere))
         missing = [
             name
             for name in places
@@ -147,7 +149,7 @@ class _Policy:
     def entry(self) -> list[Problem]:
         """What a global name cannot be made of."""
         policy = self._policy
-        if not policy.is_global or not self._services:
+        if not (policy.is_global or policy.also_global) or not self._services:
             return []
         cluster, service = next(iter(self._services.items()))
         if not service.selector:

@@ -199,6 +199,8 @@ class Policy:
     namespace: str
     is_global: bool = False
     """Whether it is about ``name.namespace.global`` and not about the Service ``name.namespace`` itself."""
+    also_global: bool = False
+    """Whether it is about both."""
     callers: tuple[str, ...] | None = None
     """The clusters whose callers it is for; None: all."""
     rules: Rules = NOTHING
@@ -219,6 +221,18 @@ class Policy:
     def said(self) -> str:
         """The policy in words: its service, and for whom it is."""
         return self.service if self.callers is None else f"{self.service} from {', '.join(self.callers)}"
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether calls go as without it."""
+        return self.rules == NOTHING and not self.routes
+
+    def by_name(self) -> tuple[Policy, ...]:
+        """A policy for each name that it is about."""
+        if not self.also_global:
+            return (self,)
+        own = dataclasses.replace(self, also_global=False)
+        return own, dataclasses.replace(own, is_global=True)
 
     def all_rules(self) -> t.Iterator[tuple[str, Rules, frozenset[str] | None]]:
         """Of the policy and its routes: how fields begin, the rules, and the keys that are said there (None: all)."""

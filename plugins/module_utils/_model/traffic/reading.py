@@ -94,8 +94,12 @@ def _policy(entry: t.Any, where: str, clusters: t.Collection[str]) -> tuple[Poli
         routes.append(_route(given, values, place.at("routes").at(number), clusters, problems))
     rules = _rules(values, place, clusters, problems)
     measured = Measured(**values.get("verify") or {})
-    policy = Policy(where, name, namespace, bool(more), callers, rules, tuple(routes), measured)
-    if not problems and not (set(values) & {*_RULE_KEYS, "routes"}):
+    if more and values.get("global") is False:
+        message = f"contradicts the name {service}"
+        problems.append(place.at("global").problem(False, message, f"service: {name}.{namespace}, or no global"))
+    also_global = bool(values.get("global")) and not more
+    policy = Policy(where, name, namespace, bool(more), also_global, callers, rules, tuple(routes), measured)
+    if not problems and not (more or also_global or set(values) & {*_RULE_KEYS, "routes"}):
         problems.append(place.problem(None, "says nothing", f"one of: {', '.join((*_RULE_KEYS, 'routes'))}"))
     return (None if problems else policy), problems
 

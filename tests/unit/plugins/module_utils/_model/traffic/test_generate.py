@@ -266,6 +266,33 @@ def test_a_global_name_is_an_entry_for_the_pods_of_all_clusters() -> None:
     assert kinds(made(two, policy))["west"] == ["DestinationRule", "VirtualService"]
 
 
+def test_a_global_name_is_in_every_cluster_for_whomever_the_policy_is() -> None:
+    two = fleet(TWO)
+    name = "reviews.shop.global"
+    policy = {**REVIEWS, "global": True, "breaker": {"errors": 5}}
+    seen = see(live(["east"]), "local")
+    objects = made(two, policy, seen=seen, addresses={name: ["240.241.0.7", "fd00::7"]}, ipv6=["east"])
+    west, east = (spec(objects[cluster], "ServiceEntry") for cluster in ("west", "east"))
+    assert west == {**east, "addresses": ["240.241.0.7"]}
+    assert east["addresses"] == ["240.241.0.7", "fd00::7"]
+    assert kinds(objects)["east"] == ["ServiceEntry"]
+    # The policy holds for both names.
+    hosts = ["reviews.shop.svc.cluster.local", name]
+    assert [one["spec"]["hosts"] for one in objects["west"] if one["kind"] == "VirtualService"] == [[h] for h in hosts]
+    rules = [one["spec"] for one in objects["west"] if one["kind"] == "DestinationRule"]
+    assert [rule["host"] for rule in rules] == hosts
+    assert rules[0]["subsets"] == rules[1]["subsets"]
+
+
+def test_a_global_name_needs_no_rules() -> None:
+    two, seen = fleet(TWO), {**see(live(["east"]), "local"), **see({"west": []}, "local")}
+    wanted = {"west": ["ServiceEntry"], "east": ["ServiceEntry"]}
+    assert kinds(made(two, {"service": "reviews.shop", "global": True}, seen=seen)) == wanted
+    assert kinds(made(two, {"service": "reviews.shop.global", "from": ["east"]}, seen=seen)) == wanted
+    served = made(fleet(SERVED), {"service": "reviews.shop", "global": True}, seen=see(live(["edge"]), "local"))
+    assert kinds(served) == {"fra": ["ServiceEntry"], "edge": []}, "a remote's are those of its primary"
+
+
 def test_an_order_depends_on_where_the_callers_are() -> None:
     hosts = {name: {"cluster_region": region} for name, region in (("west", "us"), ("east", "ca"), ("north", "eu"))}
     policy = {
@@ -347,6 +374,7 @@ def wanted(rules: Rules, order: Values) -> list[tuple[Values, Values, int]]:
 def test_each_caller_gets_its_policy_and_no_other(case: tuple[Fleet, list[Policy]]) -> None:
     of, policies = case
     policies = policies if not lint(of, policies).problems else policies[:1]
+    policies = [named for policy in policies for named in policy.by_name()]
     objects, paths = objects_of(of, policies), Paths(of)
     for caller in of.clusters:
         served = paths.served[paths.read_in(caller)]
@@ -374,8 +402,9 @@ def test_each_caller_gets_its_policy_and_no_other(case: tuple[Fleet, list[Policy
 def test_every_gateway_knows_each_subset_that_it_gets(case: tuple[Fleet, list[Policy]]) -> None:
     of, policies = case
     objects, paths = objects_of(of, policies), Paths(of)
+    names = [named for policy in policies for named in policy.by_name()]
     for caller, one in of.clusters.items():
-        for policy in policies:
+        for policy in names:
             ways, rule = met(objects[paths.read_in(caller)], policy.host, caller)
             labels = {subset["name"]: subset.get("labels", {}) for subset in rule.get("subsets", [])}
             targets = [part["destination"] for way in ways for part in way["route"]]

@@ -138,6 +138,10 @@ def test_two_policies_for_the_same_callers() -> None:
     assert only(two, first, first).message.startswith("is for callers in west, east, as")
     assert found(two, {**first, "from": ["west"]}, second) == Findings()
     assert found(two, first, {**second, "service": "r.s.global"}) == Findings()
+    named = only(two, {**first, "global": True}, {**second, "service": "r.s.global"})
+    assert named.message.startswith("is for callers in east, as mesh_traffic[0] is")
+    both = only(two, {**first, "global": True}, {**second, "global": True})
+    assert both.message.startswith("is for callers in east, as"), "told once, for both names"
 
 
 def test_a_region_that_nobody_says_is_a_warning() -> None:

@@ -146,12 +146,20 @@ def test_a_remotes_policy_needs_the_namespace_in_its_primary() -> None:
     assert found(served, name, lone) == Findings(), "no Service is made there for a global name"
 
 
+def test_a_global_name_needs_the_namespace_in_every_cluster() -> None:
+    other, two = {"kind": "Namespace", "metadata": {"name": "other"}}, fleet(TWO)
+    policy = {**TIMEOUT, "from": ["east"], "global": True}
+    assert "namespace shop in west, where" in only(two, policy, {**live(["east"]), "west": [other]}).message
+
+
 def test_what_a_global_name_cannot_be_made_of() -> None:
     policy = {**TIMEOUT, "service": "reviews.shop.global", "breaker": {"errors": 5}}
     one, objects = fleet({"west": {}}), live(["west"])["west"]
     assert found(one, policy, {"west": objects}) == Findings()
     named = changed(objects, name="http", targetPort="web")
-    assert "port 9080 of the Service in west leads to a port by name" in only(one, policy, {"west": named}).message
+    by_name = "port 9080 of the Service in west leads to a port by name"
+    assert by_name in only(one, policy, {"west": named}).message
+    assert by_name in only(one, {**TIMEOUT, "global": True}, {"west": named}).message
     assert only(one, policy, {"west": named}).hint == "targetPort by number, not web"
     open_ = [objects[0], {**objects[1], "spec": {**objects[1]["spec"], "selector": None}}]
     assert "selects no pods" in only(one, policy, {"west": open_}).message

@@ -108,6 +108,19 @@ def test_what_a_route_does_not_say_is_as_in_the_policy() -> None:
     assert (second.rules.timeout, second.rules.fault, second.rules.breaker) == (1000, None, None)
 
 
+def test_a_global_name_beside_the_service() -> None:
+    policy = one(timeout="1s", **{"global": True})
+    assert [(named.host, named.rules) for named in policy.by_name()] == [
+        (policy.host, policy.rules),
+        (f"{policy.service}.global", policy.rules),
+    ]
+    assert not one(timeout="1s", **{"global": False}).also_global
+    assert one(service="r.s.global", **{"global": True}).by_name() == (one(service="r.s.global"),)
+    # That the name is there is all that it says.
+    assert parse_policies([{"service": "r.s", "global": True}], CLUSTERS)[0].says_nothing
+    assert "contradicts the name r.s.global" in wrong({"service": "r.s.global", "global": False})[0]
+
+
 def test_how_it_is_measured() -> None:
     assert one(timeout="5s").measured == Measured("/", 0, None)
     assert one(timeout="5s", verify={"path": "/healthz", "port": 9090, "requests": 0}).measured == Measured(
