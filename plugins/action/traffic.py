@@ -31,6 +31,7 @@ class ActionModule(FleetAction):
             fleet,
             [str(host) for host in task_vars["ansible_play_hosts"]],
             policies,
+            leaves=args["state"] == "absent",
             dry_run=self.check_mode,
             diff=self.diff_mode,
             timeout=float(args["timeout"]) if args["wait"] else 0,

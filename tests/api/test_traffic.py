@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import typing as t
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import checked_policies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.run import TrafficRun
 from tests.policies import live
@@ -23,6 +26,7 @@ from tests.policies import live
 from . import control_plane
 from .gke_clusters import actions, on, put
 from .loop import in_loop
+from .manifests import namespace_of
 
 Values = dict[str, t.Any]
 Fleets = t.Callable[..., Fleet]
@@ -85,6 +89,8 @@ async def clear(fleet: Fleet) -> None:
             for kind in KINDS:
                 await kube.remove(await kube.list(API, kind))
             await kube.remove(await kube.list("v1", "Service", "shop"))
+            await kube.remove(await kube.list("v1", "ConfigMap", "istio-system"))
+            await kube.apply([namespace_of("istio-system")])
             objects = live([name])[name]
             await kube.apply(
                 [
@@ -139,3 +145,138 @@ async def test_a_policy_comes_changes_and_goes(fleets: Fleets) -> None:
     gone = await ran(fleet)
     assert {change.action for change in gone.changes} == {"removed"}
     assert await held(fleet, "west") == await held(fleet, "east") == []
+
+
+# Global names.
+
+NAME = "reviews.shop.global"
+GLOBAL: Values = {"service": "reviews.shop", "global": True}
+
+
+async def record(fleet: Fleet, cluster: str) -> Values | None:
+    async with on(fleet, cluster) as kube:
+        return await kube.get("v1", "ConfigMap", object_name(fleet.name), "istio-system")
+
+
+async def addresses(fleet: Fleet) -> dict[str, list[str]]:
+    """By cluster those that the name has there."""
+    found = {}
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            for entry in await kube.list(API, "ServiceEntry"):
+                found[name] = entry["spec"]["addresses"]
+    return found
+
+
+@in_loop
+async def test_runs_at_once_give_each_name_an_address_of_its_own(fleets: Fleets) -> None:
+    """In a range of fourteen addresses, so that names point at the same one."""
+    fleet = fleets(west={"mesh_global_range": "240.241.0.0/28"}, east={"mesh_global_range": "240.241.0.0/28"})
+    asked = [[f"n{number}.shop.global", f"n{number + 1}.shop.global"] for number in range(8)]
+    # As parts of their own: what one does not name is not another's that it uses no more.
+    runs = await asyncio.gather(
+        *(allocated({}, fleet, names, part=f"part-{number}") for number, names in enumerate(asked))
+    )
+    given: dict[str, tuple[str, ...]] = {}
+    for names, run in zip(asked, runs, strict=True):
+        assert (set(run.addresses), run.problems, run.failed) == (set(names), [], {})
+        for name, found in run.addresses.items():
+            assert given.setdefault(name, found) == found
+    assert len({one for found in given.values() for one in found}) == len(given) == 9
+    copies = [read_record(await record(fleet, name)) for name in CLUSTERS]
+    assert copies[0] == copies[1]
+    assert {name: entry.addresses for name, entry in copies[0].table.names.items()} == given
+
+
+@in_loop
+async def test_a_global_name_comes_stays_and_goes(fleets: Fleets) -> None:
+    fleet = fleets()
+    planned = await ran(fleet, GLOBAL, dry_run=True)
+    assert await record(fleet, "west") is None
+    first = await ran(fleet, GLOBAL)
+    assert first.failures == {}
+    made = ["ConfigMap mesh-fleet-addresses-traffic", "ServiceEntry reviews.global-traffic"]
+    assert actions(first.changes) == [f"{name} {what} created" for name in ("east", "west") for what in made]
+    assert actions(planned.changes) == actions(first.changes)
+    given = await addresses(fleet)
+    assert given["west"] == given["east"]
+    assert (await ran(fleet, GLOBAL)).changes == []
+    # Both copies are lost: the address is that of the ServiceEntries, though another is free.
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            await kube.delete("v1", "ConfigMap", object_name(fleet.name), "istio-system")
+    other = "240.241.7.7" if given["west"] != ["240.241.7.7"] else "240.241.7.8"
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            (entry,) = await kube.list(API, "ServiceEntry")
+            del entry["metadata"]["managedFields"], entry["metadata"]["resourceVersion"]
+            await kube.apply([{**entry, "spec": {**entry["spec"], "addresses": [other]}}])
+    again = await ran(fleet, GLOBAL)
+    assert {change.kind for change in again.changes} == {"ConfigMap"}
+    assert await addresses(fleet) == {"west": [other], "east": [other]}
+    # Without the policy the address stays the name's, and comes back with it.
+    gone = await ran(fleet)
+    assert await addresses(fleet) == {}
+    assert gone.failures == {}
+    await ran(fleet, GLOBAL)
+    assert await addresses(fleet) == {"west": [other], "east": [other]}
+    left = await ran(fleet, leaves=True)
+    assert left.failures == {}
+    assert [await record(fleet, name) for name in CLUSTERS] == [None, None]
+    assert await held(fleet, "west") == await held(fleet, "east") == []
+
+
+@in_loop
+async def test_two_stages_at_once_end_with_the_same_addresses(fleets: Fleets) -> None:
+    fleet = fleets()
+    await asyncio.gather(*(ran(fleet, GLOBAL) for _run in range(4)))
+    given = await addresses(fleet)
+    assert given["west"] == given["east"]
+    assert (await ran(fleet, GLOBAL)).changes == []
+    assert await addresses(fleet) == given
+
+
+@in_loop
+async def test_a_cluster_that_does_not_answer_and_addresses(
+    fleets: Fleets, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    fleets()
+    silent = {"cluster_provider": "kubeconfig", "fleet_name": "traffic", "cluster_api_token": "t"}
+    silent["cluster_api_url"] = "https://127.0.0.1:9"
+
+    def of(*names: str, silent_ones: t.Sequence[str]) -> Fleet:
+        there = fleet_of({name: planes[name] for name in names})
+        more = read_fleet(dict.fromkeys(silent_ones, silent), environment())
+        return dataclasses.replace(there, clusters={**there.clusters, **more.clusters})
+
+    # Two of three are more than half.
+    three = of("west", "east", silent_ones=["north"])
+    first = await ran(three, GLOBAL)
+    assert first.failures == {}
+    given = await addresses(three)
+    # One of three is not: names keep their addresses, and no new one is given.
+    one = of("west", silent_ones=["east", "north"])
+    await ran(one, GLOBAL, play=["west"])
+    assert (await addresses(three))["west"] == given["west"]
+    async with on(three, "west") as kube:
+        await kube.apply(live(["west"], service="orders")["west"])
+    more = await ran(one, GLOBAL, {"service": "orders.shop", "global": True, "timeout": "5s"}, play=["west"])
+    (error,) = more.failures["west"]
+    assert error.what == "no address can be given to orders.shop.global"
+    assert error.seen == "of 3 clusters that keep the record of addresses, east, north did not answer"
+    # What needs no address holds; the new name waits.
+    assert await held(three, "west") == ["ServiceEntry reviews.global-traffic", "VirtualService orders-traffic"]
+
+
+@in_loop
+async def test_a_range_without_a_free_address(fleets: Fleets) -> None:
+    narrow = {"mesh_global_range": "240.241.0.0/32"}
+    fleet = fleets(west=narrow, east=narrow)
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            await kube.apply(live([name], service="orders")[name])
+    both = await ran(fleet, GLOBAL, {"service": "orders.shop", "global": True})
+    assert {name: [error.what for error in errors] for name, errors in both.failures.items()} == {
+        name: ["no address is left for reviews.shop.global"] for name in CLUSTERS
+    }
+    assert await held(fleet, "west") == ["ServiceEntry orders.global-traffic"]

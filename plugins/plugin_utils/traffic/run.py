@@ -19,11 +19,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import RULES, Held, Rollout
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, see
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import refused
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.proxies import Proxies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.reading import Live, read
@@ -42,7 +43,8 @@ class TrafficRun:
         policies: what is to hold, without problems (``policies.checked_policies``); objects of this ``part`` that they
             do not make are removed.
         part: whose objects these are, in the label ``mesh.fleet/part-of``: one run never touches those of another part.
-        addresses: by global name its addresses.
+        addresses: by global name its addresses; by default those of the fleet's record.
+        leaves: whether the clusters leave, so that their copies of that record go too.
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds for each wait until proxies have what was applied; 0 does not wait.
@@ -57,6 +59,7 @@ class TrafficRun:
         *,
         part: str = TRAFFIC,
         addresses: t.Mapping[str, t.Sequence[str]] | None = None,
+        leaves: bool = False,
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 60,
@@ -65,7 +68,7 @@ class TrafficRun:
         self.fleet, self.policies, self.part = fleet, policies, part
         self.play = [name for name in play if name in fleet.clusters]
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
-        self.addresses = addresses
+        self.addresses, self.leaves = addresses, leaves
         self.changes: list[Change] = []
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
@@ -79,9 +82,11 @@ class TrafficRun:
         """Clusters in which a step failed: nothing more is done there."""
         self._rollout: Rollout
         self._proxies: Proxies
+        self._ipv6: frozenset[str] = frozenset()
+        self._without_address: set[str] = set()
         self._said: dict[str, str] = {}
         """By host its policies in words."""
-        for policy in policies:
+        for policy in (named for one in policies for named in one.by_name()):
             said = self._said.get(policy.host)
             self._said[policy.host] = f"{said}; {policy.said}" if said else policy.said
 
@@ -92,16 +97,22 @@ class TrafficRun:
         """
         async with contextlib.AsyncExitStack() as stack:
             await self._read(stack)
-            self._check()
-            if self._rollout.is_idle:
-                return
-            if self.dry_run:
-                await self._each(self._rollout.play, self._plan)
-                return
-            self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout)
-            await self._each(self._rollout.play, self._first)
-            await self._each(self._working, self._route)
-            await self._each(self._working, self._last)
+            seen = self._checked()
+            await self._give_addresses()
+            self._make(seen)
+            if not self._rollout.is_idle:
+                await self._roll_out()
+            if self.leaves:
+                await self._forget_addresses()
+
+    async def _roll_out(self) -> None:
+        if self.dry_run:
+            await self._each(self._rollout.play, self._plan)
+            return
+        self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout)
+        await self._each(self._rollout.play, self._first)
+        await self._each(self._working, self._route)
+        await self._each(self._working, self._last)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -120,7 +131,7 @@ class TrafficRun:
         self._live, unread = await on_each(self._kubes, one)
         self._fail({name: error for name, error in {**failed, **unread}.items() if name in self.play})
 
-    def _check(self) -> None:
+    def _checked(self) -> Seen:
         # A cluster that does not exist yet holds nothing, and may hold anything when it does.
         there = {name: live for name, live in self._live.items() if not self._kubes[name].absent}
         seen = see({name: live.apps for name, live in there.items()}, self.fleet.name, self.part)
@@ -129,7 +140,10 @@ class TrafficRun:
             raise refused(findings.problems)
         # In check mode the stages before this one may have planned what is missing.
         self.warnings += [as_line(one) for one in (*findings.problems, *findings.warnings)]
-        made = objects_of(self.fleet, self.policies, seen, self.addresses)
+        return seen
+
+    def _make(self, seen: Seen) -> None:
+        made = objects_of(self.fleet, self.policies, seen, self.addresses, self._ipv6)
         self.objects = {name: [self._labelled(obj) for obj in objects] for name, objects in made.items()}
         self._rollout = Rollout(
             self._paths,
@@ -149,11 +163,11 @@ class TrafficRun:
         return has_our_labels(obj, self.fleet.name, self.part)
 
     def _kept(self) -> dict[str, set[str]]:
-        """By cluster the hosts for which somebody else made something: there everything stays as it is."""
+        """By cluster the hosts for which somebody else made something, or which have no address: all stays as it is."""
         kept: dict[str, set[str]] = {}
         for name in self._live:
             found = others_of(self.objects[name], self._live[name].istio, self._is_ours)
-            kept[name] = {other.host for other in found}
+            kept[name] = {other.host for other in found} | self._without_address
             if name in self.play:
                 self._fail_all(name, (self._refusal(name, other) for other in found))
         return kept
@@ -169,6 +183,33 @@ class TrafficRun:
                     f"{name}: what policies make for its callers is in {primary}, which serves it and is not part of "
                     f"this run: run the traffic stage with --limit {primary},{name}"
                 )
+
+    async def _give_addresses(self) -> None:
+        """Addresses for all global names, before anything is made of them."""
+        named = {one.host for policy in self.policies for one in policy.by_name() if one.is_global}
+        entries = (obj for live in self._live.values() for obj in live.istio if obj["kind"] == "ServiceEntry")
+        if self.addresses is not None or self.leaves or not (named or any(map(self._is_ours, entries))):
+            return
+        try:
+            given = await allocated(
+                self._kubes, self.fleet, named, part=self.part, dry_run=self.dry_run, diff=self.diff
+            )
+        except FleetError as error:
+            given = Allocated(problems=[error])
+        self.addresses, self._ipv6 = given.addresses, given.ipv6
+        self._without_address = named - set(given.addresses)
+        self.changes += given.changes
+        self.warnings += given.warnings
+        for name in self.play:
+            self._fail_all(name, given.problems)
+            if name in given.failed and name not in self.failures:
+                self._fail({name: given.failed[name]})
+
+    async def _forget_addresses(self) -> None:
+        leaving = [name for name in self.play if name in self._live and name not in self._stopped]
+        left = await forgotten(self._kubes, self.fleet, leaving, part=self.part, dry_run=self.dry_run, diff=self.diff)
+        self.changes += left.changes
+        self._fail({name: error for name, error in left.failed.items() if name in leaving})
 
     # -- steps -----------------------------------------------------------------------------------
 
