@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated
@@ -84,6 +87,7 @@ def fleets(planes: dict[str, control_plane.ControlPlane]) -> Fleets:
 
 
 async def clear(fleet: Fleet) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "shop"}}
     for name in CLUSTERS:
         async with on(fleet, name) as kube:
             for kind in KINDS:
@@ -91,17 +95,9 @@ async def clear(fleet: Fleet) -> None:
             await kube.remove(await kube.list("v1", "Service", "shop"))
             await kube.remove(await kube.list("v1", "ConfigMap", "istio-system"))
             await kube.apply([namespace_of("istio-system")])
-            objects = live([name])[name]
-            await kube.apply(
-                [
-                    {
-                        "apiVersion": "v1",
-                        "kind": "ServiceAccount",
-                        "metadata": {"name": "default", "namespace": "shop"},
-                    },
-                    *objects,
-                ]
-            )
+            (made, *objects) = live([name])[name]
+            await kube.apply([made, account])
+            await kube.apply(objects)
 
 
 async def ran(fleet: Fleet, *given: Values, play: t.Sequence[str] = CLUSTERS, **more: t.Any) -> TrafficRun:
@@ -145,6 +141,208 @@ async def test_a_policy_comes_changes_and_goes(fleets: Fleets) -> None:
     gone = await ran(fleet)
     assert {change.action for change in gone.changes} == {"removed"}
     assert await held(fleet, "west") == await held(fleet, "east") == []
+
+
+@in_loop
+async def test_an_unchanged_run_writes_nothing_and_lists_little(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = fleets()
+    many = []
+    for number in range(30):
+        app = live(["west"], f"app-{number}")["west"][1:]
+        for name in CLUSTERS:
+            await put(fleet, name, *app)
+        many.append({**SPLIT, "service": f"app-{number}.shop"})
+    first = await ran(fleet, *many)
+    assert first.failures == {}
+    assert len(first.changes) == 2 * 2 * 30
+    asked: list[str] = []
+    request = Transport.request
+
+    async def counted(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        asked.append(f"{method} {path}")
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", counted)
+    again = await ran(fleet, *many, timeout=60)
+    assert again.changes == []
+    assert {one.partition(" ")[0] for one in asked} == {"GET"}
+    assert len(asked) <= 2 * 16, "as many for any number of policies"
+
+
+@in_loop
+async def test_what_others_made_for_a_host_is_named_and_left_alone(fleets: Fleets) -> None:
+    fleet = fleets()
+    meta = {"name": "by-hand", "namespace": "shop", "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    theirs = {"apiVersion": API, "kind": "VirtualService", "metadata": meta}
+    spec = {"hosts": ["reviews"], "http": [{"route": [{"destination": {"host": "reviews"}}]}]}
+    await put(fleet, "west", {**theirs, "spec": spec})
+    run = await ran(fleet, SPLIT)
+    assert list(run.failures) == ["west"]
+    (error,) = run.failures["west"]
+    assert error.as_dict() == {
+        "what": "reviews.shop: it is for reviews.shop.svc.cluster.local as well",
+        "cluster": "west",
+        "object": "VirtualService shop/by-hand",
+        "seen": "owner: somebody-else",
+        "means": "Istio takes one of both, and nobody knows which, so the policy was not applied here",
+        "next": "remove VirtualService shop/by-hand, or the policy; or set traffic_adopt: true, which takes it over if "
+        "it says the same",
+    }
+    assert await held(fleet, "west") == ["VirtualService by-hand"]
+    assert await held(fleet, "east") == BOTH, "the other cluster is finished"
+    gone = await ran(fleet)
+    assert gone.failures == {}
+    assert await held(fleet, "west") == ["VirtualService by-hand"]
+
+
+@in_loop
+async def test_ours_stay_where_somebody_adds_theirs(fleets: Fleets) -> None:
+    fleet = fleets()
+    await ran(fleet, SPLIT)
+    spec = {"host": "reviews.shop.svc.cluster.local"}
+    await put(
+        fleet,
+        "west",
+        {"apiVersion": API, "kind": "DestinationRule", "metadata": {"name": "x", "namespace": "shop"}, "spec": spec},
+    )
+    run = await ran(fleet, {**SPLIT, "timeout": "5s"})
+    assert list(run.failures) == ["west"]
+    assert await held(fleet, "west") == ["DestinationRule reviews-traffic", "DestinationRule x", BOTH[1]]
+    assert actions(run.changes) == ["east VirtualService reviews-traffic changed"]
+
+
+@in_loop
+async def test_a_cluster_that_does_not_answer_holds_back_only_what_needs_it(fleets: Fleets) -> None:
+    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}"}
+    flat = await ran(fleets(east=dead), SPLIT)
+    assert list(flat.failures) == ["east"]
+    both = fleets()
+    assert await held(both, "west") == BOTH
+    await clear(both)
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two", **dead})
+    apart = await ran(fleet, SPLIT)
+    assert sorted(apart.failures) == ["east", "west"]
+    text = str(apart.failures["west"][0])
+    assert "reviews.shop: the new routes were not applied" in text
+    assert "the subsets that they name are not there in east" in text
+    assert "--limit west,east" in text
+    assert await held(fleet, "west") == BOTH[:1]
+    whole = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    again = await ran(whole, SPLIT)
+    assert again.failures == {}
+    assert await held(whole, "west") == await held(whole, "east") == BOTH
+
+
+@in_loop
+async def test_an_api_server_that_fails_half_way(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    await ran(fleet, SPLIT)
+    request = Transport.request
+
+    async def failing(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        if self.cluster == "east" and method != "GET" and "virtualservices" in path:
+            raise ApiError("apply failed", status=500, cluster="east", obj="VirtualService shop/reviews-traffic")
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", failing)
+    other = {**SPLIT, "split": [{"weight": 100, "labels": {"version": "v3"}}]}
+    run = await ran(fleet, other)
+    assert list(run.failures) == ["east"]
+    for name, subsets in (("west", ["v1", "v2", "v3"]), ("east", ["v1", "v2", "v3"])):
+        async with on(fleet, name) as kube:
+            rule = await kube.get(API, "DestinationRule", "reviews-traffic", "shop")
+        assert rule is not None
+        assert [one["name"] for one in rule["spec"]["subsets"]] == subsets, "routes of east still name them"
+    monkeypatch.setattr(Transport, "request", request)
+    again = await ran(fleet, other)
+    assert again.failures == {}
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            rule = await kube.get(API, "DestinationRule", "reviews-traffic", "shop")
+        assert rule is not None
+        assert [one["name"] for one in rule["spec"]["subsets"]] == ["v3"]
+
+
+@in_loop
+async def test_policies_that_do_not_fit_are_refused_before_anything(fleets: Fleets) -> None:
+    fleet = fleets()
+    with pytest.raises(FleetError) as caught:
+        await ran(fleet, SPLIT, {"service": "nobody.shop", "timeout": "5s"})
+    assert "1 problem, nothing was touched" in str(caught.value)
+    assert "mesh_traffic[1] (nobody.shop) service" in str(caught.value)
+    assert "is served by no cluster" in str(caught.value)
+    assert await held(fleet, "west") == []
+    planned = await ran(fleet, SPLIT, {"service": "nobody.shop", "timeout": "5s"}, dry_run=True)
+    assert any("is served by no cluster" in one for one in planned.warnings), "the apps may be planned"
+    with pytest.raises(FleetError, match="weights that sum to 60"):
+        checked_policies(fleet, [{**SPLIT, "split": [{"weight": 60}]}])
+
+
+@in_loop
+async def test_a_subset_that_no_pod_has_is_a_warning(fleets: Fleets) -> None:
+    run = await ran(fleets(), {**SPLIT, "split": [{"weight": 100, "labels": {"version": "v9"}}]})
+    assert run.failures == {}
+    (warning,) = run.warnings
+    assert "mesh_traffic[0] (reviews.shop) split[0] names pods that are not there: version=v9" in warning
+
+
+@in_loop
+async def test_parts_and_fleets_do_not_touch_each_other(fleets: Fleets) -> None:
+    fleet = fleets()
+    await ran(fleet, SPLIT, part="demo")
+    gone = await ran(fleet)
+    assert gone.changes == []
+    both = await ran(fleet, SPLIT)
+    assert sorted(both.failures) == ["east", "west"], "one host has one owner"
+    assert "owner: fleet traffic" in str(both.failures["west"][0])
+    await ran(fleet, part="demo")
+    assert await held(fleet, "west") == []
+
+
+@in_loop
+async def test_a_remotes_policies_are_in_its_primary(fleets: Fleets) -> None:
+    fleet = fleets(east={"mesh_role": "remote", "mesh_primary": "west"})
+    policy = {**SPLIT, "from": ["east"]}
+    run = await ran(fleet, policy)
+    assert run.failures == {}
+    assert await held(fleet, "east") == []
+    async with on(fleet, "west") as kube:
+        routes = await kube.get(API, "VirtualService", "reviews-traffic", "shop")
+    assert routes is not None
+    assert [route["name"] for route in routes["spec"]["http"]] == ["from-east-all", "others"]
+    alone = await ran(fleet, policy, play=["east"])
+    (warning,) = alone.warnings
+    assert warning == (
+        "east: what policies make for its callers is in west, which serves it and is not part of this run: "
+        "run the traffic stage with --limit west,east"
+    )
+
+
+@in_loop
+async def test_a_name_resolves_where_nobody_runs_the_service(fleets: Fleets) -> None:
+    fleet = fleets()
+    async with on(fleet, "east") as kube:
+        await kube.delete("v1", "Service", "reviews", "shop")
+    run = await ran(fleet, SPLIT)
+    assert "east Service reviews created" in actions(run.changes)
+    assert (await ran(fleet, SPLIT)).changes == []
+    await ran(fleet)
+    async with on(fleet, "east") as kube:
+        assert await kube.get("v1", "Service", "reviews", "shop") is None
+
+
+@in_loop
+async def test_clusters_that_are_not_part_of_the_run_are_read_alone(fleets: Fleets) -> None:
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    alone = await ran(fleet, SPLIT, play=["west"])
+    assert "the subsets that they name are not there in east" in str(alone.failures["west"][0])
+    assert await held(fleet, "east") == []
+    await ran(fleet, SPLIT)
+    gone = await ran(fleet, play=["west"])
+    assert {change.cluster for change in gone.changes} == {"west"}
+    assert await held(fleet, "east") == BOTH
 
 
 # Global names.

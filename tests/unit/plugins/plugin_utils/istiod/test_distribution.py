@@ -17,6 +17,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.distribution imp
 
 HOST = "reviews.shop.svc.cluster.local"
 RULE = Rule("reviews-traffic", "shop", HOST, 2)
+RULES = Wanted(rules=(RULE,))
 UUID = "2660b00d-330f-4ce1-a10a-f40c1c10e28d"
 
 
@@ -74,7 +75,7 @@ def routes(subset: str) -> str:
 def awaited(
     mesh: Mesh,
     monkeypatch: pytest.MonkeyPatch,
-    wanted: Wanted = Wanted(rules=(RULE,)),
+    wanted: Wanted = RULES,
     before: State | None = None,
     timeout: float = 0.2,
 ) -> None:
