@@ -10,6 +10,7 @@ import typing as t
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from ..istio.ownership import owner_labels
+from ..istio.proxy_traffic import COUNTED
 from .pods import pod_security
 from .sample import PORT, PROGRAM, container, program_hash
 
@@ -122,6 +123,8 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
     # With other settings its sidecar must be injected anew.
     annotations = {"mesh.fleet/program": program_hash(program), "mesh.fleet/network": cluster.network}
     annotations["mesh.fleet/trust-domain"] = fleet.trust_domain
+    # Without it a sidecar counts no calls by service and subset.
+    annotations["sidecar.istio.io/statsInclusionRegexps"] = COUNTED
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
