@@ -43,7 +43,7 @@ MODEL = {
         "trust",
         "workloads",
     },
-    "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads"},
+    "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads", "traffic"},
 }
 KUBE = {"": set[str](), "helm": {""}}
 LOCAL = {

@@ -50,8 +50,11 @@ def _short(text: str) -> str:
     return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
 
 
-def summary(calls: t.Sequence[Call], checks: t.Sequence[Check], *, dry_run: bool = False) -> str:
-    """The stage's line. In check mode no call is made, and what fails now may be what a run is to put right."""
+def summary(calls: t.Sequence[Call], checks: t.Sequence[Check], *, measured: int = 0, dry_run: bool = False) -> str:
+    """The stage's line. In check mode no call is made, and what fails now may be what a run is to put right.
+
+    ``measured`` is the number of policies that were measured.
+    """
     good = sum(c.ok for c in calls)
     failed = [c for c in checks if c.state == FAILED]
     ran = [c for c in checks if c.state != SKIPPED]
@@ -65,6 +68,8 @@ def summary(calls: t.Sequence[Call], checks: t.Sequence[Check], *, dry_run: bool
         text += f", {left_out} pair{'' if left_out == 1 else 's'} not called"
     if calls and good == len(calls):
         text += " · identities as expected"
+    if measured:
+        text += f" · {measured} polic{'y' if measured == 1 else 'ies'} measured"
     return text + (f" · {len(failed)} of {_checks(len(ran))} failed" if failed else f" · {_checks(len(ran))}")
 
 
@@ -91,9 +96,13 @@ def as_document(
     checks: t.Sequence[Check],
     pages: t.Mapping[str, str],
     *,
+    traffic: t.Mapping[str, t.Any] | None = None,
     dry_run: bool = False,
 ) -> dict[str, t.Any]:
-    """The JSON document. ``started`` is an ISO 8601 time. In check mode nothing is proved: ``ok`` is None."""
+    """The JSON document. ``started`` is an ISO 8601 time. In check mode nothing is proved: ``ok`` is None.
+
+    ``traffic`` is what was measured of policies, as ``shares_document()`` makes it.
+    """
     return {
         "fleet": fleet,
         "started": started,
@@ -102,6 +111,7 @@ def as_document(
         "calls": [dataclasses.asdict(c) for c in calls],
         "checks": [dataclasses.asdict(c) for c in checks],
         "pages": dict(pages),
+        "traffic": dict(traffic or {}),
     }
 
 

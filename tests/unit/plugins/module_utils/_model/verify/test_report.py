@@ -73,7 +73,10 @@ def test_the_stages_line() -> None:
 
 def test_the_document_has_everything() -> None:
     check = Check("root", "west", "ok", "s", ("west",))
-    assert report.as_document("f", "t", 1.23456, CALLS, [check], {"west": "http://192.0.2.5/"}) == {
+    assert report.as_document(
+        "f", "t", 1.23456, CALLS, [check], {"west": "http://192.0.2.5/"}, traffic={"tests": 3}
+    ) == {
+        "traffic": {"tests": 3},
         "fleet": "f",
         "started": "t",
         "seconds": 1.23,

@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which requests measure a policy, and what a sidecar's counts say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+from hypothesis import given, settings
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_traffic import (
+    Counts,
+    Endpoint,
+    Faults,
+    ProxyRoute,
+    upstream,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import Generator
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares import (
+    Answers,
+    Measurement,
+    Retried,
+    Seen,
+    Series,
+    is_settled,
+    measure,
+    plan,
+    route_of,
+)
+from tests.policies import BREAKER, REVIEWS, sound
+
+from ..fleets import TWO, fleet
+
+Values = dict[str, t.Any]
+HTTP = {("reviews", "shop"): (Port(9090, "metrics"), Port(8080, "http"))}
+HOST = "reviews.shop.svc.cluster.local"
+V3, V1, V2 = (upstream(8080, name, HOST) for name in ("east-v3", "west-v1", "west-v2"))
+ALL = upstream(8080, "", HOST)
+PODS = {name: [Endpoint("10.0.0.1:8080")] for name in (V3, V1, V2, ALL)}
+
+
+def planned(*policies: Values, caller: str = "west", requests: int = 400) -> tuple[list[Series], dict[str, str]]:
+    of = fleet(TWO)
+    read = parse_policies(list(policies), of.clusters)
+    return plan(read, Generator(of, read), caller, HTTP, requests)
+
+
+def only(**fields: t.Any) -> Series:
+    (series,) = planned({**REVIEWS, **fields})[0]
+    return series
+
+
+def answers(count: int, status: int = 200, answered: bool = True, ms: float = 5.0, text: str = "") -> Answers:
+    return Answers(status, answered, (ms,) * count, text)
+
+
+def counted(series: Series, v3: int, v1: int, v2: int, **more: t.Any) -> Measurement:
+    counts = {V3: Counts(v3), V1: Counts(v1), V2: Counts(v2)}
+    shown: Values = {"answers": (answers(v3 + v1 + v2),), "counts": counts, "endpoints": PODS}
+    return measure(series, Seen(**{**shown, **more}))
+
+
+def test_a_split_is_counted_by_its_subsets() -> None:
+    series = only()
+    assert (series.url, series.headers, series.count) == ("http://reviews.shop:8080/", (), 400)
+    assert [(part.words, part.share, part.upstream) for part in series.parts] == [
+        ("to east version=v3", 0.75, V3),
+        ("to west version=v1", 0.15, V1),
+        ("to west version=v2", 0.10, V2),
+    ]
+    found = counted(series, 301, 59, 40)
+    assert [(share.count, share.of) for share in found.shares] == [(301, 400), (59, 400), (40, 400)]
+    assert all(share.p > 0.1 and share.is_drawn for share in found.shares)
+    other = counted(series, 240, 120, 40)
+    assert [share.p < 1e-6 for share in other.shares] == [True, True, False]
+
+
+def test_calls_to_anything_else_are_never_as_declared() -> None:
+    found = counted(only(), 300, 60, 40, counts={V3: Counts(300), V1: Counts(60), V2: Counts(39), ALL: Counts(1)})
+    assert (found.shares[-1].words, found.shares[-1].count, found.shares[-1].p) == ("to other pods", 1, 0.0)
+
+
+def test_calls_that_no_pod_answered_count_where_they_were_to_go() -> None:
+    down = answers(300, 503, False, text="no healthy upstream")
+    found = counted(only(), 300, 60, 40, answers=(answers(100), down), endpoints={**PODS, V3: []})
+    assert [share.count for share in found.shares] == [300, 60, 40]
+    assert (found.failed, found.failure) == (300, "503 no healthy upstream")
+    assert found.endpoints["to east version=v3"] == ()
+
+
+def test_who_is_asked_and_who_is_not() -> None:
+    assert planned(REVIEWS, caller="east") == ([], {})
+    everybody = {**REVIEWS, "from": None}
+    assert [series.caller for series in planned(everybody, caller="east")[0]] == ["east"]
+    name = "reviews.shop from west"
+    assert planned({**REVIEWS, "verify": {"requests": 0}}) == ([], {name: "the inventory asks for no requests"})
+    assert planned(REVIEWS, requests=0) == ([], {name: "the inventory asks for no requests"})
+    assert [one.count for one in planned({**REVIEWS, "verify": {"requests": 50}}, requests=0)[0]] == [50]
+    assert planned({**REVIEWS, "verify": {"port": 1}})[1] == {name: "the service has no port 1"}
+    assert planned(BREAKER)[1] == {"sample-producer.sample from west": "no cluster has the service"}
+    read = parse_policies([REVIEWS], ("west", "east"))
+    tcp = {("reviews", "shop"): (Port(9090, "metrics"),)}
+    assert plan(read, Generator(fleet(TWO), read), "west", tcp, 400)[1] == {
+        name: "the service has no port that is known to speak HTTP"
+    }
+
+
+def test_where_nothing_is_drawn_few_requests_do() -> None:
+    assert only(split=None, timeout="2s").count == 20
+    assert only(split=[{"weight": 100, "cluster": "east"}]).count == 20
+    assert only(split=None, timeout="2s", verify={"requests": 5}).count == 5
+    assert only(split=None, fault={"abort": 503, "share": 50}).count == 400
+
+
+def test_a_breaker_for_many_calls_gets_one_at_a_time() -> None:
+    assert only().side_by_side == 8
+    assert only(breaker={"errors": 5}).side_by_side == 8
+    for key in ("connections", "pending", "requests"):
+        assert only(breaker={key: 1}).side_by_side == 1
+    assert only(fault={"delay": "2s"}).side_by_side == 40
+
+
+def test_a_request_for_each_route() -> None:
+    routes: list[Values] = [
+        {"headers": {"x-user": "ann"}, "split": [{"weight": 100, "labels": {"version": "v2"}}]},
+        {"headers": {"x-user": {"prefix": "b"}, "x-kind": {"regex": "beta"}}, "timeout": "1s"},
+        {"path": "/api/", "method": ["GET", "POST"], "timeout": "3s"},
+        {"method": ["DELETE"], "timeout": "4s"},
+        {"headers": {"x-user": {"regex": "c.*"}}, "timeout": "5s"},
+        {"path": "/api/v2/", "timeout": "6s"},
+    ]
+    series, left = planned({**REVIEWS, "routes": routes, "verify": {"path": "/healthz"}})
+    assert [(one.route, one.path, one.headers, one.rules.timeout) for one in series] == [
+        (0, "/healthz", (), 0),
+        (1, "/healthz", (("x-user", "ann"),), 0),
+        (2, "/healthz", (("x-kind", "beta"), ("x-user", "b")), 1000),
+        (3, "/api/", (), 3000),
+    ]
+    assert series[1].name == "reviews.shop route 1 from west"
+    assert left == {
+        "reviews.shop route 4 from west": "it is for DELETE, and only GET requests are made",
+        "reviews.shop route 5 from west": "no value of the header x-user is known that its regular expression fits",
+        "reviews.shop route 6 from west": "GET /api/v2/ is for route 3; name another path in verify",
+    }
+    series, left = planned({**REVIEWS, "routes": [{"path": "/", "timeout": "1s"}]})
+    assert [one.route for one in series] == [1]
+    assert left == {"reviews.shop from west": "GET / is for route 1; name another path in verify"}
+
+
+def test_faults_and_copies_are_what_the_sidecar_counted() -> None:
+    copied = {"labels": {"version": "v3"}, "share": 50}
+    series = only(
+        split=[{"weight": 100, "cluster": "west", "labels": {"version": "v1"}}],
+        mirror=copied,
+        fault={"abort": 503, "delay": "200ms", "share": 20},
+    )
+    mirror = series.parts[1].upstream
+    assert mirror == upstream(8080, "v3", HOST)
+    aborted = answers(80, 503, False, text="fault filter abort")
+    found = measure(
+        series,
+        Seen(
+            answers=(answers(320), aborted),
+            counts={V1: Counts(320), mirror: Counts(160, copies=160)},
+            faults=Faults(80, 90),
+            endpoints=PODS,
+        ),
+    )
+    assert [(share.words, share.count, share.of) for share in found.shares] == [
+        ("to west version=v1", 320, 320),
+        ("copied to version=v3", 160, 320),
+        ("aborted with 503", 80, 400),
+        ("delayed by 200ms", 90, 400),
+    ]
+    assert not found.failed, "what a fault aborts is no failed call"
+
+
+def test_a_mirror_that_gets_a_part_of_the_calls_too() -> None:
+    series = only(mirror={"cluster": "west", "labels": {"version": "v1"}})
+    found = counted(series, 300, 0, 40, counts={V3: Counts(300), V1: Counts(460, copies=400), V2: Counts(40)})
+    assert [share.count for share in found.shares] == [300, 60, 40, 400]
+    assert found.shares[-1].p == 1.0
+
+
+def test_shares_of_regions_and_zones() -> None:
+    series = only(split=None, localities={"us-west1/a": 30, "europe": 70})
+    assert series.count == 400
+    assert {part.upstream for part in series.parts} == {ALL}
+    tries = {("us-west1", "a"): 119, ("europe", "x"): 200, ("europe", "y"): 80, ("us-west1", "b"): 1}
+    found = counted(series, 0, 0, 0, answers=(answers(400),), counts={ALL: Counts(400)}, tries=tries)
+    assert {share.words: share.count for share in found.shares} == {
+        "to us-west1/a": 119,
+        "to europe": 280,
+        "to other regions": 1,
+    }
+
+
+def route(name: str = "all", **more: t.Any) -> ProxyRoute:
+    return ProxyRoute(name, **{"timeout": 2000, "weights": ((V3, 75), (V1, 15), (V2, 10)), **more})
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ([route()], ()),
+        ([route("from-west-all"), route("route-1", timeout=1)], ()),
+        ([], ("no route of this policy",)),
+        ([route("default")], ("no route of this policy",)),
+        ([route(timeout=15_000)], ("timeout 15s, not 2s",)),
+        ([route(weights=((V3, 60), (V1, 30), (V2, 10)))], ("the weights east-v3 60, west-v1 30, west-v2 10",)),
+        ([route(weights=((ALL, 100),))], ("the weights all pods 100",)),
+    ],
+)
+def test_the_route_is_compared(routes: list[ProxyRoute], said: tuple[str, ...]) -> None:
+    series = only(timeout="2s")
+    assert counted(series, 300, 60, 40, routes=tuple(routes)).differences == said
+    assert is_settled(series, Seen(routes=tuple(routes), endpoints=PODS)) == (said == ())
+
+
+def test_it_has_not_settled_before_each_part_has_a_pod() -> None:
+    series = only(timeout="2s")
+    ejected = {**PODS, V1: [Endpoint("10.0.0.1:80", "/failed_outlier_check")]}
+    assert not is_settled(series, Seen(routes=(route(),), endpoints=ejected))
+    assert not is_settled(series, Seen(routes=(route(),), endpoints={}))
+
+
+def test_retries_are_compared_and_counted() -> None:
+    series = only(split=None, retries={"attempts": 2, "per_try": "1s", "retry_on": ["reset", "5xx"]})
+    with_them = ProxyRoute("all", attempts=2, per_try=1000, retry_on=frozenset({"5xx", "reset", "connect-failure"}))
+    shown = {"answers": (answers(20),), "counts": {ALL: Counts(20, retries=3)}, "endpoints": PODS}
+    found = measure(series, Seen(**shown, routes=(with_them,)))
+    assert (found.differences, found.retries) == ((), Retried(2, 2, 3))
+    other = dataclasses.replace(with_them, attempts=1, per_try=500, retry_on=frozenset({"reset"}))
+    found = measure(series, Seen(**shown, routes=(other,)))
+    assert found.differences == ("1 retries, not 2", "500ms for one try, not 1s", "no retries on 5xx")
+    assert measure(series, Seen(**shown)).retries == Retried(2, None, 3)
+    assert measure(only(), Seen(**shown)).retries == Retried(None, None, 3)
+    assert counted(only(), 300, 60, 40).retries is None
+
+
+def test_the_timeout_is_compared_with_the_slowest_call() -> None:
+    series = only(timeout="2s")
+    slow, ended = answers(3, ms=3100), answers(2, 504, False, ms=2003, text="upstream request timeout")
+    found = counted(series, 300, 60, 45, answers=(answers(400), slow, ended))
+    assert (found.timeout, found.timed_out, found.late, found.slowest, found.failed) == (2000, 2, 3, 3100, 0)
+    assert counted(only(), 300, 60, 40, answers=(slow, ended)).failed == 2, "no timeout of ours ended them"
+    held = only(timeout="2s", fault={"delay": "5s"})
+    assert counted(held, 300, 60, 40, answers=(answers(400, ms=6900),)).late == 0
+
+
+def test_an_answer_of_the_service_is_an_answer_whatever_it_says() -> None:
+    found = counted(only(), 300, 60, 40, answers=(answers(200, 500), answers(100, 404), answers(100, 503)))
+    assert found.failed == 0
+    assert counted(only(), 0, 0, 0, answers=(answers(3, 0, False, text="refused"),)).failure == "no answer refused"
+
+
+def test_a_sidecar_that_counts_nothing_proves_nothing() -> None:
+    found = counted(only(), 0, 0, 0, answers=(answers(400),))
+    assert (found.counted, found.shares) == (False, ())
+
+
+def test_a_remotes_routes_are_named_by_their_callers() -> None:
+    (base, first) = planned({**REVIEWS, "routes": [{"path": "/api/", "timeout": "1s"}]})[0]
+    routes = [ProxyRoute("from-west-route-1"), ProxyRoute("from-west-route-11"), ProxyRoute("from-west-all")]
+    assert [getattr(route_of(one, routes), "name", None) for one in (base, first)] == [
+        "from-west-all",
+        "from-west-route-1",
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(sound())
+def test_what_any_policy_asks_for(drawn: tuple[Fleet, list[Policy]]) -> None:
+    of, policies = drawn
+    generator = Generator(of, policies)
+    ports = {(policy.name, policy.namespace): (Port(8080, "http"),) for policy in policies}
+    for caller in of.clusters:
+        series, left = plan(policies, generator, caller, ports, 400)
+        mine = [p for p in policies if p.callers is None or caller in p.callers]
+        assert len(series) + len(left) == sum(1 + len(policy.routes) for policy in mine)
+        for one in series:
+            assert 0 < one.count <= 400
+            assert 1 <= one.side_by_side <= 64
+            splits = [part.share for part in one.parts if part.kind == "split"]
+            assert not splits or sum(splits) == pytest.approx(1)
+            assert all(part.upstream.endswith(f"|{one.policy.host}") for part in one.parts if part.upstream)
+            # Counted as declared, nothing is refused.
+            exact = {part.upstream: Counts(round(part.share * 1000)) for part in one.parts if part.kind == "split"}
+            exact = exact or {one.upstream: Counts(1000)}
+            found = measure(one, Seen(answers=(answers(1000),), counts=exact))
+            assert all(share.p > 0.9 for share in found.shares if share.kind == "split")
