@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
@@ -19,12 +20,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report im
     summary,
     table,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_checks import share_table, shares_document
 from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import known_root
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits
 
 
 class ActionModule(FleetAction):
@@ -47,12 +50,19 @@ class ActionModule(FleetAction):
         "root": {"type": "str", "default": "generated"},
         "root_cert": {"type": "str", "default": ""},
         "trust_directory": {"type": "str", "default": ""},
+        "requests": {"type": "int", "default": 400},
+        "requests_per_second": {"type": "float", "default": 100.0},
+        "requests_seconds": {"type": "float", "default": 300.0},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
         folder = os.path.expanduser(args["trust_directory"]) or os.path.join(fleet.directory, "trust")
+        first = next(iter(fleet.clusters.values()), None)
+        given = first.variables.get("mesh_traffic") if first and args["state"] == "present" else None
+        # Preflight refuses policies with problems.
+        policies, _problems = read_policies(given, fleet.clusters)
         options = Options(
             program=read_program(args["program"]),
             image=args["image"],
@@ -65,6 +75,8 @@ class ActionModule(FleetAction):
             dry_run=self.check_mode,
             gateways=args["gateways_namespace"],
             fleet_root=known_root(args["root"], args["root_cert"], folder),
+            policies=policies,
+            limits=Limits(args["requests"], args["requests_per_second"], args["requests_seconds"]),
         )
         run, started, began = VerifyRun(fleet, play, options), datetime.datetime.now(datetime.UTC), time.monotonic()
         if args["state"] == "absent":
@@ -72,11 +84,16 @@ class ActionModule(FleetAction):
             line = f"probes removed from {len(play)} clusters"
         else:
             await run.run()
-            first = first_end(token.life for name in play for token in run.facts[name].tokens)
+            ending = first_end(token.life for name in play for token in run.facts[name].tokens)
             # Of clusters that do not exist yet, which check mode passes over, nothing was asked.
             asked = run.checks if any(not run.kubes[n].absent for n in play if n in run.kubes) else []
-            line = summary(run.calls, asked if self.check_mode else run.checks, dry_run=self.check_mode)
-            line += f" · first token ends {day(first.ends)}" if first else ""
+            line = summary(
+                run.calls,
+                asked if self.check_mode else run.checks,
+                measured=len({one.policy for one in run.measured}),
+                dry_run=self.check_mode,
+            )
+            line += f" · first token ends {day(ending.ends)}" if ending else ""
         seconds = time.monotonic() - began
         errors = {
             host: [as_error(c, host) for c in failed]
@@ -84,6 +101,8 @@ class ActionModule(FleetAction):
             if (failed := [c for c in run.checks if c.state == FAILED and host in c.clusters])
         }
         lines = table(run.calls, run.pages) if run.calls else []
+        lines += share_table(run.measured)
+        lines += [f"not measured: {name}, {why}" for name, why in run.not_measured.items()]
         skipped = [c for c in run.checks if (c.group, c.state) == ("control plane", SKIPPED)]
         lines += [f"control plane of {c.name}: {c.seen}" for c in skipped]
         directory = args["directory"] or os.path.join(fleet.directory, "verify")
@@ -94,6 +113,7 @@ class ActionModule(FleetAction):
             run.calls,
             run.checks,
             run.pages,
+            traffic=shares_document(run.measured, run.not_measured),
             dry_run=self.check_mode,
         )
         if args["state"] == "present" and not self.check_mode:

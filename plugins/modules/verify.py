@@ -16,6 +16,9 @@ description:
     and the tokens by which istiods read other clusters.
   - A control plane that Google runs has no istiod to ask. Checks that need one are skipped there, and the result says so. Calls
     between such clusters are made; their identities are those that Google's CA signs, C(<fleet project>.svc.id.goog).
+  - Measures each policy of C(mesh_traffic) from each cluster that it is for, by GET requests of the probe. Which pods get them is
+    what the probe's sidecar counts, so nothing is assumed of what a service answers. Each declared share has an exact binomial test;
+    together they call a right fleet wrong in at most one of 1,000 runs.
   - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
     the hosts it concerns. Writes C(verify.json), C(junit.xml) and C(table.txt).
 options:
@@ -80,6 +83,20 @@ options:
       - If it holds none, roots are compared with each other, and none is called the right one.
     type: str
     default: ""
+  requests:
+    description:
+      - GET requests, from each cluster, that measure a policy of C(mesh_traffic) which spreads calls; fewer for others.
+      - The key C(verify) of a policy says it for that one. V(0) measures those policies alone that say it.
+    type: int
+    default: 400
+  requests_per_second:
+    description: How many of these one service gets in a second, at most, from all clusters together.
+    type: float
+    default: 100.0
+  requests_seconds:
+    description: Seconds, for each cluster, in which such requests begin. A policy for which none are left is not measured, and named.
+    type: float
+    default: 300.0
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
@@ -112,12 +129,14 @@ objects:
   type: list
   elements: dict
 table:
-  description: The lines of a table of calls, with service, answer, identity seen and path.
+  description: The lines of a table of calls, with service, answer, identity seen and path; then those of measured policies.
   returned: success
   type: list
   elements: str
 verify:
-  description: The content of C(verify.json). In check mode C(ok) is null, because nothing is proved.
+  description:
+    - The content of C(verify.json). In check mode C(ok) is null, because nothing is proved.
+    - C(traffic) has the test with its level, by policy and cluster what is declared and what was counted, and what was not measured.
   returned: success
   type: dict
 directory:

@@ -39,7 +39,7 @@ def test_the_page_and_ansible_doc_show_what_a_policy_may_say() -> None:
 
 
 def test_every_block_of_the_page_is_tried_here() -> None:
-    assert (len(POLICIES), len(OBJECTS), len(PLAYS), len(TASKS)) == (3, 2, 1, 1)
+    assert (len(POLICIES), len(OBJECTS), len(PLAYS), len(TASKS)) == (4, 2, 1, 1)
     assert len(BLOCKS) == 7
 
 

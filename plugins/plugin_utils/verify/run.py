@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, call_pairs
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks import (
     injection_checks,
@@ -24,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks im
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares import Measurement
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import restart_commands
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import NAMESPACE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import name_of
@@ -34,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import read_tokens
 
 __all__ = ["Options", "VerifyRun"]
@@ -62,6 +65,8 @@ class Options:
     """Namespace of the gateways; "" for the default."""
     fleet_root: str = ""
     """PEM of the fleet's root; "" where it is not on this controller."""
+    policies: t.Sequence[Policy] = ()
+    limits: Limits = dataclasses.field(default_factory=Limits)
 
 
 class VerifyRun:
@@ -75,6 +80,8 @@ class VerifyRun:
         self.calls: list[Call] = []
         self.checks: list[Check] = []
         self.pages: dict[str, str] = {}
+        self.measured: list[Measurement] = []
+        self.not_measured: dict[str, str] = {}
         self.deadline = 0.0
 
     async def run(self) -> None:
@@ -102,7 +109,23 @@ class VerifyRun:
                 await called.run()
                 self.calls += called.calls
                 self.checks += called.checks
+                await self._measure()
         self.checks += [c.as_check() for c in self.calls]
+
+    async def _measure(self) -> None:
+        """Measure the policies from the clusters whose probe can call."""
+        shares = Shares(
+            self.fleet,
+            self.play,
+            self.kubes,
+            self.facts,
+            self.options.policies,
+            limits=self.options.limits,
+            deadline=self.deadline,
+        )
+        await shares.run()
+        self.measured, self.not_measured = shares.measured, shares.left
+        self.checks += shares.checks
 
     async def remove(self) -> None:
         """Remove the probes from the clusters of the play."""

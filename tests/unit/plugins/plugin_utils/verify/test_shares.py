@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How policies are measured: what the probe and its sidecar are asked for, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import types
+import typing as t
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_traffic import COUNTED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_checks import share_table
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
+from tests.policies import REVIEWS
+
+FLEET = read_fleet({name: {"cluster_provider": "kubeconfig"} for name in ("west", "east")})
+HOST = "reviews.shop.svc.cluster.local"
+SERVICE = {
+    "kind": "Service",
+    "metadata": {"name": "reviews", "namespace": "shop"},
+    "spec": {"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 8080}]},
+}
+SPLIT = (("east-v3", 75), ("west-v1", 15), ("west-v2", 10))
+
+
+class Pod:
+    """A cluster with a probe, whose sidecar spreads calls by ``weights`` exactly, and has a route only after a time."""
+
+    absent = False
+
+    def __init__(
+        self, weights: t.Sequence[tuple[str, int]] = SPLIT, later: int = 0, services: t.Sequence[t.Any] = (SERVICE,)
+    ) -> None:
+        self.weights, self.later, self.services = weights, later, services
+        self.counts = dict.fromkeys((name for name, _weight in weights), 7)
+        self.series: list[dict[str, t.Any]] = []
+        self.pages: list[str] = []
+        self.broken = ""
+
+    async def list(self, _api: str, kind: str, namespace: str) -> t.Sequence[t.Any]:
+        assert (kind, namespace) == ("Service", "shop")
+        return self.services
+
+    async def exec(self, namespace: str, pod: str, container: str, command: list[str], *, timeout: float) -> t.Any:
+        assert (namespace, pod, timeout >= 30) == ("mesh-verify", "probe-x", True)
+        if container == "istio-proxy":
+            assert command[:3] == ["pilot-agent", "request", "GET"]
+            return self.answer(self.page(command[3]))
+        assert command[0] == "python3"
+        given = json.loads(command[-1])
+        self.series.append(given)
+        for name, weight in self.weights:
+            self.counts[name] += given["count"] * weight // 100
+        return self.answer(json.dumps([{"status": 200, "answered": True, "text": "", "ms": [4.0] * given["count"]}]))
+
+    def answer(self, text: str) -> t.Any:
+        return types.SimpleNamespace(code=0, stdout=text, stderr="") if not self.broken else self.failed()
+
+    def failed(self) -> t.Any:
+        return types.SimpleNamespace(code=1, stdout="", stderr=self.broken)
+
+    def page(self, path: str) -> str:
+        self.pages.append(path)
+        names = {name: f"outbound|8080|{name}|{HOST}" for name in self.counts}
+        if path.startswith("stats"):
+            return "".join(f"cluster.{names[n]};.upstream_rq_completed: {count}\n" for n, count in self.counts.items())
+        if path == "clusters":
+            return "".join(f"{name}::10.0.0.1:8080::health_flags::healthy\n" for name in names.values())
+        self.later -= 1
+        if self.later >= 0:
+            return '{"configs": []}'
+        several = [{"name": names[name], "weight": weight} for name, weight in self.weights]
+        routes = [{"name": "all", "route": {"weighted_clusters": {"clusters": several}}}]
+        hosts = [{"name": f"{HOST}:8080", "routes": routes}]
+        return json.dumps({"configs": [{"route_config": {"virtual_hosts": hosts}}]})
+
+
+def facts() -> dict[str, Facts]:
+    return {name: Facts(name, probe="probe-x", sidecar=True) for name in FLEET.clusters}
+
+
+def run(kubes: dict[str, Pod], *given: dict[str, t.Any], seconds: float = 5, **limits: t.Any) -> Shares:
+    policies = parse_policies(list(given) or [REVIEWS], FLEET.clusters)
+    until = time.monotonic() + seconds
+    shares = Shares(
+        FLEET, ["west", "east"], t.cast("t.Any", kubes), facts(), policies, limits=Limits(**limits), deadline=until
+    )
+    asyncio.run(shares.run())
+    return shares
+
+
+def test_a_policy_is_measured_from_its_callers() -> None:
+    west, east = Pod(), Pod()
+    shares = run({"west": west, "east": east})
+    (found,) = shares.measured
+    assert [(share.count, share.of) for share in found.shares] == [(300, 400), (60, 400), (40, 400)]
+    assert {check.state for check in shares.checks} == {OK}
+    assert (east.series, east.pages) == ([], [])
+    (series,) = west.series
+    assert series == {
+        "url": "http://reviews.shop:8080/",
+        "headers": {},
+        "count": 400,
+        "rate": 100.0,
+        "side_by_side": 8,
+        "timeout_ms": 10_000,
+        "seconds": pytest.approx(60, abs=1),
+    }
+    assert share_table(shares.measured)[1].split()[:4] == ["reviews.shop", "west", "to", "east"]
+
+
+def test_another_split_is_a_failed_check() -> None:
+    shares = run({"west": Pod((("east-v3", 60), ("west-v1", 30), ("west-v2", 10))), "east": Pod()}, seconds=0)
+    failed = {check.group: check for check in shares.checks if check.state == FAILED}
+    assert set(failed) == {"policy", "policy's shares"}
+    assert "--limit west" in failed["policy's shares"].next_step
+
+
+def test_it_waits_for_the_route_and_measures_once() -> None:
+    west = Pod(later=2)
+    shares = run({"west": west, "east": Pod()})
+    assert {check.state for check in shares.checks} == {OK}
+    assert len(west.series) == 1
+    assert sum(page.startswith("config_dump") for page in west.pages) == 3
+
+
+def test_only_what_is_needed_is_asked_for() -> None:
+    west = Pod()
+    run({"west": west, "east": Pod()})
+    stats = [page for page in west.pages if page.startswith("stats")]
+    assert len(stats) == 2
+    assert all(page.startswith("stats?usedonly&filter=") and "%5E" in page for page in stats)
+    assert "config_dump?resource=dynamic_route_configs&name_regex=" in west.pages[0]
+    assert COUNTED.startswith("^")
+
+
+def test_a_service_gets_no_more_from_many_clusters() -> None:
+    west, east = Pod(), Pod()
+    run({"west": west, "east": east}, {**REVIEWS, "from": None}, rate=30, requests=100)
+    assert [series["rate"] for pod in (west, east) for series in pod.series] == [15, 15]
+    assert [series["count"] for pod in (west, east) for series in pod.series] == [100, 100]
+
+
+def test_no_policies_ask_for_nothing() -> None:
+    shares = Shares(FLEET, ["west"], {}, facts(), [], limits=Limits(), deadline=0)
+    asyncio.run(shares.run())
+    assert (shares.measured, shares.left, shares.checks) == ([], {}, [])
+
+
+def test_what_there_is_no_time_for_is_named() -> None:
+    west = Pod()
+    policies = parse_policies([REVIEWS], FLEET.clusters)
+    shares = Shares(
+        FLEET, ["west"], t.cast("t.Any", {"west": west}), facts(), policies, limits=Limits(seconds=0), deadline=0
+    )
+    asyncio.run(shares.run())
+    assert west.series == []
+    assert shares.left == {"reviews.shop from west": "0 s were over (verify_requests_seconds)"}
+    assert [(check.group, check.state) for check in shares.checks] == [("policy", "skipped")]
+
+
+def test_the_ports_of_a_service_that_only_another_cluster_has() -> None:
+    west = Pod(services=())
+    assert len(run({"west": west, "east": Pod()}).measured) == 1
+    shares = run({"west": Pod(services=()), "east": Pod(services=())})
+    assert shares.left == {"reviews.shop from west": "no cluster has the service"}
+
+
+def test_a_cluster_whose_probe_fails_leaves_the_others() -> None:
+    west, east = Pod(), Pod()
+    west.broken = "OCI runtime exec failed"
+    shares = run({"west": west, "east": east}, {**REVIEWS, "from": None})
+    assert [one.caller for one in shares.measured] == ["east"]
+    (failed,) = [check for check in shares.checks if check.state == FAILED]
+    assert (failed.name, failed.clusters) == ("west", ("west",))
+    assert "OCI runtime exec failed" in failed.seen
+
+
+def test_a_program_that_prints_no_json() -> None:
+    class Silent(Pod):
+        def answer(self, text: str) -> t.Any:
+            return super().answer("" if text.startswith("[{") else text)
+
+    shares = run({"west": Silent(), "east": Pod()})
+    (failed,) = [check for check in shares.checks if check.state == FAILED]
+    assert "the probe made no calls" in failed.seen
