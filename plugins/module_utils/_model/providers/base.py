@@ -96,6 +96,10 @@ class Provider:
             return "is too large", f"kube-apiserver accepts at most a /{_LARGEST_SERVICES}"
         return None
 
+    def further_ranges(self, fleet: Fleet) -> list[tuple[str, str, str]]:
+        """Of its clusters, what they have besides ranges of pods and services: cluster, what it is, and IPv4 CIDR."""
+        return []
+
     # Checks. Each value is valid by itself.
 
     def check_name(self, host: str, variables: Values) -> list[Problem]:

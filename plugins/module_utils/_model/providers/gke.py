@@ -48,6 +48,9 @@ class Gke(Provider):
     def exists(self, variables: Values) -> bool:
         return checks.is_elsewhere(variables)
 
+    def further_ranges(self, fleet: Fleet) -> list[tuple[str, str, str]]:
+        return checks.further_ranges(fleet)
+
     def check_name(self, host: str, variables: Values) -> list[Problem]:
         return checks.check_name(host)
 

@@ -22,7 +22,19 @@ from ..inventory.problems import Problem
 from ..providers.base import Hosts
 from ..providers.reading import read_fleet, with_environment
 from ..providers.registry import PROVIDERS, VARIABLES, provider_of_host
-from . import control_planes, front_door, names, ranges, renamed, role_variables, services, shared, topology, traffic
+from . import (
+    control_planes,
+    front_door,
+    global_names,
+    names,
+    ranges,
+    renamed,
+    role_variables,
+    services,
+    shared,
+    topology,
+    traffic,
+)
 from . import variables as values
 from .role_variables import RoleVariables
 
@@ -63,6 +75,7 @@ def check(
         whole += provider.check_fleet(sound, fleet)
     whole += services.check(sound)
     whole += traffic.check(sound, fleet)
+    whole += global_names.check(named, sound, fleet)
     whole += front_door.check(named, sound)
     whole += role_variables.check(named, fleet, roles) if roles else []
     # A value with a problem of its own was left out above: that it is missing is no second problem.

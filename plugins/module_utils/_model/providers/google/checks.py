@@ -19,7 +19,7 @@ from .node_pools import pools
 from .paths import callers, is_dns_endpoint, network_name, network_project, outside
 from .variables import PROJECT_VARIABLE, text
 
-__all__ = ["check_cluster", "check_fleet", "check_name", "check_peer_endpoints", "is_elsewhere"]
+__all__ = ["check_cluster", "check_fleet", "check_name", "check_peer_endpoints", "further_ranges", "is_elsewhere"]
 
 Values = t.Mapping[str, t.Any]
 _LONGEST_NAME = 40
@@ -156,6 +156,15 @@ class _Range(t.NamedTuple):
     vpc: str
     pods: bool
     """Of pods or services: those are held against each other elsewhere."""
+
+
+def further_ranges(fleet: Fleet) -> list[tuple[str, str, str]]:
+    """Of each cluster that Google is asked for, the ranges of nodes and of the control plane: what and which."""
+    ours = {name: c for name, c in fleet.clusters.items() if c.provider == "gke" and not is_elsewhere(c.variables)}
+    nodes, _lacking = node_ranges(fleet, ours)
+    found = [(name, "range of nodes", cidr) for name, cidr in nodes.items()]
+    planes = ((name, text(cluster.variables, "gke_control_plane_cidr")) for name, cluster in ours.items())
+    return found + [(name, "range of the control plane", cidr) for name, cidr in planes if cidr]
 
 
 def _ranges(fleet: Fleet, ours: t.Mapping[str, Cluster]) -> list[Problem]:
