@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     own_ranges,
     with_egress,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.field_checks import refuse
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
@@ -91,6 +92,7 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 return clusters.absent(part.play), apis
             known, unknown = _with_egress(part, egress)
+            known = _possible(fleet, known, unknown)
             known = self._keep_unnamed(fleet, clusters, known, args["forget"], ranges, unknown, stays)
             for host, (refused, prepared) in self._hosts(fleet, part, clusters.missing(known), args).items():
                 part.google.requests += host.requests
@@ -161,6 +163,19 @@ def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[
         except FleetError as error:
             unknown[wanted.host] = error
     return known, unknown
+
+
+def _possible(fleet: Fleet, known: list[ClusterSpec], unknown: Outcomes) -> list[ClusterSpec]:
+    """The clusters whose fields go together; an error for each other one is added to ``unknown``."""
+    kept = []
+    for wanted in known:
+        try:
+            refuse(fleet, fleet.clusters[wanted.host])
+        except FleetError as error:
+            unknown[wanted.host] = error
+        else:
+            kept.append(wanted)
+    return kept
 
 
 def _summary(changes: list[Change], failed: int, check_mode: bool) -> str:

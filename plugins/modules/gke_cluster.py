@@ -19,8 +19,15 @@ description:
   - Reads all clusters of a project by one request, and makes or changes them at the same time. If one fails, the others finish.
   - Compares only what the inventory describes. Google's defaults and additions of others stay.
   - "Changed in place: C(gke_endpoint), C(gke_authorized_networks), C(gke_release_channel), C(gke_labels), workload identity,
-    C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_machine_type), C(gke_disk_size),
+    C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_node_total_min), C(gke_node_total_max),
     C(gke_node_labels) and taints. A missing pool is made; a pool that the inventory does not name stays as it is."
+  - C(gke_machine_type), C(gke_disk_size) and private nodes need new nodes, which Google makes one after another. That is refused with the
+    variable's name, unless C(gke_recreate_nodes) is true for the host and the pool makes new nodes before it takes old ones away.
+  - Further fields are in docs/gke-fields.md of the collection. What the inventory says of them is compared and changed in place, or refused
+    with the field's name; what it does not say is left alone. A cluster that was just made is looked at again if it says any, since Google may
+    accept a request and not heed all of it.
+  - A cluster of C(gke_deletion_protection) is never deleted.
+  - In an Autopilot cluster with an istiod of ours, also an adopted one, pods may have NET_ADMIN, which Istio's init container needs.
   - "Refused with the variable's name, because the cluster or pool would have to be recreated: C(gke_mode), C(gke_network),
     C(gke_network_project), C(gke_subnetwork), C(cluster_pod_cidr), C(cluster_service_cidr), C(gke_control_plane_cidr),
     C(gke_dataplane_v2), C(gke_spot), C(cluster_zone)."

@@ -68,7 +68,7 @@ def test_one_pool_of_several_is_changed_in_place(
     made: Run, google_cloud: StandIn, more: Vars, read: t.Callable[[t.Any], t.Any], value: t.Any
 ) -> None:
     before = dict(live_pool(google_cloud, "nodes"))
-    fleet = with_west(gke_node_pools=[{"name": "nodes"}, {**EDGE, **more}])
+    fleet = with_west(gke_node_pools=[{"name": "nodes"}, {**EDGE, **more}], gke_recreate_nodes=True)
     planned = made(fleet, dry=True)
     assert actions(planned) == {"west": "changed", "north": "unchanged"}
     assert made(fleet) == planned
@@ -132,7 +132,9 @@ def test_pods_of_a_pool_have_workload_identity_and_the_tag(made: Run, google_clo
     config = live_pool(google_cloud, "edge")["config"]
     config["workloadMetadataConfig"] = {"mode": "GCE_METADATA"}
     config["tags"] = ["theirs"]
-    assert actions(made(with_west(gke_node_pools=POOLS)))["west"] == "changed"
+    error = failure(made(with_west(gke_node_pools=POOLS)))
+    assert error.what == "workload identity of nodes cannot be changed without new nodes"
+    assert actions(made(with_west(gke_node_pools=POOLS, gke_recreate_nodes=True)))["west"] == "changed"
     config = live_pool(google_cloud, "edge")["config"]
     assert (config["workloadMetadataConfig"], config["tags"]) == ({"mode": "GKE_METADATA"}, ["theirs", "mesh-shop"])
 
@@ -206,9 +208,6 @@ def test_autopilot_is_changed_in_place(
     autopilot: Run, google_cloud: StandIn, more: Vars, read: t.Callable[[t.Any], t.Any], value: t.Any
 ) -> None:
     north = {**HOSTS["north"], "gke_mode": "autopilot"}
-    # What is about nodes is Google's there.
-    fleet = fleet_of({"north": {**north, "gke_node_count": 7, "gke_machine_type": "n2-standard-8"}})
-    assert actions(autopilot(fleet)) == {"north": "unchanged"}
     fleet = fleet_of({"north": {**north, **more}})
     planned = autopilot(fleet, dry=True)
     assert actions(planned) == {"north": "changed"}

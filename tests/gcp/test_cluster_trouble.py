@@ -189,7 +189,7 @@ def test_a_change_that_never_ends_and_a_rerun_that_completes_it(made: Run, googl
 
 
 def test_a_failed_change_is_made_by_the_next_run(made: Run, google_cloud: StandIn) -> None:
-    fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_machine_type": "a9-giga"}})
+    fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_machine_type": "a9-giga", "gke_recreate_nodes": True}})
     google_cloud.cloud.fail("container.*.nodePools.update", 0, "machine type a9-giga is not available in us-west1-a")
     assert "a9-giga is not available" in failure(made(fleet)).seen
     assert google_cloud.cloud.resources[WEST]["nodePools"][0]["config"]["machineType"] == "e2-standard-4"

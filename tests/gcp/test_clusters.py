@@ -9,12 +9,17 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of
 from .held import going, held
 from .standin.discovery import services
 from .standin.server import StandIn
+
+
+def with_west(**more: t.Any) -> Fleet:
+    return fleet_of({**HOSTS, "west": {**HOSTS["west"], **more}})
 
 
 @pytest.fixture
@@ -55,6 +60,8 @@ def test_what_google_and_others_add_is_no_change(made: Run, google_cloud: StandI
 
 # Change in place.
 
+GENTLE: Vars = {"gke_recreate_nodes": True}
+
 CHANGES: dict[str, tuple[Vars, t.Callable[[dict[str, t.Any]], t.Any], t.Any]] = {
     "gke_release_channel": (
         {"gke_release_channel": "rapid"},
@@ -77,19 +84,29 @@ CHANGES: dict[str, tuple[Vars, t.Callable[[dict[str, t.Any]], t.Any], t.Any]] = 
     "gke_labels": ({"gke_labels": {"team": "core"}}, lambda c: c["resourceLabels"]["team"], "core"),
     "gke_node_count": ({"gke_node_count": 3}, lambda c: c["nodePools"][0]["initialNodeCount"], 3),
     "gke_node_count_max": ({"gke_node_count_max": 5}, lambda c: c["nodePools"][0]["autoscaling"]["maxNodeCount"], 5),
+    "gke_node_total_max": (
+        {"gke_node_total_max": 5},
+        lambda c: c["nodePools"][0]["autoscaling"]["totalMaxNodeCount"],
+        5,
+    ),
+    "gke_node_total_min": (
+        {"gke_node_total_max": 5, "gke_node_total_min": 2, "gke_node_location_policy": "any"},
+        lambda c: c["nodePools"][0]["autoscaling"],
+        {"enabled": True, "totalMinNodeCount": 2, "totalMaxNodeCount": 5, "locationPolicy": "ANY"},
+    ),
     "gke_machine_type": (
-        {"gke_machine_type": "n2-standard-8"},
+        {"gke_machine_type": "n2-standard-8", **GENTLE},
         lambda c: c["nodePools"][0]["config"]["machineType"],
         "n2-standard-8",
     ),
-    "gke_disk_size": ({"gke_disk_size": 200}, lambda c: c["nodePools"][0]["config"]["diskSizeGb"], 200),
+    "gke_disk_size": ({"gke_disk_size": 200, **GENTLE}, lambda c: c["nodePools"][0]["config"]["diskSizeGb"], 200),
     "gke_node_labels": (
         {"gke_node_labels": {"tier": "web"}},
         lambda c: c["nodePools"][0]["config"]["labels"],
         {"tier": "web"},
     ),
     "gke_private_nodes": (
-        {"gke_private_nodes": False},
+        {"gke_private_nodes": False, **GENTLE},
         lambda c: (
             c["networkConfig"]["defaultEnablePrivateNodes"],
             c["nodePools"][0]["networkConfig"]["enablePrivateNodes"],
@@ -109,12 +126,13 @@ def test_changed_in_place(made: Run, google_cloud: StandIn, variable: str) -> No
     assert read(google_cloud.cloud.resources[WEST]) == value
     assert set(actions(made(fleet)).values()) == {"unchanged"}
     # And back, which is a change as well; labels of others stay, and ours of yesterday are then others'.
-    back = made()
+    back = made(with_west(**GENTLE))
     assert actions(back)["west"] == ("unchanged" if variable == "gke_labels" else "changed")
 
 
 def test_changes_of_one_cluster_are_made_one_by_one(made: Run, google_cloud: StandIn) -> None:
     more = {name: value for changes, _read, _value in CHANGES.values() for name, value in changes.items()}
+    more |= {"gke_node_total_max": 0, "gke_node_total_min": 0}  # Google takes one of the two kinds of limits
     fleet = fleet_of({**HOSTS, "west": {**HOSTS["west"], **more, "gke_node_count": 3}})
     assert actions(made(fleet))["west"] == "changed"
     assert actions(made(fleet))["west"] == "unchanged"
@@ -131,6 +149,34 @@ def test_a_missing_node_pool_is_made(made: Run, google_cloud: StandIn) -> None:
     assert actions(made())["west"] == "changed"
     assert [p["name"] for p in google_cloud.cloud.resources[WEST]["nodePools"]] == ["nodes"]
     assert actions(made())["west"] == "unchanged"
+
+
+# New nodes.
+
+
+@pytest.mark.parametrize("variable", ["gke_machine_type", "gke_disk_size", "gke_private_nodes"])
+def test_new_nodes_need_consent(made: Run, google_cloud: StandIn, variable: str) -> None:
+    more, read, _value = CHANGES[variable]
+    before = read(google_cloud.cloud.resources[WEST]) if variable != "gke_private_nodes" else None
+    for dry in (True, False):
+        error = failure(made(with_west(**{**more, "gke_recreate_nodes": False}), dry=dry))
+        assert error.what == f"{variable} cannot be changed without new nodes"
+        assert "gke_recreate_nodes: true" in error.next_step
+    if variable != "gke_private_nodes":
+        assert read(google_cloud.cloud.resources[WEST]) == before
+
+
+def test_new_nodes_come_before_old_ones_go(made: Run, google_cloud: StandIn) -> None:
+    pool = google_cloud.cloud.resources[WEST]["nodePools"][0]
+    pool["upgradeSettings"] = {"strategy": "SURGE", "maxUnavailable": 1}
+    bigger = {"gke_machine_type": "n2-standard-8", **GENTLE}
+    error = failure(made(with_west(**bigger)))
+    assert "pool nodes loses old ones first" in error.what
+    assert pool["config"]["machineType"] == "e2-standard-4"
+    # The settings come first: the nodes are replaced by them.
+    assert actions(made(with_west(**bigger, gke_upgrade={"max_surge": 1})))["west"] == "changed"
+    log = [entry["body"] for entry in google_cloud.cloud.log if entry["method"].endswith("nodePools.update")]
+    assert [sorted(body) for body in log] == [["upgradeSettings"], ["machineType"]]
 
 
 # Refuse.
@@ -192,6 +238,16 @@ def test_a_cluster_of_others_is_adopted_only_on_request(made: Run, google_cloud:
 
 
 # Delete.
+
+
+def test_a_protected_cluster_is_not_deleted(made: Run, google_cloud: StandIn) -> None:
+    fleet = with_west(gke_deletion_protection=True)
+    for dry in (True, False):
+        found = made(fleet, absent=True, dry=dry)
+        assert failure(found).what == "it is protected, so it is not deleted"
+        assert actions(found)["north"] == "removed"
+    assert WEST in google_cloud.cloud.resources
+    assert actions(made(absent=True))["west"] == "removed"
 
 
 def test_deleted_and_gone(made: Run, google_cloud: StandIn) -> None:

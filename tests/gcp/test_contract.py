@@ -16,6 +16,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.methods import VERSIONS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.fields import (
+    CLUSTER_FIELDS,
+    POOL_FIELDS,
+)
 
 from .contract import breaches, known_methods
 
@@ -47,7 +51,9 @@ def called() -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 found |= _of(node, constants, steps="_gcp" in path.parts)
-    return found
+    # Calls that the tables of fields name.
+    methods = {field.call.split()[0] for field in (*CLUSTER_FIELDS, *POOL_FIELDS) if field.call}
+    return found | {CLUSTERS + method for method in methods}
 
 
 def _of(node: ast.Call, constants: t.Mapping[str, str], *, steps: bool) -> set[str]:

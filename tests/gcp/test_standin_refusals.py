@@ -60,7 +60,7 @@ def ranges(*found: str) -> Json:
         (cluster(nodePools=[{"name": "nodes", "initialNodeCount": 1}]), "must not be set with"),
         (pools({}, {}), "unique names"),
         (pools({"name": "No_1"}), "must match regex"),
-        (pools({"config": {"diskSizeGb": 5}}), "at least 10 GB"),
+        (pools({"config": {"diskSizeGb": 5}}), "at least 12 GB"),
         (pools({"config": {"labels": {"two words": "x"}}}), "Invalid node label"),
         (pools({"config": {"taints": [{"key": "edge", "value": "only"}]}}), "EFFECT_UNSPECIFIED"),
         (pools({"autoscaling": {"enabled": True, "minNodeCount": 5, "maxNodeCount": 2}}), "must not be less"),

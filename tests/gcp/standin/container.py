@@ -8,6 +8,7 @@ import copy
 import typing as t
 
 from .cloud import Cloud, Fault
+from .container_fields import UPDATES, WRAPPED, check_fields, check_update, maintenance, network_policy, ranges
 from .container_rules import check_cluster, check_control_plane, check_labels, check_place
 from .container_view import fill_cluster, now, shown
 from .errors import Refused
@@ -50,6 +51,7 @@ def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
     cluster = copy.deepcopy(body.get("cluster") or {})
     project, place = path["projectsId"], path["locationsId"]
     check_cluster(cluster, project, place)
+    check_fields(cluster, project, place)
     name = str(cluster["name"])
     key = _key({**path, "clustersId": name})
     if key in cloud.resources:
@@ -153,6 +155,7 @@ def change(
 
 
 _UPDATES: dict[str, tuple[str, ...]] = {
+    **UPDATES,
     "desiredReleaseChannel": ("releaseChannel",),
     "desiredControlPlaneEndpointsConfig": ("controlPlaneEndpointsConfig",),
     "desiredWorkloadIdentityConfig": ("workloadIdentityConfig",),
@@ -174,12 +177,17 @@ def update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
     if len(wanted) != 1:
         raise Refused(400, "Must specify exactly one field to update.")
     field, value = next(iter(wanted.items()))
+    if field.lower().endswith("additionalpodrangesconfig"):
+        return change(cloud, path, "UPDATE_CLUSTER", fault, ranges(cluster, field, value))
     if field not in _UPDATES:
         raise Refused(501, f"the stand-in does not know ClusterUpdate.{field}")
     if field == "desiredControlPlaneEndpointsConfig":
         check_control_plane(value, {})
     if field == "desiredDatapathProvider":
         raise Refused(400, "Updating datapath provider of an existing cluster is not supported.")
+
+    check_update(cluster, field, value)
+    value = bool(value.get("enabled")) if field in WRAPPED else value
 
     def apply(cluster: Json) -> None:
         at = cluster
@@ -209,6 +217,14 @@ def set_labels(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault 
         found["labelFingerprint"] = f"{next(cloud.count):08x}"
 
     return change(cloud, path, "UPDATE_CLUSTER", fault, apply)
+
+
+def set_network_policy(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return change(cloud, path, "SET_NETWORK_POLICY", fault, network_policy(ready(cloud, path), body))
+
+
+def set_maintenance(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    return change(cloud, path, "SET_MAINTENANCE_POLICY", fault, maintenance(cloud, ready(cloud, path), body))
 
 
 def delete(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
@@ -276,6 +292,8 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     _BASE + "clusters.list": listed,
     _BASE + "clusters.update": update,
     _BASE + "clusters.setResourceLabels": set_labels,
+    _BASE + "clusters.setMaintenancePolicy": set_maintenance,
+    _BASE + "clusters.setNetworkPolicy": set_network_policy,
     _BASE + "clusters.delete": delete,
     _BASE + "operations.get": get_operation,
     _BASE + "operations.list": list_operations,

@@ -9,6 +9,7 @@ import typing as t
 
 from .cloud import Cloud, Fault
 from .container import change, ready
+from .container_fields import POOL_UPDATES
 from .container_rules import check_autoscaling, check_pool
 from .container_view import fill_pool
 from .errors import Refused
@@ -49,7 +50,7 @@ def pool_delete(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
 def pool_update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     pool = _pool(ready(cloud, path), path)
     known = {"machineType", "labels", "diskSizeGb", "tags", "taints", "workloadMetadataConfig", "nodeNetworkConfig"}
-    odd = set(body) - known - {"name", "etag"}
+    odd = set(body) - known - {"name", "etag", *POOL_UPDATES}
     if odd:
         raise Refused(501, f"the stand-in does not know UpdateNodePoolRequest.{sorted(odd)[0]}")
 
@@ -69,6 +70,12 @@ def pool_update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault
                 config[field] = list((body[field] or {}).get(field) or [])
         if "workloadMetadataConfig" in body:
             config["workloadMetadataConfig"] = dict(body["workloadMetadataConfig"])
+        for field in POOL_UPDATES.keys() & body.keys():
+            at = pool
+            *above, last = POOL_UPDATES[field]
+            for name in above:
+                at = at.setdefault(name, {})
+            at[last] = copy.deepcopy(body[field])
         if "nodeNetworkConfig" in body:
             pool["networkConfig"] = {**(pool.get("networkConfig") or {}), **body["nodeNetworkConfig"]}
 
@@ -88,6 +95,14 @@ def pool_size(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault |
     )
 
 
+def pool_management(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    pool = _pool(ready(cloud, path), path)
+    wanted = dict(body.get("management") or {})
+    return change(
+        cloud, path, "SET_NODE_POOL_MANAGEMENT", fault, lambda _c: pool.update(management=wanted), pool["name"]
+    )
+
+
 def pool_autoscaling(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     pool = _pool(ready(cloud, path), path)
     check_autoscaling(body.get("autoscaling") or {})
@@ -103,4 +118,5 @@ HANDLERS: dict[str, t.Callable[..., Json]] = {
     _BASE + "update": pool_update,
     _BASE + "setSize": pool_size,
     _BASE + "setAutoscaling": pool_autoscaling,
+    _BASE + "setManagement": pool_management,
 }

@@ -22,7 +22,7 @@ _NODE_VALUE = re.compile(r"([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?")
 _MOST_LABELS = 64
 _MOST_NETWORKS = 100
 """Authorized networks of one cluster."""
-_SMALLEST_DISK = 10
+_SMALLEST_DISK = 12
 
 
 def check_place(place: str) -> None:

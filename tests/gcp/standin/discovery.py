@@ -34,7 +34,16 @@ SERVICES = (
 """Services that the stand-in answers for, with their versions."""
 
 # Called "Required" in its description, but Google accepts a request that changes something else without them.
-_NOT_REQUIRED = frozenset({"UpdateNodePoolRequest.nodeVersion", "UpdateNodePoolRequest.imageType"})
+# Those of SetMaintenancePolicyRequest are the older way to say its name; Terraform's provider sends the name alone.
+_NOT_REQUIRED = frozenset(
+    {
+        "SetMaintenancePolicyRequest.clusterId",
+        "SetMaintenancePolicyRequest.projectId",
+        "SetMaintenancePolicyRequest.zone",
+        "UpdateNodePoolRequest.imageType",
+        "UpdateNodePoolRequest.nodeVersion",
+    }
+)
 
 
 class Checked(t.NamedTuple):

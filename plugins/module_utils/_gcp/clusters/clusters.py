@@ -21,7 +21,17 @@ from ..errors import GoogleError
 from ..network.shared_vpc_requirements import is_refusal, with_advice
 from . import problems as cluster_problems
 from .authorized import keep_unnamed
-from .differences import Difference, body, compare, live_blocks, managed, wanted_view
+from .differences import (
+    Difference,
+    body,
+    compare,
+    described,
+    live_blocks,
+    managed,
+    not_taken,
+    says_more,
+    upgrades_gently,
+)
 
 __all__ = ["Clusters"]
 
@@ -132,6 +142,7 @@ class Clusters:
         refused = [d for d in differences if d.step is None]
         if refused:
             raise cluster_problems.refused(wanted, refused)
+        self._check_nodes(wanted, live, differences)
         if not differences:
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
         for difference in differences:
@@ -149,6 +160,16 @@ class Clusters:
                 after=_text({d.variable: d.after for d in differences}),
             )
         ]
+
+    @staticmethod
+    def _check_nodes(wanted: ClusterSpec, live: Json, differences: t.Sequence[Difference]) -> None:
+        """Refuse what would replace nodes, unless it may, and a pool has new ones before it loses old ones."""
+        replacing = [d for d in differences if d.recreates]
+        if replacing and not wanted.recreate:
+            raise cluster_problems.replaces_nodes(wanted, replacing)
+        for difference in replacing:
+            if not upgrades_gently(wanted, live, difference.pool):
+                raise cluster_problems.replaces_nodes_at_once(wanted, difference)
 
     def _found(self, wanted: ClusterSpec) -> Json | None:
         return self.live.get((wanted.member.location, wanted.member.cluster))
@@ -170,7 +191,7 @@ class Clusters:
         raise cluster_problems.not_ours(wanted, live)
 
     def _create(self, wanted: ClusterSpec) -> list[Change]:
-        change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(wanted_view(wanted)))
+        change = Change(wanted.host, "Cluster", wanted.member.cluster, CREATED, after=_text(described(wanted)))
         if self.dry_run:
             return [change]
         try:
@@ -187,13 +208,26 @@ class Clusters:
             if not live or not self._is_ours(live):
                 raise self._advised(wanted, error) from None
             self._await_settled(wanted, live)
+            self._complete(wanted)
             return [change]
         try:
             self._wait(wanted, operation)
         except GoogleError as error:
             raise self._advised(wanted, error) from None
+        self._complete(wanted)
         self.say(f"  {wanted.host} made in {wanted.member.location}")
         return [change]
+
+    def _complete(self, wanted: ClusterSpec) -> None:
+        """What Google takes only of a cluster that exists; and nothing that was said is lost in silence."""
+        if not says_more(wanted):
+            return
+        found = not_taken(wanted, self._get(wanted))
+        refused = [d for d in found if d.step is None]
+        if refused:
+            raise cluster_problems.not_heeded(wanted, refused)
+        for difference in found:
+            self._change(wanted, difference)
 
     def _request_create(self, wanted: ClusterSpec) -> Json:
         return self.google.call(
@@ -275,6 +309,8 @@ class Clusters:
         # An adopted cluster has our labels too; its description, which cannot be changed, is not ours.
         if not self._is_ours(live) or live.get("description") != self.description:
             raise cluster_problems.not_deleted(wanted, live)
+        if wanted.protected:
+            raise cluster_problems.protected(wanted)
         change = Change(wanted.host, "Cluster", wanted.member.cluster, REMOVED, before=_text(managed(live, wanted)))
         if self.dry_run:
             return [change]

@@ -8,24 +8,31 @@ Only what the inventory manages is compared, so Google's defaults and additions 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
 from ..api.answers import last_part
 from .authorized import blocks, view
-from .pools import (
-    Difference,
-    Step,
-    compare_pool,
-    pool_body,
-    pool_view,
-    wanted_pool_view,
-)
+from .fields import Difference, Step, compare_fields, put_fields
+from .fields import wanted_view as wanted_fields
+from .pools import TAGS, compare_pool, pool_body, pool_view, variable, wanted_pool_view, with_tag
 
-__all__ = ["Difference", "Step", "body", "compare", "live_blocks", "managed", "wanted_view"]
+__all__ = [
+    "Difference",
+    "Step",
+    "body",
+    "compare",
+    "described",
+    "live_blocks",
+    "managed",
+    "not_taken",
+    "says_more",
+    "upgrades_gently",
+]
 
 Json = dict[str, t.Any]
-_IDENTITY, _TAG = "workload identity", "network tag"
+_IDENTITY, _TAG, _PLANE = "workload identity", "network tag", "gke_control_plane_cidr"
 
 
 def body(wanted: ClusterSpec, description: str) -> Json:
@@ -51,9 +58,11 @@ def body(wanted: ClusterSpec, description: str) -> Json:
     if wanted.autopilot:
         cluster["autopilot"] = {"enabled": True}
         cluster["nodePoolAutoConfig"] = {"networkTags": {"tags": [wanted.tag]}}
+        put_fields(cluster, wanted.fields)
         return {"cluster": cluster}
     if wanted.dataplane_v2:
         cluster["networkConfig"]["datapathProvider"] = "ADVANCED_DATAPATH"
+    put_fields(cluster, wanted.fields)
     cluster["nodePools"] = [pool_body(wanted, pool) for pool in wanted.pools]
     return {"cluster": cluster}
 
@@ -100,7 +109,7 @@ def managed(live: Json, wanted: ClusterSpec) -> Json:
         "gke_subnetwork": last_part(network.get("subnetwork") or live.get("subnetwork")),
         "cluster_pod_cidr": live.get("clusterIpv4Cidr", ""),
         "cluster_service_cidr": live.get("servicesIpv4Cidr", ""),
-        "gke_control_plane_cidr": (live.get("privateClusterConfig") or {}).get("masterIpv4CidrBlock", ""),
+        _PLANE: (live.get("privateClusterConfig") or {}).get("masterIpv4CidrBlock", ""),
         "gke_private_nodes": bool(
             network.get("defaultEnablePrivateNodes", (live.get("privateClusterConfig") or {}).get("enablePrivateNodes"))
         ),
@@ -172,13 +181,25 @@ def wanted_view(wanted: ClusterSpec) -> Json:
         "gke_labels": dict(wanted.labels),
     }
     if wanted.control_plane_cidr:  # without it the range is Google's choice
-        found["gke_control_plane_cidr"] = wanted.control_plane_cidr
+        found[_PLANE] = wanted.control_plane_cidr
     if wanted.autopilot:
         return {**found, _TAG: [wanted.tag]}
     found["gke_dataplane_v2"] = wanted.dataplane_v2
     for pool in wanted.pools:
         found |= wanted_pool_view(wanted, pool)
     return found
+
+
+def described(wanted: ClusterSpec) -> Json:
+    """All that the inventory says of a new cluster, by variable."""
+    found = wanted_view(wanted) | wanted_fields(wanted.fields, _variable)
+    for pool in wanted.pools:
+        found |= wanted_fields(pool.fields, functools.partial(variable, pool))
+    return found
+
+
+def _variable(name: str) -> str:
+    return f"gke_{name}"
 
 
 _OWN = ("gke_private_nodes", "gke_release_channel", "gke_dataplane_v2", "gke_authorized_networks")
@@ -199,6 +220,8 @@ def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[D
         if "gke_endpoint" not in wanted.given:
             should["gke_endpoint"] = {**is_so["gke_endpoint"], "all regions": True}
     mode_fits = is_so["gke_mode"] == should["gke_mode"]
+    if any(one.field.name == TAGS for one in wanted.fields):
+        should.pop(_TAG, None)  # said tags are compared together with ours
     # Labels and tags of others stay.
     should["gke_labels"] = {**is_so["gke_labels"], **should["gke_labels"]}
     if _TAG in should:
@@ -210,11 +233,51 @@ def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[D
         for name, value in should.items()
         if name not in of_pools and is_so.get(name) != value and (mode_fits or name not in (_TAG, "gke_dataplane_v2"))
     ]
+    if mode_fits:
+        found += _of_fields(wanted, live)
     if mode_fits and (not adopted or "gke_node_pools" in wanted.given):
         # Nodes of an adopted cluster stay as they are where the inventory does not set gke_private_nodes.
         private = is_so["gke_private_nodes"] if not adopted or "gke_private_nodes" in wanted.given else None
         for pool in wanted.pools:
             found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
+    return _each_call_once(found)
+
+
+def _of_fields(wanted: ClusterSpec, live: Json) -> list[Difference]:
+    return compare_fields(with_tag(wanted.fields, wanted.tag), live, cluster=wanted.path, variable=_variable)
+
+
+def says_more(wanted: ClusterSpec) -> bool:
+    """Whether the inventory says something of a new cluster that must be looked at once it is there."""
+    pools = [one for pool in wanted.pools for one in pool.fields]
+    return bool(wanted.control_plane_cidr) or any(not one.new for one in (*wanted.fields, *pools))
+
+
+def upgrades_gently(wanted: ClusterSpec, live: Json, pool: str) -> bool:
+    """Whether a pool gets new nodes before it loses old ones; by what the inventory says, else as Google has it."""
+    settings = dict((_pool(live, pool) or {}).get("upgradeSettings") or {})
+    for one in (said for mine in wanted.pools if mine.name == pool for said in mine.fields):
+        if one.field.path == "upgradeSettings":
+            settings = one.field.wire.to(one.value)
+    if settings.get("strategy") == "BLUE_GREEN":
+        return True
+    return int(settings.get("maxSurge") or 0) > 0 and not int(settings.get("maxUnavailable") or 0)
+
+
+def not_taken(wanted: ClusterSpec, live: Json) -> list[Difference]:
+    """What a cluster that was just made has not: what only a call can set, and what Google did not heed."""
+    found = _of_fields(wanted, live)
+    plane = managed(live, wanted)[_PLANE]
+    if wanted.control_plane_cidr and plane != wanted.control_plane_cidr:
+        found.append(Difference(_PLANE, plane, wanted.control_plane_cidr, None))
+    for pool in wanted.pools:
+        there = _pool(live, pool.name)
+        if there is not None:
+            found += [
+                difference
+                for difference in compare_pool(wanted, pool, there, private=None)
+                if difference.variable in {variable(pool, one.field.name) for one in pool.fields}
+            ]
     return _each_call_once(found)
 
 

@@ -4,37 +4,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
+from ..._model.providers.google.field import Said
 from ..._model.providers.google.node_pools import EFFECTS, NAME, Pool
+from .fields import Difference, Step, compare_fields, put_fields
 
-__all__ = ["Difference", "Step", "compare_pool", "pool_body", "pool_view", "wanted_pool_view"]
+__all__ = ["TAGS", "compare_pool", "pool_body", "pool_view", "variable", "wanted_pool_view", "with_tag"]
 
 Json = dict[str, t.Any]
 _GOOGLES = ("google.com", "k8s.io", "kubernetes.io", "gke.io", "nvidia.com")
 """Domains of labels and taints that Google adds itself."""
+_RENEWING = ("machine_type", "disk_size")
+"""What replaces nodes: https://cloud.google.com/kubernetes-engine/docs/concepts/managing-clusters"""
+TAGS = "network_tags"
+"""The field of tags beside the fleet's own."""
 _TAGS, _IDENTITY, _PRIVATE = "network tag", "workload identity of nodes", "gke_private_nodes"
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One call that changes a cluster in place. ``method`` is below ``projects.locations.clusters``."""
-
-    method: str
-    name: str
-    body: Json
-
-
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """A field that is not as wanted. ``step`` is None where the cluster or pool would have to be recreated."""
-
-    variable: str
-    before: t.Any
-    after: t.Any
-    step: Step | None
 
 
 def pool_body(wanted: ClusterSpec, pool: Pool) -> Json:
@@ -55,8 +41,9 @@ def pool_body(wanted: ClusterSpec, pool: Pool) -> Json:
     }
     if pool.taints:
         made["config"]["taints"] = _taints(pool)
-    if pool.maximum:
+    if _scales(pool):
         made["autoscaling"] = _autoscaling(pool)
+    put_fields(made, pool.fields)
     return made
 
 
@@ -64,10 +51,22 @@ def _taints(pool: Pool) -> list[Json]:
     return [{"key": key, "value": value, "effect": EFFECTS[effect]} for key, value, effect in pool.taints]
 
 
+def _scales(pool: Pool) -> bool:
+    return bool(pool.maximum or pool.total_maximum)
+
+
 def _autoscaling(pool: Pool) -> Json:
-    if not pool.maximum:
+    if not _scales(pool):
         return {"enabled": False}
-    return {"enabled": True, "minNodeCount": pool.count, "maxNodeCount": pool.maximum}
+    policy = {"locationPolicy": pool.policy.upper()} if pool.policy else {}
+    if pool.total_maximum:
+        return {
+            "enabled": True,
+            "totalMinNodeCount": pool.total_minimum,
+            "totalMaxNodeCount": pool.total_maximum,
+            **policy,
+        }
+    return {"enabled": True, "minNodeCount": pool.count, "maxNodeCount": pool.maximum, **policy}
 
 
 def variable(pool: Pool, name: str) -> str:
@@ -84,8 +83,13 @@ def wanted_pool_view(wanted: ClusterSpec, pool: Pool) -> Json:
         "node_labels": dict(pool.labels),
         "taints": [list(taint) for taint in pool.taints],
         "node_count_max": pool.maximum,
-        "node_count": pool.count,
     }
+    if pool.total_maximum:
+        found |= {"node_total_min": pool.total_minimum, "node_total_max": pool.total_maximum}
+    else:
+        found["node_count"] = pool.count
+    if pool.policy:
+        found["node_location_policy"] = pool.policy
     return {variable(pool, name): value for name, value in found.items()}
 
 
@@ -112,7 +116,13 @@ def pool_view(pool: Pool, live: Json) -> Json:
         "taints": sorted(taints),
         "node_count_max": int(scaling.get("maxNodeCount") or 0) if on else 0,
         "node_count": int(scaling.get("minNodeCount") or 0) if on else int(live.get("initialNodeCount") or 0),
+        "node_total_min": int(scaling.get("totalMinNodeCount") or 0) if on else 0,
+        "node_total_max": int(scaling.get("totalMaxNodeCount") or 0) if on else 0,
+        "node_location_policy": str(scaling.get("locationPolicy") or "balanced").lower(),
     }
+    if on and found["node_total_max"] and not pool.total_maximum:
+        # Of all zones together: not as wanted, whatever the numbers are.
+        found["node_count"] = f"{found['node_total_min']} to {found['node_total_max']} in all zones"
     return {variable(pool, name): value for name, value in found.items()}
 
 
@@ -134,10 +144,27 @@ def compare_pool(wanted: ClusterSpec, pool: Pool, live: Json | None, *, private:
         step = Step("nodePools.create", wanted.path, {"nodePool": pool_body(wanted, pool)})
         return [Difference("node pool", None, pool.name, step)]
     is_so, should, steps = pool_view(pool, live), wanted_pool_view(wanted, pool), _steps(wanted, pool)
+    renewing = {variable(pool, name) for name in _RENEWING}
     found = [
-        Difference(name, is_so[name], value, steps.get(name)) for name, value in should.items() if is_so[name] != value
+        Difference(name, is_so[name], value, steps.get(name), pool.name, name in renewing)
+        for name, value in should.items()
+        if is_so[name] != value
     ]
-    return found + _common(wanted, pool, live, private)
+    found += compare_fields(
+        with_tag(pool.fields, wanted.tag),
+        live,
+        cluster=wanted.path,
+        pool=pool.name,
+        variable=lambda name: variable(pool, name),
+    )
+    found += _common(wanted, pool, live, private)
+    # What replaces nodes comes after what says how they are replaced.
+    return sorted(found, key=lambda difference: difference.recreates)
+
+
+def with_tag(said: t.Iterable[Said], tag: str) -> tuple[Said, ...]:
+    """The fields; where network tags are said, the fleet's own is one of them."""
+    return tuple(Said(one.field, sorted({*one.value, tag})) if one.field.name == TAGS else one for one in said)
 
 
 def _common(wanted: ClusterSpec, pool: Pool, live: Json, private: bool | None) -> list[Difference]:
@@ -147,14 +174,15 @@ def _common(wanted: ClusterSpec, pool: Pool, live: Json, private: bool | None) -
     is_private = bool((live.get("networkConfig") or {}).get("enablePrivateNodes", private))
     if private is not None and is_private != wanted.private_nodes:
         step = _update(wanted, pool, {"nodeNetworkConfig": {"enablePrivateNodes": wanted.private_nodes}})
-        found.append(Difference(_PRIVATE, is_private, wanted.private_nodes, step))
+        found.append(Difference(_PRIVATE, is_private, wanted.private_nodes, step, pool.name, True))
     if (config.get("workloadMetadataConfig") or {}).get("mode") != "GKE_METADATA":
         step = _update(wanted, pool, {"workloadMetadataConfig": {"mode": "GKE_METADATA"}})
-        found.append(Difference(_IDENTITY, False, True, step))
+        found.append(Difference(_IDENTITY, False, True, step, pool.name, True))
     tags = list(config.get("tags") or [])
-    if wanted.tag not in tags:
+    # Said tags are compared together with ours.
+    if wanted.tag not in tags and not any(one.field.name == TAGS for one in pool.fields):
         step = _update(wanted, pool, {"tags": {"tags": [*tags, wanted.tag]}})
-        found.append(Difference(_TAGS, tags, [*tags, wanted.tag], step))
+        found.append(Difference(_TAGS, tags, [*tags, wanted.tag], step, pool.name))
     return found
 
 
@@ -173,6 +201,6 @@ def _steps(wanted: ClusterSpec, pool: Pool) -> dict[str, Step]:
         "node_labels": _update(wanted, pool, {"labels": {"labels": dict(pool.labels)}}),
         "taints": _update(wanted, pool, {"taints": {"taints": _taints(pool)}}),
         "node_count": scale if pool.maximum else size,
-        "node_count_max": scale,
+        **dict.fromkeys(("node_count_max", "node_total_min", "node_total_max", "node_location_policy"), scale),
     }
     return {variable(pool, name): step for name, step in found.items()}

@@ -8,9 +8,22 @@ import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
-from .pools import Difference
+from .fields import Difference
 
-__all__ = ["being_deleted", "broken", "gone", "not_deleted", "not_gone", "not_ours", "not_ready", "refused"]
+__all__ = [
+    "being_deleted",
+    "broken",
+    "gone",
+    "not_deleted",
+    "not_gone",
+    "not_heeded",
+    "not_ours",
+    "not_ready",
+    "protected",
+    "refused",
+    "replaces_nodes",
+    "replaces_nodes_at_once",
+]
 
 Json = t.Mapping[str, t.Any]
 
@@ -19,7 +32,7 @@ def refused(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetEr
     """Differences that need a new cluster."""
     first = differences[0]
     # A new pool can replace the old one in the same cluster.
-    pools = all(d.variable.endswith("spot") for d in differences)
+    pools = all(d.pool for d in differences)
     anew = (
         "name a pool of another name in gke_node_pools, and delete the old one when the new one runs "
         "(gcloud container node-pools delete)"
@@ -28,10 +41,64 @@ def refused(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetEr
         f"{', '.join(d.variable for d in differences)} cannot be changed in place",
         cluster=wanted.host,
         obj=wanted.path,
-        seen="; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences),
+        seen=_seen(differences),
         means="Google sets it when it makes a cluster or node pool, so that would have to be recreated",
         next_step=f"set {first.variable} back, or "
         + (anew if pools else "delete the cluster first (gke_cluster_delete: true)"),
+    )
+
+
+def _seen(differences: t.Iterable[Difference]) -> str:
+    return "; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences)
+
+
+def replaces_nodes(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
+    """Changes for which Google replaces the nodes of a pool."""
+    names = ", ".join(dict.fromkeys(d.variable for d in differences))
+    return FleetError(
+        f"{names} cannot be changed without new nodes",
+        cluster=wanted.host,
+        obj=wanted.path,
+        seen=_seen(differences),
+        means=f"Google replaces each node of {', '.join(dict.fromkeys(d.pool for d in differences))} for it, with the "
+        "pods on it",
+        next_step="set gke_recreate_nodes: true for this run, or set it back, or name a pool of another name in "
+        "gke_node_pools beside it",
+    )
+
+
+def replaces_nodes_at_once(wanted: ClusterSpec, difference: Difference) -> FleetError:
+    """The same of a pool that loses nodes before it has new ones."""
+    return FleetError(
+        f"{difference.variable} cannot be changed without new nodes, and pool {difference.pool} loses old ones first",
+        cluster=wanted.host,
+        obj=f"{wanted.path}/nodePools/{difference.pool}",
+        seen=_seen([difference]),
+        next_step="set gke_upgrade: {max_surge: 1, max_unavailable: 0}, or {strategy: blue_green}",
+    )
+
+
+def not_heeded(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
+    """A cluster was made, and Google did not do all that was said."""
+    return FleetError(
+        f"Google made it without {', '.join(d.variable for d in differences)}",
+        cluster=wanted.host,
+        obj=wanted.path,
+        seen=_seen(differences),
+        means="Google accepted the request and has not heeded all of it, and it cannot be changed in place",
+        next_step=f"leave {differences[0].variable} out, or delete the cluster (gke_cluster_delete: true, "
+        f"playbooks/teardown.yml --limit {wanted.host}) and make it as Google's documentation asks",
+    )
+
+
+def protected(wanted: ClusterSpec) -> FleetError:
+    """It is to be deleted, and the inventory says that it never is."""
+    return FleetError(
+        "it is protected, so it is not deleted",
+        cluster=wanted.host,
+        obj=wanted.path,
+        seen="gke_deletion_protection: true",
+        next_step="set gke_deletion_protection: false if nobody needs it",
     )
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ....errors import FleetError
 from ...inventory.addresses import FreeRanges, Interval, interval, overlaps
 from ...inventory.fleet import Cluster, Fleet
 from ...inventory.problems import Problem, quoted
 from .clusters import NODE_PREFIX, NODE_RANGE, node_ranges
-from .node_pools import pools
+from .field_checks import check_fields
 from .paths import callers, is_dns_endpoint, network_name, network_project, outside
 from .variables import PROJECT_VARIABLE, text
 
@@ -83,7 +82,7 @@ def check_fleet(fleet: Fleet) -> list[Problem]:
     ours = {name: c for name, c in fleet.clusters.items() if c.provider == "gke" and not is_elsewhere(c.variables)}
     problems: list[Problem] = []
     for cluster in ours.values():
-        problems += _cluster(cluster)
+        problems += [*_cluster(cluster), *check_fields(fleet, cluster)]
     if ours:
         problems += _names(ours)
         problems += _ranges(fleet, ours)
@@ -116,12 +115,6 @@ def _cluster(cluster: Cluster) -> list[Problem]:
     if text(v, "gke_mode") == "autopilot" and cluster.zone:
         hint = "leave cluster_zone out: Autopilot clusters are regional"
         problems.append(Problem(host, "gke_mode", quoted("autopilot"), f"does not go with zone {cluster.zone}", hint))
-    elif text(v, "gke_mode") != "autopilot":
-        try:
-            pools(host, v)
-        except FleetError as error:
-            name, _cannot, value = error.what.partition(" cannot be ")
-            problems.append(Problem(host, name, "", f"cannot be {value}", error.next_step))
     plane = text(v, "gke_control_plane_cidr")
     if plane and _prefix(plane) != _CONTROL_PLANE:
         problems.append(Problem(host, "gke_control_plane_cidr", plane, "is not a /28", f"a /{_CONTROL_PLANE}"))

@@ -10,8 +10,11 @@ import re
 import typing as t
 
 from ....errors import FleetError
+from ...control_planes.registry import control_plane_of
 from ...inventory.addresses import assign_ranges
 from ...inventory.fleet import Cluster, Fleet
+from .field import Said, said_of
+from .fields import CLUSTER_FIELDS
 from .members import Member
 from .node_pools import Pool, pools
 from .paths import Callers, Place, callers, network_name, network_project
@@ -25,9 +28,11 @@ __all__ = [
     "ClusterSpec",
     "Place",
     "Pool",
+    "cluster_fields",
     "cluster_specs",
     "collapsed",
     "marker",
+    "needs_net_admin",
     "node_ranges",
     "node_tag",
     "our_labels",
@@ -84,6 +89,14 @@ class ClusterSpec:
     tag: str
     """Network tag of the nodes: what firewall rules in a VPC of others are about."""
     pools: tuple[Pool, ...]
+    fields: tuple[Said, ...]
+    """Of CLUSTER_FIELDS."""
+    passed: t.Mapping[str, t.Any]
+    """Further fields, as Google's Cluster has them."""
+    recreate: bool
+    """Whether a change may replace nodes."""
+    protected: bool
+    """Whether it is never deleted."""
     given: frozenset[str]
     """Variables that the inventory sets: of a cluster that it adopted, no others are changed."""
 
@@ -286,8 +299,26 @@ def _wanted(
         adopt=flag(host, v, "gke_adopt", False),
         tag=node_tag(fleet.name),
         pools=() if autopilot else pools(host, v),
+        fields=cluster_fields(fleet, cluster, autopilot=autopilot),
+        passed=v.get("gke_cluster_fields") or {},
+        recreate=flag(host, v, "gke_recreate_nodes", False),
+        protected=flag(host, v, "gke_deletion_protection", False),
         given=frozenset(name for name, value in v.items() if name.startswith("gke_") and value not in (None, "", [])),
     )
+
+
+def needs_net_admin(fleet: Fleet, cluster: Cluster) -> bool:
+    """Whether sidecars there have Istio's init container, which Autopilot refuses unless it is told not to."""
+    return control_plane_of(fleet, cluster).ours and not cluster.cni
+
+
+def cluster_fields(fleet: Fleet, cluster: Cluster, *, autopilot: bool) -> tuple[Said, ...]:
+    """What the inventory, or the mesh, says of CLUSTER_FIELDS."""
+    mine = [field for field in CLUSTER_FIELDS if (field.autopilot if autopilot else field.standard)]
+    values = dict(cluster.variables)
+    if autopilot and needs_net_admin(fleet, cluster):
+        values["gke_allow_net_admin"] = True
+    return tuple(said_of(cluster.name, mine, values))
 
 
 def _labels(host: str, v: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -8,9 +8,14 @@ import typing as t
 
 from ....errors import FleetError
 
-__all__ = ["choice", "flag", "whole", "wrong"]
+__all__ = ["choice", "flag", "is_given", "whole", "wrong"]
 
 Values = t.Mapping[str, t.Any]
+
+
+def is_given(value: t.Any) -> bool:
+    """Whether a variable is set: null and empty text mean its default. An empty list or dictionary says "none"."""
+    return value is not None and value != ""
 
 
 def choice(host: str, values: Values, name: str, choices: tuple[str, ...], default: str) -> str:

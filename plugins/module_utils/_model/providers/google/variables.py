@@ -9,12 +9,43 @@ from ...inventory.cluster_variables import CLUSTERS, CONNECTION
 from ...inventory.mesh_variables import MESH
 from ...inventory.variable import CLUSTER, FLEET, Fault, Reader, Variable
 from . import forms
+from .fields import CLUSTER_FIELDS, POOL_FIELDS
 from .login_variables import LOGIN
 
-__all__ = ["GKE", "PROJECT_VARIABLE", "text"]
+__all__ = ["FIELDS", "GKE", "OF_POOLS", "PROJECT_VARIABLE", "WRITTEN", "text"]
 
 PROJECT_VARIABLE = "GCP_PROJECT"
 """The environment variable that names the project of clusters without ``gke_project``, as for google.cloud."""
+
+OF_POOLS = (
+    "gke_machine_type",
+    "gke_node_count",
+    "gke_node_count_max",
+    "gke_node_total_min",
+    "gke_node_total_max",
+    "gke_node_location_policy",
+    "gke_disk_size",
+    "gke_spot",
+    "gke_node_labels",
+    "gke_node_pools",
+    "gke_pool_fields",
+    "gke_recreate_nodes",
+)
+"""Variables about node pools, which Autopilot has not, beside those of POOL_FIELDS."""
+
+WRITTEN = (
+    "gke_cluster_fields",
+    "gke_pool_fields",
+    "gke_recreate_nodes",
+    "gke_deletion_protection",
+    "gke_node_total_min",
+    "gke_node_total_max",
+    "gke_node_location_policy",
+)
+"""Variables whose options of role gke_cluster are written as those of FIELDS are."""
+
+FIELDS = tuple({field.name: field.variable for field in (*CLUSTER_FIELDS, *POOL_FIELDS) if not field.alone}.values())
+"""Variables of the tables of fields."""
 
 GKE = (
     Variable(
@@ -189,9 +220,30 @@ GKE = (
         type="int",
     ),
     Variable(
+        "gke_node_total_min",
+        CLUSTER,
+        "Minimum number of nodes in all zones, with `gke_node_total_max`.",
+        default_text="0",
+        type="int",
+    ),
+    Variable(
+        "gke_node_total_max",
+        CLUSTER,
+        "Maximum number of nodes in all zones, with autoscaling; instead of `gke_node_count_max`.",
+        default_text="0",
+        type="int",
+    ),
+    Variable(
+        "gke_node_location_policy",
+        CLUSTER,
+        "How autoscaling chooses zones: `balanced`, or `any` where there is room.",
+        default_text="Google's",
+        choices=("balanced", "any"),
+    ),
+    Variable(
         "gke_disk_size",
         CLUSTER,
-        "Size of each node's disk in GB.",
+        "Size of each node's disk in GB: at least 12, or 15 from 1.36.3-gke.1480000.",
         default_text="100",
         type="int",
     ),
@@ -213,10 +265,38 @@ GKE = (
         "gke_node_pools",
         CLUSTER,
         "Node pools (standard): `{name: edge, machine_type: c3-standard-4, taints: [{key: edge, value: only}]}`. Each "
-        "may also have `node_count`, `node_count_max`, `disk_size`, `spot` and `node_labels`; a missing key has the "
-        "value of `gke_<key>`.",
-        default_text="one, `nodes`, of the variables above",
+        "may also have each key of docs/gke-fields.md; a missing key has the value of `gke_<key>`.",
+        default_text="one, `nodes`, of the variables of pools",
         type="list",
+    ),
+    *FIELDS,
+    Variable(
+        "gke_cluster_fields",
+        CLUSTER,
+        "Further fields, as Google's Cluster has them: `{verticalPodAutoscaling: {enabled: true}}`. Google's own "
+        "document says which there are.",
+        type="dict",
+    ),
+    Variable(
+        "gke_pool_fields",
+        CLUSTER,
+        "Further fields of each pool, as Google's NodePool has them: `{config: {minCpuPlatform: Intel Ice Lake}}`.",
+        type="dict",
+    ),
+    Variable(
+        "gke_recreate_nodes",
+        CLUSTER,
+        "Whether a change may replace the nodes of a pool, one after another. Only of a pool whose `gke_upgrade` makes "
+        "new nodes before it takes old ones away.",
+        default_text="false",
+        type="bool",
+    ),
+    Variable(
+        "gke_deletion_protection",
+        CLUSTER,
+        "Whether no run deletes the cluster, whatever `gke_cluster_delete` says.",
+        default_text="false",
+        type="bool",
     ),
     Variable(
         "gke_adopt",

@@ -54,7 +54,7 @@ def test_a_sound_fleet_has_no_problem() -> None:
         ({"gke_node_count": 0}, "gke_node_count cannot be 0 | a whole number, at least 1"),
         ({"gke_node_count": "many"}, 'gke_node_count "many" is not a whole number'),
         ({"gke_node_count": 3, "gke_node_count_max": 2}, "gke_node_count_max cannot be 2 | 0, or at least gke_node_co"),
-        ({"gke_disk_size": 5}, "gke_disk_size cannot be 5 | a whole number, at least 10"),
+        ({"gke_disk_size": 5}, "gke_disk_size cannot be 5 | a whole number, at least 12"),
         ({"gke_private_nodes": "perhaps"}, 'gke_private_nodes "perhaps" is not true or false'),
         ({"gke_machine_type": "E2 small"}, 'gke_machine_type "E2 small" is not a name in Google Cloud'),
         ({"gke_name": "9lives"}, 'gke_name "9lives" is not a name that GKE accepts'),
