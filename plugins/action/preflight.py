@@ -37,6 +37,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_r
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import check as check_edges
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import (
@@ -141,6 +142,7 @@ class ActionModule(FleetAction):
             Problem(host, "cluster_peer_endpoint", "", f"is missing: {e.what}: {e.seen}: {e.means}", e.next_step)
             for host, e in unreachable_addresses(fleet).items()
         ]
+        problems += check_edges(fleet)
         if problems:
             return _failed(problems)
         return result(summary=summary(fleet), warnings=[as_line(one) for one in traffic.warnings(fleet)])

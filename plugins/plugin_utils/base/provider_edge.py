@@ -13,10 +13,11 @@ import importlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.base import Provider
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import PROVIDERS, provider_of
 
-__all__ = ["Edge", "edge_of", "with_connections"]
+__all__ = ["Edge", "check", "edge_of", "with_connections"]
 
 _PLUGINS = __name__.partition(".plugin_utils.")[0]
 
@@ -30,12 +31,21 @@ class Edge(t.Protocol):
     def login(self, cluster: Cluster) -> None:
         """Prove that there are credentials which the provider accepts; raises FleetError when not."""
 
+    def check(self, fleet: Fleet) -> list[Problem]:
+        """What the provider's own documents say against the inventory; nothing is asked."""
+
 
 def edge_of(provider: Provider) -> Edge | None:
     """The edge of a provider; None where the inventory knows how its clusters are reached."""
     if not provider.edge:
         return None
     return t.cast(Edge, importlib.import_module(f"{_PLUGINS}.{provider.edge}"))
+
+
+def check(fleet: Fleet) -> list[Problem]:
+    """What the edges of the fleet's providers say against the inventory."""
+    edges = {provider.name: edge_of(provider) for provider in map(provider_of, fleet.clusters.values())}
+    return [problem for edge in edges.values() if edge for problem in edge.check(fleet)]
 
 
 def with_connections(fleet: Fleet) -> Fleet:

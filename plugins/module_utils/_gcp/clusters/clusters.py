@@ -32,6 +32,7 @@ from .differences import (
     says_more,
     upgrades_gently,
 )
+from .passed import with_passed
 
 __all__ = ["Clusters"]
 
@@ -132,6 +133,7 @@ class Clusters:
     # -- one cluster ---------------------------------------------------------------------------
 
     def _present(self, wanted: ClusterSpec) -> list[Change]:
+        wanted = with_passed(wanted)
         live = self._found(wanted)
         if live is None:
             self._check_place(wanted)

@@ -22,6 +22,7 @@ from pathlib import Path
 from ..._kube.connect import AbsentCluster
 from ..._model.inventory.connection import Connection
 from ..._model.inventory.fleet import Cluster, Fleet
+from ..._model.inventory.problems import Problem
 from ..._model.providers.google.paths import Reachability, reachabilities
 from ..._model.providers.google.variables import text
 from ...errors import FleetError
@@ -32,7 +33,7 @@ from ..auth.refusals import given_token_refused
 from ..errors import part_missing
 from .endpoints import addresses, place_of, trimmed
 
-__all__ = ["forget", "login", "options", "remember", "with_connections"]
+__all__ = ["check", "forget", "login", "options", "remember", "with_connections"]
 
 _LIST_SECONDS = 600.0
 """How long addresses and CAs are used without another request."""
@@ -57,6 +58,16 @@ _ENVIRONMENT = ("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_")
 def options(cluster: Cluster) -> dict[str, t.Any]:
     """Project and credentials of a host as the options of every action over Google."""
     return {option: text(cluster.variables, variable) for option, variable in _OPTIONS.items()}
+
+
+def check(fleet: Fleet) -> list[Problem]:
+    """What only Google's discovery document knows to be wrong; no request is sent."""
+    passing = ("gke_cluster_fields", "gke_pool_fields", "gke_node_pools")
+    if not any(cluster.variables.get(name) for cluster in fleet.clusters.values() for name in passing):
+        return []
+    from .passed import check as check_passed  # reads Google's libraries
+
+    return check_passed(fleet)
 
 
 def with_connections(fleet: Fleet) -> Fleet:
