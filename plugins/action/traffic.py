@@ -17,6 +17,7 @@ class ActionModule(FleetAction):
 
     CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
+        "adopt": {"type": "bool", "default": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "wait": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 60},
@@ -32,6 +33,7 @@ class ActionModule(FleetAction):
             [str(host) for host in task_vars["ansible_play_hosts"]],
             policies,
             leaves=args["state"] == "absent",
+            adopt=args["adopt"],
             dry_run=self.check_mode,
             diff=self.diff_mode,
             timeout=float(args["timeout"]) if args["wait"] else 0,

@@ -18,10 +18,17 @@ description:
     In between it waits until the proxies have what was applied.
   - Routes whose subsets are not there in every cluster that they need stay as they were; that is a failure of their cluster.
   - A VirtualService, DestinationRule or ServiceEntry of somebody else's for the same host is a failure of that cluster, which names its
-    owner. It is left alone, and so is what this action made for that host there.
+    owner. It is left alone, and so is what this action made for that host there. See O(adopt).
   - What is for callers of a remote is in its primary.
   - Runs once for the fleet (C(run_once)). It reads all clusters, and writes those of the play.
 options:
+  adopt:
+    description:
+      - Whether VirtualServices and DestinationRules of others for the same host are taken over, if they say the same as the policy - every
+        call goes to the same pods, with the same weights, limits and time-outs; names do not matter.
+      - Ours are applied first, so that there is no gap. One that says something else is a failure that names the difference.
+    type: bool
+    default: false
   state:
     description: V(absent) removes all objects that this action made in the clusters of the play.
     type: str

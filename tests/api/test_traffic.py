@@ -478,3 +478,126 @@ async def test_a_range_without_a_free_address(fleets: Fleets) -> None:
         name: ["no address is left for reviews.shop.global"] for name in CLUSTERS
     }
     assert await held(fleet, "west") == ["ServiceEntry orders.global-traffic"]
+
+
+# What others made.
+
+
+def theirs(name: str = "by-hand", timeout: str = "5s") -> list[Values]:
+    """The same as SPLIT with a time-out, by hand."""
+    meta = {"name": name, "namespace": "shop"}
+    subsets = [{"name": f"mine-{number}", "labels": {"version": f"v{number}"}} for number in (1, 2)]
+    ways = [
+        {"destination": {"host": "reviews", "subset": "mine-1"}, "weight": 60},
+        {"destination": {"host": "reviews", "subset": "mine-2"}, "weight": 40},
+    ]
+    return [
+        {
+            "apiVersion": API,
+            "kind": "DestinationRule",
+            "metadata": meta,
+            "spec": {"host": "reviews", "subsets": subsets},
+        },
+        {
+            "apiVersion": API,
+            "kind": "VirtualService",
+            "metadata": meta,
+            "spec": {"hosts": ["reviews"], "http": [{"route": ways, "timeout": timeout}]},
+        },
+    ]
+
+
+SAME: Values = {**SPLIT, "timeout": "5000ms"}
+
+
+@in_loop
+async def test_what_says_the_same_is_taken_over_without_a_gap(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets()
+    await put(fleet, "west", *theirs())
+    refused = await ran(fleet, SAME)
+    assert "set traffic_adopt: true" in str(refused.failures["west"][0])
+    planned = await ran(fleet, SAME, adopt=True, dry_run=True)
+    written: list[str] = []
+    request = Transport.request
+
+    async def noted(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        if method != "GET" and self.cluster == "west":
+            written.append(f"{method} {path.partition('/shop/')[2]}")
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", noted)
+    run = await ran(fleet, SAME, adopt=True)
+    assert run.failures == {}
+    assert written == [
+        "PATCH destinationrules/reviews-traffic",
+        "PATCH virtualservices/reviews-traffic",
+        "DELETE virtualservices/by-hand",
+        "DELETE destinationrules/by-hand",
+    ]
+    assert actions(planned.changes) == actions(run.changes)
+    assert await held(fleet, "west") == BOTH
+    assert (await ran(fleet, SAME, adopt=True)).changes == []
+
+
+@in_loop
+async def test_what_says_something_else_is_not_taken_over(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", *theirs(timeout="6s"))
+    run = await ran(fleet, SAME, adopt=True)
+    assert {str(error.as_dict()["seen"]) for error in run.failures["west"]} == {
+        "owner: somebody-else; it does not say the same: VirtualService says something else in http[0]: timeout"
+    }
+    assert all(error.next_step.startswith("let the policy say the same, or remove ") for error in run.failures["west"])
+    assert await held(fleet, "west") == ["DestinationRule by-hand", "VirtualService by-hand"]
+
+
+@in_loop
+async def test_one_of_our_name_becomes_ours_and_keeps_its_subsets(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = fleets()
+    await put(fleet, "west", *theirs("reviews-traffic"))
+    request, seen = Transport.request, list[list[str]]()
+
+    async def noted(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        if method == "PATCH" and self.cluster == "west" and "destinationrules" in path:
+            seen.append(sorted(one["name"] for one in more["body"]["spec"]["subsets"]))
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", noted)
+    run = await ran(fleet, SAME, adopt=True)
+    assert run.failures == {}
+    both = ["mine-1", "mine-2", "v1", "v2"]
+    assert [names for names in seen if names != both] == [["v1", "v2"]], "theirs go when no route names them"
+    assert seen[0] == both
+    assert await held(fleet, "west") == BOTH
+    assert (await ran(fleet, SAME)).changes == []
+
+
+@in_loop
+async def test_what_was_changed_meanwhile_is_not_removed(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets()
+    rule, service = theirs()
+    await put(fleet, "west", rule, service)
+    request = Transport.request
+
+    async def changed_before(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        if method == "DELETE" and path.endswith("virtualservices/by-hand"):
+            monkeypatch.setattr(Transport, "request", request)
+            await put(fleet, "west", theirs(timeout="9s")[1])
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", changed_before)
+    run = await ran(fleet, SAME, adopt=True)
+    assert list(run.failures) == ["west"]
+    assert "VirtualService by-hand" in await held(fleet, "west")
+
+
+@in_loop
+async def test_a_cluster_that_leaves_keeps_nothing_for_others(fleets: Fleets) -> None:
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    await ran(fleet, SPLIT)
+    gone = await ran(fleet, play=["east"], leaves=True)
+    assert gone.failures == {}
+    assert await held(fleet, "east") == []
+    assert await held(fleet, "west") == BOTH

@@ -12,13 +12,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import as_line
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.adopt import difference
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import objects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_seen import lint_seen
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import RULES, Held, Rollout
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import ROUTES, RULES, Held, Rollout
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -45,6 +46,7 @@ class TrafficRun:
         part: whose objects these are, in the label ``mesh.fleet/part-of``: one run never touches those of another part.
         addresses: by global name its addresses; by default those of the fleet's record.
         leaves: whether the clusters leave, so that their copies of that record go too.
+        adopt: whether VirtualServices and DestinationRules of others that say the same are taken over.
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds for each wait until proxies have what was applied; 0 does not wait.
@@ -60,6 +62,7 @@ class TrafficRun:
         part: str = TRAFFIC,
         addresses: t.Mapping[str, t.Sequence[str]] | None = None,
         leaves: bool = False,
+        adopt: bool = False,
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 60,
@@ -68,7 +71,7 @@ class TrafficRun:
         self.fleet, self.policies, self.part = fleet, policies, part
         self.play = [name for name in play if name in fleet.clusters]
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
-        self.addresses, self.leaves = addresses, leaves
+        self.addresses, self.leaves, self.adopt = addresses, leaves, adopt
         self.changes: list[Change] = []
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
@@ -78,6 +81,12 @@ class TrafficRun:
         self._owner = owner_labels(part, fleet.name)
         self._kubes: dict[str, Kube] = {}
         self._live: dict[str, Live] = {}
+        self._adopted: dict[str, list[Other]] = {}
+        """By cluster what others made, which says the same as ours and goes."""
+        self._taken: set[str] = set()
+        """The uids of what others made under names of ours, which says the same and becomes ours."""
+        self._managers: set[str] = set()
+        """Whose fields become ours with it."""
         self._stopped: set[str] = set()
         """Clusters in which a step failed: nothing more is done there."""
         self._rollout: Rollout
@@ -100,7 +109,7 @@ class TrafficRun:
             seen = self._checked()
             await self._give_addresses()
             self._make(seen)
-            if not self._rollout.is_idle:
+            if self._adopted or not self._rollout.is_idle:
                 await self._roll_out()
             if self.leaves:
                 await self._forget_addresses()
@@ -118,17 +127,24 @@ class TrafficRun:
 
     async def _read(self, stack: contextlib.AsyncExitStack) -> None:
         # Without policies there is nothing to compare, and a cluster that is gone has nothing left to remove.
-        names = list(self.fleet.clusters) if self.policies else self.play
+        await self._read_clusters(stack, self.fleet.clusters if self.policies else self.play)
+        ours = any(self._is_ours(obj) for live in self._live.values() for obj in live.objects)
+        if not self.policies and not self.leaves and ours:
+            # Routes of others may name what goes.
+            await self._read_clusters(stack, [name for name in self.fleet.clusters if name not in self.play])
+
+    async def _read_clusters(self, stack: contextlib.AsyncExitStack, names: t.Iterable[str]) -> None:
         absent_ok = self.dry_run or not self.policies
-        clusters = [self.fleet.clusters[name] for name in names]
-        self._kubes, failed = await connect_each(stack, clusters, absent_ok=absent_ok)
+        kubes, failed = await connect_each(stack, [self.fleet.clusters[n] for n in names], absent_ok=absent_ok)
         namespaces = {policy.namespace for policy in self.policies}
 
         async def one(name: str) -> Live:
             api = control_plane_of(self.fleet, self.fleet.clusters[name]).istio_api()
-            return await read(self._kubes[name], api, self._owner, namespaces)
+            return await read(kubes[name], api, self._owner, namespaces)
 
-        self._live, unread = await on_each(self._kubes, one)
+        live, unread = await on_each(kubes, one)
+        self._kubes |= kubes
+        self._live |= live
         self._fail({name: error for name, error in {**failed, **unread}.items() if name in self.play})
 
     def _checked(self) -> Seen:
@@ -152,6 +168,7 @@ class TrafficRun:
             self._is_ours,
             self.play,
             self._kept(),
+            leaves=self.leaves,
         )
         self._warn_of_primaries()
 
@@ -160,20 +177,43 @@ class TrafficRun:
         return {**obj, "metadata": {**meta, "labels": {**labels_of(obj), **self._owner}}}
 
     def _is_ours(self, obj: t.Mapping[str, t.Any]) -> bool:
-        return has_our_labels(obj, self.fleet.name, self.part)
+        return has_our_labels(obj, self.fleet.name, self.part) or obj["metadata"].get("uid") in self._taken
 
     def _kept(self) -> dict[str, set[str]]:
         """By cluster the hosts for which somebody else made something, or which have no address: all stays as it is."""
         kept: dict[str, set[str]] = {}
         for name in self._live:
-            found = others_of(self.objects[name], self._live[name].istio, self._is_ours)
-            kept[name] = {other.host for other in found} | self._without_address
-            if name in self.play:
-                self._fail_all(name, (self._refusal(name, other) for other in found))
+            kept[name] = set(self._without_address)
+            by_host: dict[str, list[Other]] = {}
+            for other in others_of(self.objects[name], self._live[name].istio, self._is_ours):
+                by_host.setdefault(other.host, []).append(other)
+            for host, found in by_host.items():
+                said = self._difference(name, host, found) if self.adopt and name in self.play else ""
+                if self.adopt and name in self.play and not said:
+                    self._adopt(name, found)
+                    continue
+                kept[name].add(host)
+                if name in self.play:
+                    policy = self._said.get(host, host)
+                    self._fail_all(name, (refusal(other, policy, name, said) for other in found))
         return kept
 
-    def _refusal(self, cluster: str, other: Other) -> FleetError:
-        return refusal(other, self._said.get(other.host, other.host), cluster)
+    def _difference(self, name: str, host: str, found: t.Sequence[Other]) -> str:
+        ours = [obj for obj in self.objects[name] if host in hosts_of(obj)]
+        return difference(host, ours, [other.obj for other in found], self._live[name].istio)
+
+    def _adopt(self, name: str, found: t.Sequence[Other]) -> None:
+        """What has the name of one of ours becomes it; what has another name goes when ours is there."""
+        for other in found:
+            if other.by_name:
+                self._taken.add(other.obj["metadata"]["uid"])
+                self._managers |= {str(one.get("manager")) for one in other.obj["metadata"].get("managedFields") or []}
+            else:
+                self._adopted.setdefault(name, []).append(other)
+
+    def _adoptable(self, name: str, kind: str, hosts: t.Container[str]) -> list[Object]:
+        """Of what others made for hosts, what goes."""
+        return [one.obj for one in self._adopted.get(name, ()) if one.obj["kind"] == kind and one.host in hosts]
 
     def _warn_of_primaries(self) -> None:
         for name in self.play:
@@ -225,7 +265,8 @@ class TrafficRun:
     async def _plan(self, name: str) -> None:
         applied, gone = self._rollout.planned(name)
         kube = self._kubes[name]
-        self.changes += await kube.apply(applied, dry_run=True, diff=self.diff)
+        gone = [*gone, *(other.obj for other in self._adopted.get(name, ()))]
+        self.changes += await kube.apply(applied, dry_run=True, diff=self.diff, take_over=sorted(self._managers))
         self.changes += await kube.remove(gone, dry_run=True, diff=self.diff)
 
     async def _first(self, name: str) -> None:
@@ -244,28 +285,47 @@ class TrafficRun:
         ready, held = self._rollout.routes(name)
         self._fail_all(name, (self._waits(name, one) for one in held))
         away = self._rollout.away(name)
-        if not ready and not away:
+        coming = {host for obj in ready for host in hosts_of(obj)}
+        hosts = {other.host for other in self._adopted.get(name, ())}
+        theirs = self._adoptable(name, ROUTES, {h for h in hosts if h in coming or self._rollout.is_settled(name, h)})
+        if not ready and not away and not theirs:
             return
         before = await self._proxies.now(name)
         self._rollout.sending(name, ready)
         await self._apply(name, ready)
         await self._remove(name, away)
-        await self._proxies.have_routes(name, ready, away, before)
-        self._rollout.routed(name, ready, away)
+        await self._take(name, theirs)
+        # Where theirs went, ours hold now, also those that an earlier run applied.
+        there = self._rollout.services(name, {host for obj in theirs for host in hosts_of(obj)} - coming)
+        await self._proxies.have_routes(name, [*ready, *there], [*away, *theirs], before)
+        self._rollout.routed(name, ready, [*away, *theirs])
 
     async def _last(self, name: str) -> None:
         applied, gone = self._rollout.last(name)
+        hosts = {other.host for other in self._adopted.get(name, ())}
+        theirs = self._adoptable(name, RULES, {host for host in hosts if self._rollout.is_settled(name, host)})
         await self._apply(name, applied)
         await self._remove(name, gone)
-        await self._proxies.have_rules(name, applied, gone)
+        await self._take(name, theirs)
+        await self._proxies.have_rules(name, applied, [*gone, *theirs])
 
     async def _apply(self, name: str, objects: t.Sequence[Object]) -> None:
         if objects:
-            self.changes += await self._kubes[name].apply(objects, diff=self.diff)
+            taking = sorted(self._managers)
+            self.changes += await self._kubes[name].apply(objects, diff=self.diff, take_over=taking)
 
     async def _remove(self, name: str, objects: t.Sequence[Object]) -> None:
         if objects:
             self.changes += await self._kubes[name].remove(objects, diff=self.diff)
+
+    async def _take(self, name: str, theirs: t.Iterable[Object]) -> None:
+        """Remove what others made and ours replaces, as it was when both were compared."""
+        for obj in theirs:
+            meta = obj["metadata"]
+            kube, where = self._kubes[name], (str(meta["name"]), str(meta.get("namespace") or ""))
+            self.changes.append(
+                await kube.delete(str(obj["apiVersion"]), str(obj["kind"]), *where, diff=self.diff, read=obj)
+            )
 
     def _waits(self, cluster: str, held: Held) -> FleetError:
         host = next(iter(hosts_of(held.service)), "")

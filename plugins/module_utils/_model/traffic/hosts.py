@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["Named", "hosts_of", "named_by", "subsets_of"]
+__all__ = ["Named", "full", "hosts_of", "named_by", "subsets_of"]
 
 Object = t.Mapping[str, t.Any]
 Named = tuple[str, str]

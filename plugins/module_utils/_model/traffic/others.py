@@ -15,7 +15,7 @@ from .rollout import ROUTES, RULES, identity
 
 __all__ = ["Other", "others_of", "owner_in_words", "refusal"]
 
-Object = t.Mapping[str, t.Any]
+Object = dict[str, t.Any]
 
 _ENTRY = "ServiceEntry"
 _TOOLS = (
@@ -68,13 +68,14 @@ def owner_in_words(obj: Object) -> str:
     return ", ".join([*tools, owner_of(obj)])
 
 
-def refusal(other: Other, policy: str, cluster: str) -> FleetError:
+def refusal(other: Other, policy: str, cluster: str, said: str = "") -> FleetError:
     """What a user is told of an object that is in a policy's way.
 
     Args:
         other: the object.
         policy: the policy in words.
         cluster: where it is.
+        said: what it says differently, where it was to be taken over.
     """
     meta = other.obj["metadata"]
     where = f"{other.obj['kind']} {meta.get('namespace')}/{meta['name']}"
@@ -85,11 +86,13 @@ def refusal(other: Other, policy: str, cluster: str) -> FleetError:
         what = f"it is for {other.host} as well"
         means = "Istio takes one of both, and nobody knows which, so the policy was not applied here"
         step = f"remove {where}, or the policy; or set traffic_adopt: true, which takes it over if it says the same"
+    if said:
+        step = f"let the policy say the same, or remove {where}, or the policy"
     return FleetError(
         f"{policy}: {what}",
         cluster=cluster,
         obj=where,
-        seen=f"owner: {owner_in_words(other.obj)}",
+        seen=f"owner: {owner_in_words(other.obj)}" + (f"; it does not say the same: {said}" if said else ""),
         means=means,
         next_step=step,
     )

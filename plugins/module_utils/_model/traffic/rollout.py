@@ -72,6 +72,7 @@ class Rollout:
         is_ours: whether a live object is this run's to change and to remove.
         play: the clusters that are written.
         kept: hosts by cluster whose objects stay as they are.
+        leaves: whether the clusters leave the fleet: nobody calls anything through their gateways any more.
     """
 
     def __init__(
@@ -82,8 +83,10 @@ class Rollout:
         is_ours: t.Callable[[Object], bool],
         play: t.Collection[str],
         kept: t.Mapping[str, t.Collection[str]] | None = None,
+        *,
+        leaves: bool = False,
     ) -> None:
-        self._paths = paths
+        self._paths, self._leaves = paths, leaves
         self._kept = kept or {}
         self._every = {name: list(objects) for name, objects in wanted.items()}
         self._wanted = {
@@ -250,12 +253,21 @@ class Rollout:
         for service in away:
             self._named[cluster].pop(identity(service), None)
 
+    def is_settled(self, cluster: str, host: str) -> bool:
+        """Whether proxies have the routes of a host as they are wanted there, or none are wanted."""
+        return all((cluster, identity(obj)) in self._settled for obj in self.services(cluster, [host]))
+
+    def services(self, cluster: str, hosts: t.Collection[str]) -> list[Object]:
+        """The VirtualServices that a cluster is to have for some hosts."""
+        wanted = self._wanted.get(cluster, {}).values()
+        return [obj for obj in wanted if obj["kind"] == ROUTES and set(hosts_of(obj)) & set(hosts)]
+
     # -- last: what no route needs any more ----------------------------------------------------------
 
     def _needed(self, cluster: str) -> tuple[set[Named], bool]:
         """The subsets that proxies may ask this cluster's control plane for, and whether all of them are known."""
         named: set[Named] = set()
-        for other in self._paths.served:
+        for other in [cluster] if self._leaves else self._paths.served:
             for key, subsets in self._named.get(other, {}).items():
                 if (other, key) not in self._settled:
                     named |= self._pass(other, cluster, subsets)
@@ -290,6 +302,8 @@ class Rollout:
     def waiting(self, cluster: str) -> list[str]:
         """The clusters for whose sake :meth:`last` leaves subsets, as they were not read."""
         here = self._networks.get(cluster, frozenset())
+        if self._leaves:
+            return []
         return [
             other
             for other, there in self._networks.items()
