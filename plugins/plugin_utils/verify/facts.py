@@ -12,7 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import CLUSTER_IP
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_REMOTE, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_pages import (
     parse_clusterz,
     parse_networkz,
@@ -25,6 +25,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import LABEL, OURS, read_entries
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresses import held_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
@@ -75,6 +77,7 @@ async def read_facts(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts, g
             _gateways(kube, fleet, control_plane_of(fleet, cluster).gateways_namespace(gateways), found),
             _control_plane(kube, fleet, cluster, found),
             _istiods(kube, fleet, cluster, found),
+            _global_names(kube, fleet, cluster, found),
             _proxy_facts(kube, fleet, found),
         )
     except FleetError as error:
@@ -122,6 +125,17 @@ async def _gateways(kube: Reader, fleet: Fleet, namespace: str, found: Facts) ->
             found.gateway_address = where.described()
         elif name == INGRESS:
             found.ingress_address = where.at(80) if where.type != CLUSTER_IP else ""
+
+
+async def _global_names(kube: Reader, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
+    if cluster.role == ROLE_REMOTE:
+        return  # its primary holds them
+    plane = control_plane_of(fleet, cluster)
+    entries, record = await asyncio.gather(
+        kube.list(plane.istio_api(), "ServiceEntry"),
+        kube.get("v1", "ConfigMap", object_name(fleet.name), plane.namespace),
+    )
+    found.held_addresses, found.record = held_of(cluster.name, entries, fleet.name), read_record(record)
 
 
 async def _istiods(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts) -> None:

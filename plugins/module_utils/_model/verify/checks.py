@@ -15,6 +15,7 @@ from ..istio.versions import skew
 from ..peering.graph import edges
 from ..peering.token_ends import day, first_end, in_words
 from ..workloads.probe import NAMESPACE, target
+from .address_checks import address_checks
 from .certificate_checks import certificate_checks
 from .credential_checks import credential_checks
 from .facts import FAILED, SKIPPED, Check, Facts, HeldToken, check_of
@@ -54,6 +55,7 @@ def state_checks(
         if planes[name].has_istiod:
             checks += istiod_checks(fleet, found, read)
     checks += credential_checks(fleet, read)
+    checks += address_checks(fleet, read)
     checks += _version_checks(read)
     return checks
 

@@ -10,6 +10,8 @@ import typing as t
 
 from ..istio.debug_pages import Gateway, RemoteCluster
 from ..peering.token_ends import Life
+from ..traffic.addresses import Held
+from ..traffic.record import NOTHING, Record
 
 __all__ = ["FAILED", "OK", "SKIPPED", "Check", "Facts", "HeldToken", "IstiodFacts", "check_of"]
 
@@ -104,6 +106,10 @@ class Facts:
     """Whether a sample-producer pod runs here."""
     ahead: datetime.timedelta = datetime.timedelta()
     """By how much its clock is ahead of the controller's; negative when it is behind."""
+    held_addresses: list[Held] = dataclasses.field(default_factory=list)
+    """Of all ServiceEntries."""
+    record: Record = NOTHING
+    """Its copy of the record of addresses."""
     problem: str = ""
     """Why it could not be read; "" when it could."""
     problem_next: str = ""

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Checks that each global name has the same addresses in every cluster, those of the record, and no other has them."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ..inventory.fleet import Fleet
+from ..traffic.addresses import Held
+from ..traffic.record import NOTHING, Table, keepers, latest
+from .facts import Check, Facts, check_of
+
+__all__ = ["address_checks"]
+
+_MANY = 5
+
+
+def address_checks(fleet: Fleet, facts: t.Mapping[str, Facts]) -> list[Check]:
+    """One check for each cluster that holds global names; none where no cluster knows one."""
+    read = {name: facts[name] for name in keepers(fleet) if name in facts}
+    table = latest(found.record for found in read.values())
+    known = _known(table, read.values())
+    if not known:
+        return []
+    # A name whose service no cluster has keeps its address, and has no ServiceEntry.
+    made = {host for found in read.values() for one in found.held_addresses if one.part for host in one.hosts}
+    copies = collections.Counter(found.record.accepted for found in read.values())
+    checks = []
+    for name, found in read.items():
+        seen = _wrong(table, known, found, made)
+        if found.record == NOTHING or found.record.accepted != max(copies):
+            seen.append(
+                "its copy of the record is lost" if found.record == NOTHING else "its copy of the record is old"
+            )
+        more = f"; and {len(seen) - _MANY} more" if len(seen) > _MANY else ""
+        checks.append(
+            check_of(
+                "addresses",
+                name,
+                not seen,
+                "; ".join(seen[:_MANY]) + more if seen else f"of {len(known)} global names as in every cluster",
+                (name,),
+                "callers there reach another service by the name, or none; or a later run could give an address twice",
+                f"run the traffic stage with --limit {name}; it says what it cannot mend",
+            )
+        )
+    return checks
+
+
+def _known(table: Table, read: t.Iterable[Facts]) -> dict[str, tuple[str, ...]]:
+    """The addresses that names should have: the record's, or what most clusters hold where it is lost."""
+    known = {name: entry.addresses for name, entry in table.names.items() if entry.parts}
+    votes: dict[str, collections.Counter[tuple[str, ...]]] = {}
+    for found in read:
+        for one in found.held_addresses:
+            for host in one.hosts if one.part and not table.names else ():
+                votes.setdefault(host, collections.Counter())[one.addresses] += 1
+    for host, counted in votes.items():
+        known[host] = counted.most_common(1)[0][0]
+    return known
+
+
+def _wrong(table: Table, known: t.Mapping[str, t.Sequence[str]], found: Facts, made: t.Collection[str]) -> list[str]:
+    """What one cluster has otherwise than it should."""
+    seen = []
+    owners = {address: name for name, addresses in known.items() for address in addresses}
+    held: dict[str, Held] = {host: one for one in found.held_addresses if one.part for host in one.hosts}
+    for name, addresses in known.items():
+        one = held.get(name)
+        if one is None:
+            seen += [f"{name} is not there"] if name in made else []
+        elif _fours(one.addresses) != _fours(addresses) or not set(one.addresses) <= set(addresses):
+            seen.append(f"{name} has {', '.join(one.addresses)}, and {', '.join(addresses)} elsewhere")
+    for host in held:
+        if host not in known and table.names:
+            seen.append(f"{host} has {', '.join(held[host].addresses)}, which is not recorded")
+    for one in found.held_addresses:
+        for address in one.addresses:
+            if address in owners and owners[address] not in one.hosts:
+                seen.append(f"ServiceEntry {one.where} names {address} too, the address of {owners[address]}")
+    return seen
+
+
+def _fours(addresses: t.Sequence[str]) -> set[str]:
+    """Those of IPv4: a cluster without IPv6 holds no others."""
+    return {one for one in addresses if ":" not in one}
