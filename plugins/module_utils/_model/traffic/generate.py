@@ -26,7 +26,7 @@ from ..istio.ownership import owner_labels
 from .addresses import for_cluster
 from .istio_words import http_routes, traffic_policy
 from .paths import Paths
-from .policy import NOTHING, Policy, Rules, Subset
+from .policy import NOTHING, Failover, Policy, Rules, Subset
 from .seen import TRAFFIC, Port, Seen, SeenService
 from .targets import Target, is_apart, names_of, prefers, target_of, targets_of
 
@@ -126,8 +126,9 @@ class _Host:
         self._names = names_of(target for targets in self._targets for target in targets)
         self._model = _model_service(self._first, seen)
         # An order of clusters or regions depends on where the callers are, and on whom they may call.
-        self._ordered = [any(rules.is_ordered for _at, rules, _said in policy.all_rules()) for policy in policies]
+        self._orders = [_orders(policy) for policy in policies]
         self._through: dict[frozenset[str], _Passing] = {}
+        self._passings: dict[_Passing, int] = {}
         self._made: dict[t.Any, list[Object]] = {}
 
     def istio_objects(self, cluster: str) -> list[Object]:
@@ -143,9 +144,10 @@ class _Host:
             passing = self._passing(frozenset(self._paths.fleet.clusters[one].network for one in served))
         if not mine and not passing and not self._first.is_global:
             return []
-        view = self._paths.view(served) if any(self._ordered[number] for number, _targets in passing) else 0
+        orders = tuple(self._order_key(number, served) for number, _targets in passing)
+        same = self._passings.setdefault(passing, len(self._passings)) if passing else -1
         alike = self._callers_key(mine, served)
-        key = (alike, passing, view, self._paths.istio_api(cluster), cluster in self._ipv6)
+        key = (alike, same, orders, self._paths.istio_api(cluster), cluster in self._ipv6)
         if key not in self._made:
             self._made[key] = self._make(cluster, served, mine, passing)
         return self._made[key]
@@ -180,7 +182,10 @@ class _Host:
         if len(mine) != 1 or mine[0][1] != served:
             return tuple(mine)
         number, own = mine[0]
-        return number, self._paths.view(own) if self._ordered[number] else 0
+        return number, self._order_key(number, own)
+
+    def _order_key(self, number: int, callers: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(self._paths.order_number(failover, callers) for failover in self._orders[number])
 
     def _make(
         self, cluster: str, served: tuple[str, ...], mine: list[tuple[int, tuple[str, ...]]], passing: _Passing
@@ -326,6 +331,12 @@ class _Host:
             "labels": owner_labels(TRAFFIC, self._paths.fleet.name),
             "annotations": {POLICY_ANNOTATION: "; ".join(policy.said for policy in policies)},
         }
+
+
+def _orders(policy: Policy) -> tuple[Failover, ...]:
+    """The orders of clusters or regions that a policy names."""
+    named = (rules.failover for _at, rules, _said in policy.all_rules() if rules.is_ordered)
+    return tuple(dict.fromkeys(failover for failover in named if failover))
 
 
 def _of_gateways(rules: Rules) -> Rules:

@@ -29,6 +29,7 @@ class Paths:
         self._views: dict[tuple[str, ...], int] = {}
         self._orders: dict[tuple[Failover, int], dict[str, t.Any] | None] = {}
         self._contents: dict[t.Hashable, int] = {}
+        self._numbers: dict[tuple[Failover, int], int] = {}
         self._may_call = functools.lru_cache(maxsize=None)(functools.partial(may_call, fleet))
 
     def read_in(self, caller: str) -> str:
@@ -67,6 +68,13 @@ class Paths:
             here = [self.fleet.clusters[caller] for caller in callers]
             self._orders[key] = locality_setting(failover, self.callees(callers), here)
         return self._orders[key]
+
+    def order_number(self, failover: Failover, callers: tuple[str, ...]) -> int:
+        """A number that is the same for callers for whom Istio's setting is."""
+        key = (failover, self.view(callers))
+        if key not in self._numbers:
+            self._numbers[key] = self._contents.setdefault(repr(self.order(failover, callers)), len(self._contents))
+        return self._numbers[key]
 
     @functools.cached_property
     def _crossing(self) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
