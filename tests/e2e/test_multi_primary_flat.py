@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import typing as t
 
 import pytest
 import yaml
 
 from .local_fleet import Fleet
 from .mesh import Objects, calls, differences, objects, watched
+from .traffic import CHECKS, Traffic
 from .waiting import until_equal
 
 
@@ -35,6 +37,22 @@ def test_calls_go_from_pod_to_pod(before: Objects, fleet: Fleet) -> None:
 def test_each_istiod_watches_the_other_cluster(before: Objects, fleet: Fleet, watcher: str, other: str) -> None:
     wanted = [[other, "synced"]]
     until_equal(functools.partial(watched, fleet, watcher), wanted, f"the clusters that {watcher}'s istiod watches")
+
+
+@pytest.fixture(scope="module")
+def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    made = Traffic(fleet, fleet.play, tmp_path_factory.mktemp("traffic"), same_network=True)
+    made.open()
+    return made
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
+    check(traffic)
+
+
+def test_policies_go(traffic: Traffic) -> None:
+    traffic.close()
 
 
 def test_the_mesh_goes_and_the_clusters_stay(before: Objects, fleet: Fleet, tmp_path: pathlib.Path) -> None:

@@ -24,6 +24,7 @@ from .browser import ensure_browser
 from .local_fleet import FLEETS, STATE, Fleet
 from .mesh import Objects, calls, differences, objects, proof, watched
 from .playbooks import ROOT, changed
+from .traffic import CHECKS, Traffic
 from .waiting import until_equal
 
 OWN = f"{FLEETS}own"
@@ -108,6 +109,23 @@ def test_a_person_opens_the_page(existing: pathlib.Path) -> None:
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.fixture(scope="module")
+def traffic(fleet: Fleet, existing: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    run = functools.partial(play, existing)
+    made = Traffic(fleet, run, tmp_path_factory.mktemp("traffic"), same_network=False)
+    made.open()
+    return made
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
+    check(traffic)
+
+
+def test_policies_go(traffic: Traffic) -> None:
+    traffic.close()
 
 
 def test_teardown_leaves_no_object_behind(before: Objects, fleet: Fleet, existing: pathlib.Path) -> None:

@@ -10,9 +10,12 @@ The tests run in their order: the mesh is made by site.yml, then goes together w
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
+import typing as t
 
+import pytest
 import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns, said_domains
@@ -20,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_d
 from .local_fleet import Fleet
 from .mesh import calls
 from .playbooks import changed
+from .traffic import CHECKS, Traffic
 
 RESTRICTED = ("mesh-verify", "istio-apps")
 """The namespaces of the probe and of the sample, both with sidecars."""
@@ -65,6 +69,28 @@ def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> 
     (node,) = fleet.kubectl("west", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
     kubelet = json.loads(fleet.kubectl("west", "get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"))
     assert said_domains(Dns(node=node, kubelet=kubelet)) == [(f"kubelet of node {node}", ["cluster.local"])]
+
+
+@pytest.fixture(scope="module")
+def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    folder = tmp_path_factory.mktemp("traffic")
+    run = functools.partial(with_remote, fleet, inventory(folder, east="west"))
+    made = Traffic(fleet, run, folder, same_network=False)
+    made.open()
+    return made
+
+
+def with_remote(fleet: Fleet, remote: tuple[str, str], playbook: str, *arguments: str) -> str:
+    return fleet.play(playbook, *remote, *arguments)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
+    check(traffic)
+
+
+def test_policies_go(traffic: Traffic) -> None:
+    traffic.close()
 
 
 def address_of(fleet: Fleet, primary: str) -> str:
