@@ -214,7 +214,7 @@ async def test_ours_stay_where_somebody_adds_theirs(fleets: Fleets) -> None:
 
 
 @in_loop
-async def test_a_cluster_that_does_not_answer_holds_back_only_what_needs_it(fleets: Fleets) -> None:
+async def test_a_dead_cluster_holds_back_only_what_needs_it(fleets: Fleets) -> None:
     dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}"}
     flat = await ran(fleets(east=dead), SPLIT)
     assert list(flat.failures) == ["east"]

@@ -113,7 +113,7 @@ def test_a_proxy_counts_once_it_has_accepted_the_push(monkeypatch: pytest.Monkey
     awaited(mesh, monkeypatch, timeout=5)
 
 
-def test_one_that_was_sent_it_but_has_not_accepted_it_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_has_not_accepted_it_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = {"sent": 7, "acked": 6, "page": NEW}
     with pytest.raises(FleetError, match=r"a\.shop"):
         awaited(Mesh({"one": {"a.shop": alone}}), monkeypatch)

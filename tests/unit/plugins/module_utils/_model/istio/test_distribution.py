@@ -101,7 +101,7 @@ def test_a_rule_that_went() -> None:
     assert has_rules(scope(name="theirs"), [gone]) == ""
 
 
-def test_a_proxy_whose_sidecar_does_not_name_the_host_is_not_concerned() -> None:
+def test_a_proxy_whose_sidecar_leaves_the_host_out() -> None:
     narrow = scope(destinationRules={}, services=[{"hostname": "other.shop.svc.cluster.local"}], sidecar={"egress": []})
     assert has_rules(narrow, [RULE]) is None
     assert has_rules(narrow, [Rule("reviews-traffic", "shop", HOST, None)]) is None
