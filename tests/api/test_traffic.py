@@ -601,3 +601,25 @@ async def test_a_cluster_that_leaves_keeps_nothing_for_others(fleets: Fleets) ->
     assert gone.failures == {}
     assert await held(fleet, "east") == []
     assert await held(fleet, "west") == BOTH
+
+
+@in_loop
+async def test_an_apps_service_that_replaced_ours_is_never_removed(fleets: Fleets) -> None:
+    """``kubectl apply`` leaves labels that it does not know."""
+    fleet = fleets()
+    async with on(fleet, "east") as kube:
+        await kube.delete("v1", "Service", "reviews", "shop")
+    await ran(fleet, SPLIT)
+    app = live(["east"])["east"][1]
+    app["spec"]["selector"] = {"app": "reviews", "from": "their-chart"}
+    async with on(fleet, "east") as kube:
+        await kube.apply([app], manager="kubectl-client-side-apply", take_over=["mesh.fleet"])
+        there = await kube.get("v1", "Service", "reviews", "shop")
+    assert there is not None
+    assert there["metadata"]["labels"]["mesh.fleet/part-of"] == "traffic"
+    assert (await ran(fleet, SPLIT)).changes == []
+    await ran(fleet)
+    async with on(fleet, "east") as kube:
+        after = await kube.get("v1", "Service", "reviews", "shop")
+    assert after is not None
+    assert after["spec"]["selector"] == {"app": "reviews", "from": "their-chart"}

@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import ROUTES, RULES, Held, Rollout
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, see
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, is_stub, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -177,6 +177,8 @@ class TrafficRun:
         return {**obj, "metadata": {**meta, "labels": {**labels_of(obj), **self._owner}}}
 
     def _is_ours(self, obj: t.Mapping[str, t.Any]) -> bool:
+        if obj.get("kind") == "Service":
+            return is_stub(obj, self.fleet.name, self.part)
         return has_our_labels(obj, self.fleet.name, self.part) or obj["metadata"].get("uid") in self._taken
 
     def _kept(self) -> dict[str, set[str]]:

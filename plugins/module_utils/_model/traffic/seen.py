@@ -8,9 +8,9 @@ import dataclasses
 import typing as t
 
 from ...metadata import labels_of
-from ..istio.ownership import has_our_labels
+from ..istio.ownership import MANAGER, has_our_labels
 
-__all__ = ["TRAFFIC", "ClusterSeen", "Port", "Seen", "SeenPod", "SeenService", "see"]
+__all__ = ["TRAFFIC", "ClusterSeen", "Port", "Seen", "SeenPod", "SeenService", "is_stub", "see"]
 
 TRAFFIC = "traffic"
 """What objects that a policy makes say in the label ``mesh.fleet/part-of``."""
@@ -122,6 +122,20 @@ def see(
     return {cluster: _see(own, fleet, part, with_pods) for cluster, own in objects.items()}
 
 
+def is_stub(service: t.Mapping[str, t.Any], fleet: str, part: str = TRAFFIC) -> bool:
+    """Whether a policy made a Service, and nobody else has written what it says.
+
+    An app that comes to the cluster later brings a Service of this name. Applied over ours it keeps our labels, and is
+    theirs.
+    """
+    written = (service.get("metadata") or {}).get("managedFields") or []
+    others = any(
+        one.get("manager") != MANAGER and not one.get("subresource") and "f:spec" in (one.get("fieldsV1") or {})
+        for one in written
+    )
+    return has_our_labels(service, fleet, part) and not others
+
+
 def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, part: str, with_pods: bool) -> ClusterSeen:
     services: dict[tuple[str, str], SeenService] = {}
     pods: dict[str, list[SeenPod]] = {}
@@ -130,7 +144,7 @@ def _see(objects: t.Iterable[t.Mapping[str, t.Any]], fleet: str, part: str, with
         meta = obj.get("metadata") or {}
         name, namespace = str(meta.get("name")), str(meta.get("namespace") or "")
         if obj.get("kind") == "Service":
-            services[name, namespace] = _service(obj, name, namespace, has_our_labels(obj, fleet, part))
+            services[name, namespace] = _service(obj, name, namespace, is_stub(obj, fleet, part))
         elif obj.get("kind") == "Pod":
             pods.setdefault(namespace, []).append(SeenPod(namespace, _sorted(labels_of(obj))))
         elif obj.get("kind") == "Namespace":

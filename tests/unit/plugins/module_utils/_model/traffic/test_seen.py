@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Port, SeenPod, see
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Port, SeenPod, is_stub, see
 from tests.policies import live
 
 
@@ -66,3 +68,23 @@ def test_what_was_not_read_is_not_known() -> None:
     assert service is not None
     assert (service.ports, service.selector) == ((), ())
     assert not service.selects(SeenPod("b"))
+
+
+def test_a_service_that_somebody_wrote_over_ours_is_theirs() -> None:
+    stub: dict[str, t.Any] = {
+        "kind": "Service",
+        "metadata": {
+            "name": "reviews",
+            "labels": owner_labels(TRAFFIC, "shop"),
+            "managedFields": [
+                {"manager": "mesh.fleet", "fieldsV1": {"f:spec": {}}},
+                {"manager": "kubectl", "fieldsV1": {"f:metadata": {}}},
+                {"manager": "cloud", "subresource": "status", "fieldsV1": {"f:spec": {}}},
+            ],
+        },
+    }
+    assert is_stub(stub, "shop")
+    assert not is_stub(stub, "other")
+    assert not is_stub(stub, "shop", "demo")
+    stub["metadata"]["managedFields"].append({"manager": "helm", "fieldsV1": {"f:spec": {}}})
+    assert not is_stub(stub, "shop")
