@@ -39,8 +39,8 @@ def test_the_page_and_ansible_doc_show_what_a_policy_may_say() -> None:
 
 
 def test_every_block_of_the_page_is_tried_here() -> None:
-    assert (len(POLICIES), len(OBJECTS), len(PLAYS), len(TASKS)) == (4, 2, 1, 1)
-    assert len(BLOCKS) == 7
+    assert (len(POLICIES), len(OBJECTS), len(PLAYS), len(TASKS)) == (5, 2, 1, 1)
+    assert len(BLOCKS) == 9
 
 
 @pytest.mark.parametrize("policies", POLICIES, ids=lambda policies: str(policies[0]["service"]))

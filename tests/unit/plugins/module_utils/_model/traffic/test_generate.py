@@ -266,7 +266,7 @@ def test_a_global_name_is_an_entry_for_the_pods_of_all_clusters() -> None:
     assert kinds(made(two, policy))["west"] == ["DestinationRule", "VirtualService"]
 
 
-def test_a_global_name_is_in_every_cluster_for_whomever_the_policy_is() -> None:
+def test_a_global_name_is_in_every_cluster_whoever_calls() -> None:
     two = fleet(TWO)
     name = "reviews.shop.global"
     policy = {**REVIEWS, "global": True, "breaker": {"errors": 5}}
