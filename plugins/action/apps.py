@@ -73,6 +73,7 @@ class ActionModule(HelmAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        args = self.patient(args, cluster, "sample_wait_timeout")
         present = args["state"] == "present"
         apps: list[App] = []
         sample: SampleOptions | None = None

@@ -98,6 +98,7 @@ class ActionModule(HelmAction):
             found, silent = await check_skew(fleet, args["tag"])
             return result(summary="", running=found, silent=silent)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        args = self.patient(args, cluster, "timeout")
         plane = control_plane_of(fleet, cluster)
         if plane.skip_reason:
             return {"changed": False, "skipped": True, "skip_reason": plane.skip_reason}

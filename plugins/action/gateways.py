@@ -83,6 +83,7 @@ class ActionModule(HelmAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
+        args = self.patient(args, cluster, "timeout")
         if args["gateways"] == "for_remotes" and not remotes_of(fleet, cluster.name):
             return {"changed": False, "skipped": True, "skip_reason": f"{cluster.name} serves no remotes"}
         absent_ok = self.absent_ok(cluster, args)

@@ -64,7 +64,7 @@ options:
     type: str
     default: ""
   sample_wait_timeout:
-    description: Seconds to wait for the sample's pods.
+    description: Seconds to wait for the sample's pods; five times as many in an Autopilot cluster (C(gke_mode)).
     type: int
     default: 180
   restart_outdated:

@@ -120,7 +120,8 @@ options:
     type: bool
     default: true
   timeout:
-    description: Seconds for one operation of Helm, and in which istiod must be ready.
+    description: Seconds for one operation of Helm, and in which istiod must be ready; five times as many in an Autopilot cluster
+      (C(gke_mode)), which makes nodes for pods first.
     type: int
     default: 180
 author: The mesh.fleet authors (@mesh-fleet)

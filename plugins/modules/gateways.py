@@ -66,7 +66,7 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds for each wait, and for one operation of Helm.
+    description: Seconds for each wait, and for one operation of Helm; five times as many in an Autopilot cluster (C(gke_mode)).
     type: int
     default: 180
 author: The mesh.fleet authors (@mesh-fleet)

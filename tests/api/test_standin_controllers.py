@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
+import time
 import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.admission import Pods
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import check_admission
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import Agent
 from tests.gcp.standin.controllers.behind import Behind, Kind
 from tests.gcp.standin.controllers.kinds import (
     ENDPOINTS,
@@ -24,6 +33,7 @@ from tests.gcp.standin.controllers.kinds import (
     SERVICES_CRDS,
     SLICE,
 )
+from tests.gcp.standin.warden import guard
 
 from . import control_plane
 from .google_controllers import PLACES, PROJECT, World
@@ -283,3 +293,36 @@ def test_another_address_or_link_releases_the_old_one(world: World, clusters: di
     multi_service(west, "web", "us-west1-a/west", "europe-north1/nobody")
     world.turn()
     assert [w for w in warnings(west) if "cluster europe-north1/nobody is not a member of the fleet" in w]
+
+
+# Autopilot's admission.
+
+
+def test_autopilot_without_net_admin_is_named_first(planes: dict[str, control_plane.ControlPlane]) -> None:
+    """A run asks before it writes anything, and says which switch of Google's allows its pods."""
+    kubeconfig = str(planes["west"].kubeconfig)
+    it = read_fleet({"west": {"cluster_provider": "kubeconfig", "mesh_id": "shop"}})
+
+    async def asked() -> str:
+        async with Kube.connect(Connection(kubeconfig=kubeconfig, context="admin"), cluster="west") as kube:
+            try:
+                said = Pods(sample_namespace="istio-apps")
+                await check_admission(kube, it, it.clusters["west"], Agent("", wanted=False), said)
+            except FleetError as error:
+                return f"{error.what} | {error.seen} | {error.means} | {error.next_step}"
+        return ""
+
+    def becomes(refused: bool) -> str:
+        deadline = time.monotonic() + 60
+        while bool(found := asyncio.run(asked())) != refused:  # an API server heeds a policy some time later
+            assert time.monotonic() < deadline, f"last seen: {found or 'no refusal'}"
+        return found
+
+    autopilot: Json = {"enabled": True}
+    guard(kubeconfig, {"autopilot": autopilot})
+    found = becomes(refused=True)
+    assert found.startswith("its GKE Warden refuses pods with a sidecar | ")
+    assert "linux capability 'NET_ADMIN' on container 'istio-init' not allowed" in found
+    assert "--workload-policies=allow-net-admin" in found
+    guard(kubeconfig, {"autopilot": {**autopilot, "workloadPolicyConfig": {"allowNetAdmin": True}}})
+    becomes(refused=False)

@@ -225,6 +225,27 @@ def test_autopilot_nodes_are_given_the_tag(autopilot: Run, google_cloud: StandIn
     assert google_cloud.cloud.resources[NORTH]["nodePoolAutoConfig"]["networkTags"]["tags"] == ["theirs", "mesh-shop"]
 
 
+def test_pods_of_autopilot_may_have_net_admin_for_our_istiod(autopilot: Run, google_cloud: StandIn) -> None:
+    north = google_cloud.cloud.resources[NORTH]
+    assert north["autopilot"] == {"enabled": True, "workloadPolicyConfig": {"allowNetAdmin": True}}
+    # Also of a cluster that others made, where the inventory says nothing of it.
+    north |= {"resourceLabels": {}, "description": "by hand", "autopilot": {"enabled": True}}
+    fleet = fleet_of({"north": {**HOSTS["north"], "gke_mode": "autopilot", "gke_adopt": True}})
+    planned = autopilot(fleet, dry=True)
+    assert "gke_allow_net_admin" in t.cast("t.Any", planned["north"])[0].after
+    assert autopilot(fleet) == planned
+    assert north["autopilot"]["workloadPolicyConfig"] == {"allowNetAdmin": True}
+    assert actions(autopilot(fleet)) == {"north": "unchanged"}
+
+
+def test_pods_of_autopilot_have_none_for_googles_istiod(autopilot: Run, google_cloud: StandIn) -> None:
+    north = google_cloud.cloud.resources[NORTH]
+    north["autopilot"] = {"enabled": True}
+    managed = {**HOSTS["north"], "gke_mode": "autopilot", "mesh_control_plane": "managed"}
+    assert actions(autopilot(fleet_of({"north": managed}))) == {"north": "unchanged"}
+    assert north["autopilot"] == {"enabled": True}
+
+
 def test_autopilot_is_not_made_of_a_standard_cluster(autopilot: Run) -> None:
     error = failure(autopilot(fleet_of({"north": HOSTS["north"]})), "north")
     assert error.what == "gke_mode cannot be changed in place"

@@ -137,6 +137,12 @@ class FleetAction(ActionBase):
         """Whether nothing may be changed. A task that renders changes nothing either."""
         return bool(self._task.check_mode) or recording() is not None
 
+    @staticmethod
+    def patient(args: dict[str, t.Any], cluster: Cluster, *names: str) -> dict[str, t.Any]:
+        """The options, those in seconds that ``names`` are longer where the cluster makes nodes for pods first."""
+        times = provider_of(cluster).patience(cluster.variables)
+        return {**args, **{name: args[name] * times for name in names}}
+
     def absent_ok(self, cluster: Cluster, args: t.Mapping[str, t.Any]) -> bool:
         """Whether the cluster may not exist: it is only planned, or the mesh is removed from one that was deleted."""
         deleted = args.get("state") == "absent" and not provider_of(cluster).exists(cluster.variables)

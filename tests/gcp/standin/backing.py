@@ -21,6 +21,7 @@ import urllib3
 import yaml
 
 from .cloud import Cloud
+from .warden import guard
 
 __all__ = ["back_with", "seal"]
 
@@ -49,13 +50,19 @@ def back_with(cloud: Cloud) -> None:
             if is_bootstrap(token):
                 seal(path, token)
 
+    def on_mode(cluster: Json) -> None:
+        path = cloud.kubeconfigs.get(cluster["name"])
+        if path and (cluster.get("autopilot") or {}).get("enabled"):
+            guard(path, cluster)
+
     def on_token(token: str) -> None:
         for key, cluster in cloud.resources.items():
             path = cloud.kubeconfigs.get(cluster.get("name", ""))
             if path and key.startswith("container/") and cluster["status"] != "PROVISIONING":
                 seal(path, token)
 
-    cloud.on_cluster.append(on_cluster)
+    cloud.on_cluster += [on_cluster, on_mode]
+    cloud.on_change.append(on_mode)
     cloud.on_token.append(on_token)
 
 

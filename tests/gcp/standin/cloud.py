@@ -128,6 +128,8 @@ class Cloud:
         self._pages: dict[str, int] = {}
         self.on_cluster: list[t.Callable[[Json], None]] = []
         """Called with each cluster when it starts to run: backing.py gives it a real one's endpoint."""
+        self.on_change: list[t.Callable[[Json], None]] = []
+        """Called with each cluster that was changed: backing.py has the real one heed what Autopilot allows."""
         self.on_token: list[t.Callable[[str], None]] = []
         """Called with each token that is issued: backing.py makes the real clusters accept it."""
         self.controlled = False

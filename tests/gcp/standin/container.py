@@ -150,6 +150,8 @@ def change(
         if fault is None:
             apply(cluster)
             cluster["etag"] = f"{next(cloud.count):08x}"
+            for hook in cloud.on_change:
+                hook(cluster)
 
     return _operation(cloud, path, kind, cluster["name"], done, fault, pool)
 

@@ -100,6 +100,10 @@ class Provider:
         """Of its clusters, what they have besides ranges of pods and services: cluster, what it is, and IPv4 CIDR."""
         return []
 
+    def patience(self, variables: Values) -> int:
+        """How many times longer than elsewhere pods of a cluster may need to start: there nodes are made for them."""
+        return 1
+
     # Checks. Each value is valid by itself.
 
     def check_name(self, host: str, variables: Values) -> list[Problem]:

@@ -13,9 +13,13 @@ from ..inventory.variable import Variable
 from .base import Hosts, Provider, Values
 from .google import checks, fleet_checks
 from .google.login_variables import LOGIN
-from .google.variables import GKE
+from .google.variables import GKE, text
 
 __all__ = ["Gke"]
+
+
+_ON_DEMAND = 5
+"""Autopilot makes a node for a pod that finds none, which takes minutes; more of them where a zone has no room."""
 
 
 class Gke(Provider):
@@ -50,6 +54,9 @@ class Gke(Provider):
 
     def further_ranges(self, fleet: Fleet) -> list[tuple[str, str, str]]:
         return checks.further_ranges(fleet)
+
+    def patience(self, variables: Values) -> int:
+        return _ON_DEMAND if text(variables, "gke_mode") == "autopilot" else 1
 
     def check_name(self, host: str, variables: Values) -> list[Problem]:
         return checks.check_name(host)

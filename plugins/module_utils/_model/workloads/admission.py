@@ -37,6 +37,8 @@ _OWNER = "install.operator.istio.io/owning-resource"
 """The charts' label with the value ``ownerName``."""
 
 POD_SECURITY = "PodSecurity"
+WARDEN = "GKE Warden"
+"""Autopilot's own admission."""
 LIMIT_RANGE = "LimitRange"
 REQUESTS = "API server"
 """A request is above its limit; one of the two may be the chart's, or a LimitRange's."""
@@ -44,6 +46,7 @@ QUOTA = "ResourceQuota"
 QUOTA_IS_FULL = "ResourceQuota that is used up"
 _CAUSES = (
     (POD_SECURITY, re.compile(r"violates PodSecurity")),
+    (WARDEN, re.compile(r"GKE Warden (rejected|constraints)|denied by autogke-")),
     (LIMIT_RANGE, re.compile(r"(maximum|minimum) \S+ usage per |max limit to request ratio per ")),
     (REQUESTS, re.compile(r"resources\S*: Invalid value: .* must be less than or equal to ")),
     (QUOTA, re.compile(r"failed quota: ")),
@@ -156,7 +159,7 @@ def cause_of(text: str, *, stand_in: bool = False) -> str:
         stand_in: whether another namespace was asked, whose limits and quotas say nothing.
     """
     found = next((cause for cause, words in _CAUSES if words.search(text)), "")
-    return "" if stand_in and found != POD_SECURITY else found
+    return "" if stand_in and found not in (POD_SECURITY, WARDEN) else found
 
 
 def runs_already(workloads: t.Iterable[Values]) -> bool:
@@ -199,6 +202,16 @@ def refused(cluster: Cluster, found: t.Sequence[tuple[Trial, str]], *, cni: bool
             error.next_step = f"set mesh_cni: true, or {error.next_step}"
         elif trial.what == AGENT:
             error.next_step += ", or set control_plane_cni_namespace to one that has this label"
+        return error
+    if cause == WARDEN:
+        # https://cloud.google.com/kubernetes-engine/docs/how-to/autopilot-security#service-mesh
+        error.means = "Autopilot allows pods NET_ADMIN, which Istio's init container needs, only where it is told to"
+        error.next_step = (
+            "run the clusters stage, which allows it, or gcloud container clusters update "
+            "--workload-policies=allow-net-admin"
+        )
+        if "NET_ADMIN" not in said:
+            error.means, error.next_step = "Autopilot allows its pods less than this one asks for", "see what it names"
         return error
     error.means = {
         LIMIT_RANGE: "what its containers ask for, with what the LimitRange adds, is outside of the LimitRange",

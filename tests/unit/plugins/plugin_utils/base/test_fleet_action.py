@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar, trust_as_template
 from ansible.utils.display import Display
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -234,3 +235,18 @@ def test_a_lookup_of_a_host_is_evaluated_for_its_own_task_only(root: Path, tmp_p
 def test_preflight_evaluates_each_lookup_once(root: Path, tmp_path: Path) -> None:
     calls = calls_of(root, tmp_path, 'mesh.fleet.preflight {"part": "data"}', once=True)
     assert sorted(calls) == sorted(f"{name} {host}" for name in OF_EACH_HOST for host in HOSTS)
+
+
+def test_where_nodes_are_made_for_pods_a_run_waits_longer() -> None:
+    base = {"cluster_provider": "gke", "gke_project": "shop-prod", "cluster_region": "us-west1"}
+    clusters = read_fleet({"west": base, "north": {**base, "gke_mode": "autopilot"}}, {}).clusters
+    given = {"timeout": 180, "other": 3}
+    assert FleetAction.patient(given, clusters["west"], "timeout") == given
+    assert FleetAction.patient(given, clusters["north"], "timeout") == {"timeout": 900, "other": 3}
+
+
+@pytest.mark.parametrize("name", ["control_plane", "gateways", "apps"])
+def test_what_waits_for_pods_waits_longer_there(name: str) -> None:
+    """Each of these actions waits until pods that it made are ready."""
+    module = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{name}")
+    assert "self.patient(args, cluster, " in Path(str(module.__file__)).read_text(encoding="utf-8")

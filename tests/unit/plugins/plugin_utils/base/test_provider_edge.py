@@ -47,4 +47,11 @@ def test_a_gke_cluster_gets_a_lookup_from_its_edge(imported: list[str]) -> None:
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_an_edge_that_is_named_has_its_functions(name: str) -> None:
     edge = provider_edge.edge_of(PROVIDERS[name])
-    assert edge is None or (callable(edge.with_connections) and callable(edge.login))
+    assert edge is None or all(map(callable, (edge.with_connections, edge.login, edge.check)))
+
+
+def test_edges_say_what_their_documents_know() -> None:
+    odd = {**GKE, "gke_cluster_fields": {"color": "red"}}
+    (found,) = provider_edge.check(read_fleet({"west": {}, "gke": odd, "plain": GKE}, environment()))
+    assert (found.host, found.variable) == ("gke", "gke_cluster_fields.color")
+    assert provider_edge.check(read_fleet({"west": {}}, environment())) == []

@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import PROVIDERS
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import (
     PLACE,
     only_problem,
@@ -54,3 +55,9 @@ def test_gke_zone_and_name() -> None:
     found = problems_of({"1" + "x" * 40: {**PLACE, "cluster_provider": "gke", "cluster_zone": "europe-north1-a"}})
     assert "the name is not one that GKE accepts" in found[0]
     assert 'cluster_zone "europe-north1-a" is not in region "us-west1"' in found[1]
+
+
+def test_pods_of_autopilot_wait_for_their_nodes() -> None:
+    gke = PROVIDERS["gke"]
+    assert gke.patience({"gke_mode": "autopilot"}) > gke.patience({}) == 1
+    assert PROVIDERS["kind"].patience({"gke_mode": "autopilot"}) == 1

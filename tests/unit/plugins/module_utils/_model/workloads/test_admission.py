@@ -202,3 +202,21 @@ def test_secrets_for_images_that_are_missing_are_told_once_each() -> None:
     first, second = without_secrets(west, [("a", "pull"), ("b", "pull"), ("a", "other")])
     assert first.startswith("west: no Secret pull in namespace a, b, which image_pull_secrets of mesh_pods names")
     assert second.startswith("west: no Secret other in namespace a, which")
+
+
+WARDEN = (
+    'admission webhook "warden-validating.common-webhooks.networking.gke.io" denied the request: GKE Warden rejected '
+    'the request because it violates one or more constraints. Violations details: {"[denied by '
+    "autogke-default-linux-capabilities]\":[\"linux capability 'NET_ADMIN' on container 'istio-init' not allowed\"]}"
+)
+
+
+def test_autopilots_refusal_names_its_own_switch() -> None:
+    assert cause_of(WARDEN) == cause_of(WARDEN, stand_in=True) == "GKE Warden"
+    trial = Trial("istio-apps", "pods with a sidecar", {}, "")
+    error = refused(fleet().clusters["west"], [(trial, WARDEN)], cni=False)
+    assert error.what == "its GKE Warden refuses pods with a sidecar"
+    assert "--workload-policies=allow-net-admin" in error.next_step
+    assert "mesh_cni" not in error.next_step
+    error = refused(fleet().clusters["west"], [(trial, WARDEN.replace("NET_ADMIN", "BPF"))], cni=False)
+    assert error.next_step == "see what it names"
