@@ -36,6 +36,7 @@ GUIDES = (
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
     Guide("gitops", "docs/gitops.md"),
+    Guide("demo", "docs/demo.md"),
     Guide("variables", "docs/variables.md"),
 )
 

@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Verify on a real API server: a renamed cluster, refused pods, workloads with earlier settings."""
+"""What makes namespaces of its own on a real API server: verify's probe, and the walk-through."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 import typing as t
 
@@ -13,15 +15,20 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
+from ansible_collections.mesh.fleet.plugins.module_utils._model.demo import cast as casts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.objects import NAMESPACE as DEMO
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CLUSTER_LABEL, NAMESPACE
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.interrupted import cancelled_by_signals
+from ansible_collections.mesh.fleet.plugins.plugin_utils.demo.run import DemoRun, Options
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated, restart_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe
 
 from . import control_plane
+from .nodes import await_everything, everything
 
 LIMITS = {
     "apiVersion": "v1",
@@ -98,3 +105,104 @@ def test_a_workload_with_an_earlier_network_is_restarted(api: control_plane.Cont
             assert live["spec"]["template"]["spec"]["containers"][0]["name"] == "db"
 
     asyncio.run(run())
+
+
+# The walk-through. Its pods never start here, so no scene is played.
+
+
+def walk_through(api: control_plane.ControlPlane, said: list[str], seconds: float = 2) -> DemoRun:
+    """In one of two clusters: only that one is there."""
+    reached = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(api.kubeconfig), "cluster_context": "admin"}
+    fleet = read_fleet({name: {**reached, "fleet_name": "walks"} for name in ("west", "east")})
+    cast = casts.cast_of(fleet, list(fleet.clusters))
+    options = Options({"sample.py": ""}, "nowhere/none:1", ("timeout",), seconds)
+    return DemoRun(fleet, [fleet.clusters["west"]], cast, options, say=said.append)
+
+
+def spaces(api: control_plane.ControlPlane) -> list[str]:
+    return api.kubectl("get", "namespaces", DEMO, "--ignore-not-found", "-o", "name").split()
+
+
+def test_a_walk_through_that_fails_leaves_nothing(api: control_plane.ControlPlane) -> None:
+    before, said = everything(api), list[str]()
+    run = walk_through(api, said)
+    asyncio.run(run.run())
+    (error,) = run.errors["west"]
+    assert f"Deployment {DEMO}/sample-caller-v1" in str(error)
+    assert any(DEMO in line for line in said), "it was begun"
+    await_everything(api, before)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_interrupted_walk_through_leaves_nothing(api: control_plane.ControlPlane, times: int) -> None:
+    """Also if somebody presses Ctrl-C again while it clears."""
+    before, said = everything(api), list[str]()
+
+    async def interrupted() -> None:
+        run = walk_through(api, said, seconds=60)
+
+        async def press() -> None:
+            async with Kube.connect(run.clusters[0].connection, cluster="west") as kube:
+                await kube.wait("apps/v1", "Deployment", "sample-caller-v1", DEMO, until=lambda o: (o is not None, ""))
+            for _number in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(0.05)  # a person's finger
+
+        pressing = asyncio.create_task(press())
+        with cancelled_by_signals(lambda: said.append("heard")):
+            try:
+                await run.run()
+            finally:
+                said.append("gone" if not spaces(api) else "left")
+                await asyncio.gather(pressing, return_exceptions=True)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(interrupted())
+    assert said[-2:] == ["heard", "gone"]
+    await_everything(api, before)
+
+
+def test_what_a_killed_walk_through_left_is_removed(api: control_plane.ControlPlane) -> None:
+    before, said = everything(api), list[str]()
+
+    async def left() -> None:
+        run = walk_through(api, said)
+        async with Kube.connect(run.clusters[0].connection, cluster="west") as kube:
+            stage = run.stage_of("west", kube)
+            with pytest.raises(NotInTime):
+                await stage.build(run.cast)
+
+    async def removed(dry_run: bool) -> DemoRun:
+        run = walk_through(api, said, seconds=30)
+        await run.remove(dry_run=dry_run)
+        assert run.errors == {}
+        return run
+
+    asyncio.run(left())
+    assert [(c.kind, c.action) for c in asyncio.run(removed(True)).changes] == [("Namespace", "removed")]
+    assert spaces(api), "check mode removed nothing"
+    api.kubectl("-n", DEMO, "create", "configmap", "somebodys")
+    kept = asyncio.run(removed(False))
+    assert kept.kept == {"west": ["ConfigMap somebodys"]}
+    assert "deployment" not in api.kubectl("-n", DEMO, "get", "deployments,services,configmaps", "-o", "name")
+    assert "configmap/somebodys" in api.kubectl("-n", DEMO, "get", "configmaps", "-o", "name").split()
+    api.kubectl("-n", DEMO, "delete", "configmap", "somebodys")
+    assert asyncio.run(removed(False)).kept == {}
+    await_everything(api, before)
+
+
+def test_a_namespace_of_somebody_is_not_played_in(api: control_plane.ControlPlane) -> None:
+    before, said = everything(api), list[str]()
+    api.kubectl("create", "namespace", DEMO)
+    api.kubectl("-n", DEMO, "create", "configmap", "somebodys")
+    theirs = everything(api)
+    run = walk_through(api, said)
+    asyncio.run(run.run())
+    (error,) = run.errors["west"]
+    assert "did not make it" in str(error) and error.next_step
+    run = walk_through(api, said)
+    asyncio.run(run.remove(dry_run=False))
+    assert (run.errors, run.changes) == ({}, [])
+    await_everything(api, theirs)
+    api.kubectl("delete", "namespace", DEMO)
+    await_everything(api, before)

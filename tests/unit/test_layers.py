@@ -76,6 +76,7 @@ PLUGIN_UTILS = {
     "rendering": {"base"},
     "multicluster": {"base", "google"},
     "verify": {"base", "apps", "gateways", "istiod"},
+    "demo": {"base", "istiod", "traffic"},
 }
 
 _MODEL = below("module_utils/_model", *MODEL)

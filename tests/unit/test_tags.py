@@ -164,8 +164,9 @@ def test_a_tag_that_is_skipped_leaves_its_stage_out(half: int, run: t.Callable[.
 OTHERS = {
     "artifacts": "artifacts",
     "artifacts_removal": "artifacts",
+    "demo": "demo",
     "render": ",".join(["render", *STAGES]),
-    "teardown": ",".join(STAGES),
+    "teardown": ",".join([*STAGES, "demo"]),
 }
 
 
@@ -210,6 +211,7 @@ REMOVED = {
     **{name: actions for name, actions in STAGES.items() if name != "preflight"},
     "clusters": STAGES["clusters"] - {"artifacts"},
     "control_plane": {"control_plane"},
+    "demo": {"demo"},
 }
 
 

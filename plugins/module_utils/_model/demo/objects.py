@@ -8,7 +8,7 @@ import typing as t
 
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
-from ..istio.ownership import CREATED, owner_labels
+from ..istio.ownership import CREATED, has_our_labels, owner_labels
 from ..workloads.sample import PORT, name_of, sample_objects
 from .cast import Cast
 
@@ -18,7 +18,9 @@ Manifest = dict[str, t.Any]
 
 NAMESPACE = "mesh-demo"
 PART = "demo"
-"""What its objects say in the label ``mesh.fleet/part-of``, those of its policies too."""
+"""What its objects say in the label ``mesh.fleet/part-of``."""
+POLICIES = "demo-policies"
+"""What the objects of its policies say there: applying these removes others of the same part."""
 CALLER, PRODUCER = name_of("caller"), name_of("producer")
 SERVICE = f"{PRODUCER}.{NAMESPACE}"
 URL = f"http://{SERVICE}:{PORT}/producer/messages"
@@ -27,6 +29,11 @@ URL = f"http://{SERVICE}:{PORT}/producer/messages"
 def demo_labels(fleet: Fleet) -> dict[str, str]:
     """The labels of all that the walk-through makes."""
     return owner_labels(PART, fleet.name)
+
+
+def is_of_demo(obj: t.Mapping[str, t.Any], fleet: Fleet) -> bool:
+    """Whether the walk-through made an object, by itself or by a policy."""
+    return has_our_labels(obj, fleet.name, PART) or has_our_labels(obj, fleet.name, POLICIES)
 
 
 def demo_namespace(fleet: Fleet, cluster: Cluster, *, created: bool) -> Manifest:
@@ -59,5 +66,8 @@ def demo_objects(
         ):
             metadata = manifest["metadata"]
             metadata["labels"] = {**metadata.get("labels", {}), **demo_labels(fleet)}
+            if manifest["kind"] == "Deployment":
+                # A busy machine must not restart a pod in the middle of a scene.
+                manifest["spec"]["template"]["spec"]["containers"][0].pop("livenessProbe", None)
             found[manifest["kind"], metadata["name"]] = manifest
     return list(found.values())

@@ -36,7 +36,7 @@ Policy = dict[str, t.Any]
 CALLS = 10
 """Calls of each kind from each cluster, where a number is enough."""
 TIMEOUT, DELAY = 1.0, 3.0
-LATE = 1.0
+LATE = 1.5
 """Seconds after the timeout within which its answer must come: proxy and pod may be on a busy machine."""
 EARLY = 0.05
 ERRORS, EJECTION = 3, 10.0

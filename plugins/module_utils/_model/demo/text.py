@@ -24,6 +24,7 @@ def opening(fleet: str, cast: Cast) -> list[str]:
         *block("clusters", [f"{listed(cast.clusters)}, in a namespace of its own, {NAMESPACE}, which goes again"]),
         *block("callers", ["one in each cluster"]),
         *block("producers", [f"version {STABLE} in each cluster, {TRIAL} in {cast.trial} only"]),
+        *block("to end it", ["Ctrl-C, once: it needs some seconds to remove everything"]),
     ]
 
 

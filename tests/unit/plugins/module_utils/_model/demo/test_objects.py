@@ -49,3 +49,11 @@ def test_the_namespace_gets_sidecars_and_says_who_made_it() -> None:
     assert metadata["labels"] == {**demo_labels(FLEET), "istio-injection": "enabled"}
     assert metadata["annotations"] == {"mesh.fleet/created": "true"}
     assert "annotations" not in demo_namespace(FLEET, FLEET.clusters["west"], created=False)["metadata"]
+
+
+def test_no_pod_is_restarted_in_the_middle_of_a_scene() -> None:
+    made = demo_objects(FLEET, FLEET.clusters["east"], CAST, {"sample.py": ""}, image="x")
+    for one in made:
+        if one["kind"] == "Deployment":
+            (container,) = one["spec"]["template"]["spec"]["containers"]
+            assert "livenessProbe" not in container and "readinessProbe" in container
