@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import LeftOut
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
@@ -29,6 +30,8 @@ class ActionModule(FleetAction):
         if present:
             _refuse_tags(task_vars)
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
+        if present:
+            _refuse_parts(fleet, play)
         records = RunRecords()
         rendered = {name: records.of(name) if present else {} for name in play}
         gone = [name for name in clusters_in(folder) if name not in fleet.clusters]
@@ -69,7 +72,19 @@ def _refuse_tags(task_vars: t.Mapping[str, t.Any]) -> None:
             "tags leave out stages, and files are written of all stages together",
             seen=" ".join([f"--tags {','.join(chosen)}", *([f"--skip-tags {','.join(skipped)}"] if skipped else [])]),
             means="each object is in one file, that of the first stage which applies it",
-            next_step="run it without tags, and apply the files that you want; --limit renders some clusters only",
+            next_step="run it without tags, and apply the files that you want",
+        )
+
+
+def _refuse_parts(fleet: Fleet, play: t.Collection[str]) -> None:
+    """Raise FleetError if a cluster was not rendered: what one holds may depend on the apps of another."""
+    missing = [name for name in fleet.clusters if name not in play]
+    if missing:
+        raise FleetError(
+            "files are written of all clusters together, and not every cluster was rendered",
+            seen=f"without {', '.join(missing)}",
+            means="--limit left it out, or it failed above; no file was changed",
+            next_step="mend what failed, and run it without --limit",
         )
 
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import re
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -14,14 +17,16 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
+from tests.rendered import compare
 
 from . import control_plane
 from .nodes import everything
 from .plays import Ran, role_play, run_plays
-from .rendered import compare
 from .test_mesh_roles import CHARTS
 
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "gitops.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 UNREADABLE = "{{ lookup('ansible.builtin.file', '/nowhere/token') }}"
 """A credential that only a run on clusters needs."""
 CHART = {
@@ -109,6 +114,10 @@ def fleet(api: control_plane.ControlPlane, tmp_path: Path) -> dict[str, t.Any]:
             "trust_vault_password_create": True,
             "apps_restart_unsidecared": False,
             "gateways_namespace": "edge",
+            "mesh_traffic": [
+                {"service": "web.web", "timeout": "2s", "split": [{"weight": 100, "labels": {"version": "v1"}}]},
+                {"service": "elsewhere.web", "timeout": "3s"},
+            ],
             "apps_list": [
                 {
                     "name": "beside",
@@ -122,6 +131,7 @@ def fleet(api: control_plane.ControlPlane, tmp_path: Path) -> dict[str, t.Any]:
                     "clusters": ["west"],
                     "chart": {"ref": "own", "values": {"word": "hush"}},
                 },
+                {"name": "web", "namespace": "web", "clusters": ["west"], "manifests": web()},
                 {
                     "name": "sealed",
                     "namespace": "shop",
@@ -148,6 +158,26 @@ def fleet(api: control_plane.ControlPlane, tmp_path: Path) -> dict[str, t.Any]:
             },
         },
     }
+
+
+def web() -> list[dict[str, t.Any]]:
+    labels = {"app": "web", "version": "v1"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "web"}]}}
+    ports = [{"name": "http", "port": 80}]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {"selector": {"app": "web"}, "ports": ports},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {"selector": {"matchLabels": labels}, "template": pod},
+        },
+    ]
 
 
 def config_map(name: str, namespace: str) -> dict[str, t.Any]:
@@ -204,14 +234,27 @@ def test_files_are_applied_by_kubectl_and_adopted(
     page = (folder / "far" / "README.md").read_text(encoding="utf-8")
     assert "release istio-system/istiod: it needs the address of the east-west gateway of west" in page
 
-    # In the order of their names, each at the first try; then again, without a change.
-    for path in sorted((folder / "west").glob("*.yaml")):
-        api.kubectl("apply", "--server-side", "-f", str(path))
+    # By the command of docs/gitops.md, each at the first try; then again, without a change.
+    (command,) = [block for block in BLOCKS if "kubectl" in block]
+    config = yaml.safe_load(api.kubeconfig.read_text(encoding="utf-8"))
+    config["contexts"].append({"name": "west", "context": {"cluster": "test", "user": "token"}})
+    own = api.kubeconfig.with_name("west.yaml")
+    own.write_text(yaml.safe_dump(config), encoding="utf-8")
+    path_of = f"{control_plane.bin_dir()}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-ec", command],
+        cwd=tmp_path,
+        env={**os.environ, "KUBECONFIG": str(own), "PATH": path_of},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     for path in sorted((folder / "west").glob("*.yaml")):
         assert "configured" not in api.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(path))
 
     # The stages take over what is there, and apply the same.
-    for role in ("trust", "control_plane", "gateways", "apps"):
+    for role in ("trust", "control_plane", "gateways", "apps", "traffic"):
         done = run_plays(tmp_path, fleet, role_play(role), "--limit", "west")
         assert done.code == 0, done.output
     asyncio.run(compared(api, folder / "west"))

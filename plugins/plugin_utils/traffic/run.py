@@ -8,6 +8,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import as_line
@@ -29,6 +30,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import refused
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.proxies import Proxies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.reading import Live, read
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.recorded import as_everywhere, without_global_names
 
 __all__ = ["TrafficRun"]
 
@@ -149,8 +151,11 @@ class TrafficRun:
 
     def _checked(self) -> Seen:
         # A cluster that does not exist yet holds nothing, and may hold anything when it does.
-        there = {name: live for name, live in self._live.items() if not self._kubes[name].absent}
+        record = recording()
+        there = {name: live for name, live in self._live.items() if record or not self._kubes[name].absent}
         seen = see({name: live.apps for name, live in there.items()}, self.fleet.name, self.part)
+        if record:
+            seen = as_everywhere(record, self.policies, seen)
         findings = lint_seen(self.fleet, self.policies, seen)
         if findings.problems and not self.dry_run:
             raise refused(findings.problems)
@@ -160,6 +165,9 @@ class TrafficRun:
 
     def _make(self, seen: Seen) -> None:
         made = objects_of(self.fleet, self.policies, seen, self.addresses, self._ipv6)
+        record = recording()
+        if record:
+            made = {name: without_global_names(record, name, objects) for name, objects in made.items()}
         self.objects = {name: [self._labelled(obj) for obj in objects] for name, objects in made.items()}
         self._rollout = Rollout(
             self._paths,
@@ -230,7 +238,8 @@ class TrafficRun:
         """Addresses for all global names, before anything is made of them."""
         named = {one.host for policy in self.policies for one in policy.by_name() if one.is_global}
         entries = (obj for live in self._live.values() for obj in live.istio if obj["kind"] == "ServiceEntry")
-        if self.addresses is not None or self.leaves or not (named or any(map(self._is_ours, entries))):
+        known = self.addresses is not None or recording() is not None
+        if known or self.leaves or not (named or any(map(self._is_ours, entries))):
             return
         try:
             given = await allocated(
