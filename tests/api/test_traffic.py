@@ -623,3 +623,21 @@ async def test_an_apps_service_that_replaced_ours_is_never_removed(fleets: Fleet
         after = await kube.get("v1", "Service", "reviews", "shop")
     assert after is not None
     assert after["spec"]["selector"] == {"app": "reviews", "from": "their-chart"}
+
+
+@in_loop
+async def test_where_google_shows_nothing_a_new_subset_is_warned_of(fleets: Fleets) -> None:
+    managed = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"}
+    fleet = fleets(east=managed)
+    policy = {**SPLIT, "from": ["east"]}
+    first = await ran(fleet, policy, timeout=1)
+    assert first.failures == {}
+    (warning,) = first.warnings
+    assert warning.startswith("east: new routes name new subsets, and nobody sees whether proxies have these: Google ")
+    assert "first apply the split with weight 0 for what is new" in warning
+    turned = [{"weight": 40, "labels": {"version": "v1"}}, {"weight": 60, "labels": {"version": "v2"}}]
+    again = await ran(fleet, {**policy, "split": turned}, timeout=1)
+    assert (again.failures, again.warnings) == ({}, [])
+    coming = [*turned, {"weight": 0, "labels": {"version": "v3"}}]
+    prepared = await ran(fleet, {**policy, "split": coming}, timeout=1)
+    assert prepared.warnings == [], "no route names it yet"

@@ -121,6 +121,7 @@ class TrafficRun:
             await self._each(self._rollout.play, self._plan)
             return
         self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout)
+        self._warn_of_unseen()
         await self._each(self._rollout.play, self._first)
         await self._each(self._working, self._route)
         await self._each(self._working, self._last)
@@ -232,6 +233,17 @@ class TrafficRun:
                 self.warnings.append(
                     f"{name}: what policies make for its callers is in {primary}, which serves it and is not part of "
                     f"this run: run the traffic stage with --limit {primary},{name}"
+                )
+
+    def _warn_of_unseen(self) -> None:
+        """A control plane of somebody else's does not show what its proxies have, so nothing can be waited for."""
+        for name in self._rollout.play if self.timeout else ():
+            why = control_plane_of(self.fleet, self.fleet.clusters[name]).not_shown
+            if why and self._rollout.coming(name):
+                self.warnings.append(
+                    f"{name}: new routes name new subsets, and nobody sees whether proxies have these: "
+                    f"{why.partition(';')[0]}. Calls may fail for a moment. To lose none, first apply the split with "
+                    "weight 0 for what is new"
                 )
 
     async def _give_addresses(self) -> None:

@@ -41,6 +41,8 @@ class ControlPlane(abc.ABC):
     """Why verify cannot ask it what it knows; "" where it can."""
     no_eastwest: t.ClassVar[str] = ""
     """Why the cluster has no east-west gateway, whatever the inventory says; "" where it may have one."""
+    no_subset_localities: t.ClassVar[str] = ""
+    """Why a subset cannot have percentages by region; "" where it can."""
 
     @property
     def skip_reason(self) -> str:

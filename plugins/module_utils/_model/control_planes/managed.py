@@ -39,6 +39,9 @@ class Managed(ControlPlane):
         "Google runs it: what it watches, has read and signs with is not shown; the calls prove it"
     )
     # It knows one network, and no gateway that passes mesh TLS through.
+    # "Unsupported Istio APIs in Managed Cloud Service Mesh" lists
+    # DestinationRule subsets.trafficPolicy.loadBalancer.localityLbSetting.distribute for TRAFFIC_DIRECTOR.
+    no_subset_localities: t.ClassVar[str] = "Google's control plane supports no localityLbSetting.distribute in subsets"
     no_eastwest: t.ClassVar[str] = "Google's control plane serves no east-west gateway"
 
     @property

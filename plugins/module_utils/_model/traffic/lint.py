@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import typing as t
 
+from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Cluster, Fleet
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem
@@ -15,6 +16,7 @@ from .istio_words import ejected_share, length
 from .paths import Paths
 from .policy import Policy, Rules
 from .reading import place_of
+from .targets import is_apart
 
 __all__ = ["Findings", "lint"]
 
@@ -41,6 +43,7 @@ def lint(fleet: Fleet, policies: t.Sequence[Policy]) -> Findings:
             own = _Own(policy, prefix, said)
             found.problems += [*_weights(own, rules), *_failover(own, rules), *_retries(own, rules)]
             found.problems += [*_ejects_all(own, rules), *_order(own, rules, paths), *_reach(own, rules, paths)]
+            found.problems += _unsupported(own, rules, paths)
             found += regions.check(own, rules)
             found.warnings += _limits(own, rules, paths)
     return found
@@ -149,6 +152,23 @@ def _order(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
     message = f"is an order that Istio cannot keep for callers in {_some(wrong)}"
     hint = "name the first only, or regions that begin with the callers' own and name two of three"
     return own.problem(f"failover.{failover.mode}", list(failover.order), message, hint)
+
+
+def _unsupported(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
+    """What the control plane of some callers cannot do."""
+    if not rules.localities or not is_apart(own.policy, paths):
+        return []
+    fleet = paths.fleet
+    callers = list(fleet.clusters) if own.policy.callers is None else own.policy.callers
+    reasons = {name: control_plane_of(fleet, fleet.clusters[name]).no_subset_localities for name in callers}
+    wrong = {name: why for name, why in reasons.items() if why}
+    if not wrong:
+        return []
+    message = f"cannot be kept for callers in {_some(list(wrong))}: {next(iter(wrong.values()))}"
+    hint = (
+        "breaker, failover, localities and affinity in the policy alone, not in its routes; or leave them out of from"
+    )
+    return own.problem("localities", None, message, hint)
 
 
 def _reach(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:

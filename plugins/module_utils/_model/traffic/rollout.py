@@ -182,6 +182,10 @@ class Rollout:
                 found.append(both)
         return found
 
+    def coming(self, cluster: str) -> set[Named]:
+        """Of :meth:`expected`, the subsets that were not there before the run; ask before it begins."""
+        return self.expected(cluster) - self._there[cluster]
+
     def rules(self, cluster: str, hosts: t.Collection[str]) -> list[Object]:
         """The DestinationRules that a cluster is to have for some hosts."""
         wanted = self._wanted.get(cluster, {}).values()

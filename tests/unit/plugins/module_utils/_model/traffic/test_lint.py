@@ -208,6 +208,21 @@ def test_a_network_without_a_gateway() -> None:
     assert "east is on another network than west, and Google's control plane serves no" in problem.message
 
 
+def test_what_googles_control_plane_cannot_do_is_refused_by_name() -> None:
+    managed = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p", "cluster_region": "eu"}
+    both = fleet({"west": {"cluster_region": "eu"}, "goo": managed})
+    shares = {"localities": {"eu": 100}}
+    routes = [{"path": "/a", "affinity": {"header": "x-user"}}]
+    problem = only(both, {"service": "r.s", **shares, "routes": routes})
+    assert problem.variable.endswith("localities")
+    assert problem.message == (
+        "cannot be kept for callers in goo: Google's control plane supports no localityLbSetting.distribute in subsets"
+    )
+    assert "leave them out of from" in problem.hint
+    assert found(both, {"service": "r.s", "from": ["west"], **shares, "routes": routes}) == Findings()
+    assert found(both, {"service": "r.s", **shares}) == Findings(), "what is for the whole service is no subset"
+
+
 def test_limits_that_a_gateway_counts_for_all_its_callers() -> None:
     two = fleet({"west": {}, "east": {"mesh_network": "two"}})
     limited = {"service": "r.s", "breaker": {"pending": 5, "connections": 9}}

@@ -175,6 +175,7 @@ def test_subsets_come_before_routes_and_go_after_them() -> None:
     (rule,) = rollout.first("west")
     assert list(subsets_of(rule)) == ["v1", "v2", "v3"]
     assert rollout.expected("west") == {("reviews.shop.svc.cluster.local", v) for v in ("v2", "v3")}
+    assert rollout.coming("west") == {("reviews.shop.svc.cluster.local", "v3")}
     rollout.there("west")
     (routes,), held = rollout.routes("west")
     assert held == []
