@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import objects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import Findings, lint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from tests import traffic_page
 from tests.policies import REVIEWS
 
@@ -27,7 +28,8 @@ BLOCKS = [
     for block in re.findall(r"```yaml\n(.*?)```", traffic_page.PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
 ]
 POLICIES = [block for block in BLOCKS if isinstance(block, list) and "service" in block[0]]
-OBJECTS = [block for block in BLOCKS if isinstance(block, dict)]
+OBJECTS = [block for block in BLOCKS if isinstance(block, dict) and "kind" in block]
+VARIABLES = [block for block in BLOCKS if isinstance(block, dict) and "kind" not in block]
 PLAYS = [block for block in BLOCKS if isinstance(block, list) and "hosts" in block[0]]
 TASKS = [block for block in BLOCKS if isinstance(block, list) and "mesh.fleet.objects" in block[0]]
 
@@ -39,8 +41,8 @@ def test_the_page_and_ansible_doc_show_what_a_policy_may_say() -> None:
 
 
 def test_every_block_of_the_page_is_tried_here() -> None:
-    assert (len(POLICIES), len(OBJECTS), len(PLAYS), len(TASKS)) == (5, 2, 1, 1)
-    assert len(BLOCKS) == 9
+    assert (len(POLICIES), len(OBJECTS), len(VARIABLES), len(PLAYS), len(TASKS)) == (5, 2, 1, 1, 1)
+    assert len(BLOCKS) == 10
 
 
 @pytest.mark.parametrize("policies", POLICIES, ids=lambda policies: str(policies[0]["service"]))
@@ -49,6 +51,12 @@ def test_a_policy_of_the_page_is_sound(policies: list[Values]) -> None:
     read = parse_policies(policies, two.clusters)
     assert lint(two, read) == Findings()
     assert objects_of(two, read)["west"]
+
+
+def test_the_variables_of_the_page_pass_preflight() -> None:
+    (variables,) = VARIABLES
+    own = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": "none.yaml", "cluster_region": "eu-de"}
+    assert check({name: {**own, **variables} for name in TWO}) == []
 
 
 def test_the_objects_of_the_page_are_made_of_its_first_policy() -> None:
