@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresse
     Wish,
     decide,
     held_of,
+    in_use,
     without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import (
@@ -129,6 +130,8 @@ class _Copy:
     record: Record
     held: list[Held]
     ipv6: bool
+    used: dict[str, str]
+    """Addresses of a cluster whose ranges the inventory does not say, with what they are."""
 
 
 class _Run:
@@ -158,7 +161,11 @@ class _Run:
 
     async def allocate(self, names: tuple[str, ...], part: str) -> Allocated:
         def change(table: Table) -> Decision:
-            return decide(table, self._wish(names, part), [one for copy in self._copies.values() for one in copy.held])
+            wish = self._wish(names, part)
+            decision = decide(table, wish, [one for copy in self._copies.values() for one in copy.held])
+            clashes = (in_use(name, copy.used, wish.ranges) for name, copy in self._copies.items())
+            wrong = [error for error in clashes if error]
+            return self._only_known(table, decision, wrong) if wrong else decision
 
         decision = await self._change(change, is_needed=bool(names))
         self._out.ipv6 = frozenset(name for name, copy in self._copies.items() if copy.ipv6)
@@ -221,7 +228,7 @@ class _Run:
     def _is_enough(self, table: Table) -> bool:
         return is_enough(self._copies, self._keepers, table.members)
 
-    def _only_known(self, table: Table, decision: Decision) -> Decision:
+    def _only_known(self, table: Table, decision: Decision, why: t.Sequence[FleetError] = ()) -> Decision:
         """What holds whatever other clusters say: the addresses by which clusters that answer know the names already.
 
         What only these copies say may be a try that never came to its end.
@@ -235,8 +242,8 @@ class _Run:
             and any(name in one.hosts and set(one.addresses) <= set(addresses) for one in held)
         }
         new = [name for name in decision.addresses if name not in known]
-        problems = list(decision.problems)
-        if new:
+        problems = [*decision.problems, *(why if new else ())]
+        if new and not why:
             silent = [name for name in self._keepers if name not in self._copies]
             more = f" and {len(new) - 1} more" if len(new) > 1 else ""
             problems.append(
@@ -268,13 +275,32 @@ class _Run:
 
     async def _read_one(self, cluster: str) -> _Copy:
         kube, plane = self._kubes[cluster], control_plane_of(self._fleet, self._fleet.clusters[cluster])
-        live, entries, istiod = await asyncio.gather(
+        live, entries, istiod, used = await asyncio.gather(
             kube.get("v1", "ConfigMap", object_name(self._fleet.name), plane.namespace),
             kube.list(plane.istio_api(), "ServiceEntry"),
             kube.get("apps/v1", "Deployment", istiod_name(self._fleet), plane.namespace),
+            self._used(cluster, plane.namespace),
         )
         held = held_of(cluster, entries, self._fleet.name)
-        return _Copy(live, read_record(live), held, plane.has_istiod and _serves_ipv6(istiod))
+        return _Copy(live, read_record(live), held, plane.has_istiod and _serves_ipv6(istiod), used)
+
+    async def _used(self, cluster: str, namespace: str) -> dict[str, str]:
+        """Some addresses of a cluster whose ranges nobody said: one service, pods, and nodes."""
+        known, kube = self._fleet.clusters[cluster], self._kubes[cluster]
+        if known.pod_cidr and known.service_cidr:
+            return {}
+        service, pods = await asyncio.gather(
+            kube.get("v1", "Service", "kubernetes", "default"), kube.list("v1", "Pod", namespace)
+        )
+        found = {
+            str(one): "Service default/kubernetes"
+            for one in ((service or {}).get("spec") or {}).get("clusterIPs") or []
+        }
+        for pod in pods:
+            status, name = pod.get("status") or {}, pod["metadata"]["name"]
+            found |= {str(one["ip"]): f"the node of Pod {namespace}/{name}" for one in status.get("hostIPs") or []}
+            found |= {str(one["ip"]): f"Pod {namespace}/{name}" for one in status.get("podIPs") or []}
+        return found
 
     async def _write(self, step: t.Callable[[Record], Record], *, one_first: bool = False) -> bool:
         """Take a step in all copies; False where another run was faster, which then got some time to finish.

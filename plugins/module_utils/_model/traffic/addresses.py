@@ -21,7 +21,7 @@ from ...metadata import labels_of
 from ..istio.ownership import PART_OF, fleet_of
 from .record import Name, Table
 
-__all__ = ["KEPT", "Decision", "Held", "Wish", "decide", "for_cluster", "held_of", "without"]
+__all__ = ["KEPT", "Decision", "Held", "Wish", "decide", "for_cluster", "held_of", "in_use", "without"]
 
 KEPT = datetime.timedelta(days=1)
 """How long an address stays a name's that nothing uses: a run that still wants the name may be about to apply it."""
@@ -139,6 +139,30 @@ def decide(table: Table, wish: Wish, held: t.Sequence[Held]) -> Decision:
     warnings += _claimed(wanted, held)
     members = tuple(sorted({*table.members, *wish.keepers})) if names else table.members
     return Decision(Table(dict(sorted(names.items())), members), wanted, problems, warnings)
+
+
+def in_use(cluster: str, seen: t.Mapping[str, str], ranges: t.Iterable[str]) -> FleetError | None:
+    """Why a cluster cannot take addresses of these ranges; None if nothing is known against it.
+
+    Args:
+        cluster: its name.
+        seen: addresses in use there, with what they are.
+        ranges: of global names.
+    """
+    nets = [ipaddress.ip_network(cidr) for cidr in ranges if cidr]
+    for text, what in seen.items():
+        for net in nets:
+            if ipaddress.ip_address(text) in net:
+                variable = _VARIABLES[net.version == 6]
+                return FleetError(
+                    "addresses of global names are in use for something else",
+                    cluster=cluster,
+                    obj=variable,
+                    seen=f"{what} has {text}, which is of {net}",
+                    means="calls to a global name could reach that, or calls to that a global name",
+                    next_step=f"set {variable} to a range that no cluster of the fleet uses",
+                )
+    return None
 
 
 def without(table: Table, part: str, leaving: t.Collection[str]) -> Table:

@@ -39,6 +39,7 @@ class Cluster:
         self.record: Values | None = None
         self.entries: dict[str, Values] = {}
         self.dual = dual
+        self.service_ip, self.pod_ip = "10.96.0.1", "10.244.0.7"
 
     def write(self, method: str, body: Values) -> Values:
         there = self.record["metadata"]["resourceVersion"] if self.record else None
@@ -101,10 +102,15 @@ class Fake:
         if kind == "Deployment":
             env = [{"name": "ISTIO_DUAL_STACK", "value": "true"}] if self._there.dual else []
             return {"spec": {"template": {"spec": {"containers": [{"env": env}]}}}}
+        if kind == "Service":
+            return {"spec": {"clusterIPs": [self._there.service_ip]}}
         await self._turn()
         return copy.deepcopy(self._there.record)
 
-    async def list(self, _api: str, _kind: str) -> list[Values]:
+    async def list(self, _api: str, kind: str, _namespace: str = "") -> list[Values]:
+        if kind == "Pod":
+            status = {"podIPs": [{"ip": self._there.pod_ip}], "hostIPs": [{"ip": "192.0.2.1"}]}
+            return [{"metadata": {"name": "istiod-x"}, "status": status}]
         return copy.deepcopy([*self._there.entries.values()])
 
     async def request(self, method: str, _path: str, *, body: Values, **_more: t.Any) -> Values:
@@ -283,6 +289,25 @@ def test_ipv6_where_istiod_serves_it() -> None:
     found = give(world, of, NAMES[0])
     assert [":" in address for address in found.addresses[NAMES[0]]] == [False, True]
     assert found.ipv6 == {"east"}
+
+
+def test_a_cluster_that_uses_the_range_itself() -> None:
+    world, of = clusters_of(2), fleet("west", "east")
+    first = give(world, of, NAMES[0])
+    asyncio.run(Fake(world[0]).apply(NAMES[0], first.addresses[NAMES[0]]))
+    world[1].pod_ip = "240.241.0.3"
+    found = give(world, of, *NAMES[:2])
+    assert found.addresses == first.addresses, "what is in use is not taken away"
+    (problem,) = found.problems
+    assert (problem.cluster, problem.seen) == (
+        "east",
+        f"Pod istio-system/istiod-x has 240.241.0.3, which is of {NARROW}",
+    )
+    said = fleet("west", "east", cluster_pod_cidr="10.1.0.0/16", cluster_service_cidr="10.2.0.0/16")
+    assert set(give(world, said, *NAMES[:2]).addresses) == set(NAMES[:2]), "preflight compared what the inventory says"
+    world[1].pod_ip, world[1].service_ip = "10.244.0.7", "240.241.0.5"
+    (problem,) = give(world, of, *NAMES).problems
+    assert problem.seen.startswith("Service default/kubernetes has 240.241.0.5")
 
 
 def test_the_last_cluster_that_leaves_takes_the_record_along() -> None:

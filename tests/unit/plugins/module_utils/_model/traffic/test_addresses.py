@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresse
     decide,
     for_cluster,
     held_of,
+    in_use,
     without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import Name, Table
@@ -191,6 +192,21 @@ def test_entries_are_ours_by_their_labels() -> None:
         Held("west", "shop/orders", (ORDERS,), ("240.0.0.2",), ""),
         Held("west", "shop/orders", (ORDERS,), ("240.0.0.3",), ""),
     ]
+
+
+def test_an_address_that_something_else_has() -> None:
+    seen = {"10.0.0.1": "Pod a/b", "fd00::1": "Service c/d"}
+    assert in_use("west", seen, (V4, V6)) is None
+    error = in_use("west", {**seen, "240.241.0.3": "Pod e/f"}, (V4, ""))
+    assert error
+    assert (error.cluster, error.obj, error.seen) == (
+        "west",
+        "mesh_global_range",
+        f"Pod e/f has 240.241.0.3, which is of {V4}",
+    )
+    six = in_use("west", seen, (V4, "fd00::/112"))
+    assert six
+    assert six.obj == "mesh_global_range_ipv6"
 
 
 NAMES = st.lists(st.sampled_from([f"n{number}.shop.global" for number in range(12)]), max_size=12, unique=True)
