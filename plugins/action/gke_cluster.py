@@ -12,7 +12,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import GRANTED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
@@ -77,7 +76,6 @@ class ActionModule(GoogleClusterAction):
                 timeout=args["timeout"],
                 interval=args["interval"],
                 dry_run=self.check_mode,
-                granted=self.shared_vpc(fleet, part.google, args).roles == GRANTED,
                 say=self.say,
             )
             _read, apis = read_with_apis(

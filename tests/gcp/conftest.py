@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api import settling
+
 from .contract import OUR_AGENT, breaches
 from .standin.cloud import DEFAULT_TOKEN
 from .standin.server import StandIn
@@ -73,6 +75,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg-state"))
+    # Refusals that a test injects do not pass.
+    monkeypatch.setattr(settling, "SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -54,9 +54,12 @@ def test_an_api_that_is_off_is_named_or_switched_on(playbook: Playbook, google_c
     code, _stats, said = playbook("--check", "-e", "gke_enable_apis=true")
     assert code == 0, said
     assert google_cloud.cloud.resources == {}
+    # It holds for reads at once, and for what the modules of google.cloud and the clusters need some time later.
+    google_cloud.cloud.slow_apis = 3
     code, _stats, said = playbook("-e", "gke_enable_apis=true")
     assert code == 0, said
     assert google_cloud.cloud.disabled == set()
+    assert any("is disabled" in entry.get("said", "") and entry["verb"] == "POST" for entry in google_cloud.cloud.log)
     assert google_cloud.cloud.resources[WEST]["status"] == "RUNNING"
 
 

@@ -363,7 +363,7 @@ def test_bodies_are_checked(google: Google, body: dict[str, t.Any], said: str) -
         ("PATCH", "/container.googleapis.com/v1/projects/p/locations/l/clusters/c", 404),
         ("GET", "/container.googleapis.com/v1/projects/p/locations/l/clusters?sort=name", 400),
         ("GET", "/compute.googleapis.com/compute/v1/projects/p/global/networks?maxResults=many", 400),
-        ("GET", "/container.googleapis.com/v1/projects/p/locations/l/serverConfig", 501),
+        ("GET", "/container.googleapis.com/v1/projects/p/aggregated/usableSubnetworks", 501),
     ],
 )
 def test_requests_are_checked(google_cloud: StandIn, verb: str, path: str, status: int) -> None:

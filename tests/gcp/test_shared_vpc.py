@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import bindings_for
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api import settling
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.settling import note_change
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import body, compare
@@ -205,11 +207,9 @@ def network(cloud: Cloud, clusters: t.Iterable[ClusterSpec]) -> None:
         }
 
 
-def run(standin: StandIn, clusters: dict[str, ClusterSpec], *, granted: bool = False) -> dict[str, t.Any]:
+def run(standin: StandIn, clusters: dict[str, ClusterSpec]) -> dict[str, t.Any]:
     fleet = fleet_of()
-    made = Clusters(
-        client(standin, "shop-prod"), our_labels(fleet), marker(fleet), timeout=5, interval=0.05, granted=granted
-    )
+    made = Clusters(client(standin, "shop-prod"), our_labels(fleet), marker(fleet), timeout=5, interval=0.05)
     made.read()
     return made.present(clusters.values())
 
@@ -257,14 +257,16 @@ def test_googles_refusal_is_reported_with_what_to_do(google_cloud: StandIn, miss
     assert f"{AGENT_USER} for {accounts(cloud)[0]}" in error.next_step
 
 
-def test_a_role_that_was_just_granted_is_waited_for(google_cloud: StandIn) -> None:
+def test_a_role_that_was_just_granted_is_waited_for(google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "SECONDS", 60.0)
     clusters = {"west": shared()["west"]}
     network(google_cloud.cloud, clusters.values())
     permit(google_cloud.cloud)
     words = "Google Compute Engine: Required 'compute.networks.get' permission for 'projects/shop-net/global'."
     google_cloud.cloud.fail("container.*.clusters.create", 403, words, times=2)
     assert isinstance(run(google_cloud, clusters)["west"], FleetError)
-    assert run(google_cloud, clusters, granted=True)["west"][0].action == "created"
+    note_change(HOST)
+    assert run(google_cloud, clusters)["west"][0].action == "created"
 
 
 # -- rules of others ---------------------------------------------------------------------------

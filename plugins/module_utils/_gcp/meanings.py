@@ -238,7 +238,9 @@ def _about_account(status: int, message: str, project: str) -> Refusal | None:
             AGENT,
         )
     robot = named["email"] if named and _robot_role(named["email"]) else ""
-    if status in (0, 400, 403) and ("Service Agent is missing required permission" in message or robot):
+    # Compute Engine refused what GKE asked of it in its own name.
+    for_gke = message.startswith("Google Compute Engine: Required ")
+    if status in (0, 400, 403) and (for_gke or "Service Agent is missing required permission" in message or robot):
         permission = permission_in(message)
         who = robot or "GKE's service agent (service-NUMBER@container-engine-robot.iam.gserviceaccount.com)"
         role = _robot_role(robot) or "roles/container.serviceAgent"

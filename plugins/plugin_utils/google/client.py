@@ -11,14 +11,23 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings impo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.variables import text
 
 __all__ = ["client_of", "list_by_region", "read_network"]
 
 
-def client_of(args: t.Mapping[str, t.Any], cluster: Cluster, project: str) -> Google:
+def client_of(
+    args: t.Mapping[str, t.Any], cluster: Cluster, project: str, say: t.Callable[[str], None] | None = None
+) -> Google:
     """A client for ``project``, with the task's credentials, else those of the inventory's ``cluster``."""
     given = {name: args[name] for name in GOOGLE_OPTIONS if args.get(name)}
-    return Google.from_args({**options(cluster), **given, "project": project})
+    google = Google.from_args({**options(cluster), **given, "project": project})
+    # Where the inventory says nothing, the client's own time counts.
+    if cluster.variables.get("gke_settle_timeout") is not None:
+        google.settle_seconds = float(text(cluster.variables, "gke_settle_timeout"))
+    if say is not None:
+        google.say = say
+    return google
 
 
 def list_by_region(google: Google, kind: str) -> dict[tuple[str, str], dict[str, t.Any]]:

@@ -64,7 +64,7 @@ class GoogleClusterAction(FleetAction):
             play = [w for w in everybody if w.host in inside]
             if play or (whole and inside & set(found)):
                 first = fleet.clusters[(play or everybody)[0].host]
-                parts.append(Part(project, everybody, play, client_of(args, first, project)))
+                parts.append(Part(project, everybody, play, client_of(args, first, project, self.say)))
         return fleet, parts
 
     def shared_vpc(self, fleet: Fleet, google: Google, args: dict[str, t.Any]) -> SharedVpc:

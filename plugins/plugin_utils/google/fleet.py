@@ -55,7 +55,7 @@ class GoogleFleetAction(FleetAction):
     def google(self, args: dict[str, t.Any], scope: Scope) -> Google:
         """A client for the fleet project, with the task's credentials, else those of the inventory's first cluster."""
         first = scope.fleet.clusters[next(iter(scope.everybody))]
-        return client_of(args, first, scope.project)
+        return client_of(args, first, scope.project, self.say)
 
     def hub(self, client: type[_Client], args: dict[str, t.Any], scope: Scope, google: Google | None = None) -> _Client:
         """A client for the Google fleet: for its memberships, or for its features."""

@@ -111,10 +111,10 @@ class Cloud:
         """Versions of release channels, where they are not the usual ones."""
         self.no_quota_project = False
         """Whether the caller is a user whose login names no quota project."""
-        self.api_delay = self.role_delay = self.agent_delay = 0.0
-        """Seconds until an API that was enabled, a role that was granted, or an account of Google's own holds."""
-        self.holds_at: dict[str, float] = {}
-        """When (time.monotonic) they do: by ``project host``, or by ``policy role member``."""
+        self.slow_apis = self.slow_roles = self.slow_agents = 0
+        """How many requests are refused after an API was enabled, a role granted, an account of Google's own made."""
+        self.unsettled: dict[str, int] = {}
+        """How many will be: by ``project host``, by ``policy role member``, or by ``project agent of hub``."""
         self.hosts: set[str] = set()
         """Shared VPC host projects."""
         self.attached: dict[str, str] = {}
@@ -286,6 +286,12 @@ class Cloud:
         """Give a role, in a project's policy or in that of a resource with this path."""
         found = self.policies.setdefault(policy, {"version": 1, "etag": "BwAAAAAAAAA=", "bindings": []})
         found["bindings"].append({"role": role, "members": list(members)})
+
+    def settles(self, key: str) -> bool:
+        """Whether what takes time holds by now; each question brings it nearer."""
+        left = self.unsettled.get(key, 0)
+        self.unsettled[key] = max(0, left - 1)
+        return left <= 0
 
     def hit(self, method: str, path: str, body: str) -> Fault | None:
         """The fault that this request meets, if any: raised, or returned for its operation."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -80,7 +79,7 @@ def membership_create(cloud: Cloud, path: Json, params: Json, body: Json, fault:
             if ((found.get("endpoint") or {}).get("gkeCluster") or {}).get("resourceLink") == link:
                 raise Refused(409, f"cluster {link} already has membership {other.partition('/')[2]}")
     _check_issuer(body)
-    if cloud.holds_at.get(f"{path['projectsId']} agent of hub", 0.0) > time.monotonic():
+    if not cloud.settles(f"{path['projectsId']} agent of hub"):
         # https://github.com/terraform-google-modules/terraform-google-kubernetes-engine/issues/936
         words = "hub default service account does not have access to the GKE cluster project for"
         raise Refused(403, f'{words} "{link}"')

@@ -7,8 +7,6 @@ The words are those that people got and published.
 
 from __future__ import annotations
 
-import time
-
 from .cloud import Cloud
 from .errors import Refused, service_disabled
 
@@ -67,5 +65,5 @@ def check_gates(cloud: Cloud, service: str, host: str, project: str, verb: str) 
             metadata={"service": host, "consumer": f"projects/{number}"},
         )
     # Reads get through before writes do: that one request succeeds says nothing of the next.
-    if verb != "GET" and cloud.holds_at.get(f"{project} {host}", 0.0) > time.monotonic():
+    if verb != "GET" and not cloud.settles(f"{project} {host}"):
         raise service_disabled(service, project, cloud.number(project))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -57,7 +56,7 @@ def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault 
     for binding in new.get("bindings") or []:
         for member in binding.get("members") or []:
             if (binding["role"], member) not in held:
-                cloud.holds_at[f"{name} {binding['role']} {member}"] = time.monotonic() + cloud.role_delay
+                cloud.unsettled[f"{name} {binding['role']} {member}"] = cloud.slow_roles
     new["etag"] = f"Bw{next(cloud.count):08d}="
     cloud.policies[name] = new
     return copy.deepcopy(new)
@@ -200,9 +199,9 @@ def _enable(cloud: Cloud, path: Json, names: list[str], fault: Fault | None) -> 
     def done() -> None:
         if fault is None:
             was_off = set(names) & (cloud.disabled | cloud.disabled_in.get(project, set()))
-            cloud.holds_at |= {f"{project} {api}": time.monotonic() + cloud.api_delay for api in was_off}
+            cloud.unsettled |= {f"{project} {api}": cloud.slow_apis for api in was_off}
             if "gkehub.googleapis.com" in was_off:
-                cloud.holds_at[f"{project} agent of hub"] = time.monotonic() + cloud.agent_delay
+                cloud.unsettled[f"{project} agent of hub"] = cloud.slow_agents
             cloud.disabled -= set(names)
             for off in cloud.disabled_in.values():
                 off -= set(names)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -47,7 +46,7 @@ def subnet_policy(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
 
 def held_permissions(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     name = f"projects/{path['resource']}"
-    gone = {f.permission for f in cloud.faults if f.permission and f.times != 0 and f.path in (name, f"{name}/")}
+    gone = {f.permission for f in cloud.faults if f.permission and f.times != 0 and f.path in ("", name, f"{name}/")}
     held = [permission for permission in body.get("permissions") or [] if permission not in gone]
     # Those that the caller lacks are left out; with none left there is no list at all.
     return {"permissions": held} if held else {}
@@ -88,7 +87,7 @@ def _holds(cloud: Cloud, policy: str, roles: t.Collection[str], member: str) -> 
         binding.get("role") in roles
         and member in (binding.get("members") or [])
         and not binding.get("condition")
-        and cloud.holds_at.get(f"{policy} {binding['role']} {member}", 0.0) <= time.monotonic()
+        and cloud.settles(f"{policy} {binding['role']} {member}")
         for binding in (cloud.policies.get(policy) or {}).get("bindings") or []
     )
 

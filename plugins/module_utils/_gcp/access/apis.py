@@ -11,6 +11,7 @@ from ...errors import FleetError
 from ...results import CREATED, UNCHANGED, Change
 from ..api.polling import retry_refused
 from ..api.session import Google
+from ..api.settling import note_change
 from ..errors import GoogleError
 from ..meanings import API_OFF
 
@@ -83,6 +84,7 @@ def enable_apis(
             some = off[start : start + _AT_ONCE]
             operation = google.call("serviceusage", "services.batchEnable", parent=parent, body={"serviceIds": some})
             google.wait("serviceusage", operation, timeout, obj=f"APIs {', '.join(some)}")
+            note_change(google.project)
     return [Change("", "API", api, CREATED if api in off else UNCHANGED) for api in apis]
 
 

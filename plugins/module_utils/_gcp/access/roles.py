@@ -11,6 +11,7 @@ from ...errors import FleetError
 from ...results import CHANGED, REMOVED, UNCHANGED, Change
 from ..api.polling import retry_refused
 from ..api.session import Google
+from ..api.settling import note_change
 from ..errors import GoogleError
 from .bindings import (
     Binding,
@@ -115,6 +116,8 @@ def _write(google: Google, project: str, some: list[Binding], *, dry_run: bool, 
             changed = with_bindings(policy, todo) if add else without_bindings(policy, todo)
             body = {"policy": {**changed, "version": 3}}
             google.call("cloudresourcemanager", "projects.setIamPolicy", body=body, **about)
+            if add:
+                note_change(project)
         return todo
 
     def write() -> list[Binding]:
@@ -149,6 +152,7 @@ def _make_agents(google: Google, bindings: t.Sequence[Binding]) -> bool:
         obj = f"service agent of {api}"
         operation = google.call("serviceusage:v1beta1", "services.generateServiceIdentity", parent=parent, obj=obj)
         google.wait("serviceusage", operation, _MAKE_SECONDS, obj=obj)
+        note_change(google.project)
     return bool(apis)
 
 

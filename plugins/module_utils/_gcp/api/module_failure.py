@@ -16,7 +16,7 @@ import urllib.parse
 
 from ...errors import FleetError
 from ..errors import explain
-from ..meanings import AGAIN, RATES, failed_operation
+from ..meanings import AGAIN, API_OFF, BUSY, RATES, failed_operation
 
 __all__ = ["is_temporary", "module_failure"]
 
@@ -32,7 +32,11 @@ _LENGTH = 300
 
 
 def is_temporary(result: t.Mapping[str, t.Any]) -> bool:
-    """Whether a task failed for a reason that passes by itself: our own client tries again after the same answers."""
+    """Whether a task failed for a reason that passes by itself: our own client tries again after the same answers.
+
+    An API that is off is one: our client has asked the same API before, so it was just enabled, and does not hold
+    everywhere yet.
+    """
     words = str(result.get("msg") or "")
     if not result.get("failed"):
         return False
@@ -44,8 +48,8 @@ def is_temporary(result: t.Mapping[str, t.Any]) -> bool:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, t.Mapping):
         return False
-    reasons = {str(e.get("reason")) for e in error.get("errors") or [] if isinstance(e, t.Mapping)}
-    return error.get("code") in AGAIN or bool(reasons & RATES)
+    told = explain(int(error.get("code") or 0), json.dumps(body).encode(), _method(result.get("request") or {}), "")
+    return told.status in AGAIN or told.reason in RATES or told.kind in (API_OFF, BUSY)
 
 
 def module_failure(result: t.Mapping[str, t.Any], what: str) -> FleetError:

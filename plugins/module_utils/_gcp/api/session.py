@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import functools
 import itertools
 import threading
 import typing as t
@@ -16,6 +17,7 @@ import typing as t
 from ...errors import FleetError
 from ..auth.settings import Settings
 from ..errors import part_missing
+from . import settling
 from .answers import check_operation, describe, is_done
 from .polling import PollTimeout, poll_until
 
@@ -55,6 +57,10 @@ class Google:
         self.requests = 0
         """How many requests were sent, retries included."""
         self._counting = threading.Lock()
+        self.settle_seconds = settling.SECONDS
+        """How long refusals are waited for that pass by themselves: see settling.py."""
+        self.say: t.Callable[[str], None] = lambda _text: None
+        """Shows one line of progress."""
         self._methods = Methods(settings.endpoint)
         self._login = Login(settings, timeout)
         self._sender = Sender(self._login, timeout, patience)
@@ -86,7 +92,15 @@ class Google:
     # -- requests ------------------------------------------------------------------------------
 
     def call(
-        self, service: str, method: str, *, cluster: str = "", obj: str = "", absent: bool = False, **params: t.Any
+        self,
+        service: str,
+        method: str,
+        *,
+        cluster: str = "",
+        obj: str = "",
+        absent: bool = False,
+        at_once: bool = False,
+        **params: t.Any,
     ) -> Json:
         """Call ``method`` ("projects.locations.clusters.get") of ``service`` ("container") and return its answer.
 
@@ -96,13 +110,19 @@ class Google:
             cluster: the host that this is about, for messages.
             obj: the object that this is about, for messages.
             absent: return ``{}`` instead of raising where Google says that there is no such thing.
+            at_once: do not wait for what takes time to hold.
             params: the method's parameters by their names, and ``body``.
 
         Raises GoogleError for a refusal, and FleetError when no request can be sent.
         """
         request = self._methods.request(service, method, params)
         about = About(f"{service.partition(':')[0]}.{method}", self.project, cluster, obj)
-        return self._sender.send(request, about, self._count, absent=absent)
+        send = functools.partial(self._sender.send, request, about, self._count, absent=absent)
+        if at_once:
+            return send()
+        ask = functools.partial(self.call, at_once=True)
+        waits = settling.Settling(self.project, ask, seconds=self.settle_seconds, say=self.say)
+        return waits.settled(send, service.partition(":")[0])
 
     def _count(self) -> None:
         with self._counting:

@@ -18,6 +18,7 @@ from ..access.roles import project_number
 from ..api.polling import PollTimeout, poll_until, retry_refused
 from ..api.session import Google
 from ..errors import GoogleError
+from ..meanings import BUSY
 from ..network.shared_vpc_requirements import is_refusal, with_advice
 from . import problems as cluster_problems
 from .authorized import keep_unnamed
@@ -38,10 +39,7 @@ __all__ = ["Clusters"]
 
 Json = dict[str, t.Any]
 _METHOD = "projects.locations.clusters."
-_BUSY = "CLUSTER_ALREADY_HAS_OPERATION"
 _SIDE_BY_SIDE = 64
-_KNOWN_SECONDS = 180.0
-"""A role that was just granted may not be known everywhere for so long."""
 
 
 class Clusters:
@@ -54,7 +52,6 @@ class Clusters:
         timeout: seconds for each operation.
         dry_run: read and plan; change nothing.
         interval: longest pause between two polls of an operation, in seconds.
-        granted: roles in a host project may have been granted just now; Google knows them some time later.
         say: shows one line of progress.
     """
 
@@ -67,12 +64,10 @@ class Clusters:
         timeout: float,
         dry_run: bool = False,
         interval: float | None = None,
-        granted: bool = False,
         say: t.Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.google, self.labels, self.description = google, dict(labels), description
         self.timeout, self.dry_run, self.interval, self.say = timeout, dry_run, interval, say
-        self.known_seconds = _KNOWN_SECONDS if granted else 0.0
         self.live: dict[tuple[str, str], Json] = {}
         """Clusters of the project by location and name."""
 
@@ -197,13 +192,7 @@ class Clusters:
         if self.dry_run:
             return [change]
         try:
-            # Until Google knows a role that was just granted, it refuses a cluster on a Shared VPC.
-            operation = retry_refused(
-                lambda: self._request_create(wanted),
-                lambda error: wanted.shared and is_refusal(error),
-                self.known_seconds,
-                longest=self.interval,
-            )
+            operation = self._request_create(wanted)
         except GoogleError as error:
             # The answer to an earlier try may have been lost on its way: then the cluster is there, and ours.
             live = self._get(wanted) if error.status == 409 else {}
@@ -293,7 +282,7 @@ class Clusters:
         """
         operation = retry_refused(
             lambda: self.google.call("container", _METHOD + method, cluster=wanted.host, obj=wanted.path, **params),
-            lambda error: error.reason == _BUSY or "incompatible operation" in error.seen,
+            lambda error: error.kind == BUSY,
             self.timeout,
             longest=self.interval,
         )

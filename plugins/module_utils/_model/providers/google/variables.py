@@ -339,6 +339,14 @@ GKE = (
         default=False,
     ),
     Variable(
+        "gke_settle_timeout",
+        FLEET,
+        "How many seconds a run waits at most for what takes time to hold at Google: an API that was just enabled, a "
+        "role that was just granted, an account that Google just made.",
+        default=300,
+        type="int",
+    ),
+    Variable(
         "gke_config_cluster",
         FLEET,
         "Name of the config cluster, from which Google reads multi-cluster ingress.",
