@@ -70,8 +70,9 @@ def test_a_cluster_being_changed_is_waited_for(made: Run, google_cloud: StandIn)
         body={"update": {"desiredReleaseChannel": {"channel": "STABLE"}}},
     )
     assert google_cloud.cloud.resources[WEST]["status"] == "RECONCILING"
-    assert actions(made())["west"] == "changed"
-    assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "REGULAR"}
+    rapid = fleet_of({"west": {**HOSTS["west"], "gke_release_channel": "rapid"}})
+    assert actions(made(rapid))["west"] == "changed"
+    assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "RAPID"}
 
 
 def test_a_lost_answer_to_a_creation_is_no_failure(run: Run, google_cloud: StandIn) -> None:
@@ -164,14 +165,41 @@ def test_a_cluster_that_is_being_deleted(made: Run, google_cloud: StandIn) -> No
 
 def test_a_cluster_that_stays_reconciling_is_reported(made: Run, google_cloud: StandIn) -> None:
     google_cloud.cloud.resources[WEST]["status"] = "RECONCILING"
-    error = failure(made(timeout=0.3))
+    rapid = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_release_channel": "rapid"}})
+    error = failure(made(rapid, timeout=0.3))
     assert error.what == "it is not ready after 0.3 s"
     assert error.seen == "status RECONCILING"
     assert "gke_cluster_timeout" in error.next_step
     # Check mode does not wait, and reports what would be done.
-    assert actions(made(dry=True))["west"] == "unchanged"
+    assert actions(made(rapid, dry=True))["west"] == "changed"
     google_cloud.cloud.resources[WEST]["status"] = "RUNNING"
     assert actions(made())["west"] == "unchanged"
+
+
+def test_nothing_to_change_is_nothing_to_wait_for(made: Run, google_cloud: StandIn) -> None:
+    """Google upgrades nodes for hours."""
+    google_cloud.cloud.resources[WEST]["status"] = "RECONCILING"
+    google_cloud.cloud.log.clear()
+    assert actions(made(timeout=0.3))["west"] == "unchanged"
+    assert [entry["method"].rpartition(".")[2] for entry in google_cloud.cloud.log] == ["list"]
+
+
+def test_a_degraded_cluster_can_be_repaired(made: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.resources[WEST]["status"] = "DEGRADED"
+    rapid = fleet_of({**HOSTS, "west": {**HOSTS["west"], "gke_release_channel": "rapid"}})
+    assert actions(made(rapid))["west"] == "changed"
+    assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "RAPID"}
+    google_cloud.cloud.resources[WEST]["status"] = "ERROR"
+    assert failure(made()).what == "it is in state ERROR"
+
+
+def test_a_failed_creation_that_google_deletes_is_made_anew(run: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.fail("container.*.clusters.create", 0, "no room", path="us-west1-a")
+    assert failure(run()).what == "Google could not do it"
+    assert google_cloud.cloud.resources[WEST]["status"] == "ERROR"
+    assert failure(run()).what == "it is in state ERROR"
+    del google_cloud.cloud.resources[WEST]  # Google deletes it after some time
+    assert actions(run())["west"] == "created"
 
 
 def test_a_change_that_never_ends_and_a_rerun_that_completes_it(made: Run, google_cloud: StandIn) -> None:

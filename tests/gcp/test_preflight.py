@@ -161,6 +161,14 @@ def test_the_nodes_service_account_is_looked_for(
     assert words in said(look())
 
 
+def test_accounts_that_the_inventory_names_are_looked_for(look: Look, google_cloud: StandIn) -> None:
+    google_cloud.cloud.accounts[EMAIL] = None
+    look.more = {"gke_node_service_account": EMAIL}
+    assert f"service account {EMAIL}: the nodes' service account does not exist" in said(look())
+    look.hosts = {"north": {"cluster_region": "europe-north1", "gke_mode": "autopilot", "gke_network": "mesh"}}
+    assert f"service account {EMAIL}: the nodes' service account does not exist" in said(look())
+
+
 def test_who_makes_nodes_must_be_allowed_to_use_their_account(look: Look, google_cloud: StandIn) -> None:
     google_cloud.cloud.deny("iam.serviceAccounts.actAs", method="nothing")
     text = said(look())
@@ -171,6 +179,7 @@ def test_who_makes_nodes_must_be_allowed_to_use_their_account(look: Look, google
 @pytest.mark.parametrize(
     ("constraint", "policy", "variables", "words"),
     [
+        ("compute.requireShieldedVm", {"booleanPolicy": {"enforced": True}}, {"gke_secure_boot": False}, "secure"),
         ("compute.vmExternalIpAccess", {"listPolicy": {"allValues": "DENY"}}, {"gke_private_nodes": False}, "public"),
         ("gcp.restrictNonCmekServices", {"listPolicy": {"deniedValues": ["container.googleapis.com"]}}, {}, "key"),
         ("gcp.resourceLocations", {"listPolicy": {"allowedValues": ["in:europe-locations"]}}, {}, "us-west1"),
@@ -257,7 +266,7 @@ def test_the_stand_in_refuses_what_preflight_warns_of(google_cloud: StandIn, opt
     assert "a quota of the project is used up" in str(outcome["west"])
     cloud.quotas.clear()
     cloud.org_policies[PROJECT, "constraints/compute.requireShieldedVm"] = {"booleanPolicy": {"enforced": True}}
-    outcome = Run(options)()
+    outcome = Run(options)(fleet_of(gke_secure_boot=False))
     assert "a policy of the organisation forbids it: compute.requireShieldedVm" in str(outcome["west"])
     assert cloud.resources[WEST]["status"] == "ERROR"
 

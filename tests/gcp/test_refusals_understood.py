@@ -77,4 +77,4 @@ def test_a_policy_of_the_organisation(options: dict[str, t.Any], google_cloud: S
     google_cloud.cloud.fail("container.*.clusters.create", 0, words, path="us-west1-a")
     found = failure(Run(options)())
     assert found.what == "a policy of the organisation forbids it: compute.requireShieldedVm"
-    assert "secure boot" in found.next_step
+    assert "gke_secure_boot" in found.next_step

@@ -65,10 +65,10 @@ _DEFAULT_ACCOUNT = "-compute@developer.gserviceaccount.com"
 _GONE_ACCOUNT = re.compile(r"[Ss]ervice account \"?\S*@\S* (?:does not exist|is disabled)|Gaia id not found for email")
 _CONSTRAINT = re.compile(r"\bconstraints/(?P<name>[A-Za-z]+\.[A-Za-z]+)\b")
 _MENDS: t.Mapping[str, str] = {
-    "compute.requireShieldedVm": "give the nodes secure boot",
+    "compute.requireShieldedVm": "set gke_secure_boot: true",
     "compute.vmExternalIpAccess": "set gke_private_nodes: true",
     "gcp.resourceLocations": "choose a cluster_region that it allows",
-    "gcp.restrictNonCmekServices": "name a Cloud KMS key for the nodes' disks",
+    "gcp.restrictNonCmekServices": "name Cloud KMS keys (gke_disk_key, gke_database_key)",
 }
 _BUSY_WORDS = re.compile(
     r"incompatible operation|\boperation\b.* is currently |is currently being |operation in progress|is not ready$"
@@ -224,8 +224,8 @@ def _about_account(status: int, message: str, project: str) -> Refusal | None:
         return Refusal(
             f"service account {email} does not exist, or is disabled",
             "nodes would run as it" if default or not _robot_role(email) else "Google makes it with the first use",
-            f"enable it (`gcloud iam service-accounts enable {email}`), or name another one for the nodes; then run "
-            "again",
+            f"enable it (`gcloud iam service-accounts enable {email}`), or name another one "
+            "(gke_node_service_account); then run again",
             UNKNOWN_ACCOUNT,
         )
     if "hub default service account does not have access" in message:

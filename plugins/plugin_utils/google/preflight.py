@@ -34,6 +34,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.membership 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.nodes import groups_of_cluster, groups_of_steps
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import Difference, body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed import with_passed
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat
@@ -156,9 +157,18 @@ class Foresight:
     def _plan_clusters(self, project: _Project) -> None:
         description = marker(self.fleet)
         plan = self._plan(project.part.project, project.part.google)
-        for w in project.new:
+        for bare in project.new:
+            try:
+                w = with_passed(bare)
+            except FleetError as error:
+                self._add(Findings(problems=[error]))
+                continue
             request = body(w, description)
             plan.groups += groups_of_cluster(w, request)
+            if w.autopilot:
+                scaling = request["cluster"].get("autoscaling") or {}
+                defaults = scaling.get("autoprovisioningNodePoolDefaults") or {}
+                plan.autopilot[w.host] = str(defaults.get("serviceAccount") or "default").removeprefix("default")
             plan.versions[w.host] = str(request["cluster"].get("initialClusterVersion") or "")
             if w.host in self.with_istiod:
                 plan.istio[w.host] = self.fleet.istio_version
@@ -171,6 +181,7 @@ class Foresight:
             if live is None:
                 continue
             try:
+                w = with_passed(w)
                 found = compare(w, live, adopted=live.get("description") != description)
             except FleetError:
                 continue  # the clusters stage says what is wrong with it

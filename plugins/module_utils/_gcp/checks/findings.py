@@ -33,6 +33,8 @@ class ProjectPlan:
     apis: list[str] = dataclasses.field(default_factory=list)
     permissions: list[str] = dataclasses.field(default_factory=list)
     groups: list[NodeGroup] = dataclasses.field(default_factory=list)
+    autopilot: dict[str, str] = dataclasses.field(default_factory=dict)
+    """By host of a new Autopilot cluster, the service account of the nodes that come on demand; "" for the default."""
     new: list[ClusterSpec] = dataclasses.field(default_factory=list)
     """Clusters to be made."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -62,7 +64,7 @@ def wishes_of(plan: ProjectPlan) -> Wishes:
         # Asked for whether or not it will be needed: that is known with the same answers.
         permissions=[*permissions, _ENABLE] if permissions and plan.enable_apis else permissions,
         machines={g.machine for g in plan.groups if "custom-" not in g.machine},
-        accounts=dict.fromkeys(g.account for g in plan.groups),
+        accounts=dict.fromkeys([*(g.account for g in plan.groups), *plan.autopilot.values()]),
         places=dict.fromkeys(w.member.location for w in plan.new),
         nodes=bool(plan.groups or plan.new),
     )
@@ -140,6 +142,8 @@ def _accounts(plan: ProjectPlan, facts: Facts) -> list[FleetError]:
     hosts: dict[str, list[str]] = {}
     for group in plan.groups:
         hosts.setdefault(group.account or facts.default_account, []).append(group.host)
+    for host, email in plan.autopilot.items():
+        hosts.setdefault(email or facts.default_account, []).append(host)
     for email, account in facts.accounts.items():
         named = list(dict.fromkeys(hosts.get(email, ())))
         cluster = named[0] if len(named) == 1 else ""
@@ -159,7 +163,7 @@ def _accounts(plan: ProjectPlan, facts: Facts) -> list[FleetError]:
     return found
 
 
-_OTHER_ACCOUNT = "name another one for the nodes"
+_OTHER_ACCOUNT = "name another one (gke_node_service_account)"
 
 
 def _machines(plan: ProjectPlan, facts: Facts, warnings: list[str]) -> list[FleetError]:
@@ -180,7 +184,7 @@ def _machines(plan: ProjectPlan, facts: Facts, warnings: list[str]) -> list[Flee
                     cluster=group.host,
                     obj=f"project {plan.project}",
                     seen=f"not in {', '.join(lacking) or group.region}; in {', '.join(here) or 'no zone there'}",
-                    next_step="choose another gke_machine_type, or zones that have it",
+                    next_step="choose another gke_machine_type, or gke_node_locations that have it",
                 )
             )
         elif not group.zones and len(here) < _ZONES:

@@ -46,14 +46,14 @@ def forbidden(
     found = []
     if (policies.get(SHIELDED, {}).get("booleanPolicy") or {}).get("enforced"):
         bare = [g for g in groups if not g.secure_boot]
-        found += _problem(project, SHIELDED, bare, "nodes without secure boot", "give the nodes secure boot")
+        found += _problem(project, SHIELDED, bare, "nodes without secure boot", "set gke_secure_boot: true")
     if _denies_all(policies.get(ADDRESSES, {})):
         public = [g for g in groups if g.public]
         found += _problem(project, ADDRESSES, public, "nodes with public addresses", "set gke_private_nodes: true")
     denied = set((policies.get(ENCRYPTED, {}).get("listPolicy") or {}).get("deniedValues") or [])
     if _denies_all(policies.get(ENCRYPTED, {})) or {"compute.googleapis.com", "container.googleapis.com"} & denied:
         plain = [g for g in groups if not g.disk_key]
-        hint = "name a Cloud KMS key of the region for the nodes' disks"
+        hint = "name Cloud KMS keys of the region (gke_disk_key, gke_database_key)"
         found += _problem(project, ENCRYPTED, plain, "disks without a key of one's own", hint)
     for host, region in regions.items():
         if allows_place(policies.get(PLACES, {}), region) is False:

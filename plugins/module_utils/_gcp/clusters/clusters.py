@@ -40,6 +40,8 @@ __all__ = ["Clusters"]
 Json = dict[str, t.Any]
 _METHOD = "projects.locations.clusters."
 _SIDE_BY_SIDE = 64
+_STANDING = ("RUNNING", "RECONCILING", "DEGRADED")
+"""States of a cluster that is there, and can be compared."""
 
 
 class Clusters:
@@ -134,14 +136,16 @@ class Clusters:
             self._check_place(wanted)
             return self._create(wanted)
         self._check_owner(wanted, live)
-        live = self._await_settled(wanted, live)
-        differences = compare(wanted, live, adopted=live.get("description") != self.description)
-        refused = [d for d in differences if d.step is None]
-        if refused:
-            raise cluster_problems.refused(wanted, refused)
-        self._check_nodes(wanted, live, differences)
+        if live.get("status") not in _STANDING:
+            live = self._await_settled(wanted, live)
+        differences = self._compare(wanted, live)
         if not differences:
+            # What Google is doing with it, an upgrade of its nodes for hours, is nothing to wait for.
+            self._is_settled(wanted, live)
             return [Change(wanted.host, "Cluster", wanted.member.cluster, UNCHANGED)]
+        if live.get("status") != "RUNNING":
+            live = self._await_settled(wanted, live, repair=True)
+            differences = self._compare(wanted, live)
         for difference in differences:
             self._change(wanted, difference)
         names = list(dict.fromkeys(d.variable for d in differences))
@@ -157,6 +161,15 @@ class Clusters:
                 after=_text({d.variable: d.after for d in differences}),
             )
         ]
+
+    def _compare(self, wanted: ClusterSpec, live: Json) -> list[Difference]:
+        """What has to be changed; raises FleetError for what cannot be."""
+        differences = compare(wanted, live, adopted=live.get("description") != self.description)
+        refused = [d for d in differences if d.step is None]
+        if refused:
+            raise cluster_problems.refused(wanted, refused)
+        self._check_nodes(wanted, live, differences)
+        return differences
 
     @staticmethod
     def _check_nodes(wanted: ClusterSpec, live: Json, differences: t.Sequence[Difference]) -> None:
@@ -239,28 +252,31 @@ class Clusters:
             number = project_number(self.google)
         return with_advice(error, wanted, number)
 
-    def _await_settled(self, wanted: ClusterSpec, live: Json) -> Json:
-        """Wait until no operation on the cluster is running; return the cluster. In check mode as it is."""
+    def _await_settled(self, wanted: ClusterSpec, live: Json, *, repair: bool = False) -> Json:
+        """Wait until no operation on the cluster is running; return the cluster. In check mode as it is.
+
+        With ``repair`` one that is degraded is good enough: what is to be changed may be what it lacks.
+        """
         looks = itertools.chain([live], iter(lambda: self._get(wanted), None))
 
         def look() -> tuple[bool, Json]:
             found = next(looks)
-            return self._is_settled(wanted, found), found
+            return self._is_settled(wanted, found, repair=repair), found
 
         try:
             return poll_until(look, self.timeout, longest=self.interval)
         except PollTimeout as up:
             raise cluster_problems.not_ready(wanted, up.seen, self.timeout) from up
 
-    def _is_settled(self, wanted: ClusterSpec, live: Json) -> bool:
+    def _is_settled(self, wanted: ClusterSpec, live: Json, *, repair: bool = False) -> bool:
         if not live:
             raise cluster_problems.gone(wanted)
         state = live.get("status")
-        if state in ("ERROR", "DEGRADED"):
+        if state == "ERROR" or (state == "DEGRADED" and not repair):
             raise cluster_problems.broken(wanted, live)
         if state == "STOPPING":
             raise cluster_problems.being_deleted(wanted)
-        return self.dry_run or state == "RUNNING"
+        return self.dry_run or state in ("RUNNING", "DEGRADED")
 
     def _get(self, wanted: ClusterSpec) -> Json:
         return self.google.call(

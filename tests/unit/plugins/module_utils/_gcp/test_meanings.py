@@ -159,9 +159,9 @@ def test_a_permission_beside_an_address_is_found() -> None:
 @pytest.mark.parametrize(
     ("constraint", "mend"),
     [
-        ("compute.requireShieldedVm", "secure boot"),
+        ("compute.requireShieldedVm", "gke_secure_boot: true"),
         ("compute.vmExternalIpAccess", "gke_private_nodes: true"),
-        ("gcp.restrictNonCmekServices", "Cloud KMS key"),
+        ("gcp.restrictNonCmekServices", "gke_disk_key"),
         ("gcp.resourceLocations", "cluster_region"),
         ("compute.somethingNew", "change what it names"),
     ],
