@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import api_states, enable_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
+    MESH_API,
     POLICY_API,
     Binding,
     apis_for,
@@ -100,6 +101,7 @@ class ActionModule(GoogleFleetAction):
                 dry_run=self.check_mode,
                 states=states,
             )
+            changes += self._mesh_apis(args, scope, google)
         # Only the host project's administrator may be able to grant, or even read, the roles in it.
         trusted = network_roles(scope.fleet) == TRUSTED
         networks = {} if trusted else host_projects(scope.everybody.values())
@@ -113,6 +115,22 @@ class ActionModule(GoogleFleetAction):
             hosts = set(networks.values()) - {*projects, scope.project}
             raise with_role_advice(error, [b for b in wanted if b.project in hosts]) from None
         return features, changes, wanted, []
+
+    def _mesh_apis(self, args: dict[str, t.Any], scope: Scope, google: Google) -> list[Change]:
+        """Google's mesh needs its API in the project of each cluster that it serves, too."""
+        changes: list[Change] = []
+        own = {member.project for member in scope.everybody.values() if member.managed}
+        for project in sorted(own - {scope.project}):
+            client = google.of(project)
+            changes += enable_apis(
+                client,
+                [MESH_API],
+                allowed=args["enable_apis"],
+                timeout=args["timeout"],
+                dry_run=self.check_mode,
+            )
+            google.requests += client.requests
+        return changes
 
     def _revoke(
         self, args: dict[str, t.Any], scope: Scope, google: Google, more: list[Binding]

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import project_number
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
@@ -29,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
     GOOGLE_OPTIONS,
     GoogleClusterAction,
     Part,
+    with_mesh_label,
 )
 
 Outcomes = dict[str, list[Change] | FleetError]
@@ -68,7 +71,12 @@ class ActionModule(GoogleClusterAction):
         live: dict[str, list[dict[str, t.Any]]] = {}
         stays: dict[str, FleetError] = {}
 
+        @functools.cache
+        def number(project: str) -> str:
+            return project_number(parts[0].google, project)
+
         def work(part: Part) -> tuple[Outcomes, list[Change]]:
+            part = part if absent else with_mesh_label(part, number)
             clusters = Clusters(
                 part.google,
                 our_labels(fleet),

@@ -215,6 +215,13 @@ def test_a_cluster_of_another_google_fleet_is_refused(look: Look, google_cloud: 
     assert "memberships unregister west --gke-cluster=us-west1-a/west" in problem.next_step
 
 
+def test_the_mesh_api_of_each_clusters_project_is_looked_for(look: Look, google_cloud: StandIn) -> None:
+    look.hosts["west"]["gke_project"] = "team-a"
+    look.more = {"mesh_control_plane": "managed", "gke_fleet_project": PROJECT}
+    google_cloud.cloud.disabled_in["team-a"] = {"mesh.googleapis.com"}
+    assert "gcloud services enable mesh.googleapis.com --project team-a" in said(look())
+
+
 def test_versions_of_existing_clusters_are_compared_too(look: Look, google_cloud: StandIn, options: Vars) -> None:
     look.hosts = {name: {**v, "gke_network": "default"} for name, v in HOSTS.items()}
     make(Run(options), google_cloud)

@@ -27,7 +27,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import client_of
 
-__all__ = ["GOOGLE_OPTIONS", "GoogleClusterAction", "Part"]
+__all__ = ["GOOGLE_OPTIONS", "GoogleClusterAction", "Part", "with_mesh_label"]
+
+_MESH_LABEL = "mesh_id"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,26 @@ class Part:
     """All its clusters, whatever --limit says; those on its networks are meant where networks are."""
     play: list[ClusterSpec]
     google: Google
+
+
+def with_mesh_label(part: Part, number: t.Callable[[str], str]) -> Part:
+    """The part, where clusters that Google's mesh serves carry the label by which it knows their mesh.
+
+    It is ``mesh_id: proj-<number of the fleet's project>``
+    (https://cloud.google.com/service-mesh/docs/onboarding/provision-control-plane); one in ``gke_labels`` stays.
+
+    Args:
+        part: one project of the fleet.
+        number: returns a project's number; called only for a cluster with such a control plane.
+    """
+
+    def labelled(w: ClusterSpec) -> ClusterSpec:
+        if not w.member.managed or _MESH_LABEL in w.own_labels:
+            return w
+        label = {_MESH_LABEL: f"proj-{number(w.member.fleet_project)}"}
+        return dataclasses.replace(w, labels={**w.labels, **label})
+
+    return dataclasses.replace(part, everybody=part.everybody, play=[labelled(w) for w in part.play])
 
 
 class GoogleClusterAction(FleetAction):

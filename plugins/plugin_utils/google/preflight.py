@@ -8,12 +8,16 @@ A project in which nothing is to be made costs one request: the list of its clus
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
+import functools
 import itertools
+import threading
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
+    MESH_API,
     POLICY_API,
     apis_for,
     bindings_for,
@@ -57,7 +61,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region, read_network
-from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part, with_mesh_label
 
 __all__ = ["Foresight"]
 
@@ -97,6 +101,8 @@ class Foresight:
         self.plans: dict[str, ProjectPlan] = {}
         self.clients: dict[str, Google] = {}
         self.found = Findings()
+        self._numbers: dict[str, str] = {}
+        self._turn = threading.Lock()
 
     def look(self) -> tuple[Findings, dict[str, list[Json]]]:
         """All that would stop the run, and the clusters of each project that answered."""
@@ -138,6 +144,8 @@ class Foresight:
         return self.plans.setdefault(project, ProjectPlan(project, self.enable_apis))
 
     def _read(self, part: Part) -> _Project | None:
+        with contextlib.suppress(GoogleError):  # told with the permissions
+            part = with_mesh_label(part, self._number)
         clusters = Clusters(part.google, our_labels(self.fleet), marker(self.fleet), timeout=0, dry_run=True)
         try:
             clusters.read()
@@ -151,6 +159,14 @@ class Foresight:
                 plan.apis += CLUSTER_APIS
                 return None
         return _Project(part, clusters.live, clusters.missing(part.play), {})
+
+    def _number(self, project: str) -> str:
+        """The number of a project; requested once."""
+        with self._turn:
+            if project not in self._numbers:
+                google = self.parts[0].google
+                self._numbers[project] = project_number(google, project)
+            return self._numbers[project]
 
     # -- what the run would do -----------------------------------------------------------------
 
@@ -234,6 +250,10 @@ class Foresight:
         on = self._features_on(google) if features else set()
         bindings = self._missing_bindings(google, features, project) if features else []
         plan.apis += [*apis_for(features), *([POLICY_API] if bindings else [])]
+        for member in joining:
+            if member.managed and member.project != project:
+                client = self.clients.get(member.project) or google.of(member.project)
+                self._plan(member.project, client).apis.append(MESH_API)
         plan.permissions += permissions.of_fleet(
             members=True, new_features=not set(features) <= on, features=bool(features)
         )
@@ -283,9 +303,8 @@ class Foresight:
                 if live is not None and live.get("fleet"):
                     pairs.append((w.member, live))
         if pairs:
-            google = self.clients.get(project) or known[0].part.google.of(project)
-            self.clients.setdefault(project, google)
-            self._add(Findings(problems=other_fleets(pairs, project, lambda: project_number(google))))
+            number = functools.partial(self._number, project)
+            self._add(Findings(problems=other_fleets(pairs, project, number)))
 
     def _check_versions(self, known: t.Sequence[_Project]) -> None:
         for p in known:

@@ -12,6 +12,7 @@ import typing as t
 from ..._model.providers.google.members import DISCOVERY, INGRESS, SERVICEMESH
 
 __all__ = [
+    "MESH_API",
     "POLICY_API",
     "Binding",
     "api_of_agent",
@@ -27,9 +28,11 @@ Json = dict[str, t.Any]
 
 POLICY_API = "cloudresourcemanager.googleapis.com"
 """Reads and writes IAM policies: needed where a role is granted."""
+MESH_API = "mesh.googleapis.com"
+"""Of Google's mesh: it must be on in the fleet's project and in that of each cluster that it serves."""
 _BASE = ("container.googleapis.com", "gkehub.googleapis.com")
 _APIS: t.Mapping[str, tuple[str, ...]] = {
-    SERVICEMESH: ("mesh.googleapis.com",),
+    SERVICEMESH: (MESH_API,),
     DISCOVERY: (
         "multiclusterservicediscovery.googleapis.com",
         "trafficdirector.googleapis.com",

@@ -62,6 +62,8 @@ class ClusterSpec:
     member: Member
     region: str
     labels: t.Mapping[str, str]
+    own_labels: frozenset[str]
+    """Names of those that the inventory gives itself."""
     network_project: str
     """Of the VPC: the cluster's own project, or the host project of a Shared VPC."""
     network: str
@@ -278,6 +280,7 @@ def _wanted(
         member=member,
         region=cluster.region,
         labels={**our_labels(fleet), "mesh_id": fleet.mesh_id, **_labels(host, v)},
+        own_labels=frozenset(_labels(host, v)),
         network_project=member.network_project or member.project,
         network=network_name(cluster, fleet.name),
         subnetwork=_subnet_name(cluster, fleet.name),
