@@ -11,7 +11,7 @@ import urllib.parse
 
 from ...errors import FleetError
 from ..inventory.fleet import Cluster
-from ..providers.google.paths import is_dns_endpoint
+from ..providers.google.paths import is_connect_gateway, is_dns_endpoint
 
 __all__ = ["PeerServer", "peer_server"]
 
@@ -59,6 +59,7 @@ def peer_server(cluster: Cluster, kubeconfig: t.Mapping[str, t.Any] | None) -> P
         )
     url = found.url if "://" in found.url else f"https://{found.url}"
     found = dataclasses.replace(found, url=url.rstrip("/"))
+    _refuse_gateway(cluster, found)
     _refuse_path(cluster, found)
     _refuse_unreachable(cluster, found)
     return found
@@ -80,6 +81,20 @@ def _from_kubeconfig(cluster: Cluster, document: t.Mapping[str, t.Any]) -> PeerS
         seen="contexts: " + (", ".join(sorted(contexts)) or "none"),
         next_step="set cluster_context to one of these, or cluster_peer_endpoint",
     )
+
+
+def _refuse_gateway(cluster: Cluster, found: PeerServer) -> None:
+    """Google's Connect gateway is good for the controller, which has an account of Google's. Istiods have none."""
+    if is_connect_gateway(found.url):
+        raise FleetError(
+            "its API address for other clusters is Google's Connect gateway",
+            cluster=cluster.name,
+            seen=f"{found.url} ({found.origin})",
+            means="the gateway accepts Google's accounts only; other istiods have a token and the CA of the cluster "
+            "itself",
+            next_step="set cluster_peer_endpoint to an address of the API server itself, which pods of the other "
+            "clusters can reach; this machine may go on using the gateway",
+        )
 
 
 def _refuse_path(cluster: Cluster, found: PeerServer) -> None:

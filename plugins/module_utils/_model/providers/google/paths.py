@@ -23,6 +23,7 @@ __all__ = [
     "Place",
     "Reachability",
     "callers",
+    "is_connect_gateway",
     "is_dns_endpoint",
     "network_name",
     "network_project",
@@ -72,11 +73,26 @@ def is_dns_endpoint(url: str) -> bool:
     Google checks each caller there before the API server does, and shows a certificate of a public authority. A
     remote secret holds what the API server itself accepts and shows: a token and the CA of the cluster.
     """
+    return _host_of(url).endswith(".gke.goog")
+
+
+def is_connect_gateway(url: str) -> bool:
+    """Whether an address is Google's Connect gateway, as ``gcloud container fleet memberships get-credentials`` says.
+
+    It takes accounts of Google's alone: https://cloud.google.com/kubernetes-engine/fleet-management/docs/connect-gateway.
+    A region has one of its own: ``us-west1-connectgateway.googleapis.com``.
+    """
+    host = _host_of(url)
+    return host.endswith(".googleapis.com") and host.partition(".")[0].endswith("connectgateway")
+
+
+def _host_of(url: str) -> str:
+    """The host of an address, "" where it has none."""
     try:
         host = urllib.parse.urlsplit(url if "://" in url else f"https://{url}").hostname or ""
     except ValueError:
-        return False
-    return host.rstrip(".").endswith(".gke.goog")
+        return ""
+    return host.rstrip(".")
 
 
 def outside(fleet: Fleet, cluster: Cluster, watchers: t.Iterable[str]) -> list[str]:

@@ -83,6 +83,27 @@ def test_a_proxy_that_takes_no_service_account_is_refused() -> None:
     assert peer_server(west(), kubeconfig(west=rancher, **{"west-peer": "https://192.0.2.1:6443"})).url
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        "https://connectgateway.googleapis.com/v1/projects/123/locations/global/gkeMemberships/west",
+        "https://us-west1-connectgateway.googleapis.com/v1/projects/123/locations/us-west1/gkeMemberships/west",
+        "https://ConnectGateway.googleapis.com",
+    ],
+)
+def test_googles_connect_gateway_is_no_address_for_istiods(server: str) -> None:
+    for cluster, config in (
+        (west(), kubeconfig(west=server)),
+        (west(cluster_api_url=server), None),
+        (west(cluster_peer_endpoint=server), kubeconfig(west="https://192.0.2.1:6443")),
+    ):
+        with pytest.raises(FleetError, match="is Google's Connect gateway") as caught:
+            peer_server(cluster, config)
+        assert "set cluster_peer_endpoint to an address of the API server itself" in caught.value.next_step
+    own = west(cluster_peer_endpoint="https://192.0.2.1:6443")
+    assert peer_server(own, kubeconfig(west=server)).url == "https://192.0.2.1:6443"
+
+
 def test_other_mistakes_name_the_next_step() -> None:
     with pytest.raises(FleetError, match="no address of its API server for other clusters is known"):
         peer_server(west(), None)
