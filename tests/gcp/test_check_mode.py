@@ -215,7 +215,7 @@ def remove(standin: StandIn, network: Json) -> None:
 
 
 def test_every_google_action_is_here(root: Path) -> None:
-    own = {p.stem for p in (root / "plugins" / "action").glob("gke_*.py")}
+    own = {p.stem for p in (root / "plugins" / "action").glob("gke_*.py")} - {"gke_preflight"}  # which only reads
     assert own == set(PRESENT) == set(ABSENT)
 
 
