@@ -16,11 +16,13 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distribution import Wanted
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import proxies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import checked_policies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.run import TrafficRun
@@ -641,3 +643,104 @@ async def test_where_google_shows_nothing_a_new_subset_is_warned_of(fleets: Flee
     coming = [*turned, {"weight": 0, "labels": {"version": "v3"}}]
     prepared = await ran(fleet, {**policy, "split": coming}, timeout=1)
     assert prepared.warnings == [], "no route names it yet"
+
+
+# The waits, by a stand-in for istiod: what it is asked, and when.
+
+
+class Waits:
+    """Notes writes to west and the waits between them; ``late`` is what its proxies never get."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        self.late = ""
+        request = Transport.request
+
+        async def noted(transport: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+            if method != "GET" and transport.cluster == "west":
+                self.seen.append(f"{method} {path.rpartition('/shop/')[2].partition('/')[0]}")
+            return await request(transport, method, path, **more)
+
+        async def now(kube: t.Any, _namespace: str, _revision: str) -> dict[str, t.Any]:
+            return {}
+
+        async def wait(kube: t.Any, _namespace: str, _revision: str, wanted: Wanted, *_more: t.Any) -> None:
+            what = "routes" if wanted.routes else "rules"
+            if kube.cluster == "west":
+                self.seen.append(f"wait for {what}")
+                if what == self.late:
+                    raise FleetError("1 of 1 proxies do not have what was applied", cluster="west")
+
+        monkeypatch.setattr(Transport, "request", noted)
+        monkeypatch.setattr(proxies, "proxies_now", now)
+        monkeypatch.setattr(proxies, "await_distribution", wait)
+
+    def take(self) -> list[str]:
+        seen, self.seen = self.seen, []
+        return seen
+
+
+OTHER: Values = {**SPLIT, "split": [{"weight": 100, "labels": {"version": "v3"}}]}
+
+
+@in_loop
+async def test_each_step_waits_for_the_proxies(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, waits = fleets(), Waits(monkeypatch)
+    rules, routes = ["PATCH destinationrules", "wait for rules"], ["PATCH virtualservices", "wait for routes"]
+    await ran(fleet, SPLIT, timeout=5)
+    assert waits.take() == [*rules, *routes]
+    await ran(fleet, SPLIT, timeout=5)
+    assert waits.take() == []
+    await ran(fleet, OTHER, timeout=5)
+    assert waits.take() == [*rules, *routes, *rules]
+    await ran(fleet, timeout=5)
+    assert waits.take() == [
+        "DELETE virtualservices",
+        "wait for routes",
+        "DELETE destinationrules",
+        "wait for rules",
+    ]
+
+
+@in_loop
+async def test_proxies_without_the_subsets_get_no_routes(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, waits = fleets(), Waits(monkeypatch)
+    await ran(fleet, SPLIT, timeout=5)
+    waits.take()
+    waits.late = "rules"
+    for again in (False, True):
+        run = await ran(fleet, OTHER, timeout=5)
+        assert list(run.failures) == ["west"], "the other cluster is finished"
+        assert waits.take() == ([] if again else ["PATCH destinationrules"]) + ["wait for rules"], (
+            "also if it was applied"
+        )
+    waits.late = ""
+    assert (await ran(fleet, OTHER, timeout=5)).failures == {}
+
+
+@in_loop
+async def test_subsets_stay_while_proxies_have_the_old_routes(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, waits = fleets(), Waits(monkeypatch)
+    await ran(fleet, SPLIT, timeout=5)
+    waits.late = "routes"
+    await ran(fleet, OTHER, timeout=5)
+    async with on(fleet, "west") as kube:
+        rule = await kube.get(API, "DestinationRule", "reviews-traffic", "shop")
+    assert rule is not None
+    assert [one["name"] for one in rule["spec"]["subsets"]] == ["v1", "v2", "v3"]
+    waits.take()
+    waits.late = ""
+    assert (await ran(fleet, OTHER, timeout=5)).failures == {}
+    assert waits.take() == ["wait for routes", "PATCH destinationrules", "wait for rules"]
+    assert (await ran(fleet, OTHER, timeout=5)).changes == []
+    assert waits.take() == []
+
+
+@in_loop
+async def test_a_gateway_elsewhere_is_waited_for_too(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, waits = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"}), Waits(monkeypatch)
+    waits.late = "rules"
+    run = await ran(fleet, {**SPLIT, "from": ["east"]}, timeout=5)
+    assert waits.take() == ["PATCH destinationrules", "wait for rules"]
+    assert "the subsets that they name are not there in west" in str(run.failures["east"][0])
+    assert await held(fleet, "east") == BOTH[:1]

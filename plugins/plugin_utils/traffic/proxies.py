@@ -73,19 +73,26 @@ class Proxies:
         await self._wait(name, Wanted(rules=(*wanted, *(_rule(obj, None) for obj in away))), {})
 
     async def have_routes(
-        self, name: str, applied: t.Sequence[Object], gone: t.Sequence[Object], before: State
+        self,
+        name: str,
+        applied: t.Sequence[Object],
+        gone: t.Sequence[Object],
+        hosts: t.Collection[str],
+        before: State,
     ) -> None:
         """Wait until they have VirtualServices as they are now, and no more those that went.
 
         Args:
+            hosts: those to whose subsets no route leads any more, but for ``applied``.
             before: :meth:`now` from before these were applied.
         """
-        if not (applied or gone) or not self._waits(name):
+        if not (applied or gone or hosts) or not self._waits(name):
             return
         generations = await self._generations(name, ROUTES, applied)
         known = self._before.get(name, {})
         fresh = bool(gone) or any(known.get(key) != generation for key, generation in generations.items())
-        routes: dict[str, frozenset[Routed] | None] = {host: None for obj in gone for host in hosts_of(obj)}
+        routes: dict[str, frozenset[Routed] | None] = dict.fromkeys(hosts)
+        routes |= {host: None for obj in gone for host in hosts_of(obj)}
         routes |= {host: routes_wanted(obj) for obj in applied for host in hosts_of(obj)}
         await self._wait(name, Wanted(routes=routes, fresh=fresh), before)
 

@@ -311,17 +311,19 @@ class TrafficRun:
         coming = {host for obj in ready for host in hosts_of(obj)}
         hosts = {other.host for other in self._adopted.get(name, ())}
         theirs = self._adoptable(name, ROUTES, {h for h in hosts if h in coming or self._rollout.is_settled(name, h)})
-        if not ready and not away and not theirs:
+        doubtful = self._rollout.doubtful(name) - {host for one in held for host in hosts_of(one.service)}
+        if not (ready or away or theirs or doubtful):
             return
         before = await self._proxies.now(name)
         self._rollout.sending(name, ready)
         await self._apply(name, ready)
         await self._remove(name, away)
         await self._take(name, theirs)
-        # Where theirs went, ours hold now, also those that an earlier run applied.
-        there = self._rollout.services(name, {host for obj in theirs for host in hosts_of(obj)} - coming)
-        await self._proxies.have_routes(name, [*ready, *there], [*away, *theirs], before)
-        self._rollout.routed(name, ready, [*away, *theirs])
+        # Where theirs went, ours hold now, also those that an earlier run applied; and what that did not wait for.
+        there = self._rollout.services(name, ({host for obj in theirs for host in hosts_of(obj)} | doubtful) - coming)
+        gone = [*away, *theirs]
+        await self._proxies.have_routes(name, [*ready, *there], gone, doubtful, before)
+        self._rollout.routed(name, [*ready, *there], gone, doubtful)
 
     async def _last(self, name: str) -> None:
         applied, gone = self._rollout.last(name)

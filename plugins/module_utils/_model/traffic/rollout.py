@@ -106,19 +106,24 @@ class Rollout:
             for name, objects in self._live.items()
         }
         """By cluster and VirtualService the subsets that proxies may call."""
-        self._settled = {
-            (name, key)
-            for name, objects in self._wanted.items()
-            for key, obj in objects.items()
-            if key[0] == ROUTES and name in self._ours and not differs(self._ours[name].get(key), obj)
-        }
-        """The VirtualServices, with their clusters, that proxies have as they are wanted: all that they need is wanted
-        too."""
-        self._meant = self._clusters_meant()
         self._networks = {
             name: frozenset(paths.fleet.clusters[one].network for one in served)
             for name, served in paths.served.items()
         }
+        self._meant = self._clusters_meant()
+        self._doubtful = self._doubt()
+        """By cluster the hosts of whose routes proxies may have an older state."""
+        self._settled = {
+            (name, key)
+            for name, objects in self._wanted.items()
+            for key, obj in objects.items()
+            if key[0] == ROUTES
+            and name in self._ours
+            and not differs(self._ours[name].get(key), obj)
+            and not set(hosts_of(obj)) & self._doubtful.get(name, set())
+        }
+        """The VirtualServices, with their clusters, that proxies have as they are wanted: all that they need is wanted
+        too."""
 
     def _stays(self, cluster: str, obj: Object) -> bool:
         return bool(set(hosts_of(obj)) & set(self._kept.get(cluster, ())))
@@ -149,6 +154,23 @@ class Rollout:
                     if found.setdefault((host, name), cluster) != cluster:
                         found[host, name] = ""
         return found
+
+    def _doubt(self) -> dict[str, set[str]]:
+        """Where a subset is still there that nobody wants, an earlier run ended before the proxies had its routes, or
+        these change in this one. So their proxies may have routes to it that no object has any more."""
+        doubtful: dict[str, set[str]] = {}
+        for name, objects in self._ours.items():
+            left = self._subsets(objects.values()) - self._subsets(self._wanted.get(name, {}).values())
+            for caller in self._networks if left and not self._leaves else ():
+                here, there = self._networks[caller], self._networks.get(name, frozenset())
+                old = left if caller == name or len(here | there) > 1 else set()
+                for host, subset in old if caller in self._play else ():
+                    if subset:
+                        doubtful.setdefault(caller, set()).add(host)
+                        key = (ROUTES, "", host)  # the name of no object
+                        named = self._named[caller].get(key, frozenset())
+                        self._named[caller][key] = named | {(host, subset)}
+        return doubtful
 
     def _pass(self, caller: str, callee: str, named: t.Iterable[Named]) -> set[Named]:
         """Of subsets that routes in ``caller`` name, those whose calls may pass a gateway that ``callee``'s istiod
@@ -238,6 +260,10 @@ class Rollout:
                 found.append(other)
         return tuple(found)
 
+    def doubtful(self, cluster: str) -> set[str]:
+        """Hosts of whose routes proxies may have an older state: they are to be asked, also without a change."""
+        return set(self._doubtful.get(cluster, ()))
+
     def away(self, cluster: str) -> list[Object]:
         """The VirtualServices of ours that go: no policy wants them any more."""
         wanted = self._wanted.get(cluster, {})
@@ -249,8 +275,13 @@ class Rollout:
             named = self._named[cluster].setdefault(identity(service), frozenset())
             self._named[cluster][identity(service)] = named | named_by(service)
 
-    def routed(self, cluster: str, services: t.Iterable[Object], away: t.Iterable[Object]) -> None:
-        """Tell that proxies have these VirtualServices as they are now, and no more those that went."""
+    def routed(
+        self, cluster: str, services: t.Sequence[Object], away: t.Sequence[Object], hosts: t.Iterable[str] = ()
+    ) -> None:
+        """Tell that proxies have these VirtualServices as they are now, no more those that went, and no older routes of
+        these hosts."""
+        for host in {*hosts, *(host for obj in (*services, *away) for host in hosts_of(obj))}:
+            self._named[cluster].pop((ROUTES, "", host), None)
         for service in services:
             self._named[cluster][identity(service)] = named_by(service)
             self._settled.add((cluster, identity(service)))

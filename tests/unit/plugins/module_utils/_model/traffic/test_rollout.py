@@ -26,7 +26,7 @@ from ..fleets import SERVED, TWO, fleet
 Object = dict[str, t.Any]
 State = dict[str, dict[tuple[str, str, str], Object]]
 VARIED = settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),
@@ -49,6 +49,8 @@ class World:
     def __init__(self, of: Fleet, state: State | None = None) -> None:
         self.fleet, self.paths = of, Paths(of)
         self.state: State = state or {name: {} for name in of.clusters}
+        self.behind: dict[str, list[Object]] = {name: [] for name in of.clusters}
+        """Routes that proxies still have, though the objects changed or went."""
         self.former: dict[str, dict[str, set[str]]] = {name: {} for name in of.clusters}
 
     def rollout(self, wanted: list[Policy], play: t.Iterable[str] = (), unread: t.Collection[str] = ()) -> Rollout:
@@ -63,13 +65,19 @@ class World:
 
     def apply(self, cluster: str, objects: t.Iterable[Object]) -> None:
         for obj in objects:
+            self.keep_behind(cluster, identity(obj))
             self.state[cluster][identity(obj)] = copy.deepcopy(obj)
             self.check()
 
     def remove(self, cluster: str, objects: t.Iterable[Object]) -> None:
         for obj in objects:
+            self.keep_behind(cluster, identity(obj))
             del self.state[cluster][identity(obj)]
             self.check()
+
+    def keep_behind(self, cluster: str, key: tuple[str, str, str]) -> None:
+        if key[0] == "VirtualService" and key in self.state[cluster]:
+            self.behind[cluster].append(self.state[cluster][key])
 
     def subsets(self, cluster: str, host: str) -> dict[str, Object]:
         rules = [obj for obj in self.state[cluster].values() if obj["kind"] == "DestinationRule"]
@@ -78,7 +86,7 @@ class World:
     def check(self) -> None:
         """Every subset that a route names is in its own cluster, and where calls pass a gateway that ever knew it."""
         for cluster, objects in self.state.items():
-            for service in objects.values():
+            for service in [*objects.values(), *self.behind[cluster]]:
                 for route in service["spec"].get("http", ()) if service["kind"] == "VirtualService" else ():
                     one = {**service, "spec": {"http": [route]}}
                     sources = {m["sourceLabels"][CLUSTER_LABEL] for m in route.get("match", ()) if "sourceLabels" in m}
@@ -129,6 +137,7 @@ class World:
             ready, held = rollout.routes(cluster)
             away = rollout.away(cluster)
             whole &= not held
+            doubtful = rollout.doubtful(cluster) - {host for one in held for host in hosts_of(one.service)}
             rollout.sending(cluster, ready)
             if fails("some", cluster):
                 # The API server fails half-way: one object was applied, one was removed.
@@ -138,8 +147,11 @@ class World:
             elif goes_on("routes", cluster):
                 self.apply(cluster, ready)
                 self.remove(cluster, away)
+                there = rollout.services(cluster, doubtful - {host for obj in ready for host in hosts_of(obj)})
+                asked = doubtful | {host for obj in [*ready, *away] for host in hosts_of(obj)}
                 if proxies("routes", cluster):
-                    rollout.routed(cluster, ready, away)
+                    self.behind[cluster] = [obj for obj in self.behind[cluster] if not asked & set(hosts_of(obj))]
+                    rollout.routed(cluster, [*ready, *there], away, doubtful)
                 else:
                     working.remove(cluster)
         for cluster in list(working):
@@ -274,6 +286,23 @@ def test_proxies_that_do_not_have_a_subset_get_no_route_to_it() -> None:
     assert [key[0] for key in world.state["west"]] == ["DestinationRule"]
     # The subsets are there now, but a further run waits for the proxies again.
     assert world.rollout(wanted).expected("west")
+
+
+def test_a_further_run_asks_the_proxies_that_were_late() -> None:
+    """Whose objects are as wanted, after a run that was killed or that waited in vain."""
+    of = fleet(TWO)
+    world = World(of)
+    world.run(policies(of, split((50, "v1"), (50, "v2"))))
+    wanted = policies(of, split((100, "v2")))
+    assert not world.run(wanted, proxies=lambda step, cluster: step != "routes")
+    rollout = world.rollout(wanted)
+    assert rollout.routes("west") == ([], [])
+    assert rollout.doubtful("west") == {"reviews.shop.svc.cluster.local"}
+    assert rollout.last("west") == ([], [])
+    rollout.routed("west", [], [], rollout.doubtful("west"))
+    assert len(rollout.last("west")[0]) == 1
+    assert world.run(wanted)
+    assert world.rollout(wanted).doubtful("west") == set()
 
 
 def test_of_what_others_made_everything_stays() -> None:
