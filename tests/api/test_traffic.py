@@ -469,6 +469,34 @@ async def test_a_cluster_that_does_not_answer_and_addresses(
 
 
 @in_loop
+async def test_an_istiod_that_serves_ipv6_gets_an_address_of_it_too(fleets: Fleets) -> None:
+    fleet = fleets()
+    labels = {"app": "istiod"}
+    container = {"name": "discovery", "image": "pilot", "env": [{"name": "ISTIO_DUAL_STACK", "value": "true"}]}
+    istiod = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod", "namespace": "istio-system"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    await ran(fleet, GLOBAL)
+    before = await addresses(fleet)
+    await put(fleet, "east", istiod)
+    try:
+        assert (await ran(fleet, GLOBAL)).failures == {}
+        after = await addresses(fleet)
+        assert after["west"] == before["west"] == after["east"][:1]
+        assert after["east"][1].startswith("fd6d:6573:68f1::")
+        assert (await ran(fleet, GLOBAL)).changes == []
+    finally:
+        async with on(fleet, "east") as kube:
+            await kube.remove([istiod])
+
+
+@in_loop
 async def test_a_range_without_a_free_address(fleets: Fleets) -> None:
     narrow = {"mesh_global_range": "240.241.0.0/32"}
     fleet = fleets(west=narrow, east=narrow)
