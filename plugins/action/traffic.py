@@ -49,6 +49,7 @@ class ActionModule(FleetAction):
             run.changes,
             summary=said + as_planned(run.changes, check=self.check_mode),
             with_diff=self.diff_mode,
+            addresses={name: list(found) for name, found in (run.addresses or {}).items()},
             policies=[{"service": p.service, "from": list(p.callers or fleet.clusters)} for p in policies],
             warnings=[*warnings, *run.warnings],
             errors=run.failures,

@@ -77,6 +77,10 @@ problems:
     - An empty name stands for the whole fleet.
   returned: always
   type: dict
+addresses:
+  description: By global name its addresses, the same in every cluster; in check mode those of new names may be others in the end.
+  returned: success
+  type: dict
 policies:
   description: Each policy, as C(service) and the clusters of its callers (C(from)).
   returned: success

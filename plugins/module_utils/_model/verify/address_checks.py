@@ -20,13 +20,14 @@ _MANY = 5
 def address_checks(fleet: Fleet, facts: t.Mapping[str, Facts]) -> list[Check]:
     """One check for each cluster that holds global names; none where no cluster knows one."""
     read = {name: facts[name] for name in keepers(fleet) if name in facts}
-    table = latest(found.record for found in read.values())
+    records = {name: found.record or NOTHING for name, found in read.items()}
+    table = latest(records.values())
     known = _known(table, read.values())
     if not known:
         return []
     # A name whose service no cluster has keeps its address, and has no ServiceEntry.
     made = {host for found in read.values() for one in found.held_addresses if one.part for host in one.hosts}
-    copies = collections.Counter(found.record.accepted for found in read.values())
+    newest = max(record.accepted for record in records.values())
     checks = []
     for name, found in read.items():
         seen = _wrong(table, known, found, made)

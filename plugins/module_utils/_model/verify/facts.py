@@ -11,7 +11,7 @@ import typing as t
 from ..istio.debug_pages import Gateway, RemoteCluster
 from ..peering.token_ends import Life
 from ..traffic.addresses import Held
-from ..traffic.record import NOTHING, Record
+from ..traffic.record import Record
 
 __all__ = ["FAILED", "OK", "SKIPPED", "Check", "Facts", "HeldToken", "IstiodFacts", "check_of"]
 
@@ -108,7 +108,7 @@ class Facts:
     """By how much its clock is ahead of the controller's; negative when it is behind."""
     held_addresses: list[Held] = dataclasses.field(default_factory=list)
     """Of all ServiceEntries."""
-    record: Record = NOTHING
+    record: Record | None = None
     """Its copy of the record of addresses."""
     problem: str = ""
     """Why it could not be read; "" when it could."""
