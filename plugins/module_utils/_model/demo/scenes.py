@@ -240,7 +240,8 @@ def judge_ejection(
     wrong = []
     if not ended:
         wrong.append("the calls did not come to where they were expected, in the time that they had")
-    if not ERRORS <= len(errors) <= (ERRORS + 2) * pods:
+    # A proxy's threads learn of an ejection one after the other, so that some more calls may fail.
+    if not ERRORS <= len(errors) <= 2 * ERRORS * pods:
         wrong.append(f"{len(errors)} errors, not {ERRORS * pods}")
     if any(one.cluster != failing for one in errors):
         wrong.append(f"errors that are not {failing}'s")
