@@ -284,7 +284,10 @@ class DemoRun:
         self._must(await on_each([cast.failing], lambda _name: stage.send(pods, "SIGUSR1")))
         broken, gone = await self._until(_LONG, cast.others())
         found = await self._home(lambda home: home.ejected())
-        left_out = [f"{cast.failing}'s {one}" if one.rpartition(":")[0] in pods.values() else one for one in found]
+        addresses = set(pods.values())
+        left_out = [
+            f"{cast.failing}'s {one}" if one.rpartition(":")[0].strip("[]") in addresses else one for one in found
+        ]
         self._must(await on_each([cast.failing], lambda _name: stage.send(pods, "SIGUSR2")))
         mended, back = await self._until(1, cast.reach[cast.home], cast.failing)
         return judge_ejection(cast, len(pods), broken, mended, settled and gone and back, left_out)

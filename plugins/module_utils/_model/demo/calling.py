@@ -7,6 +7,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import re
 import typing as t
 
 from .objects import URL
@@ -144,9 +145,6 @@ def gap(calls: t.Sequence[Call], before: t.Collection[str], after: t.Collection[
 
 def ejected(clusters_page: str) -> list[str]:
     """Addresses of the producer that a proxy has ejected, by its own page ``clusters``."""
-    mine = f"||{URL.split('/')[2].split(':')[0]}.svc."
-    found = []
-    for line in clusters_page.splitlines():
-        if mine in line and "::health_flags::" in line and "failed_outlier_check" in line:
-            found.append(line.split("::")[1])
-    return list(dict.fromkeys(found))
+    host = URL.split("/")[2].split(":")[0]
+    line = rf"^outbound\|[^:]*\|{re.escape(host)}\.svc\.[^:]*::(\S+?)::health_flags::\S*failed_outlier_check"
+    return list(dict.fromkeys(re.findall(line, clusters_page, flags=re.MULTILINE)))

@@ -119,3 +119,5 @@ def test_ejected_pods_are_read_of_the_proxys_own_page() -> None:
         ]
     )
     assert ejected(page) == ["10.0.0.1:8080"]
+    assert ejected(f"{host}::[fd00::1]:8080::health_flags::/failed_outlier_check") == ["[fd00::1]:8080"]
+    assert ejected("") == []
