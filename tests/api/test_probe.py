@@ -113,7 +113,8 @@ def test_a_workload_with_an_earlier_network_is_restarted(api: control_plane.Cont
 def walk_through(api: control_plane.ControlPlane, said: list[str], seconds: float = 2) -> DemoRun:
     """In one of two clusters: only that one is there."""
     reached = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(api.kubeconfig), "cluster_context": "admin"}
-    fleet = read_fleet({name: {**reached, "fleet_name": "walks"} for name in ("west", "east")})
+    shared = {"fleet_name": "walks", "mesh_pods": {"image_pull_secrets": ["registry"]}}
+    fleet = read_fleet({name: {**reached, **shared} for name in ("west", "east")})
     cast = casts.cast_of(fleet, list(fleet.clusters))
     options = Options({"sample.py": ""}, "nowhere/none:1", ("timeout",), seconds)
     return DemoRun(fleet, [fleet.clusters["west"]], cast, options, say=said.append)
@@ -163,6 +164,8 @@ def test_an_interrupted_walk_through_leaves_nothing(api: control_plane.ControlPl
 
 
 def test_what_a_killed_walk_through_left_is_removed(api: control_plane.ControlPlane) -> None:
+    api.kubectl("create", "namespace", "istio-apps")
+    api.kubectl("-n", "istio-apps", "create", "secret", "generic", "registry", "--from-literal=token=x")
     before, said = everything(api), list[str]()
 
     async def left() -> None:
@@ -181,10 +184,13 @@ def test_what_a_killed_walk_through_left_is_removed(api: control_plane.ControlPl
     asyncio.run(left())
     assert [(c.kind, c.action) for c in asyncio.run(removed(True)).changes] == [("Namespace", "removed")]
     assert spaces(api), "check mode removed nothing"
+    copied = json.loads(api.kubectl("-n", DEMO, "get", "secret", "registry", "-o", "json"))
+    assert copied["data"] == {"token": "eA=="}, "by which nodes pull the image"
     api.kubectl("-n", DEMO, "create", "configmap", "somebodys")
     kept = asyncio.run(removed(False))
     assert kept.kept == {"west": ["ConfigMap somebodys"]}
-    assert "deployment" not in api.kubectl("-n", DEMO, "get", "deployments,services,configmaps", "-o", "name")
+    left = api.kubectl("-n", DEMO, "get", "deployments,services,secrets", "-o", "name")
+    assert not left
     assert "configmap/somebodys" in api.kubectl("-n", DEMO, "get", "configmaps", "-o", "name").split()
     api.kubectl("-n", DEMO, "delete", "configmap", "somebodys")
     assert asyncio.run(removed(False)).kept == {}

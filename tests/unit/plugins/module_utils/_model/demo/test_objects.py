@@ -7,10 +7,15 @@ from __future__ import annotations
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.cast import cast_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.objects import (
     NAMESPACE,
+    PART,
+    POLICIES,
     demo_labels,
     demo_namespace,
     demo_objects,
+    is_of_demo,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import see
 
 from ..fleets import TWO, fleet
 
@@ -57,3 +62,17 @@ def test_no_pod_is_restarted_in_the_middle_of_a_scene() -> None:
         if one["kind"] == "Deployment":
             (container,) = one["spec"]["template"]["spec"]["containers"]
             assert "livenessProbe" not in container and "readinessProbe" in container
+
+
+def test_policies_do_not_take_its_services_for_their_own() -> None:
+    """Who applies policies removes the Services of their part that no policy wants."""
+    made = demo_objects(FLEET, FLEET.clusters["east"], CAST, {"sample.py": ""}, image="x")
+    seen = see({"east": made}, FLEET.name, POLICIES)["east"]
+    assert seen.service("sample-producer", NAMESPACE) is not None
+
+
+def test_what_it_made_and_what_its_policies_made_is_its_own() -> None:
+    for part in (PART, POLICIES):
+        assert is_of_demo({"metadata": {"labels": owner_labels(part, FLEET.name)}}, FLEET)
+        assert not is_of_demo({"metadata": {"labels": owner_labels(part, "other")}}, FLEET)
+    assert not is_of_demo({"metadata": {"labels": owner_labels("traffic", FLEET.name)}}, FLEET)
