@@ -31,10 +31,10 @@ def address_checks(fleet: Fleet, facts: t.Mapping[str, Facts]) -> list[Check]:
     checks = []
     for name, found in read.items():
         seen = _wrong(table, known, found, made)
-        if found.record == NOTHING or found.record.accepted != max(copies):
-            seen.append(
-                "its copy of the record is lost" if found.record == NOTHING else "its copy of the record is old"
-            )
+        if records[name] == NOTHING:
+            seen.append("its copy of the record is lost")
+        elif records[name].accepted != newest:
+            seen.append("its copy of the record is old")
         more = f"; and {len(seen) - _MANY} more" if len(seen) > _MANY else ""
         checks.append(
             check_of(
