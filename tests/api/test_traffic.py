@@ -772,3 +772,23 @@ async def test_a_gateway_elsewhere_is_waited_for_too(fleets: Fleets, monkeypatch
     assert waits.take() == ["PATCH destinationrules", "wait for rules"]
     assert "the subsets that they name are not there in west" in str(run.failures["east"][0])
     assert await held(fleet, "east") == BOTH[:1]
+
+
+@in_loop
+async def test_names_stay_while_the_cluster_that_serves_them_is_down(fleets: Fleets) -> None:
+    """Whether it serves them is not known then; without the names, calls would fail that reach its pods."""
+    fleet = fleets()
+    async with on(fleet, "east") as kube:
+        await kube.delete("v1", "Service", "reviews", "shop")
+    policy = {**SPLIT, "global": True}
+    first = await ran(fleet, policy)
+    assert first.failures == {}
+    before = await held(fleet, "east")
+    assert "ServiceEntry reviews.global-traffic" in before
+    dead = {"cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}"}
+    run = await ran(fleets(west=dead), policy)
+    assert list(run.failures) == ["west"]
+    assert [change for change in run.changes if change.kind != "ConfigMap"] == []
+    assert await held(fleet, "east") == before
+    async with on(fleet, "east") as kube:
+        assert await kube.get("v1", "Service", "reviews", "shop") is not None

@@ -20,7 +20,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_see
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import ROUTES, RULES, Held, Rollout
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import (
+    ROUTES,
+    RULES,
+    Held,
+    Rollout,
+    identity,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, is_stub, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
@@ -170,6 +176,8 @@ class TrafficRun:
         if record:
             made = {name: without_global_names(record, name, objects) for name, objects in made.items()}
         self.objects = {name: [self._labelled(obj) for obj in objects] for name, objects in made.items()}
+        for name in self._live:
+            self.objects[name] += self._of_unread(name, seen)
         self._rollout = Rollout(
             self._paths,
             self.objects,
@@ -180,6 +188,27 @@ class TrafficRun:
             leaves=self.leaves,
         )
         self._warn_of_primaries()
+
+    def _of_unread(self, name: str, seen: Seen) -> list[Object]:
+        """What is there for services that only a cluster which was not read may have: it stays as it is."""
+        if set(self.fleet.clusters) <= set(seen):
+            return []
+        unknown = [
+            named
+            for policy in self.policies
+            if not any(one.service(policy.name, policy.namespace) for one in seen.values())
+            for named in policy.by_name()
+        ]
+        services = {("Service", policy.namespace, policy.name) for policy in unknown}
+        hosts = {policy.host for policy in unknown}
+        made = {identity(obj) for obj in self.objects[name]}
+        return [
+            obj
+            for obj in self._live[name].objects
+            if identity(obj) not in made
+            and self._is_ours(obj)
+            and (identity(obj) in services or (obj["kind"] == "ServiceEntry" and hosts & set(hosts_of(obj))))
+        ]
 
     def _labelled(self, obj: Object) -> Object:
         meta = obj["metadata"]
