@@ -237,9 +237,7 @@ class _Run:
         known = {
             name: addresses
             for name, addresses in decision.addresses.items()
-            if name in table.names
-            and table.names[name].addresses == addresses
-            and any(name in one.hosts and set(one.addresses) <= set(addresses) for one in held)
+            if any(name in one.hosts and set(one.addresses) <= set(addresses) for one in held)
         }
         new = [name for name in decision.addresses if name not in known]
         problems = [*decision.problems, *(why if new else ())]

@@ -264,6 +264,9 @@ def test_less_than_half_of_the_clusters_give_no_address() -> None:
     used = give(world[:1], of, *NAMES[:2])
     assert used.addresses == first.addresses
     assert [problem.what for problem in used.problems] == [f"no address can be given to {NAMES[1]}"]
+    kept, world[0].record = world[0].record, None
+    assert give(world[:1], of, *NAMES[:2]).addresses == first.addresses, "its copy is lost besides"
+    world[0].record = kept
     # The third copy is brought up to date.
     assert give(world, of, NAMES[0]).addresses == first.addresses
     assert world[2].record

@@ -57,6 +57,12 @@ def test_another_address_and_none() -> None:
     assert gone["east"].seen == f"{NAME} is not there"
     nowhere = found(facts("west"), facts("east"))
     assert {check.state for check in nowhere.values()} == {OK}, "no cluster has its service"
+    foreign = found(facts("west", entry("west", part="")), facts("east"))
+    assert {check.state for check in foreign.values()} == {OK}, "nor is the name made there"
+    unused = Table({**TABLE.names, "old.shop.global": Name(("240.241.0.9",), (), "2026-11-27T00:00:00+00:00")})
+    record = dataclasses.replace(RECORD, table=unused)
+    checks = found(facts("west", entry("west"), record=record), facts("east", entry("east"), record=record))
+    assert checks["west"].seen == "of 1 global names as in every cluster", "nothing uses the other one"
 
 
 def test_others_with_the_same_address() -> None:
@@ -79,6 +85,8 @@ def test_copies_of_the_record() -> None:
     )
     assert lost["west"].seen == "its copy of the record is lost"
     assert f"{NAME} has 240.241.0.8, and 240.241.0.7 elsewhere" in lost["east"].seen
+    foreign = [entry(name, name="theirs.example", part="") for name in ("west", "east")]
+    assert found(Facts("west", held_addresses=foreign[:1]), Facts("east", held_addresses=foreign[1:])) == {}
     stray = entry("west", "240.241.0.9", name="stray.shop.global")
     checks = found(facts("west", entry("west"), stray), facts("east", entry("east")))
     assert checks["west"].seen == "stray.shop.global has 240.241.0.9, which is not recorded"
