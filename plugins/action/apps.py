@@ -209,7 +209,7 @@ class ActionModule(HelmAction):
 
 def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
     where = sample_apps(fleet, args["sample"])
-    if not any(where.values()):
+    if not any(clusters for versions in where.values() for clusters in versions.values()):
         return None
     if args["sample_expose"] == "always" and not args["sample_hosts"]:
         raise FleetError(

@@ -30,7 +30,9 @@ options:
     elements: raw
     default: []
   sample:
-    description: For each role of the sample (C(caller), C(producer), C(probe)) V(all), V(none) or a list of clusters.
+    description:
+      - For each role of the sample (C(caller), C(producer), C(probe)) V(all), V(none) or a list of clusters.
+      - "Or a dictionary of these by version, for example C({v1: [west], v2: [east]}). It is the label C(version) of the pods."
     type: dict
     default: {}
   sample_program:

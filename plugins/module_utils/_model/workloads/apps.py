@@ -14,7 +14,7 @@ from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ..istio.ownership import CREATED, owner_labels
 from ..peering.graph import may_call
-from .sample import NAMESPACE, PROGRAM, exposure, name_of, sample_objects
+from .sample import NAMESPACE, PROGRAM, VERSION, exposure, name_of, sample_objects
 
 __all__ = [
     "APP",
@@ -96,8 +96,8 @@ class App:
 class SampleOptions:
     """How the inventory describes the sample pair."""
 
-    where: t.Mapping[str, tuple[str, ...]]
-    """By role, the clusters that run it."""
+    where: t.Mapping[str, t.Mapping[str, tuple[str, ...]]]
+    """By role, and by version of it, the clusters that run it."""
     image: str
     program: t.Mapping[str, str]
     namespace: str = NAMESPACE
@@ -221,21 +221,32 @@ def _pair(cluster: Cluster, sample: SampleOptions | None) -> list[App]:
         App(
             name=name_of(role),
             namespace=sample.namespace,
-            clusters=clusters,
-            manifests=tuple(
-                sample_objects(
-                    cluster,
-                    role,
-                    sample.program,
-                    image=sample.image,
-                    namespace=sample.namespace,
-                    replicas=sample.replicas,
-                )
-            ),
+            clusters=tuple(dict.fromkeys(name for clusters in versions.values() for name in clusters)),
+            manifests=tuple(_of_versions(cluster, sample, role, versions)),
             wait_timeout=sample.wait_timeout,
         )
-        for role, clusters in sample.where.items()
+        for role, versions in sample.where.items()
     ]
+
+
+def _of_versions(
+    cluster: Cluster, sample: SampleOptions, role: str, versions: t.Mapping[str, tuple[str, ...]]
+) -> list[Manifest]:
+    """The objects of one role in a cluster: a Deployment for each version that runs there, the others once."""
+    here = [version for version, clusters in versions.items() if cluster.name in clusters]
+    found: list[Manifest] = []
+    for version in here or [VERSION]:
+        objects = sample_objects(
+            cluster,
+            role,
+            sample.program,
+            image=sample.image,
+            namespace=sample.namespace,
+            replicas=sample.replicas,
+            version=version,
+        )
+        found += [one for one in objects if one not in found]
+    return found
 
 
 def _is_service(manifest: Manifest) -> bool:

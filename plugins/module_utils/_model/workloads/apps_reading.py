@@ -11,7 +11,7 @@ from ...errors import FleetError
 from ..inventory.fleet import Fleet
 from ..inventory.nearest import Nearest
 from .apps import App
-from .sample import ROLES
+from .sample import ROLES, VERSION
 
 __all__ = ["manifest_problem", "parse_apps", "problems_of_apps", "problems_of_sample", "sample_apps"]
 
@@ -21,6 +21,8 @@ _SOURCES = ("manifests", "files", "template", "chart")
 _KEYS = ("name", "clusters", "namespace", "inject", *_SOURCES, "services", "stub_in", "wait", "wait_timeout")
 _CHART_KEYS = ("ref", "repo", "version", "values")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LONGEST_VERSION = 40
+"""The name of a Deployment begins with that of the app, and has at most 63 characters."""
 
 
 def parse_apps(fleet: Fleet, raw: t.Sequence[t.Any]) -> list[App]:
@@ -35,8 +37,8 @@ def problems_of_apps(clusters: t.Collection[str], raw: t.Sequence[t.Any]) -> lis
     return _read_apps(clusters, raw)[1]
 
 
-def sample_apps(fleet: Fleet, where: t.Mapping[str, t.Any]) -> dict[str, tuple[str, ...]]:
-    """By role of ``apps_sample``, its clusters. Raises one FleetError that names all problems."""
+def sample_apps(fleet: Fleet, where: t.Mapping[str, t.Any]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """By role of ``apps_sample``, and by version, its clusters. Raises one FleetError that names all problems."""
     found, problems = _read_sample(fleet.clusters, where)
     _raise(problems)
     return found
@@ -61,14 +63,25 @@ def _read_apps(clusters: t.Collection[str], raw: t.Sequence[t.Any]) -> tuple[lis
 
 def _read_sample(
     clusters: t.Collection[str], where: t.Mapping[str, t.Any]
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+) -> tuple[dict[str, dict[str, tuple[str, ...]]], list[str]]:
     problems: list[str] = []
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
     for role, value in where.items():
         if role not in ROLES:
             problems.append(f'apps_sample: "{role}" is not a role of the sample{_near(role, ROLES)}')
             continue
-        found[role] = _clusters(clusters, value, f"apps_sample.{role}", problems)
+        by_version = value if isinstance(value, t.Mapping) else {VERSION: value}
+        problems += [
+            f'apps_sample.{role}: "{version}" is no version (a-z, 0-9, -, at most {_LONGEST_VERSION} characters)'
+            for version in by_version
+            if not _NAME.fullmatch(str(version)) or len(str(version)) > _LONGEST_VERSION
+        ]
+        found[role] = {
+            str(version): _clusters(
+                clusters, names, f"apps_sample.{role}{f'.{version}' if by_version is value else ''}", problems
+            )
+            for version, names in by_version.items()
+        }
     return found, problems
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "PROGRAM",
     "REQUESTS",
     "ROLES",
+    "VERSION",
     "container",
     "exposure",
     "name_of",

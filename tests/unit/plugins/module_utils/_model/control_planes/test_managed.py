@@ -124,7 +124,9 @@ def test_the_managed_clusters_network_asks_no_gateway_of_others() -> None:
 
 def test_the_page_is_exposed_in_a_version_that_google_knows() -> None:
     made = fleet()
-    options = SampleOptions(where={"caller": tuple(made.clusters)}, image="i", program={"sample.py": ""}, hosts=("*",))
+    options = SampleOptions(
+        where={"caller": {"v1": tuple(made.clusters)}}, image="i", program={"sample.py": ""}, hosts=("*",)
+    )
     for name, version in (("west", "v1beta1"), ("fra", "v1")):
         objects = plan_cluster(made, name, [], options).objects
         apis = {o["apiVersion"] for o in objects if "istio" in o["apiVersion"]}

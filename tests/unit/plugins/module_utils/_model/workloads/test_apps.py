@@ -37,7 +37,7 @@ def fleet(**extra: dict[str, t.Any]) -> Fleet:
 
 def sample(**changes: t.Any) -> SampleOptions:
     values: dict[str, t.Any] = {
-        "where": {"caller": ("west",), "producer": ("east",)},
+        "where": {"caller": {"v1": ("west",)}, "producer": {"v1": ("east",)}},
         "image": "python:3",
         "program": PROGRAM,
         "hosts": ("*",),
@@ -78,7 +78,9 @@ def test_each_part_of_the_pair_has_a_stub_of_the_other() -> None:
 
 
 def test_both_in_one_cluster_share_the_program() -> None:
-    plan = plan_cluster(fleet(), "west", [], sample(where={"caller": ("west",), "producer": ("west", "east")}))
+    plan = plan_cluster(
+        fleet(), "west", [], sample(where={"caller": {"v1": ("west",)}, "producer": {"v1": ("west", "east")}})
+    )
     assert names(plan.objects, "ConfigMap") == ["ConfigMap sample-program"]
     assert names(plan.objects, "Deployment") == ["Deployment sample-caller-v1", "Deployment sample-producer-v1"]
     assert plan.stubs == []
@@ -162,7 +164,7 @@ def test_a_remote_gets_the_stubs_that_its_primary_may_call() -> None:
 def test_exposure_can_be_left_out() -> None:
     assert names(plan_cluster(fleet(), "west", [], sample(expose=False)).objects, "Gateway") == []
     assert names(plan_cluster(fleet(), "west", [], sample(hosts=())).objects, "Gateway") == []
-    nobody = plan_cluster(fleet(), "west", [], sample(where={"producer": ("west",)}))
+    nobody = plan_cluster(fleet(), "west", [], sample(where={"producer": {"v1": ("west",)}}))
     assert names(nobody.objects, "Gateway") == []
 
 
@@ -253,14 +255,33 @@ def test_services_of_a_chart_can_have_stubs() -> None:
 
 def test_where_the_sample_runs() -> None:
     assert sample_apps(fleet(), {"caller": "all", "producer": ["east"], "probe": "none"}) == {
-        "caller": ("west", "east"),
-        "producer": ("east",),
-        "probe": (),
+        "caller": {"v1": ("west", "east")},
+        "producer": {"v1": ("east",)},
+        "probe": {"v1": ()},
     }
+    several = {"producer": {"v1": ["west"], "v2": "all", "v3": "none"}}
+    assert sample_apps(fleet(), several) == {"producer": {"v1": ("west",), "v2": ("west", "east"), "v3": ()}}
     with pytest.raises(FleetError) as caught:
         sample_apps(fleet(), {"caler": "all", "producer": ["east", "eats"]})
     assert '"caler" is not a role of the sample, did you mean "caller"?' in str(caught.value)
     assert '"eats" is not a cluster of this fleet, did you mean "east"?' in str(caught.value)
+    with pytest.raises(FleetError) as caught:
+        sample_apps(fleet(), {"producer": {"V_1": ["west"], "v2": ["wets"], "v" * 41: "all"}})
+    assert 'apps_sample.producer: "V_1" is no version' in str(caught.value)
+    assert f'"{"v" * 41}" is no version' in str(caught.value)
+    assert 'apps_sample.producer.v2: "wets" is not a cluster' in str(caught.value)
+
+
+def test_versions_are_deployments_of_one_service() -> None:
+    where = {"producer": {"v1": ("west",), "v2": ("west",), "v3": ("east",)}}
+    of = fleet(south={})
+    west, east, south = (plan_cluster(of, name, [], sample(where=where)) for name in of.clusters)
+    assert names(west.objects, "Deployment") == ["Deployment sample-producer-v1", "Deployment sample-producer-v2"]
+    assert names(east.objects, "Deployment") == ["Deployment sample-producer-v3"]
+    assert names(west.objects, "Service") == names(east.objects, "Service") == ["Service sample-producer"]
+    assert (west.running, west.stubs, east.stubs) == (["sample-producer"], [], [])
+    assert names(south.objects, "Deployment") == []
+    assert south.stubs == ["istio-apps/sample-producer"]
 
 
 def test_pods_without_a_sidecar() -> None:
