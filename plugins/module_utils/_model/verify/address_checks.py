@@ -30,7 +30,7 @@ def address_checks(fleet: Fleet, facts: t.Mapping[str, Facts]) -> list[Check]:
     newest = max(record.accepted for record in records.values())
     checks = []
     for name, found in read.items():
-        seen = _wrong(table, known, found, made)
+        seen = _wrong(known, found, made)
         if records[name] == NOTHING:
             seen.append("its copy of the record is lost")
         elif records[name].accepted != newest:
@@ -63,7 +63,7 @@ def _known(table: Table, read: t.Iterable[Facts]) -> dict[str, tuple[str, ...]]:
     return known
 
 
-def _wrong(table: Table, known: t.Mapping[str, t.Sequence[str]], found: Facts, made: t.Collection[str]) -> list[str]:
+def _wrong(known: t.Mapping[str, t.Sequence[str]], found: Facts, made: t.Collection[str]) -> list[str]:
     """What one cluster has otherwise than it should."""
     seen = []
     owners = {address: name for name, addresses in known.items() for address in addresses}
@@ -75,7 +75,7 @@ def _wrong(table: Table, known: t.Mapping[str, t.Sequence[str]], found: Facts, m
         elif _fours(one.addresses) != _fours(addresses) or not set(one.addresses) <= set(addresses):
             seen.append(f"{name} has {', '.join(one.addresses)}, and {', '.join(addresses)} elsewhere")
     for host in held:
-        if host not in known and table.names:
+        if host not in known:
             seen.append(f"{host} has {', '.join(held[host].addresses)}, which is not recorded")
     for one in found.held_addresses:
         for address in one.addresses:

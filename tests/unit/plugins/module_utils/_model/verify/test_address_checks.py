@@ -53,6 +53,8 @@ def test_another_address_and_none() -> None:
     assert "run the traffic stage with --limit east" in checks["east"].next_step
     six = found(facts("west", entry("west")), facts("east", entry("east", "240.241.0.7", "fd00::8")))
     assert six["east"].state == FAILED
+    alone = found(facts("west", entry("west")), facts("east", entry("east", "fd00::7")))
+    assert alone["east"].state == FAILED
     gone = found(facts("west", entry("west")), facts("east"))
     assert gone["east"].seen == f"{NAME} is not there"
     nowhere = found(facts("west"), facts("east"))
