@@ -51,27 +51,8 @@ async def compare(kube: Kube, folder: Path, left_out: t.Collection[str], existed
     for obj in bare:  # of a chart's folder crds, which Helm makes once and never looks at again
         assert await kube.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"]) is not None
 
-    # What ours applied: applying the file under the same name must change neither a value nor who owns a field.
     for obj in ours:
-        meta = obj["metadata"]
-        where = (obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace", ""))
-        live = await kube.get(*where)
-        assert live is not None, described(obj)
-        resource = await kube.resource(obj["apiVersion"], obj["kind"])
-        again = await kube.transport.request(
-            "PATCH",
-            resource.path(meta.get("namespace", ""), meta["name"]),
-            params={"fieldManager": FIELD_MANAGER, "dryRun": "All", "force": "true", "fieldValidation": "Strict"},
-            body=obj,
-            content_type="application/apply-patch+yaml",
-        )
-        owned = owned_fields(live, FIELD_MANAGER)
-        # A stage that finds its object as it should be, as kubectl made it, does not apply it.
-        assert owned == owned_fields(again, FIELD_MANAGER) or (owned is None and "labels" in live["metadata"]), obj
-        for volatile in ("managedFields", "resourceVersion", "generation"):
-            again["metadata"].pop(volatile, None)
-            live["metadata"].pop(volatile, None)
-        assert again == live, described(obj)
+        await same(kube, obj)
 
     # What Helm installed, by its own records.
     released: dict[tuple[str, ...], Object] = {}
@@ -99,6 +80,29 @@ async def compare(kube: Kube, folder: Path, left_out: t.Collection[str], existed
         if owned_fields(obj, FIELD_MANAGER) and not BESIDE & {obj["metadata"]["name"], obj["metadata"].get("namespace")}
     }
     assert applied - {described(obj) for obj in ours} == unseen
+
+
+async def same(kube: Kube, obj: Object) -> None:
+    """Applying a rendered object would change neither a value nor who owns a field."""
+    meta = obj["metadata"]
+    where = (obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace", ""))
+    live = await kube.get(*where)
+    assert live is not None, described(obj)
+    resource = await kube.resource(obj["apiVersion"], obj["kind"])
+    again = await kube.transport.request(
+        "PATCH",
+        resource.path(meta.get("namespace", ""), meta["name"]),
+        params={"fieldManager": FIELD_MANAGER, "dryRun": "All", "force": "true", "fieldValidation": "Strict"},
+        body=obj,
+        content_type="application/apply-patch+yaml",
+    )
+    owned = owned_fields(live, FIELD_MANAGER)
+    # A stage that finds its object as it should be, as kubectl made it, does not apply it.
+    assert owned == owned_fields(again, FIELD_MANAGER) or (owned is None and "labels" in live["metadata"]), obj
+    for volatile in ("managedFields", "resourceVersion", "generation"):
+        again["metadata"].pop(volatile, None)
+        live["metadata"].pop(volatile, None)
+    assert again == live, described(obj)
 
 
 async def every(kube: Kube) -> list[Object]:

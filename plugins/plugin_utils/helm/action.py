@@ -26,7 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases imp
     not_arrived,
     plan,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.rendered import kube_version, record_release
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.rendered import KUBE_VERSION, record_release
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.webhooks import (
@@ -40,6 +40,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     INGRESS,
     NOT_YET,
     Release,
+    recorded_release,
     release_owner,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
@@ -172,10 +173,10 @@ class HelmAction(FleetAction):
             instead = f"set control_plane_primary_address for {cluster.name} once it is known, and render again"
             record.leave_out(cluster.name, obj, why, instead)
         else:
-            given = str(plain(self._templar.template(task_vars.get("render_kube_version"))) or "")
-            version = kube_version(given, on_gke=(cluster.platform or provider_of(cluster).platform) == "gke")
+            version = str(plain(self._templar.template(task_vars.get("render_kube_version"))) or KUBE_VERSION)
             program = self._program(task_vars, helm)
-            done = await template(cluster.name, program, release, kube_version=version, seconds=seconds)
+            shown = recorded_release(release, cluster.platform or provider_of(cluster).platform)
+            done = await template(cluster.name, program, shown, kube_version=version, seconds=seconds)
             if done.code:
                 raise explain(done.err or done.out, cluster.name, obj, "render")
             record_release(record, cluster.name, release.name, release.namespace, done.out)

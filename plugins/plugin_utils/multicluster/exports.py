@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
@@ -102,6 +102,9 @@ class ExportRun:
             self._fail(failed)
             self._fail((await on_each(self.kubes, lambda name: self._export(self.kubes[name])))[1])
             without = [e for e in self.exports if not self.sources[e.service]]
+            record = recording()
+            if record:
+                self._name_unknown(record, without)
             self.warnings += [warning for e in self.exports if (warning := self._conflict(e))]
             if self.timeout and not self.dry_run:
                 exported = [e for e in self.exports if self.sources[e.service]]
@@ -115,8 +118,6 @@ class ExportRun:
     async def _export(self, kube: Kube) -> None:
         found = await asyncio.gather(*(self._service(kube, export) for export in self.exports))
         here = [(export, service) for export, service in zip(self.exports, found, strict=True) if service]
-        if kube.record is not None:
-            await self._name_unknown(kube, kube.record)
         exportable = [export for export, service in here if self._exportable(kube, export, service)]
         if exportable:
             await self._await_crd(kube, EXPORT_KIND[1])
@@ -134,14 +135,14 @@ class ExportRun:
         for export in exportable:
             self.sources[export.service].append(kube.cluster)
 
-    async def _name_unknown(self, kube: Reader, record: Recording) -> None:
+    def _name_unknown(self, record: Recording, exports: t.Iterable[Export]) -> None:
         """Name the exports of services that no app of the inventory brings: only clusters know where they are."""
-        for export in self.exports:
-            if await kube.get("v1", "Service", export.name, export.namespace) is None:
+        for export in exports:
+            for name in self.kubes:
                 record.leave_out(
-                    kube.cluster,
+                    name,
                     f"{EXPORT_KIND[1]} {export.namespace}/{export.name}",
-                    "only the cluster knows whether it runs that service, which no app of the inventory brings",
+                    "only the clusters know whether they run that service, which no app of the inventory brings",
                     "keep it beside the service's own manifests, in each cluster that runs it",
                 )
 

@@ -15,10 +15,10 @@ from ..diffs import Object, described
 from ..recording import Recording, group_of
 from .drift import as_helm_sends
 
-__all__ = ["KUBE_VERSION", "kube_version", "record_release"]
+__all__ = ["KUBE_VERSION", "record_release"]
 
 KUBE_VERSION = "v1.33.0"
-"""Whatever Helm's own is, so that all Helms print the same; charts seldom ask for it."""
+"""What charts are told of Kubernetes, whatever Helm's own is, so that all Helms print the same."""
 HOOK = "helm.sh/hook"
 _SOURCE = re.compile(r"\A\s*# Source: (.+)$", re.MULTILINE)
 _CRDS = re.compile(r"^[^/]+(/charts/[^/]+)*/crds/")
@@ -57,12 +57,6 @@ def _number(tag: str, base: t.Any) -> t.Any:
 
 _number("tag:yaml.org,2002:int", yaml.SafeLoader.construct_yaml_int)
 _number("tag:yaml.org,2002:float", yaml.SafeLoader.construct_yaml_float)
-
-
-def kube_version(given: str, *, on_gke: bool) -> str:
-    """The version of Kubernetes that charts are told; those of Google end so, and charts tell by it where they are."""
-    version = given or KUBE_VERSION
-    return f"{version}-gke.0" if on_gke and "-gke" not in version else version
 
 
 def record_release(record: Recording, cluster: str, name: str, namespace: str, text: str) -> int:

@@ -22,6 +22,7 @@ __all__ = [
     "CNI",
     "EASTWEST",
     "INGRESS",
+    "NOT_YET",
     "Release",
     "base_release",
     "cni_enabled",
@@ -33,6 +34,7 @@ __all__ = [
     "istiod_release",
     "merged",
     "mesh_config_name",
+    "recorded_release",
     "release_owner",
     "remotes_of",
     "system_namespace",
@@ -52,6 +54,8 @@ _SECCOMP: Values = {"type": "RuntimeDefault"}
 """What PodSecurity's level restricted demands of every container."""
 
 
+_GKE_PLUGINS = "/home/kubernetes/bin"
+"""Where the nodes of GKE have CNI plugins."""
 NOT_YET = "known-when-the-gateway-has-one"
 """Stands for a primary's address in the values of its remote, while its gateway is only planned."""
 
@@ -193,6 +197,17 @@ def cni_release(
         images["imagePullSecrets"] = list(cluster.pods.pull_secrets)
     values = merged(_common(fleet, cluster), {"global": images} if images else {})
     return Release(CNI, namespace, chart, merged(values, user or {}))
+
+
+def recorded_release(release: Release, platform: str) -> Release:
+    """A release as it is rendered without its cluster, with the same objects as there.
+
+    By Kubernetes' version, of which ``helm template`` tells charts the number alone, Istio's CNI chart finds where
+    GKE's nodes have their plugins.
+    """
+    if release.name != CNI or platform != "gke":
+        return release
+    return dataclasses.replace(release, values=merged({"cni": {"cniBinDir": _GKE_PLUGINS}}, release.values))
 
 
 def cni_enabled(cluster: Cluster, user: t.Sequence[t.Mapping[str, t.Any]] = ()) -> bool:

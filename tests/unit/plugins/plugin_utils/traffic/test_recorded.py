@@ -17,9 +17,9 @@ from tests.policies import live
 CLUSTERS = ("west", "east")
 
 
-def rendered(*given: dict[str, t.Any]) -> tuple[set[str], dict[str, str]]:
+def rendered(*given: dict[str, t.Any], **more: str) -> tuple[set[str], dict[str, str]]:
     """What policies for two clusters record, in which reviews.shop runs, and what they leave out, with its reason."""
-    hosts = {name: {"fleet_name": "f", "cluster_region": name} for name in CLUSTERS}
+    hosts = {name: {"fleet_name": "f", "cluster_region": name, **more} for name in CLUSTERS}
     fleet = read_fleet(hosts, environment())
     policies, _warnings = checked_policies(fleet, list(given))
     held = live(CLUSTERS)
@@ -39,6 +39,13 @@ def test_a_service_that_no_app_brings_is_named() -> None:
     made, left_out = rendered({"service": "orders.elsewhere", "timeout": "2s"})
     assert made == {"west VirtualService orders-traffic", "east VirtualService orders-traffic"}
     assert set(left_out) == {"west Service elsewhere/orders", "east Service elsewhere/orders"}
+
+
+def test_gateways_may_pass_calls_to_a_service_that_no_app_brings() -> None:
+    split = [{"weight": 100, "cluster": "east", "labels": {"version": "v1"}}]
+    policy = {"service": "orders.elsewhere", "from": ["west"], "split": split}
+    made, _left_out = rendered(policy, mesh_network="per_cluster")
+    assert "east DestinationRule orders-traffic" in made
 
 
 def test_what_needs_an_address_is_named() -> None:

@@ -6,11 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.rendered import (
-    KUBE_VERSION,
-    kube_version,
-    record_release,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.rendered import record_release
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -101,17 +97,3 @@ def test_a_hook_is_named(record: Recording) -> None:
 def test_what_is_no_yaml_is_refused() -> None:
     with pytest.raises(FleetError, match="not YAML"):
         record_release(Recording(), "west", "own", "shop", "kind: [")
-
-
-@pytest.mark.parametrize(
-    ("given", "on_gke", "told"),
-    [
-        ("", False, KUBE_VERSION),
-        ("", True, f"{KUBE_VERSION}-gke.0"),
-        ("v1.34.1", True, "v1.34.1-gke.0"),
-        ("v1.34.1-gke.7", True, "v1.34.1-gke.7"),
-        ("v1.34.1", False, "v1.34.1"),
-    ],
-)
-def test_charts_are_told_where_they_are(given: str, on_gke: bool, told: str) -> None:
-    assert kube_version(given, on_gke=on_gke) == told

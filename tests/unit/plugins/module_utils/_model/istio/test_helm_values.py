@@ -234,3 +234,13 @@ def test_openshift_has_the_agent_unless_something_else_brings_it() -> None:
     assert fleet(TWO, cluster_platform="openshift").clusters["west"].cni
     assert not fleet(TWO, cluster_platform="openshift", mesh_cni=False).clusters["west"].cni
     assert not fleet(TWO, cluster_platform="k3s").clusters["west"].cni
+
+
+def test_a_release_is_recorded_as_gke_would_make_it() -> None:
+    agent = wiring.Release(wiring.CNI, "kube-system", "chart", {"hub": "h"})
+    assert wiring.recorded_release(agent, "gke").values == {"hub": "h", "cni": {"cniBinDir": "/home/kubernetes/bin"}}
+    assert wiring.recorded_release(agent, "") == agent
+    own = wiring.Release(wiring.CNI, "kube-system", "chart", {"cni": {"cniBinDir": "/opt"}})
+    assert wiring.recorded_release(own, "gke") == own
+    base = wiring.Release(wiring.BASE, "istio-system", "chart")
+    assert wiring.recorded_release(base, "gke") == base
