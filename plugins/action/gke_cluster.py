@@ -10,6 +10,8 @@ import functools
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.node_account import RECORD, NodeAccount
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import project_number
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
@@ -95,11 +97,20 @@ class ActionModule(GoogleClusterAction):
                 dry_run=self.check_mode,
             )
             live[part.project] = list(clusters.live.values())
+            account = self._account(fleet, part, args)
             if absent:
-                return clusters.absent(part.play), apis
+                outcome = clusters.absent(part.play)
+                if account is not None and _is_last(clusters, outcome):
+                    apis += account.absent()
+                return outcome, apis
             known, unknown = _with_egress(part, egress)
             known = _possible(fleet, known, unknown)
             known = self._keep_unnamed(fleet, clusters, known, args["forget"], ranges, unknown, stays)
+            if account is not None and clusters.needs_account(known):
+                try:
+                    apis += account.present()
+                except FleetError as error:
+                    unknown.update({w.host: error for w in known if w.account})
             for host, (refused, prepared) in self._hosts(fleet, part, clusters.missing(known), args).items():
                 part.google.requests += host.requests
                 unknown.update(refused)
@@ -123,6 +134,14 @@ class ActionModule(GoogleClusterAction):
                 remember(given, live[part.project])
         said = _summary(changes, len(failed), self.check_mode)
         return self.to_result([*apis, *changes], failed, parts, said, missing=stays)
+
+    def _account(self, fleet: Fleet, part: Part, args: dict[str, t.Any]) -> NodeAccount | None:
+        """The service account of the fleet's nodes in the project; None where the inventory asks for none."""
+        email = next((w.account for w in part.everybody if w.account), "")
+        if not email:
+            return None
+        grants = Grants(fleet.directory, RECORD)
+        return NodeAccount(part.google, email, marker(fleet), grants, dry_run=self.check_mode, longest=args["interval"])
 
     @staticmethod
     def _keep_unnamed(
@@ -169,6 +188,12 @@ def _with_egress(part: Part, egress: t.Mapping[Place, list[str]]) -> tuple[list[
         except FleetError as error:
             unknown[wanted.host] = error
     return known, unknown
+
+
+def _is_last(clusters: Clusters, outcome: Outcomes) -> bool:
+    """Whether no cluster of the fleet is left in the project."""
+    gone = {change.name for changes in outcome.values() if isinstance(changes, list) for change in changes}
+    return all(name in gone for name in clusters.ours())
 
 
 def _possible(fleet: Fleet, known: list[ClusterSpec], unknown: Outcomes) -> list[ClusterSpec]:

@@ -26,6 +26,8 @@ description:
   - Further fields are in docs/gke-fields.md of the collection. What the inventory says of them is compared and changed in place, or refused
     with the field's name; what it does not say is left alone. A cluster that was just made is looked at again if it says any, since Google may
     accept a request and not heed all of it.
+  - With C(gke_node_service_account=fleet) makes the service account C(mesh-<fleet_name>-nodes) in the project, with the role that nodes need
+    and no other, before the first cluster or pool that has it; and removes it with the fleet's last cluster there.
   - A cluster of C(gke_deletion_protection) is never deleted.
   - In an Autopilot cluster with an istiod of ours, also an adopted one, pods may have NET_ADMIN, which Istio's init container needs.
   - "Refused with the variable's name, because the cluster or pool would have to be recreated: C(gke_mode), C(gke_network),

@@ -20,16 +20,23 @@ def playbook(tmp_path: Path, root: Path, google_cloud: StandIn) -> Playbook:
 @pytest.mark.slow
 def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
+    playbook.hosts["west"]["gke_node_service_account"] = "fleet"
+    account = "mesh-shop-nodes@shop-prod.iam.gserviceaccount.com"
 
     code, stats, _said = playbook("--check")
     assert code == 0
     assert changed(stats) > 0
     assert cloud.resources == {}
+    assert cloud.accounts == {}
 
     code, stats, said = playbook()
     assert code == 0, said
     kinds = sorted(key.split("/")[-2] for key in cloud.resources)
     assert kinds == ["clusters"] * 2 + ["firewalls"] * 2 + ["networks"] + ["routers"] * 2 + ["subnetworks"] * 2
+    west = cloud.resources["container/projects/shop-prod/locations/us-west1-a/clusters/west"]
+    assert [pool["config"]["serviceAccount"] for pool in west["nodePools"]] == [account]
+    role = {"role": "roles/container.defaultNodeServiceAccount", "members": [f"serviceAccount:{account}"]}
+    assert cloud.policies["shop-prod"]["bindings"] == [role]
 
     cloud.log.clear()
     code, stats, said = playbook()
@@ -45,6 +52,8 @@ def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> Non
     code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
     assert code == 0, said
     assert cloud.resources == {}
+    assert cloud.accounts == {account: None}
+    assert cloud.policies["shop-prod"]["bindings"] == []
 
 
 @pytest.mark.slow

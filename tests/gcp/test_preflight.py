@@ -306,3 +306,20 @@ def test_a_run_names_everything_and_makes_nothing(tmp_path: Path, root: Path, go
     cloud.faults.clear()
     code, stats, text = playbook()
     assert (code, changed(stats)) == (0, 0), text
+
+
+def test_an_account_that_the_run_makes_need_not_exist(look: Look, google_cloud: StandIn) -> None:
+    look.more = {"gke_node_service_account": "fleet"}
+    assert not [p for p in look().problems if "service account" in str(p)]
+    look.more = {"gke_node_service_account": EMAIL}
+    assert [p for p in look().problems if p.what == "the nodes' service account does not exist"]
+    google_cloud.cloud.accounts[EMAIL] = {}
+    assert not [p for p in look().problems if "service account" in str(p)]
+
+
+def test_who_makes_an_account_needs_the_permission(look: Look, google_cloud: StandIn) -> None:
+    google_cloud.cloud.deny("iam.serviceAccounts.create", method="nothing", path=f"projects/{PROJECT}")
+    assert "iam.serviceAccounts.create" not in str(look().problems)
+    look.more = {"gke_node_service_account": "fleet"}
+    (found,) = [p for p in look().problems if "iam.serviceAccounts.create" in p.seen]
+    assert "roles/iam.serviceAccountCreator" in found.next_step

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
+    ACCOUNTS_API,
     MESH_API,
     POLICY_API,
     apis_for,
@@ -192,6 +193,11 @@ class Foresight:
         if project.new:
             istiod = any(w.host in self.with_istiod for w in project.new)
             plan.permissions += permissions.of_clusters(istiod=istiod)
+        made = {w.account for w in project.new if w.account}
+        if made:
+            plan.made |= made
+            plan.apis += [ACCOUNTS_API, POLICY_API]
+            plan.permissions += permissions.of_accounts()
         for w in project.part.play:
             live = project.live.get((w.member.location, w.member.cluster))
             if live is None:

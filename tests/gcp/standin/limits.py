@@ -81,7 +81,9 @@ def machine_types(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
 
 
 def _account(cloud: Cloud, email: str) -> Json:
-    if cloud.accounts.get(email, {}) is None:
+    # Google's own accounts are there; those of a project are what somebody made.
+    theirs = not email.endswith(".iam.gserviceaccount.com")
+    if cloud.accounts.get(email, {} if theirs else None) is None:
         # https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/get
         raise Refused(404, f"Unknown service account: {email}")
     found = cloud.accounts.get(email) or {}

@@ -50,7 +50,8 @@ def policy_set(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault 
         _check_binding(binding, int(new.get("version") or 0))
         for member in binding.get("members") or []:
             email = member.removeprefix("serviceAccount:")
-            if _account(email) in _AGENTS and f"iam/agents/{email}" not in cloud.resources:
+            gone = cloud.accounts.get(email, {}) is None
+            if gone or (_account(email) in _AGENTS and f"iam/agents/{email}" not in cloud.resources):
                 raise Refused(400, f"Service account {email} does not exist.")
     held = {(b["role"], m) for b in old.get("bindings") or [] for m in b.get("members") or []}
     for binding in new.get("bindings") or []:

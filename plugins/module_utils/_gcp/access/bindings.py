@@ -12,6 +12,7 @@ import typing as t
 from ..._model.providers.google.members import DISCOVERY, INGRESS, SERVICEMESH
 
 __all__ = [
+    "ACCOUNTS_API",
     "MESH_API",
     "POLICY_API",
     "Binding",
@@ -28,6 +29,8 @@ Json = dict[str, t.Any]
 
 POLICY_API = "cloudresourcemanager.googleapis.com"
 """Reads and writes IAM policies: needed where a role is granted."""
+ACCOUNTS_API = "iam.googleapis.com"
+"""Makes service accounts."""
 MESH_API = "mesh.googleapis.com"
 """Of Google's mesh: it must be on in the fleet's project and in that of each cluster that it serves."""
 _BASE = ("container.googleapis.com", "gkehub.googleapis.com")

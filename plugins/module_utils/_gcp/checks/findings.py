@@ -39,6 +39,8 @@ class ProjectPlan:
     """Clusters to be made."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     """By host of a new cluster, the version of Kubernetes that the inventory asks for, where it does."""
+    made: set[str] = dataclasses.field(default_factory=set)
+    """Service accounts of nodes that the run makes: nobody else has to."""
     istio: dict[str, str] = dataclasses.field(default_factory=dict)
     """By host of a new cluster with an istiod of ours, the version of Istio."""
 
@@ -64,7 +66,11 @@ def wishes_of(plan: ProjectPlan) -> Wishes:
         # Asked for whether or not it will be needed: that is known with the same answers.
         permissions=[*permissions, _ENABLE] if permissions and plan.enable_apis else permissions,
         machines={g.machine for g in plan.groups if "custom-" not in g.machine},
-        accounts=dict.fromkeys([*(g.account for g in plan.groups), *plan.autopilot.values()]),
+        accounts=dict.fromkeys(
+            account
+            for account in (*(g.account for g in plan.groups), *plan.autopilot.values())
+            if account not in plan.made
+        ),
         places=dict.fromkeys(w.member.location for w in plan.new),
         nodes=bool(plan.groups or plan.new),
     )

@@ -10,7 +10,7 @@ from ..access.bindings import Binding
 from ..clusters.differences import Difference
 from ..network.shared_vpc_requirements import permissions_for
 
-__all__ = ["ACT_AS", "of_bindings", "of_changes", "of_clusters", "of_fleet", "of_network", "role_for"]
+__all__ = ["ACT_AS", "of_accounts", "of_bindings", "of_changes", "of_clusters", "of_fleet", "of_network", "role_for"]
 
 ACT_AS = "iam.serviceAccounts.actAs"
 """On the nodes' service account, for who makes nodes."""
@@ -33,6 +33,7 @@ _ROLES: tuple[tuple[str, str], ...] = (
     ("compute.", "roles/compute.networkAdmin"),
     ("container.", "roles/container.admin"),
     ("gkehub.", "roles/gkehub.admin"),
+    ("iam.serviceAccounts.create", "roles/iam.serviceAccountCreator"),
     ("iam.", "roles/iam.serviceAccountUser"),
     ("resourcemanager.", "roles/resourcemanager.projectIamAdmin"),
     ("serviceusage.", "roles/serviceusage.serviceUsageAdmin"),
@@ -67,6 +68,12 @@ def of_bindings(missing: t.Iterable[Binding]) -> list[str]:
     """For granting roles."""
     policy = ["resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy"]
     return policy if list(missing) else []
+
+
+def of_accounts() -> list[str]:
+    """For making a service account of the nodes, and granting its role."""
+    policy = ["resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy"]
+    return ["iam.serviceAccounts.create", "iam.serviceAccounts.get", *policy]
 
 
 def role_for(permission: str) -> str:

@@ -30,6 +30,7 @@ from .differences import (
     live_blocks,
     managed,
     not_taken,
+    runs_as,
     says_more,
     upgrades_gently,
 )
@@ -89,6 +90,14 @@ class Clusters:
     def missing(self, wanted: t.Iterable[ClusterSpec]) -> list[ClusterSpec]:
         """Those that do not exist."""
         return [w for w in wanted if self._found(w) is None]
+
+    def ours(self) -> list[str]:
+        """Names of clusters of this fleet that exist."""
+        return [name for (_place, name), live in self.live.items() if self._is_ours(live)]
+
+    def needs_account(self, wanted: t.Iterable[ClusterSpec]) -> bool:
+        """Whether a cluster or pool is to be made with the service account of the fleet's nodes."""
+        return any(w.account and not runs_as(self._found(w) or {}, w.account) for w in wanted)
 
     def keep_unnamed(
         self,

@@ -27,6 +27,7 @@ __all__ = [
     "live_blocks",
     "managed",
     "not_taken",
+    "runs_as",
     "says_more",
     "upgrades_gently",
 ]
@@ -245,6 +246,13 @@ def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[D
 
 def _of_fields(wanted: ClusterSpec, live: Json) -> list[Difference]:
     return compare_fields(with_tag(wanted.fields, wanted.tag), live, cluster=wanted.path, variable=_variable)
+
+
+def runs_as(live: Json, account: str) -> bool:
+    """Whether nodes of an existing cluster have this service account already."""
+    found = [(pool.get("config") or {}).get("serviceAccount") for pool in live.get("nodePools") or []]
+    defaults = (live.get("autoscaling") or {}).get("autoprovisioningNodePoolDefaults") or {}
+    return account in (*found, defaults.get("serviceAccount"))
 
 
 def says_more(wanted: ClusterSpec) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import ipaddress
 import re
 import typing as t
@@ -14,6 +15,7 @@ from ...control_planes.registry import control_plane_of
 from ...inventory.addresses import assign_ranges
 from ...inventory.fleet import Cluster, Fleet
 from .field import Said, said_of
+from .field_forms import OF_FLEET
 from .fields import CLUSTER_FIELDS
 from .members import Member
 from .node_pools import Pool, pools
@@ -33,6 +35,7 @@ __all__ = [
     "collapsed",
     "marker",
     "needs_net_admin",
+    "node_account",
     "node_ranges",
     "node_tag",
     "our_labels",
@@ -50,6 +53,8 @@ NODE_PREFIX = 22
 MOST_AUTHORIZED = 100
 """Authorized networks that Google accepts for one cluster."""
 
+_ACCOUNT = "node_service_account"
+_LONGEST_ACCOUNT = 30
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 _LABEL = re.compile(r"[-_a-z0-9]{0,63}")
 
@@ -59,6 +64,7 @@ class ClusterSpec:
     """One cluster, as the inventory describes it."""
 
     host: str
+    fleet_name: str
     member: Member
     region: str
     labels: t.Mapping[str, str]
@@ -101,6 +107,13 @@ class ClusterSpec:
     """Whether it is never deleted."""
     given: frozenset[str]
     """Variables that the inventory sets: of a cluster that it adopted, no others are changed."""
+
+    @property
+    def account(self) -> str:
+        """The service account that is made for its nodes; "" where none of the fleet's is said."""
+        said = [*self.fields, *(one for pool in self.pools for one in pool.fields)]
+        mine = node_account(self.fleet_name, self.member.project)
+        return mine if any(one.field.name == _ACCOUNT and one.value == mine for one in said) else ""
 
     @property
     def nats(self) -> tuple[Place, ...]:
@@ -147,6 +160,24 @@ def marker(fleet: Fleet) -> str:
 def node_tag(fleet_name: str) -> str:
     """Network tag of the nodes that this fleet makes."""
     return f"mesh-{fleet_name}"[:63].rstrip("-")
+
+
+def node_account(fleet_name: str, project: str) -> str:
+    """Address of the service account that is made for a fleet's nodes: its name has at most 30 characters."""
+    name = f"mesh-{fleet_name}-nodes"
+    if len(name) > _LONGEST_ACCOUNT:
+        mark = hashlib.sha256(fleet_name.encode()).hexdigest()[:6]
+        name = f"mesh-{fleet_name[:12].rstrip('-')}-{mark}-nodes"
+    domain, _colon, own = project.rpartition(":")
+    return f"{name}@{own}{'.' if domain else ''}{domain}.iam.gserviceaccount.com"
+
+
+def _named(said: t.Iterable[Said], account: str) -> tuple[Said, ...]:
+    """Fields with the address of the fleet's own account in the place of the word for it."""
+    return tuple(
+        dataclasses.replace(one, value=account) if one.field.name == _ACCOUNT and one.value == OF_FLEET else one
+        for one in said
+    )
 
 
 def _subnet_name(cluster: Cluster, fleet_name: str) -> str:
@@ -275,8 +306,10 @@ def _wanted(
     if authorized is not None and len(authorized) + len(come.nats) > MOST_AUTHORIZED:
         hint = f"Google accepts {MOST_AUTHORIZED}: name wider ranges, or let clusters watch fewer (mesh_peers)"
         raise wrong(host, "gke_authorized_networks", f"{len(authorized)} ranges", hint)
+    mine = node_account(fleet.name, member.project)
     return ClusterSpec(
         host=host,
+        fleet_name=fleet.name,
         member=member,
         region=cluster.region,
         labels={**our_labels(fleet), "mesh_id": fleet.mesh_id, **_labels(host, v)},
@@ -301,8 +334,11 @@ def _wanted(
         dataplane_v2=flag(host, v, "gke_dataplane_v2", True),
         adopt=flag(host, v, "gke_adopt", False),
         tag=node_tag(fleet.name),
-        pools=() if autopilot else pools(host, v),
-        fields=cluster_fields(fleet, cluster, autopilot=autopilot),
+        pools=tuple(
+            dataclasses.replace(pool, fields=_named(pool.fields, mine))
+            for pool in (() if autopilot else pools(host, v))
+        ),
+        fields=_named(cluster_fields(fleet, cluster, autopilot=autopilot), mine),
         passed=v.get("gke_cluster_fields") or {},
         recreate=flag(host, v, "gke_recreate_nodes", False),
         protected=flag(host, v, "gke_deletion_protection", False),

@@ -16,6 +16,7 @@ __all__ = [
     "EXCLUSIONS",
     "GPUS",
     "GROUP",
+    "OF_FLEET",
     "RECURRING",
     "RESERVATION",
     "UPGRADE",
@@ -51,11 +52,16 @@ MOST_EXCLUSIONS, MOST_WHOLE = 20, 3
 """Exclusions of a cluster, and of those of scope no_upgrades: .../concepts/maintenance-windows-and-exclusions"""
 
 
+OF_FLEET = "fleet"
+"""A service account that a run makes for the fleet, instead of an address."""
+
+
 def account(value: str) -> Fault | None:
-    """A service account by its address."""
-    if _ACCOUNT.fullmatch(value):
+    """A service account by its address, or ``fleet``."""
+    if value == OF_FLEET or _ACCOUNT.fullmatch(value):
         return None
-    return Fault("is not the address of a service account", "such as nodes@shop-prod.iam.gserviceaccount.com")
+    hint = f"such as nodes@shop-prod.iam.gserviceaccount.com; or {OF_FLEET}, for one that is made"
+    return Fault("is not the address of a service account", hint)
 
 
 def group(value: str) -> Fault | None:

@@ -27,6 +27,10 @@ _WINDOW = (
 )
 _CALICO = "Whether Calico enforces NetworkPolicies, without Dataplane V2, which does so itself."
 _RANGES = "Secondary ranges of the subnet for pods of further nodes. They must exist, and firewall rules for them too."
+_ACCOUNT = (
+    "Service account as which nodes run: its address; or `fleet`, for one that is made for the fleet's nodes in the "
+    "project, with the one role that nodes need."
+)
 _NET_ADMIN = "Whether pods may have the capability NET_ADMIN, which Istio's init container needs (Autopilot)."
 _MESH = "true if an istiod that this collection installs has its sidecars there"
 
@@ -216,7 +220,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
     Field(
         "node_service_account", "autoscaling.autoprovisioningNodePoolDefaults.serviceAccount",
         "cluster_autoscaling.auto_provisioning_defaults.service_account",
-        "Service account as which nodes run.", form=forms.account, standard=False,
+        _ACCOUNT, form=forms.account, standard=False,
         default_text="Compute Engine's default account",
     ),
     Field(
@@ -242,7 +246,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
 POOL_FIELDS: t.Final[tuple[Field, ...]] = (
     Field(
         "node_service_account", "config.serviceAccount", "node_config.service_account",
-        "Service account as which nodes run.", form=forms.account, default_text="Compute Engine's default account",
+        _ACCOUNT, form=forms.account, default_text="Compute Engine's default account",
     ),
     Field(
         "secure_boot", "config.shieldedInstanceConfig.enableSecureBoot",
