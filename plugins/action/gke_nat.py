@@ -90,10 +90,16 @@ class ActionModule(GoogleClusterAction):
         part: Part, fixed: set[Place], mark: str, other_egress: t.Collection[str] = (), *, request: bool = True
     ) -> NatPlan:
         """One request, and one more if addresses must be known; without ``request`` as in an empty project."""
-        places = {w.place: w for w in reversed(needing_nat(part.play, other_egress))}
+        needing = needing_nat(part.play, other_egress)
+        places = {w.place: w for w in reversed(needing)}
         routers = list_by_region(part.google, "routers") if request else {}
         return plan_nat(
-            places, fixed, routers, list_by_region(part.google, "addresses") if request and fixed else {}, mark
+            places,
+            fixed,
+            routers,
+            list_by_region(part.google, "addresses") if request and fixed else {},
+            mark,
+            needing,
         )
 
     def _refused(

@@ -54,6 +54,12 @@ def test_clusters_that_google_serves_carry_its_label(
     assert set(actions(clusters.present(part.play)).values()) == {"unchanged"}
 
 
+def test_a_projects_number_is_known_while_its_api_is_off(google: Google, google_cloud: StandIn) -> None:
+    google_cloud.cloud.disabled.add("cloudresourcemanager.googleapis.com")
+    assert project_number(google) == google_cloud.cloud.number("shop-prod")
+    assert project_number(google, "team-a") == google_cloud.cloud.number("team-a")
+
+
 def test_a_label_that_the_inventory_gives_stays(google: Google) -> None:
     part = part_of(google, mesh_control_plane="managed", gke_labels={"mesh_id": "proj-1"})
     assert {w.labels["mesh_id"] for w in part.play} == {"proj-1"}

@@ -231,8 +231,10 @@ class Foresight:
         )
         self._add(Findings(problems=list(failed.values())))
         other = {name for name, c in self.fleet.clusters.items() if c.variables.get("cluster_egress")}
-        places = {w.place: w for w in reversed(needing_nat(mine, other))}
-        nat = plan_nat(places, (), routers, {}, marker(self.fleet))
+        needing = needing_nat(mine, other)
+        places = {w.place: w for w in reversed(needing)}
+        nat = plan_nat(places, (), routers, {}, marker(self.fleet), needing)
+        self._add(Findings(problems=list(nat.unknown.values())))
         kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(network, kind)]
         kinds += [kind for kind in ("addresses", "routers") if getattr(nat, kind)]
         if not all(w.shared for w in mine):

@@ -172,7 +172,13 @@ def _network(where: str, text: str) -> ipaddress.IPv4Network:
 
 def _check_nat(cloud: Cloud, project: str, item: Json, key: str) -> None:
     def everything(router: Json) -> bool:
-        return any(nat.get("sourceSubnetworkIpRangesToNat") == _ALL for nat in router.get("nats") or [])
+        return any(
+            str(nat.get("sourceSubnetworkIpRangesToNat")).startswith("ALL_") and nat.get("type", "PUBLIC") == "PUBLIC"
+            for nat in router.get("nats") or []
+        )
+
+    def public(router: Json) -> bool:
+        return any(nat.get("type", "PUBLIC") == "PUBLIC" for nat in router.get("nats") or [])
 
     region = key.split("/")[4]
     for nat in item.get("nats") or []:
@@ -181,7 +187,9 @@ def _check_nat(cloud: Cloud, project: str, item: Json, key: str) -> None:
                 raise Refused(400, f"Required field 'resource.nats[0].{field}' not specified", reason="required")
         _check_nat_addresses(cloud, nat)
     for other, found in cloud.under(f"compute/projects/{project}/regions/{region}/routers/*"):
-        if other != key and found["network"] == item["network"] and everything(found) and everything(item):
+        # Beside a NAT for all subnets no other may stand (compute.v1: RouterNat.sourceSubnetworkIpRangesToNat).
+        both = public(found) and public(item)
+        if other != key and found["network"] == item["network"] and both and (everything(found) or everything(item)):
             raise _invalid(
                 "nats[0].sourceSubnetworkIpRangesToNat",
                 _ALL,

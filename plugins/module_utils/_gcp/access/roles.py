@@ -13,6 +13,8 @@ from ..api.polling import retry_refused
 from ..api.session import Google
 from ..api.settling import note_change
 from ..errors import GoogleError
+from ..meanings import API_OFF
+from .apis import CLUSTER_APIS, api_states
 from .bindings import (
     Binding,
     api_of_agent,
@@ -34,7 +36,14 @@ Record = t.Callable[[t.Sequence[Binding]], None]
 
 def project_number(google: Google, project: str = "") -> str:
     """The number that belongs to a project's ID; by default the client's."""
-    found = google.call("cloudresourcemanager", "projects.get", projectId=project or google.project)
+    try:
+        found = google.call("cloudresourcemanager", "projects.get", projectId=project or google.project)
+    except GoogleError as error:
+        # The service of APIs is always on, and names projects by their number.
+        number = api_states(google.of(project or google.project), CLUSTER_APIS).number if error.kind == API_OFF else ""
+        if not number:
+            raise
+        return number
     return str(found["projectNumber"])
 
 

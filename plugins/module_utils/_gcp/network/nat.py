@@ -11,7 +11,7 @@ from ..._model.providers.google.clusters import ClusterSpec, Place
 from ...errors import FleetError
 from ..api.answers import last_part
 
-__all__ = ["NatPlan", "RouterStep", "nat_name", "needing_nat", "plan_nat", "router_name"]
+__all__ = ["NatPlan", "RouterStep", "nat_name", "needing_nat", "plan_nat", "router_name", "serves"]
 
 Json = dict[str, t.Any]
 Routers = t.Mapping[tuple[str, str], Json]
@@ -80,6 +80,7 @@ def plan_nat(
     routers: Routers,
     addresses: Routers,
     marker: str,
+    clusters: t.Iterable[ClusterSpec] = (),
 ) -> NatPlan:
     """Cloud NAT that is missing.
 
@@ -89,23 +90,36 @@ def plan_nat(
         routers: those of the project.
         addresses: those of the project.
         marker: description of what we make.
+        clusters: with private nodes; by default those of ``places``.
     """
     plan = NatPlan()
+    needing: dict[Place, list[ClusterSpec]] = {}
+    for w in clusters or places.values():
+        needing.setdefault(w.place, []).append(w)
     for place in dict.fromkeys([*places, *fixed]):
         _project, network, region = place
-        serving = next(
-            (
-                r
-                for (where, _n), r in routers.items()
-                if where == region and last_part(r.get("network")) == network and r.get("nats")
-            ),
-            None,
-        )
+        here = [
+            r
+            for (where, _n), r in routers.items()
+            if where == region and last_part(r.get("network")) == network and _public(r)
+        ]
+        mine = needing.get(place, [])
+        serving = next((r for r in here if all(serves(r, w) for w in mine)), None)
+        if serving is None and here:
+            step = _beside(here, mine, place, marker)
+            if isinstance(step, FleetError):
+                plan.unknown[place] = step
+                continue
+            if place in places:
+                plan.routers.append(dataclasses.replace(step, host=places[place].host))
+            if place in fixed:
+                plan.unknown[place] = _beside_unknown(place)
+            continue
         if serving is not None and place not in fixed:
             continue
         if serving is not None:
-            nat = serving["nats"][0]
-            given = [str(url) for n in serving["nats"] for url in n.get("natIps") or []]
+            nat = _public(serving)[0]
+            given = [str(url) for n in _public(serving) for url in n.get("natIps") or []]
             if given:
                 found = [addresses.get((region, last_part(url)), {}).get("address") for url in given]
                 plan.egress[place] = [f"{address}/32" for address in found if address]
@@ -132,6 +146,80 @@ def plan_nat(
                 body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
                 plan.routers.append(RouterStep(host, network, region, {**body, "nats": nats}, False))
     return plan
+
+
+_EVERYTHING, _LISTED = "ALL_SUBNETWORKS_ALL_IP_RANGES", "LIST_OF_SUBNETWORKS"
+
+
+def _public(router: Json) -> list[Json]:
+    """Its NATs that lead to the internet: a private one leads to other networks."""
+    return [nat for nat in router.get("nats") or [] if nat.get("type", "PUBLIC") == "PUBLIC"]
+
+
+def serves(router: Json, w: ClusterSpec) -> bool:
+    """Whether nodes and pods of a cluster reach the internet by it: pods keep their addresses, so both ranges count."""
+    return any(_nat_serves(nat, w) for nat in _public(router))
+
+
+def _nat_serves(nat: Json, w: ClusterSpec) -> bool:
+    how = nat.get("sourceSubnetworkIpRangesToNat", _EVERYTHING)
+    if how != _LISTED:
+        return bool(how == _EVERYTHING)
+    for subnet in nat.get("subnetworks") or []:
+        if not str(subnet.get("name") or "").endswith(f"/regions/{w.region}/subnetworks/{w.subnetwork}"):
+            continue
+        which = set(subnet.get("sourceIpRangesToNat") or [])
+        pods = "LIST_OF_SECONDARY_IP_RANGES" in which and w.pod_range in (subnet.get("secondaryIpRangeNames") or [])
+        return "ALL_IP_RANGES" in which or ("PRIMARY_IP_RANGE" in which and pods)
+    return False
+
+
+def _beside(
+    here: t.Sequence[Json], mine: t.Sequence[ClusterSpec], place: Place, marker: str
+) -> RouterStep | FleetError:
+    """What to do where there is NAT that does not serve our subnets.
+
+    Google allows no other NAT beside one for all subnets, so ours is for our subnets alone
+    (compute.v1: RouterNat.sourceSubnetworkIpRangesToNat).
+    """
+    _project, network, region = place
+    whole = [r for r in here if any(n.get("sourceSubnetworkIpRangesToNat", _EVERYTHING) != _LISTED for n in _public(r))]
+    if whole:
+        return FleetError(
+            "its NAT does not serve pods",
+            obj=f"Router {region}/{whole[0]['name']}",
+            seen=f"NAT of {network} for {_public(whole[0])[0]['sourceSubnetworkIpRangesToNat']}",
+            means="pods call with addresses of the subnet's secondary range, and Google allows no other NAT beside it",
+            next_step=f"set it to {_EVERYTHING}, or to the subnets that need it; or set cluster_egress if nodes and "
+            "pods reach the internet in another way",
+        )
+    own = next((r for r in here if r.get("description") == marker), None)
+    nats = [dict(nat) for nat in (own or {}).get("nats") or []] or [
+        {"name": "nat", "natIpAllocateOption": "AUTO_ONLY", "sourceSubnetworkIpRangesToNat": _LISTED}
+    ]
+    more = [
+        {
+            "name": f"https://www.googleapis.com/compute/v1/{w.subnetwork_path}",
+            "sourceIpRangesToNat": ["ALL_IP_RANGES"],
+        }
+        for w in {w.subnetwork: w for w in mine if not any(serves(r, w) for r in here)}.values()
+    ]
+    nats[0]["subnetworks"] = [*(nats[0].get("subnetworks") or []), *more]
+    if own is not None:
+        return RouterStep("", network, region, {"name": own["name"], "nats": nats}, True)
+    body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
+    return RouterStep("", network, region, {**body, "nats": nats}, False)
+
+
+def _beside_unknown(place: Place) -> FleetError:
+    _project, network, region = place
+    return FleetError(
+        "its external addresses are not known",
+        obj=f"NAT of {network} in {region}",
+        seen="NAT of others serves other subnets, and ours beside it has automatic addresses",
+        means="clusters of other VPCs cannot allow it in their authorized networks",
+        next_step="set cluster_egress to the addresses of its clusters, or let the others' NAT serve them",
+    )
 
 
 def _addresses_unknown(place: Place, router: Json) -> FleetError:
