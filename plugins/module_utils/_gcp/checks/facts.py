@@ -20,6 +20,7 @@ __all__ = ["Account", "Facts", "Wishes", "read_facts"]
 
 Json = dict[str, t.Any]
 _Answer = t.TypeVar("_Answer")
+_NOBODY: Json = {"exists": False}
 
 
 @dataclasses.dataclass
@@ -91,7 +92,7 @@ class _Reading:
             none: list[Json] = []
             own = self._ask("quotas", lambda: google.call("compute", "projects.get", project=project), nothing)
             found.default_account = str(own.get("defaultServiceAccount") or "")
-            regions = self._ask("quotas of regions", lambda: self._all("regions.list"), none)
+            regions = self._ask("quotas of regions", self._regions, none)
             found.quotas = Quotas.of(own, regions)
             found.machines = self._ask("machine types", self._machines, None) if wishes.machines else {}
         if wishes.nodes:
@@ -121,12 +122,12 @@ class _Reading:
 
     def _held(self) -> frozenset[str]:
         body = {"permissions": list(dict.fromkeys(self.wishes.permissions))}
-        method = "projects.testIamPermissions"
-        answer = self.google.call("cloudresourcemanager", method, resource=self.google.project, body=body)
+        project = self.google.project
+        answer = self.google.call("cloudresourcemanager", "projects.testIamPermissions", resource=project, body=body)
         return frozenset(answer.get("permissions") or [])
 
-    def _all(self, method: str) -> list[t.Any]:
-        return self.google.pages("compute", method, "items", project=self.google.project)
+    def _regions(self) -> list[t.Any]:
+        return self.google.pages("compute", "regions.list", "items", project=self.google.project)
 
     def _machines(self) -> dict[str, dict[str, int]]:
         """One request for all zones."""
@@ -146,25 +147,28 @@ class _Reading:
             return
         name = f"projects/-/serviceAccounts/{email}"
         what = f"service account {email}"
-        nobody: Json = {"exists": False}
         unknown: Json = {}
-        get = functools.partial(self.google.call, "iam", "projects.serviceAccounts.get", name=name, absent=True)
-        asked = self._ask(what, lambda: get() or nobody, unknown)
+        asked = self._ask(what, functools.partial(self._named, name), unknown)
         if not asked:
             return
-        if asked is nobody:
+        if asked == _NOBODY:
             self.found.accounts[email] = Account(exists=False)
             return
-        method, body = "projects.serviceAccounts.testIamPermissions", {"permissions": [ACT_AS]}
-        held = self._ask(what, lambda: self.google.call("iam", method, resource=name, body=body), None)
+        held = self._ask(what, functools.partial(self._of_account, name), None)
         usable = None if held is None else ACT_AS in (held.get("permissions") or [])
         self.found.accounts[email] = Account(True, bool(asked.get("disabled")), usable)
 
+    def _named(self, name: str) -> Json:
+        return self.google.call("iam", "projects.serviceAccounts.get", name=name, absent=True) or _NOBODY
+
+    def _of_account(self, name: str) -> Json:
+        body = {"permissions": [ACT_AS]}
+        return self.google.call("iam", "projects.serviceAccounts.testIamPermissions", resource=name, body=body)
+
     def _policy(self, constraint: str) -> Json:
         """What is in force, wherever it was set. The older API of policies needs no further API to be on."""
-        method, body = "projects.getEffectiveOrgPolicy", {"constraint": constraint}
-        resource = f"projects/{self.google.project}"
-        return self.google.call("cloudresourcemanager", method, resource=resource, body=body)
+        resource, body = f"projects/{self.google.project}", {"constraint": constraint}
+        return self.google.call("cloudresourcemanager", "projects.getEffectiveOrgPolicy", resource=resource, body=body)
 
     def _versions(self, place: str) -> dict[str, str]:
         name = f"projects/{self.google.project}/locations/{place}"
