@@ -32,6 +32,7 @@ from . import control_plane
 from .gke_clusters import actions, on, put
 from .loop import in_loop
 from .manifests import namespace_of
+from .plays import role_play, run_plays
 
 Values = dict[str, t.Any]
 Fleets = t.Callable[..., Fleet]
@@ -792,3 +793,21 @@ async def test_names_stay_while_the_cluster_that_serves_them_is_down(fleets: Fle
     assert await held(fleet, "east") == before
     async with on(fleet, "east") as kube:
         assert await kube.get("v1", "Service", "reviews", "shop") is not None
+
+
+def test_the_role_fails_the_clusters_in_which_a_policy_does_not_hold(
+    fleets: Fleets, planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    """No istiod runs there, so nobody says that proxies have the subsets, and there are no routes to them."""
+    fleet = fleets()
+    hosts = {name: {"cluster_kubeconfig": str(plane.kubeconfig)} for name, plane in planes.items()}
+    shared = {"fleet_name": "traffic", "cluster_provider": "kubeconfig", "mesh_traffic": [SPLIT]}
+    group = {"vars": {**shared, "cluster_context": "admin"}, "hosts": hosts}
+    done = run_plays(tmp_path, group, role_play("traffic", traffic_timeout=1))
+    assert done.code == 2
+    for name in CLUSTERS:
+        assert f"{name} Namespace istio-system: no istiod of revision default is ready" in done.output
+        assert asyncio.run(held(fleet, name)) == BOTH[:1]
+    gone = run_plays(tmp_path, group, role_play("traffic", tasks="absent"))
+    assert gone.code == 0, gone.output
+    assert asyncio.run(held(fleet, "west")) == []

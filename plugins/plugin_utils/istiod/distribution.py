@@ -72,12 +72,21 @@ async def await_distribution(
     deadline = time.monotonic() + timeout
     istiods: dict[str, _Istiod] = {}
     while True:
-        pods = await istiod_pods(kube, namespace, revision)
-        # One that is gone has no proxies, and one that came begins with what is there.
-        istiods = {pod: istiods.get(pod) or _Istiod(kube, namespace, pod, wanted, before.get(pod, {})) for pod in pods}
-        left = await settle(istiod.look() for istiod in istiods.values())
-        errors = [one for one in left if isinstance(one, FleetError)]
-        lacking = {name: why for one in left if not isinstance(one, FleetError) for name, why in one.items()}
+        errors, lacking = list[FleetError](), dict[str, str]()
+        try:
+            pods = await istiod_pods(kube, namespace, revision)
+        except FleetError as error:  # it may be about to start
+            errors.append(error)
+        else:
+            # One that is gone has no proxies, and one that came begins with what is there.
+            istiods = {
+                pod: istiods.get(pod) or _Istiod(kube, namespace, pod, wanted, before.get(pod, {})) for pod in pods
+            }
+            for left in await settle(istiod.look() for istiod in istiods.values()):
+                if isinstance(left, FleetError):
+                    errors.append(left)
+                else:
+                    lacking |= left
         if not errors and not lacking:
             return
         if time.monotonic() >= deadline:

@@ -17,6 +17,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distributi
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import ROUTES, RULES, identity
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import istiod_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.distribution import (
     State,
     await_distribution,
@@ -38,6 +40,7 @@ class Proxies:
         live: by cluster what it held before the run.
         owner: the labels of what is ours.
         timeout: seconds for each wait; 0 does not wait.
+        leaves: whether the clusters leave: then what cannot be waited for holds back nothing.
     """
 
     def __init__(
@@ -47,7 +50,10 @@ class Proxies:
         live: t.Mapping[str, Live],
         owner: t.Mapping[str, str],
         timeout: float,
+        *,
+        leaves: bool = False,
     ) -> None:
+        self._leaves = leaves
         self._fleet, self._kubes, self._owner, self._timeout = fleet, kubes, owner, timeout
         self._before = {name: {identity(obj): _generation(obj) for obj in found.istio} for name, found in live.items()}
 
@@ -60,7 +66,12 @@ class Proxies:
         """What the proxies have accepted now."""
         if not self._waits(name):
             return {}
-        return await proxies_now(self._kubes[name], self._fleet.namespace, self._fleet.revision)
+        try:
+            return await proxies_now(self._kubes[name], self._fleet.namespace, self._fleet.revision)
+        except FleetError:
+            if self._leaves:
+                return {}
+            raise
 
     async def have_rules(self, name: str, applied: t.Sequence[Object], gone: t.Sequence[Object] = ()) -> None:
         """Wait until they have DestinationRules as they are now, and no more those that went."""
@@ -104,8 +115,14 @@ class Proxies:
         return {identity(obj): _generation(obj) for obj in live if identity(obj) in keys}
 
     async def _wait(self, name: str, wanted: Wanted, before: State) -> None:
-        fleet = self._fleet
-        await await_distribution(self._kubes[name], fleet.namespace, fleet.revision, wanted, before, self._timeout)
+        fleet, kube = self._fleet, self._kubes[name]
+        try:
+            if self._leaves:
+                await istiod_pods(kube, fleet.namespace, fleet.revision)  # without one there is nobody to ask
+            await await_distribution(kube, fleet.namespace, fleet.revision, wanted, before, self._timeout)
+        except FleetError:
+            if not self._leaves:
+                raise
 
 
 def _generation(obj: t.Mapping[str, t.Any]) -> int:

@@ -126,7 +126,7 @@ class TrafficRun:
         if self.dry_run:
             await self._each(self._rollout.play, self._plan)
             return
-        self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout)
+        self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout, leaves=self.leaves)
         self._warn_of_unseen()
         await self._each(self._rollout.play, self._first)
         await self._each(self._working, self._route)

@@ -256,7 +256,7 @@ class Rollout:
         found = []
         for other, objects in self._every.items():
             needed = self._pass(cluster, other, named) & self._subsets(objects)
-            if not needed <= self._there.get(other, set()):
+            if needed - self._there.get(other, set()):
                 found.append(other)
         return tuple(found)
 

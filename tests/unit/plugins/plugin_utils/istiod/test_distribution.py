@@ -145,6 +145,19 @@ def test_a_proxy_and_an_istiod_that_go_hold_nothing_back(monkeypatch: pytest.Mon
     awaited(mesh, monkeypatch, timeout=5)
 
 
+def test_an_istiod_that_is_about_to_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = Mesh({"one": {"a.shop": {"sent": 7, "page": NEW}}})
+
+    def none() -> None:
+        raise FleetError("no istiod of revision default is ready")
+
+    mesh.story = [none, none]
+    awaited(mesh, monkeypatch, timeout=5)
+    mesh.story = [none] * 100_000
+    with pytest.raises(FleetError, match="no istiod of revision default is ready"):
+        awaited(mesh, monkeypatch)
+
+
 def test_fresh_routes_must_have_come_since(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = Wanted(routes={HOST: None}, fresh=True)
     proxy = {"sent": 7, "page": routes("")}
