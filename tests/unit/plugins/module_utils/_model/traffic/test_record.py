@@ -68,7 +68,7 @@ def test_a_later_try_is_higher() -> None:
     assert latest([begun, NOTHING]) == ONE
     assert latest([]) == Table()
     assert next_ballot([NOTHING, begun], "c") == Ballot(3, "c")
-    assert next_ballot([], "c") == Ballot(1, "c")
+    assert next_ballot([], "c") == next_ballot([NOTHING], "c") == Ballot(1, "c")
     assert Ballot(2, "a") < Ballot(2, "b") < Ballot(10, "a")
 
 
