@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_traffic import COUNTED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads import probe
 
@@ -16,6 +17,12 @@ def test_every_name_leads_to_one_cluster() -> None:
     assert services == {f"probe-{name}": {"app": "probe", "mesh.fleet/cluster": name} for name in ("west", "east")}
     (pods,) = [o["spec"]["template"]["metadata"]["labels"] for o in objects if o["kind"] == "Deployment"]
     assert [n for n, s in services.items() if s.items() <= pods.items()] == ["probe-west"]
+
+
+def test_its_sidecar_counts_what_policies_are_measured_by() -> None:
+    objects = probe.probe_objects(FLEET, FLEET.clusters["west"], {"sample.py": ""}, image="x", created=True)
+    (notes,) = [o["spec"]["template"]["metadata"]["annotations"] for o in objects if o["kind"] == "Deployment"]
+    assert notes["sidecar.istio.io/statsInclusionRegexps"] == COUNTED
 
 
 def test_sidecars_of_probes_log_calls_where_istiod_is_ours() -> None:
