@@ -9,12 +9,18 @@ import typing as t
 
 from .local_fleet import STATE, Fleet
 
-__all__ = ["Calls", "Objects", "calls", "differences", "objects", "proof", "watched"]
+__all__ = ["SHARES", "Calls", "Objects", "calls", "differences", "measured", "objects", "proof", "watched"]
 
 Calls = dict[tuple[str, str, str], dict[str, t.Any]]
 """Calls by ``(caller, callee, service)``."""
 Objects = dict[str, set[str]]
 """By cluster, its objects as ``kind/namespace/name``."""
+SHARES = {
+    (caller, words): share
+    for caller in ("west", "east")
+    for words, share in (("to east version=v3", 0.75), ("to west version=v1", 0.15), ("to west version=v2", 0.1))
+}
+"""What the sample's policy declares for each caller."""
 # Kinds that live by themselves: what a cluster writes while nobody does anything.
 UNSTEADY = ("events", "leases", "endpointslices", "endpoints", "events.events.k8s.io", "controllerrevisions")
 
@@ -29,6 +35,12 @@ def calls(fleet_name: str) -> Calls:
     seen = proof(fleet_name)
     assert seen["ok"], seen
     return {(call["caller"], call["callee"], call["service"]): call for call in seen["calls"] if call["ok"]}
+
+
+def measured(fleet_name: str) -> dict[tuple[str, str], dict[str, t.Any]]:
+    """What the last ``verify`` of a fleet counted, by the cluster that called and the part of the calls."""
+    found = proof(fleet_name)["traffic"]["measured"]
+    return {(one["caller"], share["words"]): share for one in found for share in one["shares"]}
 
 
 def watched(fleet: Fleet, watcher: str) -> list[list[str]]:

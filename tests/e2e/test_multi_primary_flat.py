@@ -8,14 +8,16 @@ The tests run in their order: the mesh is made, looked at, and removed from clus
 from __future__ import annotations
 
 import functools
+import json
 import pathlib
+import re
 import typing as t
 
 import pytest
 import yaml
 
 from .local_fleet import Fleet
-from .mesh import Objects, calls, differences, objects, watched
+from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
 from .traffic import CHECKS, Traffic
 from .waiting import until_equal
 
@@ -29,8 +31,37 @@ def before(fleet: Fleet) -> Objects:
 def test_calls_go_from_pod_to_pod(before: Objects, fleet: Fleet) -> None:
     fleet.play("site")
     made = calls(fleet.name)
-    for call in (("west", "east", "probe-east"), ("east", "west", "probe-west"), ("west", "east", "sample-producer")):
+    for call in (("west", "east", "probe-east"), ("east", "west", "probe-west")):
         assert made[call]["path"] == "direct"
+
+
+def test_the_samples_policy_is_applied_and_measured(before: Objects, fleet: Fleet) -> None:
+    found = measured(fleet.name)
+    assert {part: share["declared"] for part, share in found.items()} == SHARES
+    assert {share["of"] for share in found.values()} == {400}
+    table = (fleet.state / "verify" / "table.txt").read_text()
+    assert "exact binomial test" in table
+    assert re.search(r"to east version=v3 +75 % +[678]\d(\.\d)? % +\d+ of 400 calls\n", table)
+    for one in proof(fleet.name)["traffic"]["measured"]:
+        assert (one["failed"], one["late"], one["proxy_timeout"]) == (0, 0, 5000)
+
+
+def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: Fleet) -> None:
+    # Somebody changes it by hand, from 75/15/10 to 60/30/10, in one of the two clusters.
+    changed = [{"op": "replace", "path": f"/spec/http/0/route/{n}/weight", "value": w} for n, w in ((0, 60), (1, 30))]
+    which = ("-n", "istio-apps", "virtualservices.networking.istio.io", "sample-producer-traffic")
+    fleet.kubectl("west", "patch", *which, "--type=json", "-p", json.dumps(changed))
+    said = fleet.play("verify", "-e", "verify_timeout=15", good=False)
+    assert 'check "policy\'s shares" failed: sample-producer.istio-apps from west' in said
+    assert "not spread as the policy says" in said and "run the traffic stage with --limit west" in said
+    failed = [check for check in proof(fleet.name)["checks"] if check["state"] == "failed"]
+    assert {(check["group"], *check["clusters"]) for check in failed} == {
+        ("policy", "west"),
+        ("policy's shares", "west"),
+    }
+    fleet.play("traffic")
+    fleet.play("verify")
+    assert {part: share["declared"] for part, share in measured(fleet.name).items()} == SHARES
 
 
 @pytest.mark.parametrize(("watcher", "other"), [("west", "east"), ("east", "west")])
