@@ -66,11 +66,12 @@ class ActionModule(FleetAction):
 
 def _refuse_tags(task_vars: t.Mapping[str, t.Any]) -> None:
     """Raise FleetError if tags leave out stages: an object of several stages is in the file of the first of them."""
-    chosen, skipped = task_vars.get("ansible_run_tags") or ["all"], task_vars.get("ansible_skip_tags") or []
-    if list(chosen) != ["all"] or list(skipped):
+    chosen = list(task_vars.get("ansible_run_tags") or ["all"])
+    skipped = [tag for tag in task_vars.get("ansible_skip_tags") or () if tag in (*STAGES, "tagged")]
+    if "all" not in chosen or skipped:
         raise FleetError(
             "tags leave out stages, and files are written of all stages together",
-            seen=" ".join([f"--tags {','.join(chosen)}", *([f"--skip-tags {','.join(skipped)}"] if skipped else [])]),
+            seen=" ".join([f"--tags {','.join(chosen)}", *(f"--skip-tags {tag}" for tag in skipped)]),
             means="each object is in one file, that of the first stage which applies it",
             next_step="run it without tags, and apply the files that you want",
         )

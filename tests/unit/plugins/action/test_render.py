@@ -80,6 +80,10 @@ def test_a_part_of_the_stages_is_refused(run: Run, chosen: dict[str, t.Any]) -> 
     assert not run.ends("absent", **chosen)["changed"]
 
 
+def test_tags_of_others_leave_nothing_out(run: Run) -> None:
+    assert run.ends(ansible_run_tags=["all"], ansible_skip_tags=["notest"])["changed"]
+
+
 def test_a_part_of_the_clusters_is_refused(run: Run) -> None:
     with pytest.raises(FleetError) as caught:
         run.ends(ansible_play_hosts=["west"])
