@@ -216,6 +216,19 @@ def test_the_range_of_a_control_plane_stays_what_it_was(run: Run, google_cloud: 
     assert error.what == "gke_control_plane_cidr cannot be changed in place"
 
 
+def test_what_google_does_not_heed_is_named(run: Run, google_cloud: StandIn) -> None:
+    """Google accepts some requests and ignores a part of them."""
+    google_cloud.cloud.on_cluster.append(lambda cluster: cluster.pop("privateClusterConfig", None))
+    error = failure(run(fleet_of({"west": {**HOSTS["west"], "gke_control_plane_cidr": "172.16.0.0/28"}})))
+    assert error.what == "Google made it without gke_control_plane_cidr"
+    google_cloud.cloud.on_cluster[:] = [lambda cluster: cluster["networkConfig"].pop("enableIntraNodeVisibility")]
+    found = run(fleet_of({"north": {**HOSTS["north"], "gke_intranode_visibility": True}}))
+    # What can be changed in place is changed at once.
+    assert actions(found) == {"north": "created"}
+    north = google_cloud.cloud.resources["container/projects/shop-prod/locations/europe-north1/clusters/north"]
+    assert north["networkConfig"]["enableIntraNodeVisibility"] is True
+
+
 def test_another_mode_or_place_is_refused(made: Run) -> None:
     moved = made(fleet_of({**HOSTS, "west": {"cluster_region": "us-west1"}}))
     assert "cluster_zone" in failure(moved).what

@@ -117,6 +117,24 @@ def test_a_variable_and_a_passed_field_of_one_message(run: Run, google_cloud: St
     assert actions(run(both)) == {"west": "unchanged"}
 
 
+def test_what_others_set_in_a_message_stays(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, west(gke_managed_prometheus=True))
+    cluster = google_cloud.cloud.resources[WEST]
+    theirs = {"advancedDatapathObservabilityConfig": {"enableMetrics": True}}
+    cluster["monitoringConfig"] |= theirs
+    cluster["maintenancePolicy"] = {
+        "window": {"dailyMaintenanceWindow": {"startTime": "01:00"}},
+        "resourceVersion": "1",
+    }
+    exclusion = {"name": "sale", "start": "2026-11-20T00:00:00Z", "end": "2026-12-05T00:00:00Z"}
+    assert actions(run(west(gke_managed_prometheus=False, gke_maintenance_exclusions=[exclusion])))["west"] == "changed"
+    (sent,) = [e["body"]["update"] for e in google_cloud.cloud.log if e["method"].endswith("clusters.update")]
+    assert sent["desiredMonitoringConfig"] == {"managedPrometheusConfig": {"enabled": False}, **theirs}
+    window = cluster["maintenancePolicy"]["window"]
+    assert window["dailyMaintenanceWindow"] == {"startTime": "01:00"}
+    assert list(window["maintenanceExclusions"]) == ["sale"]
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
