@@ -60,11 +60,17 @@ def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> Non
 def test_one_cluster_fails_alone_and_a_rerun_completes(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     playbook.hosts["south"] = {"cluster_region": "us-west1", "cluster_zone": "us-west1-b"}
+    playbook.hosts["island"] = {"cluster_region": "us-east1", "gke_mode": "autopilot", "gke_node_count": 2}
     cloud.fail("container.*.clusters.create", 403, "Quota exceeded for CPUS", path="us-west1-a", times=-1)
     code, stats, said = playbook()
     assert code != 0
     assert (stats["west"]["failures"], stats["north"]["failures"]) == (1, 0)
     assert "a quota of the project is used up" in said
+    # What its mode would ignore is refused before it is made, also where preflight did not run.
+    assert stats["island"]["failures"] == 1
+    assert "gke_node_count is not for Autopilot" in said
+    assert not any(key.endswith("clusters/island") for key in cloud.resources)
+    del playbook.hosts["island"]["gke_node_count"]
     assert "container/projects/shop-prod/locations/europe-north1/clusters/north" in cloud.resources
     cloud.faults.clear()
     code, _stats, said = playbook()
