@@ -10,7 +10,10 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import typing as t
@@ -25,7 +28,7 @@ from .local_fleet import FLEETS, STATE, Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
 from .playbooks import ROOT, changed
 from .traffic import CHECKS, Traffic
-from .waiting import until_equal
+from .waiting import until, until_equal
 
 OWN = f"{FLEETS}own"
 
@@ -128,6 +131,58 @@ def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traf
 
 def test_policies_go(traffic: Traffic) -> None:
     traffic.close()
+
+
+def shown() -> list[list[str]]:
+    """The commands of the walk-through's page: each with its playbook and further arguments."""
+    text = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert all(words[:3] == ["ansible-playbook", "-i", "inventories/local"] for words in commands)
+    return [[pathlib.Path(words[3]).stem, *words[4:]] for words in commands]
+
+
+def test_the_walk_through_shows_and_leaves_nothing(fleet: Fleet, existing: pathlib.Path) -> None:
+    found = objects(fleet)
+    said = play(existing, *shown()[0])
+    assert said.count("✓ as expected") == 5 and "✗" not in said
+    assert changed(said) == 0
+    for measured in ("10 of 10 calls: 504 after 1.", "calls: 500 from west (", "0 failed", "ann: v2 10 of 10"):
+        assert measured in said, measured
+    until_equal(lambda: differences(fleet, found), {}, "what a walk-through leaves")
+
+
+def begun(existing: pathlib.Path) -> playbooks.Run:
+    """A walk-through whose producer is about to break."""
+    run = playbooks.Run("demo", "-e", "{demo_scenes: [ejection]}", inventories=[str(existing)])
+    until(lambda: "after 3 errors" in run.said or run.over, "the scene begins")
+    assert not run.over, run.said
+    return run
+
+
+def test_an_interrupted_walk_through_leaves_nothing(fleet: Fleet, existing: pathlib.Path) -> None:
+    found = objects(fleet)
+    run = begun(existing)
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() != 0
+    assert fleet.kubectl("west", "get", "namespaces", "mesh-demo", "--ignore-not-found") == "", "Ansible waits for it"
+    until_equal(lambda: differences(fleet, found), {}, "what an interrupted walk-through leaves")
+
+
+def test_the_next_run_removes_what_a_killed_one_left(fleet: Fleet, existing: pathlib.Path) -> None:
+    found = objects(fleet)
+    run = begun(existing)
+    # The worker first: it would clear up alone.
+    for child in pathlib.Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    run.kill()
+    # As it is left by one that was killed in the middle of the scene.
+    broken = ("exec", "deployment/sample-producer-v1", "-c", "sample-producer", "--", "python3", "-c")
+    fleet.kubectl("west", "-n", "mesh-demo", *broken, "import os, signal; os.kill(1, signal.SIGUSR1)")
+    _whole, alone, cleared = shown()
+    assert play(existing, *alone).count("✓ as expected") == 2
+    until_equal(lambda: differences(fleet, found), {}, "what a run after a killed one leaves")
+    assert changed(play(existing, *cleared)) == 0
 
 
 def test_teardown_leaves_no_object_behind(before: Objects, fleet: Fleet, existing: pathlib.Path) -> None:
