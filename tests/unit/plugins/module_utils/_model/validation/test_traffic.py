@@ -14,8 +14,8 @@ from .hosts import PLACE, problems_of, problems_with
 HOSTS = {"west": PLACE, "east": PLACE}
 
 
-def only(policy: t.Any, hosts: t.Mapping[str, t.Mapping[str, t.Any]] = HOSTS) -> str:
-    (found,) = problems_with(hosts, mesh_traffic=[policy])
+def only(policy: t.Any, hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None) -> str:
+    (found,) = problems_with(hosts or HOSTS, mesh_traffic=[policy])
     return found
 
 
