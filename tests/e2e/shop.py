@@ -219,6 +219,11 @@ class Shop:
         said = self.kubectl(cluster, "exec", "deploy/caller", "--", "python3", "-c", _CALLER, json.dumps(asked))
         return [Answer(**one) for one in json.loads(said)]
 
+    def address(self, cluster: str, name: str) -> str:
+        """The address that a name has for a cluster's caller."""
+        script = f"import socket; print(socket.gethostbyname('{name}'))"
+        return self.kubectl(cluster, "exec", "deploy/caller", "--", "python3", "-c", script)
+
     def counted(self, cluster: str, service: str, count: int, *arguments: t.Any, **options: t.Any) -> dict[str, int]:
         """Where the calls of a cluster's caller go: numbers by ``cluster-version``, or by the status of a failure."""
         answers = self.calls(cluster, service, count, *arguments, **options)

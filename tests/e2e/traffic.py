@@ -47,7 +47,7 @@ POLICIES: dict[str, list[Values]] = {
         {"from": ["west"], "split": [_to(75, "east", "v3"), _to(15, "west", "v1"), _to(10, "west", "v2")]},
         {"from": ["east"], "split": [_to(60, "west"), _to(40, "", "v3")]},
     ],
-    "only-west": [{"from": ["west"], "fault": {"abort": 418}}],
+    "only-west": [{"from": ["west"], "fault": {"abort": 418}, "global": True}],
     "timeout": [{"timeout": "500ms"}],
     "retries": [{"timeout": "10s", "retries": _RETRIES}],
     "once": [{"retries": {"attempts": 0}}],
@@ -159,6 +159,17 @@ def a_global_name(traffic: Traffic) -> None:
         assert traffic.split(GLOBAL, cluster, 300, {"west-v2": 50, "east": 50}) == ""
 
 
+def one_address_in_all_clusters(traffic: Traffic) -> None:
+    """Each global name has an address of its own, the same for callers everywhere, whoever its policy is for."""
+    beside = "only-west.shop.global"
+    resolved = {cluster: [traffic.shop.address(cluster, name) for name in (GLOBAL, beside)] for cluster in VERSIONS}
+    assert resolved["west"] == resolved["east"]
+    assert len(set(resolved["west"])) == 2
+    assert all(address.startswith("240.241.") for address in resolved["west"]), resolved
+    assert traffic.shop.counted("west", beside, 20) == {"status 418": 20}
+    assert {one.partition("-")[0] for one in traffic.shop.counted("east", beside, 60)} <= {"west", "east"}
+
+
 def a_timeout(traffic: Traffic) -> None:
     for cluster in VERSIONS:
         (slow,) = traffic.shop.calls(cluster, "timeout", 1, "/?wait=5")
@@ -268,6 +279,7 @@ CHECKS: tuple[t.Callable[[Traffic], None], ...] = (
     splits,
     callers_of_one_cluster,
     a_global_name,
+    one_address_in_all_clusters,
     a_timeout,
     retries,
     failover,
