@@ -140,7 +140,13 @@ _RETRIES = Option(
     "Tries after the first one. Without it Istio's own retries hold; V(attempts: 0) turns them off.",
     options=(
         Option("attempts", "int", "How often a call is repeated, at most.", required=True, low=0, high=100),
-        Option("per_try", "str", "How long one try may take. It is needed where a try may hang.", form=span),
+        Option(
+            "per_try",
+            "str",
+            "How long one try may take. It is needed where a try may hang. With C(errors) in C(breaker), so long a "
+            "connection may take too.",
+            form=span,
+        ),
         Option("retry_on", "list", "Which failures are repeated; those of Istio by default.", choices=_RETRY_ON),
         Option("other_localities", "bool", "Whether a repeated call prefers pods of another region or zone."),
     ),

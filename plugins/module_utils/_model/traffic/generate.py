@@ -346,7 +346,7 @@ def _of_gateways(rules: Rules) -> Rules:
     breaker = None
     if rules.breaker and rules.ejects:
         breaker = dataclasses.replace(rules.breaker, connections=None, pending=None, requests=None)
-    return Rules(breaker=breaker, failover=rules.failover, localities=rules.localities)
+    return Rules(breaker=breaker, retries=rules.retries, failover=rules.failover, localities=rules.localities)
 
 
 def _model_service(policy: Policy, seen: Seen) -> SeenService | None:

@@ -126,7 +126,7 @@ def traffic_policy(rules: Rules, order: Spec) -> Spec:
     """
     spec: Spec = {}
     if rules.breaker:
-        spec |= _breaker(rules.breaker, ejected_share(rules))
+        spec |= _breaker(rules.breaker, ejected_share(rules), rules.connecting)
     balancing = _localities(rules, order)
     if rules.affinity:
         balancing["consistentHash"] = _affinity(rules.affinity)
@@ -135,10 +135,11 @@ def traffic_policy(rules: Rules, order: Spec) -> Spec:
     return spec
 
 
-def _breaker(breaker: Breaker, share: int) -> Spec:
+def _breaker(breaker: Breaker, share: int, connecting: int) -> Spec:
+    tcp = {"maxConnections": breaker.connections, "connectTimeout": length(connecting) if connecting else ""}
     http = {"http1MaxPendingRequests": breaker.pending, "http2MaxRequests": breaker.requests}
     pool = {
-        "tcp": {"maxConnections": breaker.connections} if breaker.connections else {},
+        "tcp": {key: value for key, value in tcp.items() if value},
         "http": {key: value for key, value in http.items() if value},
     }
     spec: Spec = {}

@@ -138,6 +138,15 @@ class Rules:
         return self.breaker is not None and self.breaker.errors is not None
 
     @property
+    def connecting(self) -> int:
+        """How long a connection to a pod may take to come about (milliseconds); 0 for Istio's ten seconds.
+
+        Envoy's time for a try begins when the connection is there. Without this a try to a node that is gone would last
+        as long as Istio lets a connection take, and its pods would be ejected as late.
+        """
+        return self.retries.per_try if self.ejects and self.retries else 0
+
+    @property
     def fails_over(self) -> bool:
         """Whether it asks for other pods than those that it prefers, when these are ejected."""
         return self.failover is not None and self.failover.mode != NONE

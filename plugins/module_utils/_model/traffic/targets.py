@@ -59,7 +59,7 @@ class Target:
 
 def _connections(rules: Rules) -> tuple[t.Any, ...]:
     """The part of rules that is about connections to pods, which a DestinationRule has."""
-    return rules.breaker, rules.failover, rules.localities, rules.affinity
+    return rules.breaker, rules.connecting, rules.failover, rules.localities, rules.affinity
 
 
 def prefers(rules: Rules) -> bool:

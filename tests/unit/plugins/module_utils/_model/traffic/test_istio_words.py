@@ -76,6 +76,19 @@ def test_a_breaker(fields: dict[str, t.Any], said: dict[str, t.Any]) -> None:
     assert traffic_policy(rules(breaker=fields), {}) == said
 
 
+def test_a_connection_takes_no_longer_than_a_try() -> None:
+    def pool(retries: dict[str, t.Any], **breaker: t.Any) -> t.Any:
+        policy = {"service": "reviews.shop", "retries": retries, "breaker": breaker}
+        (read,) = parse_policies([policy], ("west", "east"))
+        return traffic_policy(read.rules, {}).get("connectionPool")
+
+    tries = {"attempts": 3, "per_try": "2s"}
+    assert pool(tries, errors=5) == {"tcp": {"connectTimeout": "2s"}}
+    assert pool(tries, errors=5, connections=7) == {"tcp": {"maxConnections": 7, "connectTimeout": "2s"}}
+    assert pool({"attempts": 3}, errors=5) is None
+    assert pool(tries, pending=2) == {"http": {"http1MaxPendingRequests": 2}}, "no pod is ejected"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
