@@ -19,6 +19,7 @@ import yaml
 
 from .local_fleet import Fleet
 from .mesh import objects
+from .playbooks import changed
 from .shop import Shop
 from .waiting import until, until_equal
 
@@ -48,7 +49,7 @@ POLICIES: dict[str, list[Values]] = {
         {"from": ["east"], "split": [_to(60, "west"), _to(40, "", "v3")]},
     ],
     "only-west": [{"from": ["west"], "fault": {"abort": 418}, "global": True}],
-    "timeout": [{"timeout": "500ms"}],
+    "timeout": [{"timeout": "500ms", "global": True}],
     "retries": [{"timeout": "10s", "retries": _RETRIES}],
     "once": [{"retries": {"attempts": 0}}],
     "nearest": [{"breaker": _EJECTS, "failover": "nearest", "retries": {"attempts": 0}}],
@@ -99,9 +100,10 @@ class Traffic:
         self._inventory = folder / "traffic.yml"
 
     def open(self) -> None:
-        """Make the shop, and apply the policies."""
+        """Make the shop, and apply the policies; once more changes nothing."""
         self.shop.open()
         self.apply(policies())
+        assert changed(self.apply(policies())) == 0
 
     def close(self) -> None:
         """Remove the policies, which leaves nothing of theirs, and the shop."""
@@ -157,6 +159,9 @@ def callers_of_one_cluster(traffic: Traffic) -> None:
 def a_global_name(traffic: Traffic) -> None:
     for cluster in VERSIONS:
         assert traffic.split(GLOBAL, cluster, 300, {"west-v2": 50, "east": 50}) == ""
+        served = {one.cluster for one in traffic.shop.calls(cluster, "timeout.shop.global", 60, at_once=8)}
+        assert served == set(VERSIONS), "the pods of all clusters"
+        assert traffic.shop.calls(cluster, "timeout.shop.global", 1, "/?wait=5")[0].status == 504
 
 
 def one_address_in_all_clusters(traffic: Traffic) -> None:
