@@ -39,6 +39,7 @@ def lint(fleet: Fleet, policies: t.Sequence[Policy]) -> Findings:
     found = Findings(problems=_claims(fleet, policies))
     paths, regions = Paths(fleet), _Regions(fleet)
     for policy in policies:
+        found.problems += _hidden(policy)
         for prefix, rules, said in policy.all_rules():
             own = _Own(policy, prefix, said)
             found.problems += [*_weights(own, rules), *_failover(own, rules), *_retries(own, rules)]
@@ -79,6 +80,18 @@ def _claims(fleet: Fleet, policies: t.Sequence[Policy]) -> list[Problem]:
             message = f"is for callers in {_some(callers)}, as {entry} is, for the same service"
             hint = "name different clusters, or make one policy of both"
             problems.append(place_of(policy, "from").problem(None, message, hint))
+    return problems
+
+
+def _hidden(policy: Policy) -> list[Problem]:
+    """Routes that never hold, because one before them is for the same calls."""
+    problems: list[Problem] = []
+    first: dict[t.Any, int] = {}
+    for number, route in enumerate(policy.routes):
+        before = first.setdefault(route.match, number)
+        if before != number:
+            message = f"never holds: routes[{before}] is for the same calls, and the first that fits does"
+            problems.append(place_of(policy, f"routes[{number}]").problem(None, message, "make one route of both"))
     return problems
 
 

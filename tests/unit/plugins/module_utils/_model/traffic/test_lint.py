@@ -234,3 +234,11 @@ def test_limits_that_a_gateway_counts_for_all_its_callers() -> None:
     assert found(two, {**limited, "from": ["west"]}, {**limited, "from": ["east"]}) == Findings()
     assert found(two, {"service": "r.s", "breaker": {"requests": 5}}) == Findings()
     assert found(fleet(TWO), limited) == Findings()
+
+
+def test_a_route_behind_one_for_the_same_calls() -> None:
+    twice = [{"path": "/a", "timeout": "1s"}, {"path": "/b", "timeout": "1s"}, {"path": "/a", "timeout": "2s"}]
+    problem = only(fleet(TWO), {"service": "r.s", "routes": twice})
+    assert problem.variable.endswith("routes[2]")
+    assert "never holds: routes[0] is for the same calls" in problem.message
+    assert found(fleet(TWO), {"service": "r.s", "routes": twice[:2]}) == Findings()
