@@ -147,8 +147,8 @@ def test_the_walk_through_shows_and_leaves_nothing(fleet: Fleet, existing: pathl
     said = play(existing, *shown()[0])
     assert said.count("✓ as expected") == 5 and "✗" not in said
     assert changed(said) == 0
-    for measured in ("10 of 10 calls: 504 after 1.", "calls: 500 from west (", "0 failed", "ann: v2 10 of 10"):
-        assert measured in said, measured
+    for line in ("10 of 10 calls: 504 after 1.", "calls: 500 from west (", "0 failed", "ann: v2 10 of 10"):
+        assert line in said, line
     until_equal(lambda: differences(fleet, found), {}, "what a walk-through leaves")
 
 
