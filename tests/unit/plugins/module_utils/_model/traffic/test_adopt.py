@@ -26,9 +26,9 @@ POLICY: Object = {
 }
 
 
-def ours(policy: Object = POLICY) -> list[Object]:
+def ours(policy: Object | None = None) -> list[Object]:
     of = fleet(TWO)
-    return objects_of(of, parse_policies([policy], of.clusters))["west"]
+    return objects_of(of, parse_policies([policy or POLICY], of.clusters))["west"]
 
 
 def theirs() -> tuple[Object, Object]:
@@ -77,7 +77,7 @@ def theirs() -> tuple[Object, Object]:
     return service, rule
 
 
-def said(*objects: Object, live: t.Sequence[Object] = (), policy: Object = POLICY) -> str:
+def said(*objects: Object, live: t.Sequence[Object] = (), policy: Object | None = None) -> str:
     return difference(HOST, ours(policy), objects, [*objects, *live])
 
 

@@ -22,8 +22,8 @@ def made(kind: str, name: str = "theirs", *, ours: bool = False, **spec: t.Any) 
 WANTED = [made("DestinationRule", "reviews-traffic", ours=True, host=HOST)]
 
 
-def found(*live: Object, wanted: t.Iterable[Object] = WANTED) -> list[Other]:
-    return others_of(wanted, live, lambda obj: has_our_labels(obj, "shop", "traffic"))
+def found(*live: Object, wanted: t.Iterable[Object] | None = None) -> list[Other]:
+    return others_of(WANTED if wanted is None else wanted, live, lambda obj: has_our_labels(obj, "shop", "traffic"))
 
 
 def test_objects_for_the_same_host_are_found() -> None:
