@@ -10,7 +10,7 @@ import typing as t
 from .calling import Call, counted, errors_in, gap
 from .cast import STABLE, TRIAL, Cast
 from .objects import SERVICE
-from .words import any_of, bar, calls, listed, rows, seconds, times
+from .words import any_of, calls, listed, rows, seconds, share_bar, times
 
 __all__ = [
     "CALLS",
@@ -176,7 +176,7 @@ def judge_start(found: t.Mapping[str, t.Sequence[Call]], cast: Cast) -> Verdict:
         by = counted(made)
         total = sum(by.values())
         lines.append(
-            (f"{caller} →", "   ".join(f"{name} {bar(by.get(name, 0), total)}" for name in cast.reach[caller]))
+            (f"{caller} →", "   ".join(f"{name} {share_bar(by.get(name, 0), total)}" for name in cast.reach[caller]))
         )
         silent = [any_of(group) for group in cast.apart[caller] if not set(group) & set(by)]
         hidden |= not silent and not set(by).issuperset(cast.reach[caller])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["WIDTH", "any_of", "bar", "block", "calls", "flow", "listed", "rows", "seconds", "times", "yaml_of"]
+__all__ = ["WIDTH", "any_of", "block", "calls", "flow", "listed", "rows", "seconds", "share_bar", "times", "yaml_of"]
 
 WIDTH = 110
 _LABEL = 11
@@ -40,7 +40,7 @@ def seconds(sorted_times: t.Sequence[float]) -> str:
     return f"{low} s" if low == high else f"{low} to {high} s"
 
 
-def bar(part: int, whole: int) -> str:
+def share_bar(part: int, whole: int) -> str:
     """A share as a bar and in percent."""
     share = part / whole if whole else 0.0
     eighths = round(share * _BAR * 8)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.cast import cast_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.scenes import SCENES, scene_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.words import (
-    bar,
     block,
     listed,
     rows,
     seconds,
+    share_bar,
     yaml_of,
 )
 
@@ -34,8 +34,8 @@ def test_names_are_listed(names: list[str], text: str) -> None:
 
 @given(st.integers(0, 1000), st.integers(0, 1000))
 def test_a_bar_is_always_as_wide(part: int, more: int) -> None:
-    drawn = bar(part, part + more)
-    assert len(drawn) == len(bar(0, 1))
+    drawn = share_bar(part, part + more)
+    assert len(drawn) == len(share_bar(0, 1))
     assert drawn.endswith(f" {part / ((part + more) or 1) * 100:3.0f} %")
 
 
