@@ -795,7 +795,7 @@ async def test_names_stay_while_the_cluster_that_serves_them_is_down(fleets: Fle
         assert await kube.get("v1", "Service", "reviews", "shop") is not None
 
 
-def test_the_role_fails_the_clusters_in_which_a_policy_does_not_hold(
+def test_the_role_fails_clusters_in_which_no_policy_holds(
     fleets: Fleets, planes: dict[str, control_plane.ControlPlane], tmp_path: Path
 ) -> None:
     """No istiod runs there, so nobody says that proxies have the subsets, and there are no routes to them."""
