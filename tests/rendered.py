@@ -15,7 +15,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described, identity, owned_fields
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.drift import as_helm_sends
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import decode
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED
 
 Object = dict[str, t.Any]
 BESIDE = {"mesh-verify", "mesh-fleet-load-balancer"}
@@ -41,7 +40,7 @@ async def compare(kube: Kube, folder: Path, left_out: t.Collection[str], existed
     rendered = [obj for objects in files_of(folder).values() for obj in objects]
     for obj in rendered:
         if obj["kind"] == "Namespace" and obj["metadata"]["name"] in existed:
-            del obj["metadata"]["annotations"][CREATED]
+            del obj["metadata"]["annotations"]  # which say that the fleet made it
     keys = [identity(obj) for obj in rendered]
     assert len(keys) == len(set(keys)), "an object is in two files"
     by_helm = [obj for obj in rendered if RELEASE in obj["metadata"].get("annotations", {})]

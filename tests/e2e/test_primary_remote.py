@@ -10,6 +10,7 @@ The tests run in their order: the mesh is made by site.yml, then goes together w
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import pathlib
@@ -18,7 +19,10 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns, said_domains
+from tests.rendered import compare
 
 from .local_fleet import Fleet
 from .mesh import calls
@@ -96,6 +100,22 @@ def test_policies_go(traffic: Traffic) -> None:
 def address_of(fleet: Fleet, primary: str) -> str:
     gateway = ("-n", "istio-system", "get", "service", "istio-eastwestgateway")
     return fleet.kubectl(primary, *gateway, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+
+
+def test_rendered_files_are_what_was_applied(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    remote, folder = inventory(tmp_path, east="west"), tmp_path / "rendered"
+    given = {"render_dir": str(folder), "control_plane_primary_address": address_of(fleet, "west")}
+    fleet.play("render", *remote, "-e", json.dumps(given))
+    left_out = {"Secret istio-system/cacerts", "Secret istio-system/istio-remote-secrets"}
+    for cluster, missing in {"west": left_out, "east": set[str]()}.items():
+        asyncio.run(compared(fleet, cluster, folder / cluster, missing))
+    assert changed(fleet.play("render", *remote, "-e", json.dumps(given))) == 0
+
+
+async def compared(fleet: Fleet, cluster: str, folder: pathlib.Path, left_out: set[str]) -> None:
+    connection = Connection(kubeconfig=str(fleet.state / "kubeconfigs" / f"{cluster}.yaml"))
+    async with Kube.connect(connection, cluster=cluster) as kube:
+        await compare(kube, folder, left_out, existed=RESTRICTED)
 
 
 def served_by(fleet: Fleet, remote: str) -> tuple[str, set[str]]:
