@@ -37,8 +37,17 @@ TRAFFIC = {
 }
 CLUSTERSET = "http://sample-producer.istio-apps.svc.clusterset.local:8080/"
 """The exported service by its name in the set of clusters."""
-ASKS = {"get", "list", "aggregatedList", "batchGet", "getIamPolicy"}
-"""Methods of Google's that change nothing; the last is a POST."""
+ASKS = {
+    "aggregatedList",
+    "batchGet",
+    "get",
+    "getEffectiveOrgPolicy",
+    "getIamPolicy",
+    "getServerConfig",
+    "list",
+    "testIamPermissions",
+}
+"""Methods of Google's that change nothing, some of them sent by POST."""
 CALL = """
 import json, sys, urllib.request
 try:
