@@ -117,7 +117,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return found
 
 
-def play(scenes: t.Iterable[str] = SCENES) -> tuple[DemoRun, list[str]]:
+def play(scenes: t.Iterable[str] = tuple(SCENES)) -> tuple[DemoRun, list[str]]:
     said: list[str] = []
     cast = cast_of(FLEET, list(FLEET.clusters))
     run = DemoRun(FLEET, list(FLEET.clusters.values()), cast, Options({}, "x", tuple(scenes), 1), say=said.append)
