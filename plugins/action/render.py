@@ -34,13 +34,13 @@ class ActionModule(FleetAction):
             _refuse_parts(fleet, play)
         records = RunRecords()
         rendered = {name: records.of(name) if present else {} for name in play}
-        gone = [name for name in clusters_in(folder) if name not in fleet.clusters]
+        gone = [name for name in clusters_in(folder, fleet.name) if name not in fleet.clusters]
         changes: list[Change] = []
         errors: dict[str, FleetError] = {}
         for name in [*play, *gone]:
-            wanted = files_of(name, rendered.get(name) or {})
+            wanted = files_of(fleet.name, name, rendered.get(name) or {})
             try:
-                changes += update(folder, name, wanted, dry_run=self.check_mode, diff=self.diff_mode)
+                changes += update(folder, fleet.name, name, wanted, dry_run=self.check_mode, diff=self.diff_mode)
             except FleetError as error:
                 errors[name] = error
         left = [

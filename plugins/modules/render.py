@@ -17,7 +17,8 @@ description:
   - An object that several stages apply is in the file of the first of them.
   - What holds a secret (a Secret with data, a private key, a token) is in no file. Nor is what only a live cluster knows.
   - The same inventory gives the same bytes.
-  - Only files that this action wrote are replaced and removed; those of clusters that left the inventory are removed.
+  - Only files that this action wrote for this fleet, which their first line names, are replaced and removed; those of clusters that left
+    the inventory are removed.
   - Runs once for the fleet (C(run_once)), for all clusters and stages, without C(--limit) and tags. If a cluster failed, no file is changed.
 options:
   state:

@@ -15,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import Obje
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import SECRET, LeftOut
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import Rendered
 
-__all__ = ["MARK", "PAGE", "STAGES", "files_of", "is_file_name", "with_remedies"]
+__all__ = ["PAGE", "STAGES", "files_of", "is_file_name", "is_marked", "mark_of", "with_remedies"]
 
 STAGES = (
     "gke_fleet",
@@ -30,8 +30,6 @@ STAGES = (
 )
 """In the order in which they are applied. Each has its number, whether this fleet has something of it or not."""
 PAGE = "README.md"
-MARK = "Written by mesh.fleet.render: what is changed here is lost."
-"""In the first line of each file. Nothing else is ever replaced or removed."""
 _REMEDIES = {
     "trust": "run mesh.fleet.trust before the control plane starts, or let what manages your secrets write it",
     "peering": "run mesh.fleet.peering once the control planes run, and then as often as peering_run_every says",
@@ -47,8 +45,23 @@ _BINDS = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 Key = tuple[str, str, str, str]
 
 
-def files_of(cluster: str, rendered: t.Mapping[str, Rendered]) -> dict[str, str]:
-    """By name, the text of each file of a cluster; none for a cluster to which nothing is applied.
+def mark_of(fleet: str) -> str:
+    """What is in the first line of each file of a fleet, and says whose it is."""
+    return f"Written by mesh.fleet.render of fleet {fleet}: what is changed here is lost."
+
+
+def is_marked(text: str, fleet: str) -> bool:
+    """Whether a file is one of a fleet's. Nothing else is ever replaced or removed."""
+    return text.partition("\n")[0] in _first_lines(fleet)
+
+
+def _first_lines(fleet: str) -> tuple[str, str]:
+    """Of a manifest, and of the page."""
+    return f"# {mark_of(fleet)}", f"<!-- {mark_of(fleet)} -->"
+
+
+def files_of(fleet: str, cluster: str, rendered: t.Mapping[str, Rendered]) -> dict[str, str]:
+    """By name, the text of each file of a fleet's cluster; none for a cluster to which nothing is applied.
 
     An object that several stages apply is in the file of the first of them, as the last one applies it. One whose CRD
     is in that file too is in the file of the next one: ``kubectl apply`` would not know its kind yet.
@@ -67,13 +80,14 @@ def files_of(cluster: str, rendered: t.Mapping[str, Rendered]) -> dict[str, str]
         first, *later = applied_by[key]
         texts.setdefault(later[0] if later and key[:2] in defined[first] else first, []).append(obj)
     files = {
-        _file_name(stage): f"# {MARK}\n" + "".join(f"---\n{dumped(obj)}" for obj in sorted(texts[stage], key=_order))
+        _file_name(stage): f"{_first_lines(fleet)[0]}\n"
+        + "".join(f"---\n{dumped(obj)}" for obj in sorted(texts[stage], key=_order))
         for stage in STAGES
         if stage in texts
     }
     left = {stage: with_remedies(stage, found.left_out) for stage, found in rendered.items() if found.left_out}
     if files or left:
-        files[PAGE] = _page(cluster, list(files), left)
+        files[PAGE] = _page(fleet, cluster, list(files), left)
     return files
 
 
@@ -107,8 +121,8 @@ def _order(obj: Object) -> tuple[t.Any, ...]:
     return phase_of(obj), obj["kind"] != "Namespace", *identity(obj)
 
 
-def _page(cluster: str, files: t.Sequence[str], left: t.Mapping[str, t.Sequence[LeftOut]]) -> str:
-    lines = [f"<!-- {MARK} -->", f"# {cluster}", ""]
+def _page(fleet: str, cluster: str, files: t.Sequence[str], left: t.Mapping[str, t.Sequence[LeftOut]]) -> str:
+    lines = [_first_lines(fleet)[1], f"# {cluster}", ""]
     lines += [
         "What mesh.fleet would apply to this cluster. Its documentation (docs/gitops.md) says how these files are"
     ]

@@ -17,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import (
     UNCHANGED,
     Change,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import MARK, is_file_name
+from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import is_file_name, is_marked, mark_of
 
 __all__ = ["clusters_in", "update"]
 
@@ -25,26 +25,30 @@ _MODE = 0o644
 """They hold no secret, and other programs read them."""
 
 
-def clusters_in(folder: str) -> list[str]:
-    """The clusters of which there are rendered files."""
-    return [name for name in _names(folder) if _ours(os.path.join(folder, name))]
+def clusters_in(folder: str, fleet: str) -> list[str]:
+    """The clusters of which there are files that were rendered for a fleet."""
+    return [name for name in _names(folder) if _ours(os.path.join(folder, name), fleet)]
 
 
-def update(folder: str, cluster: str, wanted: t.Mapping[str, str], *, dry_run: bool, diff: bool) -> list[Change]:
-    """Bring the files of a cluster to ``wanted``, a text by name.
+def update(
+    folder: str, fleet: str, cluster: str, wanted: t.Mapping[str, str], *, dry_run: bool, diff: bool
+) -> list[Change]:
+    """Bring the files of a fleet's cluster to ``wanted``, a text by name.
 
-    Raises FleetError for a file of somebody else that is in the way, and where nothing can be written.
+    Raises FleetError for a file of somebody else, such as another fleet, that is in the way, and where nothing can be
+    written.
     """
     there = os.path.join(folder, cluster)
-    held = _ours(there)
+    held = _ours(there, fleet)
     foreign = sorted(name for name in wanted if name not in held and os.path.lexists(os.path.join(there, name)))
     if foreign:
         raise FleetError(
-            "a file is in the way that render did not write",
+            "a file is in the way that render did not write for this fleet",
             cluster=cluster,
             obj=os.path.join(there, foreign[0]),
-            seen=f"its first line does not say: {MARK}",
-            next_step="move it, or set render_dir to another folder",
+            seen=f"its first line does not say: {mark_of(fleet)}",
+            means="it is somebody's own, or of another fleet that has a cluster of this name",
+            next_step="move it, or set render_dir to another folder: one for each fleet",
         )
     changes = []
     for name in sorted({*wanted, *held}):
@@ -65,15 +69,15 @@ def update(folder: str, cluster: str, wanted: t.Mapping[str, str], *, dry_run: b
     return changes
 
 
-def _ours(folder: str) -> dict[str, str]:
-    """By name, the text of each file in a folder that was rendered."""
+def _ours(folder: str, fleet: str) -> dict[str, str]:
+    """By name, the text of each file in a folder that was rendered for a fleet."""
     found = {}
     for name in _names(folder):
         path = os.path.join(folder, name)
         if is_file_name(name) and os.path.isfile(path) and not os.path.islink(path):
             with contextlib.suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8", newline="") as stream:
                 text = stream.read()
-                if MARK in text.partition("\n")[0]:
+                if is_marked(text, fleet):
                     found[name] = text
     return found
 

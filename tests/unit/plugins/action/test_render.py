@@ -91,6 +91,21 @@ def test_a_part_of_the_clusters_is_refused(run: Run) -> None:
     assert not run.folder.exists()
 
 
+def test_another_fleets_files_are_left_and_in_the_way(run: Run) -> None:
+    """Two fleets whose inventories are in one folder write to the same one, if nobody says otherwise."""
+    run.ends()
+    for path in run.folder.rglob("*.*"):
+        path.write_text(path.read_text(encoding="utf-8").replace("fleet f:", "fleet g:"), encoding="utf-8")
+    (run.folder / "west").rename(run.folder / "prod")
+    theirs = {path: path.read_text(encoding="utf-8") for path in run.folder.rglob("*.*")}
+    said = run.ends()
+    assert list(said["failures"]) == ["east"]
+    assert "in the way" in said["failures"]["east"]
+    assert (run.folder / "west" / "60-apps.yaml").exists()
+    run.ends("absent")
+    assert {path: path.read_text(encoding="utf-8") for path in run.folder.rglob("*.*")} == theirs
+
+
 def test_what_is_in_the_way_fails_that_cluster_alone(run: Run) -> None:
     (run.folder / "west").mkdir(parents=True)
     (run.folder / "west" / "60-apps.yaml").write_text("theirs", encoding="utf-8")

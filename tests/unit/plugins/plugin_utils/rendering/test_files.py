@@ -13,12 +13,12 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import SECRET, LeftOut
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import Rendered
 from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import (
-    MARK,
     PAGE,
     STAGES,
     dumped,
     files_of,
     is_file_name,
+    is_marked,
 )
 
 Object = dict[str, t.Any]
@@ -43,7 +43,7 @@ def test_an_object_is_in_one_file_as_it_is_applied_last() -> None:
         "control_plane": Rendered([shared, obj("ConfigMap", "one")]),
         "gateways": Rendered([last]),
     }
-    files = files_of("west", rendered)
+    files = files_of("shop", "west", rendered)
     assert set(files) == {"20-trust.yaml", "30-control_plane.yaml", PAGE}
     assert yaml.safe_load(files["20-trust.yaml"]) == last
     assert names(files["30-control_plane.yaml"]) == ["one"]
@@ -52,7 +52,7 @@ def test_an_object_is_in_one_file_as_it_is_applied_last() -> None:
 def test_what_needs_a_crd_of_its_file_is_in_a_later_one() -> None:
     own, alone = obj("Own", "own", "g/v1"), obj("Own", "alone", "g/v1")
     rendered = {"control_plane": Rendered([CRD, own, alone]), "gateways": Rendered([own])}
-    files = files_of("west", rendered)
+    files = files_of("shop", "west", rendered)
     assert names(files["30-control_plane.yaml"]) == ["crd", "alone"]
     assert names(files["50-gateways.yaml"]) == ["own"]
 
@@ -68,7 +68,7 @@ def test_the_order_within_a_file_is_that_of_an_apply() -> None:
     texts = set()
     for seed in range(5):
         random.Random(seed).shuffle(objects)
-        texts.add(files_of("west", {"apps": Rendered(list(objects))})["60-apps.yaml"])
+        texts.add(files_of("shop", "west", {"apps": Rendered(list(objects))})["60-apps.yaml"])
     assert len(texts) == 1
     assert names(texts.pop()) == ["z", "crd", "d", "b", "a"]
 
@@ -79,7 +79,7 @@ def test_what_is_left_out_is_on_the_page_with_a_remedy() -> None:
         LeftOut("west", "Secret a/cacerts", SECRET),
         LeftOut("west", "release a/b", "unknown", "set it"),
     ]
-    files = files_of("west", {"trust": Rendered([], left), "apps": Rendered([], left[:1])})
+    files = files_of("shop", "west", {"trust": Rendered([], left), "apps": Rendered([], left[:1])})
     assert list(files) == [PAGE]
     lines = [line for line in files[PAGE].splitlines() if line.startswith("- ")]
     assert lines == [
@@ -92,16 +92,17 @@ def test_what_is_left_out_is_on_the_page_with_a_remedy() -> None:
 
 
 def test_nothing_gives_no_file() -> None:
-    assert files_of("west", {}) == {}
-    assert files_of("west", {"apps": Rendered()}) == {}
+    assert files_of("shop", "west", {}) == {}
+    assert files_of("shop", "west", {"apps": Rendered()}) == {}
 
 
 def test_each_file_is_marked_as_ours() -> None:
-    files = files_of("west", {stage: Rendered([obj("ConfigMap", stage)]) for stage in STAGES})
+    files = files_of("shop", "west", {stage: Rendered([obj("ConfigMap", stage)]) for stage in STAGES})
     assert len(files) == len(STAGES) + 1
     assert list(files)[:-1] == sorted(files)[:-1]
     for name, text in files.items():
-        assert MARK in text.partition("\n")[0]
+        assert is_marked(text, "shop")
+        assert not is_marked(text, "sho") and not is_marked(text, "shop-two")
         assert is_file_name(name)
     assert not is_file_name("kustomization.yaml")
     assert not is_file_name("20-trust.yaml.orig")

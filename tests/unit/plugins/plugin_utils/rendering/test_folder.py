@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import MARK
+from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import mark_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.folder import clusters_in, update
 
-ONE, TWO = f"# {MARK}\none\n", f"# {MARK}\ntwo\n"
+ONE, TWO = f"# {mark_of('shop')}\none\n", f"# {mark_of('shop')}\ntwo\n"
 
 
 def actions(folder: Path, wanted: dict[str, str], *, dry_run: bool = False) -> dict[str, str]:
-    changes = update(str(folder), "west", wanted, dry_run=dry_run, diff=True)
+    changes = update(str(folder), "shop", "west", wanted, dry_run=dry_run, diff=True)
     assert all(bool(change.before or change.after) is (change.action != "unchanged") for change in changes)
     return {change.name: change.action for change in changes}
 
 
 def test_files_follow_what_is_rendered(tmp_path: Path) -> None:
-    assert clusters_in(str(tmp_path / "nowhere")) == []
+    assert clusters_in(str(tmp_path / "nowhere"), "shop") == []
     assert actions(tmp_path, {"20-trust.yaml": ONE}, dry_run=True) == {"west/20-trust.yaml": "created"}
     assert not (tmp_path / "west").exists()
     assert actions(tmp_path, {"20-trust.yaml": ONE, "README.md": ONE}) == {
@@ -30,7 +30,7 @@ def test_files_follow_what_is_rendered(tmp_path: Path) -> None:
         "west/README.md": "created",
     }
     assert (tmp_path / "west" / "20-trust.yaml").stat().st_mode & 0o777 == 0o644
-    assert clusters_in(str(tmp_path)) == ["west"]
+    assert clusters_in(str(tmp_path), "shop") == ["west"]
     assert actions(tmp_path, {"60-apps.yaml": ONE, "README.md": TWO}) == {
         "west/20-trust.yaml": "removed",
         "west/60-apps.yaml": "created",
@@ -49,7 +49,7 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
     for name in ("kustomization.yaml", "20-trust.yaml", "README.md"):
         (tmp_path / "west" / name).write_text("theirs\n", encoding="utf-8")
     (tmp_path / "west" / "60-apps.yaml").symlink_to("20-trust.yaml")
-    assert clusters_in(str(tmp_path)) == []
+    assert clusters_in(str(tmp_path), "shop") == []
     assert actions(tmp_path, {}) == {}
     assert actions(tmp_path, {"50-gateways.yaml": ONE}) == {"west/50-gateways.yaml": "created"}
     for name in ("20-trust.yaml", "60-apps.yaml"):
@@ -59,3 +59,14 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
     assert (tmp_path / "west" / "50-gateways.yaml").read_text(encoding="utf-8") == ONE, "nothing of it is written"
     assert actions(tmp_path, {}) == {"west/50-gateways.yaml": "removed"}
     assert len(list((tmp_path / "west").iterdir())) == 4
+
+
+@pytest.mark.parametrize("other", ["shop-two", "sho", "other"])
+def test_files_of_another_fleet_are_somebody_elses(tmp_path: Path, other: str) -> None:
+    assert actions(tmp_path, {"50-gateways.yaml": ONE}) == {"west/50-gateways.yaml": "created"}
+    assert clusters_in(str(tmp_path), other) == []
+    theirs = f"# {mark_of(other)}\n"
+    with pytest.raises(FleetError, match="in the way"):
+        update(str(tmp_path), other, "west", {"50-gateways.yaml": theirs}, dry_run=True, diff=False)
+    assert update(str(tmp_path), other, "west", {}, dry_run=False, diff=False) == []
+    assert (tmp_path / "west" / "50-gateways.yaml").read_text(encoding="utf-8") == ONE
