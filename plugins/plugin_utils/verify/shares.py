@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares im
     Measurement,
     Seen,
     Series,
+    are_copies_due,
     is_settled,
     measure,
     plan,
@@ -55,8 +56,6 @@ _SERIES_SECONDS = 60.0
 """No request of one series begins later than that after its first one."""
 _CALL_MS, _MORE_MS = 10_000, 5_000
 """How long the program waits for one call, at least, and beyond what its route allows."""
-_COPIES_SECONDS = 2.0
-"""How long copies for a mirror may take to be counted: nobody waits for their answers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +217,7 @@ class Shares:
         answers = await self._call(caller, series, seconds)
         after, faults_after = await self._stats(caller, series)
         if any(part.kind == MIRROR for part in series.parts):
-            after = await self._with_copies(caller, series, after)
+            after = await self._with_copies(caller, series, before, after)
         tries = await self._tries(caller, series) if by_place else {}
         return Seen(
             answers=answers,
@@ -227,16 +226,20 @@ class Shares:
             faults=faults_after.since(faults),
         )
 
-    async def _with_copies(self, caller: str, series: Series, counts: dict[str, Counts]) -> dict[str, Counts]:
-        """The counts when no further copy was counted for one poll."""
-        until = time.monotonic() + _COPIES_SECONDS
-        while time.monotonic() < until:
+    async def _with_copies(
+        self, caller: str, series: Series, before: t.Mapping[str, Counts], counts: dict[str, Counts]
+    ) -> dict[str, Counts]:
+        """The counts when all copies have ended, or as much time has passed as the last of them may take.
+
+        A copy is counted when it ends, and nobody waits for its answer.
+        """
+        until = time.monotonic() + (series.rules.timeout or _CALL_MS) / 1000
+        while True:
+            since = {name: one.since(before.get(name, Counts())) for name, one in counts.items()}
+            if not are_copies_due(series, since) or time.monotonic() >= until:
+                return counts
             await asyncio.sleep(_POLL_SECONDS / 2)
-            again, _faults = await self._stats(caller, series)
-            if again == counts:
-                break
-            counts = again
-        return counts
+            counts, _faults = await self._stats(caller, series)
 
     async def _tries(self, caller: str, series: Series) -> dict[tuple[str, str], int]:
         """By region and zone the tries that the sidecar counted."""

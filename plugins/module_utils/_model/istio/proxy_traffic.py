@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 COUNTED = (
-    r"^(cluster\.outbound.*\.upstream_rq_(completed|retry|timeout|per_try_timeout)"
+    r"^(cluster\.outbound.*\.upstream_rq_(active|pending_active|completed|retry|timeout|per_try_timeout)"
     r"|http\.outbound.*\.fault\.(aborts|delays)_injected)$"
 )
 """The counters that are read. A proxy keeps none of them unless its pod asks for them."""
@@ -57,11 +57,27 @@ class Counts:
     """Calls that the route's timeout ended."""
     try_timeouts: int = 0
     """Tries that the time for one try ended."""
+    active: int = 0
+    """Tries that have not ended, also of copies: as it is now, not a sum."""
+    pending: int = 0
+    """Those that still wait for a connection; they are not among ``active``."""
+    earlier: int = 0
+    """Calls and copies that had not ended when counting began, so that some of those counted may be these."""
+
+    @property
+    def under_way(self) -> int:
+        """Calls and copies that are not counted yet, because they have not ended."""
+        return self.active + self.pending
 
     def since(self, before: Counts) -> Counts:
         """What was counted after ``before``."""
-        names = [field.name for field in dataclasses.fields(Counts)]
-        return Counts(**{name: max(0, getattr(self, name) - getattr(before, name)) for name in names})
+        sums = ("calls", "copies", "retries", "timeouts", "try_timeouts")
+        return Counts(
+            **{name: max(0, getattr(self, name) - getattr(before, name)) for name in sums},
+            active=self.active,
+            pending=self.pending,
+            earlier=before.under_way,
+        )
 
 
 _FIELDS = {
@@ -70,6 +86,8 @@ _FIELDS = {
     ("", "retry"): "retries",
     ("", "timeout"): "timeouts",
     ("", "per_try_timeout"): "try_timeouts",
+    ("", "active"): "active",
+    ("", "pending_active"): "pending",
 }
 
 

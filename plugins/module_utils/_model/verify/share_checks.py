@@ -25,7 +25,12 @@ def number_of_tests(measured: t.Iterable[Measurement]) -> int:
 
 
 def _refused(one: Measurement, tests: int) -> list[Share]:
-    return [share for share in one.shares if share.p < level(tests)]
+    return [share for share in one.shares if max(share.p, share.p_late) < level(tests)]
+
+
+def _late(one: Measurement, tests: int) -> list[Share]:
+    """Shares of copies that are as declared or not by how those end that are under way."""
+    return [share for share in one.shares if share.p < level(tests) <= share.p_late]
 
 
 def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, str]) -> list[Check]:
@@ -135,7 +140,10 @@ def _measured(share: Share) -> str:
 
 
 def _shares(one: Measurement, tests: int, where: tuple[str, ...], again: str) -> Check:
-    refused = _refused(one, tests)
+    refused, late = _refused(one, tests), _late(one, tests)
+    if late and not refused:
+        seen = "; ".join(f"{share.words} {share.count} of {share.of} calls, {share.late} under way" for share in late)
+        return Check("policy's shares", one.name, SKIPPED, f"copies not answered yet: {seen}", where)
     shown = [
         f"{share.words} {share.count} of {share.of} calls ({_measured(share)}), declared {_percent(share.declared)}"
         + (f", p {share.p:.2g}" if share in refused else "")
@@ -174,9 +182,10 @@ def share_table(measured: t.Sequence[Measurement]) -> list[str]:
 
 
 def _rows(one: Measurement, tests: int) -> t.Iterator[tuple[str, str, str, str]]:
-    refused = _refused(one, tests)
+    refused, late = _refused(one, tests), _late(one, tests)
     for share in one.shares:
-        note = f"{share.count} of {share.of} calls" + (", not as declared" if share in refused else "")
+        note = f"{share.count} of {share.of} calls"
+        note += ", not as declared" if share in refused else ", copies not answered yet" if share in late else ""
         yield share.words, _percent(share.declared), _measured(share), note
     if one.failed or not one.shares:
         answered = one.calls - one.failed

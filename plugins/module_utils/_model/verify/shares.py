@@ -33,6 +33,7 @@ __all__ = [
     "Seen",
     "Series",
     "Share",
+    "are_copies_due",
     "is_settled",
     "measure",
     "plan",
@@ -253,7 +254,11 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """One declared share and what was counted: ``count`` of ``of`` calls; ``p`` of the exact binomial test."""
+    """One declared share and what was counted: ``count`` of ``of`` calls; ``p`` of the exact binomial test.
+
+    Of copies nobody waits for an answer: ``late`` are under way, or were when counting began. ``p_late`` is the p of
+    the number nearest to the declared one that these allow.
+    """
 
     kind: str
     words: str
@@ -261,6 +266,8 @@ class Share:
     count: int
     of: int
     p: float
+    late: int = 0
+    p_late: float = 0.0
 
     @property
     def is_drawn(self) -> bool:
@@ -348,6 +355,16 @@ def is_settled(series: Series, seen: Seen) -> bool:
     return healthy and not _differences(series, route_of(series, seen.routes))
 
 
+def are_copies_due(series: Series, counts: t.Mapping[str, Counts]) -> bool:
+    """Whether copies for a mirror may still be counted: some are under way, or not every call has one that must."""
+    mirrors = [part for part in series.parts if part.kind == MIRROR]
+    found = [counts.get(part.upstream, Counts()) for part in mirrors]
+    if any(one.under_way for one in found):
+        return True
+    routed = sum(one.calls - one.copies for one in counts.values())
+    return any(part.share >= 1 and one.copies < routed for part, one in zip(mirrors, found, strict=True))
+
+
 def measure(series: Series, seen: Seen) -> Measurement:
     """What a series showed, beside what the policy declares."""
     rules, route = series.rules, route_of(series, seen.routes)
@@ -400,6 +417,16 @@ def _known(seen: Seen, name: str) -> tuple[Endpoint, ...]:
     return tuple(seen.endpoints.get(name, ()))
 
 
+def _copies(part: Part, counts: Counts, routed: int) -> Share:
+    """The share of a mirror. More copies than calls are late ones of an earlier series."""
+    count = min(counts.copies, routed)
+    least, most = max(0, counts.copies - counts.earlier), min(routed, counts.copies + counts.under_way)
+    nearest = min(max(round(part.share * routed), min(least, count)), max(most, count))
+    late = counts.under_way + counts.earlier
+    p_late = p_value(nearest, routed, part.share) if late else 0.0
+    return Share(MIRROR, part.words, part.share, count, routed, p_value(count, routed, part.share), late, p_late)
+
+
 def _shares(series: Series, seen: Seen, routed: int, calls: int) -> list[Share]:
     found = []
     tries = sum(seen.tries.values())
@@ -412,7 +439,7 @@ def _shares(series: Series, seen: Seen, routed: int, calls: int) -> list[Share]:
         if part.kind == SPLIT:
             add(part, counts.calls - counts.copies, routed)
         elif part.kind == MIRROR:
-            add(part, counts.copies, routed)
+            found.append(_copies(part, counts, routed))
         elif part.kind == ABORT:
             add(part, seen.faults.aborts, calls)
         elif part.kind == DELAY:

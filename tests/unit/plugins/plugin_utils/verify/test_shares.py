@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_traffic import COUNTED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, SKIPPED, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_checks import share_table
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
 from tests.policies import REVIEWS
@@ -146,6 +146,42 @@ def test_a_service_gets_no_more_from_many_clusters() -> None:
     run({"west": west, "east": east}, {**REVIEWS, "from": None}, rate=30, requests=100)
     assert [series["rate"] for pod in (west, east) for series in pod.series] == [15, 15]
     assert [series["count"] for pod in (west, east) for series in pod.series] == [100, 100]
+
+
+class Copying(Pod):
+    """Each call is copied, and of the copies ``slow`` end only when the counters were read ``reads`` times after."""
+
+    def __init__(self, slow: int, reads: int) -> None:
+        super().__init__((("", 100),))
+        self.slow, self.reads = slow, reads
+
+    def page(self, path: str) -> str:
+        if not (path.startswith("stats") and self.series):
+            return super().page(path)
+        self.reads -= 1
+        under_way = self.slow if self.reads >= 0 else 0
+        copies, name = self.series[0]["count"] - under_way, f"cluster.outbound|8080|v3|{HOST};."
+        lines = (f"internal.upstream_rq_completed: {copies}", f"upstream_rq_completed: {copies}")
+        more = "".join(f"{name}{line}\n" for line in (*lines, f"upstream_rq_active: {under_way}"))
+        return super().page(path) + more
+
+
+COPIED = {"service": "reviews.shop", "from": ["west"], "mirror": {"labels": {"version": "v3"}}}
+
+
+def test_slow_copies_are_waited_for() -> None:
+    shares = run({"west": Copying(slow=3, reads=4), "east": Pod()}, COPIED, seconds=0)
+    (copied,) = shares.measured[0].shares
+    assert (copied.count, copied.of, copied.late) == (20, 20, 0)
+    assert [check.state for check in shares.checks if check.group == "policy's shares"] == [OK]
+
+
+def test_copies_that_outlast_a_call_are_skipped() -> None:
+    west = Copying(slow=3, reads=10**6)
+    shares = run({"west": west, "east": Pod()}, {**COPIED, "timeout": "300ms"}, seconds=0)
+    (copied,) = shares.measured[0].shares
+    assert (copied.count, copied.of, copied.late) == (17, 20, 3)
+    assert [check.state for check in shares.checks if check.group == "policy's shares"] == [SKIPPED]
 
 
 def test_no_policies_ask_for_nothing() -> None:

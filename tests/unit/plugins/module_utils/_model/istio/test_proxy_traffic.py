@@ -30,6 +30,8 @@ cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_comple
 cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_retry: 30
 cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_timeout: 2
 cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_per_try_timeout: 5
+cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_active: 3
+cluster.outbound|8080|west-v1|reviews.shop.svc.cluster.local;.upstream_rq_pending_active: 1
 cluster.outbound|80||orders.shop.global.upstream_rq_completed: 7
 http.outbound_0.0.0.0_8080;.fault.aborts_injected: 15
 http.outbound_0.0.0.0_8080;.fault.delays_injected: 23
@@ -40,12 +42,13 @@ http.outbound_0.0.0.0_80;.fault.delays_injected: 2
 def test_calls_are_counted_once_and_copies_apart() -> None:
     assert parse_counts(STATS) == {
         V3: Counts(calls=299),
-        V1: Counts(calls=153, copies=80, retries=30, timeouts=2, try_timeouts=5),
+        V1: Counts(calls=153, copies=80, retries=30, timeouts=2, try_timeouts=5, active=3, pending=1),
         # Of an earlier Istio, without the semicolon.
         "outbound|80||orders.shop.global": Counts(calls=7),
     }
     assert parse_counts("") == {}
     assert Counts(calls=10, retries=3).since(Counts(calls=4, retries=5)) == Counts(calls=6)
+    assert Counts(9, active=2).since(Counts(4, active=3, pending=1)) == Counts(5, active=2, earlier=4)
 
 
 def test_faults_are_those_of_all_listeners() -> None:

@@ -109,6 +109,19 @@ def test_what_proves_nothing_is_skipped() -> None:
     assert ("policy", "no route of this policy") in only(share_checks([wrong], {}), FAILED)
 
 
+def test_copies_under_way_are_skipped_and_never_fail() -> None:
+    copied = dataclasses.replace(share("copied to v3", 1.0, 399, kind="mirror"), late=1, p_late=1.0)
+    waiting = dataclasses.replace(GOOD, shares=(copied,))
+    checks = share_checks([waiting], {})
+    assert only(checks, FAILED) == []
+    assert only(checks, SKIPPED) == [
+        ("policy's shares", "copies not answered yet: copied to v3 399 of 400 calls, 1 under way")
+    ]
+    assert "399 of 400 calls, copies not answered yet" in share_table([waiting])[1]
+    lost = dataclasses.replace(GOOD, shares=(dataclasses.replace(copied, p_late=0.0),))
+    assert [group for group, _seen in only(share_checks([lost], {}), FAILED)] == ["policy's shares"]
+
+
 def test_the_table() -> None:
     first = dataclasses.replace(
         GOOD, route=1, name="reviews.shop route 1 from west", shares=(), calls=20, failed=1, retries=None, timed_out=2

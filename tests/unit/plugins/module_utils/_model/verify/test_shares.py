@@ -28,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares im
     Retried,
     Seen,
     Series,
+    are_copies_due,
     is_settled,
     measure,
     plan,
@@ -186,6 +187,41 @@ def test_a_mirror_that_gets_a_part_of_the_calls_too() -> None:
     found = counted(series, 300, 0, 40, counts={V3: Counts(300), V1: Counts(460, copies=400), V2: Counts(40)})
     assert [share.count for share in found.shares] == [300, 60, 40, 400]
     assert found.shares[-1].p == 1.0
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "said"),
+    [
+        (100, Counts(399, 399, active=1), (399, 1, True)),
+        (100, Counts(399, 399), (399, 0, False)),
+        (100, Counts(401, 401, earlier=1), (400, 1, True)),
+        (100, Counts(401, 401), (400, 0, True)),
+        (100, Counts(0, 0, pending=3), (0, 3, False)),
+        (50, Counts(140, 140, active=60), (140, 60, True)),
+        (50, Counts(260, 260, earlier=60), (260, 60, True)),
+        (50, Counts(140, 140, active=1), (140, 1, False)),
+    ],
+)
+def test_a_copy_that_is_late_speaks_for_no_share(share: int, counts: Counts, said: tuple[int, int, bool]) -> None:
+    series = only(split=None, mirror={"labels": {"version": "v3"}, "share": share})
+    mirror = series.parts[0].upstream
+    shown = Seen(answers=(answers(400),), counts={ALL: Counts(400), mirror: counts}, endpoints=PODS)
+    (found,) = measure(series, shown).shares
+    assert (found.count, found.late, max(found.p, found.p_late) > 0.1) == said
+    assert found.of == 400
+
+
+def test_copies_are_due_while_any_may_come() -> None:
+    whole, half = (only(split=None, mirror={"labels": {"version": "v3"}, "share": share}) for share in (100, 50))
+    for series, counts, due in (
+        (whole, Counts(399, 399), True),
+        (whole, Counts(400, 400), False),
+        (whole, Counts(400, 400, active=1), True),
+        (half, Counts(190, 190, pending=1), True),
+        (half, Counts(190, 190), False),
+    ):
+        assert are_copies_due(series, {ALL: Counts(400), series.parts[0].upstream: counts}) is due
+    assert not are_copies_due(only(), {V3: Counts(300, active=1)}), "nothing is copied"
 
 
 def test_shares_of_regions_and_zones() -> None:
