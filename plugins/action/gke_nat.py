@@ -17,13 +17,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import
     nat_name,
     needing_nat,
     plan_nat,
+    ways_out,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     may_not,
     permissions_for,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
     Place,
@@ -62,7 +63,7 @@ class ActionModule(GoogleClusterAction):
             if absent:
                 changes += self._absent(part, marker(fleet), args["timeout"])
             elif mine or any(w.private_nodes for w in part.play):
-                other_egress = {name for name, c in fleet.clusters.items() if _has_egress(c)}
+                other_egress = ways_out(fleet)
                 read = functools.partial(self._plan, part, mine, marker(fleet), other_egress)
                 plan, apis = read_with_apis(
                     part.google,
@@ -79,7 +80,7 @@ class ActionModule(GoogleClusterAction):
                 changes += self._present(part, plan, marker(fleet), args["timeout"])
                 egress.update({"/".join(place): addresses for place, addresses in plan.egress.items()})
                 for w in part.everybody:
-                    if w.place in plan.unknown:
+                    if w.place in plan.unknown and w.host not in other_egress:
                         failed[w.host] = plan.unknown[w.place]
         count = len(changes)
         summary = f"NAT: {count} part{'' if count == 1 else 's'} changed" if changes else "NAT: as wanted"
@@ -100,6 +101,8 @@ class ActionModule(GoogleClusterAction):
             list_by_region(part.google, "addresses") if request and fixed else {},
             mark,
             needing,
+            other_egress,
+            part.everybody,
         )
 
     def _refused(
@@ -158,7 +161,8 @@ class ActionModule(GoogleClusterAction):
         for place in plan.egress:
             for (region, name), address in reserved.items():
                 if region == place[2] and name == nat_name(place[1], region):
-                    plan.egress[place] = [f"{address}/32"]
+                    fixed = [known for known in plan.egress[place] if "/" in known]
+                    plan.egress[place] = [*fixed, f"{address}/32"]
 
     def _absent(self, part: Part, mark: str, timeout: float) -> list[Change]:
         """Remove ours in regions where no cluster of the fleet remains, also none that the inventory does not name."""
@@ -198,10 +202,6 @@ class ActionModule(GoogleClusterAction):
         for operation in going:
             part.google.wait("compute", operation, timeout, obj="Address")
         return changes
-
-
-def _has_egress(cluster: Cluster) -> bool:
-    return cluster.variables.get("cluster_egress") not in (None, "")
 
 
 def _change(step: RouterStep) -> Change:

@@ -14,7 +14,9 @@ description:
     C(google.cloud) has no module for it.
   - On a Shared VPC it is in the host project. If these credentials may not make it there, RV(failures) names what is missing. A
     cluster with C(cluster_egress) needs no NAT.
-  - If somebody else's router already has NAT for the VPC and region, that one is used and never changed.
+  - If routers of somebody else already have NAT for the VPC and region, those are used and never changed. NAT for the primary ranges
+    of subnets is enough, unless C(networkConfig.defaultSnatStatus.disabled) in C(gke_cluster_fields) lets pods keep their addresses.
+    For a cluster that none of them serves, a router with NAT for its subnet alone is made, unless it has C(cluster_egress).
   - If authorized networks of clusters in another VPC must admit these nodes, it reserves an address for the NAT, which is then
     known before the clusters are made. A router of this fleet with another address is changed to it.
 options:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -46,10 +47,10 @@ PRIMARY: Json = {"sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_PRIMARY_I
     ("nat", "does"),
     [
         (EVERYTHING, True),
-        (PRIMARY, False),
+        (PRIMARY, True),
         ({**EVERYTHING, "type": "PRIVATE"}, False),
         (listed("corp-west"), True),
-        (listed("corp-west", which="PRIMARY_IP_RANGE"), False),
+        (listed("corp-west", which="PRIMARY_IP_RANGE"), True),
         (listed("other"), False),
     ],
 )
@@ -57,19 +58,30 @@ def test_a_nat_serves_nodes_and_pods_of_a_subnet(clusters: list[ClusterSpec], na
     assert serves(router(nat)[1], clusters[0]) is does
 
 
-def test_nodes_and_the_range_of_pods_together_are_served(clusters: list[ClusterSpec]) -> None:
+def keeping(clusters: list[ClusterSpec]) -> list[ClusterSpec]:
+    """The clusters with pods that call the internet with their own addresses."""
+    passed = {"networkConfig": {"defaultSnatStatus": {"disabled": True}}}
+    return [dataclasses.replace(w, passed=passed) for w in clusters]
+
+
+def test_pods_that_keep_their_addresses_need_their_range(clusters: list[ClusterSpec]) -> None:
+    west = keeping(clusters)[0]
+    assert serves(router(EVERYTHING)[1], west)
+    assert not serves(router(PRIMARY)[1], west)
+    assert not serves(router(listed("corp-west", which="PRIMARY_IP_RANGE"))[1], west)
     nat = listed("corp-west")
     subnet = nat["subnetworks"][0]
     subnet["sourceIpRangesToNat"] = ["PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"]
     subnet["secondaryIpRangeNames"] = ["pods"]
-    assert serves(router(nat)[1], clusters[0])
+    assert serves(router(nat)[1], west)
     subnet["secondaryIpRangeNames"] = ["other"]
-    assert not serves(router(nat)[1], clusters[0])
+    assert not serves(router(nat)[1], west)
 
 
-def planned(clusters: list[ClusterSpec], *routers: tuple[tuple[str, str], Json]) -> t.Any:
+def planned(clusters: list[ClusterSpec], *routers: tuple[tuple[str, str], Json], **more: t.Any) -> t.Any:
     places = {w.place: w for w in reversed(clusters)}
-    return plan_nat(places, (), dict(routers), {}, MARK, clusters)
+    fixed, addresses = more.pop("fixed", ()), more.pop("addresses", {})
+    return plan_nat(places, fixed, dict(routers), addresses, MARK, clusters, **more)
 
 
 def test_beside_nat_for_other_subnets_ours_is_for_our_own(clusters: list[ClusterSpec]) -> None:
@@ -98,11 +110,53 @@ def test_private_nat_is_no_way_to_the_internet(clusters: list[ClusterSpec]) -> N
 
 
 def test_beside_nat_for_all_nodes_no_other_may_stand(clusters: list[ClusterSpec]) -> None:
-    plan = planned(clusters, router(PRIMARY))
+    assert (planned(clusters, router(PRIMARY)).routers, planned(clusters, router(PRIMARY)).unknown) == ([], {})
+    mine = keeping(clusters)
+    plan = planned(mine, router(PRIMARY))
     assert plan.routers == []
     (problem,) = plan.unknown.values()
-    assert problem.what == "its NAT does not serve pods"
+    assert (problem.what, problem.cluster) == ("its NAT does not serve pods", "west")
     assert "cluster_egress" in problem.next_step
+    plan = planned(mine, router(PRIMARY), other_egress={"west", "second"})
+    assert (plan.routers, plan.unknown) == ([], {})
+
+
+def test_a_way_out_is_enough_where_nat_of_others_is(clusters: list[ClusterSpec]) -> None:
+    assert planned(clusters, router(listed("other")), other_egress={"west", "second"}).routers == []
+    (step,) = planned(clusters, router(listed("other")), other_egress={"west"}).routers
+    assert [s["name"].rpartition("/")[2] for s in step.body["nats"][0]["subnetworks"]] == ["corp-second"]
+    # Where there is none, ours is made as for all others.
+    assert planned(clusters, other_egress={"west", "second"}).routers
+
+
+def test_several_routers_together_serve_a_place(clusters: list[ClusterSpec]) -> None:
+    first, second = router(listed("corp-west"), name="a"), router(listed("corp-second"), name="b")
+    plan = planned(clusters, first, second)
+    assert (plan.routers, plan.unknown) == ([], {})
+    ours = router(listed("corp-second"), MARK, "corp-us-west1")
+    plan = planned(clusters, first, ours)
+    assert (plan.routers, plan.unknown) == ([], {})
+
+
+def test_addresses_of_all_routers_that_serve_are_known(clusters: list[ClusterSpec]) -> None:
+    def at(name: str, subnet: str) -> tuple[tuple[str, str], Json]:
+        return router({**listed(subnet), "natIps": [f"https://x/regions/us-west1/addresses/{name}"]}, name=name)
+
+    first, second, third = at("a", "corp-west"), at("b", "corp-second"), at("c", "other")
+    found = {("us-west1", n): {"address": f"203.0.113.{i}"} for i, n in enumerate("abc")}
+    place = clusters[0].place
+    plan = planned(clusters, first, second, third, fixed={place}, addresses=found)
+    assert (plan.routers, plan.egress) == ([], {place: ["203.0.113.0/32", "203.0.113.1/32"]})
+    # One of them does not say its addresses; also where its cluster is not in the play.
+    second = router(listed("corp-second"), name="b")
+    assert place in planned(clusters, first, second, fixed={place}, addresses=found).unknown
+    assert place in planned(clusters[:1], first, second, fixed={place}, addresses=found, everybody=clusters).unknown
+    # Ours gets one, beside those of others.
+    ours = router(listed("corp-second"), MARK, "corp-us-west1")
+    plan = planned(clusters, first, ours, fixed={place}, addresses=found)
+    (step,) = plan.routers
+    assert (step.body["name"], step.body["nats"][0]["natIpAllocateOption"]) == ("corp-us-west1", "MANUAL_ONLY")
+    assert plan.egress[place] == ["203.0.113.0/32", "address of NAT in us-west1, to be reserved"]
 
 
 def test_the_stand_in_allows_what_google_allows(google_cloud: StandIn) -> None:

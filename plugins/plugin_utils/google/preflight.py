@@ -42,7 +42,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differenc
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed import with_passed
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat, ways_out
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
@@ -230,10 +230,10 @@ class Foresight:
             part.everybody, {w.host for w in mine}, live, marker(self.fleet), load_balancers=self.front_door
         )
         self._add(Findings(problems=list(failed.values())))
-        other = {name for name, c in self.fleet.clusters.items() if c.variables.get("cluster_egress")}
+        other = ways_out(self.fleet)
         needing = needing_nat(mine, other)
         places = {w.place: w for w in reversed(needing)}
-        nat = plan_nat(places, (), routers, {}, marker(self.fleet), needing)
+        nat = plan_nat(places, (), routers, {}, marker(self.fleet), needing, other)
         self._add(Findings(problems=list(nat.unknown.values())))
         kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(network, kind)]
         kinds += [kind for kind in ("addresses", "routers") if getattr(nat, kind)]

@@ -7,11 +7,21 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..._model.inventory.fleet import Fleet
 from ..._model.providers.google.clusters import ClusterSpec, Place
 from ...errors import FleetError
 from ..api.answers import last_part
 
-__all__ = ["NatPlan", "RouterStep", "nat_name", "needing_nat", "plan_nat", "router_name", "serves"]
+__all__ = [
+    "NatPlan",
+    "RouterStep",
+    "nat_name",
+    "needing_nat",
+    "plan_nat",
+    "router_name",
+    "serves",
+    "ways_out",
+]
 
 Json = dict[str, t.Any]
 Routers = t.Mapping[tuple[str, str], Json]
@@ -74,6 +84,11 @@ def needing_nat(play: t.Iterable[ClusterSpec], other_egress: t.Collection[str]) 
     return [w for w in play if w.private_nodes and not (w.shared and w.host in other_egress)]
 
 
+def ways_out(fleet: Fleet) -> set[str]:
+    """Hosts that say by which addresses their pods reach the internet; [] says that they do without NAT."""
+    return {name for name, c in fleet.clusters.items() if c.variables.get("cluster_egress") not in (None, "")}
+
+
 def plan_nat(
     places: t.Mapping[Place, ClusterSpec],
     fixed: t.Collection[Place],
@@ -81,6 +96,8 @@ def plan_nat(
     addresses: Routers,
     marker: str,
     clusters: t.Iterable[ClusterSpec] = (),
+    other_egress: t.Collection[str] = (),
+    everybody: t.Iterable[ClusterSpec] = (),
 ) -> NatPlan:
     """Cloud NAT that is missing.
 
@@ -91,11 +108,17 @@ def plan_nat(
         addresses: those of the project.
         marker: description of what we make.
         clusters: with private nodes; by default those of ``places``.
+        other_egress: hosts with a way out of their own: where NAT of others is, they need none of ours.
+        everybody: clusters of the fleet, also those that are not in the play: of NATs of others, their addresses count.
     """
     plan = NatPlan()
     needing: dict[Place, list[ClusterSpec]] = {}
     for w in clusters or places.values():
         needing.setdefault(w.place, []).append(w)
+    all_there: dict[Place, list[ClusterSpec]] = {}
+    for w in everybody:
+        if w.private_nodes and w.host not in other_egress:
+            all_there.setdefault(w.place, []).append(w)
     for place in dict.fromkeys([*places, *fixed]):
         _project, network, region = place
         here = [
@@ -103,49 +126,86 @@ def plan_nat(
             for (where, _n), r in routers.items()
             if where == region and last_part(r.get("network")) == network and _public(r)
         ]
+        if not here:
+            _new_nat(plan, place, places, fixed, addresses, marker)
+            continue
         mine = needing.get(place, [])
-        serving = next((r for r in here if all(serves(r, w) for w in mine)), None)
-        if serving is None and here:
-            step = _beside(here, mine, place, marker)
+        if any(r.get("description") != marker for r in here):
+            mine = [w for w in mine if w.host not in other_egress]
+        lacking = [w for w in mine if not any(serves(r, w) for r in here)]
+        if lacking:
+            step = _beside(here, lacking, place, marker)
             if isinstance(step, FleetError):
                 plan.unknown[place] = step
                 continue
             if place in places:
-                plan.routers.append(dataclasses.replace(step, host=places[place].host))
+                plan.routers.append(dataclasses.replace(step, host=lacking[0].host))
             if place in fixed:
                 plan.unknown[place] = _beside_unknown(place)
-            continue
-        if serving is not None and place not in fixed:
-            continue
-        if serving is not None:
-            nat = _public(serving)[0]
-            given = [str(url) for n in _public(serving) for url in n.get("natIps") or []]
-            if given:
-                found = [addresses.get((region, last_part(url)), {}).get("address") for url in given]
-                plan.egress[place] = [f"{address}/32" for address in found if address]
-                continue
-            if serving.get("description") != marker:
-                plan.unknown[place] = _addresses_unknown(place, serving)
-                continue
-        else:
-            nat = {"name": "nat", "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
-        how: Json = {"natIpAllocateOption": "AUTO_ONLY"}
-        if place in fixed:
-            name = nat_name(network, region)
-            how = {"natIpAllocateOption": "MANUAL_ONLY", "natIps": [_address_url(place, name)]}
-            there = addresses.get((region, name), {}).get("address")
-            plan.egress[place] = [f"{there}/32" if there else f"address of NAT in {region}, to be reserved"]
-            if not there:
-                plan.addresses.append((region, name))
-        if place in places:
-            nats = [{**nat, **how}]
-            host = places[place].host
-            if serving is not None:
-                plan.routers.append(RouterStep(host, network, region, {"name": serving["name"], "nats": nats}, True))
-            else:
-                body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
-                plan.routers.append(RouterStep(host, network, region, {**body, "nats": nats}, False))
+        elif place in fixed:
+            served = [*mine, *all_there.get(place, [])]
+            used = [r for r in here if any(serves(r, w) for w in served)] or here
+            _fix_addresses(plan, used, place, places, addresses, marker)
     return plan
+
+
+def _new_nat(
+    plan: NatPlan,
+    place: Place,
+    places: t.Mapping[Place, ClusterSpec],
+    fixed: t.Collection[Place],
+    addresses: Routers,
+    marker: str,
+) -> None:
+    """NAT for all subnets, where there is none."""
+    _project, network, region = place
+    how: Json = {"natIpAllocateOption": "AUTO_ONLY"}
+    if place in fixed:
+        how, plan.egress[place] = _reserved(plan, place, addresses)
+    if place in places:
+        nat = {"name": "nat", "sourceSubnetworkIpRangesToNat": _EVERYTHING, **how}
+        body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
+        plan.routers.append(RouterStep(places[place].host, network, region, {**body, "nats": [nat]}, False))
+
+
+def _fix_addresses(
+    plan: NatPlan,
+    used: t.Sequence[Json],
+    place: Place,
+    places: t.Mapping[Place, ClusterSpec],
+    addresses: Routers,
+    marker: str,
+) -> None:
+    """The addresses of all NATs by which clusters of a place call; ours gets one, where it has none."""
+    _project, network, region = place
+    known: list[str] = []
+    bare = None
+    for router in used:
+        given = [str(url) for nat in _public(router) for url in nat.get("natIps") or []]
+        found = [addresses.get((region, last_part(url)), {}).get("address") for url in given]
+        known += [f"{address}/32" for address in found if address]
+        if not given and router.get("description") != marker:
+            plan.unknown[place] = _addresses_unknown(place, router)
+            return
+        bare = router if not given else bare
+    if bare is not None:
+        how, own = _reserved(plan, place, addresses)
+        known += own
+        if place in places:
+            body = {"name": bare["name"], "nats": [{**_public(bare)[0], **how}]}
+            plan.routers.append(RouterStep(places[place].host, network, region, body, True))
+    plan.egress[place] = list(dict.fromkeys(known))
+
+
+def _reserved(plan: NatPlan, place: Place, addresses: Routers) -> tuple[Json, list[str]]:
+    """How our NAT has our address, and the address as a range; adds it to the plan where it is not there."""
+    _project, network, region = place
+    name = nat_name(network, region)
+    there = addresses.get((region, name), {}).get("address")
+    if not there:
+        plan.addresses.append((region, name))
+    how = {"natIpAllocateOption": "MANUAL_ONLY", "natIps": [_address_url(place, name)]}
+    return how, [f"{there}/32" if there else f"address of NAT in {region}, to be reserved"]
 
 
 _EVERYTHING, _LISTED = "ALL_SUBNETWORKS_ALL_IP_RANGES", "LIST_OF_SUBNETWORKS"
@@ -157,27 +217,37 @@ def _public(router: Json) -> list[Json]:
 
 
 def serves(router: Json, w: ClusterSpec) -> bool:
-    """Whether nodes and pods of a cluster reach the internet by it: pods keep their addresses, so both ranges count."""
+    """Whether nodes and pods of a cluster reach the internet by it.
+
+    A node gives what its pods send to the internet its own address, which is of the subnet's primary range, unless
+    that is switched off (https://cloud.google.com/kubernetes-engine/docs/concepts/ip-masquerade-agent).
+    """
     return any(_nat_serves(nat, w) for nat in _public(router))
 
 
 def _nat_serves(nat: Json, w: ClusterSpec) -> bool:
     how = nat.get("sourceSubnetworkIpRangesToNat", _EVERYTHING)
     if how != _LISTED:
-        return bool(how == _EVERYTHING)
+        return bool(how == _EVERYTHING) or not _pods_keep_addresses(w)
     for subnet in nat.get("subnetworks") or []:
         if not str(subnet.get("name") or "").endswith(f"/regions/{w.region}/subnetworks/{w.subnetwork}"):
             continue
         which = set(subnet.get("sourceIpRangesToNat") or [])
         pods = "LIST_OF_SECONDARY_IP_RANGES" in which and w.pod_range in (subnet.get("secondaryIpRangeNames") or [])
-        return "ALL_IP_RANGES" in which or ("PRIMARY_IP_RANGE" in which and pods)
+        return "ALL_IP_RANGES" in which or ("PRIMARY_IP_RANGE" in which and (pods or not _pods_keep_addresses(w)))
     return False
 
 
+def _pods_keep_addresses(w: ClusterSpec) -> bool:
+    """Whether the inventory switches off that nodes give pods their own address."""
+    network = w.passed.get("networkConfig") or {}
+    return bool((network.get("defaultSnatStatus") or {}).get("disabled"))
+
+
 def _beside(
-    here: t.Sequence[Json], mine: t.Sequence[ClusterSpec], place: Place, marker: str
+    here: t.Sequence[Json], lacking: t.Sequence[ClusterSpec], place: Place, marker: str
 ) -> RouterStep | FleetError:
-    """What to do where there is NAT that does not serve our subnets.
+    """What to do where there is NAT that does not serve the subnets of clusters.
 
     Google allows no other NAT beside one for all subnets, so ours is for our subnets alone
     (compute.v1: RouterNat.sourceSubnetworkIpRangesToNat).
@@ -187,9 +257,11 @@ def _beside(
     if whole:
         return FleetError(
             "its NAT does not serve pods",
+            cluster=lacking[0].host,
             obj=f"Router {region}/{whole[0]['name']}",
             seen=f"NAT of {network} for {_public(whole[0])[0]['sourceSubnetworkIpRangesToNat']}",
-            means="pods call with addresses of the subnet's secondary range, and Google allows no other NAT beside it",
+            means="pods call with addresses of the subnet's secondary range, because networkConfig.defaultSnatStatus "
+            "is disabled in gke_cluster_fields; and Google allows no other NAT beside it",
             next_step=f"set it to {_EVERYTHING}, or to the subnets that need it; or set cluster_egress if nodes and "
             "pods reach the internet in another way",
         )
@@ -202,7 +274,7 @@ def _beside(
             "name": f"https://www.googleapis.com/compute/v1/{w.subnetwork_path}",
             "sourceIpRangesToNat": ["ALL_IP_RANGES"],
         }
-        for w in {w.subnetwork: w for w in mine if not any(serves(r, w) for r in here)}.values()
+        for w in {w.subnetwork: w for w in lacking}.values()
     ]
     nats[0]["subnetworks"] = [*(nats[0].get("subnetworks") or []), *more]
     if own is not None:
