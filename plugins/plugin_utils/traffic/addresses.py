@@ -154,9 +154,12 @@ class _Run:
     ) -> t.Self:
         mine = {name: kubes[name] for name in keepers(fleet) if name in kubes}
         others = [fleet.clusters[name] for name in keepers(fleet) if name not in kubes]
-        more, failed = await connect_each(stack, others, absent_ok=True)
+        more, failed = await connect_each(stack, others, absent_ok=options["dry_run"])
         run = cls({**mine, **more}, fleet, **options)
         run._out.failed.update(failed)
+        if not run._dry_run:
+            # Only this machine does not know it: it may hold any address.
+            run._lose({name: _absence(kube) for name, kube in mine.items() if kube.absent})
         return run
 
     async def allocate(self, names: tuple[str, ...], part: str) -> Allocated:
@@ -201,6 +204,7 @@ class _Run:
         """Change the record until all copies that answer say what ``change`` makes of it."""
         while True:
             await self._read()
+            read = set(self._copies)
             records = {name: copy.record for name, copy in self._copies.items()}
             table = latest(records.values())
             decision = change(table)
@@ -216,9 +220,12 @@ class _Run:
             ballot = next_ballot(records.values(), self._id)
             if not await self._write(functools.partial(promised, ballot=ballot), one_first=True):
                 continue
+            if set(self._copies) != read:
+                # What was decided counts one as read that does not answer any more.
+                continue
             # Each copy was replaced as it was read: what was decided of them still holds.
             accept = functools.partial(accepted, ballot=ballot, table=decision.table)
-            if not self._is_enough(table) or not await self._write(accept):
+            if not await self._write(accept):
                 continue
             if not self._is_enough(table):
                 continue
@@ -406,6 +413,10 @@ class _Run:
         done, failed = await on_each(list(clusters), one)
         self._out.changes += [change for change in done.values() if change.action == REMOVED]
         self._out.failed.update(failed)
+
+
+def _absence(kube: Kube) -> FleetError:
+    return kube.absence or FleetError("it does not exist yet", cluster=kube.cluster)
 
 
 def _settled(obj: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:

@@ -85,12 +85,17 @@ class Schedule:
 class Fake:
     """A client of one cluster for one run."""
 
-    absent = False
+    now = datetime.datetime(2026, 11, 27, 12, tzinfo=datetime.UTC)
 
-    def __init__(self, cluster: Cluster, schedule: Schedule | None = None, run: int = 0) -> None:
-        self._there, self._schedule, self._run = cluster, schedule, run
+    def __init__(
+        self, cluster: Cluster, schedule: Schedule | None = None, run: int = 0, *, absent: bool = False
+    ) -> None:
+        self._there, self._schedule, self._run = cluster if not absent else Cluster(cluster.name), schedule, run
         self.cluster = cluster.name
         self.transport = self
+        self.absent = absent
+        """This machine has no kubeconfig of it: it reads as an empty one."""
+        self.absence = FleetError("it is not known here", cluster=cluster.name) if absent else None
         self.fails = ""
         """"before" or "after": the next write fails, without or with its effect."""
 
@@ -114,6 +119,8 @@ class Fake:
         return copy.deepcopy([*self._there.entries.values()])
 
     async def request(self, method: str, _path: str, *, body: Values, **_more: t.Any) -> Values:
+        if self.absent:
+            raise FleetError("it does not exist yet", cluster=self.cluster)
         await self._turn()
         broken = ApiError("the connection to the API server broke", cluster=self.cluster)
         if self.fails == "before":
@@ -134,10 +141,12 @@ class Fake:
         return module.Change(self.cluster, kind, name, action, namespace)
 
     def server_time(self) -> datetime.datetime:
-        return datetime.datetime(2026, 11, 27, 12, tzinfo=datetime.UTC)
+        return self.now
 
     async def apply(self, name: str, addresses: t.Sequence[str]) -> None:
         """What the stage does after."""
+        if self.absent:
+            return
         await self._turn()
         metadata = {"name": name, "namespace": "shop", "labels": owner_labels("traffic", "local")}
         self._there.entries[name] = {"metadata": metadata, "spec": {"hosts": [name], "addresses": list(addresses)}}
@@ -170,19 +179,21 @@ RUNS = st.lists(
     st.tuples(
         st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True),
         st.sets(st.integers(0, 4), max_size=1),
+        st.booleans(),
         st.sampled_from(["", "", "before", "after"]),
         st.booleans(),
     ),
     min_size=2,
     max_size=4,
 )
-"""Of each run the names, a cluster that it does not reach, how a write of it fails, and whether it may end half-way."""
+"""Of each run the names, a cluster that it does not reach, whether it has no kubeconfig of that, how a write of it
+fails, and whether it may end half-way."""
 
 
 @given(st.integers(1, 5), RUNS, st.integers(0, 2**32))
 @settings(max_examples=250, deadline=None)
 def test_no_address_is_used_for_two_names(
-    count: int, runs: list[tuple[list[str], set[int], str, bool]], seed: int
+    count: int, runs: list[tuple[list[str], set[int], bool, str, bool]], seed: int
 ) -> None:
     world, schedule, of = (
         clusters_of(count),
@@ -192,8 +203,12 @@ def test_no_address_is_used_for_two_names(
     used: dict[str, str] = {}
     given_: dict[str, tuple[str, ...]] = {}
 
-    async def one(number: int, names: list[str], silent: set[int], fails: str) -> None:
-        kubes = {c.name: Fake(c, schedule, number) for place, c in enumerate(world) if place not in silent}
+    async def one(number: int, names: list[str], silent: set[int], absent: bool, fails: str) -> None:
+        kubes = {
+            c.name: Fake(c, schedule, number, absent=place in silent)
+            for place, c in enumerate(world)
+            if absent or place not in silent
+        }
         if fails and kubes:
             schedule.chance.choice([*kubes.values()]).fails = fails
         found = await allocated(t.cast("t.Any", kubes), of, names)
@@ -203,13 +218,13 @@ def test_no_address_is_used_for_two_names(
             assert given_.setdefault(name, addresses) == addresses
             for kube in kubes.values():
                 await kube.apply(name, addresses)
-        if len(kubes) == count and not fails:
+        if not any(place < count for place in silent) and not fails:
             assert set(found.addresses) == set(names)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "connect_each", _connect_none)
-        jobs = [one(n, names, silent, fails) for n, (names, silent, fails, _dies) in enumerate(runs)]
-        asyncio.run(schedule.drive(jobs, [n for n, run in enumerate(runs) if run[3]]))
+        jobs = [one(n, *run[:-1]) for n, run in enumerate(runs)]
+        asyncio.run(schedule.drive(jobs, [n for n, run in enumerate(runs) if run[-1]]))
         # A later run that reaches all ends with the same addresses, and all copies say the same.
         last = give(world, of, *NAMES)
     assert {name: last.addresses[name] for name in given_} == given_
@@ -271,6 +286,58 @@ def test_less_than_half_of_the_clusters_give_no_address() -> None:
     assert give(world, of, NAMES[0]).addresses == first.addresses
     assert world[2].record
     assert read_record(world[2].record) == read_record(world[0].record)
+
+
+def released(world: t.Sequence[Cluster], of: Fleet, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """The address of a name that nothing has used for more than a day."""
+    (addresses,) = give(world, of, NAMES[0]).addresses.values()
+    give(world, of)
+    monkeypatch.setattr(Fake, "now", Fake.now + datetime.timedelta(days=2))
+    return addresses
+
+
+ONE_ADDRESS = "240.241.0.9/32"
+
+
+def test_an_absent_cluster_may_hold_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kubeconfig is missing on this machine; others know it."""
+    world = clusters_of(3)
+    of = fleet("west", "east", "north", mesh_global_range=ONE_ADDRESS)
+    addresses = released(world, of, monkeypatch)
+    asyncio.run(Fake(world[2]).apply(NAMES[0], addresses))
+    connected: list[bool] = []
+
+    async def connect(_stack: t.Any, clusters: t.Any, *, absent_ok: bool) -> tuple[Values, dict[str, FleetError]]:
+        connected.append(absent_ok)
+        names = [cluster.name for cluster in clusters]
+        fakes = {name: Fake(Cluster(name), absent=True) for name in names}
+        return (fakes, {}) if absent_ok else ({}, {name: t.cast("t.Any", fakes[name]).absence for name in names})
+
+    monkeypatch.setattr(module, "connect_each", connect)
+    for kubes in ([Fake(one) for one in world[:2]], [*map(Fake, world[:2]), Fake(world[2], absent=True)]):
+        known = t.cast("t.Any", {kube.cluster: kube for kube in kubes})
+        found = asyncio.run(allocated(known, of, NAMES[1:2]))
+        assert found.addresses == {}
+        assert {name: error.what for name, error in found.failed.items()} == {"north": "it is not known here"}
+        assert [problem.obj for problem in found.problems] == ["mesh_global_range"]
+    planned = asyncio.run(allocated(known, of, NAMES[1:2], dry_run=True))
+    assert planned.failed == {}, "in check mode it is one that is to be made"
+    assert connected == [False, False, True]
+    assert NAMES[0] in read_record(world[0].record).table.names
+
+
+@pytest.mark.parametrize("fails", ["before", "after"])
+def test_what_was_decided_with_a_cluster_that_fails(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    """It was read, and held nothing; between that and the decision it is out of reach."""
+    world = clusters_of(3)
+    of = fleet("west", "east", "north", mesh_global_range=ONE_ADDRESS)
+    released(world, of, monkeypatch)
+    kubes = {one.name: Fake(one) for one in world}
+    kubes["north"].fails = fails
+    found = asyncio.run(allocated(t.cast("t.Any", kubes), of, NAMES[1:2]))
+    assert (found.addresses, set(found.failed)) == ({}, {"north"})
+    assert NAMES[0] in read_record(world[0].record).table.names
+    assert set(give(world, of, NAMES[1]).addresses) == {NAMES[1]}, "all answer"
 
 
 def test_a_lost_record_is_made_anew() -> None:
