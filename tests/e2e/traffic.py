@@ -90,14 +90,14 @@ class Traffic:
     Args:
         fleet: the fleet.
         run: runs a playbook of the fleet with more arguments; what it said.
-        folder: for the inventory with the policies.
+        folder: for the file with the policies.
         same_network: whether pods of west and east reach each other without gateways.
     """
 
     def __init__(self, fleet: Fleet, run: t.Callable[..., str], folder: pathlib.Path, same_network: bool) -> None:
         self.fleet, self.run, self.same_network = fleet, run, same_network
         self.shop = Shop(fleet, VERSIONS, list(POLICIES))
-        self._inventory = folder / "traffic.yml"
+        self._variables = folder / "traffic.yml"
 
     def open(self) -> None:
         """Make the shop, and apply the policies; once more changes nothing."""
@@ -114,9 +114,9 @@ class Traffic:
         self.shop.close()
 
     def apply(self, wanted: t.Sequence[Values]) -> str:
-        content = {"mesh_clusters": {"vars": {"mesh_traffic": list(wanted)}}}
-        self._inventory.write_text(yaml.safe_dump(content))
-        return self.run("traffic", "-i", str(self._inventory))
+        # As extra variables: group_vars of the local inventory have policies of their own.
+        self._variables.write_text(yaml.safe_dump({"mesh_traffic": list(wanted)}))
+        return self.run("traffic", "-e", f"@{self._variables}")
 
     def states(self, cluster: str) -> list[Values]:
         """What the pods of a cluster counted."""
