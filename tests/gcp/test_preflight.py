@@ -169,6 +169,16 @@ def test_accounts_that_the_inventory_names_are_looked_for(look: Look, google_clo
     assert f"service account {EMAIL}: the nodes' service account does not exist" in said(look())
 
 
+def test_an_account_that_may_not_be_seen_is_not_waited_for(look: Look, google_cloud: StandIn) -> None:
+    elsewhere = "nodes@other-team.iam.gserviceaccount.com"
+    look.more = {"gke_node_service_account": elsewhere}
+    google_cloud.cloud.deny("iam.serviceAccounts.get", method="iam.*", path="/v1/projects/other-team")
+    found = look()
+    assert said(found) == ""
+    assert any(f"not known to these credentials: service account {elsewhere}" in w for w in found.warnings)
+    assert look.asked.count("iam.projects.serviceAccounts.get") == 1
+
+
 def test_who_makes_nodes_must_be_allowed_to_use_their_account(look: Look, google_cloud: StandIn) -> None:
     google_cloud.cloud.deny("iam.serviceAccounts.actAs", method="nothing")
     text = said(look())

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from .cloud import Cloud, Fault
-from .errors import Refused
+from .errors import Refused, permission_missing
 from .places import REGIONS, is_zone, region_of
 
 __all__ = ["HANDLERS", "check_nodes", "default_account", "quotas", "violated"]
@@ -80,23 +80,27 @@ def machine_types(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fau
     return {"kind": "compute#machineTypeAggregatedList", "items": groups}
 
 
-def _account(cloud: Cloud, email: str) -> Json:
+def _account(cloud: Cloud, path: Json) -> Json:
+    email, project = path["serviceAccountsId"], path["projectsId"]
     # Google's own accounts are there; those of a project are what somebody made.
     theirs = not email.endswith(".iam.gserviceaccount.com")
-    if cloud.accounts.get(email, {} if theirs else None) is None:
+    here = project in ("-", email.partition("@")[2].partition(".")[0]) or theirs
+    if not here or cloud.accounts.get(email, {} if theirs else None) is None:
         # https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/get
+        if project == "-":
+            raise permission_missing("iam", "iam.serviceAccounts.get", f"projects/-/serviceAccounts/{email}")
         raise Refused(404, f"Unknown service account: {email}")
     found = cloud.accounts.get(email) or {}
-    return {"name": f"projects/-/serviceAccounts/{email}", "email": email, **found}
+    return {"name": f"projects/{project}/serviceAccounts/{email}", "email": email, **found}
 
 
 def account_get(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
-    return _account(cloud, path["serviceAccountsId"])
+    return _account(cloud, path)
 
 
 def account_permissions(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     email = path["serviceAccountsId"]
-    _account(cloud, email)
+    _account(cloud, path)
     gone = {f.permission for f in cloud.faults if f.permission and f.times != 0 and f.path in ("", email)}
     held = [p for p in body.get("permissions") or [] if p not in gone]
     return {"permissions": held} if held else {}

@@ -16,10 +16,11 @@ from .permissions import ACT_AS
 from .policies import CONSTRAINTS
 from .quotas import Quotas
 
-__all__ = ["Account", "Facts", "Wishes", "read_facts"]
+__all__ = ["Account", "Facts", "Wishes", "project_of_account", "read_facts"]
 
 Json = dict[str, t.Any]
 _Answer = t.TypeVar("_Answer")
+_OF_PROJECT = ".iam.gserviceaccount.com"
 _NOBODY: Json = {"exists": False}
 
 
@@ -71,6 +72,23 @@ class Facts:
 def read_facts(google: Google, wishes: Wishes) -> Facts:
     """Ask for all that is wished."""
     return _Reading(google, wishes).facts()
+
+
+def project_of_account(email: str, own: str) -> str:
+    """The project of a service account, from its address; ``own`` where that does not say it.
+
+    Google answers 403 to the wildcard ``-`` for an account that does not exist
+    (https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/get), so the project is named.
+    """
+    name, _at, domain = email.partition("@")
+    if domain == "developer.gserviceaccount.com":
+        return name.removesuffix("-compute")
+    if domain == "appspot.gserviceaccount.com":
+        return name
+    if domain.endswith(_OF_PROJECT):
+        project, _dot, organisation = domain.removesuffix(_OF_PROJECT).partition(".")
+        return f"{organisation}:{project}" if organisation else project
+    return own
 
 
 class _Reading:
@@ -145,7 +163,7 @@ class _Reading:
     def _account(self, email: str) -> None:
         if not email or email in self.found.accounts:
             return
-        name = f"projects/-/serviceAccounts/{email}"
+        name = f"projects/{project_of_account(email, self.google.project)}/serviceAccounts/{email}"
         what = f"service account {email}"
         unknown: Json = {}
         asked = self._ask(what, functools.partial(self._named, name), unknown)
@@ -159,11 +177,13 @@ class _Reading:
         self.found.accounts[email] = Account(True, bool(asked.get("disabled")), usable)
 
     def _named(self, name: str) -> Json:
-        return self.google.call("iam", "projects.serviceAccounts.get", name=name, absent=True) or _NOBODY
+        # Waiting would help nobody: the caller may hold the permission in this project, and not in the account's.
+        return self.google.call("iam", "projects.serviceAccounts.get", name=name, absent=True, at_once=True) or _NOBODY
 
     def _of_account(self, name: str) -> Json:
         body = {"permissions": [ACT_AS]}
-        return self.google.call("iam", "projects.serviceAccounts.testIamPermissions", resource=name, body=body)
+        method = "projects.serviceAccounts.testIamPermissions"
+        return self.google.call("iam", method, resource=name, body=body, at_once=True)
 
     def _policy(self, constraint: str) -> Json:
         """What is in force, wherever it was set. The older API of policies needs no further API to be on."""
