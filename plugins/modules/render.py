@@ -15,7 +15,9 @@ description:
   - Writes a folder for each cluster, with one file for each stage that has something to apply, and a page C(README.md) that says what is
     in no file and what to do instead.
   - An object that several stages apply is in the file of the first of them.
-  - What holds a secret (a Secret with data, a private key, a token) is in no file. Nor is what only a live cluster knows.
+  - What holds a secret is in no file; nor is what only a live cluster knows. A secret is the data of a Secret, and in other objects
+    a private key, a JSON web token, a bearer or basic credential, a login in an address, and what a key C(password), C(token) or
+    C(client-key-data) is set to. Nothing else is recognised.
   - The same inventory gives the same bytes.
   - Only files that this action wrote for this fleet, which their first line names, are replaced and removed; those of clusters that left
     the inventory are removed.

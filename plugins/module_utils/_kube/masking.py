@@ -13,15 +13,26 @@ import typing as t
 from ..logins import without_logins
 from ..metadata import annotations_of
 
-__all__ = ["holds_key", "masked", "scrub"]
+__all__ = ["masked", "scrub", "secret_at"]
 
 _KEY = secrets.token_bytes(32)
 """Of this process alone: a digest shows that a value changed, and can't be looked up in a dictionary."""
 
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*")
-_BEARER = re.compile(r"(?i)\b(bearer|basic) [\w.~+/=-]{8,}")
-_CONFIG = re.compile(r"(?m)^(\s*(?:- )?[\"']?(?:client-key-data|token|password)[\"']?:\s*)\S+")
+_BEARER = re.compile(
+    r"\b((?i:bearer)) (?!(?i:authentication|authorization|certificates?|credentials?)\b)[\w.~+/=-]{8,}"
+    r"|\b((?i:basic)) (?=[\w.~+/=-]*(?:[0-9=]|[a-z][A-Z]|[A-Z]{2}))[\w.~+/=-]{8,}"  # in base64, not a word
+)
+_NAMED = ("client-key-data", "password", "token")
+"""Keys whose text is a secret, whatever it is."""
+_CONFIG = re.compile(
+    rf"""(?mx)
+    ( (?:^\s*(?:-\ )?|[{{,]\s*) ["']?(?:{"|".join(_NAMED)})["']?:
+      (?:[ \t]*|\s*\n\s*(?![^\s:]+:(?:\s|$))) )      # nothing, if a mapping begins in the next line
+    (?! (?:[{{\[][ \t]*$ | (?:""|\'\'|null|~|{{}}|\[\])(?:[,}}\s]|$)) )  # nothing, if it begins here or is empty
+    (?: "(?:[^"\\]|\\.)*" | '[^']*' | \S+ )"""
+)
 _ECHOED = re.compile(r"(&value\.value\w*\{).*?\}|(Value:|Invalid value: )(\"(?:[^\"\\]|\\.)*\"|\S+)", re.DOTALL)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -34,7 +45,7 @@ def scrub(text: str, *, secret: bool = False) -> str:
     """
     text = _PEM.sub(r"(\1, masked)", text)
     text = _JWT.sub("(token, masked)", text)
-    text = _BEARER.sub(r"\1 (masked)", text)
+    text = _BEARER.sub(lambda found: f"{found[1] or found[2]} (masked)", text)
     text = _CONFIG.sub(r"\1(masked)", text)
     text = without_logins(text)
     if secret:
@@ -46,9 +57,10 @@ def masked(obj: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A copy of a manifest that may be shown.
 
     A Secret's values become ``(masked, <length> characters, #<digest>)``; the digest differs from run
-    to run but is equal for equal values within one. Elsewhere private keys and tokens inside strings go.
+    to run but is equal for equal values within one. So does the text of a key such as ``password`` anywhere, and
+    private keys, tokens and credentials inside other texts go.
     """
-    copy: dict[str, t.Any] = {key: _walk(value) for key, value in obj.items()}
+    copy: dict[str, t.Any] = _walk(dict(obj))
     if obj.get("kind") == "Secret":
         for field in ("data", "stringData"):
             if isinstance(obj.get(field), dict):
@@ -60,13 +72,23 @@ def masked(obj: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return copy
 
 
-def holds_key(value: t.Any) -> bool:
-    """Whether a text in ``value`` (a manifest, a list, a text) holds a private key or a token."""
-    if isinstance(value, dict):
-        return any(holds_key(inner) for inner in value.values())
-    if isinstance(value, list):
-        return any(holds_key(inner) for inner in value)
-    return isinstance(value, str) and bool(_PEM.search(value) or _JWT.search(value))
+def secret_at(obj: t.Mapping[str, t.Any]) -> str:
+    """Where a manifest has something that :func:`masked` hides, as ``data.key``; "" where it hides nothing.
+
+    A CRD has no secret: it describes values, by examples too.
+    """
+    return "" if obj.get("kind") == "CustomResourceDefinition" else ".".join(_differing(obj, masked(obj)))
+
+
+def _differing(value: t.Any, other: t.Any) -> list[str]:
+    """The way to the first place where two of the same shape differ."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        pairs: t.Iterable[tuple[t.Any, t.Any]] = ((key, inner) for key, inner in value.items())
+    elif isinstance(value, list) and isinstance(other, list):
+        pairs = enumerate(value)
+    else:
+        return []
+    return next(([str(key), *_differing(inner, other[key])] for key, inner in pairs if inner != other[key]), [])
 
 
 def _digest(value: t.Any) -> str:
@@ -77,7 +99,10 @@ def _digest(value: t.Any) -> str:
 
 def _walk(value: t.Any) -> t.Any:
     if isinstance(value, dict):
-        return {key: _walk(inner) for key, inner in value.items()}
+        return {
+            key: _digest(inner) if key in _NAMED and inner and isinstance(inner, str) else _walk(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_walk(inner) for inner in value]
     if isinstance(value, str):

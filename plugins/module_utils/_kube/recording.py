@@ -18,12 +18,12 @@ import typing as t
 from ..metadata import labels_of
 from .diffs import Object, described, identity
 from .discovery import KNOWN
-from .masking import holds_key
+from .masking import secret_at
 
 __all__ = ["SECRET", "LeftOut", "Recording", "group_of", "recording", "recording_as"]
 
 SECRET = "it holds a secret"
-"""Why an object is left out."""
+"""Why an object is left out; what it ends with may say where."""
 _WORKLOADS = ("DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet")
 _TERM = re.compile(r"([^=!]+)(!?=)=?(.*)")
 
@@ -57,8 +57,11 @@ class Recording:
     def apply(self, cluster: str, objects: t.Iterable[Object]) -> None:
         """Record objects; those that hold a secret are named instead."""
         for obj in objects:
-            if holds_secret(obj):
-                self.leave_out(cluster, described(obj), SECRET)
+            place = secret_at(obj)
+            if place:
+                # The keys of a Secret are no news.
+                where = "" if obj["kind"] == "Secret" else f" in {place}"
+                self.leave_out(cluster, described(obj), f"{SECRET}{where}")
             else:
                 made = copy.deepcopy(obj)
                 self.objects.setdefault(cluster, {})[identity(obj)] = made
@@ -130,13 +133,6 @@ def recording_as(record: Recording) -> t.Iterator[Recording]:
         yield record
     finally:
         _RECORDING.reset(token)
-
-
-def holds_secret(obj: Object) -> bool:
-    """Whether an object has values that nobody may read: a Secret with data, or a private key or token anywhere."""
-    if obj.get("kind") == "Secret" and (obj.get("data") or obj.get("stringData")):
-        return True
-    return holds_key(obj)
 
 
 def group_of(api_version: str) -> str:

@@ -36,6 +36,7 @@ _REMEDIES = {
 }
 """By stage, what to do about an object that holds a secret."""
 _REMEDY = "let what manages your secrets write it, such as Sealed Secrets, External Secrets or SOPS"
+_MOVE = f"keep that value in a Secret to which the object refers, or {_REMEDY}"
 _NAME = re.compile(r"\d\d-[a-z_]+\.yaml|README\.md")
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*(?: [\w./-]+)*")
 _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"))
@@ -93,12 +94,17 @@ def files_of(fleet: str, cluster: str, rendered: t.Mapping[str, Rendered]) -> di
 
 def with_remedies(stage: str, left_out: t.Iterable[LeftOut]) -> list[LeftOut]:
     """What a stage leaves out, by object and once, each with what to do instead."""
-    secrets = _REMEDIES.get(stage, _REMEDY)
     found = {
-        left.object: left if left.instead or left.why != SECRET else dataclasses.replace(left, instead=secrets)
+        left.object: left
+        if left.instead or not left.why.startswith(SECRET)
+        else dataclasses.replace(left, instead=_remedy(stage, left))
         for left in left_out
     }
     return [found[name] for name in sorted(found)]
+
+
+def _remedy(stage: str, left: LeftOut) -> str:
+    return _REMEDIES.get(stage, _REMEDY) if left.why == SECRET else _MOVE
 
 
 def is_file_name(name: str) -> bool:

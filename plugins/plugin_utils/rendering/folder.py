@@ -8,6 +8,7 @@ import contextlib
 import os
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import remove_file, write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import (
@@ -54,7 +55,7 @@ def update(
     for name in sorted({*wanted, *held}):
         before, after = held.get(name), wanted.get(name)
         action = UNCHANGED if before == after else CREATED if before is None else REMOVED if after is None else CHANGED
-        shown = {"before": before or "", "after": after or ""} if diff and action != UNCHANGED else {}
+        shown = {"before": scrub(before or ""), "after": scrub(after or "")} if diff and action != UNCHANGED else {}
         changes.append(Change(cluster, "File", f"{cluster}/{name}", action, **shown))
         path = os.path.join(there, name)
         if dry_run or action == UNCHANGED:

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import base64
 import re
+import typing as t
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked, scrub
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import masked, scrub, secret_at
 
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHsecretsecret\n-----END EC PRIVATE KEY-----\n"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -86,3 +88,53 @@ def test_scrub_leaves_ordinary_text() -> None:
     assert scrub('spec.replicas: Invalid value: "x"') == 'spec.replicas: Invalid value: "x"'
     assert "hunter2" not in scrub('data[k]: Invalid value: "hunter2": no', secret=True)
     assert "123" not in scrub("expected string, got &value.valueUnstructured{Value:123}", secret=True)
+
+
+SECRETS = {
+    "a key": (PEM, "secretsecret"),
+    "a token": (f"x {JWT} y", JWT),
+    "bearer": ("Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
+    "basic": ("authorization: basic dG9tOmh1bnRlcjI=", "dG9tOmh1bnRlcjI"),
+    "a line": ("user: tom\npassword: hunter2\n", "hunter2"),
+    "the line after": ("password:\n  hunter2\n", "hunter2"),
+    "JSON": ('{"user": "tom", "password": "hunter two", "x": 1}', "hunter two"),
+    "dense JSON": ('{"token":"hunter2","x":1}', "hunter2"),
+    "an item": ("- token: 'hunter2'", "hunter2"),
+    "a login": ("jdbc:postgresql://tom:hunter2@db/x", "hunter2"),
+}
+HARMLESS = [
+    '{\n  "sds": {\n    "token": {\n      "aud": "istio-ca"\n    }\n  }\n}',
+    "sds:\n  token:\n    aud: istio-ca\n",
+    'password: ""\ntoken: null\nx: {"token": "", "password": {}}',
+    "# Basic authentication, or basic configuration; bearer authentication too",
+    "path: /var/run/secrets/tokens/istio-token",
+    "https://charts.example/a@b",
+]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_what_is_hidden_is_found_in_its_place(name: str) -> None:
+    text, hidden = SECRETS[name]
+    assert hidden not in scrub(text)
+    env = [{"name": "A", "value": "b"}, {"name": "X", "value": text}]
+    assert secret_at({"kind": "ConfigMap", "data": {"a": "b", "config": text}}) == "data.config"
+    assert secret_at({"kind": "Pod", "spec": {"containers": [{"env": env}]}}) == "spec.containers.0.env.1.value"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    assert scrub(text) == text
+    assert secret_at({"kind": "ConfigMap", "data": {"config": text}}) == ""
+
+
+@pytest.mark.parametrize("key", ["password", "token", "client-key-data"])
+def test_a_field_by_its_name_is_a_secret(key: str) -> None:
+    custom: dict[str, t.Any] = {"kind": "Custom", "spec": {"auth": [{key: "hunter2"}]}}
+    assert secret_at(custom) == f"spec.auth.0.{key}"
+    assert "hunter2" not in str(masked(custom))
+    assert secret_at({"kind": "Custom", "spec": {key: "", "x": {key: {"from": "a"}}}}) == ""
+
+
+def test_a_crd_holds_no_secret() -> None:
+    described = {"description": "such as https://user:password@host", "default": {"password": "x"}}
+    assert secret_at({"kind": "CustomResourceDefinition", "spec": described}) == ""

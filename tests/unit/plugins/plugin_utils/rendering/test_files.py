@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import 
     files_of,
     is_file_name,
     is_marked,
+    with_remedies,
 )
 
 Object = dict[str, t.Any]
@@ -89,6 +90,11 @@ def test_what_is_left_out_is_on_the_page_with_a_remedy() -> None:
         "- apps: Secret a/cacerts: it holds a secret. Instead: let what manages your secrets write it, such as Sealed "
         "Secrets, External Secrets or SOPS.",
     ]
+
+
+def test_a_secret_within_an_object_has_a_remedy_of_its_own() -> None:
+    (left,) = with_remedies("apps", [LeftOut("west", "ConfigMap a/b", f"{SECRET} in data.config")])
+    assert left.instead.startswith("keep that value in a Secret to which the object refers, or let ")
 
 
 def test_nothing_gives_no_file() -> None:

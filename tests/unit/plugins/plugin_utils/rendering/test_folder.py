@@ -44,6 +44,16 @@ def test_files_follow_what_is_rendered(tmp_path: Path) -> None:
     assert not (tmp_path / "west").exists()
 
 
+def test_secrets_are_masked_in_what_is_shown(tmp_path: Path) -> None:
+    """Also those of a file that somebody changed, or that was written when less was recognised."""
+    (tmp_path / "west").mkdir()
+    (tmp_path / "west" / "60-apps.yaml").write_text(f"{ONE}password: hunter2\n", encoding="utf-8")
+    for wanted in (TWO, f"{TWO}url: https://tom:hunter3@db/\n"):
+        (change,) = update(str(tmp_path), "shop", "west", {"60-apps.yaml": wanted}, dry_run=True, diff=True)
+        assert "one" in change.before and "two" in change.after
+        assert "hunter" not in change.before + change.after
+
+
 def test_files_of_others_stay(tmp_path: Path) -> None:
     (tmp_path / "west").mkdir()
     for name in ("kustomization.yaml", "20-trust.yaml", "README.md"):
