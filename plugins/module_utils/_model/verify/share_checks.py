@@ -182,10 +182,10 @@ def share_table(measured: t.Sequence[Measurement]) -> list[str]:
 
 
 def _rows(one: Measurement, tests: int) -> t.Iterator[tuple[str, str, str, str]]:
-    refused, late = _refused(one, tests), _late(one, tests)
+    refused, waiting = _refused(one, tests), _late(one, tests)
     for share in one.shares:
         note = f"{share.count} of {share.of} calls"
-        note += ", not as declared" if share in refused else ", copies not answered yet" if share in late else ""
+        note += ", not as declared" if share in refused else ", copies not answered yet" if share in waiting else ""
         yield share.words, _percent(share.declared), _measured(share), note
     if one.failed or not one.shares:
         answered = one.calls - one.failed
