@@ -90,7 +90,7 @@ options:
     type: int
     default: 400
   requests_per_second:
-    description: How many of these one service gets in a second, at most, from all clusters together.
+    description: How many of these one service gets in a second, at most, copies included, from all clusters together. Above 0.
     type: float
     default: 100.0
   requests_seconds:

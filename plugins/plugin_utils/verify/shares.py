@@ -249,14 +249,23 @@ class Shares:
             found[place] = found.get(place, 0) + endpoint.calls
         return found
 
+    def _rate(self, series: Series) -> float:
+        """Requests in a second from one cluster. All that measure policies of one service, at one time, share in it."""
+        service = series.policy.name, series.policy.namespace
+        callers: set[str] = set()
+        for policy in self._policies:
+            if (policy.name, policy.namespace) == service:
+                callers |= set(self._fleet.clusters if policy.callers is None else policy.callers)
+        copied = sum(part.share for part in series.parts if part.kind == MIRROR)
+        return self._limits.rate / len(callers) / (1 + copied)
+
     async def _call(self, caller: str, series: Series, seconds: float) -> tuple[Answers, ...]:
-        callers = len(series.policy.callers or self._fleet.clusters)
         for_one = max(_CALL_MS, series.rules.timeout + series.delay + _MORE_MS)
         command = series_command(
             series.url,
             dict(series.headers),
             count=series.count,
-            rate=max(1.0, self._limits.rate / callers),
+            rate=self._rate(series),
             side_by_side=series.side_by_side,
             timeout_ms=for_one,
             seconds=seconds,

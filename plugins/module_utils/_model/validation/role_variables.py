@@ -141,6 +141,8 @@ def _faults(name: str, value: t.Any, known: RoleVariables) -> list[tuple[str, st
             found.append((name, text, "is below 0", "a number from 0 on"))
         elif not number and name.endswith(("_timeout", "_lifetime")):
             found.append((name, text, "leaves no time", "seconds, at least 1"))
+        elif not number and name.endswith("_per_second"):
+            found.append((name, text, "lets no request begin", "a number above 0"))
     return found
 
 

@@ -15,17 +15,20 @@ sys.path.insert(0, "/app")
 from exchange import request
 given = json.loads(sys.argv[1])
 began, lock, numbers, found = time.monotonic(), threading.Lock(), itertools.count(), {}
+due = began
 def ended(status, answered, text, at):
     latency = round((time.monotonic() - at) * 1000, 1)
     with lock:
         kind = found.setdefault((status, answered), {"status": status, "answered": answered, "text": text, "ms": []})
         kind["ms"].append(latency)
 def work():
+    global due
     while True:
         with lock:
-            number = next(numbers)
-        begin = began + number / given["rate"]
-        if number >= given["count"] or max(begin, time.monotonic()) > began + given["seconds"]:
+            # What slow answers have held up is not made up for by more requests at once.
+            number, begin = next(numbers), max(due, time.monotonic())
+            due = begin + 1 / given["rate"]
+        if number >= given["count"] or begin > began + given["seconds"]:
             return
         time.sleep(max(0.0, begin - time.monotonic()))
         at = time.monotonic()
@@ -64,7 +67,7 @@ def series_command(
         url: what is called.
         headers: of each request.
         count: how many requests.
-        rate: requests in a second, at most.
+        rate: requests in a second, at most, also after a time of slow answers.
         side_by_side: requests under way at one time, at most.
         timeout_ms: milliseconds for one request.
         seconds: no request begins later.

@@ -148,6 +148,18 @@ def test_a_service_gets_no_more_from_many_clusters() -> None:
     assert [series["count"] for pod in (west, east) for series in pod.series] == [100, 100]
 
 
+def test_policies_of_one_service_share_its_rate() -> None:
+    west, east = Pod(), Pod()
+    others = [{**REVIEWS, "from": ["east"]}, {**REVIEWS, "service": "orders.shop", "from": None}]
+    run({"west": west, "east": east}, REVIEWS, *others, rate=1, seconds=0)
+    rates = [(series["url"], series["rate"]) for pod in (west, east) for series in pod.series]
+    assert rates == [("http://reviews.shop:8080/", 0.5)] * 2
+    west = Pod()
+    copied = {**REVIEWS, "mirror": {"cluster": "west", "labels": {"version": "v1"}, "share": 25}}
+    run({"west": west, "east": Pod()}, {**copied, "timeout": "100ms"}, rate=100, seconds=0)
+    assert [series["rate"] for series in west.series] == [80], "copies are requests too"
+
+
 class Copying(Pod):
     """Each call is copied, and of the copies ``slow`` end only when the counters were read ``reads`` times after."""
 

@@ -34,6 +34,7 @@ def of_fleet(**variables: t.Any) -> list[str]:
         ({"gateways_replicas": "two"}, 'gateways_replicas "two" is not a whole number | write a whole number'),
         ({"gateways_replicas": -1}, "gateways_replicas -1 is below 0"),
         ({"gateways_timeout": 0}, "gateways_timeout 0 leaves no time"),
+        ({"verify_requests_per_second": 0}, "verify_requests_per_second 0 lets no request begin"),
         ({"verify_call_timeout": float("nan")}, "verify_call_timeout NaN is below 0"),
         ({"trust_root": "vault"}, 'trust_root "vault" is unknown | one of: generated, provided, external'),
         ({"trust_root": "provided", "trust_root_cert": "x"}, "trust_root_key is missing"),

@@ -27,6 +27,8 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
         self.under_way = self.most = 0
+        self.first_takes = 0.02
+        self.times: list[float] = []
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -39,8 +41,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.asked.append((self.path, self.headers.get("x-user")))
             number = len(self.server.asked)
             self.server.under_way += 1
+            self.server.times.append(time.monotonic())
             self.server.most = max(self.server.most, self.server.under_way)
-        time.sleep(0.02)
+        time.sleep(self.server.first_takes if number == 1 else 0.02)
         with self.server.lock:
             self.server.under_way -= 1
         answered = number % 4
@@ -89,6 +92,12 @@ def test_never_faster_than_it_may_nor_longer(server: Server) -> None:
     assert sum(len(one["ms"]) for one in run(f"http://127.0.0.1:{server.server_port}/", count=20, rate=40.0)) == 20
     assert time.monotonic() - began >= 19 / 40
     assert len(run(f"http://127.0.0.1:{server.server_port}/", count=1000, rate=20.0, seconds=0.5)[0]["ms"]) < 20
+
+
+def test_no_burst_makes_up_for_a_slow_answer(server: Server) -> None:
+    server.first_takes = 0.5
+    run(f"http://127.0.0.1:{server.server_port}/", count=9, rate=10.0, side_by_side=1)
+    assert server.times[-1] - server.times[1] >= 0.6
 
 
 def test_one_at_a_time(server: Server) -> None:
