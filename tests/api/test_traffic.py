@@ -583,6 +583,67 @@ async def test_what_says_something_else_is_not_taken_over(fleets: Fleets) -> Non
 
 
 @in_loop
+async def test_nothing_is_taken_over_while_one_cluster_says_else(fleets: Fleets) -> None:
+    """West's calls pass the gateway of east, where the subsets that its routes name are by hand too."""
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    whole: Values = {"service": "reviews.shop", "breaker": {"errors": 5}}
+    rule, service = theirs()
+    rule["spec"]["trafficPolicy"] = {"outlierDetection": {"consecutive5xxErrors": 5, "maxEjectionPercent": 50}}
+    await put(fleet, "west", rule, service)
+    await put(fleet, "east", rule)
+    run = await ran(fleet, whole, adopt=True)
+    assert sorted(run.failures) == sorted(CLUSTERS)
+    assert "does not say the same: VirtualService" in str(run.failures["west"][0])
+    assert "does not say the same: in west, VirtualService" in str(run.failures["east"][0])
+    assert await held(fleet, "west") == ["DestinationRule by-hand", "VirtualService by-hand"]
+    assert await held(fleet, "east") == ["DestinationRule by-hand"]
+    # Nor is it with --limit.
+    alone = await ran(fleet, whole, adopt=True, play=["east"])
+    assert list(alone.failures) == ["east"]
+    assert await held(fleet, "east") == ["DestinationRule by-hand"]
+
+
+@in_loop
+async def test_a_rule_of_theirs_stays_for_routes_that_failed(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    for name in CLUSTERS:
+        await put(fleet, name, *theirs())
+    request = Transport.request
+
+    async def failing(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        if self.cluster == "west" and method == "PATCH" and "virtualservices" in path:
+            raise ApiError("apply failed", status=500, cluster="west", obj="VirtualService shop/reviews-traffic")
+        return await request(self, method, path, **more)
+
+    monkeypatch.setattr(Transport, "request", failing)
+    run = await ran(fleet, SAME, adopt=True)
+    assert list(run.failures) == ["west"]
+    assert await held(fleet, "east") == ["DestinationRule by-hand", *BOTH]
+    (warning,) = run.warnings
+    assert warning.startswith("east: DestinationRule shop/by-hand stays beside ours")
+    monkeypatch.setattr(Transport, "request", request)
+    assert (await ran(fleet, SAME, adopt=True)).failures == {}
+    assert await held(fleet, "west") == await held(fleet, "east") == BOTH
+
+
+@in_loop
+async def test_nothing_is_taken_over_for_a_name_without_address(fleets: Fleets) -> None:
+    narrow = {"mesh_global_range": "240.241.0.0/32"}
+    fleet = fleets(west=narrow, east=narrow)
+    for name in CLUSTERS:
+        await put(fleet, name, *live([name], service="orders")[name])
+    named = {"service": "reviews.shop", "global": True, "timeout": "5s"}
+    meta = {"name": "by-hand", "namespace": "shop"}
+    route = {"route": [{"destination": {"host": "reviews.shop.global"}}], "timeout": "5s"}
+    spec = {"hosts": ["reviews.shop.global"], "http": [route]}
+    by_hand = {"apiVersion": API, "kind": "VirtualService", "metadata": meta, "spec": spec}
+    await put(fleet, "west", by_hand)
+    run = await ran(fleet, {"service": "orders.shop", "global": True}, named, adopt=True)
+    assert [error.what for error in run.failures["west"]] == ["no address is left for reviews.shop.global"]
+    assert "VirtualService by-hand" in await held(fleet, "west")
+
+
+@in_loop
 async def test_one_of_our_name_becomes_ours_and_keeps_its_subsets(
     fleets: Fleets, monkeypatch: pytest.MonkeyPatch
 ) -> None:

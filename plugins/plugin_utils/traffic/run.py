@@ -221,26 +221,42 @@ class TrafficRun:
 
     def _kept(self) -> dict[str, set[str]]:
         """By cluster the hosts for which somebody else made something, or which have no address: all stays as it is."""
-        kept: dict[str, set[str]] = {}
+        kept = {name: set(self._without_address) for name in self._live}
+        by_host: dict[str, dict[str, list[Other]]] = {}
         for name in self._live:
-            kept[name] = set(self._without_address)
-            by_host: dict[str, list[Other]] = {}
             for other in others_of(self.objects[name], self._live[name].istio, self._is_ours):
-                by_host.setdefault(other.host, []).append(other)
-            for host, found in by_host.items():
-                said = self._difference(name, host, found) if self.adopt and name in self.play else ""
-                if self.adopt and name in self.play and not said:
+                by_host.setdefault(other.host, {}).setdefault(name, []).append(other)
+        for host, by_cluster in by_host.items():
+            said = self._differences(host, by_cluster) if self.adopt else {}
+            same = self.adopt and not said
+            for name, found in by_cluster.items():
+                if name not in self.play:
+                    kept[name].add(host)
+                elif host in kept[name]:
+                    continue  # ours do not come, and why was said
+                elif same:
                     self._adopt(name, found)
-                    continue
-                kept[name].add(host)
-                if name in self.play:
-                    policy = self._said.get(host, host)
-                    self._fail_all(name, (refusal(other, policy, name, said) for other in found))
+                else:
+                    kept[name].add(host)
+                    policy, why = self._said.get(host, host), _said_in(name, said)
+                    self._fail_all(name, (refusal(other, policy, name, why) for other in found))
         return kept
 
-    def _difference(self, name: str, host: str, found: t.Sequence[Other]) -> str:
-        ours = [obj for obj in self.objects[name] if host in hosts_of(obj)]
-        return difference(host, ours, [other.obj for other in found], self._live[name].istio)
+    def _differences(self, host: str, found: t.Mapping[str, t.Sequence[Other]]) -> dict[str, str]:
+        """By cluster what others say differently of a host there."""
+        going = {(name, identity(one.obj)) for name, others in found.items() if name in self.play for one in others}
+        differences = {}
+        for name, others in found.items():
+            ours = [obj for obj in self.objects[name] if host in hosts_of(obj)]
+            elsewhere = {
+                other: [o for o in live.istio if not self._is_ours(o) and (other, identity(o)) not in going]
+                for other, live in self._live.items()
+                if other != name and name in self.play and self._paths.are_apart(name, other)
+            }
+            said = difference(host, ours, [one.obj for one in others], self._live[name].istio, elsewhere)
+            if said:
+                differences[name] = said
+        return differences
 
     def _adopt(self, name: str, found: t.Sequence[Other]) -> None:
         """What has the name of one of ours becomes it; what has another name goes when ours is there."""
@@ -358,10 +374,22 @@ class TrafficRun:
         applied, gone = self._rollout.last(name)
         hosts = {other.host for other in self._adopted.get(name, ())}
         theirs = self._adoptable(name, RULES, {host for host in hosts if self._rollout.is_settled(name, host)})
+        theirs = [rule for rule in theirs if not self._is_needed(name, rule)]
         await self._apply(name, applied)
         await self._remove(name, gone)
         await self._take(name, theirs)
         await self._proxies.have_rules(name, applied, [*gone, *theirs])
+
+    def _is_needed(self, name: str, rule: Object) -> bool:
+        """Whether a rule of theirs must stay beside ours."""
+        subsets = self._rollout.needed_of(name, rule)
+        if subsets:
+            meta = rule["metadata"]
+            self.warnings.append(
+                f"{name}: DestinationRule {meta['namespace']}/{meta['name']} stays beside ours, as routes of other "
+                f"clusters may name its subsets {', '.join(subsets)}: run the traffic stage again for all"
+            )
+        return bool(subsets)
 
     async def _apply(self, name: str, objects: t.Sequence[Object]) -> None:
         if objects:
@@ -402,3 +430,11 @@ class TrafficRun:
     def _fail_all(self, name: str, errors: t.Iterable[FleetError]) -> None:
         for error in errors:
             self._fail({name: error})
+
+
+def _said_in(name: str, differences: t.Mapping[str, str]) -> str:
+    """What is said differently in a cluster, or else in another one."""
+    if name in differences or not differences:
+        return differences.get(name, "")
+    other, said = next(iter(differences.items()))
+    return f"in {other}, {said}"

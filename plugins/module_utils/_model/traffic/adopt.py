@@ -4,7 +4,8 @@
 
 Two objects say the same if every call goes to the same pods, with the same weights, limits, time-outs and all else.
 Names of objects, routes and subsets do not matter, nor how a length of time is written. Whatever is only in theirs
-makes a difference, so nothing is lost. So does a subset of theirs that the routes of a third name.
+makes a difference, so nothing is lost. So does a subset of theirs that the routes of a third name, here or in another
+cluster whose calls pass a gateway here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ _EVERYWHERE: tuple[list[str], ...] = ([], ["*"])
 _EVERY_CALL: tuple[list[dict[str, t.Any]], ...] = ([], [{}], [{"uri": {"prefix": "/"}}])
 
 
-def difference(host: str, ours: t.Sequence[Object], theirs: t.Sequence[Object], live: t.Iterable[Object]) -> str:
+def difference(
+    host: str,
+    ours: t.Sequence[Object],
+    theirs: t.Sequence[Object],
+    live: t.Sequence[Object],
+    elsewhere: t.Mapping[str, t.Iterable[Object]] | None = None,
+) -> str:
     """What is said differently of a host; "" where both say the same.
 
     Args:
@@ -35,6 +42,7 @@ def difference(host: str, ours: t.Sequence[Object], theirs: t.Sequence[Object], 
         ours: the objects that the policy makes for it in a cluster.
         theirs: those of others for it there.
         live: all VirtualServices there, whoever made them.
+        elsewhere: by other cluster whose calls pass a gateway here, the VirtualServices of others that stay there.
     """
     of_ours, of_theirs = _by_kind(ours), _by_kind(theirs)
     for kind, found in of_theirs.items():
@@ -46,9 +54,9 @@ def difference(host: str, ours: t.Sequence[Object], theirs: t.Sequence[Object], 
     own_rules = _first(of_ours, RULES)
     for check in (
         _scope(routes, rules, host),
-        _subsets(host, own_rules, rules, theirs, live),
+        _subsets(host, own_rules, rules, theirs, live, elsewhere or {}),
         _policy(own_rules, rules),
-        _routes(host, of_ours, of_theirs),
+        "" if routes is None and _stands(_first(of_ours, ROUTES), live) else _routes(host, of_ours, of_theirs),
     ):
         if check:
             return check
@@ -87,8 +95,18 @@ def _scope(routes: Object | None, rules: Object | None, host: str) -> str:
     return ""
 
 
+def _stands(routes: Object | None, live: t.Iterable[Object]) -> bool:
+    """Whether our routes are there already: an earlier run took theirs over, and did not get as far as their rules."""
+    return routes is not None and any(identity(routes) == identity(obj) for obj in live)
+
+
 def _subsets(
-    host: str, ours: Object | None, theirs: Object | None, others: t.Sequence[Object], live: t.Iterable[Object]
+    host: str,
+    ours: Object | None,
+    theirs: Object | None,
+    others: t.Sequence[Object],
+    live: t.Iterable[Object],
+    elsewhere: t.Mapping[str, t.Iterable[Object]],
 ) -> str:
     """Whether subsets of theirs can go: Istio makes one of both rules while both are there."""
     own, foreign = subsets_of(ours), subsets_of(theirs)
@@ -96,12 +114,14 @@ def _subsets(
         if _subset(own[name]) != _subset(foreign[name]):
             return f"subset {name} means other pods, or has another trafficPolicy"
     taken = {identity(obj) for obj in others}
-    for service in live:
-        if service["kind"] == ROUTES and identity(service) not in taken:
-            lost = sorted(name for at, name in named_by(service) if at == host and name in foreign and name not in own)
+    here = [service for service in live if identity(service) not in taken]
+    for where, services in (("", here), *((f" in {cluster}", found) for cluster, found in elsewhere.items())):
+        for service in services:
+            named = named_by(service) if service["kind"] == ROUTES else ()
+            lost = sorted(name for at, name in named if at == host and name in foreign and name not in own)
             if lost:
                 meta = service["metadata"]
-                return f"VirtualService {meta.get('namespace')}/{meta['name']} names its subset {lost[0]}"
+                return f"VirtualService {meta.get('namespace')}/{meta['name']}{where} names its subset {lost[0]}"
     return ""
 
 

@@ -107,6 +107,11 @@ class Paths:
         crossing = by_cluster.get(callee) if callee else by_network.get(network)
         return bool(crossing) and (callers is None or not callers.isdisjoint(crossing or ()))
 
+    def are_apart(self, one: str, other: str) -> bool:
+        """Whether calls may pass gateways between what two control planes serve."""
+        served = (*self.served.get(one, ()), *self.served.get(other, ()))
+        return len({self.fleet.clusters[name].network for name in served}) > 1
+
     @functools.cached_property
     def _shared(self) -> frozenset[str]:
         """Networks of more than one cluster: a gateway on them chooses between clusters."""

@@ -328,6 +328,12 @@ class Rollout:
                 applied.append(rest)
         return applied, gone
 
+    def needed_of(self, cluster: str, rule: Object) -> list[str]:
+        """Of a DestinationRule of somebody else's that ours replaces, the subsets that routes may name still."""
+        needed, known = self._needed(cluster)
+        only_theirs = self._subsets([rule]) - self._subsets(self._wanted.get(cluster, {}).values())
+        return sorted(name for host, name in only_theirs if name and (not known or (host, name) in needed))
+
     def planned(self, cluster: str) -> tuple[list[Object], list[Object]]:
         """What a run that goes well applies in the end, and all that goes."""
         wanted, ours = self._wanted.get(cluster, {}), self._ours[cluster]

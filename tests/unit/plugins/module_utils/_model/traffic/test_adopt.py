@@ -77,8 +77,13 @@ def theirs() -> tuple[Object, Object]:
     return service, rule
 
 
-def said(*objects: Object, live: t.Sequence[Object] = (), policy: Object | None = None) -> str:
-    return difference(HOST, ours(policy), objects, [*objects, *live])
+def said(
+    *objects: Object,
+    live: t.Sequence[Object] = (),
+    policy: Object | None = None,
+    elsewhere: t.Mapping[str, t.Sequence[Object]] | None = None,
+) -> str:
+    return difference(HOST, ours(policy), objects, [*objects, *live], elsewhere)
 
 
 def test_names_and_spellings_do_not_matter() -> None:
@@ -168,6 +173,16 @@ def test_a_subset_that_a_third_names_is_not_taken_away() -> None:
         "http": [{"route": [{"destination": {"host": "reviews", "subset": "two"}}]}],
     }
     assert said(service, rule, live=[door]) == "VirtualService shop/door names its subset two"
+    named = "VirtualService shop/by-hand in east names its subset one"
+    assert said(service, rule, elsewhere={"east": [service]}) == named, "the same name, in another cluster"
+    assert said(service, rule, elsewhere={"east": [rule]}) == ""
+
+
+def test_rules_are_compared_alone_once_our_routes_are_there() -> None:
+    _service, rule = theirs()
+    assert said(rule, live=ours()) == ""
+    rule["spec"]["trafficPolicy"]["tls"] = {"mode": "DISABLE"}
+    assert said(rule, live=ours()) == "DestinationRule says another trafficPolicy: tls"
 
 
 def test_one_of_both_kinds_alone_says_the_rest() -> None:

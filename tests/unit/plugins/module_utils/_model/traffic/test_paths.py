@@ -27,6 +27,13 @@ def test_calls_cross_from_one_network_to_another() -> None:
     assert not Paths(fleet(TWO)).crosses(None, Paths(fleet(TWO)).fleet.clusters["west"].network)
 
 
+def test_control_planes_are_apart_by_any_network_that_they_serve() -> None:
+    assert not Paths(fleet(TWO)).are_apart("west", "east")
+    assert Paths(fleet({"west": {}, "east": {"mesh_network": "two"}})).are_apart("west", "east")
+    remote = {"mesh_role": "remote", "mesh_primary": "west", "mesh_network": "two"}
+    assert Paths(fleet({"west": {}, "east": {}, "far": remote})).are_apart("east", "west")
+
+
 def test_callers_who_see_the_same_have_one_view() -> None:
     paths = Paths(fleet({"a": {"cluster_region": "r"}, "b": {"cluster_region": "r"}, "c": {"mesh_peers": []}}))
     assert paths.view(("a",)) == paths.view(("b",))

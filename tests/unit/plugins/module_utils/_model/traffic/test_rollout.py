@@ -323,6 +323,26 @@ def test_of_what_others_made_everything_stays() -> None:
     assert held.clusters == ("east",), "its gateway gets none of our subsets"
 
 
+def test_a_rule_of_theirs_stays_while_routes_may_name_its_subsets() -> None:
+    of = fleet(APART)
+    world = World(of)
+    host = "reviews.shop.svc.cluster.local"
+    meta = {"name": "by-hand", "namespace": "shop", "labels": {}}
+    rule = {"kind": "DestinationRule", "metadata": meta, "spec": {"host": host, "subsets": [{"name": "mine"}]}}
+    way = {"destination": {"host": host, "subset": "mine"}}
+    service = {"kind": "VirtualService", "metadata": meta, "spec": {"hosts": [host], "http": [{"route": [way]}]}}
+    world.state["west"][identity(service)] = service
+    world.state["east"][identity(rule)] = rule
+    wanted = policies(of, split((50, "v1"), (50, "v2")))
+    rollout = world.rollout(wanted)
+    assert rollout.needed_of("east", rule) == ["mine"], "west's calls pass its gateway"
+    rollout.routed("west", [], [service])
+    assert rollout.needed_of("east", rule) == []
+    assert world.rollout(wanted, unread=["west"]).needed_of("east", rule) == ["mine"], "nobody knows"
+    rule["spec"]["subsets"] = [{"name": "v1"}]
+    assert world.rollout(wanted, unread=["west"]).needed_of("east", rule) == [], "ours has it too"
+
+
 def test_a_remote_holds_no_rules_of_its_own() -> None:
     of = fleet(SERVED)
     world = World(of)
