@@ -31,8 +31,9 @@ change of a cluster at a time, in the order of the tables.
 What "in place" says of a change:
 
 - **yes**: Google makes it.
-- **new nodes**: Google replaces the nodes of the pool, one after another. The run refuses it, unless
-  `gke_recreate_nodes` is true and `gke_upgrade` makes new nodes before it takes old ones away.
+- **new nodes**: Google replaces the nodes of the pool, one after another; for a field of a cluster those of all its
+  pools, also of pools that the inventory does not name. The run refuses it, unless `gke_recreate_nodes` is true and
+  `gke_upgrade` makes new nodes before it takes old ones away.
 - **on only**: it can be switched on, never off.
 - **a new pool**: the run refuses it, with the field's name. Name another pool in `gke_node_pools`, and delete the old
   one when the new one runs.

@@ -21,8 +21,10 @@ description:
   - "Changed in place: C(gke_endpoint), C(gke_authorized_networks), C(gke_release_channel), C(gke_labels), workload identity,
     C(gke_private_nodes), and of a pool C(gke_node_count), C(gke_node_count_max), C(gke_node_total_min), C(gke_node_total_max),
     C(gke_node_labels) and taints. A missing pool is made; a pool that the inventory does not name stays as it is."
-  - C(gke_machine_type), C(gke_disk_size) and private nodes need new nodes, which Google makes one after another. That is refused with the
-    variable's name, unless C(gke_recreate_nodes) is true for the host and the pool makes new nodes before it takes old ones away.
+  - C(gke_machine_type), C(gke_disk_size) and private nodes need new nodes, which Google makes one after another. So do
+    C(gke_network_policy), C(gke_node_local_dns), C(gke_intranode_visibility) and C(gke_shielded_nodes), in all pools of the cluster.
+    That is refused with the variable's name, unless C(gke_recreate_nodes) is true for the host and each pool makes new nodes before it takes
+    old ones away.
   - Further fields are in docs/gke-fields.md of the collection. What the inventory says of them is compared and changed in place, or refused
     with the field's name; what it does not say is left alone. A cluster that was just made is looked at again if it says any, since Google may
     accept a request and not heed all of it.

@@ -41,14 +41,15 @@ _LOGS = ["SYSTEM_COMPONENTS", "WORKLOADS"]
 _GROUPS = [f"gke-security-groups@{name}.example" for name in ("shop", "mall")]
 _WINDOW = {"window": {"startTime": FIRST["start"], "endTime": FIRST["end"]}}
 _VPC: Vars = {"gke_dns": "cloud_dns", "gke_dns_domain": "west.shop.example"}
-_LEGACY: Vars = {"gke_dataplane_v2": False}
+_GENTLE: Vars = {"gke_recreate_nodes": True}
+_LEGACY: Vars = {"gke_dataplane_v2": False, **_GENTLE}
 
 # By the entry's variable and path: every entry of the table has one, or a test below fails.
 CLUSTER: dict[str, Sample] = {
     "locations": Sample(
         ["us-west1-a"], ["us-west1-b", "us-west1-a"], ["us-west1-a"], ["us-west1-a", "us-west1-b"]
     ),
-    "shieldedNodes.enabled": Sample(True, False, True, False),
+    "shieldedNodes.enabled": Sample(True, False, True, False, _GENTLE),
     "databaseEncryption": Sample(
         *_CLUSTER_KEYS, *({"state": "ENCRYPTED", "keyName": key} for key in _CLUSTER_KEYS)
     ),
@@ -102,13 +103,13 @@ CLUSTER: dict[str, Sample] = {
         ["more", "most"], ["most", "last"], ["more", "most"], ["most", "last"]
     ),
     "ipAllocationPolicy.stackType": Sample("ipv4", "ipv4_ipv6", "IPV4", "IPV4_IPV6"),
-    "networkConfig.enableIntraNodeVisibility": Sample(True, False, True, False),
+    "networkConfig.enableIntraNodeVisibility": Sample(True, False, True, False, _GENTLE),
     "networkConfig.enableL4ilbSubsetting": Sample(False, True, False, True),
     "controlPlaneEndpointsConfig.ipEndpointsConfig.privateEndpointSubnetwork": Sample(
         SUBNET.format("planes"), SUBNET.format("other"), SUBNET.format("planes"), None
     ),
     "addonsConfig.gkeBackupAgentConfig.enabled": Sample(True, False, True, False),
-    "addonsConfig.dnsCacheConfig.enabled": Sample(False, True, False, True),
+    "addonsConfig.dnsCacheConfig.enabled": Sample(False, True, False, True, _GENTLE),
     "autopilot.workloadPolicyConfig.allowNetAdmin": Sample(
         False, True, False, True, {"mesh_control_plane": "managed"}
     ),
@@ -126,7 +127,6 @@ CLUSTER: dict[str, Sample] = {
         {"tagKeys/1": "tagValues/2"}, {"tagKeys/1": "tagValues/3"},
     ),
 }  # fmt: skip
-_GENTLE: Vars = {"gke_recreate_nodes": True}
 POOL: dict[str, Sample] = {
     "config.serviceAccount": Sample(
         *["a@shop-prod.iam.gserviceaccount.com", "b@shop-prod.iam.gserviceaccount.com"] * 2

@@ -184,11 +184,15 @@ class Clusters:
     def _check_nodes(wanted: ClusterSpec, live: Json, differences: t.Sequence[Difference]) -> None:
         """Refuse what would replace nodes, unless it may, and a pool has new ones before it loses old ones."""
         replacing = [d for d in differences if d.recreates]
+        every = [str(pool.get("name")) for pool in live.get("nodePools") or []]
         if replacing and not wanted.recreate:
-            raise cluster_problems.replaces_nodes(wanted, replacing)
+            raise cluster_problems.replaces_nodes(wanted, replacing, every)
         for difference in replacing:
-            if not upgrades_gently(wanted, live, difference.pool):
-                raise cluster_problems.replaces_nodes_at_once(wanted, difference)
+            # What is said of the cluster is done to the nodes of all its pools, also of others.
+            pools = [difference.pool] if difference.pool else every
+            hasty = [pool for pool in pools if not upgrades_gently(live, pool, differences)]
+            if hasty:
+                raise cluster_problems.replaces_nodes_at_once(wanted, difference, hasty)
 
     def _found(self, wanted: ClusterSpec) -> Json | None:
         return self.live.get((wanted.member.location, wanted.member.cluster))

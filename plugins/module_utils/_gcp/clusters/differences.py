@@ -241,7 +241,13 @@ def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[D
         private = is_so["gke_private_nodes"] if not adopted or "gke_private_nodes" in wanted.given else None
         for pool in wanted.pools:
             found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
-    return _each_call_once(found)
+    # A change of the cluster may replace the nodes of its pools too, so what says how comes first.
+    return _each_call_once(sorted(found, key=lambda difference: not _says_how(difference)))
+
+
+def _says_how(difference: Difference) -> bool:
+    """Whether it is about how a pool's nodes are replaced."""
+    return difference.step is not None and "upgradeSettings" in difference.step.body
 
 
 def _of_fields(wanted: ClusterSpec, live: Json) -> list[Difference]:
@@ -261,12 +267,12 @@ def says_more(wanted: ClusterSpec) -> bool:
     return bool(wanted.control_plane_cidr) or any(not one.new for one in (*wanted.fields, *pools))
 
 
-def upgrades_gently(wanted: ClusterSpec, live: Json, pool: str) -> bool:
-    """Whether a pool gets new nodes before it loses old ones; by what the inventory says, else as Google has it."""
+def upgrades_gently(live: Json, pool: str, differences: t.Iterable[Difference]) -> bool:
+    """Whether a pool gets new nodes before it loses old ones: as Google has it, or after what is to be changed."""
     settings = dict((_pool(live, pool) or {}).get("upgradeSettings") or {})
-    for one in (said for mine in wanted.pools if mine.name == pool for said in mine.fields):
-        if one.field.path == "upgradeSettings":
-            settings = one.field.wire.to(one.value)
+    for one in differences:
+        if one.pool == pool and one.step is not None and _says_how(one):
+            settings = one.step.body["upgradeSettings"]
     if settings.get("strategy") == "BLUE_GREEN":
         return True
     return int(settings.get("maxSurge") or 0) > 0 and not int(settings.get("maxUnavailable") or 0)

@@ -35,7 +35,7 @@ class Difference:
     pool: str = ""
     """The pool that it is about; "" where it is about the cluster."""
     recreates: bool = False
-    """Whether the call replaces nodes."""
+    """Whether the call replaces nodes: those of the pool, or of every pool."""
 
 
 def put_fields(made: Json, said: t.Iterable[Said]) -> None:

@@ -52,29 +52,34 @@ def _seen(differences: t.Iterable[Difference]) -> str:
     return "; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences)
 
 
-def replaces_nodes(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
-    """Changes for which Google replaces the nodes of a pool."""
+def replaces_nodes(
+    wanted: ClusterSpec, differences: t.Sequence[Difference], every: t.Sequence[str] = ()
+) -> FleetError:
+    """Changes for which Google replaces the nodes of a pool, or of the pools ``every`` of the cluster."""
     names = ", ".join(dict.fromkeys(d.variable for d in differences))
+    of_cluster = any(not d.pool for d in differences)
+    pools = [*every] if of_cluster else list(dict.fromkeys(d.pool for d in differences))
+    beside = "" if of_cluster else ", or name a pool of another name in gke_node_pools beside it"
     return FleetError(
         f"{names} cannot be changed without new nodes",
         cluster=wanted.host,
         obj=wanted.path,
         seen=_seen(differences),
-        means=f"Google replaces each node of {', '.join(dict.fromkeys(d.pool for d in differences))} for it, with the "
-        "pods on it",
-        next_step="set gke_recreate_nodes: true for this run, or set it back, or name a pool of another name in "
-        "gke_node_pools beside it",
+        means=f"Google replaces each node of {', '.join(pools)} for it, with the pods on it",
+        next_step=f"set gke_recreate_nodes: true for this run, or set it back{beside}",
     )
 
 
-def replaces_nodes_at_once(wanted: ClusterSpec, difference: Difference) -> FleetError:
-    """The same of a pool that loses nodes before it has new ones."""
+def replaces_nodes_at_once(wanted: ClusterSpec, difference: Difference, hasty: t.Sequence[str]) -> FleetError:
+    """The same where the pools ``hasty`` lose nodes before they have new ones."""
+    whose = f"pool {hasty[0]} loses" if len(hasty) == 1 else f"pools {', '.join(hasty)} lose"
     return FleetError(
-        f"{difference.variable} cannot be changed without new nodes, and pool {difference.pool} loses old ones first",
+        f"{difference.variable} cannot be changed without new nodes, and {whose} old ones first",
         cluster=wanted.host,
-        obj=f"{wanted.path}/nodePools/{difference.pool}",
+        obj=f"{wanted.path}/nodePools/{hasty[0]}",
         seen=_seen([difference]),
-        next_step="set gke_upgrade: {max_surge: 1, max_unavailable: 0}, or {strategy: blue_green}",
+        next_step="set gke_upgrade: {max_surge: 1, max_unavailable: 0}, or {strategy: blue_green}; of a pool that the "
+        "inventory does not name: gcloud container node-pools update --max-surge-upgrade=1 --max-unavailable-upgrade=0",
     )
 
 

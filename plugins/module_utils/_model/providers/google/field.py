@@ -119,7 +119,7 @@ class Field:
         wrap: the call sends the value as this key of a message.
         form: the rule for the variable's value.
         new: the value of a new cluster or pool, where the inventory says nothing. Existing ones keep theirs.
-        recreates: the call replaces nodes, one after another.
+        recreates: the call replaces nodes, one after another: those of the pool, or of every pool of the cluster.
         autopilot: whether an Autopilot cluster takes it.
         standard: whether a standard cluster takes it.
         alone: it is a key of pools alone, without a variable.

@@ -4,7 +4,8 @@
 
 From each entry follow its variable, its check, its place in a new cluster, its comparison, its call, and its row in
 docs/gke-fields.md. Paths and calls are those of Google's discovery document (container v1), Terraform's names those of
-its provider's resource_container_cluster_meta.yaml and resource_container_node_pool_meta.yaml.
+its provider's resource_container_cluster_meta.yaml and resource_container_node_pool_meta.yaml. What replaces nodes is
+in Google's "Manage cluster lifecycle changes to minimize disruption", nodelocal-dns-cache and network-policy.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
     Field(
         "shielded_nodes", "shieldedNodes.enabled", "enable_shielded_nodes",
         "Whether nodes prove to the control plane that they are VMs of Google's.",
-        FLAG, "update desiredShieldedNodes", message="shieldedNodes", autopilot=False,
+        FLAG, "update desiredShieldedNodes", message="shieldedNodes", autopilot=False, recreates=True,
     ),
     Field(
         "database_key", "databaseEncryption", "database_encryption.key_name",
@@ -139,7 +140,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
             FLAG, to=lambda on: {"enabled": True, "provider": "CALICO"} if on else {"enabled": False},
             of=lambda live: bool((live or {}).get("enabled")),
         ),
-        "setNetworkPolicy", autopilot=False,
+        "setNetworkPolicy", autopilot=False, recreates=True,
     ),
     Field(
         "network_policy", "addonsConfig.networkPolicyConfig.disabled",
@@ -188,7 +189,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
     Field(
         "intranode_visibility", f"{_NETWORK}enableIntraNodeVisibility", "enable_intranode_visibility",
         "Whether the VPC sees calls between pods of one node too.",
-        FLAG, "update desiredIntraNodeVisibilityConfig", wrap="enabled", autopilot=False,
+        FLAG, "update desiredIntraNodeVisibilityConfig", wrap="enabled", autopilot=False, recreates=True,
     ),
     Field(
         "l4_ilb_subsetting", f"{_NETWORK}enableL4ilbSubsetting", "enable_l4_ilb_subsetting",
@@ -210,6 +211,7 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
         "node_local_dns", "addonsConfig.dnsCacheConfig.enabled", "addons_config.dns_cache_config.enabled",
         "Whether each node caches DNS (standard: Autopilot always does).",
         FLAG, "update desiredAddonsConfig.dnsCacheConfig", message="addonsConfig.dnsCacheConfig", autopilot=False,
+        recreates=True,
     ),
     Field(
         "allow_net_admin", "autopilot.workloadPolicyConfig.allowNetAdmin", "allow_net_admin", _NET_ADMIN,

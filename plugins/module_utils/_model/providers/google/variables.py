@@ -286,8 +286,8 @@ GKE = (
     Variable(
         "gke_recreate_nodes",
         CLUSTER,
-        "Whether a change may replace the nodes of a pool, one after another. Only of a pool whose `gke_upgrade` makes "
-        "new nodes before it takes old ones away.",
+        "Whether a change may replace the nodes of a pool, or of all pools, one after another. Only where each pool "
+        "makes new nodes before it takes old ones away (`gke_upgrade`).",
         default_text="false",
         type="bool",
     ),
