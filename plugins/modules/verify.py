@@ -136,7 +136,7 @@ table:
 verify:
   description:
     - The content of C(verify.json). In check mode C(ok) is null, because nothing is proved.
-    - C(traffic) has the test with its level, by policy and cluster what is declared and what was counted, and what was not measured.
+    - C(traffic) has the test with its level, by policy and cluster what is declared, what was counted and how calls ended, and what was not measured.
   returned: success
   type: dict
 directory:

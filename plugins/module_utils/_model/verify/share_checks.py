@@ -69,9 +69,7 @@ def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, s
                 "policy's answers",
                 one.name,
                 not one.failed,
-                f"{one.failed} of {one.calls} calls got no answer of the service: {one.failure}"
-                if one.failed
-                else f"all of {one.calls} calls" + (f", {one.timed_out} ended by the timeout" if one.timed_out else ""),
+                _answers(one),
                 where,
                 "calls for which the policy has pods fail",
                 "see the check policy's pods, and the access log of the probe's sidecar in the namespace mesh-verify",
@@ -100,6 +98,19 @@ def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, s
                 )
             )
     return checks
+
+
+def _answers(one: Measurement) -> str:
+    statuses = f" ({_by_status(one)})" if one.statuses else ""
+    if one.failed:
+        return f"{one.failed} of {one.calls} calls got no answer of the service: {one.failure}{statuses}"
+    ended = f", {one.timed_out} ended by the timeout" if one.timed_out else ""
+    return f"all of {one.calls} calls{ended}{statuses}"
+
+
+def _by_status(one: Measurement) -> str:
+    """For example ``200: 380, 503: 20``."""
+    return ", ".join(f"{status}: {number}" for status, number in one.statuses.items())
 
 
 def _pods(one: Measurement, where: tuple[str, ...]) -> Check:
@@ -195,6 +206,9 @@ def _rows(one: Measurement, tests: int) -> t.Iterator[tuple[str, str, str, str]]
             _percent(answered / one.calls) if one.calls else "-",
             f"{answered} of {one.calls} calls",
         )
+    good = sum(number for status, number in one.statuses.items() if status.startswith("2"))
+    if good < sum(one.statuses.values()):
+        yield "status 2xx", "", _percent(good / one.calls), _by_status(one)
     if one.timeout:
         late = f", {one.late} too late" if one.late else ""
         has = "no such route" if one.proxy_timeout is None else length(one.proxy_timeout)

@@ -25,6 +25,7 @@ __all__ = [
     "DELAY",
     "LOCALITY",
     "MIRROR",
+    "NO_ANSWER",
     "SPLIT",
     "Answers",
     "Measurement",
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 SPLIT, LOCALITY, MIRROR, ABORT, DELAY = "split", "locality", "mirror", "abort", "delay"
+NO_ANSWER = "no answer"
+"""In place of an HTTP status."""
 WITHOUT_SHARES = 20
 """Requests, at most, where nothing is drawn: they show answers, times and pods."""
 SIDE_BY_SIDE, MOST_SIDE_BY_SIDE = 8, 64
@@ -298,6 +301,8 @@ class Measurement:
     shares: tuple[Share, ...] = ()
     counted: bool = True
     """Whether the sidecar counted the calls at all."""
+    statuses: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """By HTTP status, or ``no answer``, how many calls ended so, whoever answered."""
     failed: int = 0
     """Calls that no pod answered, without those that a fault or the timeout ended."""
     failure: str = ""
@@ -391,8 +396,9 @@ def measure(series: Series, seen: Seen) -> Measurement:
         calls=calls,
         shares=tuple(shares),
         counted=counted,
+        statuses=_statuses(seen.answers),
         failed=_number(failed),
-        failure="; ".join(dict.fromkeys(f"{a.status or 'no answer'} {a.text}".strip() for a in failed)),
+        failure="; ".join(dict.fromkeys(f"{a.status or NO_ANSWER} {a.text}".strip() for a in failed)),
         timeout=rules.timeout,
         proxy_timeout=route.timeout if route else None,
         timed_out=_number(timed_out),
@@ -407,6 +413,14 @@ def measure(series: Series, seen: Seen) -> Measurement:
             **{part.words: _known(seen, part.upstream) for part in series.parts if part.kind in (SPLIT, MIRROR)},
         },
     )
+
+
+def _statuses(answers: t.Iterable[Answers]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in sorted(answers, key=lambda a: a.status):
+        name = f"{one.status}" if one.status else NO_ANSWER
+        found[name] = found.get(name, 0) + len(one.latencies)
+    return found
 
 
 def _number(answers: t.Iterable[Answers]) -> int:

@@ -109,6 +109,20 @@ def test_what_proves_nothing_is_skipped() -> None:
     assert ("policy", "no route of this policy") in only(share_checks([wrong], {}), FAILED)
 
 
+def test_a_service_that_answers_errors_alone_is_shown() -> None:
+    broken = dataclasses.replace(GOOD, statuses={"503": 400})
+    seen = {check.group: check.seen for check in share_checks([broken], {})}
+    assert seen["policy's answers"] == "all of 400 calls (503: 400)"
+    (row,) = [" ".join(line.split()) for line in share_table([broken]) if "2xx" in line]
+    assert row == "status 2xx 0 % 503: 400"
+    assert shares_document([broken], {})["measured"][0]["statuses"] == {"503": 400}
+    fine = dataclasses.replace(GOOD, statuses={"200": 399, "204": 1})
+    assert "2xx" not in "".join(share_table([fine]))
+    failing = dataclasses.replace(GOOD, failed=1, failure="no answer", statuses={"200": 399, "no answer": 1})
+    (failed,) = only(share_checks([failing], {}), FAILED)
+    assert failed[1] == "1 of 400 calls got no answer of the service: no answer (200: 399, no answer: 1)"
+
+
 def test_copies_under_way_are_skipped_and_never_fail() -> None:
     copied = dataclasses.replace(share("copied to v3", 1.0, 399, kind="mirror"), late=1, p_late=1.0)
     waiting = dataclasses.replace(GOOD, shares=(copied,))

@@ -293,6 +293,9 @@ def test_the_timeout_is_compared_with_the_slowest_call() -> None:
 def test_an_answer_of_the_service_is_an_answer_whatever_it_says() -> None:
     found = counted(only(), 300, 60, 40, answers=(answers(200, 500), answers(100, 404), answers(100, 503)))
     assert found.failed == 0
+    assert found.statuses == {"404": 100, "500": 200, "503": 100}
+    mixed = counted(only(), 0, 0, 0, answers=(answers(2, 503), answers(3, 503, False), answers(1, 0, False)))
+    assert mixed.statuses == {"503": 5, "no answer": 1} and mixed.failed == 4
     assert counted(only(), 0, 0, 0, answers=(answers(3, 0, False, text="refused"),)).failure == "no answer refused"
 
 
