@@ -718,6 +718,43 @@ async def test_an_apps_service_that_replaced_ours_is_never_removed(fleets: Fleet
 
 
 @in_loop
+async def test_what_replaces_ours_during_the_run_is_not_removed(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Service of ours may be an app's when it is to go; a change that leaves it ours holds up nothing."""
+    fleet = fleets()
+    app = live(["east"])["east"][1]
+    request = Transport.request
+
+    for theirs_now in (True, False):
+        async with on(fleet, "east") as kube:
+            await kube.delete("v1", "Service", "reviews", "shop")
+        await ran(fleet, SPLIT)
+
+        async def meanwhile(
+            self: Transport, method: str, path: str, *, replaced: bool = theirs_now, **more: t.Any
+        ) -> t.Any:
+            if method == "DELETE" and self.cluster == "east" and path.endswith("virtualservices/reviews-traffic"):
+                monkeypatch.setattr(Transport, "request", request)
+                async with on(fleet, "east") as kube:
+                    if replaced:
+                        await kube.delete("v1", "Service", "reviews", "shop")
+                        await kube.apply([app], manager="their-chart")
+                    else:
+                        meta = {"name": "reviews", "namespace": "shop", "annotations": {"seen": "yes"}}
+                        await kube.apply([{"apiVersion": "v1", "kind": "Service", "metadata": meta}], manager="x")
+            return await request(self, method, path, **more)
+
+        monkeypatch.setattr(Transport, "request", meanwhile)
+        gone = await ran(fleet)
+        assert gone.failures == {}
+        assert await held(fleet, "east") == []
+        async with on(fleet, "east") as kube:
+            after = await kube.get("v1", "Service", "reviews", "shop")
+        assert (after is not None) == theirs_now
+
+
+@in_loop
 async def test_where_google_shows_nothing_a_new_subset_is_warned_of(fleets: Fleets) -> None:
     managed = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"}
     fleet = fleets(east=managed)

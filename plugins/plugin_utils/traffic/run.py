@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from http import HTTPStatus
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.batch import all_of
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -30,7 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC, Seen, is_stub, see
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
-from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import refused
@@ -41,6 +44,9 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.recorded import
 __all__ = ["TrafficRun"]
 
 Object = dict[str, t.Any]
+
+_TRIES = 3
+"""How often an object that changes just then is read again before it is removed."""
 
 
 class TrafficRun:
@@ -397,8 +403,26 @@ class TrafficRun:
             self.changes += await self._kubes[name].apply(objects, diff=self.diff, take_over=taking)
 
     async def _remove(self, name: str, objects: t.Sequence[Object]) -> None:
-        if objects:
-            self.changes += await self._kubes[name].remove(objects, diff=self.diff)
+        """Remove what is ours still; an app may have brought its own Service over one that a policy made."""
+        kube = self._kubes[name]
+        self.changes += await all_of(kube, [self._remove_ours(kube, obj) for obj in objects], "deleted")
+
+    async def _remove_ours(self, kube: Kube, obj: Object) -> Change:
+        api, kind, meta = str(obj["apiVersion"]), str(obj["kind"]), obj["metadata"]
+        name, namespace = str(meta["name"]), str(meta.get("namespace") or "")
+        left = _TRIES
+        while True:
+            try:
+                return await kube.delete(api, kind, name, namespace, diff=self.diff, read=obj)
+            except ApiError as error:
+                left -= 1
+                if error.status != HTTPStatus.CONFLICT or not left:
+                    raise
+            # It was changed since it was read, or is another one by now.
+            live = await kube.get(api, kind, name, namespace)
+            if live is None or not self._is_ours(live):
+                return Change(kube.cluster, kind, name, UNCHANGED, namespace=namespace)
+            obj = live
 
     async def _take(self, name: str, theirs: t.Iterable[Object]) -> None:
         """Remove what others made and ours replaces, as it was when both were compared."""
