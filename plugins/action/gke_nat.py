@@ -111,8 +111,7 @@ class ActionModule(GoogleClusterAction):
         """In a host project, which hosts cannot have the NAT that they lack; removes it from the plan."""
         lack = {w.host: parts for w in needing if w.shared and (parts := plan.missing_parts(w.network, w.region))}
         mine = {w.host: w for w in needing if w.host in lack}
-        kinds = [kind for kind in ("addresses", "routers") if getattr(plan, kind)]
-        missing = missing_permissions(google, permissions_for(kinds)) if mine else []
+        missing = missing_permissions(google, permissions_for(plan.kinds)) if mine else []
         failed = {host: may_not(w, lack[host], missing) for host, w in mine.items()} if missing else {}
         for error in failed.values():
             error.next_step += "; or set cluster_egress if its nodes reach the internet without NAT"

@@ -126,7 +126,7 @@ def _not_permitted(
 ) -> dict[str, FleetError]:
     """By host, an error for what a host project lacks and these credentials may not make."""
     shared = [w for w in part.play if w.shared and w.host not in bad]
-    kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(plan, kind)]
+    kinds = plan.kinds
     missing = missing_permissions(part.google, permissions_for(kinds)) if shared and kinds else []
     blocked = {kind for kind in kinds if set(permissions_for([kind])) & set(missing)}
     if not blocked:
@@ -137,15 +137,16 @@ def _not_permitted(
             w,
             plan.networks if "networks" in blocked else [],
             plan.subnets if "subnets" in blocked else {},
-            plan.firewalls if "firewalls" in blocked else [],
+            [rule for rule in plan.firewalls if plan.kind_of(rule) in blocked],
             live.firewalls,
         )
         if lacks:
             failed[w.host] = may_not(w, lacks, missing)
     theirs = {w.network for w in shared}
-    if "firewalls" in blocked:
-        plan.firewalls[:] = [rule for rule in plan.firewalls if rule["network"] not in theirs]
-    if {"firewalls", "stale"} & blocked:
+    plan.firewalls[:] = [
+        rule for rule in plan.firewalls if rule["network"] not in theirs or plan.kind_of(rule) not in blocked
+    ]
+    if {"firewalls", "changed firewalls", "stale"} & blocked:
         # A stale rule does no harm: it stays until the credentials may remove it.
         plan.stale[:] = [rule for rule in plan.stale if rule["network"] not in theirs]
     return failed

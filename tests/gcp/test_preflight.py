@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.node_account import RECORD, NodeAccount
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.findings import Findings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import marker
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.preflight import Foresight
 
+from .caller import Caller
 from .cluster_runs import HOSTS, WEST, Run, fleet_of, make, wanted_of
 from .role_runs import Playbook, changed
 from .standin.limits import default_account
@@ -327,9 +332,118 @@ def test_an_account_that_the_run_makes_need_not_exist(look: Look, google_cloud: 
     assert not [p for p in look().problems if "service account" in str(p)]
 
 
-def test_who_makes_an_account_needs_the_permission(look: Look, google_cloud: StandIn) -> None:
-    google_cloud.cloud.deny("iam.serviceAccounts.create", method="nothing", path=f"projects/{PROJECT}")
-    assert "iam.serviceAccounts.create" not in str(look().problems)
+class Refusing:
+    """Takes permissions away that a run may ask for."""
+
+    def __init__(self, standin: StandIn) -> None:
+        self.cloud = standin.cloud
+
+    def __call__(self, *permissions: str) -> None:
+        self.cloud.faults.clear()
+        for permission in permissions:
+            self.cloud.deny(permission, method="nothing", path=f"projects/{PROJECT}")
+
+
+@pytest.fixture
+def refuse(google_cloud: StandIn) -> Refusing:
+    return Refusing(google_cloud)
+
+
+FLEETS = "mesh-shop-nodes@shop-prod.iam.gserviceaccount.com"
+MAKING = ("iam.serviceAccounts.create", "iam.serviceAccounts.actAs", "resourcemanager.projects.setIamPolicy")
+
+
+def missing(found: Findings) -> set[str]:
+    return {one for p in found.problems if "permission" in p.what for one in p.seen.split(", ")}
+
+
+def test_who_makes_an_account_needs_the_permissions(look: Look, refuse: Refusing) -> None:
+    refuse(*MAKING)
+    assert not missing(look()) & set(MAKING)
     look.more = {"gke_node_service_account": "fleet"}
-    (found,) = [p for p in look().problems if "iam.serviceAccounts.create" in p.seen]
-    assert "roles/iam.serviceAccountCreator" in found.next_step
+    found = look()
+    assert missing(found) == set(MAKING)
+    assert "roles/iam.serviceAccountCreator" in said(found)
+    assert "roles/iam.serviceAccountUser" in said(found)
+
+
+def own_account(options: Vars) -> None:
+    """The fleet's own account, made by an earlier run with its role."""
+    google = Google(Settings.from_args(options), patience=5)
+    grants = Grants(fleet_of().directory, RECORD)
+    NodeAccount(google, FLEETS, marker(fleet_of()), grants, dry_run=False, longest=0.1).present()
+
+
+def test_an_account_that_is_there_is_not_made_again(
+    look: Look, refuse: Refusing, google_cloud: StandIn, options: Vars
+) -> None:
+    own_account(options)
+    look.more = {"gke_node_service_account": "fleet"}
+    refuse("iam.serviceAccounts.create", "resourcemanager.projects.setIamPolicy")
+    assert said(look()) == ""
+    # Its role is gone: it is granted again.
+    google_cloud.cloud.policies[PROJECT]["bindings"] = []
+    assert missing(look()) == {"resourcemanager.projects.setIamPolicy"}
+
+
+def test_an_account_of_others_stops_the_run_before_it_begins(look: Look, google_cloud: StandIn) -> None:
+    google_cloud.cloud.accounts[FLEETS] = {"description": "theirs"}
+    look.more = {"gke_node_service_account": "fleet"}
+    assert "a service account of this name exists that this fleet did not make" in said(look())
+
+
+def test_a_new_pool_may_have_an_account_that_is_made(
+    look: Look, refuse: Refusing, google_cloud: StandIn, options: Vars
+) -> None:
+    look.hosts = {name: {**v, "gke_network": "default"} for name, v in HOSTS.items()}
+    make(Run(options), google_cloud)
+    look.hosts["west"]["gke_node_pools"] = [{"name": "default"}, {"name": "more", "node_service_account": "fleet"}]
+    found = look()
+    assert not [p for p in found.problems if "service account" in str(p)], said(found)
+    assert "iam.projects.serviceAccounts.get" in look.asked
+    refuse(*MAKING)
+    assert missing(look()) == set(MAKING)
+    google_cloud.cloud.disabled.add("iam.googleapis.com")
+    assert "iam.googleapis.com" in said(look())
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        "compute.firewalls.update",
+        "compute.routers.update",
+        "container.clusters.get",
+        "container.clusters.update",
+        "gkehub.features.update",
+    ],
+)
+def test_who_makes_all_anew_need_not_be_allowed_to_change(look: Look, refuse: Refusing, permission: str) -> None:
+    refuse(permission)
+    assert said(look()) == ""
+
+
+def test_who_changes_needs_the_permission_to_change(look: Look, refuse: Refusing, google_cloud: StandIn) -> None:
+    ask = Caller(google_cloud)
+    base = f"/compute/v1/projects/{PROJECT}"
+    network = {"name": "mesh", "autoCreateSubnetworks": False, "description": marker(fleet_of())}
+    ask.done("POST", f"{base}/global/networks", network)
+    rule = {"name": "mesh-pods", "network": f"projects/{PROJECT}/global/networks/mesh"}
+    rule |= {"description": marker(fleet_of()), "sourceRanges": ["10.9.0.0/16"], "allowed": [{"IPProtocol": "tcp"}]}
+    names = {r["name"] for r in planned_rules(look)}
+    for name in names:
+        ask.done("POST", f"{base}/global/firewalls", {**rule, "name": name})
+    refuse("compute.firewalls.create", "compute.networks.create")
+    assert said(look()) == ""
+    refuse("compute.firewalls.update")
+    assert missing(look()) == {"compute.firewalls.update"}
+
+
+def planned_rules(look: Look) -> list[Vars]:
+    wanted = list(wanted_of(fleet_of(look.hosts)).values())
+    return plan_network(wanted, {w.host for w in wanted}, ExistingNetwork({}, {}, {}), "x")[0].firewalls
+
+
+def test_what_may_not_be_read_is_not_taken_for_missing(look: Look, google_cloud: StandIn) -> None:
+    google_cloud.cloud.deny("compute.networks.list", method="compute.networks.list")
+    google_cloud.cloud.deny("compute.networks.create", method="nothing", path=f"projects/{PROJECT}")
+    assert missing(look()) == {"compute.networks.list"}

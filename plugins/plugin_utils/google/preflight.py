@@ -25,6 +25,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings im
     missing_bindings,
     needs_number,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.node_account import RECORD, NodeAccount
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import project_number
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks import permissions
@@ -38,9 +40,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.findings im
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.membership import other_fleets
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.nodes import groups_of_cluster, groups_of_steps
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import Difference, body, compare
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import (
+    Difference,
+    body,
+    compare,
+    runs_as,
+    says_more,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed import with_passed
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import feature_plan
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat, ways_out
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
@@ -54,13 +63,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
     our_labels,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import (
+    INGRESS,
     Member,
+    config_cluster,
     fleet_project,
     host_projects,
     members,
     needed_features,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region, read_network
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part, with_mesh_label
 
@@ -174,12 +186,14 @@ class Foresight:
     def _plan_clusters(self, project: _Project) -> None:
         description = marker(self.fleet)
         plan = self._plan(project.part.project, project.part.google)
+        looked_at = False
         for bare in project.new:
             try:
                 w = with_passed(bare)
             except FleetError as error:
                 self._add(Findings(problems=[error]))
                 continue
+            looked_at = looked_at or says_more(w)
             request = body(w, description)
             plan.groups += groups_of_cluster(w, request)
             if w.autopilot:
@@ -192,12 +206,8 @@ class Foresight:
         plan.new += project.new
         if project.new:
             istiod = any(w.host in self.with_istiod for w in project.new)
-            plan.permissions += permissions.of_clusters(istiod=istiod)
-        made = {w.account for w in project.new if w.account}
-        if made:
-            plan.made |= made
-            plan.apis += [ACCOUNTS_API, POLICY_API]
-            plan.permissions += permissions.of_accounts()
+            plan.permissions += permissions.of_clusters(istiod=istiod, looked_at=looked_at)
+        accounts = dict.fromkeys(w.account for w in project.new if w.account)
         for w in project.part.play:
             live = project.live.get((w.member.location, w.member.cluster))
             if live is None:
@@ -210,8 +220,34 @@ class Foresight:
             changes = [d for d in found if d.variable not in _NOT_COMPARED]
             plan.groups += groups_of_steps(w, live, changes)
             plan.permissions += permissions.of_changes(changes)
+            # As the clusters stage decides it (Clusters.needs_account).
+            if w.account and not runs_as(live, w.account):
+                accounts[w.account] = None
+        for email in accounts:
+            self._plan_account(plan, project.part.google, email)
         if not plan.idle:
             plan.apis += CLUSTER_APIS
+
+    def _plan_account(self, plan: ProjectPlan, google: Google, email: str) -> None:
+        """The service account of the fleet's nodes: what it lacks, as the clusters stage sees it."""
+        plan.apis += [ACCOUNTS_API, POLICY_API]
+        grants = Grants(self.fleet.directory, RECORD)
+        made = granted = True
+        try:
+            changes = NodeAccount(google, email, marker(self.fleet), grants, dry_run=True).present()
+        except GoogleError as error:
+            # Where the API is off, nothing is there yet. What may not be seen may be there.
+            made = granted = error.kind == API_OFF
+            if error.kind not in (API_OFF, PERMISSION):
+                self._add(Findings(problems=[error]))
+        except FleetError as error:
+            self._add(Findings(problems=[error]))
+            return
+        else:
+            made = any((c.kind, c.action) == ("ServiceAccount", CREATED) for c in changes)
+            granted = made or any(c.action != UNCHANGED for c in changes)
+        plan.made |= {email} if made else set()
+        plan.permissions += permissions.of_account(made=made, granted=granted)
 
     def _plan_network(self, part: Part, new: t.Container[str]) -> None:
         google = self.clients.get(part.project, part.google)
@@ -222,8 +258,11 @@ class Foresight:
             routers = list_by_region(google, "routers")
         except GoogleError as error:
             if error.kind == PERMISSION:
-                plan.permissions += ["compute.networks.list", "compute.subnetworks.list", "compute.firewalls.list"]
-            elif error.kind != API_OFF:
+                # What is there is not known, and so not what is missing.
+                plan.permissions += [f"compute.{kind}.list" for kind in ("networks", "subnetworks", "firewalls")]
+                plan.permissions += ["compute.routers.list"]
+                return
+            if error.kind != API_OFF:
                 self._add(Findings(problems=[error]))
             live, routers = ExistingNetwork({}, {}, {}), {}
         network, failed = plan_network(
@@ -235,10 +274,8 @@ class Foresight:
         places = {w.place: w for w in reversed(needing)}
         nat = plan_nat(places, (), routers, {}, marker(self.fleet), needing, other)
         self._add(Findings(problems=list(nat.unknown.values())))
-        kinds = [kind for kind in ("networks", "subnets", "firewalls", "stale") if getattr(network, kind)]
-        kinds += [kind for kind in ("addresses", "routers") if getattr(nat, kind)]
         if not all(w.shared for w in mine):
-            plan.permissions += permissions.of_network(kinds)
+            plan.permissions += permissions.of_network([*network.kinds, *nat.kinds])
         # On a Shared VPC the clusters stage says what its administrator is to make, where these credentials may not.
         plan.apis += CLUSTER_APIS
 
@@ -255,27 +292,46 @@ class Foresight:
         google = self.clients.get(project) or known[0].part.google.of(project)
         plan = self._plan(project, google)
         features = needed_features(self.fleet, front_door=self.front_door)
-        on = self._features_on(google) if features else set()
+        methods = self._feature_methods(google, plan, features, joining) if features else set()
         bindings = self._missing_bindings(google, features, project) if features else []
         plan.apis += [*apis_for(features), *([POLICY_API] if bindings else [])]
         for member in joining:
             if member.managed and member.project != project:
                 client = self.clients.get(member.project) or google.of(member.project)
                 self._plan(member.project, client).apis.append(MESH_API)
-        plan.permissions += permissions.of_fleet(
-            members=True, new_features=not set(features) <= on, features=bool(features)
-        )
+        plan.permissions += permissions.of_fleet(methods)
         for one, some in itertools.groupby(sorted(bindings, key=lambda b: b.project), key=lambda b: b.project):
             client = self.clients.get(one) or google.of(one)
             self._plan(one, client).permissions.extend(permissions.of_bindings(some))
 
-    def _features_on(self, google: Google) -> set[str]:
+    def _feature_methods(
+        self, google: Google, plan: ProjectPlan, features: t.Sequence[str], joining: t.Sequence[Member]
+    ) -> set[str]:
+        """By which methods features come to be as wanted."""
         parent = f"projects/{google.project}/locations/global"
+        on: dict[str, Json] = {}
         try:
             found = google.pages("gkehub", "projects.locations.features.list", "resources", parent=parent)
-        except GoogleError:
-            return set()  # off, or told with the permissions
-        return {str(one.get("name")).rpartition("/")[2] for one in found}
+            on = {str(one.get("name")).rpartition("/")[2]: one for one in found}
+        except GoogleError as error:
+            if error.kind == PERMISSION:
+                plan.permissions.append("gkehub.features.list")
+                return set()
+        managed = [member.name for member in joining if member.managed]
+        methods = set()
+        for feature in features:
+            with contextlib.suppress(FleetError):  # the fleet's stage says what is wrong
+                config = self.members[config_cluster(self.fleet, self.members)].name if feature == INGRESS else ""
+                methods.add(
+                    feature_plan(
+                        feature,
+                        on.get(feature),
+                        fleet_name=self.fleet.name,
+                        managed=managed,
+                        config_membership=config,
+                    ).method
+                )
+        return methods
 
     def _missing_bindings(self, google: Google, features: t.Sequence[str], project: str) -> list[t.Any]:
         projects = {member.project for member in self.members.values()}
@@ -294,7 +350,11 @@ class Foresight:
             options = {"options": {"requestedPolicyVersion": 3}}
             try:
                 policy = google.call("cloudresourcemanager", "projects.getIamPolicy", resource=one, body=options)
-            except GoogleError:
+            except GoogleError as error:
+                if error.kind == PERMISSION:
+                    client = self.clients.get(one) or google.of(one)
+                    self._plan(one, client).permissions.append("resourcemanager.projects.getIamPolicy")
+                    continue
                 policy = {}
             missing += missing_bindings(policy, wanted)
         return missing

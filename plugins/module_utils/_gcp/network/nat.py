@@ -51,6 +51,12 @@ class NatPlan:
     unknown: dict[Place, FleetError] = dataclasses.field(default_factory=dict)
     """NATs whose addresses are not known."""
 
+    @property
+    def kinds(self) -> list[str]:
+        """What is made and changed, in the words of shared_vpc_requirements.py."""
+        changed = {"changed routers" if step.patch else "routers" for step in self.routers}
+        return (["addresses"] if self.addresses else []) + sorted(changed)
+
     def missing_parts(self, network: str, region: str) -> list[str]:
         """What a VPC lacks in a region, in words for its administrator."""
         found = [f"address {r}/{n}" for r, n in self.addresses if (r, n) == (region, nat_name(network, region))]

@@ -45,9 +45,11 @@ _ENOUGH: t.Mapping[str, tuple[str, ...]] = {
 _PERMISSIONS: t.Mapping[str, tuple[str, ...]] = {
     "networks": ("compute.networks.create",),
     "subnets": ("compute.subnetworks.create", "compute.networks.updatePolicy"),
-    "firewalls": ("compute.firewalls.create", "compute.firewalls.update", "compute.networks.updatePolicy"),
+    "firewalls": ("compute.firewalls.create", "compute.networks.updatePolicy"),
+    "changed firewalls": ("compute.firewalls.update", "compute.networks.updatePolicy"),
     "stale": ("compute.firewalls.delete", "compute.networks.updatePolicy"),
-    "routers": ("compute.routers.create", "compute.routers.update"),
+    "routers": ("compute.routers.create",),
+    "changed routers": ("compute.routers.update",),
     "addresses": ("compute.addresses.create",),
 }
 _REFUSALS = (
@@ -79,7 +81,7 @@ def _wider(binding: Binding) -> tuple[str, ...]:
 
 
 def permissions_for(kinds: t.Iterable[str]) -> list[str]:
-    """Permissions to make parts of these kinds."""
+    """Permissions to make, change and remove parts of these kinds, which are those of plans."""
     return list(dict.fromkeys(p for kind in kinds for p in _PERMISSIONS[kind]))
 
 

@@ -46,6 +46,16 @@ class NetworkPlan:
     def count(self) -> int:
         return len(self.networks) + len(self.subnets) + len(self.firewalls) + len(self.stale)
 
+    @property
+    def kinds(self) -> list[str]:
+        """What is made, changed and removed, in the words of shared_vpc_requirements.py."""
+        found = [kind for kind in ("networks", "subnets", "stale") if getattr(self, kind)]
+        return found + sorted({self.kind_of(rule) for rule in self.firewalls})
+
+    def kind_of(self, rule: Json) -> str:
+        """Whether a firewall rule is made, or changed."""
+        return "changed firewalls" if rule["name"] in self.before else "firewalls"
+
 
 def plan_network(
     everybody: t.Sequence[ClusterSpec],
