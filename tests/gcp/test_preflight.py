@@ -447,3 +447,18 @@ def test_what_may_not_be_read_is_not_taken_for_missing(look: Look, google_cloud:
     google_cloud.cloud.deny("compute.networks.list", method="compute.networks.list")
     google_cloud.cloud.deny("compute.networks.create", method="nothing", path=f"projects/{PROJECT}")
     assert missing(look()) == {"compute.networks.list"}
+
+
+@pytest.mark.parametrize("version", ["latest", "-"])
+def test_a_word_for_a_version_is_the_channels_default(look: Look, google_cloud: StandIn, version: str) -> None:
+    look.more = {"gke_cluster_fields": {"initialClusterVersion": version}}
+    assert said(look()) == ""
+    google_cloud.cloud.channels["REGULAR"] = "1.31.2-gke.1"
+    assert "Kubernetes 1.31.2-gke.1 is not supported by the mesh" in said(look())
+
+
+def test_the_beginning_of_a_version_is_enough(look: Look) -> None:
+    look.more = {"gke_cluster_fields": {"initialClusterVersion": "1.35"}}
+    assert said(look()) == ""
+    look.more = {"gke_cluster_fields": {"initialClusterVersion": "1.31"}}
+    assert "Kubernetes 1.31 is not supported by the mesh" in said(look())

@@ -204,11 +204,16 @@ def _machines(plan: ProjectPlan, facts: Facts, warnings: list[str]) -> list[Flee
 _ZONES = 3
 
 
+_WORDS = ("", "-", "latest")
+"""Of Google's aliases for a version (container.v1: Cluster.initialClusterVersion), those that do not say which."""
+
+
 def _versions(plan: ProjectPlan, facts: Facts) -> list[FleetError]:
     found = []
     for w in plan.new:
         channels = facts.versions.get(w.member.location, {})
-        version = plan.versions.get(w.host) or channels.get(w.channel, "")
+        asked = plan.versions.get(w.host, "")
+        version = channels.get(w.channel, "") if asked in _WORDS else asked
         why = unsupported(plan.istio.get(w.host, ""), version) if version else ""
         if not why:
             continue
