@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import os
 import typing as t
 from pathlib import Path
@@ -18,12 +19,18 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distribution import Wanted
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import (
+    object_name,
+    object_of,
+    read_record,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import addresses as addresses_module
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import proxies
-from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import run as run_module
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated, forgotten
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import checked_policies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.run import TrafficRun
 from tests.policies import live
@@ -425,6 +432,29 @@ async def test_a_global_name_comes_stays_and_goes(fleets: Fleets) -> None:
     assert left.failures == {}
     assert [await record(fleet, name) for name in CLUSTERS] == [None, None]
     assert await held(fleet, "west") == await held(fleet, "east") == []
+
+
+@in_loop
+async def test_a_busy_record_holds_up_only_what_leaves(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets()
+    await ran(fleet, GLOBAL)
+
+    def changed_since(*given: t.Any) -> Values:
+        made = object_of(*given)
+        return {**made, "metadata": {**made["metadata"], "resourceVersion": "1"}}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(addresses_module, "object_of", changed_since)
+        patch.setattr(run_module, "forgotten", functools.partial(forgotten, timeout=0))
+        left = await ran(fleet, play=["east"], leaves=True)
+    assert list(left.failures) == ["east"]
+    assert left.failures["east"][0].what == "the record of addresses could not be written"
+    assert "east ServiceEntry reviews.global-traffic removed" in actions(left.changes)
+    again = await ran(fleet, play=["east"], leaves=True)
+    assert again.failures == {}
+    table = read_record(await record(fleet, "west")).table
+    assert (table.members, set(table.names)) == (("west",), {"reviews.shop.global"})
+    assert await record(fleet, "east") is None
 
 
 @in_loop

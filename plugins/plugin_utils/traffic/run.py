@@ -321,8 +321,15 @@ class TrafficRun:
 
     async def _forget_addresses(self) -> None:
         leaving = [name for name in self.play if name in self._live and name not in self._stopped]
-        left = await forgotten(self._kubes, self.fleet, leaving, part=self.part, dry_run=self.dry_run, diff=self.diff)
+        try:
+            left = await forgotten(
+                self._kubes, self.fleet, leaving, part=self.part, dry_run=self.dry_run, diff=self.diff
+            )
+        except FleetError as error:
+            # What was removed is to be reported all the same.
+            left = Allocated(failed=dict.fromkeys(leaving, error))
         self.changes += left.changes
+        self.warnings += left.warnings
         self._fail({name: error for name, error in left.failed.items() if name in leaving})
 
     # -- steps -----------------------------------------------------------------------------------
