@@ -28,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresse
     decide,
     held_of,
     in_use,
+    left_by,
     without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import (
@@ -115,7 +116,7 @@ async def forgotten(
     """Takes the record's copies out of clusters, once nothing of ``part`` is in them any more.
 
     Where all of the fleet's clusters leave, and no other part uses a name, nothing is left. Else the others' copies say
-    that these clusters hold no address any more; the names stay theirs.
+    that these clusters hold no address any more; the names stay theirs. One that does not exist has left.
     """
     async with contextlib.AsyncExitStack() as stack:
         run = await _Run.begin(stack, kubes, fleet, dry_run=dry_run, diff=diff, timeout=timeout)
@@ -146,6 +147,7 @@ class _Run:
         self._id = uuid.uuid4().hex[:12]
         self._copies: dict[str, _Copy] = {}
         self._before: dict[str, Object | None] = {}
+        self._absent: dict[str, FleetError] = {}
         self._out = Allocated()
 
     @classmethod
@@ -157,9 +159,10 @@ class _Run:
         more, failed = await connect_each(stack, others, absent_ok=options["dry_run"])
         run = cls({**mine, **more}, fleet, **options)
         run._out.failed.update(failed)
+        run._absent = {name: _absence(kube) for name, kube in mine.items() if kube.absent}
         if not run._dry_run:
             # Only this machine does not know it: it may hold any address.
-            run._lose({name: _absence(kube) for name, kube in mine.items() if kube.absent})
+            run._lose(run._absent)
         return run
 
     async def allocate(self, names: tuple[str, ...], part: str) -> Allocated:
@@ -178,13 +181,28 @@ class _Run:
         return self._out
 
     async def forget(self, leaving: t.Collection[str], part: str) -> Allocated:
+        # What does not exist holds nothing, and who says that it leaves knows so.
+        gone = {name for name in leaving if name in self._absent}
+        for name in gone:
+            self._out.failed.pop(name, None)
+        await self._read()
+        table = latest(copy.record for copy in self._copies.values())
+        # Those that left before get no copy again, and decide nothing.
+        left = {n for n, copy in self._copies.items() if copy.record == NOTHING and n not in table.members} | gone
+        self._keepers = tuple(name for name in self._keepers if name not in left)
+        for name in left:
+            self._kubes.pop(name, None)
+            self._copies.pop(name, None)
         if set(self._keepers) <= set(leaving):
-            await self._read()
-            found = latest(copy.record for copy in self._copies.values())
-            if not without(found, part, leaving).names:
+            if not without(table, part).names:
                 await self._remove(self._copies)
                 return self._out
-        await self._change(lambda table: Decision(without(table, part, leaving), {}), is_needed=False)
+            await self._change(lambda table: Decision(left_by(without(table, part), leaving), {}), is_needed=False)
+        else:
+            decision = await self._change(lambda table: Decision(left_by(table, leaving), {}), is_needed=False)
+            still = [name for name in leaving if name in decision.table.members]
+            if still:
+                self._out.warnings.append(self._not_forgotten(still))
         await self._remove([name for name in self._copies if name in leaving])
         return self._out
 
@@ -263,6 +281,15 @@ class _Run:
                 )
             )
         return Decision(table, known, problems, decision.warnings)
+
+    def _not_forgotten(self, clusters: t.Sequence[str]) -> str:
+        silent = ", ".join(name for name in self._keepers if name not in self._copies)
+        some = ", ".join(clusters)
+        return (
+            f"the record of addresses still says that {some} may hold some: {silent} did not answer, and more than half "
+            "of the clusters that keep it must. Addresses of names that go are not free for others until "
+            f"playbooks/teardown.yml has run again with --limit {','.join(clusters)}"
+        )
 
     async def _read(self) -> None:
         done, failed = await on_each(self._kubes, self._read_one)

@@ -21,7 +21,7 @@ from ...metadata import labels_of
 from ..istio.ownership import PART_OF, fleet_of
 from .record import Name, Table
 
-__all__ = ["KEPT", "Decision", "Held", "Wish", "decide", "for_cluster", "held_of", "in_use", "without"]
+__all__ = ["KEPT", "Decision", "Held", "Wish", "decide", "for_cluster", "held_of", "in_use", "left_by", "without"]
 
 KEPT = datetime.timedelta(days=1)
 """How long an address stays a name's that nothing uses: a run that still wants the name may be about to apply it."""
@@ -165,14 +165,18 @@ def in_use(cluster: str, seen: t.Mapping[str, str], ranges: t.Iterable[str]) -> 
     return None
 
 
-def without(table: Table, part: str, leaving: t.Collection[str]) -> Table:
-    """The record once a part uses no name any more, and these clusters hold none."""
+def without(table: Table, part: str) -> Table:
+    """The record once a part uses no name any more, and no cluster holds one of it."""
     names = {
         name: dataclasses.replace(entry, parts=tuple(one for one in entry.parts if one != part))
         for name, entry in table.names.items()
     }
-    kept = tuple(one for one in table.members if one not in leaving)
-    return Table({name: entry for name, entry in names.items() if entry.parts}, kept)
+    return dataclasses.replace(table, names={name: entry for name, entry in names.items() if entry.parts})
+
+
+def left_by(table: Table, leaving: t.Collection[str]) -> Table:
+    """The record once these clusters hold no address any more; names are those of the clusters that stay too."""
+    return dataclasses.replace(table, members=tuple(one for one in table.members if one not in leaving))
 
 
 def _lost(table: Table, wish: Wish, held: t.Sequence[Held]) -> dict[str, Name]:

@@ -387,7 +387,11 @@ def test_the_last_cluster_that_leaves_takes_the_record_along() -> None:
     left = asyncio.run(forgotten(kubes, of, ["north"]))
     assert ("north", "removed") in [(change.cluster, change.action) for change in left.changes]
     assert [bool(one.record) for one in world] == [True, True, False]
-    assert read_record(world[0].record).table.members == ("east", "west")
+    table = read_record(world[0].record).table
+    assert table.members == ("east", "west")
+    # Not only by the hash, which would point at the same one again: nobody else may get it meanwhile.
+    assert {name: entry.addresses for name, entry in table.names.items()} == first.addresses
+    assert table.names[NAMES[0]].parts == ("traffic",)
     assert give(world, of, NAMES[0]).addresses == first.addresses
     planned = asyncio.run(forgotten(kubes, of, ["west", "east", "north"], dry_run=True))
     assert len(planned.changes) == 3
@@ -395,6 +399,42 @@ def test_the_last_cluster_that_leaves_takes_the_record_along() -> None:
     asyncio.run(forgotten(kubes, of, ["west", "east", "north"]))
     assert [one.record for one in world] == [None, None, None]
     assert asyncio.run(forgotten(kubes, of, ["west", "east", "north"])).changes == []
+
+
+def forget(kubes: t.Iterable[Fake], of: Fleet, *leaving: str, **more: t.Any) -> Allocated:
+    known = t.cast("t.Any", {kube.cluster: kube for kube in kubes})
+    return asyncio.run(forgotten(known, of, leaving, **more))
+
+
+def test_clusters_that_leave_one_by_one_leave_nothing() -> None:
+    world, of = clusters_of(4), fleet("west", "east", "north", "south")
+    give(world, of, NAMES[0])
+    for count, one in enumerate(world, 1):
+        left = forget(map(Fake, world), of, one.name)
+        assert (left.failed, one.record) == ({}, None)
+        assert [bool(one.record) for one in world] == [False] * count + [True] * (4 - count)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_cluster_that_does_not_exist_has_left(dry_run: bool) -> None:
+    world, of = clusters_of(2), fleet("west", "east")
+    give(world, of, NAMES[0])
+    left = forget([Fake(world[0]), Fake(world[1], absent=True)], of, "east", dry_run=dry_run)
+    assert left.failed == {}
+    assert [(change.cluster, change.action) for change in left.changes] == [("west", "changed")]
+    assert read_record(world[0].record).table.members == (("east", "west") if dry_run else ("west",))
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_cluster_that_cannot_be_forgotten_is_named() -> None:
+    world, of = clusters_of(3), fleet("west", "east", "north")
+    give(world, of, NAMES[0])
+    left = forget([Fake(world[0])], of, "west")
+    assert set(left.failed) == {"east", "north"}, "what goes is not held up"
+    (warning,) = left.warnings
+    assert warning.startswith("the record of addresses still says that west may hold some: east, north did not answer")
+    assert warning.endswith("--limit west")
+    assert world[0].record is None
 
 
 def test_what_another_part_uses_stays() -> None:

@@ -22,6 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresse
     for_cluster,
     held_of,
     in_use,
+    left_by,
     without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import Name, Table
@@ -148,8 +149,13 @@ def test_another_part_keeps_a_name() -> None:
     assert both.table.names[ORDERS].parts == ("demo", "traffic")
     assert of(both) == of(before)
     assert decide(both.table, wish(part="demo"), []).table == before.table
-    assert without(both.table, "traffic", ["east"]) == Table({ORDERS: Name((of(before),), ("demo",))}, ("west",))
-    assert without(before.table, "traffic", BOTH) == Table()
+    assert without(both.table, "traffic") == Table({ORDERS: Name((of(before),), ("demo",))}, ("east", "west"))
+    assert without(before.table, "traffic") == Table(members=("east", "west"))
+
+
+def test_a_cluster_that_leaves_takes_no_name_along() -> None:
+    before = decide(Table(), wish(ORDERS), []).table
+    assert left_by(before, ["east"]) == Table(before.names, ("west",))
 
 
 def test_a_lost_record_is_what_the_clusters_hold() -> None:
