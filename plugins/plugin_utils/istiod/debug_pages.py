@@ -29,19 +29,13 @@ _BETWEEN_LOOKS = 0.3
 """Seconds between two reads of a page: there is no watch for it."""
 
 
-async def istiod_pods(kube: Reader, namespace: str, revision: str) -> list[str]:
-    """Names of the running istiod pods of a revision. Raises FleetError when there is none."""
+async def istiod_pods(kube: Reader, namespace: str, revision: str, *, others: bool = False) -> list[str]:
+    """Names of the running istiod pods of a revision, and with ``others`` of every other one too, which has proxies as
+    long as no pod of theirs was started anew. Raises FleetError when there is none of this revision."""
     pods = await kube.pods(namespace, {"app": "istiod"})
     of_revision = [p for p in pods if labels_of(p).get("istio.io/rev") == revision]
-    running = [
-        str(pod["metadata"]["name"])
-        for pod in of_revision
-        if any(
-            c.get("name") == CONTAINER and c.get("ready")
-            for c in (pod.get("status") or {}).get("containerStatuses") or []
-        )
-    ]
-    if not running:
+    running = [pod for pod in pods if _is_ready(pod)]
+    if not any(pod in of_revision for pod in running):
         if not of_revision:
             why, step = (
                 "the control plane was not installed",
@@ -61,7 +55,12 @@ async def istiod_pods(kube: Reader, namespace: str, revision: str) -> list[str]:
             means=why,
             next_step=step,
         )
-    return running
+    return [str(pod["metadata"]["name"]) for pod in running if others or pod in of_revision]
+
+
+def _is_ready(pod: t.Mapping[str, t.Any]) -> bool:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return any(one.get("name") == CONTAINER and one.get("ready") for one in statuses)
 
 
 async def debug_page(kube: Kube, namespace: str, pod: str, page: str, timeout: float = 30) -> str:

@@ -35,8 +35,8 @@ State = t.Mapping[str, t.Mapping[str, Proxy]]
 
 
 async def proxies_now(kube: Kube, namespace: str, revision: str) -> State:
-    """What the proxies of a control plane have accepted now."""
-    pods = await istiod_pods(kube, namespace, revision)
+    """What the proxies of a cluster have accepted now, whatever the revision of their istiod."""
+    pods = await istiod_pods(kube, namespace, revision, others=True)
     found = await asyncio.gather(*(_syncz(kube, namespace, pod) for pod in pods))
     return dict(zip(pods, found, strict=True))
 
@@ -59,10 +59,13 @@ async def _syncz(kube: Kube, namespace: str, pod: str) -> dict[str, Proxy]:
 async def await_distribution(
     kube: Kube, namespace: str, revision: str, wanted: Wanted, before: State, timeout: float
 ) -> None:
-    """Wait until the proxies of every istiod of a control plane have what is wanted, as far as it concerns them.
+    """Wait until the proxies of every istiod have what is wanted, as far as it concerns them.
+
+    After a change of the revision those of the former one have proxies still.
 
     Args:
         kube: the cluster of the istiods.
+        revision: that of which one must be ready.
         wanted: what they must have.
         before: :func:`proxies_now` from before it was applied; only used with ``wanted.fresh``.
         timeout: seconds.
@@ -74,7 +77,7 @@ async def await_distribution(
     while True:
         errors, lacking = list[FleetError](), dict[str, str]()
         try:
-            pods = await istiod_pods(kube, namespace, revision)
+            pods = await istiod_pods(kube, namespace, revision, others=True)
         except FleetError as error:  # it may be about to start
             errors.append(error)
         else:

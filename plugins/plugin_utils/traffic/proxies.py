@@ -32,7 +32,7 @@ Object = dict[str, t.Any]
 
 
 class Proxies:
-    """Waits for the proxies of clusters.
+    """Waits for the proxies of clusters, whatever the revision of their istiod.
 
     Args:
         fleet: the fleet.

@@ -31,7 +31,8 @@ class Mesh:
         self.looked: list[str] = []
         self.story: list[t.Callable[[], None]] = []
 
-    async def istiod_pods(self, _kube: t.Any, _namespace: str, _revision: str) -> list[str]:
+    async def istiod_pods(self, _kube: t.Any, _namespace: str, _revision: str, *, others: bool) -> list[str]:
+        assert others
         if self.story:
             self.story.pop(0)()
         return list(self.pods)
