@@ -85,8 +85,12 @@ def refusal(other: Other, policy: str, cluster: str, said: str = "") -> FleetErr
     else:
         what = f"it is for {other.host} as well"
         means = "Istio takes one of both, and nobody knows which, so the policy was not applied here"
-        step = f"remove {where}, or the policy; or set traffic_adopt: true, which takes it over if it says the same"
-    if said:
+        step = f"remove {where}, or the policy"
+    if other.obj["kind"] not in (ROUTES, RULES):
+        step += "; traffic_adopt does not take it over"
+    elif not said:
+        step += "; or set traffic_adopt: true, which takes it over if it says the same"
+    else:
         step = f"let the policy say the same, or remove {where}, or the policy"
     return FleetError(
         f"{policy}: {what}",

@@ -44,7 +44,11 @@ def test_ours_and_those_for_other_hosts_are_in_nobodys_way() -> None:
 def test_an_entry_is_in_the_way_of_an_entry_alone() -> None:
     entry = made("ServiceEntry", "reviews.global-traffic", ours=True, hosts=["reviews.shop.global"])
     theirs = made("ServiceEntry", hosts=["reviews.shop.global"])
-    assert [one.obj for one in found(theirs, wanted=[entry])] == [theirs]
+    (one,) = found(theirs, wanted=[entry])
+    assert one.obj == theirs
+    for said in ("", "it is a ServiceEntry"):
+        step = refusal(one, "reviews.shop", "west", said).next_step
+        assert step == "remove ServiceEntry shop/theirs, or the policy; traffic_adopt does not take it over"
 
 
 def test_a_name_that_is_taken_is_found() -> None:
@@ -53,7 +57,7 @@ def test_a_name_that_is_taken_is_found() -> None:
     assert one.host == HOST
     text = str(refusal(one, "reviews.shop", "west"))
     assert "it has the name of an object that the policy makes" in text
-    assert "rename or remove DestinationRule shop/reviews-traffic" in text
+    assert "rename or remove DestinationRule shop/reviews-traffic; or set traffic_adopt: true" in text
 
 
 def test_the_owner_is_named_with_policy_cluster_and_remedy() -> None:

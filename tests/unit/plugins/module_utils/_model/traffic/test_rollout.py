@@ -323,7 +323,7 @@ def test_of_what_others_made_everything_stays() -> None:
     assert held.clusters == ("east",), "its gateway gets none of our subsets"
 
 
-def test_a_rule_of_theirs_stays_while_routes_may_name_its_subsets() -> None:
+def test_a_rule_of_theirs_stays_while_routes_may_name_it() -> None:
     of = fleet(APART)
     world = World(of)
     host = "reviews.shop.svc.cluster.local"
