@@ -10,6 +10,7 @@ for a day and every cluster that may hold it was read and does not.
 from __future__ import annotations
 
 import bisect
+import collections
 import dataclasses
 import datetime
 import hashlib
@@ -21,7 +22,19 @@ from ...metadata import labels_of
 from ..istio.ownership import PART_OF, fleet_of
 from .record import Name, Table
 
-__all__ = ["KEPT", "Decision", "Held", "Wish", "decide", "for_cluster", "held_of", "in_use", "left_by", "without"]
+__all__ = [
+    "KEPT",
+    "Decision",
+    "Held",
+    "Wish",
+    "decide",
+    "for_cluster",
+    "held_of",
+    "in_use",
+    "left_by",
+    "voted",
+    "without",
+]
 
 KEPT = datetime.timedelta(days=1)
 """How long an address stays a name's that nothing uses: a run that still wants the name may be about to apply it."""
@@ -165,6 +178,23 @@ def in_use(cluster: str, seen: t.Mapping[str, str], ranges: t.Iterable[str]) -> 
     return None
 
 
+def voted(held: t.Iterable[Held]) -> dict[str, tuple[str, ...]]:
+    """By name of this fleet the addresses that most ServiceEntries give it, of each family one.
+
+    Each family for itself: clusters without IPv6 do not say that a name has no address of it.
+    """
+    votes: dict[str, dict[bool, collections.Counter[str]]] = {}
+    for one in held:
+        for host in one.hosts if one.part else ():
+            families = votes.setdefault(host, {False: collections.Counter(), True: collections.Counter()})
+            for address in dict.fromkeys(one.addresses):
+                families[":" in address][address] += 1
+    return {
+        host: tuple(min(few, key=lambda one: (-few[one], one)) for few in families.values() if few)
+        for host, families in sorted(votes.items())
+    }
+
+
 def without(table: Table, part: str) -> Table:
     """The record once a part uses no name any more, and no cluster holds one of it."""
     names = {
@@ -181,20 +211,15 @@ def left_by(table: Table, leaving: t.Collection[str]) -> Table:
 
 def _lost(table: Table, wish: Wish, held: t.Sequence[Held]) -> dict[str, Name]:
     """Names that this fleet's ServiceEntries hold and the record does not: it was lost, or an older one came back."""
-    votes: dict[str, dict[tuple[str, ...], int]] = {}
     parts: dict[str, set[str]] = {}
     for one in held:
         for host in one.hosts if one.part else ():
-            if host not in table.names:
-                counted = votes.setdefault(host, {})
-                counted[one.addresses] = counted.get(one.addresses, 0) + 1
-                parts.setdefault(host, set()).add(one.part)
+            parts.setdefault(host, set()).add(one.part)
     pools = [_Pool(cidr) for cidr in wish.ranges if cidr]
     found: dict[str, Name] = {}
-    for host, counted in sorted(votes.items()):
-        addresses = min(counted, key=lambda some: (-counted[some], -len(some), some))
+    for host, addresses in voted(held).items():
         own = tuple(address for pool in pools if (address := pool.own(addresses)))
-        if own:
+        if own and host not in table.names:
             found[host] = Name(own, tuple(sorted(parts[host])))
     return found
 

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 from ..inventory.fleet import Fleet
-from ..traffic.addresses import Held
+from ..traffic.addresses import Held, voted
 from ..traffic.record import NOTHING, Table, keepers, latest
 from .facts import Check, Facts, check_of
 
@@ -51,16 +50,10 @@ def address_checks(fleet: Fleet, facts: t.Mapping[str, Facts]) -> list[Check]:
 
 
 def _known(table: Table, read: t.Iterable[Facts]) -> dict[str, tuple[str, ...]]:
-    """The addresses that names should have: the record's, or what most clusters hold where it is lost."""
-    known = {name: entry.addresses for name, entry in table.names.items() if entry.parts}
-    votes: dict[str, collections.Counter[tuple[str, ...]]] = {}
-    for found in read:
-        for one in found.held_addresses:
-            for host in one.hosts if one.part and not table.names else ():
-                votes.setdefault(host, collections.Counter())[one.addresses] += 1
-    for host, counted in votes.items():
-        known[host] = counted.most_common(1)[0][0]
-    return known
+    """The addresses that names should have: the record's, or where it is lost those of which it will be made anew."""
+    if table.names:
+        return {name: entry.addresses for name, entry in table.names.items() if entry.parts}
+    return voted(one for found in read for one in found.held_addresses)
 
 
 def _wrong(known: t.Mapping[str, t.Sequence[str]], found: Facts, made: t.Collection[str]) -> list[str]:

@@ -23,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresse
     held_of,
     in_use,
     left_by,
+    voted,
     without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import Name, Table
@@ -172,6 +173,17 @@ def test_a_lost_record_is_what_the_clusters_hold() -> None:
     assert found.addresses == {ORDERS: ("240.241.0.8",), REVIEWS: ("240.241.0.9",)}
     assert found.table.names["gone.shop.global"].addresses == ("240.241.0.10",)
     assert set(found.table.names) == {ORDERS, REVIEWS, "gone.shop.global"}
+
+
+def test_each_family_is_voted_on_for_itself() -> None:
+    """Two clusters have no IPv6, and the third one's address of that family stays."""
+    one, other = "240.241.0.7", "240.241.0.9"
+    some = [held(ORDERS, one), held(ORDERS, one, cluster="east"), held(ORDERS, other, f"{V6[:-4]}99", cluster="north")]
+    assert voted(some) == {ORDERS: (one, f"{V6[:-4]}99")}
+    found = decide(Table(), wish(ORDERS, ranges=(V4, V6)), some)
+    assert found.addresses == {ORDERS: (one, f"{V6[:-4]}99")}
+    assert found.warnings == []
+    assert voted([held(ORDERS, other), held(ORDERS, one), held("theirs.example", one, part="")]) == {ORDERS: (one,)}
 
 
 def test_of_two_names_with_one_address_one_gets_another() -> None:

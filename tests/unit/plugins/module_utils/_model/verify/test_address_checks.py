@@ -87,6 +87,17 @@ def test_copies_of_the_record() -> None:
     )
     assert lost["west"].seen == "its copy of the record is lost"
     assert f"{NAME} has 240.241.0.8, and 240.241.0.7 elsewhere" in lost["east"].seen
+    # West has no IPv6: the address of that family is what east holds, as the next run will record it.
+    mixed = found(
+        facts("west", entry("west"), record=NOTHING),
+        facts("east", entry("east", "240.241.0.7", "fd00::7"), record=NOTHING),
+    )
+    assert {check.seen for check in mixed.values()} == {"its copy of the record is lost"}
+    # Of as many that hold one or the other, both take the same.
+    even = found(
+        facts("west", entry("west", "240.241.0.9"), record=NOTHING), facts("east", entry("east"), record=NOTHING)
+    )
+    assert f"{NAME} has 240.241.0.9, and 240.241.0.7 elsewhere" in even["west"].seen
     foreign = [entry(name, name="theirs.example", part="") for name in ("west", "east")]
     assert found(Facts("west", held_addresses=foreign[:1]), Facts("east", held_addresses=foreign[1:])) == {}
     stray = entry("west", "240.241.0.9", name="stray.shop.global")
