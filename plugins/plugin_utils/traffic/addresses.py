@@ -286,8 +286,8 @@ class _Run:
         silent = ", ".join(name for name in self._keepers if name not in self._copies)
         some = ", ".join(clusters)
         return (
-            f"the record of addresses still says that {some} may hold some: {silent} did not answer, and more than half "
-            "of the clusters that keep it must. Addresses of names that go are not free for others until "
+            f"the record of addresses still says that {some} may hold some: {silent} did not answer, and more than "
+            "half of the clusters that keep it must. Addresses of names that go are not free for others until "
             f"playbooks/teardown.yml has run again with --limit {','.join(clusters)}"
         )
 
