@@ -90,7 +90,7 @@ class ActionModule(FleetAction):
             line = summary(
                 run.calls,
                 asked if self.check_mode else run.checks,
-                measured=len({one.policy for one in run.measured}),
+                measured=run.policies,
                 dry_run=self.check_mode,
             )
             line += f" · first token ends {day(ending.ends)}" if ending else ""

@@ -82,6 +82,8 @@ class VerifyRun:
         self.pages: dict[str, str] = {}
         self.measured: list[Measurement] = []
         self.not_measured: dict[str, str] = {}
+        self.policies = 0
+        """How many were measured."""
         self.deadline = 0.0
 
     async def run(self) -> None:
@@ -124,7 +126,7 @@ class VerifyRun:
             deadline=self.deadline,
         )
         await shares.run()
-        self.measured, self.not_measured = shares.measured, shares.left
+        self.measured, self.not_measured, self.policies = shares.measured, shares.left, shares.policies
         self.checks += shares.checks
 
     async def remove(self) -> None:

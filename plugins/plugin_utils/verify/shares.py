@@ -106,7 +106,7 @@ class Shares:
         self._policies, self._limits, self._deadline = policies, limits, deadline
         self.measured: list[Measurement] = []
         self.left: dict[str, str] = {}
-        """By policy and caller why it was not measured."""
+        """By policy and caller why it was not measured, or not all of it."""
         self.checks: list[Check] = []
 
     async def run(self) -> None:
@@ -128,8 +128,17 @@ class Shares:
             Check("policy", n, FAILED, f"{e.what}: {e.seen}", (n,), "its policies were not measured", e.next_step)
             for n, e in failed.items()
         ]
-        self.checks += share_checks(self.measured, {caller: paths.read_in(caller) for caller in callers})
-        self.checks += [Check("policy", name, SKIPPED, f"not measured: {why}", ()) for name, why in self.left.items()]
+        checks = share_checks(self.measured, {caller: paths.read_in(caller) for caller in callers})
+        checks += [Check("policy", name, SKIPPED, f"not measured: {why}", ()) for name, why in self.left.items()]
+        for check in checks:
+            if check.state == SKIPPED:
+                self.left.setdefault(check.name, check.seen)
+        self.checks += checks
+
+    @property
+    def policies(self) -> int:
+        """How many policies were measured, from one cluster at least, and with nothing left out there."""
+        return len({one.entry for one in self.measured if one.name not in self.left})
 
     async def _ports(self, caller: str) -> dict[tuple[str, str], tuple[Port, ...]]:
         """The ports of the policies' services: those of the caller's own cluster, else of another one."""

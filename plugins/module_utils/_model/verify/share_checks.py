@@ -50,7 +50,7 @@ def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, s
             f"and DestinationRules of others for this host in {holder}"
         )
         known = any(one.endpoints.values())
-        if not known and one.failed == one.calls and not one.differences:
+        if not known and one.calls and one.failed == one.calls and not one.differences:
             checks.append(Check("policy", one.name, SKIPPED, "no pod serves it yet", where))
             continue
         checks.append(
@@ -64,6 +64,10 @@ def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, s
                 again,
             )
         )
+        checks.append(_pods(one, where))
+        if not one.calls:
+            checks.append(Check("policy's answers", one.name, SKIPPED, "no call was made", where))
+            continue
         checks.append(
             check_of(
                 "policy's answers",
@@ -75,13 +79,17 @@ def share_checks(measured: t.Sequence[Measurement], applied_in: t.Mapping[str, s
                 "see the check policy's pods, and the access log of the probe's sidecar in the namespace mesh-verify",
             )
         )
-        checks.append(_pods(one, where))
         if not one.counted:
             checks.append(
                 Check("policy's shares", one.name, SKIPPED, "the probe's sidecar does not count its calls", where)
             )
-        elif one.shares:
-            checks.append(_shares(one, tests, where, again))
+        else:
+            if any(share.of for share in one.shares):
+                checks.append(_shares(one, tests, where, again))
+            without = [share.words for share in one.shares if not share.of]
+            if without:
+                seen = f"no call came so far that it is counted: {', '.join(without)}"
+                checks.append(Check("policy's shares", one.name, SKIPPED, seen, where))
         if one.timeout:
             checks.append(
                 check_of(
@@ -159,6 +167,7 @@ def _shares(one: Measurement, tests: int, where: tuple[str, ...], again: str) ->
         f"{share.words} {share.count} of {share.of} calls ({_measured(share)}), declared {_percent(share.declared)}"
         + (f", p {share.p:.2g}" if share in refused else "")
         for share in refused or one.shares
+        if share.of
     ]
     return check_of(
         "policy's shares",

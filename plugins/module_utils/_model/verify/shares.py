@@ -121,6 +121,8 @@ def plan(
 ) -> tuple[list[Series], dict[str, str]]:
     """The series of requests from one cluster; and by policy or route why it is not measured.
 
+    A policy for both names of a service has series for each of them.
+
     Args:
         policies: policies without problems.
         generator: made with them.
@@ -130,7 +132,7 @@ def plan(
     """
     found: list[Series] = []
     left: dict[str, str] = {}
-    for policy in policies:
+    for policy in (named for one in policies for named in one.by_name()):
         if policy.callers is not None and caller not in policy.callers:
             continue
         asked = requests if policy.measured.requests is None else policy.measured.requests
@@ -294,6 +296,8 @@ class Measurement:
     """What was measured of a policy, or of one of its routes, from one cluster. Times in milliseconds."""
 
     policy: str
+    entry: str
+    """Where the policy is written."""
     route: int
     caller: str
     name: str
@@ -390,6 +394,7 @@ def measure(series: Series, seen: Seen) -> Measurement:
     retried = sum(counts.retries for counts in seen.counts.values())
     return Measurement(
         policy=series.policy.said,
+        entry=series.policy.entry,
         route=series.route,
         caller=series.caller,
         name=series.name,

@@ -160,6 +160,31 @@ def test_policies_of_one_service_share_its_rate() -> None:
     assert [series["rate"] for series in west.series] == [80], "copies are requests too"
 
 
+class Serving(Pod):
+    """Its sidecar has the routes, and no pod to send calls to: each call ends with 503."""
+
+    async def exec(self, namespace: str, pod: str, container: str, command: list[str], *, timeout: float) -> t.Any:
+        done = await super().exec(namespace, pod, container, command, timeout=timeout)
+        if container == "istio-proxy":
+            return done
+        ended = {"status": 503, "answered": False, "text": "no healthy upstream", "ms": [1.0]}
+        return self.answer(json.dumps([ended]))
+
+    def page(self, path: str) -> str:
+        return "" if path == "clusters" else super().page(path)
+
+
+def test_only_policies_that_were_measured_count() -> None:
+    orders = {**REVIEWS, "service": "orders.shop"}
+    shares = run({"west": Pod(), "east": Pod()}, REVIEWS, orders)
+    assert (shares.policies, shares.left) == (1, {"orders.shop from west": "no cluster has the service"})
+    shares = run({"west": Serving(), "east": Pod()}, seconds=0)
+    assert [check.state for check in shares.checks] == [SKIPPED]
+    assert (shares.policies, shares.left) == (0, {"reviews.shop from west": "no pod serves it yet"})
+    shares = run({"west": Serving(), "east": Pod()}, {**REVIEWS, "from": None}, seconds=0)
+    assert (shares.policies, list(shares.left)) == (1, ["reviews.shop from west"]), "it was measured from east"
+
+
 class Copying(Pod):
     """Each call is copied, and of the copies ``slow`` end only when the counters were read ``reads`` times after."""
 

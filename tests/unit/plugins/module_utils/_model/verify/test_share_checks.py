@@ -27,6 +27,7 @@ def share(words: str, declared: float, count: int, of: int = 400, kind: str = "s
 
 GOOD = Measurement(
     policy="reviews.shop from west",
+    entry="mesh_traffic[0]",
     route=0,
     caller="west",
     name="reviews.shop from west",
@@ -134,6 +135,20 @@ def test_copies_under_way_are_skipped_and_never_fail() -> None:
     assert "399 of 400 calls, copies not answered yet" in share_table([waiting])[1]
     lost = dataclasses.replace(GOOD, shares=(dataclasses.replace(copied, p_late=0.0),))
     assert [group for group, _seen in only(share_checks([lost], {}), FAILED)] == ["policy's shares"]
+
+
+def test_nothing_of_nothing_proves_nothing() -> None:
+    none = dataclasses.replace(GOOD, calls=0, shares=(share("to east", 0.75, 0, 0),), statuses={})
+    checks = {check.group: (check.state, check.seen) for check in share_checks([none], {})}
+    assert checks["policy's answers"] == (SKIPPED, "no call was made")
+    assert {group for group, (state, _seen) in checks.items() if state == OK} == {"policy", "policy's pods"}
+    wrong = dataclasses.replace(none, endpoints={}, differences=("no route of this policy",))
+    assert ("policy", "no route of this policy") in only(share_checks([wrong], {}), FAILED)
+    aborted = share("aborted with 503", 1.0, 400, kind="abort")
+    partly = dataclasses.replace(GOOD, shares=(share("to east", 0.75, 0, 0), share("to west", 0.25, 0, 0), aborted))
+    shares = [(c.state, c.seen) for c in share_checks([partly], {}) if c.group == "policy's shares"]
+    assert shares[0][0] == OK and shares[0][1].startswith("aborted with 503 400 of 400 calls (100 %), declared 100 % (")
+    assert shares[1:] == [(SKIPPED, "no call came so far that it is counted: to east, to west")]
 
 
 def test_the_table() -> None:

@@ -112,6 +112,17 @@ def test_who_is_asked_and_who_is_not() -> None:
     }
 
 
+def test_both_names_of_a_service_are_measured() -> None:
+    local, everywhere = planned({**REVIEWS, "global": True})[0]
+    assert (local.url, everywhere.url) == ("http://reviews.shop:8080/", "http://reviews.shop.global:8080/")
+    assert (local.name, everywhere.name) == ("reviews.shop from west", "reviews.shop.global from west")
+    assert [part.upstream for part in everywhere.parts] == [
+        upstream(8080, name, "reviews.shop.global") for name in ("east-v3", "west-v1", "west-v2")
+    ]
+    entries = {measure(series, Seen()).entry for series in (local, everywhere)}
+    assert len(entries) == 1, "it is one policy"
+
+
 def test_where_nothing_is_drawn_few_requests_do() -> None:
     assert only(split=None, timeout="2s").count == 20
     assert only(split=[{"weight": 100, "cluster": "east"}]).count == 20
@@ -322,7 +333,7 @@ def test_what_any_policy_asks_for(drawn: tuple[Fleet, list[Policy]]) -> None:
     for caller in of.clusters:
         series, left = plan(policies, generator, caller, ports, 400)
         mine = [p for p in policies if p.callers is None or caller in p.callers]
-        assert len(series) + len(left) == sum(1 + len(policy.routes) for policy in mine)
+        assert len(series) + len(left) == sum((1 + len(policy.routes)) * len(policy.by_name()) for policy in mine)
         for one in series:
             assert 0 < one.count <= 400
             assert 1 <= one.side_by_side <= 64
