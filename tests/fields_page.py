@@ -34,6 +34,8 @@ What "in place" says of a change:
 - **new nodes**: Google replaces the nodes of the pool, one after another; for a field of a cluster those of all its
   pools, also of pools that the inventory does not name. The run refuses it, unless `gke_recreate_nodes` is true and
   `gke_upgrade` makes new nodes before it takes old ones away.
+- **yes, but**: Google makes it. The nodes of a zone that leaves end, with their pods, so the run refuses that unless
+  `gke_recreate_nodes` is true.
 - **on only**: it can be switched on, never off.
 - **a new pool**: the run refuses it, with the field's name. Name another pool in `gke_node_pools`, and delete the old
   one when the new one runs.
@@ -80,6 +82,8 @@ def _row(*cells: str) -> str:
 def in_place(field: t.Any, pool: bool) -> str:
     if not field.call:
         return "a new pool" if pool else "a new cluster"
+    if field.path == "locations":
+        return "yes, but"
     return "on only" if field.once else "new nodes" if field.recreates else "yes"
 
 

@@ -24,7 +24,7 @@ description:
   - C(gke_machine_type), C(gke_disk_size) and private nodes need new nodes, which Google makes one after another. So do
     C(gke_network_policy), C(gke_node_local_dns), C(gke_intranode_visibility) and C(gke_shielded_nodes), in all pools of the cluster.
     That is refused with the variable's name, unless C(gke_recreate_nodes) is true for the host and each pool makes new nodes before it takes
-    old ones away.
+    old ones away. Zones that the cluster or a pool leaves need C(gke_recreate_nodes) too, since their nodes end.
   - Further fields are in docs/gke-fields.md of the collection. What the inventory says of them is compared and changed in place, or refused
     with the field's name; what it does not say is left alone. A cluster that was just made is looked at again if it says any, since Google may
     accept a request and not heed all of it.

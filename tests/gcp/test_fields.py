@@ -138,7 +138,7 @@ POOL: dict[str, Sample] = {
     "config.imageType": Sample(
         "cos_containerd", "ubuntu_containerd", "COS_CONTAINERD", "UBUNTU_CONTAINERD", _GENTLE
     ),
-    "locations": Sample(["us-west1-a"], ["us-west1-b"], ["us-west1-a"], ["us-west1-b"]),
+    "locations": Sample(["us-west1-a"], ["us-west1-b"], ["us-west1-a"], ["us-west1-b"], _GENTLE),
     "upgradeSettings": Sample(
         {"max_surge": 2}, {"strategy": "blue_green", "batch_percentage": 0.5, "pool_soak": "600s"},
         {"strategy": "SURGE", "maxSurge": 2, "maxUnavailable": 0},

@@ -8,9 +8,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import not_taken
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
-from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make
+from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of
 from .standin.server import StandIn
 
 LEGACY: Vars = {"gke_dataplane_v2": False}
@@ -72,3 +73,78 @@ def test_pools_that_lose_nodes_first_are_named(run: Run, google_cloud: StandIn) 
     assert actions(run(said)) == {"west": "changed"}
     methods = [e["method"].rpartition("clusters.")[2] for e in google_cloud.cloud.log[sent:]]
     assert [name for name in methods if "pdate" in name] == ["nodePools.update", "update"]
+
+
+# Zones.
+
+EUROPE = "europe-north1"
+NORTH = f"container/projects/shop-prod/locations/{EUROPE}/clusters/north"
+
+
+def zones(letters: str) -> list[str]:
+    return [f"{EUROPE}-{letter}" for letter in letters]
+
+
+def north(letters: str, edge: str = "", **more: t.Any) -> Fleet:
+    pools = [{"name": "nodes"}, {"name": "edge", **({"locations": zones(edge)} if edge else {})}]
+    return fleet_of(
+        {"north": {**HOSTS["north"], "gke_node_locations": zones(letters), "gke_node_pools": pools, **more}}
+    )
+
+
+def zones_of_pools(google_cloud: StandIn) -> dict[str, list[str]]:
+    return {pool["name"]: pool["locations"] for pool in google_cloud.cloud.resources[NORTH]["nodePools"]}
+
+
+def test_pools_keep_their_zones_when_the_clusters_grow(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, north("ab", "a"))
+    pools = google_cloud.cloud.resources[NORTH]["nodePools"]
+    pools.append({**pools[0], "name": "theirs", "locations": zones("b")})
+    said = north("abc", "a")
+    planned = run(said, dry=True)
+    sent = len(google_cloud.cloud.log)
+    assert actions(planned) == {"north": "changed"}
+    assert run(said) == planned
+    assert zones_of_pools(google_cloud) == {"nodes": zones("abc"), "edge": zones("a"), "theirs": zones("b")}
+    methods = [e["method"].rpartition("clusters.")[2] for e in google_cloud.cloud.log[sent:]]
+    assert [name for name in methods if "pdate" in name] == ["update", "nodePools.update", "nodePools.update"]
+    assert actions(run(said)) == {"north": "unchanged"}
+
+
+def test_said_zones_of_a_pool_outlast_the_clusters(run: Run, google_cloud: StandIn) -> None:
+    # The pool's are the cluster's today, and the inventory says them.
+    make(run, google_cloud, north("a", "a"))
+    assert actions(run(north("ab", "a"))) == {"north": "changed"}
+    assert zones_of_pools(google_cloud) == {"nodes": zones("ab"), "edge": zones("a")}
+    # Also where Google has made the cluster in other zones than it was asked for.
+    live = {**google_cloud.cloud.resources[NORTH], "locations": zones("abc")}
+    found = not_taken(wanted_of(north("ab", "a"))["north"], live)
+    assert [d.variable for d in found] == ["gke_node_locations", "gke_node_pools.edge.locations"]
+
+
+def test_zones_that_leave_a_cluster_need_consent(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, north("ab"))
+    for dry in (True, False):
+        error = failure(run(north("a"), dry=dry), "north")
+        assert error.what == "gke_node_locations cannot be changed without ending nodes"
+        assert f"nodes in {EUROPE}-b, edge in {EUROPE}-b" in error.means
+    assert zones_of_pools(google_cloud) == {"nodes": zones("ab"), "edge": zones("ab")}
+    assert actions(run(north("a", **GENTLE))) == {"north": "changed"}
+    assert actions(run(north("a"))) == {"north": "unchanged"}
+
+
+def test_zones_that_a_pool_has_alone_need_consent(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, north("a", "c"))
+    assert f"edge in {EUROPE}-c," in failure(run(north("ab", "c")), "north").means
+    assert actions(run(north("ab", "c", **GENTLE))) == {"north": "changed"}
+    assert zones_of_pools(google_cloud) == {"nodes": zones("ab"), "edge": zones("c")}
+
+
+def test_zones_that_leave_a_pool_need_consent(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, north("abc", "ab"))
+    error = failure(run(north("abc", "b")), "north")
+    assert error.what == "gke_node_pools.edge.locations cannot be changed without ending nodes"
+    assert f"edge in {EUROPE}-a," in error.means
+    assert zones_of_pools(google_cloud)["edge"] == zones("ab")
+    assert actions(run(north("abc", "b", **GENTLE))) == {"north": "changed"}
+    assert actions(run(north("abc", "abc"))) == {"north": "changed"}

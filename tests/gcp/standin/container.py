@@ -197,6 +197,9 @@ def update(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
         for name in above:
             at = at.setdefault(name, {})
         at[last] = _merged(at.get(last), value)
+        if field == "desiredLocations":
+            for pool in cluster.get("nodePools") or []:
+                pool["locations"] = list(value)
 
     return change(cloud, path, "UPDATE_CLUSTER", fault, apply)
 

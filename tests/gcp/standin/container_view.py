@@ -55,7 +55,8 @@ def fill_cluster(cluster: Json, parent: str, number: int) -> None:
         status="PROVISIONING",
         location=place,
         zone=place,
-        locations=[place] if is_zone(place) else [f"{region}-{letter}" for letter in "abc"],
+        locations=cluster.get("locations")
+        or ([place] if is_zone(place) else [f"{region}-{letter}" for letter in "abc"]),
         selfLink=f"https://container.googleapis.com/v1/{parent}/clusters/{cluster['name']}",
         id=f"{number:064x}",
         etag=f"{number:08x}",

@@ -182,7 +182,10 @@ class Clusters:
 
     @staticmethod
     def _check_nodes(wanted: ClusterSpec, live: Json, differences: t.Sequence[Difference]) -> None:
-        """Refuse what would replace nodes, unless it may, and a pool has new ones before it loses old ones."""
+        """Refuse what would end or replace nodes, unless it may, and a pool has new ones before it loses old ones."""
+        leaving = [d for d in differences if d.leaves]
+        if leaving and not wanted.recreate:
+            raise cluster_problems.ends_nodes(wanted, leaving)
         replacing = [d for d in differences if d.recreates]
         every = [str(pool.get("name")) for pool in live.get("nodePools") or []]
         if replacing and not wanted.recreate:

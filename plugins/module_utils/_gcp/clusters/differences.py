@@ -34,6 +34,7 @@ __all__ = [
 
 Json = dict[str, t.Any]
 _IDENTITY, _TAG, _PLANE = "workload identity", "network tag", "gke_control_plane_cidr"
+_ZONES = "gke_node_locations"
 
 
 def body(wanted: ClusterSpec, description: str) -> Json:
@@ -236,18 +237,64 @@ def compare(wanted: ClusterSpec, live: Json, *, adopted: bool = False) -> list[D
     ]
     if mode_fits:
         found += _of_fields(wanted, live)
+    said: set[str] = set()
     if mode_fits and (not adopted or "gke_node_pools" in wanted.given):
+        said = _say_zones(wanted)
         # Nodes of an adopted cluster stay as they are where the inventory does not set gke_private_nodes.
         private = is_so["gke_private_nodes"] if not adopted or "gke_private_nodes" in wanted.given else None
         for pool in wanted.pools:
             found += compare_pool(wanted, pool, _pool(live, pool.name), private=private)
     # A change of the cluster may replace the nodes of its pools too, so what says how comes first.
-    return _each_call_once(sorted(found, key=lambda difference: not _says_how(difference)))
+    found.sort(key=lambda difference: not _says_how(difference))
+    return _each_call_once(_with_zones(wanted, live, found, said))
 
 
 def _says_how(difference: Difference) -> bool:
     """Whether it is about how a pool's nodes are replaced."""
     return difference.step is not None and "upgradeSettings" in difference.step.body
+
+
+def _with_zones(wanted: ClusterSpec, live: Json, found: list[Difference], said: t.Container[str]) -> list[Difference]:
+    """The differences, with the zones that lose their nodes, and with what pools lose with the cluster's zones.
+
+    Google's discovery document of desiredLocations: changing them "will update the locations of all node pools and
+    will result in nodes being added and/or removed". So pools with zones of their own, and the pools ``said``, whose
+    zones the inventory says, are given them again.
+    """
+    zones = {str(pool.get("name")): _zones(pool) or _zones(live) for pool in live.get("nodePools") or []}
+    found = [
+        dataclasses.replace(d, leaves=_leaving({d.pool: zones[d.pool]}, d.after)) if _is_zones(d) else d for d in found
+    ]
+    moved = next((d for d in found if d.variable == _ZONES and not d.pool and d.step is not None), None)
+    if moved is None:
+        return found
+    own = {d.pool: d for d in found if _is_zones(d)}
+    for pool, had in zones.items():
+        if pool not in own and (pool in said or had != _zones(live)) and had != moved.after:
+            step = Step("nodePools.update", f"{wanted.path}/nodePools/{pool}", {"locations": had})
+            own[pool] = Difference(f"gke_node_pools.{pool}.locations", moved.after, had, step, pool)
+    rest = [d for d in found if not _is_zones(d)]
+    place = rest.index(moved)
+    rest[place : place + 1] = [dataclasses.replace(moved, leaves=_leaving(zones, moved.after)), *own.values()]
+    return rest
+
+
+def _say_zones(wanted: ClusterSpec) -> set[str]:
+    """The pools whose zones the inventory says."""
+    return {pool.name for pool in wanted.pools if any(one.field.path == "locations" for one in pool.fields)}
+
+
+def _is_zones(difference: Difference) -> bool:
+    """Whether it is about the zones of a pool."""
+    return bool(difference.pool) and difference.step is not None and "locations" in difference.step.body
+
+
+def _leaving(zones: t.Mapping[str, t.Iterable[str]], kept: t.Collection[str]) -> tuple[str, ...]:
+    return tuple(f"{pool} in {zone}" for pool, had in zones.items() for zone in had if zone not in kept)
+
+
+def _zones(message: Json) -> list[str]:
+    return sorted(message.get("locations") or [])
 
 
 def _of_fields(wanted: ClusterSpec, live: Json) -> list[Difference]:
@@ -292,7 +339,7 @@ def not_taken(wanted: ClusterSpec, live: Json) -> list[Difference]:
                 for difference in compare_pool(wanted, pool, there, private=None)
                 if difference.variable in {variable(pool, one.field.name) for one in pool.fields}
             ]
-    return _each_call_once(found)
+    return _each_call_once(_with_zones(wanted, live, found, _say_zones(wanted)))
 
 
 def _each_call_once(found: list[Difference]) -> list[Difference]:

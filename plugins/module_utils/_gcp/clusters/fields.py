@@ -36,6 +36,8 @@ class Difference:
     """The pool that it is about; "" where it is about the cluster."""
     recreates: bool = False
     """Whether the call replaces nodes: those of the pool, or of every pool."""
+    leaves: tuple[str, ...] = ()
+    """Zones of pools whose nodes end, as ``<pool> in <zone>``."""
 
 
 def put_fields(made: Json, said: t.Iterable[Said]) -> None:

@@ -13,6 +13,7 @@ from .fields import Difference
 __all__ = [
     "being_deleted",
     "broken",
+    "ends_nodes",
     "gone",
     "not_deleted",
     "not_gone",
@@ -52,9 +53,21 @@ def _seen(differences: t.Iterable[Difference]) -> str:
     return "; ".join(f"{d.variable} is {d.before}, wanted {d.after}" for d in differences)
 
 
-def replaces_nodes(
-    wanted: ClusterSpec, differences: t.Sequence[Difference], every: t.Sequence[str] = ()
-) -> FleetError:
+def ends_nodes(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
+    """Changes for which nodes of a zone end, and none take their place there."""
+    names = ", ".join(dict.fromkeys(d.variable for d in differences))
+    pools = dict.fromkeys(one for d in differences for one in d.leaves)
+    return FleetError(
+        f"{names} cannot be changed without ending nodes",
+        cluster=wanted.host,
+        obj=wanted.path,
+        seen=_seen(differences),
+        means=f"Google ends the nodes of {', '.join(pools)}, with the pods on them",
+        next_step="set gke_recreate_nodes: true for this run, once other zones can take those pods; or keep the zones",
+    )
+
+
+def replaces_nodes(wanted: ClusterSpec, differences: t.Sequence[Difference], every: t.Sequence[str] = ()) -> FleetError:
     """Changes for which Google replaces the nodes of a pool, or of the pools ``every`` of the cluster."""
     names = ", ".join(dict.fromkeys(d.variable for d in differences))
     of_cluster = any(not d.pool for d in differences)

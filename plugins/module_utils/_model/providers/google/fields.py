@@ -38,7 +38,7 @@ _MESH = "true if an istiod that this collection installs has its sidecars there"
 CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
     Field(
         "node_locations", "locations", "node_locations",
-        "Zones of the nodes, all in the cluster's region. A zone that leaves takes its nodes with it.",
+        "Zones of the nodes, all in the cluster's region. Pools with zones of their own keep them.",
         TEXTS, "update desiredLocations", form=forms.zones, autopilot=False,
     ),
     Field(

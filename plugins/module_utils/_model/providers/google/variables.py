@@ -287,7 +287,8 @@ GKE = (
         "gke_recreate_nodes",
         CLUSTER,
         "Whether a change may replace the nodes of a pool, or of all pools, one after another. Only where each pool "
-        "makes new nodes before it takes old ones away (`gke_upgrade`).",
+        "makes new nodes before it takes old ones away (`gke_upgrade`). And whether the nodes of a zone may end "
+        "that the cluster, or a pool, leaves.",
         default_text="false",
         type="bool",
     ),
