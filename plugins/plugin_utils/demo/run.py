@@ -230,9 +230,11 @@ class DemoRun:
 
     async def _apply(self, given: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         """Put policies in the place of those of the scene before, and wait until the callers' proxies have them."""
-        policies, _warnings = checked_policies(self.fleet, given, "demo")
         seconds, play = self.options.timeout, self.cast.clusters
-        run = TrafficRun(self.fleet, play, policies, part=POLICIES, diff=False, timeout=seconds, say=self.say)
+        # Of the cast alone: elsewhere there is no producer, and what has no namespace is refused.
+        fleet = dataclasses.replace(self.fleet, clusters={name: self.fleet.clusters[name] for name in play})
+        policies, _warnings = checked_policies(fleet, given, "demo")
+        run = TrafficRun(fleet, play, policies, part=POLICIES, diff=False, timeout=seconds, say=self.say)
         await run.run()
         if run.failures:
             raise Failed({name: errors[0] for name, errors in run.failures.items()})

@@ -94,7 +94,8 @@ class Applied:
 
     world: World
 
-    def __init__(self, _fleet: t.Any, play: t.Sequence[str], policies: t.Sequence[t.Any], *, part: str, **_more: t.Any):
+    def __init__(self, fleet: t.Any, play: t.Sequence[str], policies: t.Sequence[t.Any], *, part: str, **_more: t.Any):
+        assert list(fleet.clusters) == ["west", "east"], "no other is read or asked for what the policies need"
         assert (tuple(play), part) == (("west", "east"), POLICIES)
         self.failures: dict[str, list[FleetError]] = {}
         self.said = f"policy {policies[0].rules.timeout} {bool(policies[0].rules.breaker)}"
@@ -117,10 +118,16 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return found
 
 
-def play(scenes: t.Iterable[str] = tuple(SCENES)) -> tuple[DemoRun, list[str]]:
+def play(scenes: t.Iterable[str] = tuple(SCENES), fleet: t.Any = FLEET) -> tuple[DemoRun, list[str]]:
     said: list[str] = []
-    cast = cast_of(FLEET, list(FLEET.clusters))
-    run = DemoRun(FLEET, list(FLEET.clusters.values()), cast, Options({}, "x", tuple(scenes), 1), say=said.append)
+    cast = cast_of(fleet, list(FLEET.clusters))
+    run = DemoRun(
+        fleet,
+        [fleet.clusters[name] for name in cast.clusters],
+        cast,
+        Options({}, "x", tuple(scenes), 1),
+        say=said.append,
+    )
     asyncio.run(run.run())
     return run, said
 
@@ -137,6 +144,13 @@ def test_all_scenes_are_played_in_their_order(world: World) -> None:
         "policy 0 False",
     ]
     assert "5 of 5 measured as expected" in "\n".join(said)
+
+
+def test_a_cluster_that_limit_leaves_out_has_no_part(world: World) -> None:
+    hosts = {name: {"cluster_provider": "kubeconfig", "fleet_name": "walks"} for name in ("west", "east", "far")}
+    run, _said = play(fleet=read_fleet(hosts))
+    assert run.errors == {}
+    assert list(run.verdicts) == ["start", *SCENES]
 
 
 def test_it_begins_and_ends_with_nothing(world: World) -> None:
