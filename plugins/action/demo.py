@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.cast import cast_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.objects import NAMESPACE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.scenes import SCENES
-from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.text import plan, summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.text import left, plan, removal, summary
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
@@ -46,9 +46,10 @@ class ActionModule(FleetAction):
             run = DemoRun(fleet, clusters, None, options, say=self.say)
             absent = {c.name for c in clusters if self.absent_ok(c, args)}
             await run.remove(dry_run=self.check_mode, absent_ok=absent)
+            would = dict.fromkeys(change.cluster for change in run.changes) if self.check_mode else {}
             return result(
                 run.changes,
-                summary=f"nothing of the walk-through in {len(play)} cluster{'' if len(play) == 1 else 's'}",
+                summary=removal(play, [name for name in would if name not in run.kept], run.kept, run.unclear or ()),
                 errors=run.errors,
                 with_diff=self.diff_mode,
                 warnings=_kept(run.kept),
@@ -66,11 +67,11 @@ class ActionModule(FleetAction):
             raise FleetError(
                 "the walk-through was interrupted",
                 obj=f"Namespace {NAMESPACE}",
-                seen="what it had made was removed" if not run.errors else "not all that it had made could be removed",
+                seen=left(run.kept, run.unclear),
                 next_step="run it again; it begins by removing what is left of an earlier one",
             ) from None
         return result(
-            summary=summary([verdict for _scene, verdict in run.verdicts.values()], bool(run.kept)),
+            summary=summary([verdict for _scene, verdict in run.verdicts.values()], run.kept, run.unclear),
             errors=run.errors,
             warnings=_kept(run.kept),
             scenes=[

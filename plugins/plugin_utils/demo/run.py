@@ -100,6 +100,8 @@ class DemoRun:
         self.errors: dict[str, list[FleetError]] = {}
         self.kept: dict[str, list[str]] = {}
         """By cluster what others put into the namespace, so that it stayed."""
+        self.unclear: list[str] | None = None
+        """The clusters in which not all is known to be removed; None if it did not come to that."""
         self.changes: list[Change] = []
         """What :meth:`remove` removed."""
 
@@ -180,6 +182,7 @@ class DemoRun:
 
     async def _clear(self, *, dry_run: bool = False) -> None:
         done, failed = await on_each(self.stages, lambda name: self.stages[name].clear(dry_run=dry_run))
+        self.unclear = [one.name for one in self.clusters if one.name not in done]
         self.kept = {name: kept for name, (_changes, kept) in done.items() if kept}
         self.changes = [change for changes, _kept in done.values() for change in changes]
         self._note(failed)

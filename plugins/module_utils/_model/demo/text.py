@@ -11,7 +11,7 @@ from .objects import NAMESPACE
 from .scenes import Scene, Verdict, scene_of
 from .words import WIDTH, block, listed, yaml_of
 
-__all__ = ["ending", "opening", "plan", "scene_begin", "scene_end", "start_lines", "summary"]
+__all__ = ["ending", "left", "opening", "plan", "removal", "scene_begin", "scene_end", "start_lines", "summary"]
 
 
 def opening(fleet: str, cast: Cast) -> list[str]:
@@ -63,19 +63,54 @@ def plan(fleet: str, cast: Cast, scenes: t.Iterable[str]) -> list[str]:
     return lines
 
 
-def summary(verdicts: t.Sequence[Verdict], is_kept: bool) -> str:
-    """The outcome in one line."""
+def summary(verdicts: t.Sequence[Verdict], kept: t.Collection[str], unclear: t.Sequence[str] | None) -> str:
+    """The outcome in one line; ``kept`` and ``unclear`` as :func:`left` has them."""
     good = sum(verdict.ok for verdict in verdicts)
-    return f"{good} of {len(verdicts)} as expected · {'a namespace stays' if is_kept else 'nothing is left'}"
+    played = f"{good} of {len(verdicts)} as expected" if verdicts else "nothing was played"
+    return f"{played} · {left(kept, unclear)}"
+
+
+def left(kept: t.Collection[str], unclear: t.Sequence[str] | None) -> str:
+    """What is left of a run, in a few words.
+
+    Args:
+        kept: clusters in which others put something into the namespace.
+        unclear: those in which removing failed; None for a run that ended before it made anything.
+    """
+    if unclear is None:
+        return "nothing was made"
+    said = [f"the namespace stays in {listed(tuple(kept))}"] if kept else []
+    said += [f"not all was removed in {listed(tuple(unclear))}"] if unclear else []
+    return ", ".join(said) or "nothing is left"
+
+
+def removal(
+    clusters: t.Sequence[str], would: t.Collection[str], kept: t.Collection[str], unclear: t.Collection[str]
+) -> str:
+    """What came of removing what an earlier run left, in one line.
+
+    Args:
+        clusters: all that were asked.
+        would: those in which check mode found something to remove.
+        kept: clusters in which others put something into the namespace.
+        unclear: those in which removing failed, or that do not answer.
+    """
+    free = [name for name in clusters if name not in (*would, *kept, *unclear)]
+    said = [f"nothing of the walk-through in {len(free)} cluster{'' if len(free) == 1 else 's'}"] if free else []
+    said += [f"to be removed in {listed(tuple(would))}"] if would else []
+    said += [f"the namespace stays in {listed(tuple(kept))}"] if kept else []
+    said += [f"not removed in {listed(tuple(unclear))}"] if unclear else []
+    return " · ".join(said) or "no cluster to remove it from"
 
 
 def ending(verdicts: t.Sequence[Verdict], kept: t.Mapping[str, t.Sequence[str]], failed: bool) -> list[str]:
     """The last lines: whether all came as expected, and whether something is left; ``failed``: that is not known."""
-    left = [f"in {name}: {', '.join(found)}" for name, found in kept.items()]
+    stays = [f"in {name}: {', '.join(found)}" for name, found in kept.items()]
     good = sum(verdict.ok for verdict in verdicts)
-    lines = ["  " + "═" * (WIDTH - 4), f"  {good} of {len(verdicts)} measured as expected"]
-    if left:
-        return [*lines, f"  {NAMESPACE} stays, because others put something there: {'; '.join(left)}"]
+    measured = f"{good} of {len(verdicts)} measured as expected" if verdicts else "nothing was measured"
+    lines = ["  " + "═" * (WIDTH - 4), f"  {measured}"]
+    if stays:
+        return [*lines, f"  {NAMESPACE} stays, because others put something there: {'; '.join(stays)}"]
     return [
         *lines,
         *([] if failed else [f"  nothing is left of it: policies, pods and namespace {NAMESPACE} are gone"]),

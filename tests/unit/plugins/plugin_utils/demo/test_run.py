@@ -191,8 +191,25 @@ def test_whatever_fails_nothing_is_left(world: World, fails: str) -> None:
     assert "nothing is left" not in "\n".join(said)
 
 
+def test_what_could_not_be_removed_is_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _said = play(["timeout"])
+    assert run.unclear == []
+
+    async def fails(_self: Played, *, dry_run: bool = False) -> t.NoReturn:
+        raise FleetError("it stays", cluster="east")
+
+    monkeypatch.setattr(
+        DemoRun,
+        "stage_of",
+        lambda _self, name, _kube: type("Kept", (Played,), {"clear": fails} if name == "east" else {})(world, name),
+    )
+    asyncio.run(run.remove(dry_run=False))
+    assert run.unclear == ["east"]
+
+
 def test_what_is_refused_is_not_cleared(world: World) -> None:
     world.fails = "east refuse_others"
     run, _said = play()
+    assert run.unclear is None
     assert list(run.errors) == ["east"]
     assert world.happened == ["west refuse_others", "east refuse_others"]

@@ -8,7 +8,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.cast import
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.scenes import SCENES, Verdict, scene_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.demo.text import (
     ending,
+    left,
     plan,
+    removal,
     scene_begin,
     scene_end,
     summary,
@@ -38,5 +40,19 @@ def test_the_end_says_what_is_left() -> None:
     assert "nothing is left" in "\n".join(ending([GOOD], {}, False))
     assert "in west: Secret x" in "\n".join(ending([GOOD], {"west": ["Secret x"]}, False))
     assert "left" not in "\n".join(ending([GOOD, BAD], {}, True))
-    assert summary([GOOD, BAD], False) == "1 of 2 as expected · nothing is left"
-    assert "stays" in summary([GOOD], True)
+    assert "nothing was measured" in "\n".join(ending([], {}, True))
+    assert summary([GOOD, BAD], [], []) == "1 of 2 as expected · nothing is left"
+    assert summary([GOOD], ["west"], []) == "1 of 1 as expected · the namespace stays in west"
+    assert summary([GOOD], [], ["west", "east"]) == "1 of 1 as expected · not all was removed in west and east"
+    assert summary([], [], None) == "nothing was played · nothing was made"
+    assert left(["west"], ["east"]) == "the namespace stays in west, not all was removed in east"
+
+
+def test_removing_says_what_came_of_it() -> None:
+    three = ["west", "east", "far"]
+    assert removal(three, [], [], []) == "nothing of the walk-through in 3 clusters"
+    assert removal(three, ["west"], ["east"], ["far"]) == (
+        "to be removed in west · the namespace stays in east · not removed in far"
+    )
+    assert removal(three, [], [], three[1:]) == "nothing of the walk-through in 1 cluster · not removed in east and far"
+    assert removal([], [], [], []) == "no cluster to remove it from"
