@@ -224,6 +224,18 @@ def test_teardown_removes_a_stage_by_its_tag(stage: str, run: t.Callable[..., Ra
     assert run("teardown", "--tags", stage).actions == REMOVED[stage]
 
 
+def test_a_local_cluster_is_deleted_as_a_whole(run: t.Callable[..., Ran]) -> None:
+    ran = run("teardown", "--limit", "here", "--skip-tags", "gke_fleet")
+    assert ran.actions == {"kind_cluster", "kind_network", "peering"}, "others forget it"
+
+
+@pytest.mark.parametrize("tags", ["--tags", "--skip-tags"])
+def test_a_local_cluster_stays_if_tags_leave_it(tags: str, run: t.Callable[..., Ran]) -> None:
+    removed = {stage: actions for stage, actions in REMOVED.items() if stage not in ("clusters", "gke_fleet")}
+    ran = run("teardown", "--limit", "here", tags, ",".join(removed) if tags == "--tags" else "clusters,gke_fleet")
+    assert ran.actions == set.union(*removed.values())
+
+
 def test_strategy_free_runs_once_what_runs_once(run: t.Callable[..., Ran], tmp_path: Path) -> None:
     run("site", "--tags", "peering,trust", "--skip-tags", "preflight", ANSIBLE_STRATEGY="free")
     assert sorted((tmp_path / "ran").read_text(encoding="utf-8").split()) == ["peering", "trust"]
