@@ -901,6 +901,33 @@ async def test_a_gateway_elsewhere_is_waited_for_too(fleets: Fleets, monkeypatch
     assert waits.take() == ["PATCH destinationrules", "wait for rules"]
     assert "the subsets that they name are not there in west" in str(run.failures["east"][0])
     assert await held(fleet, "east") == BOTH[:1]
+    # West's objects are there by now. Without being part of the run it is asked all the same.
+    alone = await ran(fleet, {**SPLIT, "from": ["east"]}, timeout=5, play=["east"])
+    assert waits.take() == ["wait for rules"]
+    assert "the subsets that they name are not there in west" in str(alone.failures["east"][0])
+    waits.late = ""
+    assert (await ran(fleet, {**SPLIT, "from": ["east"]}, timeout=5, play=["east"])).failures == {}
+    assert await held(fleet, "east") == BOTH
+
+
+@in_loop
+async def test_a_gateway_keeps_subsets_for_late_proxies_elsewhere(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the cluster of these proxies is not part of the run."""
+    fleet, waits = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"}), Waits(monkeypatch)
+    await ran(fleet, SPLIT, timeout=5)
+    waits.late = "routes"
+    await ran(fleet, OTHER, timeout=5)
+    for late, subsets in (("routes", ["v1", "v2", "v3"]), ("", ["v3"])):
+        waits.late = late
+        waits.take()
+        assert (await ran(fleet, OTHER, timeout=5, play=["east"])).failures == {}
+        assert waits.take() == ["wait for routes"]
+        async with on(fleet, "east") as kube:
+            rule = await kube.get(API, "DestinationRule", "reviews-traffic", "shop")
+        assert rule is not None
+        assert [one["name"] for one in rule["spec"]["subsets"]] == subsets
 
 
 @in_loop

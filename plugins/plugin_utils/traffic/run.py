@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import typing as t
 from http import HTTPStatus
@@ -134,8 +135,10 @@ class TrafficRun:
             return
         self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout, leaves=self.leaves)
         self._warn_of_unseen()
-        await self._each(self._rollout.play, self._first)
-        await self._each(self._working, self._route)
+        await asyncio.gather(
+            self._each(self._rollout.play, self._first), on_each(self._rollout.beside, self._have_rules)
+        )
+        await asyncio.gather(self._each(self._working, self._route), on_each(self._rollout.beside, self._have_routes))
         await self._each(self._working, self._last)
 
     # -- reading ---------------------------------------------------------------------------------
@@ -353,14 +356,22 @@ class TrafficRun:
     async def _first(self, name: str) -> None:
         applied = self._rollout.first(name)
         await self._apply(name, applied)
+        await self._have_rules(name, {host for obj in applied if obj["kind"] == RULES for host in hosts_of(obj)})
+        self._rollout.there(name)
+
+    async def _have_rules(self, name: str, applied: t.Collection[str] = ()) -> None:
+        """Wait for what was applied, and for what routes that come now name; those of other clusters too."""
         hosts = {host for host, _subset in self._rollout.expected(name)}
-        hosts |= {host for obj in applied if obj["kind"] == RULES for host in hosts_of(obj)}
         try:
-            await self._proxies.have_rules(name, self._rollout.rules(name, hosts))
+            await self._proxies.have_rules(name, self._rollout.rules(name, {*hosts, *applied}))
         except FleetError:
             self._rollout.not_there(name)
             raise
-        self._rollout.there(name)
+
+    async def _have_routes(self, name: str) -> None:
+        """Wait until proxies of a cluster that is not written have its routes, and none to subsets that are to go."""
+        await self._proxies.have_routes(name, self._rollout.standing(name), [], self._rollout.doubtful(name), {})
+        self._rollout.asked(name)
 
     async def _route(self, name: str) -> None:
         ready, held = self._rollout.routes(name)

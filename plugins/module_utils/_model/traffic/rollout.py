@@ -143,6 +143,11 @@ class Rollout:
         """The clusters that were read and are written."""
         return list(self._play)
 
+    @property
+    def beside(self) -> list[str]:
+        """The clusters that were read and are not written."""
+        return [name for name in self._live if name not in self._play]
+
     def _clusters_meant(self) -> dict[Named, str]:
         """By subset the cluster whose pods it is; "" for those of any, and where it has meant several."""
         found: dict[Named, str] = {}
@@ -164,9 +169,10 @@ class Rollout:
             for caller in self._networks if left and not self._leaves else ():
                 here, there = self._networks[caller], self._networks.get(name, frozenset())
                 old = left if caller == name or len(here | there) > 1 else set()
-                for host, subset in old if caller in self._play else ():
+                for host, subset in old if caller in self._named else ():
                     if subset:
-                        doubtful.setdefault(caller, set()).add(host)
+                        if host not in self._kept.get(caller, ()):  # else its routes are not ours
+                            doubtful.setdefault(caller, set()).add(host)
                         key = (ROUTES, "", host)  # the name of no object
                         named = self._named[caller].get(key, frozenset())
                         self._named[caller][key] = named | {(host, subset)}
@@ -287,6 +293,17 @@ class Rollout:
             self._settled.add((cluster, identity(service)))
         for service in away:
             self._named[cluster].pop(identity(service), None)
+
+    def asked(self, cluster: str) -> None:
+        """Tell that proxies of a cluster that is not written have the routes that are there, and no older ones."""
+        for host in self._doubtful.get(cluster, ()):
+            self._named[cluster].pop((ROUTES, "", host), None)
+
+    def standing(self, cluster: str) -> list[Object]:
+        """Of a cluster that is not written, our VirtualServices for the hosts in doubt."""
+        doubtful = self._doubtful.get(cluster, set())
+        ours = self._ours[cluster].values()
+        return [obj for obj in ours if obj["kind"] == ROUTES and set(hosts_of(obj)) & doubtful]
 
     def is_settled(self, cluster: str, host: str) -> bool:
         """Whether proxies have the routes of a host as they are wanted there, or none are wanted."""

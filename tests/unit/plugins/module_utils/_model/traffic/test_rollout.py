@@ -323,6 +323,37 @@ def test_of_what_others_made_everything_stays() -> None:
     assert held.clusters == ("east",), "its gateway gets none of our subsets"
 
 
+def test_a_cluster_that_is_not_written_is_asked_for_subsets() -> None:
+    of = fleet(APART)
+    world = World(of)
+    wanted = policies(of, split((50, "v1"), (50, "v2"), **{"from": ["west"]}))
+    assert not world.run(wanted, proxies=lambda step, cluster: cluster != "east")
+    rollout = world.rollout(wanted, ["west"])
+    assert rollout.beside == ["east"]
+    assert rollout.expected("east"), "its rule is there, and its proxies may lack it"
+    rollout.there("west")
+    assert len(rollout.routes("west")[0]) == 1
+    rollout.not_there("east")
+    ready, (held,) = rollout.routes("west")
+    assert (ready, held.clusters) == ([], ("east",))
+
+
+def test_a_cluster_that_is_not_written_is_asked_for_old_routes() -> None:
+    of = fleet(APART)
+    world = World(of)
+    world.run(policies(of, split((50, "v1"), (50, "v2"))))
+    wanted = policies(of, split((100, "v2")))
+    assert not world.run(wanted, proxies=lambda step, cluster: (step, cluster) != ("routes", "west"))
+    rollout = world.rollout(wanted, ["east"])
+    rollout.routed("east", rollout.standing("east"), [], rollout.doubtful("east"))
+    assert rollout.last("east") == ([], []), "west's proxies may still call the old subset through its gateway"
+    assert rollout.doubtful("west") == {"reviews.shop.svc.cluster.local"}
+    assert [obj["kind"] for obj in rollout.standing("west")] == ["VirtualService"]
+    rollout.asked("west")
+    (rule,) = rollout.last("east")[0]
+    assert list(subsets_of(rule)) == ["v2"]
+
+
 def test_a_rule_of_theirs_stays_while_routes_may_name_it() -> None:
     of = fleet(APART)
     world = World(of)
