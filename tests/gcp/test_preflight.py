@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.grants import Grants
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.node_account import RECORD, NodeAccount
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api import settling
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import Settings
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.findings import Findings
@@ -174,13 +175,22 @@ def test_accounts_that_the_inventory_names_are_looked_for(look: Look, google_clo
     assert f"service account {EMAIL}: the nodes' service account does not exist" in said(look())
 
 
-def test_an_account_that_may_not_be_seen_is_not_waited_for(look: Look, google_cloud: StandIn) -> None:
+def test_an_account_that_may_not_be_seen_is_not_waited_for(
+    look: Look, google_cloud: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "SECONDS", 3.0)
+    own = google_cloud.cloud.number(PROJECT)
+    google_cloud.cloud.deny("iam.serviceAccounts.get", method="iam.*", path=f"/v1/projects/{own}/")
     elsewhere = "nodes@other-team.iam.gserviceaccount.com"
     look.more = {"gke_node_service_account": elsewhere}
     google_cloud.cloud.deny("iam.serviceAccounts.get", method="iam.*", path="/v1/projects/other-team")
     found = look()
     assert said(found) == ""
     assert any(f"not known to these credentials: service account {elsewhere}" in w for w in found.warnings)
+    assert look.asked.count("iam.projects.serviceAccounts.get") == 1
+    # Its number and its name are the same project, in which the caller holds the permission.
+    look.more = {"gke_node_service_account": default_account(google_cloud.cloud, PROJECT)}
+    look()
     assert look.asked.count("iam.projects.serviceAccounts.get") == 1
 
 

@@ -94,6 +94,14 @@ def test_a_permission_that_is_missing_is_not_waited_for(google: Google, google_c
     assert refusals(google_cloud, "compute.networks.insert") == 1
 
 
+def test_a_permission_in_ones_own_project_says_nothing_of_others(google: Google, google_cloud: StandIn) -> None:
+    method, permission = "projects.getIamPolicy", "resourcemanager.projects.getIamPolicy"
+    google_cloud.cloud.deny(permission, method=f"cloudresourcemanager.{method}", path="projects/other-team")
+    with pytest.raises(GoogleError, match=r"getIamPolicy is missing"):
+        google.call("cloudresourcemanager", method, resource="other-team", body={})
+    assert refusals(google_cloud, f"cloudresourcemanager.{method}") == 1
+
+
 def test_a_success_elsewhere_proves_nothing(google_cloud: StandIn, options: dict[str, t.Any]) -> None:
     """A node pool is refused after its cluster was made: GKE's account does not have its role everywhere yet."""
     run = make(Run(options), google_cloud)

@@ -121,7 +121,8 @@ class Google:
         if at_once:
             return send()
         ask = functools.partial(self.call, at_once=True)
-        waits = settling.Settling(self.project, ask, seconds=self.settle_seconds, say=self.say)
+        target = settling.project_of(service, params) or self.project
+        waits = settling.Settling(self.project, ask, seconds=self.settle_seconds, say=self.say, target=target)
         return waits.settled(send, service.partition(":")[0])
 
     def _count(self) -> None:

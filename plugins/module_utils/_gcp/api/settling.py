@@ -24,7 +24,7 @@ from ..errors import GoogleError
 from ..meanings import AGENT, API_OFF, BUSY, PERMISSION, UNKNOWN_ACCOUNT
 from .polling import retry_refused
 
-__all__ = ["SECONDS", "Settling", "note_change"]
+__all__ = ["SECONDS", "Settling", "note_change", "project_of"]
 
 SECONDS = 300.0
 """How long such a refusal is waited for, unless the inventory says otherwise. Google speaks of minutes."""
@@ -32,12 +32,27 @@ _FRESH_SECONDS = 900.0
 """How long a change of ours counts as new."""
 _OFF = re.compile(r"API (?P<name>\S+) is disabled")
 _MISSING = re.compile(r"permission (?P<name>\S+) is missing")
+_PROJECT = re.compile(r"projects/(?P<name>[^/-][^/]*)")
 _HUB = "hub default service account"
 _OPEN = ("compute", "gkehub", "serviceusage")
 """Services whose requests may be sent again as they are when another operation has ended. What the others refuse for
 that reason, their callers send anew: a policy is read again, and a cluster has a time of its own."""
 _Answer = t.TypeVar("_Answer")
 Ask = t.Callable[..., dict[str, t.Any]]
+
+
+def project_of(service: str, params: t.Mapping[str, t.Any]) -> str:
+    """The project that a request is about, by its parameters; "" where they do not name one."""
+    if service.partition(":")[0] == "cloudresourcemanager" and "/" not in str(params.get("resource", "/")):
+        return str(params["resource"])
+    for key in ("project", "projectId"):
+        if params.get(key):
+            return str(params[key])
+    for key in ("name", "parent", "resource"):
+        found = _PROJECT.match(str(params.get(key) or ""))
+        if found:
+            return found["name"]
+    return ""
 
 
 def note_change(*projects: str) -> None:
@@ -65,10 +80,14 @@ class Settling:
         ask: sends one of its requests, without waiting.
         seconds: how long to wait; 0 for not at all.
         say: shows one line of progress.
+        target: the project that the request is about, by default the client's: a permission counts there.
     """
 
-    def __init__(self, project: str, ask: Ask, *, seconds: float, say: t.Callable[[str], None]) -> None:
+    def __init__(
+        self, project: str, ask: Ask, *, seconds: float, say: t.Callable[[str], None], target: str = ""
+    ) -> None:
         self.project, self.ask, self.seconds, self.say = project, ask, seconds, say
+        self.target = target or project
         self._told: set[str] = set()
         self._turn = threading.Lock()
 
@@ -116,6 +135,6 @@ class Settling:
     def _has(self, permission: str) -> bool:
         body = {"permissions": [permission]}
         with contextlib.suppress(FleetError):
-            answer = self.ask("cloudresourcemanager", "projects.testIamPermissions", resource=self.project, body=body)
+            answer = self.ask("cloudresourcemanager", "projects.testIamPermissions", resource=self.target, body=body)
             return permission in (answer.get("permissions") or [])
         return False
