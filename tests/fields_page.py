@@ -65,6 +65,10 @@ gke_pool_fields:
 `preflight` compares them with Google's discovery document, and names each field that it does not have, that has
 another type, that only Google writes, or that has a variable above. What is said is compared and changed as any other
 field; which call changes it follows from the document too.
+
+Two kinds count for a new cluster or pool alone, and are never compared: versions (`initialClusterVersion` of a
+cluster, `version` of a pool), which may be aliases such as `latest` or `"1.34"`, and for which the release channel
+decides later; and fields that Google takes and does not keep ("input only").
 """
 
 

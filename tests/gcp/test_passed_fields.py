@@ -88,6 +88,26 @@ def test_a_field_of_a_pool_that_is_passed_on(run: Run, google_cloud: StandIn, li
     assert at(pool, "config.kubeletConfig.podPidsLimit") == "4096"
 
 
+@pytest.mark.parametrize("alias", ["latest", "1.34", "1.34.3", "-"])
+def test_a_version_counts_for_what_is_made_alone(run: Run, google_cloud: StandIn, alias: str) -> None:
+    said = west(gke_cluster_fields={"initialClusterVersion": alias}, gke_pool_fields={"version": alias})
+    make(run, google_cloud, said)
+    (sent,) = [e["body"]["cluster"] for e in google_cloud.cloud.log if e["method"].endswith("clusters.create")]
+    assert (sent["initialClusterVersion"], sent["nodePools"][0]["version"]) == (alias, alias)
+    assert google_cloud.cloud.resources[WEST]["initialClusterVersion"] != alias
+    assert actions(run(said)) == {"west": "unchanged"}
+    # As an upgrade later, or another word in the inventory.
+    later = west(gke_cluster_fields={"initialClusterVersion": "1.99"}, gke_pool_fields={"version": "1.99"})
+    assert actions(run(later)) == {"west": "unchanged"}
+
+
+def test_what_google_takes_and_does_not_keep_is_not_compared(run: Run, google_cloud: StandIn) -> None:
+    said = west(gke_pool_fields={"networkConfig": {"createPodRange": True}})
+    make(run, google_cloud, said)
+    google_cloud.cloud.resources[WEST]["nodePools"][0]["networkConfig"].pop("createPodRange")
+    assert actions(run(said)) == {"west": "unchanged"}
+
+
 def test_repair_is_switched_by_its_own_call(run: Run, google_cloud: StandIn) -> None:
     make(run, google_cloud, west())
     (pool,) = google_cloud.cloud.resources[WEST]["nodePools"]

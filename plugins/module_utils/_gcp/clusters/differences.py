@@ -311,7 +311,9 @@ def runs_as(live: Json, account: str) -> bool:
 def says_more(wanted: ClusterSpec) -> bool:
     """Whether the inventory says something of a new cluster that must be looked at once it is there."""
     pools = [one for pool in wanted.pools for one in pool.fields]
-    return bool(wanted.control_plane_cidr) or any(not one.new for one in (*wanted.fields, *pools))
+    return bool(wanted.control_plane_cidr) or any(
+        not one.new and not one.field.once_made for one in (*wanted.fields, *pools)
+    )
 
 
 def upgrades_gently(live: Json, pool: str, differences: t.Iterable[Difference]) -> bool:

@@ -85,7 +85,7 @@ def compare_fields(
         variable: the variable of a field's name.
     """
     found = []
-    given = [one for one in said if not one.new]
+    given = [one for one in said if not one.new and not one.field.once_made]
     for one in given:
         field = one.field
         is_so, should = field.wire.of(at(live, field.path)), _wanted(one)

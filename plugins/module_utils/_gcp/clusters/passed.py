@@ -27,6 +27,9 @@ Json = t.Mapping[str, t.Any]
 CLUSTER, POOL = "Cluster", "NodePool"
 _UPDATE, _POOL_UPDATE = "ClusterUpdate", "UpdateNodePoolRequest"
 _OUTPUT = re.compile(r"\W*output[ -]?only", re.IGNORECASE)
+_INPUT = re.compile(r"\W*input[ -]?only", re.IGNORECASE)
+_VERSIONS: t.Mapping[str, str] = {CLUSTER: "initialClusterVersion", POOL: "version"}
+"""What may be an alias ("latest", "1.34"), for which Google keeps the version that it chose, and later upgrades."""
 
 _OURS: t.Mapping[str, t.Mapping[str, str]] = {
     CLUSTER: {
@@ -100,6 +103,8 @@ class _Reader:
     message: str
     faults: list[Fault] = dataclasses.field(default_factory=list)
     leaves: list[tuple[str, t.Any]] = dataclasses.field(default_factory=list)
+    once_made: set[str] = dataclasses.field(default_factory=set)
+    """Paths of leaves that count for a new cluster or pool alone."""
 
     @property
     def schemas(self) -> Json:
@@ -122,6 +127,8 @@ class _Reader:
                 hint = f"use {variable}" if variable else "leave it out: the collection decides it"
                 self.faults.append(Fault(here, "has a variable" if variable else "is not free", hint))
             else:
+                if here == _VERSIONS[self.message] or _INPUT.match(str(wanted.get("description") or "")):
+                    self.once_made.add(here)
                 self._value(wanted, inner, here)
 
     def _value(self, wanted: Json, value: t.Any, path: str) -> None:
@@ -180,7 +187,13 @@ def fields_of(passed: Json, message: str) -> tuple[list[Said], list[Fault]]:
     reader = _Reader(message)
     reader.walk(passed, message)
     name = "cluster_fields" if message == CLUSTER else "pool_fields"
-    return [Said(_field(f"{name}.{path}", path, message), value) for path, value in reader.leaves], reader.faults
+    said = [Said(_field(f"{name}.{path}", path, message), value) for path, value in reader.leaves]
+    return [
+        dataclasses.replace(one, field=dataclasses.replace(one.field, once_made=True))
+        if one.field.path in reader.once_made
+        else one
+        for one in said
+    ], reader.faults
 
 
 def _field(name: str, path: str, message: str) -> Field:

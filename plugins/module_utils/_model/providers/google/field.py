@@ -127,6 +127,7 @@ class Field:
         drops: beside ``adds``: what is set and the inventory does not say is removed.
         once: it cannot be switched off again.
         when: of UNTIL: only this direction.
+        once_made: it counts for a new cluster or pool alone, and is never compared: Google keeps something else there.
         late: Google takes it only by the call, not in a new cluster.
         default_text: the default in words, for people.
     """
@@ -149,6 +150,7 @@ class Field:
     drops: bool = False
     once: bool = False
     when: str = ""
+    once_made: bool = False
     late: bool = False
     default_text: str = ""
 
