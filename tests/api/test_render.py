@@ -234,22 +234,32 @@ def test_files_are_applied_by_kubectl_and_adopted(
     page = (folder / "far" / "README.md").read_text(encoding="utf-8")
     assert "release istio-system/istiod: it needs the address of the east-west gateway of west" in page
 
-    # By the command of docs/gitops.md, each at the first try; then again, without a change.
-    (command,) = [block for block in BLOCKS if "kubectl" in block]
+    # By the commands of docs/gitops.md, each file at the first try; then again, without a change.
+    (commands,) = [block for block in BLOCKS if "kubectl" in block]
     config = yaml.safe_load(api.kubeconfig.read_text(encoding="utf-8"))
     config["contexts"].append({"name": "west", "context": {"cluster": "test", "user": "token"}})
     own = api.kubeconfig.with_name("west.yaml")
     own.write_text(yaml.safe_dump(config), encoding="utf-8")
     path_of = f"{control_plane.bin_dir()}:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["sh", "-ec", command],
-        cwd=tmp_path,
-        env={**os.environ, "KUBECONFIG": str(own), "PATH": path_of},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    define, *steps = re.split(r"(?<=^}\n)|^ansible-playbook -i inventories/local (.*)\n", commands, flags=re.MULTILINE)
+    alone = {**fleet, "hosts": {"west": fleet["hosts"]["west"]}}
+    for step in filter(None, steps):
+        if step.startswith("playbooks/"):
+            istiod = api.kubectl("get", "deployments", "-A", "-o", "name")
+            assert ("deployment.apps/istiod" in istiod) is (step != "playbooks/trust.yml"), "the CA comes first"
+            played = run_plays(tmp_path, alone, ROOT / step)
+            assert played.code == 0, played.output
+            continue
+        done = subprocess.run(
+            ["sh", "-ec", define + step],
+            cwd=tmp_path,
+            env={**os.environ, "KUBECONFIG": str(own), "PATH": path_of},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "cacerts" in api.kubectl("get", "secrets", "-n", "istio-system", "-o", "name")
     for path in sorted((folder / "west").glob("*.yaml")):
         assert "configured" not in api.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(path))
 
