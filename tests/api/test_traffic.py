@@ -726,6 +726,17 @@ async def test_a_cluster_that_leaves_keeps_nothing_for_others(fleets: Fleets) ->
 
 
 @in_loop
+async def test_without_policies_a_cluster_keeps_what_others_call(fleets: Fleets) -> None:
+    """The way to remove policies of which docs/traffic.md says that it loses no call."""
+    fleet = fleets(west={"mesh_network": "one"}, east={"mesh_network": "two"})
+    await ran(fleet, SPLIT)
+    assert (await ran(fleet, play=["east"])).failures == {}
+    assert await held(fleet, "east") == BOTH[:1], "west's routes still name its subsets"
+    assert (await ran(fleet)).failures == {}
+    assert await held(fleet, "west") == await held(fleet, "east") == []
+
+
+@in_loop
 async def test_an_apps_service_that_replaced_ours_is_never_removed(fleets: Fleets) -> None:
     """``kubectl apply`` leaves labels that it does not know."""
     fleet = fleets()
