@@ -146,10 +146,10 @@ def test_the_second_run_waits_for_the_first(
             time.sleep(0.1)
         second = play(tmp_path / "second", fleet, quick)
         first.result()
+    assert second.code == 0, second.output
     # It wrote after the first had waited for as long as it does.
     made = [_made(plane, namespace, *what) for what in (("service", "entry"), ("configmap", "settings"))]
     assert (made[1] - made[0]).total_seconds() >= 29  # of 30, for the times are whole seconds
-    assert second.code == 0, second.output
     assert f"west: {lease.this_run().who} is at work since 20" in second.output
     assert "waiting until it is done" in second.output
     # Its process has ended on this machine: nobody waits for it.
