@@ -458,6 +458,38 @@ async def test_a_busy_record_holds_up_only_what_leaves(fleets: Fleets, monkeypat
 
 
 @in_loop
+async def test_a_cluster_that_was_deleted_is_forgotten(
+    fleets: Fleets, planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    await ran(fleets(), GLOBAL)
+    gone = {"cluster_provider": "kubeconfig", "fleet_name": "traffic", "cluster_kubeconfig": str(tmp_path / "none")}
+    there = fleet_of({"west": planes["west"]})
+    fleet = dataclasses.replace(
+        there, clusters={**there.clusters, **read_fleet({"east": gone}, environment()).clusters}
+    )
+    left = await ran(fleet, play=["east"], leaves=True)
+    assert (left.failures, left.warnings) == ({}, [])
+    assert actions(left.changes) == ["west ConfigMap mesh-fleet-addresses-traffic changed"]
+    table = read_record(await record(there, "west")).table
+    assert (table.members, set(table.names)) == (("west",), {"reviews.shop.global"})
+
+
+def test_the_teardown_of_one_that_is_gone_for_good(
+    fleets: Fleets, planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    """As the failure about a range that is used up says."""
+    asyncio.run(ran(fleets(), GLOBAL))
+    kubeconfigs = {"west": str(planes["west"].kubeconfig), "east": str(tmp_path / "none")}
+    shared = {"fleet_name": "traffic", "cluster_provider": "kubeconfig", "cluster_context": "admin"}
+    group = {"vars": shared, "hosts": {name: {"cluster_kubeconfig": path} for name, path in kubeconfigs.items()}}
+    teardown = Path(__file__).parents[2] / "playbooks" / "teardown.yml"
+    done = run_plays(tmp_path, group, teardown, "--tags", "traffic", "--limit", "east")
+    assert done.code == 0, done.output
+    table = read_record(asyncio.run(record(fleet_of({"west": planes["west"]}), "west"))).table
+    assert (table.members, set(table.names)) == (("west",), {"reviews.shop.global"})
+
+
+@in_loop
 async def test_two_stages_at_once_end_with_the_same_addresses(fleets: Fleets) -> None:
     fleet = fleets()
     await asyncio.gather(*(ran(fleet, GLOBAL) for _run in range(4)))

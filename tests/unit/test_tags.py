@@ -226,7 +226,7 @@ def test_teardown_removes_a_stage_by_its_tag(stage: str, run: t.Callable[..., Ra
 
 def test_a_local_cluster_is_deleted_as_a_whole(run: t.Callable[..., Ran]) -> None:
     ran = run("teardown", "--limit", "here", "--skip-tags", "gke_fleet")
-    assert ran.actions == {"kind_cluster", "kind_network", "peering"}, "others forget it"
+    assert ran.actions == {"kind_cluster", "kind_network", "peering", "traffic"}, "others forget it"
 
 
 @pytest.mark.parametrize("tags", ["--tags", "--skip-tags"])
@@ -234,6 +234,15 @@ def test_a_local_cluster_stays_if_tags_leave_it(tags: str, run: t.Callable[..., 
     removed = {stage: actions for stage, actions in REMOVED.items() if stage not in ("clusters", "gke_fleet")}
     ran = run("teardown", "--limit", "here", tags, ",".join(removed) if tags == "--tags" else "clusters,gke_fleet")
     assert ran.actions == set.union(*removed.values())
+
+
+def test_clusters_here_that_go_are_forgotten(run: t.Callable[..., Ran], tmp_path: Path) -> None:
+    """By peers before, by the record of addresses after: then it is known that they hold none."""
+    run("teardown", "--limit", "here")
+    ran = (tmp_path / "ran").read_text(encoding="utf-8").split()
+    assert ran.index("peering") < ran.index("kind_cluster") < ran.index("traffic")
+    (tmp_path / "ran").unlink()
+    assert "traffic" not in run("teardown", "--limit", "here,own", "--tags", "clusters").actions, "own stays"
 
 
 def test_strategy_free_runs_once_what_runs_once(run: t.Callable[..., Ran], tmp_path: Path) -> None:

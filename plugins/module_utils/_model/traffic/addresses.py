@@ -145,7 +145,7 @@ def decide(table: Table, wish: Wish, held: t.Sequence[Held]) -> Decision:
             names.update({address: Name((address,), unused_since=since) for address in gone})
         if len(addresses) >= len(pools):
             names[name] = Name(tuple(addresses), tuple(sorted({*before.parts, wish.part})))
-    problems = [_used_up(cidr, some, wish) for cidr, some in lacking.items()]
+    problems = [_used_up(cidr, some, wish, table) for cidr, some in lacking.items()]
     wanted = {name: names[name].addresses for name in wish.names if name in names and names[name].addresses}
     for some in lacking.values():
         wanted = {name: addresses for name, addresses in wanted.items() if name not in some}
@@ -265,16 +265,26 @@ def _is_over(entry: Name, now: datetime.datetime) -> bool:
         return False
 
 
-def _used_up(cidr: str, names: t.Sequence[str], wish: Wish) -> FleetError:
+def _used_up(cidr: str, names: t.Sequence[str], wish: Wish, table: Table) -> FleetError:
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     variable = _VARIABLES[":" in cidr]
+    unread = sorted({*table.members, *wish.keepers} - wish.read)
+    silent, left = ([one for one in unread if (one in wish.keepers) is known] for known in (True, False))
+    steps = [f"widen {variable}: names keep the addresses that the wider range holds"]
+    if silent:
+        steps.append(f"for those that nothing uses any more, let {', '.join(silent)} answer")
+    if left:
+        steps.append(
+            f"the inventory does not name {', '.join(left)} any more: name it once more, without a kubeconfig if it is "
+            f"gone for good, and run playbooks/teardown.yml with --tags traffic --limit {','.join(left)}"
+        )
     return FleetError(
         f"no address is left for {', '.join(names[:_MANY])}{more}",
         obj=variable,
-        seen=cidr,
+        seen=f"{cidr}; {', '.join(unread)} may hold some, and was not read" if unread else cidr,
         means="each global name has an address of its own; that of a name which nothing uses any more is free a day "
         "after, when every cluster that may hold it was read",
-        next_step=f"widen {variable}: names keep the addresses that the wider range holds",
+        next_step="; ".join(steps),
     )
 
 

@@ -117,6 +117,22 @@ def test_a_used_up_range_is_told_with_all_that_lack() -> None:
     assert set(six.addresses) == set(names[:2]), "a name without the second address would not be what it is elsewhere"
 
 
+def test_clusters_that_keep_addresses_from_being_free_are_named() -> None:
+    narrow = wish(ORDERS, ranges=("240.241.0.9/32", ""), read=frozenset(["west"]))
+    full = Table({REVIEWS: Name(("240.241.0.9",), ("traffic",))}, ("east", "gone", "west"))
+    marked = decide(full, narrow, []).table
+    (problem,) = decide(marked, dataclasses.replace(narrow, now=NOW + 2 * KEPT), []).problems
+    assert problem.seen == "240.241.0.9/32; east, gone may hold some, and was not read"
+    widen, answer, left, run = problem.next_step.replace(" and run", "; run").split("; ")
+    assert widen.startswith("widen mesh_global_range")
+    assert answer == "for those that nothing uses any more, let east answer"
+    assert left.startswith("the inventory does not name gone any more: name it once more")
+    assert run == "run playbooks/teardown.yml with --tags traffic --limit gone"
+    # Once it is forgotten, and east was read, the address is free.
+    later = dataclasses.replace(narrow, now=NOW + 2 * KEPT, read=frozenset(BOTH))
+    assert of(decide(left_by(marked, ["gone"]), later, [])) == "240.241.0.9"
+
+
 def test_a_range_that_changed_moves_its_names() -> None:
     before = table(orders=Name(("10.9.0.7",), ("traffic",)))
     after = decide(before, wish(ORDERS), [held(ORDERS, "10.9.0.7")])
