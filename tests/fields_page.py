@@ -25,8 +25,9 @@ Made by `python tests/fields_page.py` from `plugins/module_utils/_model/provider
 
 Each field is a variable of the host, or of a group. What the inventory says is compared with the cluster, and changed
 where it differs. What it does not say is left alone, on the clusters that this collection made and on those that it
-adopted. A new pool has secure boot and integrity monitoring, unless the inventory says otherwise. A run makes one
-change of a cluster at a time, in the order of the tables.
+adopted. Pools of an adopted cluster are compared only where `gke_node_pools` names them: without it the variables of
+pools change nothing there. A new pool has secure boot and integrity monitoring, unless the inventory says otherwise.
+A run makes one change of a cluster at a time, in the order of the tables.
 
 What "in place" says of a change:
 
@@ -65,6 +66,10 @@ gke_pool_fields:
 `preflight` compares them with Google's discovery document, and names each field that it does not have, that has
 another type, that only Google writes, or that has a variable above. What is said is compared and changed as any other
 field; which call changes it follows from the document too.
+
+Of a standard cluster with node auto-provisioning (`autoscaling: {enableNodeAutoprovisioning: true}`) this is also how
+to say what nodes have that Google makes by itself: `autoscaling.autoprovisioningNodePoolDefaults` and
+`nodePoolAutoConfig`. They get the fleet's network tag, as those of pools do.
 
 Two kinds count for a new cluster or pool alone, and are never compared: versions (`initialClusterVersion` of a
 cluster, `version` of a pool), which may be aliases such as `latest` or `"1.34"`, and for which the release channel

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.methods import document
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import check
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed import CLUSTER, POOL, fields_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -106,6 +107,46 @@ def test_what_google_takes_and_does_not_keep_is_not_compared(run: Run, google_cl
     make(run, google_cloud, said)
     google_cloud.cloud.resources[WEST]["nodePools"][0]["networkConfig"].pop("createPodRange")
     assert actions(run(said)) == {"west": "unchanged"}
+
+
+PROVISIONED: Vars = {
+    "autoscaling": {
+        "enableNodeAutoprovisioning": True,
+        "resourceLimits": [{"resourceType": "cpu", "maximum": "64"}],
+        "autoprovisioningNodePoolDefaults": {"serviceAccount": "auto@shop-prod.iam.gserviceaccount.com"},
+    }
+}
+
+
+def test_auto_provisioned_nodes_of_a_standard_cluster(run: Run, google_cloud: StandIn) -> None:
+    tags = {"nodePoolAutoConfig": {"networkTags": {"tags": ["web"]}}}
+    make(run, google_cloud, west(gke_cluster_fields=PROVISIONED))
+    cluster = google_cloud.cloud.resources[WEST]
+    account = "autoscaling.autoprovisioningNodePoolDefaults.serviceAccount"
+    assert at(cluster, account) == "auto@shop-prod.iam.gserviceaccount.com"
+    # The firewall rules of the fleet ask for its tag.
+    assert at(cluster, "nodePoolAutoConfig.networkTags.tags") == ["mesh-shop"]
+    assert actions(run(west(gke_cluster_fields=PROVISIONED))) == {"west": "unchanged"}
+    more = west(gke_cluster_fields={**PROVISIONED, **tags})
+    assert check(more) == []
+    assert actions(run(more)) == {"west": "changed"}
+    assert at(cluster, "nodePoolAutoConfig.networkTags.tags") == ["mesh-shop", "web"]
+    assert actions(run(more)) == {"west": "unchanged"}
+
+
+def test_fields_of_autopilot_have_their_variables_there() -> None:
+    fleet = fleet_of({"north": {**HOSTS["north"], "gke_mode": "autopilot", "gke_cluster_fields": PROVISIONED}})
+    (found,) = check(fleet)
+    assert found.variable.endswith("autoprovisioningNodePoolDefaults.serviceAccount")
+    assert found.hint == "use gke_node_service_account"
+
+
+@pytest.mark.parametrize(("variable", "schema"), [("logging", "Logging"), ("monitoring", "Monitoring")])
+def test_words_of_components_are_those_of_the_document(variable: str, schema: str) -> None:
+    found = document("container")["schemas"][f"{schema}ComponentConfig"]["properties"]["enableComponents"]
+    known = {word for word in found["items"]["enum"] if not word.endswith("UNSPECIFIED")}
+    (field,) = [f for f in CLUSTER_FIELDS if f.name == variable]
+    assert set(field.wire.to(field.wire.choices)) == known
 
 
 def test_repair_is_switched_by_its_own_call(run: Run, google_cloud: StandIn) -> None:

@@ -63,6 +63,12 @@ _OURS: t.Mapping[str, t.Mapping[str, str]] = {
 }
 """Fields that have a variable; "" for those that the collection decides."""
 
+_AUTO_PROVISIONED: t.Mapping[str, Field] = {
+    field.path: field for field in CLUSTER_FIELDS if not field.standard and not field.path.startswith("autopilot.")
+}
+"""Fields of nodes that Google makes by itself. Of standard clusters their variables mean our pools."""
+_TAGS, _PROVISIONS = "nodePoolAutoConfig.networkTags.tags", "autoscaling.enableNodeAutoprovisioning"
+
 _CALLS: t.Mapping[str, str] = {
     "autoscaling": "desiredClusterAutoscaling",
     "autopilot.clusterPolicyConfig": "desiredAutopilotClusterPolicyConfig",
@@ -101,6 +107,7 @@ class _Reader:
     """Walks what was said along the document: leaves, and faults."""
 
     message: str
+    autopilot: bool = False
     faults: list[Fault] = dataclasses.field(default_factory=list)
     leaves: list[tuple[str, t.Any]] = dataclasses.field(default_factory=list)
     once_made: set[str] = dataclasses.field(default_factory=set)
@@ -122,7 +129,7 @@ class _Reader:
                 self.faults.append(Fault(here, f"is no field of Google's {name}", hint))
             elif wanted.get("readOnly") or _OUTPUT.match(str(wanted.get("description") or "")):
                 self.faults.append(Fault(here, "is written by Google alone", "leave it out"))
-            elif here in _OURS[self.message]:
+            elif here in _OURS[self.message] and (self.autopilot or here not in _AUTO_PROVISIONED):
                 variable = _OURS[self.message][here]
                 hint = f"use {variable}" if variable else "leave it out: the collection decides it"
                 self.faults.append(Fault(here, "has a variable" if variable else "is not free", hint))
@@ -169,7 +176,7 @@ class _Reader:
 
     def _inner(self, reference: str, value: Json) -> tuple[str, str] | None:
         """The first fault of a message within a list."""
-        inner = _Reader(self.message)
+        inner = _Reader(self.message, self.autopilot)
         inner.walk(value, reference, "[]")
         if not inner.faults:
             return None
@@ -177,17 +184,19 @@ class _Reader:
         return f"has {path.removeprefix('[].')}, which {message}", hint
 
 
-def fields_of(passed: Json, message: str) -> tuple[list[Said], list[Fault]]:
+def fields_of(passed: Json, message: str, *, autopilot: bool = False) -> tuple[list[Said], list[Fault]]:
     """What was said as fields, and what cannot be.
 
     Args:
         passed: as the inventory has it.
         message: CLUSTER or POOL.
+        autopilot: the cluster's mode.
     """
-    reader = _Reader(message)
+    reader = _Reader(message, autopilot)
     reader.walk(passed, message)
     name = "cluster_fields" if message == CLUSTER else "pool_fields"
-    said = [Said(_field(f"{name}.{path}", path, message), value) for path, value in reader.leaves]
+    fields = [(_field(f"{name}.{path}", path, message), value) for path, value in reader.leaves]
+    said = [Said(field, value if field.wire is _RAW else field.wire.parse(value)) for field, value in fields]
     return [
         dataclasses.replace(one, field=dataclasses.replace(one.field, once_made=True))
         if one.field.path in reader.once_made
@@ -197,6 +206,9 @@ def fields_of(passed: Json, message: str) -> tuple[list[Said], list[Fault]]:
 
 
 def _field(name: str, path: str, message: str) -> Field:
+    known = _AUTO_PROVISIONED.get(path) if message == CLUSTER else None
+    if known is not None and known.call:
+        return dataclasses.replace(known, name=name)
     call, sent = _cluster_call(path) if message == CLUSTER else _pool_call(path)
     member = call.rpartition(" ")[2]
     recreates = message == POOL and bool(call) and member not in _GENTLE and not call.startswith("nodePools.set")
@@ -249,7 +261,9 @@ def _pool_call(path: str) -> tuple[str, str]:
 
 def with_passed(wanted: ClusterSpec) -> ClusterSpec:
     """The cluster with what is passed on as fields of it and its pools; FleetError for what cannot be."""
-    said, faults = fields_of(wanted.passed, CLUSTER)
+    said, faults = fields_of(wanted.passed, CLUSTER, autopilot=wanted.autopilot)
+    if not wanted.autopilot:
+        said = _tagged(said, wanted.tag)
     pools = []
     for pool in wanted.pools:
         more, wrong = fields_of(pool.passed, POOL)
@@ -263,6 +277,16 @@ def with_passed(wanted: ClusterSpec) -> ClusterSpec:
             next_step=faults[0].hint,
         )
     return dataclasses.replace(wanted, fields=(*wanted.fields, *said), pools=tuple(pools), passed={})
+
+
+def _tagged(said: t.Sequence[Said], tag: str) -> list[Said]:
+    """The fields; nodes that Google makes by itself have the fleet's tag too, which its firewall rules ask for."""
+    tags = [one for one in said if one.field.path == _TAGS]
+    if not tags and not any(one.field.path == _PROVISIONS and one.value is True for one in said):
+        return [*said]
+    value = sorted({tag, *(name for one in tags for name in one.value)})
+    field = _field(f"cluster_fields.{_TAGS}", _TAGS, CLUSTER)
+    return [*(one for one in said if one.field.path != _TAGS), Said(field, value)]
 
 
 def check(fleet: Fleet) -> list[Problem]:
@@ -279,6 +303,6 @@ def check(fleet: Fleet) -> list[Problem]:
         for number, pool in enumerate(v.get("gke_node_pools") or []):
             given.append((f"gke_node_pools[{number}].{PASSED}", pool.get(PASSED), POOL))
         for name, passed, message in given:
-            for fault in fields_of(passed or {}, message)[1]:
+            for fault in fields_of(passed or {}, message, autopilot=v.get("gke_mode") == "autopilot")[1]:
                 problems.append(Problem(host, f"{name}.{fault.path}", "", fault.message, fault.hint))
     return problems

@@ -104,7 +104,8 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
         "Whose logs go to Cloud Logging; `[]` for nobody's.",
         words(
             system="SYSTEM_COMPONENTS", workloads="WORKLOADS", apiserver="APISERVER", scheduler="SCHEDULER",
-            controller_manager="CONTROLLER_MANAGER",
+            controller_manager="CONTROLLER_MANAGER", kcp_sshd="KCP_SSHD", kcp_connection="KCP_CONNECTION",
+            kcp_hpa="KCP_HPA", kcp_vpa="KCP_VPA",
         ),
         "update desiredLoggingConfig", message="loggingConfig",
     ),
