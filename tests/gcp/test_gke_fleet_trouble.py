@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access import role
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import Binding, bindings_for
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles import grant, project_number, revoke
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api import polling
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.settling import note_change
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES, projects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member, members
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -40,6 +41,16 @@ def test_an_account_that_iam_does_not_know_yet_is_made(standin: StandIn) -> None
     standin.cloud.log.clear()
     assert [change.action for change in grant(google(standin), wanted, dry_run=False)] == ["unchanged"]
     assert writes(standin) == []
+
+
+def test_an_account_is_made_before_anything_is_waited_for(standin: StandIn) -> None:
+    said: list[str] = []
+    client = google(standin)
+    client.say, client.settle_seconds = said.append, 1.0
+    note_change(PROJECT)
+    wanted = bindings_for([INGRESS], [PROJECT], PROJECT, project_number(client))
+    assert [change.action for change in grant(client, wanted, dry_run=False)] == ["changed"]
+    assert said == []
 
 
 def test_an_account_that_iam_learns_of_late_is_awaited(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

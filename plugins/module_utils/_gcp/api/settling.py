@@ -114,6 +114,9 @@ class Settling:
             found = _OFF.search(error.what)
             api = found["name"] if found else f"{service}.googleapis.com"
             return f"{api} is on, and does not answer everywhere yet" if self._is_on(api) else ""
+        if error.kind == UNKNOWN_ACCOUNT and service == "cloudresourcemanager":
+            # Who writes a policy has Google make such an account first, and then waits until it is known.
+            return ""
         if error.kind in (AGENT, UNKNOWN_ACCOUNT):
             moment = self._fresh() or _HUB in error.seen
             return "an account of Google's own does not have its roles yet" if moment else ""
