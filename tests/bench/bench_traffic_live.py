@@ -266,7 +266,7 @@ class Bench:
         split = {"split": [_to(80, "west"), _to(20, "east", "v3")], "timeout": "5s"}
         policies = [{"service": f"app{number}.shop", **(split if number % 2 else each)} for number in range(MANY)]
         first = self.apply(policies)
-        again = [self.apply(policies) for _ in range(3)]
+        again = [self.apply(policies) for _time in range(3)]
         removed = self.apply([])
         return {"first_seconds": first, "unchanged_seconds": statistics.median(again), "removed_seconds": removed}
 

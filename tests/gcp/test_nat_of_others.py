@@ -114,7 +114,7 @@ def test_beside_nat_for_all_nodes_no_other_may_stand(clusters: list[ClusterSpec]
     mine = keeping(clusters)
     plan = planned(mine, router(PRIMARY))
     assert plan.routers == []
-    (problem,) = plan.unknown.values()
+    [problem] = list(plan.unknown.values())
     assert (problem.what, problem.cluster) == ("its NAT does not serve pods", "west")
     assert "cluster_egress" in problem.next_step
     plan = planned(mine, router(PRIMARY), other_egress={"west", "second"})
