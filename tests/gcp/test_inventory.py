@@ -278,6 +278,8 @@ def test_a_partial_answer_is_no_inventory(ask: Ask, standin: StandIn, tmp_path_f
         path="projects/shop-edge/",
         times=-1,
     )
+    # Where Google says that the caller has it, the refusal would be waited for.
+    standin.cloud.fail("cloudresourcemanager.projects.testIamPermissions", 403, "denied", path="shop-edge", times=-1)
     try:
         line = one_line(ask(**both))
         assert "container.clusters.list" in line and "in project shop-edge" in line
