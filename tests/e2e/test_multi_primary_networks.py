@@ -142,6 +142,15 @@ def shown() -> list[list[str]]:
     return [[pathlib.Path(words[3]).stem, *words[4:]] for words in commands]
 
 
+def test_the_walk_through_shows_and_leaves_nothing(fleet: Fleet, existing: pathlib.Path) -> None:
+    found = objects(fleet)
+    said = play(existing, *shown()[0])
+    assert said.count("✓ as expected") == 5 and "✗" not in said
+    assert changed(said) == 0
+    assert "10 of 10 calls: 504 after 1." in said
+    until_equal(lambda: differences(fleet, found), {}, "what a walk-through leaves")
+
+
 def begun(existing: pathlib.Path) -> playbooks.Run:
     """A walk-through whose producer is about to break."""
     run = playbooks.Run("demo", "-e", "{demo_scenes: [ejection]}", inventories=[str(existing)])
