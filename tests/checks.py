@@ -49,7 +49,7 @@ class Command:
 class Stage:
     """Commands that run one after the other.
 
-    ``exclusive`` stages use clusters or all cores and run alone, others beside their neighbours that are not either;
+    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours that are not either;
     ``live`` ones show their output as it comes.
     """
 
@@ -83,15 +83,16 @@ def other_python(version: str) -> str:
     return ""
 
 
-def unit(out: Path) -> tuple[Command, ...]:
-    commands = [pytest("unit", out, "tests/unit")]
-    if python := other_python(OTHER_PYTHON):
-        folder = f".cache/venv-{OTHER_PYTHON}"
-        commands += [
-            Command(f"environment of Python {OTHER_PYTHON}", [python, "tests/venv.py", folder]),
-            pytest(f"unit-{OTHER_PYTHON}", out, *FOR_OTHER_PYTHON, python=f"{folder}/bin/python"),
-        ]
-    return tuple(commands)
+def other_unit(out: Path) -> tuple[Command, ...]:
+    """Unit tests on the other Python; nothing where the machine has none."""
+    python = other_python(OTHER_PYTHON)
+    if not python:
+        return ()
+    folder = f".cache/venv-{OTHER_PYTHON}"
+    return (
+        Command(f"environment of Python {OTHER_PYTHON}", [python, "tests/venv.py", folder]),
+        pytest(f"unit-{OTHER_PYTHON}", out, *FOR_OTHER_PYTHON, python=f"{folder}/bin/python"),
+    )
 
 
 def playbooks() -> list[str]:
@@ -139,18 +140,20 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         # What they need is built first; with everything there this takes a moment.
         wanted.add("artifacts")
     fleet = {"MESH_FLEET_NAME": TEST_FLEET}
-    known = {
-        "lint": lambda: Stage("lint", lint()),
-        "unit": lambda: Stage("unit", unit(out)),
-        "sanity": lambda: Stage("sanity", sanity()),
-        "artifacts": lambda: Stage("artifacts", artifacts(), exclusive=True, live=True),
-        # Both wait more than they work.
-        "api": lambda: Stage("api", (pytest("api", out, "tests/api"),)),
-        "gcp": lambda: Stage("gcp", (pytest("gcp", out, "tests/gcp"),)),
-        "molecule": lambda: Stage("molecule", molecule(), exclusive=True, live=True, env=fleet),
-        "e2e": lambda: Stage("e2e", (pytest("e2e", out, "tests/e2e"),), exclusive=True, live=True, env=fleet),
-    }
-    return [known[name]() for name in NAMES if name in wanted]
+    # Of stages that run side by side the longest first, so that none is left over.
+    known = [
+        ("unit", Stage("unit", (pytest("unit", out, "tests/unit"),))),
+        ("lint", Stage("lint", lint())),
+        ("sanity", Stage("sanity", sanity())),
+        ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else ())),
+        ("artifacts", Stage("artifacts", artifacts(), exclusive=True, live=True)),
+        # These wait more than they work, and each has fleets of its own.
+        ("e2e", Stage("e2e", (pytest("e2e", out, "tests/e2e", "-v"),), live=True, env=fleet)),
+        ("api", Stage("api", (pytest("api", out, "tests/api"),))),
+        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),))),
+        ("molecule", Stage("molecule", molecule(), live=True, env=fleet)),
+    ]
+    return [stage for name, stage in known if name in wanted and stage.commands]
 
 
 def remove_test_fleet(out: Path) -> None:

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Run every test, cheap ones first: ``tests/run.py``, or some stages of it: ``tests/run.py lint unit``.
 
-Stages that need no cluster run side by side as far as the cores allow; those that make a fleet run one
-after the other. The first stage that fails ends the run. Each stage's whole output lies in build/test/.
+Stages run side by side as far as the cores allow; only artifacts are made alone. Each stage that makes fleets
+makes its own, and waits more than it works. The first stage that fails ends the run. Each stage's whole output lies
+in build/test/; that of stages with fleets is shown as it comes, each line with the stage's name before it.
 """
 
 from __future__ import annotations
@@ -82,14 +83,16 @@ class Running:
         self._next()
         return self._current is None
 
-    def _follow(self) -> None:
-        """Show what a long stage has written since the last look."""
+    def _follow(self, *, last: bool = False) -> None:
+        """Show the lines that a long stage has written since the last look, also a ``last`` one that has no end."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             new = log.read()
+        if not last:
+            new = new[: new.rfind(b"\n") + 1]
         self._read += len(new)
-        sys.stdout.write(new.decode(errors="replace"))
-        sys.stdout.flush()
+        for line in new.decode(errors="replace").splitlines():
+            print(f"{self.stage.name:<9} {line}".rstrip(), flush=True)
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -103,7 +106,7 @@ class Running:
 
     def finish(self) -> None:
         if self.stage.live:
-            self._follow()
+            self._follow(last=True)
         text = self.log.read_text(encoding="utf-8", errors="replace")
         took = f"{time.monotonic() - self.began:.0f} s"
         if self.failed:

@@ -85,19 +85,46 @@ def test_junit_figures_count_tests_and_not_skipped_ones(
     assert checks.junit_counts(path) == (5, 2)
 
 
-def test_artifacts_come_first_and_stages_with_clusters_last(
-    harness: tuple[types.ModuleType, types.ModuleType], tmp_path: Path
+def test_artifacts_come_before_stages_with_clusters(
+    harness: tuple[types.ModuleType, types.ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _run, checks = harness
+    monkeypatch.setattr(checks, "other_python", lambda version: f"python{version}")
     assert [s.name for s in checks.stages(["api"], tmp_path)] == ["artifacts", "api"]
-    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["lint", "unit"]
+    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["unit", "lint", "unit-3.13"]
     groups = itertools.groupby(checks.stages(checks.NAMES, tmp_path), key=lambda stage: stage.exclusive)
     assert [(alone, [s.name for s in group]) for alone, group in groups] == [
-        (False, ["lint", "unit", "sanity"]),
+        (False, ["unit", "lint", "sanity", "unit-3.13"]),
         (True, ["artifacts"]),
-        (False, ["api", "gcp"]),
-        (True, ["molecule", "e2e"]),
+        (False, ["e2e", "api", "gcp", "molecule"]),
     ]
+
+
+def test_lines_of_stages_side_by_side_stay_whole(
+    harness: tuple[types.ModuleType, types.ModuleType], capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run, checks = harness
+    # The second half of a line comes when the first has been looked at.
+    told, looked = tmp_path / "told", tmp_path / "looked"
+    code = (
+        "import pathlib, sys, time\n"
+        "sys.stdout.write('one half, '); sys.stdout.flush()\n"
+        f"pathlib.Path({str(told)!r}).touch()\n"
+        f"while not pathlib.Path({str(looked)!r}).exists(): time.sleep(0.01)\n"
+        "print('the other')\nprint('end', end='')\n"
+    )
+    running = run.Running(python(checks, "slow", code, live=True))
+    deadline = time.monotonic() + 300
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.poll()
+    looked.touch()
+    while not running.poll() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.finish()
+    said = [line for line in capfd.readouterr().out.splitlines() if line.startswith("slow ")]
+    assert "slow      one half, the other" in said
+    assert "slow      end" in said
 
 
 def program(path: Path, text: str) -> None:
@@ -112,9 +139,9 @@ def test_unit_tests_run_on_another_python_where_there_is_one(
     _run, checks = harness
     monkeypatch.setattr(checks, "OTHER_PYTHON", "4.0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [command.name for command in checks.unit(tmp_path)] == ["pytest unit"]
+    assert [stage.name for stage in checks.stages(["unit"], tmp_path)] == ["unit"]
     program(tmp_path / "python4.0", "echo /usr/bin/python4.0")
-    _first, environment, second = checks.unit(tmp_path)
+    environment, second = checks.other_unit(tmp_path)
     assert environment.argv == ["/usr/bin/python4.0", "tests/venv.py", ".cache/venv-4.0"]
     assert second.argv[0] == ".cache/venv-4.0/bin/python"
     assert second.junit == tmp_path / "unit-4.0.xml"
