@@ -18,6 +18,7 @@ class ActionModule(FleetAction):
     CHANGES_CLUSTERS = True
     ARGUMENT_SPEC = {
         "adopt": {"type": "bool", "default": False},
+        "peered": {"type": "bool", "default": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "wait": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 60},
@@ -33,6 +34,7 @@ class ActionModule(FleetAction):
             [str(host) for host in task_vars["ansible_play_hosts"]],
             policies,
             leaves=args["state"] == "absent",
+            peered=args["peered"],
             adopt=args["adopt"],
             dry_run=self.check_mode,
             diff=self.diff_mode,

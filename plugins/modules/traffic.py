@@ -29,6 +29,13 @@ options:
       - Ours are applied first, so that there is no gap. One that says something else is a failure that names the difference.
     type: bool
     default: false
+  peered:
+    description:
+      - With O(state=absent), whether other clusters may call those of the play still. Then it is done in the same order as a change, and
+        subsets and global names that routes of other clusters need stay, with a warning that names them.
+      - Without it nothing stays, and proxies that are late hold back nothing.
+    type: bool
+    default: true
   state:
     description: V(absent) removes all objects that this action made in the clusters of the play.
     type: str
@@ -87,7 +94,9 @@ policies:
   type: list
   elements: dict
 warnings:
-  description: Parts of the calls that no pod would get yet, regions that nobody knows, and callers whose primary is not part of the run.
+  description:
+    - Parts of the calls that no pod would get yet, regions that nobody knows, and callers whose primary is not part of the run.
+    - By cluster what no policy wants there any more and stays, as other clusters may need it, with what to do.
   returned: when there are any
   type: list
   elements: str

@@ -40,7 +40,8 @@ class Proxies:
         live: by cluster what it held before the run.
         owner: the labels of what is ours.
         timeout: seconds for each wait; 0 does not wait.
-        leaves: whether the clusters leave: then what cannot be waited for holds back nothing.
+        leaves: whether the clusters leave: then one without an istiod holds back nothing.
+        uncalled: whether nobody calls their services any more: then no proxy that is late does either.
     """
 
     def __init__(
@@ -52,8 +53,9 @@ class Proxies:
         timeout: float,
         *,
         leaves: bool = False,
+        uncalled: bool = False,
     ) -> None:
-        self._leaves = leaves
+        self._leaves, self._uncalled = leaves, uncalled
         self._fleet, self._kubes, self._owner, self._timeout = fleet, kubes, owner, timeout
         self._before = {name: {identity(obj): _generation(obj) for obj in found.istio} for name, found in live.items()}
 
@@ -116,12 +118,15 @@ class Proxies:
 
     async def _wait(self, name: str, wanted: Wanted, before: State) -> None:
         fleet, kube = self._fleet, self._kubes[name]
+        if self._leaves:
+            try:
+                await istiod_pods(kube, fleet.namespace, fleet.revision)
+            except FleetError:
+                return  # there is nobody to ask
         try:
-            if self._leaves:
-                await istiod_pods(kube, fleet.namespace, fleet.revision)  # without one there is nobody to ask
             await await_distribution(kube, fleet.namespace, fleet.revision, wanted, before, self._timeout)
         except FleetError:
-            if not self._leaves:
+            if not self._uncalled:
                 raise
 
 

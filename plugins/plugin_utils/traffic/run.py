@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.adopt import difference
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import objects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.kept import kept_in_words
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_seen import lint_seen
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
@@ -61,6 +62,7 @@ class TrafficRun:
         part: whose objects these are, in the label ``mesh.fleet/part-of``: one run never touches those of another part.
         addresses: by global name its addresses; by default those of the fleet's record.
         leaves: whether the clusters leave, so that their copies of that record go too.
+        peered: whether clusters that leave may be called by others still, so that what these need stays.
         adopt: whether VirtualServices and DestinationRules of others that say the same are taken over.
         dry_run: plan only.
         diff: whether changes show what they change.
@@ -77,6 +79,7 @@ class TrafficRun:
         part: str = TRAFFIC,
         addresses: t.Mapping[str, t.Sequence[str]] | None = None,
         leaves: bool = False,
+        peered: bool = True,
         adopt: bool = False,
         dry_run: bool = False,
         diff: bool = True,
@@ -87,6 +90,7 @@ class TrafficRun:
         self.play = [name for name in play if name in fleet.clusters]
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
         self.addresses, self.leaves, self.adopt = addresses, leaves, adopt
+        self._uncalled = leaves and not peered
         self.changes: list[Change] = []
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
@@ -131,28 +135,50 @@ class TrafficRun:
 
     async def _roll_out(self) -> None:
         if self.dry_run:
+            self._rollout.goes_well()
             await self._each(self._rollout.play, self._plan)
+            self._say_kept()
             return
-        self._proxies = Proxies(self.fleet, self._kubes, self._live, self._owner, self.timeout, leaves=self.leaves)
+        self._proxies = Proxies(
+            self.fleet,
+            self._kubes,
+            self._live,
+            self._owner,
+            self.timeout,
+            leaves=self.leaves,
+            uncalled=self._uncalled,
+        )
         self._warn_of_unseen()
         await asyncio.gather(
             self._each(self._rollout.play, self._first), on_each(self._rollout.beside, self._have_rules)
         )
         await asyncio.gather(self._each(self._working, self._route), on_each(self._rollout.beside, self._have_routes))
         await self._each(self._working, self._last)
+        self._say_kept()
+
+    def _say_kept(self) -> None:
+        for name in self._working:
+            kept = self._rollout.kept(name)
+            if kept:
+                self.warnings.append(kept_in_words(name, kept, self.play, leaves=self.leaves))
 
     # -- reading ---------------------------------------------------------------------------------
 
     async def _read(self, stack: contextlib.AsyncExitStack) -> None:
+        if self.policies:
+            await self._read_clusters(stack, self.fleet.clusters, absent_ok=self.dry_run)
+            return
         # Without policies there is nothing to compare, and a cluster that is gone has nothing left to remove.
-        await self._read_clusters(stack, self.fleet.clusters if self.policies else self.play)
+        await self._read_clusters(stack, self.play, absent_ok=True)
         ours = any(self._is_ours(obj) for live in self._live.values() for obj in live.objects)
-        if not self.policies and not self.leaves and ours:
-            # Routes of others may name what goes.
-            await self._read_clusters(stack, [name for name in self.fleet.clusters if name not in self.play])
+        if ours and not self._uncalled:
+            # Routes of others may name what goes, also of those that only this machine does not know.
+            others = [name for name in self.fleet.clusters if name not in self.play]
+            await self._read_clusters(stack, others, absent_ok=self.dry_run)
 
-    async def _read_clusters(self, stack: contextlib.AsyncExitStack, names: t.Iterable[str]) -> None:
-        absent_ok = self.dry_run or not self.policies
+    async def _read_clusters(
+        self, stack: contextlib.AsyncExitStack, names: t.Iterable[str], *, absent_ok: bool
+    ) -> None:
         kubes, failed = await connect_each(stack, [self.fleet.clusters[n] for n in names], absent_ok=absent_ok)
         namespaces = {policy.namespace for policy in self.policies}
 
@@ -194,7 +220,7 @@ class TrafficRun:
             self._is_ours,
             self.play,
             self._kept(),
-            leaves=self.leaves,
+            leaves=self._uncalled,
         )
         self._warn_of_primaries()
 
@@ -324,6 +350,10 @@ class TrafficRun:
 
     async def _forget_addresses(self) -> None:
         leaving = [name for name in self.play if name in self._live and name not in self._stopped]
+        # A name that stays holds its address.
+        leaving = [name for name in leaving if not self._rollout.keeps_names(name)]
+        if not leaving:
+            return
         try:
             left = await forgotten(
                 self._kubes, self.fleet, leaving, part=self.part, dry_run=self.dry_run, diff=self.diff
@@ -344,6 +374,8 @@ class TrafficRun:
     async def _each(self, names: t.Iterable[str], step: t.Callable[[str], t.Awaitable[None]]) -> None:
         failed = (await on_each(names, step))[1]
         self._stopped |= set(failed)
+        for name in failed:
+            self._rollout.stopped(name)
         self._fail(failed)
 
     async def _plan(self, name: str) -> None:

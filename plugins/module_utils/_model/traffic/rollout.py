@@ -6,7 +6,11 @@ In every cluster subsets come before the routes that name them, and go after the
 gateway there, which has a way for each subset that its own control plane knows. So a route also waits for the subset in
 the clusters whose gateways the calls pass, and these keep a subset for as long as a route elsewhere may name it.
 
-What a step did to a cluster is told by :meth:`Rollout.there`, :meth:`Rollout.routed`; what is not told did not happen.
+The same holds of a ServiceEntry: a gateway knows the way to a global name by it, for as long as another cluster has the
+name.
+
+What a step did to a cluster is told by :meth:`Rollout.there`, :meth:`Rollout.routed`, :meth:`Rollout.stopped`; what is
+not told did not happen.
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ from .hosts import Named, hosts_of, named_by, subsets_of
 from .paths import Paths
 from .policy import CLUSTER_LABEL
 
-__all__ = ["ROUTES", "RULES", "Held", "Rollout", "differs", "identity"]
+__all__ = ["ENTRIES", "ROUTES", "RULES", "Held", "Kept", "Rollout", "differs", "identity"]
 
 Object = dict[str, t.Any]
 Key = tuple[str, str, str]
 """Kind, namespace, name."""
 
-ROUTES, RULES = "VirtualService", "DestinationRule"
+ROUTES, RULES, ENTRIES = "VirtualService", "DestinationRule", "ServiceEntry"
 
 
 def identity(obj: t.Mapping[str, t.Any]) -> Key:
@@ -62,6 +66,18 @@ class Held:
     clusters: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What no policy wants in a cluster any more, and stays for the sake of others."""
+
+    named: tuple[Named, ...]
+    """Subsets; "" for a global name as a whole."""
+    used: tuple[str, ...]
+    """The clusters that were read and may call them."""
+    unread: tuple[str, ...]
+    """The clusters of which nobody knows it, as they were not read."""
+
+
 class Rollout:
     """Decides each step of a run over a fleet.
 
@@ -72,7 +88,7 @@ class Rollout:
         is_ours: whether a live object is this run's to change and to remove.
         play: the clusters that are written.
         kept: hosts by cluster whose objects stay as they are.
-        leaves: whether the clusters leave the fleet: nobody calls anything through their gateways any more.
+        leaves: whether the clusters have left the mesh: nobody calls anything through their gateways any more.
     """
 
     def __init__(
@@ -113,6 +129,7 @@ class Rollout:
         self._meant = self._clusters_meant()
         self._doubtful = self._doubt()
         """By cluster the hosts of whose routes proxies may have an older state."""
+        self._stopped: set[str] = set()
         self._settled = {
             (name, key)
             for name, objects in self._wanted.items()
@@ -316,18 +333,45 @@ class Rollout:
 
     # -- last: what no route needs any more ----------------------------------------------------------
 
+    def stopped(self, cluster: str) -> None:
+        """Tell that a step failed in a cluster: what it has stays."""
+        self._stopped.add(cluster)
+
+    def _used_by(self, other: str, cluster: str) -> set[Named]:
+        """What proxies of ``other`` may ask the control plane of ``cluster`` for: subsets, and with "" global names."""
+        found: set[Named] = set()
+        for key, named in self._named.get(other, {}).items():
+            if (other, key) not in self._settled:
+                found |= self._pass(other, cluster, named)
+        names = self._going_names(cluster) if other != cluster else set()
+        if names:
+            found |= self._pass(other, cluster, {(host, "") for host in names & self._staying_names(other)})
+        return found
+
+    def _going_names(self, cluster: str) -> set[str]:
+        """The hosts of ServiceEntries of ours that nobody wants in a cluster any more."""
+        wanted = self._wanted.get(cluster, {})
+        ours = self._ours.get(cluster, {}).items()
+        return {host for key, obj in ours if key[0] == ENTRIES and key not in wanted for host in hosts_of(obj)}
+
+    def _staying_names(self, cluster: str) -> set[str]:
+        """The hosts of all ServiceEntries that stay in a cluster for now."""
+        entries = [obj for key, obj in self._live.get(cluster, {}).items() if key[0] == ENTRIES]
+        found = {host for obj in entries for host in hosts_of(obj)}
+        writes = cluster in self._play and cluster not in self._stopped
+        return found - self._going_names(cluster) if writes else found
+
     def _needed(self, cluster: str) -> tuple[set[Named], bool]:
-        """The subsets that proxies may ask this cluster's control plane for, and whether all of them are known."""
-        named: set[Named] = set()
-        for other in [cluster] if self._leaves else self._paths.served:
-            for key, subsets in self._named.get(other, {}).items():
-                if (other, key) not in self._settled:
-                    named |= self._pass(other, cluster, subsets)
+        """What proxies may ask this cluster's control plane for, and whether all of it is known."""
+        users = [cluster] if self._leaves else self._paths.served
+        named = set[Named]().union(*(self._used_by(other, cluster) for other in users))
         return named, not self.waiting(cluster)
 
     def last(self, cluster: str) -> tuple[list[Object], list[Object]]:
         """The DestinationRules to apply without subsets that nobody needs, and all that goes."""
-        needed, known = self._needed(cluster)
+        return self._end(cluster, *self._needed(cluster))
+
+    def _end(self, cluster: str, needed: set[Named], known: bool) -> tuple[list[Object], list[Object]]:
         wanted, applied, gone = self._wanted.get(cluster, {}), [], []
         for key, obj in wanted.items():
             if key[0] == RULES:
@@ -338,12 +382,38 @@ class Rollout:
         for key, obj in self._ours[cluster].items():
             if key in wanted or key[0] == ROUTES:
                 continue
-            rest = _rest(obj, needed if known else None) if key[0] == RULES else None
+            rest = self._rest(cluster, obj, needed if known else None)
             if rest is None:
                 gone.append(obj)
             elif differs(obj, rest):
                 applied.append(rest)
         return applied, gone
+
+    def _rest(self, cluster: str, obj: Object, needed: set[Named] | None) -> Object | None:
+        """What must stay of an object that nobody wants here; None for nothing."""
+        if obj["kind"] == RULES:
+            return _rest(obj, needed)
+        if obj["kind"] == ENTRIES:
+            return obj if needed is None or any((host, "") in needed for host in hosts_of(obj)) else None
+        return None
+
+    def kept(self, cluster: str) -> Kept | None:
+        """What stays in a cluster for the sake of others, as far as it is known now; None for nothing."""
+        ours = self._ours.get(cluster, {}).values()
+        old = self._subsets(ours) - self._subsets(self._wanted.get(cluster, {}).values())
+        old = {(host, name) for host, name in old if name} | {(host, "") for host in self._going_names(cluster)}
+        if not old or self._leaves:
+            return None
+        unread = tuple(self.waiting(cluster))
+        used = {other: self._used_by(other, cluster) & old for other in self._live if other != cluster}
+        stays = old if unread else set[Named]().union(*used.values())
+        users = tuple(other for other, named in used.items() if named)
+        return Kept(tuple(sorted(stays)), users, unread) if stays else None
+
+    def keeps_names(self, cluster: str) -> bool:
+        """Whether global names stay there for the sake of others."""
+        kept = self.kept(cluster)
+        return bool(kept and any(not name for _host, name in kept.named))
 
     def needed_of(self, cluster: str, rule: Object) -> list[str]:
         """Of a DestinationRule of somebody else's that ours replaces, the subsets that routes may name still."""
@@ -351,11 +421,26 @@ class Rollout:
         only_theirs = self._subsets([rule]) - self._subsets(self._wanted.get(cluster, {}).values())
         return sorted(name for host, name in only_theirs if name and (not known or (host, name) in needed))
 
+    def goes_well(self) -> None:
+        """Tell, for a plan, that every step goes well and that no proxy is late."""
+        for cluster in self.beside:
+            self.asked(cluster)
+        for cluster in self._play:
+            self.there(cluster)
+            doubtful = self.doubtful(cluster)
+            routes = [*self._changing(cluster), *self.services(cluster, doubtful)]
+            self.routed(cluster, routes, self.away(cluster), doubtful)
+
     def planned(self, cluster: str) -> tuple[list[Object], list[Object]]:
-        """What a run that goes well applies in the end, and all that goes."""
-        wanted, ours = self._wanted.get(cluster, {}), self._ours[cluster]
-        applied = [obj for key, obj in wanted.items() if differs(ours.get(key), obj)]
-        return applied, [obj for key, obj in ours.items() if key not in wanted]
+        """What a run applies in the end, and all that goes; see :meth:`goes_well`."""
+        needed, known = self._needed(cluster)
+        wanted, ours, applied = self._wanted.get(cluster, {}), self._ours[cluster], []
+        for key, obj in wanted.items():
+            final = _union(obj, ours.get(key), needed if known else None) if key[0] == RULES else obj
+            if differs(ours.get(key), final):
+                applied.append(final)
+        reduced, gone = self._end(cluster, needed, known)
+        return [*applied, *(obj for obj in reduced if identity(obj) not in wanted)], [*self.away(cluster), *gone]
 
     def waiting(self, cluster: str) -> list[str]:
         """The clusters for whose sake :meth:`last` leaves subsets, as they were not read."""
@@ -370,8 +455,12 @@ class Rollout:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is to be done anywhere."""
-        return not any(any(self.planned(cluster)) for cluster in self._play)
+        """Whether everything is everywhere as it is wanted."""
+        return not any(
+            self._ours[cluster].keys() - self._wanted.get(cluster, {}).keys()
+            or any(differs(self._ours[cluster].get(key), obj) for key, obj in self._wanted.get(cluster, {}).items())
+            for cluster in self._play
+        )
 
 
 def _union(wanted: Object, live: Object | None, needed: set[Named] | None = None) -> Object:

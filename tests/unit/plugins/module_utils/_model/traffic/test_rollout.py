@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import objects_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of, named_by, subsets_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import lint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import CLUSTER_LABEL, Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import Rollout, differs, identity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import Kept, Rollout, differs, identity
 from ansible_collections.mesh.fleet.tests.policies import fleets, raw_policies
 
 from ..fleets import SERVED, TWO, fleet
@@ -119,10 +119,14 @@ class World:
         rollout = self.rollout(wanted, play, unread)
         working, whole = rollout.play, True
 
+        def stop(cluster: str) -> None:
+            working.remove(cluster)
+            rollout.stopped(cluster)
+
         def goes_on(step: str, cluster: str) -> bool:
             if not fails(step, cluster):
                 return True
-            working.remove(cluster)
+            stop(cluster)
             return False
 
         for cluster in list(working):
@@ -132,7 +136,7 @@ class World:
                     rollout.there(cluster)
                 else:
                     rollout.not_there(cluster)
-                    working.remove(cluster)
+                    stop(cluster)
         for cluster in list(working):
             ready, held = rollout.routes(cluster)
             away = rollout.away(cluster)
@@ -143,7 +147,7 @@ class World:
                 # The API server fails half-way: one object was applied, one was removed.
                 self.apply(cluster, ready[:1])
                 self.remove(cluster, away[:1])
-                working.remove(cluster)
+                stop(cluster)
             elif goes_on("routes", cluster):
                 self.apply(cluster, ready)
                 self.remove(cluster, away)
@@ -153,7 +157,7 @@ class World:
                     self.behind[cluster] = [obj for obj in self.behind[cluster] if not asked & set(hosts_of(obj))]
                     rollout.routed(cluster, [*ready, *there], away, doubtful)
                 else:
-                    working.remove(cluster)
+                    stop(cluster)
         for cluster in list(working):
             if goes_on("last", cluster):
                 applied, gone = rollout.last(cluster)
@@ -276,6 +280,61 @@ def test_a_gateway_keeps_subsets_for_a_cluster_that_was_not_read() -> None:
     lone.routed("east", [], lone.away("east"))
     assert len(lone.last("east")[1]) == 1, "on one network a cluster needs its own routes alone"
     assert lone.waiting("east") == []
+
+
+def test_what_stays_for_others_is_told_with_them() -> None:
+    of = fleet(APART)
+    world = World(of)
+    host = "reviews.shop.svc.cluster.local"
+    both = ((host, "v1"), (host, "v2"))
+    wanted = policies(of, split((50, "v1"), (50, "v2"), **{"from": ["west"]}))
+    world.run(wanted)
+    assert world.rollout(wanted).kept("east") is None
+    assert world.rollout([], ["east"]).kept("east") == Kept(both, ("west",), ())
+    assert world.rollout([], ["east"], unread=["west"]).kept("east") == Kept(both, (), ("west",))
+    rollout = world.rollout([])
+    rollout.goes_well()
+    assert rollout.kept("east") is None, "west's routes go in the same run"
+    assert [obj["kind"] for obj in rollout.planned("east")[1]] == ["DestinationRule"]
+    alone = world.rollout([], ["east"])
+    alone.goes_well()
+    assert alone.planned("east") == ([], []), "a plan says what the run will do"
+    flat = World(fleet(TWO))
+    flat.run(policies(flat.fleet, split((50, "v1"), (50, "v2"))))
+    assert flat.rollout([], ["east"]).kept("east") is None
+
+
+def test_a_global_name_stays_where_calls_of_others_pass() -> None:
+    of = fleet(APART)
+    host = "reviews.shop.global"
+    spec = {"hosts": [host]}
+    labels = owner_labels("traffic", of.name)
+    meta = {"name": "reviews.global-traffic", "namespace": "shop", "labels": labels}
+    entry = {"apiVersion": "n/v1", "kind": "ServiceEntry", "metadata": meta, "spec": spec}
+
+    def rollout(
+        play: list[str], live: t.Mapping[str, list[Object]], of: Fleet = of, *, leaves: bool = False
+    ) -> Rollout:
+        return Rollout(Paths(of), {}, live, lambda obj: has_our_labels(obj, of.name, "traffic"), play, leaves=leaves)
+
+    alone = rollout(["east"], {"west": [entry], "east": [entry]})
+    assert alone.last("east") == ([], [])
+    assert alone.kept("east") == Kept(((host, ""),), ("west",), ())
+    assert alone.keeps_names("east")
+    unread = rollout(["east"], {"east": [entry]})
+    assert unread.last("east") == ([], [])
+    assert unread.kept("east") == Kept(((host, ""),), (), ("west",))
+    both = rollout(["west", "east"], {"west": [entry], "east": [entry]})
+    assert both.last("east") == ([], [entry]), "all let go of the name"
+    assert not both.keeps_names("east")
+    both.stopped("west")
+    assert both.last("east") == ([], []), "west has it still"
+    assert rollout(["east"], {"west": [], "east": [entry]}).last("east") == ([], [entry])
+    flat = rollout(["east"], {"west": [entry], "east": [entry]}, fleet(TWO))
+    assert flat.last("east") == ([], [entry])
+    left = rollout(["east"], {"west": [entry], "east": [entry]}, leaves=True)
+    assert left.last("east") == ([], [entry]), "nobody calls it any more"
+    assert left.kept("east") is None
 
 
 def test_proxies_that_do_not_have_a_subset_get_no_route_to_it() -> None:
