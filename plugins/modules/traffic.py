@@ -19,6 +19,8 @@ description:
   - Routes whose subsets are not there in every cluster that they need stay as they were; that is a failure of their cluster.
   - A VirtualService, DestinationRule or ServiceEntry of somebody else's for the same host is a failure of that cluster, which names its
     owner. It is left alone, and so is what this action made for that host there. See O(adopt).
+  - One for a pattern of hosts that fits stands beside the policy's, as Istio takes the one for the host itself; a warning names it. If Istio
+    takes a DestinationRule first for some callers, and the policy has subsets, that is a failure too.
   - What is for callers of a remote is in its primary.
   - Runs once for the fleet (C(run_once)). It reads all clusters, and writes those of the play.
 options:

@@ -208,6 +208,29 @@ async def test_what_others_made_for_a_host_is_named_and_left_alone(fleets: Fleet
 
 
 @in_loop
+async def test_rules_for_a_pattern_are_named_and_left_alone(fleets: Fleets) -> None:
+    fleet = fleets()
+    rule = {"apiVersion": API, "kind": "DestinationRule", "metadata": {"name": "all", "namespace": "shop"}}
+    await put(fleet, "west", {**rule, "spec": {"host": "*.shop.svc.cluster.local"}})
+    for dry_run in (True, False):
+        run = await ran(fleet, SPLIT, dry_run=dry_run)
+        assert run.failures == {}
+        (warning,) = run.warnings
+        assert warning.startswith("west: DestinationRule shop/all (owner: somebody-else) is for *.shop.svc.")
+        assert warning.endswith("It was left alone")
+    assert await held(fleet, "west") == ["DestinationRule all", *BOTH]
+    # In another namespace Istio takes it first, and its callers would lack the subsets.
+    async with on(fleet, "west") as kube:
+        await kube.apply([namespace_of("web")])
+    await put(fleet, "west", {**rule, "metadata": {"name": "all", "namespace": "web"}, "spec": {"host": "*.local"}})
+    refused = await ran(fleet, {**SPLIT, "timeout": "5s"}, adopt=True)
+    assert "callers in namespace web, so the policy was not applied here" in str(refused.failures["west"][0])
+    assert actions(refused.changes) == ["east VirtualService reviews-traffic changed"]
+    async with on(fleet, "west") as kube:
+        await kube.remove(await kube.list(API, "DestinationRule", "web"))
+
+
+@in_loop
 async def test_ours_stay_where_somebody_adds_theirs(fleets: Fleets) -> None:
     fleet = fleets()
     await ran(fleet, SPLIT)

@@ -22,7 +22,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.kept import kept_in_words
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_seen import lint_seen
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import Other, others_of, refusal
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import (
+    Other,
+    others_of,
+    refusal,
+    wider_in_words,
+    wider_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import (
@@ -223,6 +229,7 @@ class TrafficRun:
             leaves=self._uncalled,
         )
         self._warn_of_primaries()
+        self._warn_of_wider()
 
     def _of_unread(self, name: str, seen: Seen) -> list[Object]:
         """What is there for services that only a cluster which was not read may have: it stays as it is."""
@@ -259,7 +266,8 @@ class TrafficRun:
         kept = {name: set(self._without_address) for name in self._live}
         by_host: dict[str, dict[str, list[Other]]] = {}
         for name in self._live:
-            for other in others_of(self.objects[name], self._live[name].istio, self._is_ours):
+            live, root = self._live[name].istio, self._root(name)
+            for other in others_of(self.objects[name], live, self._is_ours, root):
                 by_host.setdefault(other.host, {}).setdefault(name, []).append(other)
         for host, by_cluster in by_host.items():
             said = self._differences(host, by_cluster) if self.adopt else {}
@@ -276,6 +284,16 @@ class TrafficRun:
                     policy, why = self._said.get(host, host), _said_in(name, said)
                     self._fail_all(name, (refusal(other, policy, name, why) for other in found))
         return kept
+
+    def _root(self, name: str) -> str:
+        """The namespace whose DestinationRules Istio takes last."""
+        return control_plane_of(self.fleet, self.fleet.clusters[name]).namespace
+
+    def _warn_of_wider(self) -> None:
+        for name in self.play:
+            live, ours = self._live.get(name), self.objects.get(name)
+            for one in wider_of(ours, live.istio, self._is_ours, self._root(name)) if live and ours else ():
+                self.warnings.append(wider_in_words(one, ours or [], name, self._root(name)))
 
     def _differences(self, host: str, found: t.Mapping[str, t.Sequence[Other]]) -> dict[str, str]:
         """By cluster what others say differently of a host there."""

@@ -14,7 +14,7 @@ import json
 import re
 import typing as t
 
-from .hosts import full, hosts_of, named_by, subsets_of
+from .hosts import full, hosts_of, named_by, namespace_of, subsets_of
 from .rollout import ROUTES, RULES, identity
 
 __all__ = ["difference"]
@@ -87,8 +87,7 @@ def _scope(routes: Object | None, rules: Object | None, host: str) -> str:
         if set(routes["spec"]) & {"tcp", "tls"}:
             return "VirtualService has routes of TCP or TLS"
     if rules is not None:
-        namespace = host.split(".")[1] if host.count(".") else ""
-        if rules["metadata"].get("namespace") != namespace:
+        if rules["metadata"].get("namespace") != namespace_of(host):
             return "DestinationRule is in another namespace than the service, and so for other callers"
         if rules["spec"].get("workloadSelector"):
             return "DestinationRule has workloadSelector, so it is not for all callers"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["Named", "full", "hosts_of", "named_by", "subsets_of"]
+__all__ = ["Named", "fits", "full", "hosts_of", "is_pattern", "named_by", "namespace_of", "subsets_of"]
 
 Object = t.Mapping[str, t.Any]
 Named = tuple[str, str]
@@ -20,6 +20,21 @@ _ROUTES = ("http", "tcp", "tls")
 def full(host: str, namespace: str) -> str:
     """A host as Istio reads it: a name without a dot is one of the object's own namespace."""
     return f"{host}.{namespace}.svc.cluster.local" if host and "." not in host and host != "*" else host
+
+
+def is_pattern(host: str) -> bool:
+    """Whether a host stands for many: ``*.shop.svc.cluster.local``, or ``*`` for all."""
+    return host.startswith("*")
+
+
+def fits(pattern: str, host: str) -> bool:
+    """Whether a host is one of those that a pattern stands for."""
+    return is_pattern(pattern) and host.endswith(pattern[1:])
+
+
+def namespace_of(host: str) -> str:
+    """The namespace of a policy's service, by its host ``name.namespace...``."""
+    return host.split(".")[1] if "." in host else ""
 
 
 def hosts_of(obj: Object) -> tuple[str, ...]:

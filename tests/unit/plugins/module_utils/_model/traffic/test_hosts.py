@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of, named_by, subsets_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import (
+    fits,
+    hosts_of,
+    named_by,
+    namespace_of,
+    subsets_of,
+)
 
 FULL = "reviews.shop.svc.cluster.local"
 
@@ -21,6 +27,15 @@ def test_a_short_name_is_one_of_the_objects_namespace() -> None:
     assert hosts_of(made("VirtualService", hosts=["*"])) == ("*",)
     assert hosts_of(made("ServiceEntry", hosts=["reviews.shop.global"])) == ("reviews.shop.global",)
     assert hosts_of({"kind": "Service", "metadata": {"name": "x"}}) == ()
+
+
+def test_a_pattern_fits_what_ends_as_it_does() -> None:
+    assert fits("*", FULL)
+    assert fits("*.shop.svc.cluster.local", FULL)
+    assert not fits("*.hop.svc.cluster.local", FULL)
+    assert not fits(FULL, FULL), "it is no pattern"
+    assert namespace_of(FULL) == namespace_of("reviews.shop.global") == "shop"
+    assert namespace_of("*") == ""
 
 
 def test_routes_of_a_gateway_alone_are_not_for_sidecars() -> None:
