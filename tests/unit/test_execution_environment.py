@@ -28,7 +28,7 @@ HELM = b"#!/bin/sh\nprintf v3.22.0\n"
 def context(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``ansible-galaxy collection build`` and ``ansible-builder create`` write, as the definition says."""
     folder = tmp_path_factory.mktemp("definition")
-    for name in ("execution-environment.yml", "requirements.txt", "requirements.yml", "bindep.txt"):
+    for name in ("execution-environment.yml", "requirements.yml"):
         shutil.copy(root / name, folder)
     shutil.copytree(root / "execution-environment", folder / "execution-environment")
     run("ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=root)
@@ -61,8 +61,32 @@ def index(steps: t.Sequence[str], word: str) -> int:
     return found
 
 
-def test_the_requirements_of_a_run_are_in_the_context(context: Path) -> None:
-    assert "aiohttp==" in (context / "_build" / "requirements.txt").read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def introspected(context: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What the build finds that installed collections need: Python packages, and lines of bindep."""
+    folder = tmp_path_factory.mktemp("introspected")
+    (archive,) = (context / "_build" / "collection").iterdir()
+    ours = folder / "ansible_collections" / "mesh" / "fleet"
+    ours.mkdir(parents=True)
+    with tarfile.open(archive) as opened:
+        opened.extractall(ours, filter="data")
+    script = str(context / "_build" / "scripts" / "introspect.py")
+    written = {"python": folder / "python.txt", "system": folder / "system.txt"}
+    options = [f"--write-pip={written['python']}", f"--write-bindep={written['system']}"]
+    run(sys.executable, script, "introspect", *options, str(folder), cwd=folder)
+    return {kind: path.read_text(encoding="utf-8").splitlines() for kind, path in written.items()}
+
+
+def test_the_image_gets_what_the_collection_names(
+    root: Path, context: Path, stages: dict[str, list[str]], introspected: dict[str, list[str]]
+) -> None:
+    assert index(stages["builder"], "introspect.py introspect")
+    lines = (root / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = {line.partition("==")[0] for line in lines if not line.startswith("#")}
+    found = {line.partition("==")[0] for line in introspected["python"] if line}
+    # ansible-core has a line of its own, and brings PyYAML.
+    assert wanted - found == {"ansible", "PyYAML"}
+    assert any(line.startswith("git ") for line in introspected["system"])
     assert "google.cloud" in (context / "_build" / "requirements.yml").read_text(encoding="utf-8")
 
 
