@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.roles impor
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import forget, options, remember
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.seen import take_over
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import (
     ClusterSpec,
@@ -79,15 +80,15 @@ class ActionModule(GoogleClusterAction):
 
         def work(part: Part) -> tuple[Outcomes, list[Change]]:
             part = part if absent else with_mesh_label(part, number)
-            clusters = Clusters(
-                part.google,
-                our_labels(fleet),
-                marker(fleet),
-                timeout=args["timeout"],
-                interval=args["interval"],
-                dry_run=self.check_mode,
-                say=self.say,
-            )
+            seen = None if absent else take_over(options(fleet.clusters[part.play[0].host]))
+            if seen is not None:
+                planned = self._clusters(fleet, part, args, dry_run=True)
+                planned.live = seen
+                same = self._unchanged(fleet, part, planned, args, egress, ranges, stays)
+                if same is not None:
+                    live[part.project] = list(seen.values())
+                    return same, []
+            clusters = self._clusters(fleet, part, args, dry_run=self.check_mode)
             _read, apis = read_with_apis(
                 part.google,
                 clusters.read,
@@ -134,6 +135,44 @@ class ActionModule(GoogleClusterAction):
                 remember(given, live[part.project])
         said = _summary(changes, len(failed), self.check_mode)
         return self.to_result([*apis, *changes], failed, parts, said, missing=stays)
+
+    def _clusters(self, fleet: Fleet, part: Part, args: dict[str, t.Any], *, dry_run: bool) -> Clusters:
+        return Clusters(
+            part.google,
+            our_labels(fleet),
+            marker(fleet),
+            timeout=args["timeout"],
+            interval=args["interval"],
+            dry_run=dry_run,
+            say=self.say,
+        )
+
+    def _unchanged(
+        self,
+        fleet: Fleet,
+        part: Part,
+        clusters: Clusters,
+        args: dict[str, t.Any],
+        egress: t.Mapping[Place, list[str]],
+        ranges: t.Collection[tuple[str, str]],
+        stays: dict[str, FleetError],
+    ) -> Outcomes | None:
+        """The outcomes where nothing is to be done, as far as ``clusters`` show what preflight saw; None for all else.
+
+        No request is sent.
+        """
+        known, unknown = _with_egress(part, egress)
+        known = _possible(fleet, known, unknown)
+        staying: dict[str, FleetError] = {}
+        known = self._keep_unnamed(fleet, clusters, known, args["forget"], ranges, unknown, staying)
+        if unknown or not clusters.all_run(known) or clusters.needs_account(known):
+            return None
+        found = clusters.present(known)
+        for outcome in found.values():
+            if isinstance(outcome, FleetError) or any(c.action != UNCHANGED for c in outcome):
+                return None
+        stays.update(staying)
+        return found
 
     def _account(self, fleet: Fleet, part: Part, args: dict[str, t.Any]) -> NodeAccount | None:
         """The service account of the fleet's nodes in the project; None where the inventory asks for none."""

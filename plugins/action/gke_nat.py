@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import
     plan_nat,
     ways_out,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import note_addresses
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     may_not,
@@ -94,11 +95,14 @@ class ActionModule(GoogleClusterAction):
         needing = needing_nat(part.play, other_egress)
         places = {w.place: w for w in reversed(needing)}
         routers = list_by_region(part.google, "routers") if request else {}
+        addresses = list_by_region(part.google, "addresses") if request and fixed else {}
+        if addresses:
+            note_addresses(part.google, addresses)
         return plan_nat(
             places,
             fixed,
             routers,
-            list_by_region(part.google, "addresses") if request and fixed else {},
+            addresses,
             mark,
             needing,
             other_egress,

@@ -59,7 +59,7 @@ class ActionModule(GoogleClusterAction):
             try:
                 live, apis = read_with_apis(
                     part.google,
-                    functools.partial(read_network, part.google),
+                    functools.partial(read_network, part.google, () if absent else part.everybody, marker(fleet)),
                     ExistingNetwork({}, {}, {}),
                     allowed=args["enable_apis"],
                     timeout=args["timeout"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options, remember
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.seen import hand_on
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import headline
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
@@ -32,7 +33,9 @@ class ActionModule(GoogleClusterAction):
         found, live = foresight.look()
         for part in parts:
             if part.project in live:
-                remember(options(fleet.clusters[part.play[0].host]), live[part.project])
+                given = options(fleet.clusters[part.play[0].host])
+                remember(given, live[part.project])
+                hand_on(given, live[part.project])
         if not found.problems:
             return result(warnings=found.warnings, requests=foresight.requests)
         errors: dict[str, list[FleetError]] = {}

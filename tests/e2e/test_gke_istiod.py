@@ -102,8 +102,7 @@ def test_nothing_to_do_changes_nothing_and_asks_little(google: Google) -> None:
     google.ask("log", "DELETE")
     assert changed(play(google, "site")) == 0
     asked = google.asked()
-    # Two of them are preflight's: one asks the clusters that stand whether the inventory fits, one what the run may do.
-    assert len(asked) <= 2 * CLUSTERS + 7, asked
+    assert len(asked) <= 2 * CLUSTERS + 5, asked
 
 
 def test_the_fleet_as_an_inventory(google: Google, tmp_path: pathlib.Path) -> None:

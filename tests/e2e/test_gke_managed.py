@@ -111,8 +111,7 @@ def test_nothing_to_do_changes_nothing(google: Google) -> None:
     google.ask("log", "DELETE")
     assert changed(google.play("site", *MANAGED)) == 0
     asked = google.asked()
-    # Three of them are preflight's: of the clusters that stand, of what the run may do, and of its APIs.
-    assert len(asked) <= 2 * len(BEHIND) + 8, asked
+    assert len(asked) <= 2 * len(BEHIND) + 5, asked
     assert contents(google) == before
 
 

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import members
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import cache_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 
@@ -30,6 +31,12 @@ HOSTS: dict[str, Vars] = {
     "north": {"cluster_region": "europe-north1"},
 }
 WEST = "container/projects/shop-prod/locations/us-west1-a/clusters/west"
+
+
+def new_run() -> None:
+    """What follows is another run: nothing of what this process has read before is known."""
+    for path in (cache_dir() / "google").glob("*.json"):
+        path.unlink()
 
 
 def fleet_of(hosts: t.Mapping[str, Vars] | None = None, **more: t.Any) -> Fleet:

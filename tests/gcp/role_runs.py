@@ -34,6 +34,8 @@ class Playbook:
     def __init__(self, folder: Path, root: Path, standin: StandIn) -> None:
         self.folder, self.root, self.standin = folder, root, standin
         self.hosts: dict[str, dict[str, t.Any]] = {name: dict(v) for name, v in HOSTS.items()}
+        self.tasks: list[dict[str, t.Any]] = []
+        """Tasks instead of the role."""
 
     def __call__(self, *arguments: str, tasks_from: str = "main") -> tuple[int, dict[str, dict[str, int]], str]:
         """Exit code, the recap by host, and everything that was said."""
@@ -92,7 +94,7 @@ class Playbook:
         inventory = self.folder / "inventory.yml"
         inventory.write_text(yaml.safe_dump({"mesh_clusters": {"vars": shared, "hosts": self.hosts}}, sort_keys=True))
         role = {"name": f"mesh.fleet.{self.role}", "tasks_from": tasks_from}
-        tasks = [{"name": "Role", "ansible.builtin.include_role": role}]
+        tasks = self.tasks or [{"name": "Role", "ansible.builtin.include_role": role}]
         play = self.folder / "play.yml"
         play.write_text(yaml.safe_dump([{"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}]))
         theirs = hostile.environment(self.folder, self.folder / "cache")

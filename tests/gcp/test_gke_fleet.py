@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.features impor
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.memberships import Memberships
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import FEATURES
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
+    note_addresses,
     release_address,
     reserve_address,
 )
@@ -29,6 +30,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region
 
 from .held import going, held
 from .standin.cloud import DEFAULT_TOKEN
@@ -409,3 +411,13 @@ def test_an_address_is_reserved_once_and_given_back_if_ours(standin: StandIn) ->
     gone = release_address(client, "shop", "shop", dry_run=False, timeout=60)
     assert gone[0].action == "removed"
     assert release_address(client, "shop", "shop", dry_run=False, timeout=60)[0].action == "unchanged"
+
+
+def test_an_address_that_a_run_has_listed_costs_no_request(standin: StandIn) -> None:
+    client = google(standin)
+    reserve_address(client, "shop", "shop", dry_run=False, timeout=60)
+    note_addresses(client, list_by_region(client, "addresses"))
+    sent = client.requests
+    ip, change = reserve_address(client, "shop", "shop", dry_run=False, timeout=60)
+    assert (ip != "", change.action, client.requests) == (True, "unchanged", sent)
+    assert reserve_address(client, "other", "shop", dry_run=True, timeout=60)[1].action == "created"

@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.preflight import Foresight
 
 from .caller import Caller
-from .cluster_runs import HOSTS, WEST, Run, fleet_of, make, wanted_of
+from .cluster_runs import HOSTS, WEST, Run, fleet_of, make, new_run, wanted_of
 from .role_runs import Playbook, changed
 from .standin.limits import default_account
 from .standin.server import StandIn
@@ -46,6 +46,7 @@ class Look:
     def __call__(self) -> Findings:
         fleet = fleet_of(self.hosts, **self.more)
         self.standin.cloud.log.clear()
+        new_run()
         found = list(wanted_of(fleet).values())
         parts = []
         for networks in (False, True):

@@ -9,8 +9,9 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.auth.settings import GOOGLE_OPTIONS
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.connections import options
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, networks_by_rules
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import ClusterSpec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.variables import text
 
 __all__ = ["client_of", "list_by_region", "read_network"]
@@ -36,13 +37,21 @@ def list_by_region(google: Google, kind: str) -> dict[tuple[str, str], dict[str,
     return {(place.rsplit("/", 1)[-1], item["name"]): item for place, inner in places for item in inner.get(kind) or []}
 
 
-def read_network(google: Google) -> ExistingNetwork:
-    """What the client's project has: three requests, however many clusters."""
+def read_network(google: Google, everybody: t.Sequence[ClusterSpec] = (), marker: str = "") -> ExistingNetwork:
+    """What the client's project has: three requests, however many clusters; two where ours is in each VPC.
+
+    Args:
+        google: the client.
+        everybody: the clusters on its networks, where only their VPCs are asked for; else all VPCs are.
+        marker: description of what we make.
+    """
     project = google.project
-    networks = google.pages("compute", "networks.list", "items", project=project)
     firewalls = google.pages("compute", "firewalls.list", "items", project=project)
+    networks = networks_by_rules(everybody, firewalls, marker) if everybody else None
+    if networks is None:
+        networks = {n["name"]: n for n in google.pages("compute", "networks.list", "items", project=project)}
     return ExistingNetwork(
-        networks={n["name"]: n for n in networks},
+        networks=networks,
         subnets=list_by_region(google, "subnetworks"),
         firewalls={f["name"]: f for f in firewalls},
     )

@@ -15,7 +15,7 @@ import itertools
 import threading
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import CLUSTER_APIS, api_states
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.bindings import (
     ACCOUNTS_API,
     MESH_API,
@@ -109,6 +109,7 @@ class Foresight:
     ) -> None:
         self.fleet, self.parts, self.networks = fleet, parts, networks
         self.front_door, self.enable_apis = front_door, enable_apis
+        self.features = needed_features(fleet, front_door=front_door)
         self.members = members(fleet)
         self.with_istiod = {c.name for c in clusters_with_istiod(fleet)}
         self.plans: dict[str, ProjectPlan] = {}
@@ -178,8 +179,18 @@ class Foresight:
         with self._turn:
             if project not in self._numbers:
                 google = self.parts[0].google
+                if self.features and project == fleet_project(self.members):
+                    # The fleet's stage asks for its APIs anyway; their answer has the number, too.
+                    with contextlib.suppress(GoogleError):
+                        api_states(google.of(project), self._fleet_apis(project))
                 self._numbers[project] = project_number(google, project)
             return self._numbers[project]
+
+    def _fleet_apis(self, project: str) -> list[str]:
+        """APIs that the fleet's stage asks for."""
+        projects = {member.project for member in self.members.values()}
+        policies = [POLICY_API] if bindings_for(self.features, projects, project, "") else []
+        return list(dict.fromkeys([*apis_for(self.features), *policies]))
 
     # -- what the run would do -----------------------------------------------------------------
 
@@ -291,7 +302,7 @@ class Foresight:
             return
         google = self.clients.get(project) or known[0].part.google.of(project)
         plan = self._plan(project, google)
-        features = needed_features(self.fleet, front_door=self.front_door)
+        features = self.features
         methods = self._feature_methods(google, plan, features, joining) if features else set()
         bindings = self._missing_bindings(google, features, project) if features else []
         plan.apis += [*apis_for(features), *([POLICY_API] if bindings else [])]

@@ -10,12 +10,13 @@ import typing as t
 from ...errors import FleetError
 from ...results import CREATED, UNCHANGED, Change
 from ..api.polling import retry_refused
+from ..api.run_memory import run_memory
 from ..api.session import Google
 from ..api.settling import note_change
 from ..errors import GoogleError
 from ..meanings import API_OFF
 
-__all__ = ["CLUSTER_APIS", "ApiStates", "api_states", "enable_apis", "is_off", "read_with_apis"]
+__all__ = ["CLUSTER_APIS", "ApiStates", "api_states", "enable_apis", "is_off", "known_number", "read_with_apis"]
 
 CLUSTER_APIS = ("compute.googleapis.com", "container.googleapis.com")
 _AT_ONCE = 20
@@ -32,13 +33,43 @@ class ApiStates:
 
 
 def api_states(google: Google, apis: t.Sequence[str]) -> ApiStates:
-    """Ask for all of them in one request."""
+    """Ask for all of them in one request.
+
+    What was on when this run asked before is not asked for again: where it is off by now, Google refuses what needs it.
+    What was off is.
+    """
     parent = f"projects/{google.project}"
+    with run_memory(_about(google, google.project)) as known:
+        seen = ApiStates(frozenset(known.get("on") or []), str(known.get("number") or ""))
+    if seen.number and set(apis) <= seen.on:
+        return seen
     names = [f"{parent}/services/{api}" for api in apis]
     found = google.call("serviceusage", "services.batchGet", parent=parent, names=names).get("services") or []
     numbers = {str(s["name"]).split("/")[1] for s in found}
     number = next((n for n in numbers if n.isdigit()), "")
-    return ApiStates(frozenset(str(s["name"]).rsplit("/", 1)[-1] for s in found if s.get("state") == "ENABLED"), number)
+    on = frozenset(str(s["name"]).rsplit("/", 1)[-1] for s in found if s.get("state") == "ENABLED")
+    with run_memory(_about(google, google.project)) as known:
+        known["on"] = sorted(({*(known.get("on") or [])} - {*apis}) | on)
+        known["number"] = number or str(known.get("number") or "")
+    return ApiStates(on, number)
+
+
+def known_number(google: Google, project: str, found: str = "") -> str:
+    """The number of a project as this run knows it by now; "" for one that it does not know.
+
+    Args:
+        google: a client.
+        project: the project's ID.
+        found: the number, where it was just read: it is kept.
+    """
+    with run_memory(_about(google, project)) as known:
+        if found:
+            known["number"] = found
+        return str(known.get("number") or "")
+
+
+def _about(google: Google, project: str) -> dict[str, str]:
+    return {"project": project, "endpoint": google.settings.endpoint, "of": "APIs and number"}
 
 
 def is_off(error: GoogleError) -> bool:

@@ -14,7 +14,7 @@ from ..api.session import Google
 from ..api.settling import note_change
 from ..errors import GoogleError
 from ..meanings import API_OFF
-from .apis import CLUSTER_APIS, api_states
+from .apis import CLUSTER_APIS, api_states, known_number
 from .bindings import (
     Binding,
     api_of_agent,
@@ -35,16 +35,20 @@ Record = t.Callable[[t.Sequence[Binding]], None]
 
 
 def project_number(google: Google, project: str = "") -> str:
-    """The number that belongs to a project's ID; by default the client's."""
+    """The number that belongs to a project's ID; by default the client's. It never changes, so a run asks once."""
+    project = project or google.project
+    known = known_number(google, project)
+    if known:
+        return known
     try:
-        found = google.call("cloudresourcemanager", "projects.get", projectId=project or google.project)
+        found = google.call("cloudresourcemanager", "projects.get", projectId=project)
     except GoogleError as error:
         # The service of APIs is always on, and names projects by their number.
-        number = api_states(google.of(project or google.project), CLUSTER_APIS).number if error.kind == API_OFF else ""
+        number = api_states(google.of(project), CLUSTER_APIS).number if error.kind == API_OFF else ""
         if not number:
             raise
         return number
-    return str(found["projectNumber"])
+    return known_number(google, project, str(found["projectNumber"]))
 
 
 def grant(

@@ -85,7 +85,16 @@ class Clusters:
                 means="a cluster there would count as missing",
                 next_step="run again",
             )
-        self.live = {(c["location"], c["name"]): c for c in answer.get("clusters") or []}
+        self.live = self.by_place(answer.get("clusters") or [])
+
+    @staticmethod
+    def by_place(clusters: t.Iterable[Json]) -> dict[tuple[str, str], Json]:
+        """Clusters by location and name."""
+        return {(c["location"], c["name"]): c for c in clusters}
+
+    def all_run(self, wanted: t.Iterable[ClusterSpec]) -> bool:
+        """Whether each is there, and Google neither makes, changes, repairs nor deletes it."""
+        return all((self._found(w) or {}).get("status") == "RUNNING" for w in wanted)
 
     def missing(self, wanted: t.Iterable[ClusterSpec]) -> list[ClusterSpec]:
         """Those that do not exist."""

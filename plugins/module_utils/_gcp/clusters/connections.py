@@ -9,15 +9,11 @@ libraries are imported only for a request.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
-import json
 import os
 import time
 import typing as t
-from pathlib import Path
 
 from ..._kube.connect import AbsentCluster
 from ..._model.inventory.connection import Connection
@@ -25,10 +21,7 @@ from ..._model.inventory.fleet import Cluster, Fleet
 from ..._model.inventory.problems import Problem
 from ..._model.providers.google.paths import Reachability, reachabilities
 from ..._model.providers.google.variables import text
-from ...errors import FleetError
-from ...files import write_file
-from ...locks import locked
-from ...paths import cache_dir
+from ..api.run_memory import run_memory
 from ..auth.refusals import given_token_refused
 from ..errors import part_missing
 from .endpoints import addresses, place_of, trimmed
@@ -41,8 +34,6 @@ _AGAIN_SECONDS = 2.0
 """A cluster that is missing in a list younger than this is not requested again."""
 _MARGIN_SECONDS = 240.0
 """A token is renewed when it is valid for less than this, as google-auth does it."""
-_OLD_SECONDS = 3600.0
-"""A file that did not change for so long is of an earlier run, and its token has expired."""
 _OPTIONS = {
     "project": "gke_project",
     "auth_kind": "gke_auth_kind",
@@ -52,7 +43,6 @@ _OPTIONS = {
     "access_token": "gke_access_token",
 }
 _SAME_VPC = Reachability(same_vpc=True, same_region=False)
-_ENVIRONMENT = ("GCP_", "GOOGLE_", "MESH_FLEET_GOOGLE_")
 
 
 def options(cluster: Cluster) -> dict[str, t.Any]:
@@ -106,7 +96,7 @@ def connection_of(cluster: Cluster, *, reachability: Reachability = _SAME_VPC, r
     given = options(cluster)
     name = text(cluster.variables, "gke_name") or cluster.name
     place = cluster.zone or cluster.region
-    with _memory(given) as known:
+    with run_memory(given) as known:
         if refused and known.get("token") == refused:
             known.pop("token")
         found = _find(known, name, place)
@@ -165,7 +155,7 @@ def login(cluster: Cluster) -> None:
     Raises FleetError when not.
     """
     given = options(cluster)
-    with _memory(given) as known:
+    with run_memory(given) as known:
         _token(known, given)
 
 
@@ -175,7 +165,7 @@ def forget(given: t.Mapping[str, t.Any]) -> None:
     Args:
         given: the options of the change, as :func:`options` returns them.
     """
-    with _memory(given) as known:
+    with run_memory(given) as known:
         known.pop("listed", None)
 
 
@@ -186,7 +176,7 @@ def remember(given: t.Mapping[str, t.Any], clusters: t.Iterable[t.Mapping[str, t
         given: as for :func:`forget`.
         clusters: as Google returns them.
     """
-    with _memory(given) as known:
+    with run_memory(given) as known:
         known["clusters"], known["unreachable"] = [trimmed(entry) for entry in clusters], []
         known["listed"] = time.time()
 
@@ -237,53 +227,3 @@ def _store_token(known: dict[str, t.Any], google: t.Any) -> None:
     token, ends = google.token(), google.token_expires()
     if ends is not None:
         known["token"], known["expires"], known["account"] = token, ends.timestamp(), google.account
-
-
-@contextlib.contextmanager
-def _memory(given: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
-    """What this run knows, locked against its other tasks, and stored when the block ends. Where no file can be
-    written, each task sends its own requests."""
-    environment = {k: v for k, v in os.environ.items() if k.startswith(_ENVIRONMENT)}
-    key = hashlib.sha256(json.dumps([_run(), dict(given), environment], sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_dir() / "google"
-    path = folder / f"{key}.json"
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(folder / f"{key}.lock"))
-        except FleetError:
-            yield {}
-            return
-        known = _read(path)
-        before = json.dumps(known)
-        try:
-            yield known
-        finally:
-            if json.dumps(known) != before:
-                _write(path, known)
-
-
-def _read(path: Path) -> dict[str, t.Any]:
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def _write(path: Path, known: t.Mapping[str, t.Any]) -> None:
-    with contextlib.suppress(FleetError, OSError):
-        write_file(path, json.dumps(known))
-        for old in path.parent.iterdir():
-            if time.time() - old.stat().st_mtime > _OLD_SECONDS:
-                old.unlink(missing_ok=True)
-
-
-def _run() -> str:
-    """What identifies the run of this task: tasks are children of one ansible-playbook."""
-    parent = os.getppid()
-    try:
-        # Field 22, after the name in brackets: when it started. A process ID alone is used again.
-        began = Path(f"/proc/{parent}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        began = ""
-    return f"{parent} {began}"

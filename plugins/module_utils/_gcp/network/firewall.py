@@ -9,8 +9,9 @@ import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
+from ..api.answers import last_part
 
-__all__ = ["as_arguments", "check_owner", "covered", "differs", "our_rules", "rules"]
+__all__ = ["as_arguments", "check_owner", "covered", "differs", "made_by_us", "our_rules", "rules"]
 
 Json = dict[str, t.Any]
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
@@ -66,6 +67,20 @@ def _name(network: str, one: ClusterSpec, kind: str, *, ours: bool, tagged: bool
     base = network if ours else f"{network}-{one.tag}"
     end = f"-{kind}-nodes" if tagged else f"-{kind}"
     return base[: 63 - len(end)].rstrip("-") + end
+
+
+def made_by_us(network: str, mine: t.Sequence[ClusterSpec], live: t.Iterable[Json], marker: str) -> bool | None:
+    """Whether we made the VPC, as the rules in it tell: each is named by that. None where no rule of ours is in it."""
+    found = set()
+    for rule in live:
+        if rule.get("description") != marker or last_part(rule.get("network")) != network:
+            continue
+        for ours in (True, False):
+            names = {
+                _name(network, mine[0], kind, ours=ours, tagged=tagged) for kind in _KINDS for tagged in (True, False)
+            }
+            found |= {ours} if rule.get("name") in names else set()
+    return found.pop() if len(found) == 1 else None
 
 
 def our_rules(network: str, mine: t.Sequence[ClusterSpec], live: t.Mapping[str, Json], marker: str) -> list[Json]:

@@ -8,9 +8,10 @@ import typing as t
 
 from ...errors import FleetError
 from ...results import CREATED, REMOVED, UNCHANGED, Change
+from ..api.run_memory import run_memory
 from ..api.session import Google
 
-__all__ = ["address_url", "release_address", "reserve_address"]
+__all__ = ["address_url", "note_addresses", "release_address", "reserve_address"]
 
 
 def address_url(project: str, name: str) -> str:
@@ -22,13 +23,33 @@ def _mark(fleet_name: str) -> str:
     return f"mesh.fleet: front door of {fleet_name}"
 
 
+def note_addresses(google: Google, addresses: t.Mapping[tuple[str, str], t.Mapping[str, t.Any]]) -> None:
+    """Keep the global ones of a project for the rest of the run, so that one that is there costs no further request.
+
+    Args:
+        google: client of the project.
+        addresses: all of the project, by region ("global" for those) and name.
+    """
+    with run_memory(_about(google)) as known:
+        known["addresses"] = [dict(address) for (place, _name), address in addresses.items() if place == "global"]
+
+
+def _noted(google: Google, name: str) -> dict[str, t.Any]:
+    with run_memory(_about(google)) as known:
+        return next((address for address in known.get("addresses") or [] if address.get("name") == name), {})
+
+
+def _about(google: Google) -> dict[str, str]:
+    return {"project": google.project, "endpoint": google.settings.endpoint, "of": "global addresses"}
+
+
 def reserve_address(google: Google, name: str, fleet_name: str, *, dry_run: bool, timeout: float) -> tuple[str, Change]:
     """Reserve the address ``name`` where it is missing; return its IP, or "" while it is only planned.
 
     Raises FleetError for an address of that name that is internal, or that something else uses.
     """
     where: dict[str, t.Any] = {"project": google.project, "obj": f"address {name}"}
-    found = google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
+    found = _noted(google, name) or google.call("compute", "globalAddresses.get", address=name, absent=True, **where)
     if found:
         _refuse_unfit(found, where["obj"])
         return str(found.get("address") or ""), Change("", "Address", name, UNCHANGED)

@@ -11,9 +11,9 @@ from ..._model.inventory.addresses import interval
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..api.answers import last_part
-from .firewall import as_arguments, check_owner, covered, differs, our_rules, rules
+from .firewall import as_arguments, check_owner, covered, differs, made_by_us, our_rules, rules
 
-__all__ = ["ExistingNetwork", "NetworkPlan", "plan_network", "plan_removal"]
+__all__ = ["ExistingNetwork", "NetworkPlan", "networks_by_rules", "plan_network", "plan_removal"]
 
 Json = dict[str, t.Any]
 
@@ -55,6 +55,27 @@ class NetworkPlan:
     def kind_of(self, rule: Json) -> str:
         """Whether a firewall rule is made, or changed."""
         return "changed firewalls" if rule["name"] in self.before else "firewalls"
+
+
+def networks_by_rules(
+    everybody: t.Sequence[ClusterSpec], firewalls: t.Collection[Json], marker: str
+) -> dict[str, Json] | None:
+    """The VPCs of the clusters, as the firewall rules in them tell of them; None where they do not tell of all.
+
+    A rule cannot outlive its VPC, so no request for VPCs is needed then.
+
+    Args:
+        everybody: as for :func:`plan_network`.
+        firewalls: all rules of the project.
+        marker: description of what we make.
+    """
+    found: dict[str, Json] = {}
+    for name in dict.fromkeys(w.network for w in everybody):
+        ours = made_by_us(name, [w for w in everybody if w.network == name], firewalls, marker)
+        if ours is None:
+            return None
+        found[name] = {"name": name, "description": marker if ours else ""}
+    return found
 
 
 def plan_network(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 from pathlib import Path
 
@@ -21,8 +22,16 @@ Json = dict[str, t.Any]
 OURS = service_project_bindings(HOST, "42")
 
 
+@pytest.fixture(autouse=True)
+def a_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that another test has asked is known."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 class FakeGoogle:
     """Answers by method; refuses what it has no answer for."""
+
+    settings = types.SimpleNamespace(endpoint="")
 
     def __init__(self, answers: dict[str, Json], project: str = HOST, asked: list[str] | None = None) -> None:
         self.answers, self.project, self.requests = answers, project, 0

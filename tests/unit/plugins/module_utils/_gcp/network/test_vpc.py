@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import rules
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
+    ExistingNetwork,
+    networks_by_rules,
+    plan_network,
+)
 
 from .shared_clusters import HOST, MARK, shared_clusters
 
@@ -27,3 +33,18 @@ def test_a_stale_rule_of_ours_does_not_cover_the_new_one() -> None:
     assert pods["name"] in [rule["name"] for rule in plan.firewalls]
     theirs = ExistingNetwork(live.networks, {}, {"inside": {**old, "name": "inside", "description": "of others"}})
     assert plan_network(clusters, [w.host for w in clusters], theirs, MARK)[0].firewalls == []
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_rules_of_ours_tell_whose_vpc_they_are_in(ours: bool) -> None:
+    clusters = list(shared_clusters().values())
+    link = f"x/projects/{HOST}/global/networks/corp"
+    made = rules("corp", clusters, MARK, ours=ours, load_balancers=False)
+    live = [{"name": rule["name"], "description": MARK, "network": link} for rule in made]
+    assert networks_by_rules(clusters, live, MARK) == {"corp": {"name": "corp", "description": MARK if ours else ""}}
+    assert networks_by_rules(clusters, [{**rule, "description": "of others"} for rule in live], MARK) is None
+    assert networks_by_rules(clusters, [{**rule, "network": f"{link}-2"} for rule in live], MARK) is None
+    assert networks_by_rules(clusters, [], MARK) is None
+    other = rules("corp", clusters, MARK, ours=not ours, load_balancers=False)
+    both = live + [{"name": rule["name"], "description": MARK, "network": link} for rule in other]
+    assert networks_by_rules(clusters, both, MARK) is None
