@@ -37,6 +37,11 @@ BREAKER: Values = {
 
 NAMES = ("west", "east", "south", "edge")
 REGIONS = ("us-west1", "us-east1", "eu-west4")
+RETRY_ON = (
+    "5xx", "cancelled", "connect-failure", "deadline-exceeded", "gateway-error", "internal", "refused-stream", "reset",
+    "reset-before-request", "resource-exhausted", "retriable-4xx", "unavailable",
+)  # fmt: skip
+METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 SERVICES = ("reviews.shop", "reviews.shop.global", "orders.shop")
 
 
@@ -47,6 +52,8 @@ def fleets(draw: st.DrawFn) -> Fleet:
     hosts: dict[str, Values] = {}
     for number, name in enumerate(NAMES[:count]):
         host: Values = {"cluster_provider": "kubeconfig", "cluster_region": draw(st.sampled_from(REGIONS))}
+        if draw(st.booleans()):
+            host["cluster_zone"] = f"{host['cluster_region']}-a"
         host["mesh_network"] = draw(st.sampled_from(["flat", "flat", "per_cluster", "third"]))
         if number and draw(st.integers(0, 2)) == 0:
             host |= {"mesh_role": "remote", "mesh_primary": NAMES[0]}
@@ -88,6 +95,7 @@ def rules(draw: st.DrawFn, fleet: Fleet) -> Values:
     """Any of the rules that a policy and a route may have."""
     clusters = list(fleet.clusters)
     places = sorted({cluster.region for cluster in fleet.clusters.values()})
+    zones = sorted({f"{cluster.region}/{cluster.zone}" for cluster in fleet.clusters.values() if cluster.zone})
     found: Values = {}
     if draw(st.booleans()):
         parts = draw(st.lists(subsets(clusters), min_size=1, max_size=3, unique_by=repr))
@@ -103,7 +111,7 @@ def rules(draw: st.DrawFn, fleet: Fleet) -> Values:
                     {"attempts": st.integers(1, 5)},
                     optional={
                         "per_try": st.sampled_from(["1ms", "20ms"]),
-                        "retry_on": st.lists(st.sampled_from(["5xx", "reset", "unavailable"]), max_size=3),
+                        "retry_on": st.lists(st.sampled_from(RETRY_ON), max_size=6, unique=True),
                         "other_localities": st.booleans(),
                     },
                 ),
@@ -139,7 +147,7 @@ def rules(draw: st.DrawFn, fleet: Fleet) -> Values:
             )
         )
     elif choice == 2:
-        names = draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique=True))
+        names = draw(st.lists(st.sampled_from([*places, *zones]), min_size=1, max_size=3, unique=True))
         found["localities"] = {
             name: weight for name, weight in zip(names, weights(draw, len(names)), strict=True) if weight
         }
@@ -156,13 +164,14 @@ def rules(draw: st.DrawFn, fleet: Fleet) -> Values:
 
 @st.composite
 def routes(draw: st.DrawFn, fleet: Fleet) -> Values:
-    headers = st.sampled_from([{"x-user": "ann"}, {"x-user": {"prefix": "a"}, "x-b": {"regex": "b+"}}])
+    exact = {"x-user": {"exact": "ann"}}
+    headers = st.sampled_from([{"x-user": "ann"}, exact, {"x-user": {"prefix": "a"}, "x-b": {"regex": "b+"}}])
     found: Values = draw(
         st.fixed_dictionaries(
             {"path": st.sampled_from(["/", "/api/", "/a_b%20c"])},
             optional={
                 "headers": headers,
-                "method": st.lists(st.sampled_from(["GET", "POST"]), min_size=1, max_size=2, unique=True),
+                "method": st.lists(st.sampled_from(METHODS), min_size=1, max_size=2, unique=True),
                 "rewrite": st.sampled_from(["/", "/v2/"]),
             },
         )

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import functools
 import os
+import shlex
 import typing as t
 from pathlib import Path
 
@@ -311,6 +312,20 @@ async def test_policies_that_do_not_fit_are_refused_before_anything(fleets: Flee
     assert any("is served by no cluster" in one for one in planned.warnings), "the apps may be planned"
     with pytest.raises(FleetError, match="weights that sum to 60"):
         checked_policies(fleet, [{**SPLIT, "split": [{"weight": 60}]}])
+
+
+@in_loop
+async def test_a_policy_for_a_cluster_that_left(fleets: Fleets, planes: dict[str, control_plane.ControlPlane]) -> None:
+    """It is refused by name before anything is touched, whether it is for its callers or sends calls there."""
+    await ran(fleets(), SPLIT)
+    smaller = fleet_of({"west": planes["west"]})
+    for key, named in (("from", ["west", "east"]), ("split", [{"weight": 100, "cluster": "east"}])):
+        with pytest.raises(FleetError) as caught:
+            await ran(smaller, {**SPLIT, "timeout": "5s", key: named}, play=["west"])
+        assert f"mesh_traffic[0] (reviews.shop) {key}" in str(caught.value)
+        assert "east" in str(caught.value)
+    assert (await ran(smaller, SPLIT, play=["west"])).changes == []
+    assert await held(fleet_of(planes), "east") == BOTH, "what left is nobody's to touch"
 
 
 @in_loop
@@ -1069,6 +1084,23 @@ async def test_names_stay_while_the_cluster_that_serves_them_is_down(fleets: Fle
     assert await held(fleet, "east") == before
     async with on(fleet, "east") as kube:
         assert await kube.get("v1", "Service", "reviews", "shop") is not None
+
+
+def test_the_command_of_the_page_removes_all_policies(
+    fleets: Fleets, planes: dict[str, control_plane.ControlPlane], tmp_path: Path
+) -> None:
+    fleet, root = fleets(), Path(__file__).parents[2]
+    asyncio.run(ran(fleet, SPLIT))
+    page = (root / "docs" / "traffic.md").read_text(encoding="utf-8")
+    (command,) = [line for line in page.splitlines() if line.startswith("ansible-playbook") and " -e " in line]
+    _program, _i, _inventory, playbook, *arguments = shlex.split(command)
+    hosts = {name: {"cluster_kubeconfig": str(plane.kubeconfig)} for name, plane in planes.items()}
+    shared = {"fleet_name": "traffic", "cluster_provider": "kubeconfig", "mesh_traffic": [SPLIT]}
+    group = {"vars": {**shared, "cluster_context": "admin"}, "hosts": hosts}
+    # No istiod runs there, so nobody can be waited for.
+    done = run_plays(tmp_path, group, root / playbook, *arguments, "-e", "traffic_timeout=0")
+    assert done.code == 0, done.output
+    assert asyncio.run(held(fleet, "west")) == asyncio.run(held(fleet, "east")) == []
 
 
 def test_the_role_fails_clusters_in_which_no_policy_holds(

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import typing as t
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.fields import POLICY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate import (
     POLICY_ANNOTATION,
     Generator,
@@ -17,11 +18,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.istio_words import traffic_policy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import lint
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.options import Option
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import EVERYWHERE, Policy, Rules
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import see
-from tests.policies import BREAKER, REVIEWS, live, sound
+from tests.policies import BREAKER, REVIEWS, fleets, live, raw_policies, sound
 
 from ..fleets import SERVED, TWO, fleet
 
@@ -316,6 +318,53 @@ def test_an_order_depends_on_whom_callers_find() -> None:
 
 
 # What holds for every fleet and every policy.
+
+
+def said(given_: t.Any, options: t.Sequence[Option], at: str = "") -> t.Iterator[str]:
+    """The keys of a policy with the place of each, and with ``=`` the words that it may have."""
+    for option in options:
+        if option.name not in given_:
+            continue
+        value, where = given_[option.name], f"{at}{option.name}"
+        yield where
+        for one in value if isinstance(value, list) else [value]:
+            if option.choices:
+                yield f"{where}={one}"
+            if option.options and option.name != "routes":
+                yield from said(one, option.options, f"{where}.")
+            elif option.options:
+                yield from (f"{where}.{key}" for key in one)
+
+
+def sayable(options: t.Sequence[Option], at: str = "") -> t.Iterator[str]:
+    for option in options:
+        where = f"{at}{option.name}"
+        yield where
+        yield from (f"{where}={one}" for one in option.choices)
+        if option.name == "routes":
+            yield from (f"{where}.{inner.name}" for inner in option.options)
+        else:
+            yield from sayable(option.options, f"{where}.")
+
+
+def test_every_key_and_every_word_is_drawn() -> None:
+    """So that what is tested of all combinations, here and by Istio's own checks, is tested of all keys."""
+    found: set[str] = set()
+
+    @given(fleets().flatmap(raw_policies))
+    @settings(
+        max_examples=400,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def draw(policies: list[Values]) -> None:
+        found.update(one for policy in policies for one in said(policy, POLICY))
+
+    draw()
+    # No object is made of how a policy is measured.
+    assert {one for one in sayable(POLICY) if not one.startswith("verify")} - found == set()
 
 
 @given(sound())
