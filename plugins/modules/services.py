@@ -15,6 +15,7 @@ description:
     call them have imported them, under the name C(name.namespace.svc.clusterset.local).
   - It uses multi-cluster services; it makes a ServiceExport of C(net.gke.io), and Google makes the ServiceImport, in every cluster
     of the Google fleet that has the namespace. C(to) names the clusters in which it waits for the import.
+  - With C(mtls) it makes a ServiceEntry and a VirtualService of that name, so that sidecars call it with the mesh's certificates.
   - An import without the pods of an exporting cluster is one of RV(warnings), or a failure of that cluster if its ServiceExport
     (conditions, Events) gives a reason.
   - A Service without pods of its own (ExternalName) is refused.

@@ -29,13 +29,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
     offer,
     service_export,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import mesh_name_objects
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import membership_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each, settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import Unexpected
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.mesh_names import name_for_mesh
 
 __all__ = ["ExportRun"]
 
@@ -79,6 +82,8 @@ class ExportRun:
         self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
         self.offers: dict[str, dict[str, str]] = {export.service: {} for export in exports}
         """By service and cluster, kind and ports of that cluster's Service in words."""
+        self.spoken: dict[str, dict[int, str]] = {}
+        """By service, what each of its ports speaks."""
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
         self.kubes: dict[str, Kube] = {}
@@ -102,6 +107,10 @@ class ExportRun:
             self._fail(failed)
             self._fail((await on_each(self.kubes, lambda name: self._export(self.kubes[name])))[1])
             without = [e for e in self.exports if not self.sources[e.service]]
+            named, failed = await on_each(self.kubes, lambda name: self._name_for_mesh(self.kubes[name]))
+            self._fail(failed)
+            self.changes += [change for some in named.values() for change in some]
+            self.warnings += self._without_http()
             record = recording()
             if record:
                 self._name_unknown(record, without)
@@ -134,6 +143,26 @@ class ExportRun:
         self.warnings += kube.left_warnings
         for export in exportable:
             self.sources[export.service].append(kube.cluster)
+
+    async def _name_for_mesh(self, kube: Kube) -> list[Change]:
+        return await name_for_mesh(
+            kube,
+            self.fleet,
+            self.exports,
+            {service: self.spoken.get(service, {}) for service, sources in self.sources.items() if sources},
+            owner_labels(PART, self.fleet.name),
+            dry_run=self.dry_run,
+            diff=self.diff,
+        )
+
+    def _without_http(self) -> list[str]:
+        """A warning for each service whose name can carry no certificates of the mesh."""
+        return [
+            f"{e.service}: mtls has no effect, none of its ports says that it speaks HTTP: name it http, or set "
+            "appProtocol: http"
+            for e in self.exports
+            if e.mtls and self.sources[e.service] and not mesh_name_objects(e, self.spoken.get(e.service, {}), "")
+        ]
 
     def _name_unknown(self, record: Recording, exports: t.Iterable[Export]) -> None:
         """Name the exports of services that no app of the inventory brings: only clusters know where they are."""
@@ -170,6 +199,7 @@ class ExportRun:
             self._fail({kube.cluster: error})
             return False
         self.offers[export.service][kube.cluster] = offer(service)
+        self.spoken.setdefault(export.service, {}).update({p.number: p.spoken for p in ports_of(service)})
         return True
 
     def _conflict(self, export: Export) -> str:

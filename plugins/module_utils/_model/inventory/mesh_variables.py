@@ -164,7 +164,8 @@ MESH = (
         "mesh_exports",
         FLEET,
         "Services that other clusters may call: `{service: name.namespace, to: all}`. "
-        "`to` may also be a list of clusters.",
+        "`to` may also be a list of clusters. With `mtls: true` sidecars call the name in `clusterset.local` with the "
+        "mesh's certificates.",
         type="list",
         default=(),
     ),

@@ -30,7 +30,7 @@ __all__ = [
 
 EXPORT_KIND = ("net.gke.io/v1", "ServiceExport")
 IMPORT_KIND = ("net.gke.io/v1", "ServiceImport")
-_KEYS = ("service", "to")
+_KEYS = ("service", "to", "mtls")
 _MANY = 5
 
 
@@ -41,6 +41,8 @@ class Export:
     name: str
     namespace: str
     to: tuple[str, ...] | None = None
+    mtls: bool = False
+    """Whether sidecars call it by that name with the mesh's certificates."""
 
     @property
     def service(self) -> str:
@@ -97,7 +99,7 @@ def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export
     """``mesh_exports`` as data, and all problems of it.
 
     Args:
-        given: a list of ``{service: name.namespace, to: all | [cluster, ...]}``.
+        given: a list of ``{service: name.namespace, to: all | [cluster, ...], mtls: true | false}``.
         clusters: names of the fleet's clusters.
     """
     problems: list[Problem] = []
@@ -119,7 +121,11 @@ def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export
                 hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
                 problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
         name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
-        export = Export(name, namespace, _to(entry.get("to", "all"), f"{where}.to", clusters, problems))
+        to = _to(entry.get("to", "all"), f"{where}.to", clusters, problems)
+        mtls = entry.get("mtls", False)
+        if not isinstance(mtls, bool):
+            problems.append(Problem("", f"{where}.mtls", shown(mtls), "is neither true nor false", "mtls: true"))
+        export = Export(name, namespace, to, mtls is True)
         if not name:
             continue
         if export.service in found:

@@ -10,7 +10,7 @@ import typing as t
 from ...metadata import labels_of
 from ..istio.ownership import MANAGER, has_our_labels
 
-__all__ = ["TRAFFIC", "ClusterSeen", "Port", "Seen", "SeenPod", "SeenService", "is_stub", "see"]
+__all__ = ["TRAFFIC", "ClusterSeen", "Port", "Seen", "SeenPod", "SeenService", "is_stub", "ports_of", "see"]
 
 TRAFFIC = "traffic"
 """What objects that a policy makes say in the label ``mesh.fleet/part-of``."""
@@ -158,7 +158,13 @@ def _sorted(labels: t.Mapping[str, t.Any]) -> tuple[tuple[str, str], ...]:
 
 def _service(obj: t.Mapping[str, t.Any], name: str, namespace: str, ours: bool) -> SeenService:
     spec = obj.get("spec") or {}
-    ports = tuple(
+    selector = _sorted(spec.get("selector") or {})
+    return SeenService(name, namespace, ports_of(obj), selector, spec.get("clusterIP") == "None", ours)
+
+
+def ports_of(service: t.Mapping[str, t.Any]) -> tuple[Port, ...]:
+    """The ports of a live Service."""
+    return tuple(
         Port(
             int(port["port"]),
             str(port.get("name") or ""),
@@ -166,7 +172,5 @@ def _service(obj: t.Mapping[str, t.Any], name: str, namespace: str, ours: bool) 
             str(port.get("protocol") or "TCP"),
             port.get("targetPort") or 0,
         )
-        for port in spec.get("ports") or []
+        for port in (service.get("spec") or {}).get("ports") or []
     )
-    selector = _sorted(spec.get("selector") or {})
-    return SeenService(name, namespace, ports, selector, spec.get("clusterIP") == "None", ours)

@@ -27,6 +27,7 @@ CLUSTERS = ("west", "north")
         ({"service": "orders", "to": "all"}, "is not name.namespace"),
         ({"service": "orders.shop.svc", "to": "all"}, "is not name.namespace"),
         ({"service": "orders.shop", "too": "all"}, "mesh_exports[0].too is unknown"),
+        ({"service": "orders.shop", "mtls": "yes"}, "is neither true nor false"),
         ({"service": "orders.shop", "to": "some"}, "neither all nor a list"),
         ({"service": "orders.shop", "to": ["wst"]}, 'did you mean "west"?'),
     ],
@@ -41,6 +42,8 @@ def test_an_export_reaches_the_clusters_that_it_names() -> None:
     everywhere, here = parse_exports([{"service": "a.x"}, {"service": "b.x", "to": ["west"]}], CLUSTERS)
     assert (everywhere.reaches("north"), here.reaches("north"), here.reaches("west")) == (True, False, True)
     assert everywhere.host == "a.x.svc.clusterset.local"
+    assert not everywhere.mtls
+    assert parse_exports([{"service": "a.x", "mtls": True}], CLUSTERS)[0].mtls
     with pytest.raises(FleetError, match="twice"):
         parse_exports([{"service": "a.x"}, {"service": "a.x"}], CLUSTERS)
 
