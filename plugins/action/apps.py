@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.values import LABEL
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, Release
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import is_created, owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import (
@@ -60,6 +61,7 @@ class ActionModule(HelmAction):
         "sample_image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},
         "sample_namespace": {"type": "str", "default": "istio-apps"},
         "sample_replicas": {"type": "int", "default": 1},
+        "sample_target": {"type": "str", "default": ""},
         "sample_expose": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
         "sample_hosts": {"type": "list", "elements": "str", "default": []},
         "ingress_namespace": {"type": "str", "default": ""},
@@ -216,6 +218,12 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
             "apps_sample_expose is always, and apps_sample_hosts names no host",
             next_step='name the hosts of the page, or ["*"] to serve it under the gateway\'s address too',
         )
+    if args["sample_target"] and not all(LABEL.fullmatch(part) for part in args["sample_target"].split(".")):
+        raise FleetError(
+            "apps_sample_target is no host name",
+            seen=args["sample_target"],
+            next_step="for example sample-producer.istio-apps.svc.clusterset.local; its port is that of the producer",
+        )
     if not args["sample_program"]:
         raise FleetError("sample needs sample_program", next_step="set it to the folder of the sample program")
     return SampleOptions(
@@ -224,6 +232,7 @@ def _sample(fleet: Fleet, args: dict[str, t.Any]) -> SampleOptions | None:
         program=read_program(args["sample_program"]),
         namespace=args["sample_namespace"],
         replicas=args["sample_replicas"],
+        target=args["sample_target"],
         expose=args["sample_expose"] != "never",
         hosts=tuple(args["sample_hosts"]),
         wait_timeout=args["sample_wait_timeout"],

@@ -51,6 +51,10 @@ options:
     description: Pods of each part of the sample.
     type: int
     default: 1
+  sample_target:
+    description: The host that the caller calls where a message names none. Empty means the producer's plain name.
+    type: str
+    default: ""
   sample_expose:
     description: Whether the ingress gateway serves the caller's page; V(auto) if there are O(sample_hosts), and the cluster has one.
     type: str

@@ -102,6 +102,8 @@ class SampleOptions:
     program: t.Mapping[str, str]
     namespace: str = NAMESPACE
     replicas: int = 1
+    target: str = ""
+    """The host that callers call where a message names none; "" for the producer's plain name."""
     expose: bool = True
     hosts: tuple[str, ...] = ()
     """Names under which an ingress gateway serves the page; none publish nothing."""
@@ -244,6 +246,7 @@ def _of_versions(
             namespace=sample.namespace,
             replicas=sample.replicas,
             version=version,
+            target=sample.target,
         )
         found += [one for one in objects if one not in found]
     return found

@@ -56,6 +56,7 @@ def sample_objects(
     namespace: str = NAMESPACE,
     replicas: int = 1,
     version: str = VERSION,
+    target: str = "",
 ) -> list[Manifest]:
     """All objects of one role of the sample in one cluster, except the namespace.
 
@@ -67,6 +68,7 @@ def sample_objects(
         namespace: of the objects.
         replicas: number of pods.
         version: of the pods: their label ``version``, and the end of the Deployment's name.
+        target: the host that callers call where a message names none; "" for the producer's plain name.
     """
     name = name_of(role)
     account = f"{name}-sa"
@@ -103,7 +105,7 @@ def sample_objects(
                         "automountServiceAccountToken": False,
                         "securityContext": pod_security(),
                         **cluster.pods.spec(),
-                        "containers": [_container(cluster, role, image, namespace)],
+                        "containers": [_container(cluster, role, image, namespace, target)],
                         "volumes": [{"name": "program", "configMap": {"name": PROGRAM}}],
                     },
                 },
@@ -181,7 +183,7 @@ def container(
     }
 
 
-def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manifest:
+def _container(cluster: Cluster, role: str, image: str, namespace: str, target: str) -> Manifest:
     producer = name_of("producer")
     domain = f"{producer}.{namespace}"
     env: list[Manifest] = [
@@ -201,7 +203,7 @@ def _container(cluster: Cluster, role: str, image: str, namespace: str) -> Manif
         # All names that the producer can have in a mesh, and no others, because the page may be open to everybody.
         names = (domain, f"{domain}.svc.cluster.local", f"{domain}.svc.clusterset.local", f"{domain}.global")
         env += [
-            {"name": "SAMPLE_TARGET", "value": f"http://{producer}:{PORT}"},
+            {"name": "SAMPLE_TARGET", "value": f"http://{target or producer}:{PORT}"},
             {"name": "SAMPLE_TARGETS", "value": " ".join(names)},
         ]
     live = {
