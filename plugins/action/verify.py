@@ -10,6 +10,8 @@ import os
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import read_exports
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
@@ -50,6 +52,9 @@ class ActionModule(FleetAction):
         "root": {"type": "str", "default": "generated"},
         "root_cert": {"type": "str", "default": ""},
         "trust_directory": {"type": "str", "default": ""},
+        "front_door_name": {"type": "str", "default": "front-door"},
+        "front_door_routes": {"type": "list", "elements": "dict", "default": []},
+        "front_door_timeout": {"type": "int", "default": 600},
         "requests": {"type": "int", "default": 400},
         "requests_per_second": {"type": "float", "default": 100.0},
         "requests_seconds": {"type": "float", "default": 300.0},
@@ -61,8 +66,10 @@ class ActionModule(FleetAction):
         folder = os.path.expanduser(args["trust_directory"]) or os.path.join(fleet.directory, "trust")
         first = next(iter(fleet.clusters.values()), None)
         given = first.variables.get("mesh_traffic") if first and args["state"] == "present" else None
-        # Preflight refuses policies with problems.
+        # Preflight refuses policies, exports and routes with problems.
         policies, _problems = read_policies(given, fleet.clusters)
+        exports, _problems = read_exports(first.variables.get("mesh_exports") if first else None, fleet.clusters)
+        door, _problems = read_front_door(args["front_door_name"], args["front_door_routes"], fleet.clusters)
         options = Options(
             program=read_program(args["program"]),
             image=args["image"],
@@ -77,6 +84,10 @@ class ActionModule(FleetAction):
             fleet_root=known_root(args["root"], args["root_cert"], folder),
             policies=policies,
             limits=Limits(args["requests"], args["requests_per_second"], args["requests_seconds"]),
+            exports=exports,
+            door=door,
+            door_seconds=args["front_door_timeout"],
+            say=self.say,
         )
         run, started, began = VerifyRun(fleet, play, options), datetime.datetime.now(datetime.UTC), time.monotonic()
         if args["state"] == "absent":

@@ -19,6 +19,10 @@ description:
   - Measures each policy of C(mesh_traffic) from each cluster that it is for, by GET requests of the probe. Which pods get them is
     what the probe's sidecar counts, so nothing is assumed of what a service answers. Each declared share has an exact binomial test;
     together they call a right fleet wrong in at most one of 1,000 runs.
+  - Calls the exported services of C(mesh_exports) by their names in C(clusterset.local), from each cluster that they are for, and
+    the front door's address with each of its routes, from each cluster and from the controller. The result says which cluster
+    answered; of the front door it must be the nearest that has a ready pod. Answers that do not name their cluster, as those of
+    the sample do, prove only that the name is served.
   - Runs once for the fleet (C(run_once)). A failed check does not fail the task; it is in RV(failures), and the role fails
     the hosts it concerns. Writes C(verify.json), C(junit.xml) and C(table.txt).
 options:
@@ -83,6 +87,19 @@ options:
       - If it holds none, roots are compared with each other, and none is called the right one.
     type: str
     default: ""
+  front_door_name:
+    description: Name of the front door, as O(mesh.fleet.front_door#module:name).
+    type: str
+    default: front-door
+  front_door_routes:
+    description: Its routes, as O(mesh.fleet.front_door#module:routes). Without any, it is not called.
+    type: list
+    elements: dict
+    default: []
+  front_door_timeout:
+    description: Seconds in which it must answer from every cluster. A load balancer of Google's takes minutes after it has its address.
+    type: int
+    default: 600
   requests:
     description:
       - GET requests, from each cluster, that measure a policy of C(mesh_traffic) which spreads calls; fewer for others.

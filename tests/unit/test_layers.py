@@ -43,7 +43,7 @@ MODEL = {
         "trust",
         "workloads",
     },
-    "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads", "traffic"},
+    "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads", "traffic", "multicluster"},
 }
 KUBE = {"": set[str](), "helm": {""}}
 LOCAL = {
@@ -75,7 +75,7 @@ PLUGIN_UTILS = {
     "google": {"base"},
     "rendering": {"base"},
     "multicluster": {"base", "google"},
-    "verify": {"base", "apps", "gateways", "istiod"},
+    "verify": {"base", "apps", "gateways", "istiod", "multicluster"},
     "demo": {"base", "istiod", "traffic"},
 }
 

@@ -13,6 +13,8 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
@@ -35,6 +37,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import con
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.tokens import read_tokens
@@ -67,6 +70,11 @@ class Options:
     """PEM of the fleet's root; "" where it is not on this controller."""
     policies: t.Sequence[Policy] = ()
     limits: Limits = dataclasses.field(default_factory=Limits)
+    exports: t.Sequence[Export] = ()
+    door: FrontDoor | None = None
+    door_seconds: float = 600
+    """In which the front door must answer."""
+    say: t.Callable[[str], None] = lambda line: None
 
 
 class VerifyRun:
@@ -111,8 +119,27 @@ class VerifyRun:
                 await called.run()
                 self.calls += called.calls
                 self.checks += called.checks
+                await self._call_names()
                 await self._measure()
         self.checks += [c.as_check() for c in self.calls]
+
+    async def _call_names(self) -> None:
+        """Call the front door and the exported services, which several clusters may answer."""
+        names = Names(
+            self.fleet,
+            self.play,
+            self.kubes,
+            self.facts,
+            self.options.exports,
+            self.options.door,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=self.deadline,
+            door_seconds=self.options.door_seconds,
+            say=self.options.say,
+        )
+        await names.run()
+        self.calls += names.calls
+        self.checks += names.checks
 
     async def _measure(self) -> None:
         """Measure the policies from the clusters whose probe can call."""

@@ -152,10 +152,11 @@ _CALLS = """
 import concurrent.futures as f, json, sys
 sys.path.insert(0, "/app")
 from exchange import call
-def one(url):
-    found = call("GET", url, None, {timeout})
+def one(text):
+    url, _, host = text.partition(" ")
+    found = call("GET", url, None, {timeout}, {{"host": host}} if host else None)
     answer = found.get("answer") or {{}}
-    return url, {{
+    return text, {{
         "ok": found["ok"], "status": found["status"], "latency_ms": found["latency_ms"], "problem": found["problem"],
         "cluster": answer.get("cluster", ""), "identity": (answer.get("identity") or {{}}).get("uri", ""),
         "text": str(answer.get("text", ""))[:600],
@@ -170,6 +171,7 @@ def call_command(urls: t.Sequence[str], timeout_ms: int) -> list[str]:
     """A command for a pod of the sample program: it calls all ``urls`` side by side and prints one JSON object.
 
     Args:
+        urls: each a URL, or a URL, a blank and the Host header; the answers have them as keys.
         timeout_ms: milliseconds for each call.
     """
     return ["python3", "-B", "-c", _CALLS.format(timeout=int(timeout_ms)), json.dumps(list(urls))]

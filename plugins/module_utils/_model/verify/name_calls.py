@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Calls of names that several clusters may answer: the front door's address, and exported services.
+
+Which calls are made, which clusters may answer each, and how one is judged. Who answers is the proof of "nearest".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ..inventory.fleet import Fleet
+from ..multicluster.exports import Export
+from ..multicluster.front_door import FrontDoor
+from ..peering.graph import may_call
+from ..traffic.seen import Port
+from .calls import Answer, Call, expected_identity
+from .facts import SKIPPED, Check
+
+__all__ = [
+    "CONTROLLER",
+    "EXPORTED",
+    "FRONT_DOOR",
+    "MESH_TLS",
+    "NameCall",
+    "Offered",
+    "door_calls",
+    "export_calls",
+    "judge_name",
+    "nearest",
+    "not_from_here",
+]
+
+FRONT_DOOR = "front door"
+EXPORTED = "exported"
+MESH_TLS = "exported, mutual TLS"
+"""How a call goes, as the table calls it."""
+CONTROLLER = "controller"
+"""The caller of a call that this machine makes."""
+
+_OF_BALANCER = re.compile(
+    r"default backend - 404|That(’|'|&#39;)s (all we know|an error)|was not found on this server|"
+    r"response 404 \(backend NotFound\)",
+    re.IGNORECASE,
+)
+"""What Google's load balancer says itself: while it has no routes yet, and for what no route matches."""
+_UNRESOLVED = re.compile(r"could not be resolved")
+_NOWHERE = re.compile(
+    r"refused the connection|no healthy|connection refused|connect error: 111|connection failure", re.I
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NameCall:
+    """One call, before it is made."""
+
+    kind: str
+    caller: str
+    url: str
+    name: str
+    """What is called, as a person would write it."""
+    service: str
+    """``name.namespace`` of the service behind it."""
+    may_answer: tuple[str, ...]
+    """Clusters of which one must answer, if the answer names its cluster."""
+    host: str = ""
+    """The Host header where it is not the URL's."""
+    identity: str = ""
+    """The caller's, as the callee must see it; "" where the mesh's certificates are not asked for."""
+
+    @property
+    def key(self) -> str:
+        """How :func:`..workloads.probe.call_command` knows it."""
+        return f"{self.url} {self.host}" if self.host else self.url
+
+
+@dataclasses.dataclass(frozen=True)
+class Offered:
+    """A service as clusters have it."""
+
+    ready: tuple[str, ...] = ()
+    """Clusters with a ready pod of it."""
+    exported: tuple[str, ...] = ()
+    """Clusters that export it."""
+    ports: tuple[Port, ...] = ()
+
+
+def nearest(fleet: Fleet, caller: str, serving: t.Iterable[str]) -> tuple[str, ...]:
+    """The clusters of ``serving`` of which one must answer a caller that is led to the nearest.
+
+    A load balancer for the world knows regions: those of the caller's own come first, and it spreads calls over them.
+    Where none is there, only the provider knows which is near. Of clusters without region only the caller is near.
+    """
+    served = list(serving)
+    region = fleet.clusters[caller].region if caller in fleet.clusters else ""
+    near = [n for n in served if n == caller or (region and fleet.clusters[n].region == region)]
+    return tuple(near or served)
+
+
+def door_calls(
+    fleet: Fleet, door: FrontDoor, address: str, offered: t.Mapping[str, Offered], callers: t.Iterable[str]
+) -> list[NameCall]:
+    """A call of each route from each caller.
+
+    Args:
+        address: the front door's.
+        offered: by ``name.namespace``.
+        callers: clusters, and :data:`CONTROLLER`.
+    """
+    base = f"http://{f'[{address}]' if ':' in address else address}"
+    found = []
+    for caller in callers:
+        for route in door.routes:
+            ready = offered.get(route.service, Offered()).ready
+            serving = [n for n in ready if route.clusters is None or n in route.clusters]
+            # A name that a wildcard covers.
+            host = route.host.replace("*", "mesh-verify", 1)
+            name = f"{host}{route.path} at {address}" if host else f"{base}{route.path}"
+            may = nearest(fleet, caller, serving)
+            found.append(NameCall(FRONT_DOOR, caller, f"{base}{route.path}", name, route.service, may, host))
+    return found
+
+
+def export_calls(
+    fleet: Fleet, exports: t.Iterable[Export], offered: t.Mapping[str, Offered], callers: t.Iterable[str]
+) -> tuple[list[NameCall], list[Check]]:
+    """A call of each exported service from each cluster that it is for; and what cannot be called.
+
+    By the name of the set any exporting cluster answers. With the mesh's certificates the mesh chooses, among the
+    clusters that the caller's watches.
+    """
+    calls, skipped = [], []
+    clusters = list(callers)
+    for export in exports:
+        it = offered.get(export.service, Offered())
+        port = next((port for port in it.ports if port.is_http), None)
+        why = ""
+        if not it.exported:
+            why = "no cluster of this run exports it"
+        elif not set(it.exported) & set(it.ready):
+            why = f"no pod of it is ready in {', '.join(it.exported)}"
+        elif port is None:
+            why = "none of its ports says that it speaks HTTP: name it http, or set appProtocol: http"
+        for caller in clusters:
+            if not export.reaches(caller):
+                continue
+            may = tuple(n for n in it.ready if n in it.exported)
+            if export.mtls:
+                may = tuple(n for n in it.ready if n == caller or may_call(fleet, caller, n))
+                why = why or ("" if may else f"{caller} may call no cluster that has a ready pod of it")
+            if why or port is None:
+                skipped.append(Check("call", f"{caller} → {export.host}", SKIPPED, why, (caller,)))
+                continue
+            url = f"http://{export.host}:{port.number}/"
+            kind, identity = (MESH_TLS, expected_identity(fleet, caller)) if export.mtls else (EXPORTED, "")
+            calls.append(NameCall(kind, caller, url, export.host, export.service, may, identity=identity))
+    return calls, skipped
+
+
+def judge_name(call: NameCall, answer: Answer) -> Call:
+    """The call as it ended."""
+    seen, means, step = _judged(call, answer)
+    return Call(
+        call.caller,
+        answer.cluster if answer.cluster and not step else call.service,
+        call.name,
+        expected=True,
+        ok=not step,
+        seen=seen,
+        identity=answer.identity,
+        path=call.kind,
+        status=answer.status,
+        latency_ms=answer.latency_ms,
+        means=means,
+        next_step=step,
+        said=answer.said,
+    )
+
+
+def not_from_here(call: Call) -> Check:
+    """A call that this machine could not make: who may reach the front door is not for it to say."""
+    seen = f"this machine does not reach it: {call.seen}"
+    return Check("call", f"{CONTROLLER} → {call.service}", SKIPPED, seen, ())
+
+
+def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:
+    """What was seen, what it means and the next step; two empty texts where it is well."""
+    if not 200 <= answer.status < 500 or _OF_BALANCER.search(answer.said):
+        return answer.what or f"status {answer.status or 'no answer'}", *_cause(call, answer)
+    seen = f"{answer.status} from {answer.cluster or 'a service that does not name its cluster'}"
+    seen += f" in {answer.latency_ms:.0f} ms"
+    if answer.cluster and answer.cluster not in call.may_answer:
+        seen += f", expected {' or '.join(call.may_answer) or 'no answer'}"
+        return seen, *_elsewhere(call, answer.cluster)
+    if call.identity and answer.cluster and answer.identity != call.identity:
+        seen += f", identity {answer.identity or 'none'}, expected {call.identity}"
+        return (
+            seen,
+            f"the call was not mutual TLS: {call.caller}'s sidecar does not know {call.name} as a name of the mesh, or "
+            "the pod that answered has no sidecar",
+            f"run the services stage with --limit {call.caller}; see whether all pods of {call.service} have a sidecar",
+        )
+    return seen, "", ""
+
+
+def _elsewhere(call: NameCall, cluster: str) -> tuple[str, str]:
+    if call.kind == FRONT_DOOR and call.may_answer:
+        near = " or ".join(call.may_answer)
+        return (
+            f"the load balancer led a caller in {call.caller} past {near}: it takes the pods there for unhealthy or "
+            "full, or has not got them yet",
+            f"see the load balancer's health of the backends in {near}, and health in front_door_routes; then verify "
+            "again",
+        )
+    return (
+        f"pods of {cluster} answer for {call.service}, where no pod of it is ready by its API server, or which does "
+        "not export it",
+        f"look for other exports of {call.service}, and for two clusters of one name; then verify again",
+    )
+
+
+def _cause(call: NameCall, answer: Answer) -> tuple[str, str]:
+    """What a call without the service's answer means, and the next step."""
+    if not answer.made:
+        return (
+            "the call could not be made, so nothing is known of the name",
+            f"see the probe's pod of {call.caller}, then verify again",
+        )
+    words = f"{answer.what} {answer.said}"
+    return _cause_of_door(call, answer) if call.kind == FRONT_DOOR else _cause_of_export(call, answer, words)
+
+
+def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:
+    if answer.status == 404:
+        return (
+            "the load balancer answers itself: it has not got the routes yet, or none of them matches",
+            "Google needs up to ten minutes after a change: verify again; then see front_door_routes, and the events "
+            "of the MultiClusterIngress",
+        )
+    if answer.status == 502 and not answer.said:
+        return (
+            f"{call.caller}'s sidecar does not let its pods call addresses outside the mesh (outboundTrafficPolicy "
+            "REGISTRY_ONLY), or the load balancer has no healthy backend",
+            "call the address from outside of the mesh; to prove it from within, allow it by a ServiceEntry",
+        )
+    if answer.status in (502, 503):
+        return (
+            f"the load balancer has no healthy pod of {call.service}, or has not found one yet",
+            "see the health of its backends: health in front_door_routes must name a path that answers 200, and a "
+            "firewall must let 130.211.0.0/22 and 35.191.0.0/16 to the pods; then verify again",
+        )
+    if answer.status:
+        return (f"{call.service} itself answers with an error", f"see the log of {call.service}")
+    return (
+        "nothing answers at the front door's address: the load balancer is not there yet, or packets to it are dropped",
+        "Google needs up to ten minutes after the address is there: verify again, or raise verify_front_door_timeout",
+    )
+
+
+def _cause_of_export(call: NameCall, answer: Answer, words: str) -> tuple[str, str]:
+    namespace = call.service.partition(".")[2]
+    if _UNRESOLVED.search(words):
+        return (
+            f"the DNS of {call.caller} does not know the name: the service is not imported there, or its DNS does not "
+            "serve clusterset.local yet",
+            f"kubectl -n {namespace} get serviceimports.net.gke.io, in {call.caller}; the first import takes up to "
+            "five minutes; then run the services stage, and verify again",
+        )
+    if answer.status == 503 or _NOWHERE.search(words):
+        return (
+            f"the name resolves, but nothing is behind it: {call.caller} has no endpoint of {call.service} yet, or its "
+            "pods do not reach those addresses",
+            f"see the pods of {call.service} in {', '.join(call.may_answer)}, and the firewall between the ranges of "
+            "pods; then verify again",
+        )
+    if answer.status:
+        return (f"{call.service} itself answers with an error", f"see the log of {call.service}")
+    return (
+        f"packets to the pods of {call.service} get no answer: a firewall, or no route between the clusters' networks",
+        f"let the pods of {call.caller} reach those of {', '.join(call.may_answer)}: multi-cluster services need one "
+        "network; then verify again",
+    )

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Call the front door's address and the names of exported services from each cluster, and see which cluster answers."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import time
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import EXPORT_KIND, Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API, INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer, Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED, Check, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
+    CONTROLLER,
+    NameCall,
+    Offered,
+    door_calls,
+    export_calls,
+    judge_name,
+    not_from_here,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
+    CONTAINER,
+    NAMESPACE,
+    call_command,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
+
+__all__ = ["Names"]
+
+_RETRY_SECONDS = 1.0
+_SLICE = ("discovery.k8s.io/v1", "EndpointSlice")
+_LONGEST = 64 * 1024
+"""Bytes of an answer that are read."""
+
+
+class Names:
+    """The calls of one run.
+
+    Args:
+        play: clusters of the play; only these call.
+        kubes: clients of all clusters that answer.
+        facts: with the probes' pods.
+        exports: of the inventory.
+        door: of the inventory; without routes there is none.
+        timeout_ms: for one call.
+        deadline: on the monotonic clock, when all calls of exported names must succeed.
+        door_seconds: as long as the front door may take to answer.
+        say: shows a line of progress.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        kubes: t.Mapping[str, Kube],
+        facts: t.Mapping[str, Facts],
+        exports: t.Sequence[Export],
+        door: FrontDoor | None,
+        *,
+        timeout_ms: int,
+        deadline: float,
+        door_seconds: float,
+        say: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.fleet, self.kubes, self.facts = fleet, kubes, facts
+        self.exports, self.door = exports, door if door and door.routes else None
+        self.timeout_ms, self.deadline, self.door_seconds, self.say = timeout_ms, deadline, door_seconds, say
+        self.served = [
+            n
+            for n in kubes
+            if provider_of(fleet.clusters[n]).multicluster and not (kubes[n].absent or facts[n].problem)
+        ]
+        self.callers = [n for n in self.served if n in play and facts[n].probe]
+        self.calls: list[Call] = []
+        self.checks: list[Check] = []
+
+    async def run(self) -> None:
+        """Fill ``calls`` and ``checks``."""
+        if not self.served or not (self.exports or self.door):
+            return
+        services = {(e.name, e.namespace) for e in self.exports}
+        services |= {(route.name, route.namespace) for route in (self.door.routes if self.door else ())}
+        offered = await self._offered(sorted(services))
+        planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers)
+        self.checks += skipped
+        self.calls += await self._until_ok(planned, self.deadline)
+        if self.door is None:
+            return
+        address = await self._address(self.door)
+        if not address:
+            return
+        planned = door_calls(self.fleet, self.door, address, offered, [*self.callers, CONTROLLER])
+        for call in await self._until_ok(planned, time.monotonic() + self.door_seconds):
+            if call.caller == CONTROLLER and not call.ok:
+                self.checks.append(not_from_here(call))
+            else:
+                self.calls.append(call)
+
+    # -- what is called ------------------------------------------------------------------------
+
+    async def _offered(self, services: t.Sequence[tuple[str, str]]) -> dict[str, Offered]:
+        """Where each service is exported, and where it has a ready pod."""
+        names = {(export.name, export.namespace) for export in self.exports}
+
+        async def look(cluster: str) -> dict[str, tuple[bool, bool, tuple[Port, ...]]]:
+            found = await asyncio.gather(*(_look(self.kubes[cluster], s, s in names) for s in services))
+            return {f"{name}.{space}": it for (name, space), it in zip(services, found, strict=True)}
+
+        read, failed = await on_each(self.served, look)
+        for name, error in failed.items():
+            step = error.next_step or "verify again"
+            means = "what it exports and which pods are ready there is unknown"
+            self.checks.append(Check("exported", name, FAILED, f"{error.what}: {error.seen}", (name,), means, step))
+        return {
+            service: Offered(
+                tuple(n for n in read if read[n][service][0]),
+                tuple(n for n in read if read[n][service][1]),
+                next((read[n][service][2] for n in read if read[n][service][0] and read[n][service][2]), ()),
+            )
+            for service in (f"{name}.{space}" for name, space in services)
+        }
+
+    async def _address(self, door: FrontDoor) -> str:
+        """The front door's address, from the cluster that holds it; "" where a check says why there is none."""
+
+        async def look(name: str) -> tuple[bool, str]:
+            live = await self.kubes[name].get(API, INGRESS, door.name, door.namespace)
+            ours = live is not None and has_our_labels(live, self.fleet.name)
+            return ours, str(((live or {}).get("status") or {}).get("VIP") or "") if ours else ""
+
+        read, failed = await on_each(self.served, look)
+        address = next((vip for _ours, vip in read.values() if vip), "")
+        holds = [name for name, (ours, _vip) in read.items() if ours and name in self.callers]
+        if address:
+            return address
+        unread = [n for n in self.fleet.clusters if provider_of(self.fleet.clusters[n]).multicluster and n not in read]
+        if failed or unread:
+            seen = f"{', '.join(unread)} could not be read"
+            self.checks.append(Check("front door", door.name, SKIPPED, seen, ()))
+            return ""
+        self.checks.append(
+            Check(
+                "front door",
+                door.name,
+                FAILED,
+                "its ingress has no address" if holds else "it is in no cluster",
+                tuple(holds or self.callers[:1]),
+                "nobody can call it: Google has not given it an address, or refuses something about it",
+                "run the front_door stage, which waits for the address and shows what Google refuses",
+            )
+        )
+        return ""
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    async def _until_ok(self, planned: t.Sequence[NameCall], deadline: float) -> list[Call]:
+        """Repeat the calls that failed: names, endpoints and load balancers come some time after the objects."""
+        done: dict[NameCall, Call] = {}
+        left, said = list(planned), False
+        while left:
+            answers = await self._ask(left)
+            done.update({call: judge_name(call, answers[call]) for call in left})
+            left = [call for call in left if not done[call].ok]
+            # Whether this machine reaches the address, nobody promised.
+            if not [call for call in left if call.caller != CONTROLLER] or time.monotonic() >= deadline:
+                break
+            if not said:
+                said = True
+                first = done[left[0]]
+                self.say(f"  waiting until {first.service} answers {first.caller}: {first.seen}")
+            # No API can be watched for "the next call will succeed".
+            await asyncio.sleep(_RETRY_SECONDS)
+        return [done[call] for call in planned]
+
+    async def _ask(self, planned: t.Sequence[NameCall]) -> dict[NameCall, Answer]:
+        """One command in each caller's probe for all its calls, in all callers at the same time."""
+        by_caller: dict[str, list[NameCall]] = {}
+        for call in planned:
+            by_caller.setdefault(call.caller, []).append(call)
+        found = await asyncio.gather(*(self._of_one(caller, calls) for caller, calls in by_caller.items()))
+        return {call: answer for some in found for call, answer in some.items()}
+
+    async def _of_one(self, caller: str, calls: t.Sequence[NameCall]) -> dict[NameCall, Answer]:
+        if caller == CONTROLLER:
+            made = await asyncio.gather(*(asyncio.to_thread(_from_here, call, self.timeout_ms) for call in calls))
+            return dict(zip(calls, made, strict=True))
+        raw: dict[str, t.Any] = {}
+        what = ""
+        try:
+            command = call_command([call.key for call in calls], self.timeout_ms)
+            done = await self.kubes[caller].exec(NAMESPACE, self.facts[caller].probe, CONTAINER, command, timeout=60)
+            raw = json.loads(done.stdout) if done.code == 0 else {}
+            what = "" if raw else f"the program ended with {done.code}: {done.stderr.strip()[-200:]}"
+        except FleetError as error:
+            what = f"{error.what} {error.seen}".strip()
+        except ValueError:
+            what = "the pod's answer is not JSON"
+        except Exception as error:  # noqa: BLE001 - a defect that one cluster met is told of its calls
+            what = str(as_problem(error, caller))
+        return {call: Answer.from_probe(raw.get(call.key), what) for call in calls}
+
+
+async def _look(kube: Reader, service: tuple[str, str], exported: bool) -> tuple[bool, bool, tuple[Port, ...]]:
+    """Whether a cluster has a ready pod of a service, whether it exports it, and the Service's ports."""
+    name, space = service
+    live, slices, export = await asyncio.gather(
+        kube.get("v1", "Service", name, space),
+        kube.list(*_SLICE, space, {"kubernetes.io/service-name": name}),
+        kube.get(*EXPORT_KIND, name, space) if exported else _nothing(),
+    )
+    ready = any(
+        (endpoint.get("conditions") or {}).get("ready", True)
+        for piece in slices
+        for endpoint in piece.get("endpoints") or []
+    )
+    return ready, export is not None, ports_of(live or {})
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _from_here(call: NameCall, timeout_ms: int) -> Answer:
+    """The same call from this machine, without a proxy; what it prints is what a probe would."""
+    url = call.url.removeprefix("http://")
+    where, _slash, path = url.partition("/")
+    began = time.monotonic()
+    connection = http.client.HTTPConnection(where, timeout=timeout_ms / 1000)
+    try:
+        headers = {"Accept": "application/json", "Connection": "close", **({"Host": call.host} if call.host else {})}
+        connection.request("GET", f"/{path}", headers=headers)
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(_LONGEST).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return Answer(False, 0, 0.0, "", "", str(error) or type(error).__name__)
+    finally:
+        connection.close()
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    cluster = str(said.get("cluster") or "") if isinstance(said, dict) else ""
+    latency = (time.monotonic() - began) * 1000
+    text = "" if isinstance(said, dict) else body[:600]
+    return Answer(status < 400, status, latency, cluster, "", f"status {status}: {text}" if text else "", said=text)

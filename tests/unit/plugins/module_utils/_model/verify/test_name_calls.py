@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which cluster may answer the front door and exported names, and what it means when none or another one does."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
+    CONTROLLER,
+    EXPORTED,
+    FRONT_DOOR,
+    MESH_TLS,
+    NameCall,
+    Offered,
+    door_calls,
+    export_calls,
+    judge_name,
+    nearest,
+    not_from_here,
+)
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.fleets import fleet
+
+REGIONS = {"west": "us-west1", "coast": "us-west1", "north": "europe-north1", "bare": ""}
+FLEET = fleet({name: {"cluster_region": region} for name, region in REGIONS.items()})
+HTTP = (Port(5432, "tcp-db"), Port(8080, "http"))
+IDENTITY = "spiffe://shop.example/ns/mesh-verify/sa/verify-probe"
+
+
+@given(st.sampled_from([*REGIONS, CONTROLLER]), st.lists(st.sampled_from(list(REGIONS)), unique=True))
+def test_the_nearest_are_those_that_serve(caller: str, serving: list[str]) -> None:
+    found = nearest(FLEET, caller, serving)
+    assert set(found) <= set(serving)
+    assert bool(found) is bool(serving)
+    if caller in serving:
+        assert caller in found
+        assert {REGIONS[name] for name in found} == {REGIONS[caller]}
+    more = nearest(FLEET, caller, [*serving, caller]) if caller in REGIONS else found
+    # A cluster of the caller's own that begins to serve takes the place of those elsewhere.
+    assert set(more) <= {*found, caller}
+
+
+def test_the_nearest_by_region() -> None:
+    assert nearest(FLEET, "west", ["west", "north"]) == ("west",)
+    assert nearest(FLEET, "west", ["west", "coast", "north"]) == ("west", "coast")
+    assert nearest(FLEET, "west", ["coast", "north"]) == ("coast",)
+    assert nearest(FLEET, "north", ["west", "coast"]) == ("west", "coast")
+    assert nearest(FLEET, "bare", ["bare", "north"]) == ("bare",)
+    assert nearest(FLEET, CONTROLLER, ["west", "north"]) == ("west", "north")
+
+
+def door(*routes: dict[str, t.Any]) -> t.Any:
+    made, problems = read_front_door("front-door", routes, list(REGIONS))
+    assert problems == []
+    return made
+
+
+def test_every_route_is_called_from_every_cluster_and_from_here() -> None:
+    routes = (
+        {"service": "web.shop"},
+        {"host": "*.pay.example", "path": "/pay", "service": "pay.shop", "clusters": ["north"]},
+    )
+    offered = {"web.shop": Offered(("west", "north")), "pay.shop": Offered(("west", "north"))}
+    made = door_calls(FLEET, door(*routes), "203.0.113.7", offered, ["west", CONTROLLER])
+    web, pay, here, _here = made
+    assert (web.url, web.host, web.key, web.may_answer) == ("http://203.0.113.7/", "", "http://203.0.113.7/", ("west",))
+    assert pay.key == "http://203.0.113.7/pay mesh-verify.pay.example"
+    assert (pay.may_answer, pay.name) == (("north",), "mesh-verify.pay.example/pay at 203.0.113.7")
+    assert (here.caller, here.may_answer) == (CONTROLLER, ("west", "north"))
+    (six,) = door_calls(FLEET, door(routes[0]), "2001:db8::7", offered, ["west"])
+    assert six.url == "http://[2001:db8::7]/"
+
+
+def test_an_exported_service_is_called_from_where_it_is_for() -> None:
+    offered = {"orders.shop": Offered(("north", "coast"), ("north",), HTTP)}
+    export = Export("orders", "shop", ("west",))
+    (call,), skipped = export_calls(FLEET, [export], offered, ["west", "north"])
+    assert skipped == []
+    assert (call.caller, call.url) == ("west", "http://orders.shop.svc.clusterset.local:8080/")
+    assert (call.kind, call.may_answer, call.identity) == (EXPORTED, ("north",), "")
+    (secured,), _none = export_calls(FLEET, [Export("orders", "shop", ("west",), mtls=True)], offered, ["west"])
+    assert (secured.kind, secured.may_answer, secured.identity) == (MESH_TLS, ("north", "coast"), IDENTITY)
+
+
+def test_with_mutual_tls_the_peers_may_answer() -> None:
+    apart = fleet({"west": {"mesh_peers": ["north"]}, "north": {}, "coast": {}})
+    offered = {"orders.shop": Offered(("north", "coast"), ("north", "coast"), HTTP)}
+    (call,), _none = export_calls(apart, [Export("orders", "shop", mtls=True)], offered, ["west"])
+    assert call.may_answer == ("north",)
+    only = {"orders.shop": Offered(("coast",), ("coast",), HTTP)}
+    calls, (skipped,) = export_calls(apart, [Export("orders", "shop", mtls=True)], only, ["west"])
+    assert (calls, skipped.seen) == ([], "west may call no cluster that has a ready pod of it")
+
+
+@pytest.mark.parametrize(
+    ("offered", "why"),
+    [
+        (Offered(("north",), (), HTTP), "no cluster of this run exports it"),
+        (Offered(("west",), ("north",), HTTP), "no pod of it is ready in north"),
+        (Offered(("north",), ("north",), HTTP[:1]), "set appProtocol: http"),
+    ],
+)
+def test_what_cannot_be_called_is_named(offered: Offered, why: str) -> None:
+    calls, (check,) = export_calls(FLEET, [Export("orders", "shop")], {"orders.shop": offered}, ["west"])
+    assert (calls, check.state, check.clusters) == ([], SKIPPED, ("west",))
+    assert why in check.seen
+
+
+def door_call(**more: t.Any) -> NameCall:
+    base = {"kind": FRONT_DOOR, "caller": "west", "url": "http://203.0.113.7/", "name": "http://203.0.113.7/"}
+    return NameCall(**{**base, "service": "web.shop", "may_answer": ("west",), **more})
+
+
+EXPORT = door_call(kind=EXPORTED, name="web.shop.svc.clusterset.local", may_answer=("north",))
+SECURED = door_call(kind=MESH_TLS, may_answer=("north",), identity=IDENTITY)
+
+
+def answer(status: int, cluster: str = "", *, what: str = "", said: str = "", identity: str = "") -> Answer:
+    return Answer(0 < status < 400, status, 12.0, cluster, identity, what, said=said)
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "callee"),
+    [
+        (door_call(), answer(200, "west"), "west"),
+        (door_call(), answer(301), "web.shop"),
+        (door_call(), answer(404, said="not my page"), "web.shop"),
+        (EXPORT, answer(200, "north"), "north"),
+        (SECURED, answer(200, "north", identity=IDENTITY), "north"),
+    ],
+)
+def test_who_answered_is_told(call: NameCall, given: Answer, callee: str) -> None:
+    judged = judge_name(call, given)
+    assert judged.ok and judged.expected and not judged.means
+    assert (judged.caller, judged.callee, judged.service, judged.path) == ("west", callee, call.name, call.kind)
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "means", "step"),
+    [
+        (door_call(), answer(200, "north"), "past west", "health in front_door_routes"),
+        (door_call(may_answer=()), answer(200, "north"), "no pod of it is ready", "other exports"),
+        (door_call(), answer(404, said="default backend - 404"), "has not got the routes yet", "up to ten minutes"),
+        (door_call(), answer(404, said="That’s all we know."), "has not got the routes yet", "up to ten minutes"),
+        (door_call(), answer(502, said="Server Error"), "no healthy pod of web.shop", "130.211.0.0/22"),
+        (door_call(), answer(502), "REGISTRY_ONLY", "ServiceEntry"),
+        (door_call(), answer(500, said="oh"), "itself answers with an error", "log of web.shop"),
+        (door_call(), answer(0, what="no answer within 3 s"), "not there yet", "verify_front_door_timeout"),
+        (EXPORT, answer(0, what="web could not be resolved: no Service"), "DNS of west", "serviceimports.net.gke.io"),
+        (EXPORT, answer(0, what="web refused the connection"), "nothing is behind it", "pods of web.shop in north"),
+        (EXPORT, answer(503, said="no healthy upstream"), "nothing is behind it", "firewall"),
+        (EXPORT, answer(500, said="oh"), "itself answers with an error", "log of web.shop"),
+        (EXPORT, answer(0, what="no answer within 3 s"), "get no answer", "one network"),
+        (EXPORT, answer(200, "west"), "pods of west answer", "other exports"),
+        (SECURED, answer(200, "north"), "not mutual TLS", "services stage with --limit west"),
+        (SECURED, answer(200, "north", identity="spiffe://other/x"), "not mutual TLS", "services stage"),
+    ],
+)
+def test_a_failed_call_has_its_cause(call: NameCall, given: Answer, means: str, step: str) -> None:
+    judged = judge_name(call, given)
+    assert not judged.ok
+    assert means in judged.means
+    assert step in judged.next_step
+    assert judged.callee == "web.shop", "a failure is the caller's, whoever answered"
+
+
+def test_a_call_that_was_not_made_proves_nothing() -> None:
+    judged = judge_name(EXPORT, Answer.from_probe(None, "the program ended with 137: "))
+    assert not judged.ok
+    assert "could not be made" in judged.means
+
+
+def test_what_this_machine_does_not_reach_is_no_failure() -> None:
+    check = not_from_here(judge_name(door_call(caller=CONTROLLER), answer(0, what="no route to host")))
+    assert (check.state, check.clusters) == (SKIPPED, ())
+    assert "no route to host" in check.seen

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The front door and exported names are called from each cluster until they answer, and who answers is told."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import json
+import threading
+import time
+import types
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import CONTROLLER, NameCall
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify import names
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
+
+HOSTS = {
+    "west": {"cluster_provider": "gke", "gke_project": "shop-prod", "cluster_region": "us-west1"},
+    "north": {"cluster_provider": "gke", "gke_project": "shop-prod", "cluster_region": "europe-north1"},
+    "fra": {"cluster_provider": "kubeconfig", "cluster_region": "eu-de"},
+}
+FLEET = read_fleet({name: {"fleet_name": "shop", **more} for name, more in HOSTS.items()})
+OURS = {"mesh.fleet/fleet": "shop"}
+DOOR, _ = read_front_door("front-door", [{"service": "web.shop"}], FLEET.clusters)
+ORDERS = Export("orders", "shop", ("west",))
+HTTP = {"spec": {"ports": [{"name": "http", "port": 8080}]}}
+
+
+def answer(cluster: str, status: int = 200, text: str = "", what: str = "") -> dict[str, t.Any]:
+    return {
+        "ok": status == 200, "status": status, "latency_ms": 5, "cluster": cluster, "identity": "", "text": text,
+        "problem": {"what": what, "means": "m", "next": "n"} if what else None,
+    }  # fmt: skip
+
+
+class Cluster:
+    """The client of a cluster with such objects, whose probe gets such answers, one after the other."""
+
+    absent = False
+
+    def __init__(
+        self, *answers: dict[str, t.Any], has: t.Iterable[str] = (), vip: str = "", labels: t.Any = OURS
+    ) -> None:
+        self.answers, self.has, self.vip, self.labels = list(answers), set(has), vip, labels
+        self.asked: list[list[str]] = []
+
+    async def get(self, _api: str, kind: str, name: str, _namespace: str = "") -> t.Any:
+        if kind == "MultiClusterIngress":
+            meta = {"name": name, "labels": self.labels}
+            return {"metadata": meta, "status": {"VIP": self.vip}} if "door" in self.has else None
+        if kind == "ServiceExport":
+            return {} if "export" in self.has else None
+        return HTTP if "pod" in self.has else None
+
+    async def list(self, *_: t.Any, **__: t.Any) -> list[t.Any]:
+        endpoints = [{"conditions": {"ready": "pod" in self.has}}]
+        return [{"endpoints": endpoints}]
+
+    async def exec(self, _space: str, _pod: str, _container: str, command: list[str], **__: t.Any) -> t.Any:
+        urls = json.loads(command[-1])
+        self.asked.append(urls)
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return types.SimpleNamespace(code=0, stdout=json.dumps(dict.fromkeys(urls, found)), stderr="")
+
+
+class Broken(Cluster):
+    """Cannot be read."""
+
+    async def get(self, *_: t.Any) -> t.Any:
+        raise FleetError("refused", seen="403")
+
+    list = get
+
+
+def called(
+    west: Cluster,
+    north: Cluster,
+    *,
+    exports: t.Sequence[Export] = (),
+    door: t.Any = None,
+    seconds: float = 0.0,
+    said: list[str] | None = None,
+) -> Names:
+    facts = {name: Facts(name, probe="probe-x") for name in HOSTS}
+    kubes = t.cast("t.Any", {"west": west, "north": north, "fra": Broken()})
+    run = Names(
+        FLEET, list(HOSTS), kubes, facts, exports, door, timeout_ms=500,
+        deadline=time.monotonic() + seconds, door_seconds=seconds, say=(said if said is not None else []).append,
+    )  # fmt: skip
+    asyncio.run(run.run())
+    return run
+
+
+def seen(run: Names) -> list[tuple[str, str, bool]]:
+    return [(call.caller, call.callee, call.ok) for call in run.calls]
+
+
+def test_an_exported_name_is_called_where_it_is_for() -> None:
+    west, north = Cluster(answer("north")), Cluster(answer("north"), has=("export", "pod"))
+    run = called(west, north, exports=[ORDERS])
+    assert seen(run) == [("west", "north", True)]
+    assert (west.asked, north.asked) == ([["http://orders.shop.svc.clusterset.local:8080/"]], [])
+
+
+def test_a_name_that_does_not_resolve_yet_is_called_again(monkeypatch: t.Any) -> None:
+    monkeypatch.setattr(names, "_RETRY_SECONDS", 0)
+    late = Cluster(answer("", 0, what="orders could not be resolved"), answer("north"))
+    said: list[str] = []
+    run = called(late, Cluster(has=("export", "pod")), exports=[ORDERS], seconds=60, said=said)
+    assert seen(run) == [("west", "north", True)]
+    assert len(late.asked) == 2
+    (line,) = said
+    assert "waiting until orders" in line and "could not be resolved" in line
+    never = called(
+        Cluster(answer("", 0, what="orders could not be resolved")), Cluster(has=("export", "pod")), exports=[ORDERS]
+    )
+    (call,) = never.calls
+    assert not call.ok
+    assert "DNS of west" in call.means
+
+
+def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None:
+    monkeypatch.setattr(names, "_from_here", lambda call, _ms: names.Answer(False, 0, 0, "", "", "no route to host"))
+    west = Cluster(answer("west"), has=("door", "pod"), vip="203.0.113.7")
+    run = called(west, Cluster(answer("west"), has=("pod",)), door=DOOR)
+    assert seen(run) == [("west", "west", True), ("north", "web.shop", False)]
+    (skipped,) = run.checks
+    assert (skipped.state, skipped.name) == ("skipped", f"{CONTROLLER} → http://203.0.113.7/")
+    assert "no route to host" in skipped.seen
+    assert "past north" in run.calls[1].means
+
+
+def test_without_an_address_the_check_says_so() -> None:
+    (none,) = called(Cluster(has=("pod",)), Cluster(), door=DOOR).checks
+    assert (none.state, none.seen) == ("failed", "it is in no cluster")
+    (waits,) = called(Cluster(has=("door", "pod")), Cluster(), door=DOOR).checks
+    assert (waits.state, waits.seen, waits.clusters) == ("failed", "its ingress has no address", ("west",))
+    theirs = Cluster(has=("door", "pod"), vip="203.0.113.9", labels={})
+    (other,) = called(theirs, Cluster(), door=DOOR).checks
+    assert other.seen == "it is in no cluster", "the front door of somebody else proves nothing of ours"
+
+
+def test_a_cluster_that_cannot_be_read_is_named(monkeypatch: t.Any) -> None:
+    run = called(Cluster(answer("north"), has=()), Broken(answer("north")), exports=[ORDERS], door=DOOR)
+    groups = {(check.group, check.state, check.clusters) for check in run.checks}
+    assert ("exported", "failed", ("north",)) in groups
+    assert ("front door", "skipped", ()) in groups
+    assert run.calls == []
+
+
+def test_a_defect_in_one_probe_is_told_of_its_calls(defects: list[str]) -> None:
+    class Odd(Cluster):
+        async def exec(self, *_: t.Any, **__: t.Any) -> t.Any:
+            raise KeyError("metadata")
+
+    (call,) = called(Odd(), Cluster(has=("export", "pod")), exports=[ORDERS]).calls
+    assert not call.ok
+    assert "KeyError" in call.seen
+    assert defects.pop()
+
+
+class Sample(http.server.BaseHTTPRequestHandler):
+    """Answers as the sample does, with the Host header that it got."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"cluster": self.headers["host"]}).encode() if self.path == "/" else b"default backend - 404"
+        self.send_response(200 if self.path == "/" else 404)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: t.Any) -> None:
+        """Quiet."""
+
+
+def test_a_call_from_here_has_the_host_of_its_route() -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Sample) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        made = [
+            names._from_here(NameCall("front door", CONTROLLER, url + path, "", "web.shop", (), host), 5000)
+            for path, host in (("", "api.example"), ("pay", ""))
+        ]
+        server.shutdown()
+    assert [(one.status, one.cluster, one.said) for one in made] == [
+        (200, "api.example", ""),
+        (404, "", "default backend - 404"),
+    ]
+    closed = names._from_here(NameCall("front door", CONTROLLER, url, "", "web.shop", ()), 500)
+    assert (closed.ok, closed.status) == (False, 0)
+    assert closed.what
