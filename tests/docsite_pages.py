@@ -33,6 +33,7 @@ GUIDES = (
     Guide("start", "README.md", "Clusters that exist already"),
     Guide("existing_clusters", "docs/existing-clusters.md"),
     Guide("google_cloud", "README.md", "Google Cloud"),
+    Guide("gke", "docs/gke.md"),
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
     Guide("gitops", "docs/gitops.md"),

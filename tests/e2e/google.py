@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import typing as t
@@ -57,6 +58,20 @@ except OSError as error:
 """
 
 
+def own_address(towards: str) -> str:
+    """This machine's address on the network of its clusters."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((towards, 80))
+        return str(probe.getsockname()[0])
+
+
+MESSAGE = """
+import urllib.request
+asked = urllib.request.Request("http://localhost:8080/caller/messages", b"{}")
+print(urllib.request.urlopen(asked, timeout=20).read().decode())
+"""
+
+
 class Google:
     """A stand-in before the clusters of ``fleet``.
 
@@ -71,6 +86,7 @@ class Google:
         kubeconfigs = {name: str(fleet.state / "kubeconfigs" / f"{real}.yaml") for name, real in BEHIND.items()}
         (folder / "clusters.json").write_text(json.dumps(kubeconfigs))
         arguments = ["--directory", str(folder), "--clusters", str(folder / "clusters.json"), "--duration", "0.5"]
+        arguments += ["--door", own_address(fleet.address(BEHIND["west"]))]
         with (folder / "controllers.log").open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.gcp.standin", *arguments],
@@ -87,6 +103,8 @@ class Google:
         own = [fleet.address(real) for real in BEHIND.values()]
         self.environment["NO_PROXY"] = ",".join([self.environment["NO_PROXY"], *own])
         self.machine = self._machine()
+        self.inventory = folder / "gke"
+        shutil.copytree(ROOT / "inventories/gke", self.inventory)
 
     def _machine(self) -> pathlib.Path:
         """What holds for clusters of this machine alone: images, small requests, short waits."""
@@ -98,6 +116,14 @@ class Google:
         path = self.folder / "machine" / "machine.yml"
         path.write_text("mesh_clusters: {}\n")
         return path
+
+    def choose(self, *files: str) -> None:
+        """Take away the "# " before the lines of these files of the inventory, as they ask for it."""
+        for name in files:
+            path = self.inventory / "group_vars" / "mesh_clusters" / f"{name}.yml"
+            said, blank, lines = path.read_text().partition("\n\n")
+            assert blank and lines and all(line.startswith("# ") for line in lines.splitlines()), path
+            path.write_text(said + blank + "".join(f"{line[2:]}\n" for line in lines.splitlines()))
 
     # -- what Google has -----------------------------------------------------------------------
 
@@ -149,7 +175,7 @@ class Google:
                 *("-e", f"fleet_name={MESH}"),
                 *arguments,
                 good=good,
-                inventories=["inventories/gke", str(self.machine)],
+                inventories=[str(self.inventory), str(self.machine)],
                 environment={**self.environment, "GCP_PROJECT": PROJECT},
                 without=("GCP_", "GOOGLE_", "K8S_AUTH_", "KUBECONFIG"),
             )
@@ -178,6 +204,11 @@ class Google:
         The name reaches the cluster's DNS, and the endpoints its nodes and sidecars, some time after the objects.
         """
         until_equal(lambda: self.answered_by(cluster, url), other, f"who answers {url} to {cluster}")
+
+    def message(self, cluster: str) -> dict[str, t.Any]:
+        """What the sample's caller in ``cluster`` answers to a message that names no target."""
+        command = ["exec", "deployment/sample-caller-v1", "-c", "sample-caller", "--", "python3", "-c", MESSAGE]
+        return dict(json.loads(self.fleet.kubectl(BEHIND[cluster], "-n", "istio-apps", *command)))
 
     def call(self, cluster: str, url: str) -> dict[str, t.Any]:
         """What a pod of the sample in Google's ``cluster`` gets from ``url``."""

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Multi-primary on GKE, one VPC: inventories/gke from the first API call to the verified call between clusters.
+"""Multi-primary on GKE, one VPC: inventories/gke from the first API call to the verified call between clusters, with
+all that it offers by choice: exported services with mutual TLS, and the front door.
 
 Only Google's control plane is replaced: the stand-in answers for it, by Google's own discovery documents. The clusters
 that it "creates" are two clusters of this machine: their API servers, certificates and nodes are real, and they accept
@@ -11,14 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import pathlib
 import subprocess
+import urllib.request
 
-from .google import ADDRESS, BEHIND, CLUSTERSET, MESH, PROJECT, TRAFFIC, Google
+import pytest
+
+from .google import ADDRESS, BEHIND, CLUSTERSET, MESH, PROJECT, Google
 from .local_fleet import STATE
-from .mesh import calls
+from .mesh import calls, proof
 from .playbooks import ROOT, changed
 from .waiting import until_equal
 
@@ -26,8 +29,19 @@ CLUSTERS = 2
 INGRESS = "multiclusteringresses.networking.gke.io"
 
 
-def play(google: Google, playbook: str, *arguments: str, good: bool = True) -> str:
-    return google.play(playbook, "-e", json.dumps(TRAFFIC), *arguments, good=good)
+PROBE = "spiffe://gke.mesh/ns/mesh-verify/sa/verify-probe"
+CALLER = "spiffe://gke.mesh/ns/istio-apps/sa/sample-caller-sa"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def choices(google: Google) -> None:
+    google.choose("exports", "front_door")
+
+
+def answered(path: str) -> dict[tuple[str, str], str]:
+    """The identity that each cluster saw of its caller, by both, of the last verify's calls that went so."""
+    found = calls(MESH).items()
+    return {(caller, callee): call["identity"] for (caller, callee, _service), call in found if call["path"] == path}
 
 
 def services(google: Google, cluster: str) -> list[str]:
@@ -41,14 +55,14 @@ def derived(google: Google) -> dict[str, list[str]]:
 
 
 def test_check_mode_asks_and_makes_nothing(google: Google) -> None:
-    assert changed(play(google, "site", "--check", "--diff")) > 0
+    assert changed(google.play("site", "--check", "--diff")) > 0
     assert google.clusters() == {}
     assert not (STATE / MESH / "trust").exists()
     assert google.asked()
 
 
 def test_from_the_first_call_to_the_verified_one(google: Google) -> None:
-    play(google, "site", "-vvv", "--diff")
+    google.play("site", "-vvv", "--diff")
     assert {name: cluster["status"] for name, cluster in google.clusters().items()} == dict.fromkeys(BEHIND, "RUNNING")
     assert google.memberships() == set(BEHIND)
     for name, real in BEHIND.items():
@@ -60,7 +74,15 @@ def test_from_the_first_call_to_the_verified_one(google: Google) -> None:
         ("west", "north", "sample-producer"),
     }
     identities = {call["identity"] for names, call in made.items() if names[-1] == "sample-producer"}
-    assert identities == {"spiffe://gke.mesh/ns/istio-apps/sa/sample-caller-sa"}
+    assert identities == {CALLER}
+
+
+def test_each_cluster_has_the_page_behind_its_gateway(google: Google) -> None:
+    pages = proof(MESH)["pages"]
+    assert set(pages) == set(BEHIND)
+    for name, page in pages.items():
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(page, timeout=60) as got:
+            assert f'"cluster": "{name}"' in got.read().decode()
 
 
 def test_an_exported_service_is_called_by_the_name_of_the_set(google: Google) -> None:
@@ -73,6 +95,11 @@ def test_an_exported_service_is_called_by_the_name_of_the_set(google: Google) ->
         (addresses[name],) = imported["spec"]["ips"]
         google.is_answered_by(name, CLUSTERSET, "north")
     assert addresses["west"] != addresses["north"]
+    # With the mesh's certificates, by the name alone: the caller says no other.
+    assert answered("exported, mutual TLS") == {("west", "north"): PROBE, ("north", "north"): PROBE}
+    said = google.message("west")
+    assert said["request"]["target"] == CLUSTERSET.rstrip("/")
+    assert (said["answer"]["cluster"], said["answer"]["identity"]["uri"]) == ("north", CALLER)
     exports = [name for name in BEHIND if google.objects(name, "serviceexports.net.gke.io", "-A")]
     assert exports == ["north"]
 
@@ -85,8 +112,15 @@ def test_the_front_door_has_the_reserved_address(google: Google) -> None:
     kinds = google.fleet.kubectl(BEHIND["north"], "get", "crd", "-o", "name")
     assert INGRESS not in kinds
 
-    wanted = {"west": ["mci-sample-caller"], "north": ["mci-sample-producer"]}
+    wanted = {name: ["mci-sample-caller"] for name in BEHIND}
     until_equal(functools.partial(derived, google), wanted, "the services that the ingress derives")
+
+
+def test_the_nearest_cluster_answers_at_the_front_door(google: Google) -> None:
+    doors = answered("front door")
+    (here,) = [callee for caller, callee in doors if caller == "controller"]
+    assert here in BEHIND
+    assert set(doors) == {("west", "west"), ("north", "north"), ("controller", here)}
 
 
 def test_no_kubeconfig_and_no_token_is_left_on_the_controller(google: Google) -> None:
@@ -100,7 +134,7 @@ def test_no_kubeconfig_and_no_token_is_left_on_the_controller(google: Google) ->
 
 def test_nothing_to_do_changes_nothing_and_asks_little(google: Google) -> None:
     google.ask("log", "DELETE")
-    assert changed(play(google, "site")) == 0
+    assert changed(google.play("site")) == 0
     asked = google.asked()
     assert len(asked) <= 2 * CLUSTERS + 5, asked
 
@@ -124,7 +158,7 @@ def test_an_expired_token_is_named(google: Google) -> None:
     good = google.environment["GCP_ACCESS_TOKEN"]
     google.environment["GCP_ACCESS_TOKEN"] = "ended0.0123456789abcdef"
     try:
-        said = play(google, "trust", good=False)
+        said = google.play("trust", good=False)
     finally:
         google.environment["GCP_ACCESS_TOKEN"] = good
     assert "GCP_ACCESS_TOKEN" in said
@@ -138,7 +172,7 @@ def left_by_google(google: Google, cluster: str) -> list[str]:
 
 
 def test_clusters_are_deleted_only_on_request(google: Google) -> None:
-    play(google, "teardown")
+    google.play("teardown")
     assert set(google.clusters()) == set(BEHIND)
     for name in BEHIND:
         assert "istio-system" not in [n["metadata"]["name"] for n in google.objects(name, "namespaces")]
@@ -146,7 +180,7 @@ def test_clusters_are_deleted_only_on_request(google: Google) -> None:
         until_equal(functools.partial(left_by_google, google, name), [], f"what Google's controllers leave in {name}")
     assert google.objects("west", f"{INGRESS},multiclusterservices.networking.gke.io", "-A") == []
     assert google.resources("/global/addresses/")[ADDRESS]["status"] == "RESERVED"
-    play(google, "teardown", "-e", "gke_cluster_delete=true", "-e", "front_door_release_address=true")
+    google.play("teardown", "-e", "gke_cluster_delete=true", "-e", "front_door_release_address=true")
     assert (google.clusters(), google.memberships()) == ({}, set())
     assert not [key for key in google.ask("resources") if MESH in key and key.startswith("compute/")]
     assert google.resources("/global/addresses/") == {}

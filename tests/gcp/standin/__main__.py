@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--duration", type=float, default=1.0, help="seconds of an operation")
     parser.add_argument("--clusters", type=Path, help="JSON: kubeconfig of the real cluster behind each name")
+    parser.add_argument("--door", default="", help="address of this machine at which the front door answers")
     args = parser.parse_args()
     kubeconfigs = json.loads(args.clusters.read_text(encoding="utf-8")) if args.clusters else {}
     with contextlib.ExitStack() as stack:
@@ -33,6 +34,7 @@ def main() -> None:
             StandIn(args.directory, port=args.port, duration=args.duration, kubeconfigs=kubeconfigs)
         )
         environment = standin.environment
+        standin.cloud.door = args.door
         if kubeconfigs:
             back_with(standin.cloud)
             stack.enter_context(Controllers(standin.cloud))

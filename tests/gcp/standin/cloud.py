@@ -107,6 +107,8 @@ class Cloud:
         """Service accounts that are disabled (``{"disabled": True}``), or gone (None)."""
         self.org_policies: dict[tuple[str, str], Json] = {}
         """Policies of the organisation that are in force, by project and constraint."""
+        self.door = ""
+        """An address of this machine, which the first global address gets that is reserved: something listens there."""
         self.channels: dict[str, str] = {}
         """Versions of release channels, where they are not the usual ones."""
         self.no_quota_project = False

@@ -73,6 +73,9 @@ def fill(cloud: Cloud, collection: str, item: Json) -> None:
         item.setdefault("ipVersion", "IPV4")
     if collection in ("addresses", "globalAddresses"):
         item["status"] = "RESERVED"
+        held = {one.get("address") for _key, one in cloud.under("compute/projects/*/global/addresses/*")}
+        if collection == "globalAddresses" and cloud.door and cloud.door not in held:
+            item.setdefault("address", cloud.door)
         item.setdefault("address", str(ipaddress.IPv4Address("198.51.100.0") + next(cloud.count) % 250))
 
 

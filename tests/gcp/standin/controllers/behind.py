@@ -81,6 +81,19 @@ class Behind:
         found: Json = json.loads(answer.data)
         return found
 
+    def forward(
+        self, path: str, headers: t.Mapping[str, str], without: t.Container[str]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """A GET that is handed on as it is, and its answer; ``without`` names headers of it that are left out."""
+        try:
+            answer = self._pool.request(
+                "GET", self._host + path, headers={**self._headers, **headers}, timeout=_SECONDS, retries=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unreachable(f"GET {path}: {error}") from error
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in without}
+        return answer.status, kept, answer.data
+
     def get(self, kind: Kind, name: str, namespace: str = "") -> Json | None:
         return self.request("GET", kind.path(namespace, name))
 

@@ -20,6 +20,7 @@ import typing as t
 
 from ..cloud import Cloud
 from .behind import Behind, Busy, Kind, Unreachable
+from .door import Door, Way
 from .kinds import GKE_CRDS, INGRESS, INGRESS_CRDS, MULTI_SERVICE, SERVICE, define
 from .telling import Teller
 from .view import FleetView
@@ -67,6 +68,8 @@ class Ingress:
         """By uid of a service, the kubeconfigs of the clusters in which its derived one is."""
         self.vips: dict[str, str] = {}
         """Address by the uid of its MultiClusterIngress."""
+        self.doors: dict[str, Door] = {}
+        """By the uid of a MultiClusterIngress, the load balancer at its address, where that is this machine's."""
         self.home = ""
         """Kubeconfig of the cluster whose objects are ours."""
 
@@ -205,9 +208,30 @@ class Ingress:
         }
         if ingress.get("status") != status:
             behind.merge(INGRESS, meta["name"], meta["namespace"], {"status": status}, status=True)
+        self._open(fleet, ingress, services, vip)
         # Last: a reader who sees that the round has ended sees its effects.
         now = datetime.datetime.now(datetime.UTC).strftime("%A, %d-%b-%y %H:%M:%S UTC")
         behind.merge(INGRESS, meta["name"], meta["namespace"], {"metadata": {"annotations": {_RECONCILED: now}}})
+
+    def _open(self, fleet: FleetView, ingress: Json, services: t.Mapping[tuple[str, str], Json], vip: str) -> None:
+        """Let the load balancer lead to what the objects say, if the address is one that this machine listens at."""
+        if not self.cloud.door or vip != self.cloud.door:
+            return
+        space, spec = ingress["metadata"]["namespace"], ingress["spec"]["template"]["spec"]
+
+        def way(host: str, path: str, backend: Json) -> Way:
+            service = services[space, backend["serviceName"]]
+            return Way(host, path, space, _derived_name(service), int(backend["servicePort"]))
+
+        ways = [
+            way(str(rule.get("host") or ""), str(path.get("path") or "/*"), path["backend"])
+            for rule in spec.get("rules") or []
+            for path in (rule.get("http") or {}).get("paths") or []
+        ]
+        uid = ingress["metadata"]["uid"]
+        if uid not in self.doors:
+            self.doors[uid] = Door(vip, self.client)
+        self.doors[uid].lead([*ways, way("", "/", spec["backend"])], fleet.members)
 
     def _vip(self, fleet: FleetView, ingress: Json, wanted: str) -> str:
         """The address: the one that is reserved under ``wanted`` (an IP or a URL), else one of Google's."""
@@ -237,6 +261,9 @@ class Ingress:
 
     def _release(self, behind: Behind, ingress: Json) -> None:
         """The load balancer goes, and its address is free again."""
+        door = self.doors.pop(ingress["metadata"]["uid"], None)
+        if door:
+            door.close()
         self._free(self.vips.pop(ingress["metadata"]["uid"], ""))
         self._loose(behind, INGRESS, ingress)
 
