@@ -109,7 +109,7 @@ def test_a_rule_for_a_pattern_is_named_and_in_nobodys_way() -> None:
     assert wider(made("DestinationRule", ours=True, host=PATTERN)) == []
 
 
-def test_a_rule_for_a_pattern_in_the_callers_namespace_comes_first() -> None:
+def test_a_pattern_in_the_callers_namespace_comes_first() -> None:
     theirs = made("DestinationRule", where="web", host="*.local")
     (one,) = found(theirs, wanted=SUBSETS)
     text = str(refusal(one, "reviews.shop", "west"))
