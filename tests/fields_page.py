@@ -67,6 +67,16 @@ gke_pool_fields:
 another type, that only Google writes, or that has a variable above. What is said is compared and changed as any other
 field; which call changes it follows from the document too.
 
+A change of a field of a standard cluster that is passed on may make Google replace the nodes of all pools. Only for
+those of the control plane, of pods that Google adds, of nodes to come, and for tags it is known not to. The run refuses
+all others, as "new nodes" above: unless `gke_recreate_nodes` is true, and the pools make new nodes first.
+
+Of NodeLocal DNSCache, [image streaming](https://cloud.google.com/kubernetes-engine/docs/how-to/image-streaming) and
+[Confidential GKE Nodes](https://cloud.google.com/kubernetes-engine/docs/how-to/confidential-gke-nodes) Google says so;
+of network policies the CIS benchmark for GKE ("a rolling update of all cluster nodes"); of intranode visibility
+[Tenable's policy AC_GCP_0231](https://tenable.com/policies/cloud-security/AC_GCP_0231). All others of "new nodes" count
+as such to be on the safe side.
+
 Of a standard cluster with node auto-provisioning (`autoscaling: {enableNodeAutoprovisioning: true}`) this is also how
 to say what nodes have that Google makes by itself: `autoscaling.autoprovisioningNodePoolDefaults` and
 `nodePoolAutoConfig`. They get the fleet's network tag, as those of pools do.

@@ -8,7 +8,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.methods import document
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import not_taken
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed import _HARMLESS, is_harmless
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 
 from .cluster_runs import HOSTS, WEST, Run, Vars, actions, failure, fleet_of, make, wanted_of
@@ -52,6 +54,36 @@ def test_new_nodes_of_all_pools_need_consent(run: Run, google_cloud: StandIn, sa
     assert [e for e in google_cloud.cloud.log[sent:] if "list" not in e["method"].lower()] == []
     assert actions(run(west(**said, **POOLS, **GENTLE))) == {"west": "changed"}
     assert actions(run(west(**said, **POOLS))) == {"west": "unchanged"}
+
+
+STREAMED: Vars = {"nodePoolDefaults": {"nodeConfigDefaults": {"gcfsConfig": {"enabled": True}}}}
+UNSTREAMED: Vars = {"nodePoolDefaults": {"nodeConfigDefaults": {"gcfsConfig": {"enabled": False}}}}
+
+
+def test_a_passed_field_that_may_make_new_nodes_needs_consent(run: Run, google_cloud: StandIn) -> None:
+    make(run, google_cloud, west(gke_cluster_fields=UNSTREAMED, **POOLS))
+    sent = len(google_cloud.cloud.log)
+    for dry in (True, False):
+        error = failure(run(west(gke_cluster_fields=STREAMED, **POOLS), dry=dry))
+        name = "gke_cluster_fields.nodePoolDefaults.nodeConfigDefaults.gcfsConfig.enabled"
+        assert error.what == f"{name} cannot be changed without new nodes"
+        assert "Google may replace each node of nodes, edge" in error.means
+        assert "gke_recreate_nodes: true" in error.next_step
+    assert [e for e in google_cloud.cloud.log[sent:] if "list" not in e["method"].lower()] == []
+    assert actions(run(west(gke_cluster_fields=STREAMED, **POOLS, **GENTLE))) == {"west": "changed"}
+    assert actions(run(west(gke_cluster_fields=STREAMED, **POOLS))) == {"west": "unchanged"}
+
+
+def test_fields_that_are_said_to_be_harmless_are_googles() -> None:
+    """Each is one that Google knows, and that a call changes."""
+    schemas = document("container")["schemas"]
+    for path in _HARMLESS:
+        schema = schemas["Cluster"]
+        for part in path.split("."):
+            assert part in schema["properties"], path
+            schema = schemas.get(schema["properties"][part].get("$ref") or "") or {"properties": {}}
+    assert not is_harmless("nodePoolDefaults.nodeConfigDefaults.gcfsConfig")
+    assert not is_harmless("addonsConfig.aNewOne")
 
 
 def test_pools_that_lose_nodes_first_are_named(run: Run, google_cloud: StandIn) -> None:

@@ -38,6 +38,7 @@ UPDATES: dict[str, tuple[str, ...]] = {
     "desiredDatabaseEncryption": ("databaseEncryption",),
     "desiredDnsConfig": ("networkConfig", "dnsConfig"),
     "desiredEnableFqdnNetworkPolicy": ("networkConfig", "enableFqdnNetworkPolicy"),
+    "desiredGcfsConfig": ("nodePoolDefaults", "nodeConfigDefaults", "gcfsConfig"),
     "desiredIntraNodeVisibilityConfig": ("networkConfig", "enableIntraNodeVisibility"),
     "desiredL4ilbSubsettingConfig": ("networkConfig", "enableL4ilbSubsetting"),
     "desiredLocations": ("locations",),

@@ -92,6 +92,54 @@ _GENTLE = frozenset(
     }
 )
 """Changes of a pool for which Google replaces no node."""
+_HARMLESS = (
+    "addonsConfig.cloudRunConfig",
+    "addonsConfig.configConnectorConfig",
+    "addonsConfig.gcePersistentDiskCsiDriverConfig",
+    "addonsConfig.gcpFilestoreCsiDriverConfig",
+    "addonsConfig.gcsFuseCsiDriverConfig",
+    "addonsConfig.horizontalPodAutoscaling",
+    "addonsConfig.httpLoadBalancing",
+    "addonsConfig.kubernetesDashboard",
+    "addonsConfig.rayOperatorConfig",
+    "addonsConfig.statefulHaConfig",
+    "anonymousAuthenticationConfig",
+    "autopilot",
+    "autoscaling",
+    "binaryAuthorization",
+    "controlPlaneEgress",
+    "costManagementConfig",
+    "enableK8sBetaApis",
+    "fleet",
+    "gkeAutoUpgradeConfig",
+    "identityServiceConfig",
+    "loggingConfig",
+    "loggingService",
+    "maintenancePolicy",
+    "monitoringConfig",
+    "monitoringService",
+    "networkConfig.defaultEnablePrivateNodes",
+    "networkConfig.enableCiliumClusterwideNetworkPolicy",
+    "networkConfig.enableFqdnNetworkPolicy",
+    "networkConfig.gatewayApiConfig",
+    "networkConfig.serviceExternalIpsConfig",
+    "nodePoolAutoConfig.networkTags",
+    "nodePoolAutoConfig.resourceManagerTags",
+    "notificationConfig",
+    "parentProductConfig",
+    "podAutoscaling",
+    "rbacBindingConfig",
+    "releaseChannel",
+    "resourceUsageExportConfig",
+    "rollbackSafeUpgrade",
+    "secretManagerConfig",
+    "secretSyncConfig",
+    "securityPostureConfig",
+    "verticalPodAutoscaling",
+)
+"""Fields of a standard cluster that are the control plane's own, pods that GKE adds, what counts for nodes to come, or
+tags, which Compute Engine sets on VMs that run. Of any other nobody has said that nodes stay: image streaming, for
+one, replaces them (https://cloud.google.com/kubernetes-engine/docs/how-to/image-streaming)."""
 
 
 class Fault(t.NamedTuple):
@@ -195,7 +243,7 @@ def fields_of(passed: Json, message: str, *, autopilot: bool = False) -> tuple[l
     reader = _Reader(message, autopilot)
     reader.walk(passed, message)
     name = "cluster_fields" if message == CLUSTER else "pool_fields"
-    fields = [(_field(f"{name}.{path}", path, message), value) for path, value in reader.leaves]
+    fields = [(_field(f"{name}.{path}", path, message, autopilot=autopilot), value) for path, value in reader.leaves]
     said = [Said(field, value if field.wire is _RAW else field.wire.parse(value)) for field, value in fields]
     return [
         dataclasses.replace(one, field=dataclasses.replace(one.field, once_made=True))
@@ -205,15 +253,24 @@ def fields_of(passed: Json, message: str, *, autopilot: bool = False) -> tuple[l
     ], reader.faults
 
 
-def _field(name: str, path: str, message: str) -> Field:
+def _field(name: str, path: str, message: str, *, autopilot: bool = False) -> Field:
     known = _AUTO_PROVISIONED.get(path) if message == CLUSTER else None
     if known is not None and known.call:
         return dataclasses.replace(known, name=name)
     call, sent = _cluster_call(path) if message == CLUSTER else _pool_call(path)
     member = call.rpartition(" ")[2]
-    recreates = message == POOL and bool(call) and member not in _GENTLE and not call.startswith("nodePools.set")
+    if message == POOL:
+        recreates = bool(call) and member not in _GENTLE and not call.startswith("nodePools.set")
+    else:
+        # Nodes of Autopilot are Google's, which replaces them gently by itself.
+        recreates = bool(call) and not autopilot and not is_harmless(path)
     whole = "" if sent == path else sent
     return Field(name, path, "", "", _RAW, call, message=whole, recreates=recreates)
+
+
+def is_harmless(path: str) -> bool:
+    """Whether Google replaces no node for a change of this field of a standard cluster."""
+    return any(path == known or path.startswith(f"{known}.") for known in _HARMLESS)
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 Json = t.Mapping[str, t.Any]
+_PASSED = "gke_cluster_fields."
 
 
 def refused(wanted: ClusterSpec, differences: t.Sequence[Difference]) -> FleetError:
@@ -72,13 +73,19 @@ def replaces_nodes(wanted: ClusterSpec, differences: t.Sequence[Difference], eve
     names = ", ".join(dict.fromkeys(d.variable for d in differences))
     of_cluster = any(not d.pool for d in differences)
     pools = [*every] if of_cluster else list(dict.fromkeys(d.pool for d in differences))
+    unsure = [d.variable for d in differences if d.variable.startswith(_PASSED)]
+    means = f"Google replaces each node of {', '.join(pools)} for it, with the pods on it"
+    if len(unsure) == len(differences):
+        means = (
+            f"Google may replace each node of {', '.join(pools)} for it, with the pods on it: it is not known not to"
+        )
     beside = "" if of_cluster else ", or name a pool of another name in gke_node_pools beside it"
     return FleetError(
         f"{names} cannot be changed without new nodes",
         cluster=wanted.host,
         obj=wanted.path,
         seen=_seen(differences),
-        means=f"Google replaces each node of {', '.join(pools)} for it, with the pods on it",
+        means=means,
         next_step=f"set gke_recreate_nodes: true for this run, or set it back{beside}",
     )
 
