@@ -60,13 +60,23 @@ class Run:
     def __init__(self, options: dict[str, t.Any]) -> None:
         self.options = options
         self.patience = 60.0
+        self.said: list[str] = []
+        """Lines of progress."""
 
     def __call__(
         self, fleet: Fleet | None = None, *, absent: bool = False, dry: bool = False, timeout: float = 120
     ) -> dict[str, list[Change] | FleetError]:
         fleet = fleet or fleet_of()
         self.google = Google(Settings.from_args(self.options), patience=self.patience)
-        clusters = Clusters(self.google, our_labels(fleet), marker(fleet), timeout=timeout, dry_run=dry, interval=0.1)
+        clusters = Clusters(
+            self.google,
+            our_labels(fleet),
+            marker(fleet),
+            timeout=timeout,
+            dry_run=dry,
+            interval=0.1,
+            say=self.said.append,
+        )
         clusters.read()
         chosen = wanted_of(fleet).values()
         return clusters.absent(chosen) if absent else clusters.present(chosen)

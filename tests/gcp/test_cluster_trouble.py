@@ -46,7 +46,7 @@ def test_one_failure_leaves_the_others_and_a_rerun_completes(run: Run, google_cl
 def test_a_failed_creation_says_why_and_the_cluster_in_error_too(run: Run, google_cloud: StandIn) -> None:
     google_cloud.cloud.fail("container.*.clusters.create", 0, "no e2 left in us-west1-a", path="us-west1-a")
     assert "no e2 left" in str(failure(run()))
-    error = failure(run())
+    error = failure(run(timeout=0.3))
     assert error.what == "it is in state ERROR"
     assert "no e2 left" in error.seen
 
@@ -134,7 +134,7 @@ def test_a_quota_that_google_finds_while_it_works(run: Run, google_cloud: StandI
     error = failure(run())
     assert "SSD_TOTAL_GB" in error.seen
     # The rerun says how the cluster is, and how to get rid of it; then one is made.
-    error = failure(run())
+    error = failure(run(timeout=0.3))
     assert error.what == "it is in state ERROR"
     assert "SSD_TOTAL_GB" in error.seen
     assert "gke_cluster_delete: true" in error.next_step
@@ -148,7 +148,7 @@ def test_a_cluster_that_google_calls_broken(made: Run, google_cloud: StandIn, st
         "status": state,
         "conditions": [{"canonicalCode": "UNAVAILABLE", "message": "its nodes do not register"}],
     }
-    found = made()
+    found = made(timeout=0.3)
     assert failure(found).what == f"it is in state {state}"
     assert failure(found).seen == "UNAVAILABLE: its nodes do not register"
     assert actions(found)["north"] == "unchanged"
@@ -190,16 +190,42 @@ def test_a_degraded_cluster_can_be_repaired(made: Run, google_cloud: StandIn) ->
     assert actions(made(rapid))["west"] == "changed"
     assert google_cloud.cloud.resources[WEST]["releaseChannel"] == {"channel": "RAPID"}
     google_cloud.cloud.resources[WEST]["status"] = "ERROR"
-    assert failure(made()).what == "it is in state ERROR"
+    assert failure(made(timeout=0.3)).what == "it is in state ERROR"
+
+
+def of_clusters(google_cloud: StandIn, verb: str) -> list[int]:
+    """Statuses of the requests of one kind about clusters."""
+    return [
+        e["status"] for e in google_cloud.cloud.log if e["method"] == f"container.projects.locations.clusters.{verb}"
+    ]
 
 
 def test_a_failed_creation_that_google_deletes_is_made_anew(run: Run, google_cloud: StandIn) -> None:
-    google_cloud.cloud.fail("container.*.clusters.create", 0, "no room", path="us-west1-a")
+    cloud = google_cloud.cloud
+    cloud.lingers = 1.0
+    cloud.fail("container.*.clusters.create", 0, "no room", path="us-west1-a")
     assert failure(run()).what == "Google could not do it"
-    assert google_cloud.cloud.resources[WEST]["status"] == "ERROR"
-    assert failure(run()).what == "it is in state ERROR"
-    del google_cloud.cloud.resources[WEST]  # Google deletes it after some time
+    assert cloud.resources[WEST]["status"] == "ERROR"
     assert actions(run())["west"] == "created"
+    assert any("west is in state ERROR: waiting up to 120 s until Google has deleted it" in line for line in run.said)
+    # None was deleted by us, and none was to be made beside it.
+    assert (of_clusters(google_cloud, "delete"), set(of_clusters(google_cloud, "create"))) == ([], {200})
+    assert cloud.resources[WEST]["status"] == "RUNNING"
+
+
+def test_a_failed_cluster_that_stays_is_named_and_left(run: Run, google_cloud: StandIn) -> None:
+    google_cloud.cloud.fail("container.*.clusters.create", 0, "no room", path="us-west1-a")
+    run()
+    made = len(of_clusters(google_cloud, "create"))
+    error = failure(run(timeout=0.3))
+    assert error.what == "it is in state ERROR"
+    assert "it deletes such clusters by itself, and has not within 0.3 s" in error.means
+    assert "gke_cluster_delete: true" in error.next_step
+    # Check mode does not wait, nor does anybody for one that somebody else made.
+    assert "by itself" not in failure(run(dry=True)).means
+    google_cloud.cloud.resources[WEST]["description"] = "of others"
+    assert "by itself" not in failure(run()).means
+    assert (of_clusters(google_cloud, "delete"), len(of_clusters(google_cloud, "create"))) == ([], made)
 
 
 def test_a_change_that_never_ends_and_a_rerun_that_completes_it(made: Run, google_cloud: StandIn) -> None:

@@ -95,6 +95,8 @@ class Cloud:
         self.disabled: set[str] = set()
         self.disabled_in: dict[str, set[str]] = {}
         """APIs that are off in one project alone."""
+        self.lingers: float | None = None
+        """Seconds after which a cluster that could not be made is deleted; None for later than any test lasts."""
         self.unbilled: set[str] = set()
         """Projects for which nobody pays."""
         self.perimeters: set[str] = set()

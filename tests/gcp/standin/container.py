@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import time
 import typing as t
 
 from .cloud import Cloud, Fault
@@ -68,6 +69,10 @@ def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
         if fault is not None:
             cluster.update(status="ERROR", statusMessage=fault.message)
             cluster["conditions"] = [{"code": "GCE_STOCKOUT", "canonicalCode": "UNAVAILABLE", "message": fault.message}]
+            if cloud.lingers is not None:
+                # "It will be automatically deleted", says Cluster.Status.
+                _operation(cloud, path, "DELETE_CLUSTER", name, lambda: _clear(cloud, key), None)
+                list(cloud.operations.values())[-1].end = time.monotonic() + cloud.lingers
             return
         cluster["status"] = "RUNNING"
         for pool in cluster.get("nodePools") or []:
@@ -76,6 +81,10 @@ def create(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | No
             hook(cluster)
 
     return _operation(cloud, path, "CREATE_CLUSTER", name, done, fault)
+
+
+def _clear(cloud: Cloud, key: str) -> None:
+    cloud.resources.pop(key, None)
 
 
 def _check_network(cloud: Cloud, cluster: Json, project: str, region: str) -> None:

@@ -43,6 +43,8 @@ _METHOD = "projects.locations.clusters."
 _SIDE_BY_SIDE = 64
 _STANDING = ("RUNNING", "RECONCILING", "DEGRADED")
 """States of a cluster that is there, and can be compared."""
+_FAILED_SECONDS = 300.0
+"""How long a failed cluster is waited for that Google deletes by itself. It does not say when."""
 
 
 class Clusters:
@@ -154,6 +156,10 @@ class Clusters:
             self._check_place(wanted)
             return self._create(wanted)
         self._check_owner(wanted, live)
+        if live.get("status") == "ERROR" and not self.dry_run:
+            live = self._await_cleared(wanted, live)
+            if not live:
+                return self._create(wanted)
         if live.get("status") not in _STANDING:
             live = self._await_settled(wanted, live)
         differences = self._compare(wanted, live)
@@ -292,6 +298,27 @@ class Clusters:
             return poll_until(look, self.timeout, longest=self.interval)
         except PollTimeout as up:
             raise cluster_problems.not_ready(wanted, up.seen, self.timeout) from up
+
+    def _await_cleared(self, wanted: ClusterSpec, live: Json) -> Json:
+        """Wait until Google has deleted a cluster of ours that it could not make; ``{}`` then.
+
+        "The ERROR state indicates the cluster is unusable. It will be automatically deleted."
+        (https://cloud.google.com/kubernetes-engine/docs/reference/rest/v1/projects.locations.clusters#status)
+        Nothing of it is changed, and none is made beside it. One that is not ours is nobody's to wait for.
+        """
+        if live.get("description") != self.description:
+            raise cluster_problems.broken(wanted, live)
+        seconds = min(self.timeout, _FAILED_SECONDS)
+        self.say(f"  {wanted.host} is in state ERROR: waiting up to {seconds:g} s until Google has deleted it")
+
+        def look() -> tuple[bool, Json]:
+            found = self._get(wanted)
+            return found.get("status") not in ("ERROR", "STOPPING"), found
+
+        try:
+            return poll_until(look, seconds, longest=self.interval)
+        except PollTimeout as up:
+            raise cluster_problems.broken(wanted, up.seen, seconds) from up
 
     def _is_settled(self, wanted: ClusterSpec, live: Json, *, repair: bool = False) -> bool:
         if not live:

@@ -149,15 +149,16 @@ def not_deleted(wanted: ClusterSpec, live: Json) -> FleetError:
     )
 
 
-def broken(wanted: ClusterSpec, live: Json) -> FleetError:
-    """State ERROR or DEGRADED."""
+def broken(wanted: ClusterSpec, live: Json, waited: float = 0.0) -> FleetError:
+    """State ERROR or DEGRADED; ``waited``: for how many seconds Google has had the time to delete it."""
     reasons = [f"{c.get('canonicalCode') or c.get('code')}: {c.get('message')}" for c in live.get("conditions") or []]
     return FleetError(
         f"it is in state {live['status']}",
         cluster=wanted.host,
         obj=wanted.path,
         seen="; ".join(reasons) or str(live.get("statusMessage") or "Google gives no reason"),
-        means="Google could not make it, or keep it running",
+        means="Google could not make it, or keep it running"
+        + (f"; it deletes such clusters by itself, and has not within {waited:g} s" if waited else ""),
         next_step="correct what Google names, or delete it (gke_cluster_delete: true, playbooks/teardown.yml "
         f"--limit {wanted.host}); then run again",
     )
