@@ -47,6 +47,7 @@ _OF_BALANCER = re.compile(
 )
 """What Google's load balancer says itself: while it has no routes yet, and for what no route matches."""
 _UNRESOLVED = re.compile(r"could not be resolved")
+_ENDED = re.compile(r"closed the connection|connection termination|connection reset", re.I)
 _NOWHERE = re.compile(
     r"refused the connection|no healthy|connection refused|connect error: 111|connection failure", re.I
 )
@@ -249,7 +250,8 @@ def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:
         return (
             f"the load balancer has no healthy pod of {call.service}, or has not found one yet",
             "see the health of its backends: health in front_door_routes must name a path that answers 200, and a "
-            "firewall must let 130.211.0.0/22 and 35.191.0.0/16 to the pods; then verify again",
+            "firewall must let 130.211.0.0/22 and 35.191.0.0/16 to the pods; PeerAuthentication STRICT refuses its "
+            "plain HTTP; then verify again",
         )
     if answer.status:
         return (f"{call.service} itself answers with an error", f"see the log of {call.service}")
@@ -267,6 +269,18 @@ def _cause_of_export(call: NameCall, answer: Answer, words: str) -> tuple[str, s
             "serve clusterset.local yet",
             f"kubectl -n {namespace} get serviceimports.net.gke.io, in {call.caller}; the first import takes up to "
             "five minutes; then run the services stage, and verify again",
+        )
+    if _ENDED.search(words) and call.kind == EXPORTED:
+        return (
+            f"a pod of {call.service} ended the connection: it takes mutual TLS alone (PeerAuthentication STRICT), and "
+            f"by this name the sidecar of {call.caller} sends plain text",
+            "set mtls: true for it in mesh_exports and run the services stage, or let the pods take plain text",
+        )
+    if call.kind == MESH_TLS and (answer.status == 503 or _NOWHERE.search(words)):
+        return (
+            f"{call.caller}'s sidecar knows the name, but has no endpoint of {call.service} that it reaches",
+            "see the checks synced and endpoints, and the calls of the probes; then run the peering stage with --limit "
+            f"{','.join(dict.fromkeys([call.caller, *call.may_answer]))}",
         )
     if answer.status == 503 or _NOWHERE.search(words):
         return (
