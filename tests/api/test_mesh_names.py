@@ -13,6 +13,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 
 from .gke_clusters import CRD, HOSTS, SECONDS, SHOP, actions, fleet, on, put, service
 from .loop import in_loop
+from .test_render_google import compared, recorded
+from .test_render_google import named as left_out
 from .test_services import export_run
 from .test_traffic_objects import crds
 
@@ -110,3 +112,20 @@ async def test_ports_that_speak_no_http_give_a_warning(meshed: Fleet) -> None:
     (warning,) = run.warnings
     assert "mtls has no effect" in warning and "appProtocol: http" in warning
     assert named(run.changes, "created") == []
+
+
+@in_loop
+async def test_rendered_files_say_what_a_run_applies(meshed: Fleet) -> None:
+    await put(meshed, "west", service("web"))
+    web = [{"service": "web.shop", "mtls": True}]
+    await export_run(meshed, web, timeout=0).run()
+    with recorded("west") as record:
+        await export_run(meshed, web, dry_run=True).run()
+    names = [where.replace("orders", "web") for where in NAMED]
+    assert await compared(meshed, record) == sorted([*names, "west ServiceExport web"])
+    with recorded() as record:
+        await export_run(meshed, web, dry_run=True).run()
+    assert record.objects == {}
+    assert [text for text in left_out(record) if "clusterset" in text] == [
+        f"{name} {kind} {SHOP}/web-clusterset" for name in sorted(HOSTS) for kind in ("ServiceEntry", "VirtualService")
+    ]

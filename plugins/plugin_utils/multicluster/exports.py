@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
@@ -174,6 +175,13 @@ class ExportRun:
                     "only the clusters know whether they run that service, which no app of the inventory brings",
                     "keep it beside the service's own manifests, in each cluster that runs it",
                 )
+                for obj in mesh_name_objects(export, {80: "http"}, "") if export.mtls and export.reaches(name) else ():
+                    record.leave_out(
+                        name,
+                        described(obj),
+                        "only the clusters know the ports of that service, which no app of the inventory brings",
+                        "bring it by apps_list, or run mesh.fleet.services once it is there",
+                    )
 
     async def _service(self, kube: Reader, export: Export) -> t.Mapping[str, t.Any] | None:
         """The cluster's own Service; None also for a stub of ours, whose pods run in other clusters."""
