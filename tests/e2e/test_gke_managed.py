@@ -92,6 +92,13 @@ def test_one_run_from_nothing_to_the_verified_call(google: Google) -> None:
     identities = {call["identity"] for names, call in made.items() if names[-1] == "sample-producer"}
     assert identities == {IDENTITY}
     google.is_answered_by("west", CLUSTERSET, "north")
+    # By the name of the set and without mutual TLS, nobody's identity is seen.
+    exported = {names[:2]: call["identity"] for names, call in made.items() if call["path"] == "exported"}
+    assert exported == {("west", "north"): "", ("north", "north"): ""}
+    # Each route leads to one cluster, from wherever. The sample knows no /producer; such an answer names no cluster.
+    doors = {(names[0], names[1], call["status"]) for names, call in made.items() if call["path"] == "front door"}
+    web, api = "west", "sample-producer.istio-apps"
+    assert doors == {(name, *to) for name in (*BEHIND, "controller") for to in ((web, 200), (api, 404))}
 
 
 def test_no_control_plane_of_ours_and_no_secret_of_ours(google: Google) -> None:

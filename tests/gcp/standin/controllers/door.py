@@ -20,11 +20,12 @@ from .behind import Behind, Kind, Unreachable
 from .kinds import SLICE
 from .view import Member
 
-__all__ = ["Door", "Way", "choose", "ordered"]
+__all__ = ["PORT", "Door", "Way", "choose", "ordered"]
 
 _NODE = Kind("v1", "Node", "nodes")
 _UNHEALTHY = "<html><title>502 Server Error</title><h1>Error: Server Error</h1></html>"
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
+PORT = 80
 Json = dict[str, t.Any]
 
 
@@ -66,7 +67,7 @@ def ordered(members: t.Sequence[Member], home: Member | None) -> list[Member]:
 
 
 class Door:
-    """The load balancer at ``address``, port 80. Raises OSError where that is no address of this machine."""
+    """The load balancer at ``address``, :data:`PORT`. Raises OSError where that is no address of this machine."""
 
     def __init__(self, address: str, client: t.Callable[[str], Behind]) -> None:
         self.client = client
@@ -92,7 +93,7 @@ class Door:
             def log_message(self, format: str, *args: t.Any) -> None:
                 """The tests look at the answers."""
 
-        self.server = http.server.ThreadingHTTPServer((address, 80), Handler)
+        self.server = http.server.ThreadingHTTPServer((address, PORT), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, args=(0.2,), daemon=True).start()
 
