@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report im
     as_document,
     as_error,
     junit,
+    names_not_called,
     summary,
     table,
 )
@@ -114,6 +115,7 @@ class ActionModule(FleetAction):
         lines = table(run.calls, run.pages) if run.calls else []
         lines += share_table(run.measured)
         lines += [f"not measured: {name}, {why}" for name, why in run.not_measured.items()]
+        lines += names_not_called(run.checks)
         skipped = [c for c in run.checks if (c.group, c.state) == ("control plane", SKIPPED)]
         lines += [f"control plane of {c.name}: {c.seen}" for c in skipped]
         directory = args["directory"] or os.path.join(fleet.directory, "verify")

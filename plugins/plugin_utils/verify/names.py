@@ -23,6 +23,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
     CONTROLLER,
+    NOT_CALLED,
     NameCall,
     Offered,
     door_calls,
@@ -150,7 +151,7 @@ class Names:
         unread = [n for n in self.fleet.clusters if provider_of(self.fleet.clusters[n]).multicluster and n not in read]
         if failed or unread:
             seen = f"{', '.join(unread)} could not be read"
-            self.checks.append(Check("front door", door.name, SKIPPED, seen, ()))
+            self.checks.append(Check(NOT_CALLED, door.name, SKIPPED, seen, ()))
             return ""
         self.checks.append(
             Check(

@@ -24,6 +24,7 @@ __all__ = [
     "EXPORTED",
     "FRONT_DOOR",
     "MESH_TLS",
+    "NOT_CALLED",
     "NameCall",
     "Offered",
     "door_calls",
@@ -37,6 +38,8 @@ FRONT_DOOR = "front door"
 EXPORTED = "exported"
 MESH_TLS = "exported, mutual TLS"
 """How a call goes, as the table calls it."""
+NOT_CALLED = "name"
+"""The group of checks that say why a name was not called, or not from this machine."""
 CONTROLLER = "controller"
 """The caller of a call that this machine makes."""
 
@@ -152,7 +155,7 @@ def export_calls(
                 may = tuple(n for n in it.ready if n == caller or may_call(fleet, caller, n))
                 why = why or ("" if may else f"{caller} may call no cluster that has a ready pod of it")
             if why or port is None:
-                skipped.append(Check("call", f"{caller} → {export.host}", SKIPPED, why, (caller,)))
+                skipped.append(Check(NOT_CALLED, f"{caller} → {export.host}", SKIPPED, why, (caller,)))
                 continue
             url = f"http://{export.host}:{port.number}/"
             kind, identity = (MESH_TLS, expected_identity(fleet, caller)) if export.mtls else (EXPORTED, "")
@@ -183,7 +186,7 @@ def judge_name(call: NameCall, answer: Answer) -> Call:
 def not_from_here(call: Call) -> Check:
     """A call that this machine could not make: who may reach the front door is not for it to say."""
     seen = f"this machine does not reach it: {call.seen}"
-    return Check("call", f"{CONTROLLER} → {call.service}", SKIPPED, seen, ())
+    return Check(NOT_CALLED, f"{CONTROLLER} → {call.service}", SKIPPED, seen, ())
 
 
 def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:

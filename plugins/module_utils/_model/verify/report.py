@@ -13,8 +13,9 @@ from ...errors import FleetError
 from ...printable import printable
 from .calls import Call
 from .facts import FAILED, SKIPPED, Check
+from .name_calls import NOT_CALLED
 
-__all__ = ["as_document", "as_error", "junit", "summary", "table"]
+__all__ = ["as_document", "as_error", "junit", "names_not_called", "summary", "table"]
 
 
 _CELL = 72
@@ -48,6 +49,11 @@ def table(calls: t.Sequence[Call], pages: t.Mapping[str, str]) -> list[str]:
 def _short(text: str) -> str:
     """What fits into a cell; the failed check has the whole text."""
     return text if len(text) <= _CELL else text[: _CELL - 1].rstrip() + "…"
+
+
+def names_not_called(checks: t.Iterable[Check]) -> list[str]:
+    """A line for each name that several clusters may answer and that was not called, or not from this machine."""
+    return [f"not called: {c.name}, {c.seen}" for c in checks if (c.group, c.state) == (NOT_CALLED, SKIPPED)]
 
 
 def summary(calls: t.Sequence[Call], checks: t.Sequence[Check], *, measured: int = 0, dry_run: bool = False) -> str:

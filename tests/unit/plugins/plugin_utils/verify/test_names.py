@@ -151,7 +151,7 @@ def test_a_cluster_that_cannot_be_read_is_named(monkeypatch: t.Any) -> None:
     run = called(Cluster(answer("north"), has=()), Broken(answer("north")), exports=[ORDERS], door=DOOR)
     groups = {(check.group, check.state, check.clusters) for check in run.checks}
     assert ("exported", "failed", ("north",)) in groups
-    assert ("front door", "skipped", ()) in groups
+    assert ("name", "skipped", ()) in groups
     assert run.calls == []
 
 

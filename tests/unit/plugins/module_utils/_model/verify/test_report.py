@@ -133,3 +133,15 @@ def test_the_line_of_check_mode_claims_no_proof() -> None:
     assert report.summary([], [good], dry_run=True) == "calls unknown until a run · 1 of 1 check holds now"
     assert report.summary([], [], dry_run=True) == "unknown until a run"
     assert report.as_document("f", "t", 1, [], [bad], {}, dry_run=True)["ok"] is None
+
+
+def test_names_that_were_not_called_have_a_line() -> None:
+    checks = [
+        Check(
+            "name", "west → orders.shop.svc.clusterset.local", "skipped", "no cluster of this run exports it", ("west",)
+        ),
+        Check("call", "west ↔ south", "skipped", "south has no probe", ("west",)),
+    ]
+    assert report.names_not_called(checks) == [
+        "not called: west → orders.shop.svc.clusterset.local, no cluster of this run exports it"
+    ]
