@@ -9,12 +9,8 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distribution import (
-    Routed,
-    Rule,
-    Wanted,
-    routes_wanted,
-)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distribution import Rule, Wanted
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_routes import Routed, routes_wanted
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import ROUTES, RULES, identity
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError

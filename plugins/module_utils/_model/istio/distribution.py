@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import typing as t
 
-__all__ = ["Proxy", "Routed", "Rule", "Wanted", "has_routes", "has_rules", "parse_syncz", "routes_wanted"]
+from .proxy_routes import Routed, is_route_of, routes_seen
+
+__all__ = ["Proxy", "Rule", "Wanted", "has_routes", "has_rules", "parse_syncz"]
 
 _UUID = 36
 """The characters of a nonce after the version of its push."""
-_CLUSTER = re.compile(r"outbound(?:\||_\.)[0-9]+(?:\||_\.)(.*?)(?:\||_\.)(.+)")
-"""How proxies call the pods of a subset of a host; in gateways of other networks with other dividers."""
 _MANY = 2**63
 _SENT = ("cluster", "endpoint", "route")
 _KINDS = ("sidecar", "router")
-_DURATION = re.compile(r"([0-9]+)(?:\.([0-9]{1,3})[0-9]*)?s")
 
 Object = t.Mapping[str, t.Any]
 
@@ -55,15 +53,6 @@ class Rule:
     @property
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
-
-
-@dataclasses.dataclass(frozen=True)
-class Routed:
-    """The routes of a host: by name, with weights by subset, and a time-out in milliseconds."""
-
-    name: str
-    ways: frozenset[tuple[str, int]]
-    timeout: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,28 +145,6 @@ def _parts_of(consolidated: Object) -> set[tuple[str, str]]:
     return parts | {(str(rule.get("namespace")), str(rule.get("name")))}
 
 
-def routes_wanted(service: Object) -> frozenset[Routed]:
-    """The routes that a VirtualService may give to proxies."""
-    found = set()
-    for route in service["spec"].get("http") or []:
-        ways = route.get("route") or []
-        shares = frozenset(
-            (str(way["destination"].get("subset") or ""), int(way.get("weight") or 0) if len(ways) > 1 else 0)
-            for way in ways
-        )
-        found.add(Routed(str(route.get("name") or ""), shares, _milliseconds(route.get("timeout"))))
-    return frozenset(found)
-
-
-def _milliseconds(text: t.Any) -> int:
-    """A length of time as Istio's objects (``1500ms``, ``2s``) and proxies (``1.500s``) have it."""
-    value = str(text or "0s")
-    if value.endswith("ms") and value[:-2].isdecimal():
-        return int(value[:-2])
-    match = _DURATION.fullmatch(value)
-    return int(match.group(1)) * 1000 + int((match.group(2) or "").ljust(3, "0")) if match else 0
-
-
 def has_routes(page: str, wanted: t.Mapping[str, frozenset[Routed] | None]) -> str | None:
     """What a proxy has of routes that is not as wanted, by ``/debug/config_dump?types=rds``; "" for nothing.
 
@@ -194,24 +161,9 @@ def has_routes(page: str, wanted: t.Mapping[str, frozenset[Routed] | None]) -> s
                 continue
             concerned = True
             allowed = wanted[host]
-            for route in virtual.get("routes") or []:
-                seen = _routed(route, host)
+            for seen in routes_seen(virtual, host):
                 if allowed is None and any(subset for subset, _weight in seen.ways):
                     return f"it still has routes of {host} to subsets"
-                if allowed is not None and seen not in allowed:
+                if allowed is not None and not is_route_of(seen, allowed):
                     return f"it has route {seen.name or '(no name)'} of {host} as it was"
     return "" if concerned else None
-
-
-def _routed(route: Object, host: str) -> Routed:
-    action = route.get("route") or {}
-    many = (action.get("weightedClusters") or {}).get("clusters") or []
-    ways = [(str(one.get("name")), int(one.get("weight") or 0)) for one in many]
-    ways = ways or [(str(action.get("cluster") or ""), 0)]
-    shares = frozenset((_subset(name, host), weight) for name, weight in ways)
-    return Routed(str(route.get("name") or ""), shares, _milliseconds(action.get("timeout")))
-
-
-def _subset(cluster: str, host: str) -> str:
-    match = _CLUSTER.fullmatch(cluster)
-    return match.group(1) if match and match.group(2) == host else cluster

@@ -12,8 +12,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distributi
     has_routes,
     has_rules,
     parse_syncz,
-    routes_wanted,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_routes import routes_wanted
 
 HOST = "reviews.shop.svc.cluster.local"
 UUID = "2660b00d-330f-4ce1-a10a-f40c1c10e28d"
