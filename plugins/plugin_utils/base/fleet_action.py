@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import pathlib
+import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -33,6 +35,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import as_called, called
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import rendered_stage, rendering
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_record import record
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
@@ -57,12 +60,18 @@ class FleetAction(ActionBase):
     """Options that are a path, or a bare name that is looked for elsewhere."""
     _known_hosts: tuple[str, dict[str, t.Mapping[str, t.Any]]] | None = None
     """The group that :meth:`fleet` read, and its hosts."""
+    RECORDED: t.ClassVar[bool] = True
+    """Whether the record of the run has its results; not that of the action which reads the record."""
+    _directory = ""
+    """The fleet's folder, once :meth:`fleet` has read it."""
     _supports_check_mode = True
     _supports_async = False
     _supports_diff = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        args: dict[str, t.Any] = {}
+        began, self._directory = time.monotonic(), ""
         self._known_hosts = None  # a task with retries runs again, and a token may be another one then
         try:
             insist_on_once(self._task, (task_vars or {}).get("ansible_play_hosts") or ())
@@ -86,6 +95,13 @@ class FleetAction(ActionBase):
             result.update(failed_result({problem.cluster: problem}, msg=str(problem)))
         # Clusters wrote part of it, and any callback prints it.
         shown: dict[str, t.Any] = as_called(printable_data(result), called())
+        # What only asks, or takes the mesh away, is no part of the fleet's last run. Preflight touches nothing.
+        changes = self.RECORDED and self._directory and not self.check_mode and args.get("state") != "absent"
+        stage = str(self._task.action).rpartition(".")[2] if changes else ""
+        if changes and (stage != "preflight" or os.path.isdir(self._directory)):
+            host = "" if self._task.run_once else str((task_vars or {}).get("inventory_hostname") or "")
+            hidden = {"failed": shown.get("failed")}  # its user wants nothing of it written down
+            record(self._directory, stage, host, time.monotonic() - began, hidden if self._task.no_log else shown)
         return shown
 
     def _outcome(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -185,6 +201,7 @@ class FleetAction(ActionBase):
         hosts = self._read_hosts(task_vars, group)
         try:
             fleet = read_fleet(hosts, environment(variables, task_vars["hostvars"]))
+            self._directory = fleet.directory
             return with_connections(fleet) if recording() is None else _unreachable(fleet)
         except (ValueError, TypeError, AttributeError) as error:
             advice = "run mesh.fleet.preflight: it lists every problem of the inventory"

@@ -250,3 +250,39 @@ def test_what_waits_for_pods_waits_longer_there(name: str) -> None:
     """Each of these actions waits until pods that it made are ready."""
     module = importlib.import_module(f"ansible_collections.mesh.fleet.plugins.action.{name}")
     assert "self.patient(args, cluster, " in Path(str(module.__file__)).read_text(encoding="utf-8")
+
+
+class Recorded(FleetAction):
+    directory = ""
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        self._directory = self.directory  # as fleet() does
+        return result(summary="done")
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "lines"),
+    [
+        ({}, {}, ["done"]),
+        ({"no_log": True}, {}, [""]),
+        ({"check_mode": True}, {}, []),
+        ({}, {"state": "absent"}, []),
+        ({"action": "mesh.fleet.preflight"}, {}, []),
+    ],
+)
+def test_the_run_is_recorded(
+    task: dict[str, t.Any], args: dict[str, t.Any], lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what only asks or removes; what a task's user hides is hidden here too; preflight makes no folder."""
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp, task_vars: {})
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, args))
+    action = Recorded.__new__(Recorded)
+    action.directory = str(tmp_path / "fleet")
+    plain = {"run_once": False, "check_mode": False, "no_log": False, "action": "mesh.fleet.trust"}
+    action._task = types.SimpleNamespace(**{**plain, **task})
+    monkeypatch.setattr(action, "folder", lambda task_vars: str(tmp_path))
+    action.run(None, {"inventory_hostname": "west"})
+    found = [json.loads(line) for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [one["line"] for one in found] == lines
+    assert [one["host"] for one in found] == ["west"] * len(lines)
+    assert (tmp_path / "fleet").exists() == bool(lines)
