@@ -37,6 +37,7 @@ GUIDES = (
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
     Guide("gitops", "docs/gitops.md"),
+    Guide("report", "docs/report.md"),
     Guide("demo", "docs/demo.md"),
     Guide("variables", "docs/variables.md"),
 )
@@ -54,6 +55,8 @@ def label(guide: Guide, heading: str = "") -> str:
 def text_of(guide: Guide) -> str:
     """The Markdown of a guide. A section becomes a page: its headings move up."""
     text = re.sub(r"<!--.*?-->\n+", "", (ROOT / guide.page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    # The guides are text alone: a collection brings no pictures for them.
+    text = re.sub(r"^!\[.*\)\n\n", "", text, flags=re.MULTILINE)
     if not guide.section:
         return text
     found = re.search(rf"^## {re.escape(guide.section)}\n.*?(?=^## )", text, flags=re.DOTALL | re.MULTILINE)

@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.mesh import mesh_document
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
     as_error,
@@ -127,6 +128,7 @@ class ActionModule(FleetAction):
             run.checks,
             run.pages,
             traffic=shares_document(run.measured, run.not_measured),
+            mesh=mesh_document(fleet, run.facts),
             dry_run=self.check_mode,
         )
         if args["state"] == "present" and not self.check_mode:

@@ -153,6 +153,7 @@ table:
 verify:
   description:
     - The content of C(verify.json). In check mode C(ok) is null, because nothing is proved.
+    - C(mesh) has what was read of each cluster.
     - C(traffic) has the test with its level, by policy and cluster what is declared, what was counted and how calls ended, and what was not measured.
   returned: success
   type: dict

@@ -44,6 +44,7 @@ MODEL = {
         "workloads",
     },
     "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads", "traffic", "multicluster"},
+    "report": {"inventory", "multicluster", "peering", "traffic"},
 }
 KUBE = {"": set[str](), "helm": {""}}
 LOCAL = {
@@ -77,6 +78,7 @@ PLUGIN_UTILS = {
     "multicluster": {"base", "google"},
     "verify": {"base", "apps", "gateways", "istiod", "multicluster"},
     "demo": {"base", "istiod", "traffic"},
+    "report": set[str](),
 }
 
 _MODEL = below("module_utils/_model", *MODEL)

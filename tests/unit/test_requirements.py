@@ -16,6 +16,8 @@ PACKAGES = {
     "google": "google-auth",
     "googleapiclient": "google-api-python-client",
     "jinja2": "ansible",
+    "markupsafe": "ansible",
+    "pygraphviz": "pygraphviz",
     "requests": "requests",
     "yaml": "PyYAML",
 }

@@ -66,6 +66,7 @@ STAGES = {
     "traffic": {"traffic"},
     "front_door": {"front_door"},
     "verify": {"verify"},
+    "report": {"report"},
 }
 ALWAYS = {"preflight"}
 """Part of preflight reads the inventory whatever the tags are."""
@@ -183,9 +184,9 @@ def test_another_playbook_is_skipped_by_its_tags(playbook: str, run: t.Callable[
 
 
 def test_render_has_every_stage_that_applies_objects() -> None:
-    """Of stage gke_fleet only what goes into clusters; verify's probes are there to be called."""
+    """Of stage gke_fleet only what goes into clusters; verify's probes are there to be called, and a page is none."""
     plays = yaml.safe_load((ROOT / "playbooks" / "render.yml").read_text(encoding="utf-8"))
-    stages = {stage for stage in STAGES if stage not in ("preflight", "clusters", "gke_fleet", "verify")}
+    stages = {stage for stage in STAGES if stage not in ("preflight", "clusters", "gke_fleet", "verify", "report")}
     imported = {
         Path(play["ansible.builtin.import_playbook"]).stem: play["vars"]["__render_stage"]
         for play in plays[1:]
@@ -199,7 +200,8 @@ ONLINE = {"artifacts", "gke_preflight"}
 
 
 def test_render_runs_them_all(run: t.Callable[..., Ran]) -> None:
-    stages = {name: actions for name, actions in STAGES.items() if name not in ("clusters", "gke_fleet", "verify")}
+    others = ("clusters", "gke_fleet", "verify", "report")
+    stages = {name: actions for name, actions in STAGES.items() if name not in others}
     assert run("render").actions == set.union(*stages.values()) - ONLINE | {"managed_mesh", "render"}
 
 
@@ -210,9 +212,9 @@ def test_another_playbook_runs_by_its_tags(playbook: str, run: t.Callable[..., R
     assert set(ran.said.values()) == {"ok"}
 
 
-# What teardown removes by each tag; of preflight nothing is to be undone.
+# What teardown removes by each tag; of preflight nothing is to be undone, and a report of what was stays.
 REMOVED = {
-    **{name: actions for name, actions in STAGES.items() if name != "preflight"},
+    **{name: actions for name, actions in STAGES.items() if name not in ("preflight", "report")},
     "clusters": STAGES["clusters"] - {"artifacts"},
     "control_plane": {"control_plane"},
     "demo": {"demo"},

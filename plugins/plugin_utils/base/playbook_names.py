@@ -16,7 +16,7 @@ _FOLDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", 
 _PREFIX = "mesh.fleet."
 _NAMED = re.compile(
     r"(?<![\w./-])playbooks/(apps|artifacts|artifacts_removal|clusters|control_plane|demo|front_door|gateways|gke_fleet|"
-    r"peering|preflight|render|services|site|teardown|traffic|trust|verify)\.yml\b"
+    r"peering|preflight|render|report|services|site|teardown|traffic|trust|verify)\.yml\b"
 )
 _DATA = frozenset(("diff", "ansible_facts", "invocation"))
 """Keys of a result that hold no messages of ours."""

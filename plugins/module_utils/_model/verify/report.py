@@ -103,11 +103,13 @@ def as_document(
     pages: t.Mapping[str, str],
     *,
     traffic: t.Mapping[str, t.Any] | None = None,
+    mesh: t.Mapping[str, t.Any] | None = None,
     dry_run: bool = False,
 ) -> dict[str, t.Any]:
     """The JSON document. ``started`` is an ISO 8601 time. In check mode nothing is proved: ``ok`` is None.
 
-    ``traffic`` is what was measured of policies, as ``shares_document()`` makes it.
+    ``traffic`` is what was measured of policies, as ``shares_document()`` makes it; ``mesh`` is what was read of each
+    cluster, as ``mesh_document()`` makes it.
     """
     return {
         "fleet": fleet,
@@ -118,6 +120,7 @@ def as_document(
         "checks": [dataclasses.asdict(c) for c in checks],
         "pages": dict(pages),
         "traffic": dict(traffic or {}),
+        "mesh": dict(mesh or {}),
     }
 
 

@@ -77,6 +77,7 @@ def test_the_document_has_everything() -> None:
         "f", "t", 1.23456, CALLS, [check], {"west": "http://192.0.2.5/"}, traffic={"tests": 3}
     ) == {
         "traffic": {"tests": 3},
+        "mesh": {},
         "fleet": "f",
         "started": "t",
         "seconds": 1.23,
