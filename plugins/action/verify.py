@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_en
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.mesh import mesh_document
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.metrics import metrics
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
     as_document,
     as_error,
@@ -25,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report im
     table,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_checks import share_table, shares_document
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
@@ -60,10 +62,13 @@ class ActionModule(FleetAction):
         "requests": {"type": "int", "default": 400},
         "requests_per_second": {"type": "float", "default": 100.0},
         "requests_seconds": {"type": "float", "default": 300.0},
+        "metrics_file": {"type": "path", "default": ""},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         fleet = self.fleet(task_vars)
+        if args["metrics_file"]:
+            _insist_on_collected(args["metrics_file"])
         play = [str(host) for host in task_vars["ansible_play_hosts"] if host in fleet.clusters]
         folder = os.path.expanduser(args["trust_directory"]) or os.path.join(fleet.directory, "trust")
         first = next(iter(fleet.clusters.values()), None)
@@ -139,6 +144,29 @@ class ActionModule(FleetAction):
             }
             for name, text in written.items():
                 write_file(os.path.join(directory, name), text)
+            if args["metrics_file"]:
+                # The exporter is another user.
+                write_file(args["metrics_file"], metrics(document), mode=0o644)
             for row in lines:
                 self.say(f"  {row}")
         return result(run.changes, summary=line, errors=errors, table=lines, verify=document, directory=directory)
+
+
+def _insist_on_collected(path: str) -> None:
+    """Raise FleetError if the node exporter would not find the file: before any call is made."""
+    folder = os.path.dirname(path)
+    if not path.endswith(".prom"):
+        seen, step = path, "end the name with .prom"
+    elif not os.path.isdir(folder):
+        seen, step = (
+            f"{folder} is not there",
+            "make the folder, readable for the exporter, or correct verify_metrics_file",
+        )
+    else:
+        return
+    raise FleetError(
+        "verify_metrics_file would not be collected",
+        seen=seen,
+        means="the node exporter reads the files *.prom of the folder that --collector.textfile.directory names",
+        next_step=step,
+    )

@@ -114,6 +114,13 @@ options:
     description: Seconds, for each cluster, in which such requests begin. A policy for which none are left is not measured, and named.
     type: float
     default: 300.0
+  metrics_file:
+    description:
+      - Also write the results in Prometheus' text format to this file, for the textfile collector of its node exporter; days that
+        certificates and tokens have left, edges synced, calls, shares of policies, versions. Empty writes none.
+      - The name ends with C(.prom), and the folder exists. The file is replaced as a whole, and everybody may read it (0644).
+    type: path
+    default: ""
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
