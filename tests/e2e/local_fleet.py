@@ -15,10 +15,12 @@ import tempfile
 import typing as t
 import urllib.request
 
+import yaml
+
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir, state_dir
 from tests import hostile
 
-from .playbooks import Run, play
+from .playbooks import ROOT, Run, play
 from .waiting import until, until_equal
 
 CACHE = artifacts_dir()
@@ -158,6 +160,47 @@ class Fleet:
                 "cluster_region": region,
             }
             for name, region in (("west", "us-west1"), ("east", "europe-north1"))
+        }
+
+    def kubeconfig(self, contexts: t.Mapping[str, str]) -> str:
+        """What somebody has of clusters whose API servers everybody reaches at one address.
+
+        Args:
+            contexts: names that somebody gave them, to ours.
+        """
+        clusters, users = [], []
+        for name, ours in contexts.items():
+            config = yaml.safe_load((self.state / "kubeconfigs" / f"{ours}.yaml").read_text())
+            entry = next(c["context"] for c in config["contexts"] if c["name"] == ours)
+            cluster = dict(next(c["cluster"] for c in config["clusters"] if c["name"] == entry["cluster"]))
+            cluster["server"] = f"https://{self.address(ours)}:6443"
+            clusters.append({"name": name, "cluster": cluster})
+            users.append({"name": name, "user": next(u["user"] for u in config["users"] if u["name"] == entry["user"])})
+        entries = [{"name": name, "context": {"cluster": name, "user": name}} for name in contexts]
+        config = {"apiVersion": "v1", "kind": "Config", "clusters": clusters, "users": users, "contexts": entries}
+        return yaml.safe_dump(config)
+
+    def brought(self, charts: str) -> dict[str, t.Any]:
+        """Variables of somebody who fetches nothing, and brings what docs/existing-clusters.md says.
+
+        Args:
+            charts: the folder of Istio's charts, where the run is.
+        """
+        machine = yaml.safe_load((ROOT / "inventories/local/group_vars/mesh_clusters/machine.yml").read_text())
+        stock_envoy = machine["__local_stock_envoy"] if self.facts["source"] == "registries" else {}
+        return {
+            "control_plane_values": {**machine["__local_small"], **stock_envoy},
+            "gateways_values": machine["gateways_values"],
+            "control_plane_replicas": 1,
+            "gateways_replicas": 1,
+            "artifacts_parts": [],
+            "control_plane_charts": charts,
+            "gateways_charts": charts,
+            "mesh_hub": self.facts["hub"],
+            "mesh_tag": self.facts["tag"],
+            "apps_sample_image": self.facts["sample_image"],
+            "verify_image": self.facts["sample_image"],
+            **yaml.safe_load((ROOT / "tests" / "patience.yml").read_text()),
         }
 
     def has_mesh(self) -> bool:

@@ -45,47 +45,14 @@ def person(request: pytest.FixtureRequest) -> t.Iterator[Person]:
     somebody.leave()
 
 
-def kubeconfig(fleet: Fleet, name: str) -> str:
-    """What somebody has of a cluster whose API server everybody reaches at one address."""
-    ours = yaml.safe_load((fleet.state / "kubeconfigs" / f"{NAMES[name]}.yaml").read_text())
-    entry = next(c["context"] for c in ours["contexts"] if c["name"] == NAMES[name])
-    cluster = dict(next(c["cluster"] for c in ours["clusters"] if c["name"] == entry["cluster"]))
-    user = next(u["user"] for u in ours["users"] if u["name"] == entry["user"])
-    cluster["server"] = f"https://{fleet.address(NAMES[name])}:6443"
-    return yaml.safe_dump(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": name, "user": user}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        }
-    )
-
-
 def prepare(person: Person, fleet: Fleet, archive: pathlib.Path) -> None:
     """What the page takes for granted: kubeconfigs, and what replaces Galaxy's and Istio's servers here."""
-    person.write(person.home / ".kube" / "config", kubeconfig(fleet, "fra"))
-    person.write(person.folder / "kubeconfigs" / "iad.yaml", kubeconfig(fleet, "iad"))
+    person.write(person.home / ".kube" / "config", fleet.kubeconfig({"fra": NAMES["fra"]}))
+    person.write(person.folder / "kubeconfigs" / "iad.yaml", fleet.kubeconfig({"iad": NAMES["iad"]}))
     person.bring(archive, person.home.parent / archive.name)
     person.bring(CACHE / "charts", person.folder / "charts")
-    machine = yaml.safe_load((ROOT / "inventories/local/group_vars/mesh_clusters/machine.yml").read_text())
-    stock_envoy = machine["__local_stock_envoy"] if fleet.facts["source"] == "registries" else {}
-    # docs/existing-clusters.md explains these: everything is brought, nothing is fetched.
-    brought: dict[str, t.Any] = {
-        "control_plane_values": {**machine["__local_small"], **stock_envoy},
-        "gateways_values": machine["gateways_values"],
-        "control_plane_replicas": 1,
-        "gateways_replicas": 1,
-        "artifacts_parts": [],
-        "control_plane_charts": "charts",
-        "gateways_charts": "./charts",
-        "mesh_hub": fleet.facts["hub"],
-        "mesh_tag": fleet.facts["tag"],
-        "apps_sample_image": fleet.facts["sample_image"],
-        "verify_image": fleet.facts["sample_image"],
-        **yaml.safe_load((ROOT / "tests" / "patience.yml").read_text()),
-    }
+    # The folder is one by either way to say so.
+    brought = {**fleet.brought("charts"), "gateways_charts": "./charts"}
     person.write(person.folder / "group_vars" / "mesh_clusters.yml", yaml.safe_dump(brought))
 
 
