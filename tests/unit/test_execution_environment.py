@@ -90,6 +90,13 @@ def test_the_image_gets_what_the_collection_names(
     assert "google.cloud" in (context / "_build" / "requirements.yml").read_text(encoding="utf-8")
 
 
+def test_both_ends_of_the_stream_are_tested_together(root: Path, context: Path) -> None:
+    (pinned,) = re.findall(r"^ansible-runner==\S+$", (root / "requirements-dev.txt").read_text(), re.MULTILINE)
+    refs = re.search(r'^ARG ANSIBLE_INSTALL_REFS="(.*)"$', (context / "Containerfile").read_text(), re.MULTILINE)
+    assert refs
+    assert pinned in refs[1].split()
+
+
 def test_the_image_gets_this_collection(context: Path, stages: dict[str, list[str]]) -> None:
     (archive,) = (context / "_build" / "collection").iterdir()
     with tarfile.open(archive) as opened:
