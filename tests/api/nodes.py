@@ -29,6 +29,8 @@ class Nodes(threading.Thread):
         super().__init__(daemon=True)
         self.plane = plane
         self.ended = threading.Event()
+        self.between = 0.2
+        """Seconds between two looks."""
         self.failing: set[str] = set()
         """Deployments whose pods do not become ready, although their own status says that they are."""
 
@@ -41,7 +43,7 @@ class Nodes(threading.Thread):
             while not self.ended.is_set():
                 with contextlib.suppress(FleetError):  # a busy API server: at the next turn
                     await self._turn(kube)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(self.between)
 
     async def _turn(self, kube: Kube) -> None:
         for deployment in await kube.list("apps/v1", "Deployment"):
@@ -93,8 +95,7 @@ class Nodes(threading.Thread):
         ) is failing or "status" not in live:
             await self._say(kube, "api/v1", "pods", live, status)
 
-    @staticmethod
-    async def _say(kube: Kube, group: str, plural: str, obj: dict[str, t.Any], status: dict[str, t.Any]) -> None:
+    async def _say(self, kube: Kube, group: str, plural: str, obj: dict[str, t.Any], status: dict[str, t.Any]) -> None:
         if status.items() <= (obj.get("status") or {}).items():
             return
         meta = obj["metadata"]
