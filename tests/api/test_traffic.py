@@ -928,14 +928,38 @@ async def test_where_google_shows_nothing_a_new_subset_is_warned_of(fleets: Flee
     first = await ran(fleet, policy, timeout=1)
     assert first.failures == {}
     (warning,) = first.warnings
-    assert warning.startswith("east: new routes name new subsets, and nobody sees whether proxies have these: Google ")
+    assert warning.startswith("east: nothing was waited for: Google runs it: ")
+    assert "New routes name new subsets, so calls may fail for a moment" in warning
     assert "first apply the split with weight 0 for what is new" in warning
     turned = [{"weight": 40, "labels": {"version": "v1"}}, {"weight": 60, "labels": {"version": "v2"}}]
     again = await ran(fleet, {**policy, "split": turned}, timeout=1)
-    assert (again.failures, again.warnings) == ({}, [])
+    assert again.failures == {}
+    (warning,) = again.warnings
+    assert "nothing was waited for" in warning
+    assert "New routes" not in warning
     coming = [*turned, {"weight": 0, "labels": {"version": "v3"}}]
     prepared = await ran(fleet, {**policy, "split": coming}, timeout=1)
-    assert prepared.warnings == [], "no route names it yet"
+    assert "New routes" not in prepared.warnings[0], "no route names it yet"
+    assert (await ran(fleet, {**policy, "split": coming}, timeout=1)).warnings == []
+
+
+@in_loop
+async def test_what_googles_control_plane_says_of_objects_is_told(fleets: Fleets) -> None:
+    fleet = fleets(east={"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p"})
+    await ran(fleet, SPLIT)
+    messages = [{"type": {"name": "SchemaValidationError", "code": "IST0106"}, "level": "ERROR"}]
+    for name in CLUSTERS:
+        async with on(fleet, name) as kube:
+            path = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/reviews-traffic/status"
+            body = {"status": {"validationMessages": messages}}
+            kind = "application/merge-patch+json"
+            await kube.transport.request("PATCH", path, body=body, content_type=kind, obj="it", action="write")
+    run = await ran(fleet, SPLIT)
+    assert (run.failures, run.changes) == ({}, [])
+    (warning,) = run.warnings
+    assert warning.startswith(
+        "east: VirtualService shop/reviews-traffic may not hold: its control plane says IST0106: SchemaValidationError."
+    ), "an istiod of ours shows what proxies have"
 
 
 # The waits, by a stand-in for istiod: what it is asked, and when.

@@ -31,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reported import complaints
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import (
     ROUTES,
     RULES,
@@ -230,6 +231,7 @@ class TrafficRun:
         )
         self._warn_of_primaries()
         self._warn_of_wider()
+        self._warn_of_complaints()
 
     def _of_unread(self, name: str, seen: Seen) -> list[Object]:
         """What is there for services that only a cluster which was not read may have: it stays as it is."""
@@ -336,13 +338,32 @@ class TrafficRun:
     def _warn_of_unseen(self) -> None:
         """A control plane of somebody else's does not show what its proxies have, so nothing can be waited for."""
         for name in self._rollout.play if self.timeout else ():
-            why = control_plane_of(self.fleet, self.fleet.clusters[name]).not_shown
-            if why and self._rollout.coming(name):
-                self.warnings.append(
-                    f"{name}: new routes name new subsets, and nobody sees whether proxies have these: "
-                    f"{why.partition(';')[0]}. Calls may fail for a moment. To lose none, first apply the split with "
-                    "weight 0 for what is new"
+            if self._unseen(name) and any(self._rollout.planned(name)):
+                new = (
+                    " New routes name new subsets, so calls may fail for a moment. To lose none, first apply the split "
+                    "with weight 0 for what is new."
                 )
+                self.warnings.append(
+                    f"{name}: nothing was waited for: {self._unseen(name).partition(';')[0]}. The objects were written "
+                    "in the order that loses no call, without proof that proxies had each before the next."
+                    f"{new if self._rollout.coming(name) else ''} What the control plane cannot apply it writes into "
+                    "the objects' status, within minutes: a further run names it"
+                )
+
+    def _unseen(self, name: str) -> str:
+        return control_plane_of(self.fleet, self.fleet.clusters[name]).not_shown
+
+    def _warn_of_complaints(self) -> None:
+        """Where nobody sees proxies, what the control plane says of our objects is all that is known."""
+        for name in self.play:
+            for obj in self._live[name].istio if self._unseen(name) and name in self._live else ():
+                said = complaints(obj) if self._is_ours(obj) else []
+                if said:
+                    meta = obj["metadata"]
+                    self.warnings.append(
+                        f"{name}: {obj['kind']} {meta.get('namespace')}/{meta['name']} may not hold: its control plane "
+                        f"says {'; '.join(said)}. gcloud container fleet mesh describe shows the cluster's state"
+                    )
 
     async def _give_addresses(self) -> None:
         """Addresses for all global names, before anything is made of them."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import types
 import typing as t
 
 from ..inventory.fleet import Cluster, Fleet
@@ -41,8 +42,8 @@ class ControlPlane(abc.ABC):
     """Why verify cannot ask it what it knows; "" where it can."""
     no_eastwest: t.ClassVar[str] = ""
     """Why the cluster has no east-west gateway, whatever the inventory says; "" where it may have one."""
-    no_subset_localities: t.ClassVar[str] = ""
-    """Why a subset cannot have percentages by region; "" where it can."""
+    unsupported: t.ClassVar[t.Mapping[str, str]] = types.MappingProxyType({})
+    """By key of a traffic policy why its callers cannot have it."""
 
     @property
     def skip_reason(self) -> str:

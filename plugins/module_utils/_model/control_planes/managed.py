@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import types
 import typing as t
 
 from ...errors import FleetError
@@ -39,9 +40,11 @@ class Managed(ControlPlane):
         "Google runs it: what it watches, has read and signs with is not shown; the calls prove it"
     )
     # It knows one network, and no gateway that passes mesh TLS through.
-    # "Unsupported Istio APIs in Managed Cloud Service Mesh" lists
-    # DestinationRule subsets.trafficPolicy.loadBalancer.localityLbSetting.distribute for TRAFFIC_DIRECTOR.
-    no_subset_localities: t.ClassVar[str] = "Google's control plane supports no localityLbSetting.distribute in subsets"
+    # "API Support in Managed Cloud Service Mesh", DestinationRule, Load Balancer Settings: unsupported fields are
+    # rejected or ignored. Before, "Unsupported Istio APIs in Managed Cloud Service Mesh" listed it for subsets.
+    unsupported: t.ClassVar[t.Mapping[str, str]] = types.MappingProxyType(
+        {"localities": "Google's control plane does not support localityLbSetting.distribute"}
+    )
     no_eastwest: t.ClassVar[str] = "Google's control plane serves no east-west gateway"
 
     @property

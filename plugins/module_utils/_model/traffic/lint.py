@@ -16,7 +16,6 @@ from .istio_words import ejected_share, length
 from .paths import Paths
 from .policy import Policy, Rules
 from .reading import place_of
-from .targets import is_apart
 
 __all__ = ["Findings", "lint"]
 
@@ -169,19 +168,15 @@ def _order(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
 
 def _unsupported(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:
     """What the control plane of some callers cannot do."""
-    if not rules.localities or not is_apart(own.policy, paths):
-        return []
-    fleet = paths.fleet
+    fleet, problems = paths.fleet, []
     callers = list(fleet.clusters) if own.policy.callers is None else own.policy.callers
-    reasons = {name: control_plane_of(fleet, fleet.clusters[name]).no_subset_localities for name in callers}
-    wrong = {name: why for name, why in reasons.items() if why}
-    if not wrong:
-        return []
-    message = f"cannot be kept for callers in {_some(list(wrong))}: {next(iter(wrong.values()))}"
-    hint = (
-        "breaker, failover, localities and affinity in the policy alone, not in its routes; or leave them out of from"
-    )
-    return own.problem("localities", None, message, hint)
+    reasons = {name: control_plane_of(fleet, fleet.clusters[name]).unsupported for name in callers}
+    for key in dict.fromkeys(key for why in reasons.values() for key in why):
+        wrong = {name: why[key] for name, why in reasons.items() if key in why}
+        if getattr(rules, key):
+            message = f"cannot be kept for callers in {_some(list(wrong))}: {next(iter(wrong.values()))}"
+            problems += own.problem(key, None, message, f"leave {key} out, or these clusters out of from")
+    return problems
 
 
 def _reach(own: _Own, rules: Rules, paths: Paths) -> list[Problem]:

@@ -212,15 +212,17 @@ def test_what_googles_control_plane_cannot_do_is_refused_by_name() -> None:
     managed = {"cluster_provider": "gke", "mesh_control_plane": "managed", "gke_project": "p", "cluster_region": "eu"}
     both = fleet({"west": {"cluster_region": "eu"}, "goo": managed})
     shares = {"localities": {"eu": 100}}
-    routes = [{"path": "/a", "affinity": {"header": "x-user"}}]
-    problem = only(both, {"service": "r.s", **shares, "routes": routes})
-    assert problem.variable.endswith("localities")
-    assert problem.message == (
-        "cannot be kept for callers in goo: Google's control plane supports no localityLbSetting.distribute in subsets"
-    )
-    assert "leave them out of from" in problem.hint
-    assert found(both, {"service": "r.s", "from": ["west"], **shares, "routes": routes}) == Findings()
-    assert found(both, {"service": "r.s", **shares}) == Findings(), "what is for the whole service is no subset"
+    for policy, where in (
+        (shares, "(r.s) localities"),
+        ({"routes": [{"path": "/a", **shares}]}, "(r.s) routes[0].localities"),
+    ):
+        problem = only(both, {"service": "r.s", **policy})
+        assert problem.variable.endswith(where)
+        assert problem.message == (
+            "cannot be kept for callers in goo: Google's control plane does not support localityLbSetting.distribute"
+        )
+        assert problem.hint == "leave localities out, or these clusters out of from"
+        assert found(both, {"service": "r.s", "from": ["west"], **policy}) == Findings()
 
 
 def test_limits_that_a_gateway_counts_for_all_its_callers() -> None:
