@@ -13,7 +13,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import FIELD_MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described, identity, owned_fields
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.drift import as_helm_sends
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.manifests import as_helm_sends
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.helm.releases import decode
 
 Object = dict[str, t.Any]

@@ -15,13 +15,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import FLEET_LABEL
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import text
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.fast_yaml import LOADER
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
-
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ActionModule(FleetAction):
@@ -95,7 +94,7 @@ def manifests(given: t.Any, host: str) -> list[dict[str, t.Any]]:
         documents: list[t.Any] = [entry]
         if isinstance(entry, str):
             try:
-                documents = list(yaml.load_all(entry, Loader=_LOADER))
+                documents = list(yaml.load_all(entry, Loader=LOADER))
             except yaml.YAMLError as error:
                 mark = getattr(error, "problem_mark", None)
                 raise FleetError(

@@ -9,6 +9,7 @@ import typing as t
 
 import yaml
 
+from ..fast_yaml import DUMPER
 from ..results import CHANGED, CREATED, UNCHANGED, Change
 from .masking import masked
 
@@ -16,7 +17,6 @@ __all__ = ["Object", "change_of", "cleaned", "described", "identity", "normalize
 
 Object = dict[str, t.Any]
 
-_DUMPER: t.Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _OF_THE_SERVER = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -67,7 +67,7 @@ def shown(obj: t.Mapping[str, t.Any] | None, *, mask: bool = True) -> str:
         out["metadata"] = {**out["metadata"], "annotations": kept}
         if not kept:
             del out["metadata"]["annotations"]
-    text: str = yaml.dump(masked(out) if mask else out, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
+    text: str = yaml.dump(masked(out) if mask else out, Dumper=DUMPER, sort_keys=True, allow_unicode=True)
     return text
 
 

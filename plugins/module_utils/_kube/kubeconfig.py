@@ -18,10 +18,10 @@ import yaml
 
 from .._model.inventory.connection import Connection, Decrypt
 from ..errors import FleetError
+from ..fast_yaml import LOADER
 
 __all__ = ["AbsentCluster", "Kubeconfig", "read_kubeconfig"]
 
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SECTIONS = ("contexts", "clusters", "users")
 _FILES = {"clusters": ("certificate-authority",), "users": ("client-certificate", "client-key", "tokenFile")}
 """What names a file, relative to the file in which it stands."""
@@ -131,7 +131,7 @@ def _content(path: str, cluster: str, decrypt: Decrypt | None) -> bytes:
 def _document(path: str, cluster: str, decrypt: Decrypt | None) -> dict[str, t.Any] | None:
     """A file as data; None if nothing is in it."""
     try:
-        document = yaml.load(_content(path, cluster, decrypt).decode(), Loader=_LOADER)
+        document = yaml.load(_content(path, cluster, decrypt).decode(), Loader=LOADER)
     except OSError as error:
         raise FleetError(
             "its kubeconfig cannot be read",

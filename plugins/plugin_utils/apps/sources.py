@@ -16,12 +16,12 @@ from ansible.template import trust_as_template
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import App
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps_reading import manifest_problem
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.fast_yaml import LOADER
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory, located
 
 __all__ = ["read_program", "with_sources"]
 
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PROGRAM = (".py", ".html")
 
 
@@ -111,7 +111,7 @@ def _rendered(app: App, path: str, templar: t.Any, task_vars: dict[str, t.Any]) 
 
 def _documents(app: App, path: str, text: str) -> list[t.Any]:
     try:
-        documents = [d for d in yaml.load_all(text, Loader=_LOADER) if d is not None]
+        documents = [d for d in yaml.load_all(text, Loader=LOADER) if d is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""

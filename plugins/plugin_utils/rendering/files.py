@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.batch import phase_of
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import Object, identity
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import SECRET, LeftOut
+from ansible_collections.mesh.fleet.plugins.module_utils.fast_yaml import DUMPER
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import Rendered
 
 __all__ = ["PAGE", "STAGES", "files_of", "is_file_name", "is_marked", "mark_of", "with_remedies"]
@@ -143,7 +144,7 @@ def _page(fleet: str, cluster: str, files: t.Sequence[str], left: t.Mapping[str,
     return "\n".join(lines) + "\n"
 
 
-class _Dumper(yaml.CSafeDumper if hasattr(yaml, "CSafeDumper") else yaml.SafeDumper):  # type: ignore[misc]
+class _Dumper(DUMPER):  # type: ignore[misc]
     """Writes texts so that every reader of YAML, 1.1 or 1.2, reads them as texts."""
 
     def ignore_aliases(self, data: t.Any) -> bool:

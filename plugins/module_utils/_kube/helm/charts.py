@@ -14,10 +14,9 @@ import typing as t
 import yaml
 
 from ...errors import FleetError
+from ...fast_yaml import LOADER
 
 __all__ = ["Chart", "read_chart"]
-
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Chart:
 
     @property
     def values(self) -> t.Any:
-        return yaml.load(self.files.get("values.yaml", b""), Loader=_LOADER) or {}
+        return yaml.load(self.files.get("values.yaml", b""), Loader=LOADER) or {}
 
 
 def read_chart(path: str) -> Chart | None:
@@ -105,7 +104,7 @@ def _archive(path: str, _mtime: int) -> Chart:
 
 def _chart(path: str, files: dict[str, bytes]) -> Chart:
     try:
-        about = yaml.load(files["Chart.yaml"], Loader=_LOADER)
+        about = yaml.load(files["Chart.yaml"], Loader=LOADER)
         return Chart(str(about["name"]), str(about["version"]), str(about.get("appVersion") or ""), files)
     except (KeyError, TypeError, yaml.YAMLError) as error:
         raise FleetError(

@@ -17,19 +17,17 @@ import dataclasses
 import re
 import typing as t
 
-import yaml
-
 from ...results import CHANGED, CREATED, Change
 from ..batch import phase_of
 from ..client import Kube
 from ..diffs import Object, cleaned, described, shown
 from ..errors import ApiError
 from ..managed_fields import MISSING, Path, assign, entries, leaves, remove, value_at
+from .manifests import as_helm_sends, documents, objects_in
 from .releases import Record
 
-__all__ = ["Drift", "as_helm_sends", "find_drift", "put_right"]
+__all__ = ["Drift", "find_drift", "put_right"]
 
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _COMPARER = "mesh.fleet-compare"
 """Field manager of the dry runs: nothing is ever written under it."""
 _HELM = "helm"
@@ -119,13 +117,11 @@ async def put_right(kube: Kube, record: Record, drift: Drift, *, strict: bool) -
 def _manifests(text: str) -> list[Object | str]:
     """Objects of a manifest. A CRD stays text: they are large, and are only looked for."""
     found: list[Object | str] = []
-    for part in re.split(r"^---.*$", text, flags=re.MULTILINE):
+    for part in documents(text):
         if _CRD.search(part) and _CRD_NAME.search(part):
             found.append(part)
-            continue
-        for obj in yaml.load_all(part, Loader=_LOADER):
-            if isinstance(obj, dict) and obj.get("kind") and (obj.get("metadata") or {}).get("name"):
-                found.append(obj)
+        else:
+            found += objects_in(part)
     return found
 
 
@@ -136,7 +132,7 @@ async def _compare(kube: Kube, record: Record, manifest: Object | str, strict: b
         api_version = "apiextensions.k8s.io/v1"
         if await kube.get(api_version, "CustomResourceDefinition", name) is not None:
             return None  # as it is: a newer one may have been applied by hand, and hold objects that the older lacks
-        manifest = t.cast(Object, yaml.load(manifest, Loader=_LOADER))
+        (manifest,) = objects_in(manifest)
     wanted = as_helm_sends(manifest, record.name, record.namespace)
     meta = wanted["metadata"]
     try:
@@ -179,31 +175,6 @@ async def _compare(kube: Kube, record: Record, manifest: Object | str, strict: b
     if cleaned(right) == cleaned(live):
         return None
     return Drift(manifest, live, right, _who(live, right), path)
-
-
-def as_helm_sends(manifest: Object, release: str, namespace: str) -> Object:
-    """A manifest with the marks that Helm adds to what it sends, which its record leaves out.
-
-    Args:
-        release, namespace: of the release.
-    """
-    out = t.cast(Object, _without_nulls(manifest))
-    meta = out["metadata"]
-    meta["labels"] = {**(meta.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
-    marks = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
-    meta["annotations"] = {**(meta.get("annotations") or {}), **marks}
-    meta.pop("creationTimestamp", None)
-    out.pop("status", None)
-    return out
-
-
-def _without_nulls(value: t.Any) -> t.Any:
-    """A copy without keys that a template left empty, as ``env:``: server-side apply refuses them."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
-    return value
 
 
 def _contains(live: t.Any, wanted: t.Any) -> bool:

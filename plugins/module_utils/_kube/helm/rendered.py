@@ -13,7 +13,7 @@ from ...errors import FleetError
 from ...metadata import annotations_of
 from ..diffs import Object, described
 from ..recording import Recording, group_of
-from .drift import as_helm_sends
+from .manifests import as_helm_sends, documents, objects_in
 
 __all__ = ["KUBE_VERSION", "record_release"]
 
@@ -35,28 +35,6 @@ _CLUSTER_WIDE = {
     "gateway.networking.k8s.io": ("GatewayClass",),
 }
 """By group, Kubernetes' kinds that are in no namespace, beside those that are known by name; None: all of the group."""
-
-
-class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """Reads what Helm reads: a date is a text, and so is what only YAML 1.1 takes for a number, as ``12:30``."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _number(tag: str, base: t.Any) -> t.Any:
-    def construct(loader: t.Any, node: t.Any) -> t.Any:
-        text = loader.construct_scalar(node)
-        return text if ":" in text else base(loader, node)
-
-    _Loader.add_constructor(tag, construct)
-
-
-_number("tag:yaml.org,2002:int", yaml.SafeLoader.construct_yaml_int)
-_number("tag:yaml.org,2002:float", yaml.SafeLoader.construct_yaml_float)
 
 
 def record_release(record: Recording, cluster: str, name: str, namespace: str, text: str) -> int:
@@ -94,12 +72,11 @@ def record_release(record: Recording, cluster: str, name: str, namespace: str, t
 def _objects(text: str) -> t.Iterator[tuple[Object, bool]]:
     """The objects that Helm printed; with each whether it is of a chart's folder ``crds``, which Helm does not mark."""
     source = ""
-    for part in re.split(r"^---.*$", text, flags=re.MULTILINE):
+    for part in documents(text):
         said = _SOURCE.search(part)
         source = said[1] if said else source  # Helm says it once for all documents of a file
-        for obj in yaml.load_all(part, Loader=_Loader):
-            if isinstance(obj, dict) and obj.get("kind") and (obj.get("metadata") or {}).get("name"):
-                yield obj, bool(_CRDS.search(source))
+        for obj in objects_in(part):
+            yield obj, bool(_CRDS.search(source))
 
 
 def _in_namespace(record: Recording, cluster: str, obj: Object) -> bool:

@@ -14,6 +14,7 @@ import urllib.parse
 import yaml
 
 from ...errors import FleetError
+from ...fast_yaml import LOADER
 from ..engine.command import run
 from .build_graph import Step
 from .downloads import fetch, fetch_text
@@ -21,7 +22,6 @@ from .downloads import fetch, fetch_text
 __all__ = ["CHARTS", "charts_step", "fetch_charts", "is_folder", "is_registry", "plain_http", "repository_index"]
 
 CHARTS = ("base", "istiod", "gateway", "cni")
-_LOADER: t.Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def is_registry(address: str) -> bool:
@@ -101,7 +101,7 @@ def repository_index(address: str, timeout: float = 60.0) -> dict[str, t.Any]:
     """
     url = f"{address.rstrip('/')}/index.yaml"
     try:
-        entries = yaml.load(fetch_text(url, timeout), Loader=_LOADER)["entries"]
+        entries = yaml.load(fetch_text(url, timeout), Loader=LOADER)["entries"]
         return {str(name): list(found or ()) for name, found in entries.items()}
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise FleetError(

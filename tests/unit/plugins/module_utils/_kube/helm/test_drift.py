@@ -432,19 +432,6 @@ def test_an_object_stays_in_the_namespace_that_it_names() -> None:
     assert found.path == "/apis/apps/v1/namespaces/elsewhere/deployments"
 
 
-def test_a_manifest_is_sent_with_helms_marks_and_without_nulls() -> None:
-    meta = {"name": "a", "annotations": {"a": "b"}, "creationTimestamp": "2026-01-01T00:00:00Z"}
-    manifest = {"metadata": meta, "status": {}, "list": [{"x": None, "y": 1}], "none": None}
-    assert drift.as_helm_sends(manifest, record("").name, record("").namespace) == {
-        "metadata": {
-            "name": "a",
-            "labels": {"app.kubernetes.io/managed-by": "Helm"},
-            "annotations": {"a": "b", **MARKS},
-        },
-        "list": [{"y": 1}],
-    }
-
-
 def test_what_is_no_object_of_a_manifest_is_left_out() -> None:
     assert drift._manifests("---\nkind: List\n---\n- a\n---\nmetadata:\n  name: a\n---\nkind: A\nmetadata:\n") == []
     without_a_name = "kind: CustomResourceDefinition\nmetadata:\n  labels: {}\n"
