@@ -10,13 +10,12 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy, is_global_name
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import ClusterSeen
 
 __all__ = ["as_everywhere", "without_global_names"]
 
 Object = dict[str, t.Any]
-_GLOBAL = ".global"
 
 
 def as_everywhere(
@@ -48,7 +47,7 @@ def without_global_names(record: Recording, cluster: str, objects: t.Iterable[Ob
     """The objects that are not about a global name, whose address clusters keep; the others are named."""
     known = []
     for obj in objects:
-        if any(host.endswith(_GLOBAL) for host in hosts_of(obj)):
+        if any(map(is_global_name, hosts_of(obj))):
             why = "the address of a global name is allocated once for the fleet, and the clusters keep it"
             record.leave_out(cluster, described(obj), why, "run mesh.fleet.traffic")
         else:

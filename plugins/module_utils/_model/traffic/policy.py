@@ -26,10 +26,12 @@ __all__ = [
     "Rules",
     "Share",
     "Subset",
+    "is_global_name",
 ]
 
 CLUSTER_LABEL = "topology.istio.io/cluster"
 """Label by which Istio knows the cluster of a pod, of one that calls and of one that is called."""
+_GLOBAL = ".global"
 NEAREST = "nearest"
 NONE = "none"
 
@@ -43,6 +45,13 @@ class Subset:
 
 
 EVERYWHERE = Subset()
+
+
+def is_global_name(host: str) -> bool:
+    """Whether a host is a global name: ``name.namespace.global``."""
+    return host.endswith(_GLOBAL)
+
+
 """All pods of a service."""
 
 
@@ -219,7 +228,7 @@ class Policy:
     @property
     def service(self) -> str:
         """As a person writes it."""
-        return f"{self.name}.{self.namespace}{'.global' if self.is_global else ''}"
+        return f"{self.name}.{self.namespace}{_GLOBAL if self.is_global else ''}"
 
     @property
     def host(self) -> str:
