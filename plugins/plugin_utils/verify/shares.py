@@ -31,17 +31,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, see
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_checks import share_checks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.share_plans import LOCALITY, MIRROR, Series, plan
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares import (
-    LOCALITY,
-    MIRROR,
     Answers,
     Measurement,
     Seen,
-    Series,
     are_copies_due,
     is_settled,
     measure,
-    plan,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.measuring import series_command
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE

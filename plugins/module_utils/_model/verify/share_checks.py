@@ -12,7 +12,8 @@ from ..istio.proxy_traffic import Endpoint
 from ..traffic.istio_words import length
 from .binomial import ALPHA, level
 from .facts import SKIPPED, Check, check_of
-from .shares import LOCALITY, SPLIT, Measurement, Share
+from .share_plans import LOCALITY, SPLIT
+from .shares import Measurement, Share
 
 __all__ = ["number_of_tests", "share_checks", "share_table", "shares_document"]
 
