@@ -176,3 +176,102 @@ def test_the_stand_in_allows_what_google_allows(google_cloud: StandIn) -> None:
     ask.done("DELETE", f"{here}/second")
     ask.done("POST", here, body("first", PRIMARY))
     error(ask("POST", here, body("second", listed("corp-west"))), 400)
+
+
+# Our router is there, without NAT; NAT of others beside ours, with addresses that peers must know.
+
+
+def applied(ask: Caller, plan: t.Any) -> None:
+    """What the action asks of Google for a plan."""
+    base = "/compute/v1/projects/shop-prod/regions"
+    for region, name in plan.addresses:
+        ask.done("POST", f"{base}/{region}/addresses", {"name": name, "addressType": "EXTERNAL"})
+    for step in plan.routers:
+        where = f"{base}/{step.region}/routers"
+        if step.patch:
+            ask.done("PATCH", f"{where}/{step.body['name']}", step.body)
+        else:
+            ask.done("POST", where, step.body)
+
+
+def seen(standin: StandIn, folder: str) -> dict[tuple[str, str], Json]:
+    """What is there, by region and name."""
+    found = standin.cloud.under(f"compute/projects/shop-prod/regions/*/{folder}/*")
+    return {(key.split("/")[4], item["name"]): item for key, item in found}
+
+
+def vpc(standin: StandIn) -> Caller:
+    ask = Caller(standin)
+    ask.done("POST", "/compute/v1/projects/shop-prod/global/networks", {"name": "corp", "autoCreateSubnetworks": False})
+    return ask
+
+
+def bare_router(name: str = "corp-us-west1", description: str = MARK, *nats: Json) -> Json:
+    return {
+        "name": name,
+        "description": description,
+        "network": "projects/shop-prod/global/networks/corp",
+        **({"nats": list(nats)} if nats else {}),
+    }
+
+
+def live_plan(clusters: list[ClusterSpec], standin: StandIn, **more: t.Any) -> t.Any:
+    routers, addresses = seen(standin, "routers"), seen(standin, "addresses")
+    return planned(clusters, *routers.items(), addresses=addresses, **more)
+
+
+@pytest.mark.parametrize("others", [{}, {"nats": [{"name": "theirs", **listed("other")}]}], ids=["alone", "beside"])
+def test_our_router_without_nat_gets_one(google_cloud: StandIn, clusters: list[ClusterSpec], others: Json) -> None:
+    ask = vpc(google_cloud)
+    here = "/compute/v1/projects/shop-prod/regions/us-west1/routers"
+    ask.done("POST", here, bare_router())
+    if others:
+        ask.done("POST", here, {**bare_router("theirs", "theirs"), **others})
+    error(ask("POST", here, bare_router()), 409)
+    plan = live_plan(clusters, google_cloud)
+    assert [(step.patch, step.host) for step in plan.routers] == [(True, "west")]
+    applied(ask, plan)
+    assert live_plan(clusters, google_cloud).routers == []
+    assert all(serves(seen(google_cloud, "routers")["us-west1", "corp-us-west1"], w) for w in clusters)
+
+
+def test_a_private_nat_on_our_router_stays(clusters: list[ClusterSpec]) -> None:
+    where, ours = router({"type": "PRIVATE", **EVERYTHING}, MARK, "corp-us-west1")
+    (step,) = planned(clusters, (where, ours)).routers
+    assert step.patch
+    assert step.body["nats"][0] == ours["nats"][0]
+    assert [nat["name"] for nat in step.body["nats"]] == ["nat", "nat-public"]
+
+
+def test_a_router_of_others_with_our_name_is_named(clusters: list[ClusterSpec]) -> None:
+    for nat in ({"type": "PRIVATE", **EVERYTHING}, listed("other")):
+        plan = planned(clusters, router(nat, "of the network team", "corp-us-west1"))
+        assert plan.routers == []
+        [problem] = plan.unknown.values()
+        assert problem.what == "router corp-us-west1 exists, and this fleet did not make it"
+        assert "of the network team" in problem.seen and "cluster_egress" in problem.next_step
+
+
+def test_beside_nat_of_others_the_first_run_reserves(google_cloud: StandIn, clusters: list[ClusterSpec]) -> None:
+    ask = vpc(google_cloud)
+    here = "/compute/v1/projects/shop-prod/regions/us-west1/routers"
+    nat = {"name": "theirs", "natIpAllocateOption": "AUTO_ONLY", **listed("other")}
+    ask.done("POST", here, bare_router("theirs", "theirs", nat))
+    place = clusters[0].place
+    plan = live_plan(clusters, google_cloud, fixed={place})
+    assert plan.unknown == {}
+    assert plan.egress == {place: ["address of NAT in us-west1, to be reserved"]}
+    assert plan.addresses == [("us-west1", "corp-us-west1-nat")]
+    applied(ask, plan)
+    # The second run changes nothing, and knows the address.
+    again = live_plan(clusters, google_cloud, fixed={place})
+    (address,) = seen(google_cloud, "addresses").values()
+    assert (again.routers, again.addresses, again.unknown) == ([], [], {})
+    assert again.egress == {place: [f"{address['address']}/32"]}
+
+
+def test_an_address_is_reserved_for_peers_outside_the_play(clusters: list[ClusterSpec]) -> None:
+    place = clusters[0].place
+    plan = plan_nat({}, {place}, dict([router(listed("other"))]), {}, MARK, (), (), clusters)
+    assert (plan.routers, plan.unknown) == ([], {})
+    assert plan.addresses == [("us-west1", "corp-us-west1-nat")]

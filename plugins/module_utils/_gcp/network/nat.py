@@ -126,33 +126,66 @@ def plan_nat(
         if w.private_nodes and w.host not in other_egress:
             all_there.setdefault(w.place, []).append(w)
     for place in dict.fromkeys([*places, *fixed]):
-        _project, network, region = place
-        here = [
-            r
-            for (where, _n), r in routers.items()
-            if where == region and last_part(r.get("network")) == network and _public(r)
-        ]
+        here = [r for r in _routers_of(routers, place) if _public(r)]
+        own = _own(routers, place, marker)
         if not here:
-            _new_nat(plan, place, places, fixed, addresses, marker)
+            _new_nat(plan, place, places, fixed, addresses, marker, own)
             continue
         mine = needing.get(place, [])
         if any(r.get("description") != marker for r in here):
             mine = [w for w in mine if w.host not in other_egress]
-        lacking = [w for w in mine if not any(serves(r, w) for r in here)]
+        step: RouterStep | None = None
+        lacking = _unserved(mine, here)
         if lacking:
-            step = _beside(here, lacking, place, marker)
-            if isinstance(step, FleetError):
-                plan.unknown[place] = step
+            made = _beside(here, own, lacking, place, marker)
+            if isinstance(made, FleetError):
+                plan.unknown[place] = made
                 continue
-            if place in places:
-                plan.routers.append(dataclasses.replace(step, host=lacking[0].host))
-            if place in fixed:
-                plan.unknown[place] = _beside_unknown(place)
-        elif place in fixed:
-            served = [*mine, *all_there.get(place, [])]
-            used = [r for r in here if any(serves(r, w) for w in served)] or here
-            _fix_addresses(plan, used, place, places, addresses, marker)
+            step = dataclasses.replace(made, host=lacking[0].host) if place in places else None
+        if place in fixed:
+            everyone = [*mine, *all_there.get(place, [])]
+            step = _with_addresses(plan, place, here, own, everyone, step, places, addresses, marker)
+        plan.routers += [step] if step else []
     return plan
+
+
+def _routers_of(routers: Routers, place: Place) -> list[Json]:
+    _project, network, region = place
+    return [r for (where, _n), r in routers.items() if where == region and last_part(r.get("network")) == network]
+
+
+def _unserved(clusters: t.Iterable[ClusterSpec], here: t.Sequence[Json]) -> list[ClusterSpec]:
+    return [w for w in clusters if not any(serves(r, w) for r in here)]
+
+
+def _own(routers: Routers, place: Place, marker: str) -> Json | FleetError | None:
+    """Our router in a VPC and region, also one without NAT; FleetError where its name is that of another's router."""
+    _project, network, region = place
+    name = router_name(network, region)
+    ours = [r for r in _routers_of(routers, place) if r.get("description") == marker]
+    if ours:
+        return min(ours, key=lambda r: (not _public(r), r.get("name") != name))
+    taken = routers.get((region, name))
+    if taken is None:
+        return None
+    return FleetError(
+        f"router {name} exists, and this fleet did not make it",
+        obj=f"Router {region}/{name}",
+        seen=f"in VPC {last_part(taken.get('network'))}: {taken.get('description') or 'no description'}",
+        means=f"NAT of {network} in {region} would have a router of that name",
+        next_step=f"let NAT on it, or on another router of {network}, serve the clusters' subnets; or delete it, if "
+        "nobody needs it; or set cluster_egress if nodes and pods reach the internet in another way",
+    )
+
+
+def _router_step(own: Json | None, nat: Json, place: Place, marker: str) -> RouterStep:
+    """Our router with a NAT that it has not: made, or the one that is there changed."""
+    _project, network, region = place
+    if own is not None:
+        # Others may have put a private NAT on it: a patch replaces the whole list.
+        return RouterStep("", network, region, {"name": own["name"], "nats": [*(own.get("nats") or []), nat]}, True)
+    body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
+    return RouterStep("", network, region, {**body, "nats": [nat]}, False)
 
 
 def _new_nat(
@@ -162,45 +195,72 @@ def _new_nat(
     fixed: t.Collection[Place],
     addresses: Routers,
     marker: str,
+    own: Json | FleetError | None,
 ) -> None:
     """NAT for all subnets, where there is none."""
-    _project, network, region = place
+    if isinstance(own, FleetError):
+        plan.unknown[place] = own
+        return
     how: Json = {"natIpAllocateOption": "AUTO_ONLY"}
     if place in fixed:
         how, plan.egress[place] = _reserved(plan, place, addresses)
     if place in places:
-        nat = {"name": "nat", "sourceSubnetworkIpRangesToNat": _EVERYTHING, **how}
-        body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
-        plan.routers.append(RouterStep(places[place].host, network, region, {**body, "nats": [nat]}, False))
+        nat = {"name": _free_name(own), "sourceSubnetworkIpRangesToNat": _EVERYTHING, **how}
+        step = _router_step(own, nat, place, marker)
+        plan.routers.append(dataclasses.replace(step, host=places[place].host))
 
 
-def _fix_addresses(
+def _free_name(own: Json | None) -> str:
+    """A name for our NAT that no other of the router has."""
+    taken = {nat.get("name") for nat in (own or {}).get("nats") or []}
+    return next(name for name in ("nat", "nat-public", *(f"nat-{i}" for i in range(len(taken)))) if name not in taken)
+
+
+def _with_addresses(
     plan: NatPlan,
-    used: t.Sequence[Json],
     place: Place,
+    here: t.Sequence[Json],
+    own: Json | FleetError | None,
+    everyone: t.Sequence[ClusterSpec],
+    step: RouterStep | None,
     places: t.Mapping[Place, ClusterSpec],
     addresses: Routers,
     marker: str,
-) -> None:
-    """The addresses of all NATs by which clusters of a place call; ours gets one, where it has none."""
+) -> RouterStep | None:
+    """The addresses of all NATs by which clusters of a place call; ours gets one, where it has none.
+
+    Returns the step for our router with that address, if there is any.
+    """
     _project, network, region = place
+    after = list(here)
+    coming = _unserved(everyone, here)
+    made = _beside(here, own, coming, place, marker) if coming else None
+    if isinstance(made, RouterStep):
+        # What serves clusters outside the play is made when they are in it; its address is reserved now.
+        after = [r for r in here if r.get("name") != made.body["name"]]
+        after.append({"description": marker, **made.body})
+    used = [r for r in after if any(serves(r, w) for w in everyone)] or after
     known: list[str] = []
-    bare = None
+    bare: Json | None = None
     for router in used:
         given = [str(url) for nat in _public(router) for url in nat.get("natIps") or []]
         found = [addresses.get((region, last_part(url)), {}).get("address") for url in given]
         known += [f"{address}/32" for address in found if address]
         if not given and router.get("description") != marker:
             plan.unknown[place] = _addresses_unknown(place, router)
-            return
+            return step
         bare = router if not given else bare
     if bare is not None:
-        how, own = _reserved(plan, place, addresses)
-        known += own
-        if place in places:
-            body = {"name": bare["name"], "nats": [{**_public(bare)[0], **how}]}
-            plan.routers.append(RouterStep(places[place].host, network, region, body, True))
+        how, mine = _reserved(plan, place, addresses)
+        known += mine
+        there = any(r.get("name") == bare["name"] for r in here)
+        if step is not None or (place in places and there):
+            base = step or RouterStep(places[place].host, network, region, {"name": bare["name"]}, True)
+            nats = [dict(nat) for nat in base.body.get("nats") or bare["nats"]]
+            nats[nats.index(_public({"nats": nats})[0])] |= how
+            step = dataclasses.replace(base, body={**base.body, "nats": nats})
     plan.egress[place] = list(dict.fromkeys(known))
+    return step
 
 
 def _reserved(plan: NatPlan, place: Place, addresses: Routers) -> tuple[Json, list[str]]:
@@ -251,7 +311,11 @@ def _pods_keep_addresses(w: ClusterSpec) -> bool:
 
 
 def _beside(
-    here: t.Sequence[Json], lacking: t.Sequence[ClusterSpec], place: Place, marker: str
+    here: t.Sequence[Json],
+    own: Json | FleetError | None,
+    lacking: t.Sequence[ClusterSpec],
+    place: Place,
+    marker: str,
 ) -> RouterStep | FleetError:
     """What to do where there is NAT that does not serve the subnets of clusters.
 
@@ -271,10 +335,8 @@ def _beside(
             next_step=f"set it to {_EVERYTHING}, or to the subnets that need it; or set cluster_egress if nodes and "
             "pods reach the internet in another way",
         )
-    own = next((r for r in here if r.get("description") == marker), None)
-    nats = [dict(nat) for nat in (own or {}).get("nats") or []] or [
-        {"name": "nat", "natIpAllocateOption": "AUTO_ONLY", "sourceSubnetworkIpRangesToNat": _LISTED}
-    ]
+    if isinstance(own, FleetError):
+        return own
     more = [
         {
             "name": f"https://www.googleapis.com/compute/v1/{w.subnetwork_path}",
@@ -282,22 +344,13 @@ def _beside(
         }
         for w in {w.subnetwork: w for w in lacking}.values()
     ]
-    nats[0]["subnetworks"] = [*(nats[0].get("subnetworks") or []), *more]
-    if own is not None:
-        return RouterStep("", network, region, {"name": own["name"], "nats": nats}, True)
-    body = {"name": router_name(network, region), "description": marker, "network": _network_url(place)}
-    return RouterStep("", network, region, {**body, "nats": nats}, False)
-
-
-def _beside_unknown(place: Place) -> FleetError:
-    _project, network, region = place
-    return FleetError(
-        "its external addresses are not known",
-        obj=f"NAT of {network} in {region}",
-        seen="NAT of others serves other subnets, and ours beside it has automatic addresses",
-        means="clusters of other VPCs cannot allow it in their authorized networks",
-        next_step="set cluster_egress to the addresses of its clusters, or let the others' NAT serve them",
-    )
+    nats = [dict(nat) for nat in (own or {}).get("nats") or []]
+    if own is None or not _public(own):
+        nat = {"name": _free_name(own), "natIpAllocateOption": "AUTO_ONLY", "sourceSubnetworkIpRangesToNat": _LISTED}
+        return _router_step(own, {**nat, "subnetworks": more}, place, marker)
+    first = _public({"nats": nats})[0]
+    first["subnetworks"] = [*(first.get("subnetworks") or []), *more]
+    return RouterStep("", network, region, {"name": own["name"], "nats": nats}, True)
 
 
 def _addresses_unknown(place: Place, router: Json) -> FleetError:
