@@ -28,8 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record i
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
-from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import addresses as addresses_module
-from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import proxies
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import address_copies, proxies
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import run as run_module
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated, forgotten
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.policies import checked_policies
@@ -482,7 +481,7 @@ async def test_a_busy_record_holds_up_only_what_leaves(fleets: Fleets, monkeypat
         return {**made, "metadata": {**made["metadata"], "resourceVersion": "1"}}
 
     with monkeypatch.context() as patch:
-        patch.setattr(addresses_module, "object_of", changed_since)
+        patch.setattr(address_copies, "object_of", changed_since)
         patch.setattr(run_module, "forgotten", functools.partial(forgotten, timeout=0))
         left = await ran(fleet, play=["east"], leaves=True)
     assert list(left.failures) == ["east"]

@@ -21,7 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import addresses as module
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic import address_copies as module
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 Values = dict[str, t.Any]
