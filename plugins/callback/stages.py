@@ -23,8 +23,9 @@ description:
   - The recap begins with what hosts went on without (C(missing) of a result), with its cause and the next step.
   - If the playbook handles a failure (C(rescue), C(ignore_errors)), only the beginning of its message is printed.
     Nothing is printed if the C(rescue) begins with P(ansible.builtin.fail#module), whose message replaces it.
-  - While nothing else is printed, a line a minute says which task is at work, where, and for how long. Lines reach a
-    pipe or a file at once.
+  - While nothing else is printed, a line a minute says which task is at work, where, for how long, and for what it
+    waits if that takes ten seconds. Lines reach a pipe or a file at once. A terminal shows such a wait in place,
+    after ten seconds, and gives the line back to whatever is printed next.
   - With C(-v) every task and result is printed too, as P(ansible.builtin.default#callback) prints them.
 requirements:
   - set as C(stdout_callback) in the configuration
@@ -45,6 +46,8 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import os
+import sys
 import textwrap
 import time
 import typing as t
@@ -54,6 +57,7 @@ from ansible import context
 from ansible.playbook.task_include import TaskInclude
 
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import FOLDER as WAITS
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.progress import Progress, write_lines_at_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
@@ -64,6 +68,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text imp
     stage_lines,
     stage_name,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.status_line import StatusLine, changes_in_place
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.verbose import (
     VerboseCallback,
     is_reported_by_rescue,
@@ -84,6 +89,20 @@ _VALIDATION = "ansible.builtin.validate_argument_spec"
 _SET_FACT = ("ansible.builtin.set_fact", "ansible.legacy.set_fact", "set_fact")
 # From -vvv on the traceback and origin of an error are printed.
 DEBUG_VERBOSITY = 3
+
+
+def _status_line() -> StatusLine | None:
+    """The status of the terminal, if this is one: both streams give way to it. Display looks them up as it prints."""
+    stream: object = sys.stdout
+    if isinstance(stream, StatusLine):
+        return stream
+    if not changes_in_place(stream):
+        return None
+    line = StatusLine(stream)
+    sys.stdout = t.cast(t.Any, line)
+    if changes_in_place(sys.stderr):
+        sys.stderr = t.cast(t.Any, StatusLine(sys.stderr, line))
+    return line
 
 
 class CallbackModule(VerboseCallback):
@@ -119,7 +138,8 @@ class CallbackModule(VerboseCallback):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         write_lines_at_once()
-        self._progress = Progress(self._say, self._seconds_of_silence())
+        waits = os.path.join(str(C.DEFAULT_LOCAL_TMP), WAITS)
+        self._progress = Progress(self._say, self._seconds_of_silence(), waits, _status_line())
         self._progress.start()
         if self._loud:
             super().v2_playbook_on_start(playbook)

@@ -15,6 +15,8 @@ What went wrong has two keys, both by cluster; "" stands for the whole fleet:
     ``{cluster: text}``: what a cluster goes on without, such as an edge to a cluster that does not answer. It fails
     nothing yet: Ansible prints it as a warning, the callback ``stages`` repeats it at the end, and the role keeps it in
     a fact that ``playbooks/whole.yml`` reads: it fails the cluster when nothing else is left to do.
+
+``waited``: the waits of the task that took ten seconds or more, added by ``FleetAction``; see ``waits.py``.
 """
 
 from __future__ import annotations

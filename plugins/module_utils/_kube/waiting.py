@@ -9,6 +9,7 @@ import contextlib
 import typing as t
 
 from ..errors import FleetError
+from ..waits import waiting
 from .conditions import Condition, deployment_ready, pods_ready
 from .diffs import Object
 from .discovery import Resource
@@ -151,17 +152,19 @@ async def _until_done(
         state["seen"] = f"{error.what} ({error.seen})"
 
     try:
-        async with (
-            asyncio.timeout(max(timeout, _FIRST_LOOK_SECONDS)) as limit,
-            contextlib.aclosing(_follow(transport, resource, namespace, selector, where, report)) as states,
-        ):
-            async for items in states:
-                found = [*items.values()]
-                done, state["seen"] = until(found)
-                if done:
-                    return found
-                if limit.when() != deadline:
-                    limit.reschedule(deadline)
+        with waiting(f"{transport.cluster}: {where}") as wait:
+            async with (
+                asyncio.timeout(max(timeout, _FIRST_LOOK_SECONDS)) as limit,
+                contextlib.aclosing(_follow(transport, resource, namespace, selector, where, report)) as states,
+            ):
+                async for items in states:
+                    found = [*items.values()]
+                    done, wait.seen = until(found)
+                    state["seen"] = wait.seen
+                    if done:
+                        return found
+                    if limit.when() != deadline:
+                        limit.reschedule(deadline)
     except TimeoutError:
         pass
     raise NotInTime(

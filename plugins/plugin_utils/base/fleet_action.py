@@ -11,6 +11,7 @@ import pathlib
 import time
 import typing as t
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -24,6 +25,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import FOLDER as WAITS
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import shown as shown_waits
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_later
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
@@ -71,6 +74,7 @@ class FleetAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         args: dict[str, t.Any] = {}
+        waited: list[dict[str, t.Any]] = []
         began, self._directory = time.monotonic(), ""
         self._known_hosts = None  # a task with retries runs again, and a token may be another one then
         try:
@@ -78,7 +82,7 @@ class FleetAction(ActionBase):
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)
-            with rendering(task_vars):
+            with rendering(task_vars), shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited):
                 result.update(self._outcome(args, task_vars))
             if rendered_stage(task_vars):
                 result["changed"] = False  # the task that writes the files says what changed
@@ -93,6 +97,8 @@ class FleetAction(ActionBase):
             host = "" if self._task.run_once else str((task_vars or {}).get("inventory_hostname") or "")
             problem = as_problem(error, host)
             result.update(failed_result({problem.cluster: problem}, msg=str(problem)))
+        if waited:
+            result["waited"] = waited
         # Clusters wrote part of it, and any callback prints it.
         shown: dict[str, t.Any] = as_called(printable_data(result), called())
         # What only asks, or takes the mesh away, is no part of the fleet's last run. Preflight touches nothing.

@@ -9,10 +9,14 @@ import threading
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import LONG, read_waits
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import human_time
+from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.status_line import StatusLine
 
 __all__ = ["Progress", "write_lines_at_once"]
 
+_TICK = 1.0
 _HOSTS = 3
 """As many hosts are named; of more, their number is."""
 
@@ -30,10 +34,14 @@ class Progress:
     Args:
         say: prints a line.
         seconds: between two lines; 0 says nothing.
+        waits: folder in which tasks say what they wait for; "" for none.
+        status: where a terminal shows it in place, in seconds; None where lines are printed.
     """
 
-    def __init__(self, say: t.Callable[[str], None], seconds: float) -> None:
-        self._say, self._seconds = say, seconds
+    def __init__(
+        self, say: t.Callable[[str], None], seconds: float, waits: str = "", status: StatusLine | None = None
+    ) -> None:
+        self._say, self._seconds, self._waits, self._status = say, seconds, waits, status
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._stage = self._task = ""
@@ -78,9 +86,26 @@ class Progress:
             return ""
         named = ", ".join(hosts) if len(hosts) <= _HOSTS else f"{len(hosts)} clusters"
         where = "" if self._once else f" ({named})"
-        return f"  {self._stage}: {self._task}{where}: at work for {human_time(time.monotonic() - self._began)}"
+        work = f"  {self._stage}: {self._task}{where}: at work for {human_time(time.monotonic() - self._began)}"
+        waits = self._waited_for()
+        return f"{work}; {waits}" if waits else work
+
+    def _waited_for(self) -> str:
+        """The longest wait, and how many more there are; "" if none is long enough to be noticed."""
+        now = time.time()
+        waits = [wait for wait in read_waits(self._waits) if now - wait.since >= LONG] if self._waits else []
+        if not waits:
+            return ""
+        first = waits[0]
+        seen = f" ({first.seen})" if first.seen else ""
+        text = f"waiting for {first.what}{seen} for {human_time(now - first.since)}"
+        more = f", and {len(waits) - 1} more" if len(waits) > 1 else ""
+        return printable(" ".join(f"{text}{more}".split("\n")))
 
     def _watch(self) -> None:
+        if self._status is not None:
+            self._watch_in_place(self._status)
+            return
         wait = self._seconds
         while not self._over.wait(wait):
             silent = time.monotonic() - self._heard
@@ -91,3 +116,14 @@ class Progress:
             text = self.line()
             if text:
                 self._say(text)
+
+    def _watch_in_place(self, status: StatusLine) -> None:
+        """Show it from ten seconds of silence on, and how it goes each second."""
+        while not self._over.wait(_TICK):
+            waits = self._waited_for() if time.monotonic() - self._heard >= LONG and self._hosts else ""
+            if waits:
+                status.status(f"  {self._stage}: {waits}")
+            elif time.monotonic() - self._heard >= self._seconds and (text := self.line()):
+                # What is no task of ours, which may ask a question on this very line.
+                self._say(text)
+        status.clear()

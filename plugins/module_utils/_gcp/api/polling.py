@@ -12,6 +12,7 @@ import random
 import time
 import typing as t
 
+from ...waits import waiting
 from ..errors import GoogleError
 
 __all__ = ["PollTimeout", "poll_until", "retry_refused"]
@@ -46,16 +47,19 @@ def poll_until(
     """
     most = _LONGEST if longest is None else longest
     deadline, pause = time.monotonic() + seconds, min(first, most)
-    while True:
-        done, seen = look()
-        if done:
-            return seen
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise PollTimeout(seen)
-        # Not in step with others who wait for the same.
-        time.sleep(min(pause * random.uniform(0.8, 1.0), left))
-        pause = min(pause * 1.5, most)
+    with waiting("Google") as wait:
+        while True:
+            done, seen = look()
+            if done:
+                return seen
+            if isinstance(seen, (str, GoogleError)):
+                wait.seen = str(seen).partition("\n")[0]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise PollTimeout(seen)
+            # Not in step with others who wait for the same.
+            time.sleep(min(pause * random.uniform(0.8, 1.0), left))
+            pause = min(pause * 1.5, most)
 
 
 def retry_refused(

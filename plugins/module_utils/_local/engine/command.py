@@ -15,6 +15,7 @@ import typing as t
 from ...child_env import child_environment
 from ...errors import FleetError
 from ...logins import without_logins
+from ...waits import Wait, waiting
 
 __all__ = ["Done", "explain", "run"]
 
@@ -96,6 +97,7 @@ async def run(
     stdin: str | bytes | None = None,
     timeout: float = 600,
     check: bool = True,
+    progress: t.Callable[[str], str] | None = None,
 ) -> Done:
     """Run ``argv`` without a shell.
 
@@ -105,6 +107,8 @@ async def run(
         env: added to what :mod:`child_env` makes; nothing else of this process's environment is passed on.
         timeout: seconds after which the program and its children are killed.
         check: raise on a non-zero exit status.
+        progress: gets each line of standard error, and returns how far the program is; "" for a line that says
+            nothing of that and stays in the output. Not together with ``stdin``.
 
     Raises:
         FleetError: the program is missing, failed or took too long.
@@ -130,7 +134,10 @@ async def run(
         ) from error
     data = stdin.encode() if isinstance(stdin, str) else stdin
     try:
-        raw_out, raw_err = await asyncio.wait_for(process.communicate(data), timeout)
+        with waiting(f"{cluster}: {doing}" if cluster else doing) as wait:
+            raw_out, raw_err = await asyncio.wait_for(
+                process.communicate(data) if progress is None else _follow(process, progress, wait), timeout
+            )
     except TimeoutError as error:
         raise FleetError(
             f"{doing} did not end in {timeout:.0f} s",
@@ -150,6 +157,30 @@ async def run(
     if check and done.code != 0:
         raise failed(doing, done, cluster=cluster)
     return done
+
+
+async def _follow(
+    process: asyncio.subprocess.Process, progress: t.Callable[[str], str], wait: Wait
+) -> tuple[bytes, bytes]:
+    """As ``communicate``; lines that are progress are said and not kept."""
+    assert process.stdout is not None and process.stderr is not None
+    kept: list[bytes] = []
+
+    async def read(stream: asyncio.StreamReader) -> None:
+        rest = b""
+        while chunk := await stream.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                said = progress(line.decode(errors="replace"))
+                if said:
+                    wait.seen = said
+                else:
+                    kept.append(line + b"\n")
+        kept.append(rest)
+
+    out, _none = await asyncio.gather(process.stdout.read(), read(process.stderr))
+    await process.wait()
+    return out, b"".join(kept)
 
 
 def failed(doing: str, done: Done, *, cluster: str = "") -> FleetError:

@@ -19,7 +19,7 @@ from ..node_image import prefix
 from ..upstream import arch, unanswered
 from .wheels import Wheels, unpack
 
-__all__ = ["TOOLS", "GoPrograms", "Tool", "stamps"]
+__all__ = ["TOOLS", "GoPrograms", "Tool", "packages_done", "stamps"]
 
 _KUBERNETES = (
     "kube-apiserver",
@@ -99,6 +99,24 @@ def stamps(tool: str, versions: t.Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
+def packages_done(known: t.Iterable[str]) -> t.Callable[[str], str]:
+    """Counts the packages that ``go build -v`` names as it compiles them: ``412 of 1034 packages``.
+
+    Args:
+        known: all packages, as ``go list -deps`` names them.
+    """
+    names = frozenset(known)
+    done: set[str] = set()
+
+    def count(line: str) -> str:
+        if line not in names:
+            return ""
+        done.add(line)
+        return f"{len(done)} of {len(names)} packages"
+
+    return count
+
+
 class GoPrograms:
     """The steps that build :data:`TOOLS`.
 
@@ -128,6 +146,7 @@ class GoPrograms:
             command = [
                 "go",
                 "build",
+                "-v",
                 "-trimpath",
                 "-buildvcs=false",
                 f"-ldflags={flags}",
@@ -135,7 +154,14 @@ class GoPrograms:
                 f"{work}/",
                 *tool.packages,
             ]
-            await run(command, what=f"building {tool.name}", cwd=self.files / tool.name, env=env, timeout=3600)
+            where = self.files / tool.name
+            # Of packages that Go has in its cache it says nothing: then fewer are counted than there are.
+            listed = await run(
+                ["go", "list", "-deps", *tool.packages], what=f"listing {tool.name}", cwd=where, env=env, check=False
+            )
+            counted = packages_done(listed.out.split())
+            what = f"building {tool.name}"
+            await run(command, what=what, cwd=where, env=env, timeout=3600, progress=counted)
             for old, new in tool.renamed.items():
                 (work / old).rename(work / new)
 

@@ -70,3 +70,21 @@ def test_what_takes_too_long_is_ended_with_its_children() -> None:
     with pytest.raises(FleetError, match="did not end in 1 s"):
         asyncio.run(run([sys.executable, "-c", program], what="sleeping", timeout=1))
     assert time.monotonic() - began < 300
+
+
+def test_progress_is_said_and_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed build is explained by its error, whatever the packages before it are called."""
+    seen: list[str] = []
+
+    def progress(line: str) -> str:
+        if line.startswith("pkg/"):
+            seen.append(line)
+            return f"{len(seen)} of 2 packages"
+        return ""
+
+    script = "echo out; for p in pkg/a pkg/errors; do echo $p >&2; done; printf 'x.go:1: broken' >&2"
+    done = asyncio.run(run(["sh", "-c", script], progress=progress))
+    assert (done.code, done.out, done.err) == (0, "out\n", "x.go:1: broken")
+    assert seen == ["pkg/a", "pkg/errors"]
+    with pytest.raises(FleetError, match="broken"):
+        asyncio.run(run(["sh", "-c", f"{script}; exit 1"], progress=progress))

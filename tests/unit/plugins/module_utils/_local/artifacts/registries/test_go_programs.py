@@ -12,6 +12,7 @@ import yaml
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.registries.go_programs import (
     TOOLS,
     GoPrograms,
+    packages_done,
     stamps,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._local.artifacts.registries.wheels import Wheels
@@ -58,3 +59,11 @@ def test_another_version_is_another_artifact(root: Path, versions: dict[str, str
     before, after = inputs(versions), inputs({**versions, "istio": "1.31.2"})
     assert {name for name in before if before[name] != after[name]} == {"istio"}
     assert all(" " not in value for tool in TOOLS for value in stamps(tool.name, versions).values())
+
+
+def test_packages_are_counted_as_they_are_built() -> None:
+    count = packages_done(["runtime", "example.org/errors", "example.org/main"])
+    assert count("runtime") == "1 of 3 packages"
+    assert count("runtime") == "1 of 3 packages", "named twice, built once"
+    assert count("# example.org/main") == "", "what introduces an error is none"
+    assert count("example.org/errors") == "2 of 3 packages"
