@@ -1,12 +1,27 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Refused ranges: the cluster keeps its own, and no other cluster is affected."""
+"""Refused ranges: the cluster keeps its own, and no other cluster is affected. Further ranges of pods."""
 
 from __future__ import annotations
 
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
+import dataclasses
+import typing as t
 
-from .test_gke_network import MARK, NORTH, SOUTH, WEST, after, everybody, nothing, planned
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import serves
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
+    ExistingNetwork,
+    NetworkPlan,
+    plan_network,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import read_network
+
+from .caller import Caller
+from .standin.server import StandIn
+from .test_gke_network import MARK, NORTH, SOUTH, WEST, Vars, after, everybody, nothing, planned
 
 
 def test_a_range_that_is_refused_changes_no_rule_of_the_others() -> None:
@@ -45,3 +60,100 @@ def test_hosts_in_another_order_get_a_hint() -> None:
     assert "put new hosts after the others" in said
     for name, cidr in (("gke_node_cidr", two[0].node_cidr), ("cluster_pod_cidr", two[0].pod_cidr)):
         assert f"{name}: {cidr}" in said
+
+
+# Further ranges of pods: the inventory has their names, and the subnet their addresses.
+
+MORE: Vars = {"gke_additional_pod_ranges": ["more"]}
+POOL: Vars = {"gke_node_pools": [{"name": "main"}, {"name": "wide", "pod_range": "more"}]}
+
+
+class Corp:
+    """A VPC of others in the stand-in, with the subnet of one cluster."""
+
+    def __init__(self, standin: StandIn, options: dict[str, t.Any], **ranges: str) -> None:
+        self.ask, self.google, self.base = Caller(standin), Google.from_args(options), "/compute/v1/projects/shop-prod"
+        (west,) = everybody({"west": WEST}, gke_network="corp")
+        self.ask.done("POST", f"{self.base}/global/networks", {"name": "corp", "autoCreateSubnetworks": False})
+        second = {"pods": west.pod_cidr, "services": west.service_cidr, **ranges}
+        subnet = {
+            "name": west.subnetwork,
+            "network": "projects/shop-prod/global/networks/corp",
+            "ipCidrRange": west.node_cidr,
+            "secondaryIpRanges": [{"rangeName": name, "ipCidrRange": cidr} for name, cidr in second.items()],
+        }
+        self.ask.done("POST", f"{self.base}/regions/us-west1/subnetworks", subnet)
+
+    def plan(self, variables: Vars) -> tuple[NetworkPlan, dict[str, FleetError]]:
+        clusters = everybody({"west": {**WEST, **variables}}, gke_network="corp")
+        return plan_network(clusters, {"west"}, read_network(self.google, clusters, MARK), MARK)
+
+    def apply(self, plan: NetworkPlan) -> None:
+        for rule in plan.firewalls:
+            body = {
+                "name": rule["name"],
+                "description": rule["description"],
+                "network": "projects/shop-prod/global/networks/corp",
+                "sourceRanges": rule["source_ranges"],
+                "allowed": [
+                    {"IPProtocol": a["ip_protocol"], **({"ports": a["ports"]} if "ports" in a else {})}
+                    for a in rule["allowed"]
+                ],
+                **({"targetTags": rule["target_tags"]} if "target_tags" in rule else {}),
+            }
+            where = f"{self.base}/global/firewalls"
+            if rule["name"] in plan.before:
+                self.ask.done("PATCH", f"{where}/{rule['name']}", body)
+            else:
+                self.ask.done("POST", where, body)
+
+
+@pytest.mark.parametrize("adopt", [False, True], ids=["ours", "adopted"])
+@pytest.mark.parametrize("named", [MORE, POOL], ids=["cluster", "pool"])
+def test_further_ranges_of_pods_are_let_through(
+    google_cloud: StandIn, options: dict[str, t.Any], named: Vars, adopt: bool
+) -> None:
+    corp = Corp(google_cloud, options, more="10.200.0.0/16")
+    plain = {"gke_adopt": adopt}
+    plan, failed = corp.plan(plain)
+    corp.apply(plan)
+    assert (corp.plan(plain)[0].count, failed) == (0, {})
+    plan, failed = corp.plan({**plain, **named})
+    assert failed == {}
+    (pods,) = plan.firewalls
+    assert pods["name"] in plan.before and "10.200.0.0/16" in pods["source_ranges"]
+    corp.apply(plan)
+    assert corp.plan({**plain, **named})[0].count == 0
+    # The name goes first, and nodes with that range later: their pods are let through as long as the subnet has it.
+    assert corp.plan(plain)[0].count == 0
+
+
+def test_a_further_range_that_is_not_there_is_named(google_cloud: StandIn, options: dict[str, t.Any]) -> None:
+    corp = Corp(google_cloud, options)
+    plan, failed = corp.plan(MORE)
+    assert failed["west"].what == "subnet corp-west has no secondary range more"
+    assert "pods, services" in failed["west"].seen
+    assert "--add-secondary-ranges more=<range>" in failed["west"].next_step
+    assert all("10.200.0.0/16" not in rule["source_ranges"] for rule in plan.firewalls)
+
+
+def test_a_further_range_needs_a_subnet_that_is_there() -> None:
+    (west,) = everybody({"west": {**WEST, **MORE}})
+    plan, failed = plan_network([west], {"west"}, nothing(), MARK)
+    assert plan.subnets == {}
+    assert failed["west"].seen == "the subnet is not there yet"
+    assert "without these names" in failed["west"].next_step
+
+
+def test_nat_of_a_list_must_have_further_ranges_too() -> None:
+    (west,) = everybody({"west": {**WEST, **MORE}})
+    west = dataclasses.replace(west, passed={"networkConfig": {"defaultSnatStatus": {"disabled": True}}})
+    subnet = {
+        "name": f"https://x/{west.subnetwork_path}",
+        "sourceIpRangesToNat": ["PRIMARY_IP_RANGE", "LIST_OF_SECONDARY_IP_RANGES"],
+        "secondaryIpRangeNames": ["pods"],
+    }
+    nat = {"sourceSubnetworkIpRangesToNat": "LIST_OF_SUBNETWORKS", "subnetworks": [subnet]}
+    assert not serves({"nats": [nat]}, west)
+    subnet["secondaryIpRangeNames"] = ["pods", "more"]
+    assert serves({"nats": [nat]}, west)

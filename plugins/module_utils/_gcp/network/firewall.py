@@ -23,7 +23,15 @@ _PROBES = ("130.211.0.0/22", "35.191.0.0/16")
 """Sources of Google's load balancers and their health checks."""
 
 
-def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: bool, load_balancers: bool) -> list[Json]:
+def rules(
+    network: str,
+    mine: t.Sequence[ClusterSpec],
+    marker: str,
+    *,
+    ours: bool,
+    load_balancers: bool,
+    more_pods: t.Iterable[str] = (),
+) -> list[Json]:
     """From pods to all nodes and pods; from control planes to istiod's webhook; from load balancers to a Shared VPC.
 
     Our own VPC holds only our clusters, so rules there apply to all of it. In a VPC of others they apply to nodes with
@@ -35,8 +43,9 @@ def rules(network: str, mine: t.Sequence[ClusterSpec], marker: str, *, ours: boo
         marker: description of what we make.
         ours: whether we made the VPC.
         load_balancers: whether multi-cluster ingress is in front of the clusters.
+        more_pods: further ranges of their pods.
     """
-    pods = sorted({w.pod_cidr for w in mine})
+    pods = sorted({*(w.pod_cidr for w in mine), *more_pods})
     # With Private Service Connect, webhooks are called through an agent in a pod; with a peered VPC, from the
     # control plane's own range.
     planes = sorted({cidr for w in mine for cidr in (w.node_cidr, w.control_plane_cidr) if cidr})

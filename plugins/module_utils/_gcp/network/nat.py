@@ -299,7 +299,8 @@ def _nat_serves(nat: Json, w: ClusterSpec) -> bool:
         if not str(subnet.get("name") or "").endswith(f"/regions/{w.region}/subnetworks/{w.subnetwork}"):
             continue
         which = set(subnet.get("sourceIpRangesToNat") or [])
-        pods = "LIST_OF_SECONDARY_IP_RANGES" in which and w.pod_range in (subnet.get("secondaryIpRangeNames") or [])
+        named = set(subnet.get("secondaryIpRangeNames") or [])
+        pods = "LIST_OF_SECONDARY_IP_RANGES" in which and {w.pod_range, *w.more_pod_ranges} <= named
         return "ALL_IP_RANGES" in which or ("PRIMARY_IP_RANGE" in which and (pods or not _pods_keep_addresses(w)))
     return False
 

@@ -116,8 +116,16 @@ def plan_network(
         # A refused cluster keeps the ranges that it has: the rules are for those, and not for refused ones.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
         usable = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
+        more_pods = [cidr for w, subnet in there for cidr in _more_pods(w, subnet)]
         wanted = (
-            rules(name, usable, marker, ours=_is_ours(live, name, marker), load_balancers=load_balancers)
+            rules(
+                name,
+                usable,
+                marker,
+                ours=_is_ours(live, name, marker),
+                load_balancers=load_balancers,
+                more_pods=more_pods,
+            )
             if usable
             else []
         )
@@ -128,6 +136,10 @@ def plan_network(
             if unnamed and found is not None:
                 # Ranges of control planes too: where a cluster is missing, nobody can tell whose they are.
                 rule["source_ranges"] = sorted({*rule["source_ranges"], *(found.get("sourceRanges") or [])})
+            # Nodes may have a further range as long as the subnet has it: Google drops one only when no pool uses it.
+            still = {cidr for _w, subnet in there for cidr in _second(subnet or {}).values()}
+            had = set((found or {}).get("sourceRanges") or []) & still
+            rule["source_ranges"] = sorted({*rule["source_ranges"], *had})
             if found is None and any(w.shared for w in mine) and covered(rule, theirs):
                 continue  # the administrator of the Shared VPC has a rule for it
             if differs(rule, found):
@@ -201,7 +213,9 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
         wrong = _wrong_ranges(w, found, ranges)
         if wrong:
             raise _ranges_refused(w, wrong, ranges)
+        _check_more_pods(w, found)
         return None
+    _check_more_pods(w, {})
     for (region, name), other in live.subnets.items():
         if last_part(other.get("network")) != w.network:
             continue
@@ -232,6 +246,34 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
 
 def _second(subnet: Json) -> dict[str, str]:
     return {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
+
+
+def _more_pods(w: ClusterSpec, subnet: Json | None) -> list[str]:
+    """Further ranges of a cluster's pods; the inventory has their names, and the subnet their addresses."""
+    second = _second(subnet or {})
+    return [second[name] for name in w.more_pod_ranges if name in second]
+
+
+def _check_more_pods(w: ClusterSpec, subnet: Json) -> None:
+    """Raises FleetError for further ranges of pods that the subnet has not: no node could be made with them."""
+    second = _second(subnet)
+    lacking = [name for name in w.more_pod_ranges if name not in second]
+    if lacking:
+        given = f"--add-secondary-ranges {','.join(f'{name}=<range>' for name in lacking)}"
+        where = f"{w.subnetwork} --region {w.region} --project {w.network_project}"
+        raise FleetError(
+            f"subnet {w.subnetwork} has no secondary range {', '.join(lacking)}",
+            cluster=w.host,
+            obj=f"Subnetwork {w.region}/{w.subnetwork}",
+            seen=f"secondary ranges: {', '.join(second)}"
+            if second
+            else "no secondary ranges"
+            if subnet
+            else "the subnet is not there yet",
+            means="gke_additional_pod_ranges, or pod_range of a pool, names it, and this collection does not make it",
+            next_step=f"gcloud compute networks subnets update {where} {given}"
+            + ("" if subnet else ", once a run without these names has made the subnet"),
+        )
 
 
 def _wrong_ranges(w: ClusterSpec, subnet: Json, ranges: t.Mapping[str, str]) -> dict[str, str]:

@@ -116,6 +116,13 @@ class ClusterSpec:
         return mine if any(one.field.name == _ACCOUNT and one.value == mine for one in said) else ""
 
     @property
+    def more_pod_ranges(self) -> tuple[str, ...]:
+        """Names of further secondary ranges of its subnet that its pods have: the cluster's, and those of pools."""
+        said = [name for one in self.fields if one.field.name == "additional_pod_ranges" for name in one.value]
+        said += [one.value for pool in self.pools for one in pool.fields if one.field.name == "pod_range"]
+        return tuple(name for name in dict.fromkeys(map(str, said)) if name != self.pod_range)
+
+    @property
     def nats(self) -> tuple[Place, ...]:
         """Cloud NATs whose addresses may reach the API server too."""
         return tuple(dict.fromkeys(place for place, _cluster in self.by_nat))

@@ -27,7 +27,9 @@ _WINDOW = (
     "as `recurrence: FREQ=WEEKLY;BYDAY=SA`. In UTC; `{}` for any time."
 )
 _CALICO = "Whether Calico enforces NetworkPolicies, without Dataplane V2, which does so itself."
-_RANGES = "Secondary ranges of the subnet for pods of further nodes. They must exist, and firewall rules for them too."
+_RANGES = (
+    "Secondary ranges of the subnet for pods of further nodes. They must exist; firewall rules of the fleet allow them."
+)
 _ACCOUNT = (
     "Service account as which nodes run: its address; or `fleet`, for one that is made for the fleet's nodes in the "
     "project, with the one role that nodes need."
