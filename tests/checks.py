@@ -149,7 +149,8 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         ("artifacts", Stage("artifacts", artifacts(), exclusive=True, live=True)),
         # These wait more than they work, and each has fleets of its own.
         ("e2e", Stage("e2e", (pytest("e2e", out, "tests/e2e", "-v"),), live=True, env=fleet)),
-        ("api", Stage("api", (pytest("api", out, "tests/api"),))),
+        # AWX's stand-in, with jobs on API servers.
+        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")))),
         ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),))),
         ("molecule", Stage("molecule", molecule(), live=True, env=fleet)),
     ]

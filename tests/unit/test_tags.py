@@ -173,7 +173,8 @@ OTHERS = {
 
 def test_every_playbook_is_tried() -> None:
     named = {p.stem for p in (ROOT / "playbooks").glob("*.yml")}
-    assert named - {"site", "clusters_named", "whole"} == set(STAGES) | set(OTHERS)
+    # tests/awx tries awx.yml, which has no stage.
+    assert named - {"site", "clusters_named", "whole", "awx"} == set(STAGES) | set(OTHERS)
 
 
 @pytest.mark.parametrize("playbook", OTHERS)
