@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 
 __all__ = ["SyncLeft", "await_sync", "debug_page", "istiod_pods", "metrics_page", "secret_events"]
 
@@ -130,18 +131,20 @@ async def await_sync(
 
     async def one(pod: str, events: int) -> SyncLeft | None:
         await handled(pod, events)
-        while True:
-            metrics, page = await asyncio.gather(
-                metrics_page(kube, namespace, pod), debug_page(kube, namespace, pod, "clusterz")
-            )
-            view = parse_clusterz(page)
-            done, wrong = sync_seen(view, wanted, held)
-            blocked = queue_blocked(view, parse_managed(metrics))
-            if done and not blocked:
-                return None
-            if time.monotonic() >= deadline:
-                return SyncLeft(pod, wrong, blocked)
-            await asyncio.sleep(_BETWEEN_LOOKS)
+        with waiting(f"{kube.cluster}: {pod}, until it has synced") as wait:
+            while True:
+                metrics, page = await asyncio.gather(
+                    metrics_page(kube, namespace, pod), debug_page(kube, namespace, pod, "clusterz")
+                )
+                view = parse_clusterz(page)
+                done, wrong = sync_seen(view, wanted, held)
+                blocked = queue_blocked(view, parse_managed(metrics))
+                if done and not blocked:
+                    return None
+                wait.seen = "; ".join(f"{name}: {what}" for name, what in wrong.items())
+                if time.monotonic() >= deadline:
+                    return SyncLeft(pod, wrong, blocked)
+                await asyncio.sleep(_BETWEEN_LOOKS)
 
     found = await asyncio.gather(*(one(pod, events) for pod, events in pods.items()))
     return [left for left in found if left]

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.distributi
     parse_syncz,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
 
@@ -74,27 +75,29 @@ async def await_distribution(
     """
     deadline = time.monotonic() + timeout
     istiods: dict[str, _Istiod] = {}
-    while True:
-        errors, lacking = list[FleetError](), dict[str, str]()
-        try:
-            pods = await istiod_pods(kube, namespace, revision, others=True)
-        except FleetError as error:  # it may be about to start
-            errors.append(error)
-        else:
-            # One that is gone has no proxies, and one that came begins with what is there.
-            istiods = {
-                pod: istiods.get(pod) or _Istiod(kube, namespace, pod, wanted, before.get(pod, {})) for pod in pods
-            }
-            for left in await settle(istiod.look() for istiod in istiods.values()):
-                if isinstance(left, FleetError):
-                    errors.append(left)
-                else:
-                    lacking |= left
-        if not errors and not lacking:
-            return
-        if time.monotonic() >= deadline:
-            raise errors[0] if errors else _too_late(kube, namespace, lacking, istiods.values(), timeout)
-        await asyncio.sleep(_BETWEEN_LOOKS)
+    with waiting(f"{kube.cluster}: proxies, until they have what was applied") as wait:
+        while True:
+            errors, lacking = list[FleetError](), dict[str, str]()
+            try:
+                pods = await istiod_pods(kube, namespace, revision, others=True)
+            except FleetError as error:  # it may be about to start
+                errors.append(error)
+            else:
+                # One that is gone has no proxies, and one that came begins with what is there.
+                istiods = {
+                    pod: istiods.get(pod) or _Istiod(kube, namespace, pod, wanted, before.get(pod, {})) for pod in pods
+                }
+                for left in await settle(istiod.look() for istiod in istiods.values()):
+                    if isinstance(left, FleetError):
+                        errors.append(left)
+                    else:
+                        lacking |= left
+            if not errors and not lacking:
+                return
+            wait.seen = f"{len(lacking)} lack it" if lacking else errors[0].what
+            if time.monotonic() >= deadline:
+                raise errors[0] if errors else _too_late(kube, namespace, lacking, istiods.values(), timeout)
+            await asyncio.sleep(_BETWEEN_LOOKS)
 
 
 def _too_late(

@@ -31,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import ROOT, SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import metrics_page
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace import (
     ensure_namespace,
@@ -182,21 +183,25 @@ async def _await_loaded(kube: Kube, namespace: str, pod: str, certificate: x509.
     wanted = int(certificate.not_valid_after_utc.timestamp())
     deadline = time.monotonic() + timeout
     seen = "nothing"
-    while time.monotonic() < deadline:
-        try:
-            until = loaded_until(await metrics_page(kube, namespace, pod, timeout=15))
-            if until == wanted:
-                return
-            seen = (
-                f"the intermediate CA that it has loaded ends at {until}" if until else "its metrics name no end date"
-            )
-        except FleetError as error:
-            seen = f"{error.what} {error.seen}".strip()
-            # A pod that has ended needs nothing: its successor starts with the new intermediate CA.
-            if await kube.get("v1", "Pod", pod, namespace) is None:
-                return
-        # istiod's metrics cannot be watched.
-        await asyncio.sleep(_POLL_SECONDS)
+    with waiting(f"{kube.cluster}: {pod}, until it has its new intermediate CA") as wait:
+        while time.monotonic() < deadline:
+            try:
+                until = loaded_until(await metrics_page(kube, namespace, pod, timeout=15))
+                if until == wanted:
+                    return
+                seen = (
+                    f"the intermediate CA that it has loaded ends at {until}"
+                    if until
+                    else "its metrics name no end date"
+                )
+            except FleetError as error:
+                seen = f"{error.what} {error.seen}".strip()
+                # A pod that has ended needs nothing: its successor starts with the new intermediate CA.
+                if await kube.get("v1", "Pod", pod, namespace) is None:
+                    return
+            wait.seen = seen
+            # istiod's metrics cannot be watched.
+            await asyncio.sleep(_POLL_SECONDS)
     raise FleetError(
         f"istiod has not loaded its new intermediate CA after {timeout:g} s",
         obj=f"Pod {namespace}/{pod}",

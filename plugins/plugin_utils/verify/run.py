@@ -33,6 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import name_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
@@ -226,31 +227,34 @@ class VerifyRun:
         """Read and check all clusters until they have settled, which takes seconds, or the time is up."""
         until = self.deadline if not self.options.dry_run else 0.0
         names = [n for n in self.kubes if not self.kubes[n].absent and not self.facts[n].problem]
-        while True:
-            for name in names:
-                # Those of an earlier poll: an istiod that was starting, a busy machine.
-                self.facts[name].problem = self.facts[name].problem_next = ""
-            _read, unread = await on_each(names, self._read_facts)
-            self._note(unread)
-            relevant = {n: self.facts[n] for n in self.facts if n in self.play or n in names}
-            relevant = {n: f for n, f in relevant.items() if n in self.play or not f.problem}
-            if self.options.dry_run:
-                relevant = {n: f for n, f in relevant.items() if not self.kubes[n].absent}
-            checks = state_checks(
-                self.fleet,
-                relevant,
-                leaf_hours=self.options.leaf_hours,
-                signer_days=self.options.signer_days,
-                fleet_root=self.options.fleet_root,
-            )
-            checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
-            settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
-            settling |= any(self.facts[name].problem for name in names if name in self.play)
-            if time.monotonic() >= until or not (
-                settling or self._without_endpoints() or self._with_foreign_endpoints()
-            ):
-                break
-            await asyncio.sleep(_POLL_SECONDS)
+        with waiting("the fleet, until it has settled") as wait:
+            while True:
+                for name in names:
+                    # Those of an earlier poll: an istiod that was starting, a busy machine.
+                    self.facts[name].problem = self.facts[name].problem_next = ""
+                _read, unread = await on_each(names, self._read_facts)
+                self._note(unread)
+                relevant = {n: self.facts[n] for n in self.facts if n in self.play or n in names}
+                relevant = {n: f for n, f in relevant.items() if n in self.play or not f.problem}
+                if self.options.dry_run:
+                    relevant = {n: f for n, f in relevant.items() if not self.kubes[n].absent}
+                checks = state_checks(
+                    self.fleet,
+                    relevant,
+                    leaf_hours=self.options.leaf_hours,
+                    signer_days=self.options.signer_days,
+                    fleet_root=self.options.fleet_root,
+                )
+                checks = [c for c in checks if not c.clusters or set(c.clusters) & set(self.play)]
+                settling = any(c.state == FAILED and c.group in _SETTLING for c in checks)
+                settling |= any(self.facts[name].problem for name in names if name in self.play)
+                if time.monotonic() >= until or not (
+                    settling or self._without_endpoints() or self._with_foreign_endpoints()
+                ):
+                    break
+                failed = [f"{c.group} of {c.name}" for c in checks if c.state == FAILED]
+                wait.seen = failed[0] if failed else "endpoints of probes"
+                await asyncio.sleep(_POLL_SECONDS)
         self.checks += checks
         for name in self.play:
             found = self.facts[name]

@@ -49,6 +49,8 @@ class Istiod:
     after: int
     sent: list[t.Any] = dataclasses.field(default_factory=list)
 
+    cluster: t.ClassVar[str] = "west"
+
     @property
     def transport(self) -> Istiod:
         return self
