@@ -22,6 +22,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.hosts import hosts_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.kept import kept_in_words
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint_seen import lint_seen
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.notices import (
+    of_complaints,
+    of_primaries,
+    of_unseen,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others import (
     Other,
     others_of,
@@ -31,7 +36,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.others i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.policy import Policy
-from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reported import complaints
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.rollout import (
     ROUTES,
     RULES,
@@ -155,7 +159,7 @@ class TrafficRun:
             leaves=self.leaves,
             uncalled=self._uncalled,
         )
-        self._warn_of_unseen()
+        self.warnings += of_unseen(self._rollout, self._not_shown) if self.timeout else []
         await asyncio.gather(
             self._each(self._rollout.play, self._first), on_each(self._rollout.beside, self._have_rules)
         )
@@ -229,9 +233,11 @@ class TrafficRun:
             self._kept(),
             leaves=self._uncalled,
         )
-        self._warn_of_primaries()
+        self.warnings += of_primaries(self._paths, self.play, self.policies)
         self._warn_of_wider()
-        self._warn_of_complaints()
+        for name in self._live if self.policies else ():
+            if name in self.play and self._not_shown[name]:
+                self.warnings += of_complaints(name, self.objects[name], self._live[name].istio)
 
     def _of_unread(self, name: str, seen: Seen) -> list[Object]:
         """What is there for services that only a cluster which was not read may have: it stays as it is."""
@@ -287,6 +293,12 @@ class TrafficRun:
                     self._fail_all(name, (refusal(other, policy, name, why) for other in found))
         return kept
 
+    @property
+    def _not_shown(self) -> dict[str, str]:
+        """By cluster why its control plane does not show what proxies have; "" where it does."""
+        clusters = self.fleet.clusters
+        return {name: control_plane_of(self.fleet, clusters[name]).not_shown for name in self.play}
+
     def _root(self, name: str) -> str:
         """The namespace whose DestinationRules Istio takes last."""
         return control_plane_of(self.fleet, self.fleet.clusters[name]).namespace
@@ -325,45 +337,6 @@ class TrafficRun:
     def _adoptable(self, name: str, kind: str, hosts: t.Container[str]) -> list[Object]:
         """Of what others made for hosts, what goes."""
         return [one.obj for one in self._adopted.get(name, ()) if one.obj["kind"] == kind and one.host in hosts]
-
-    def _warn_of_primaries(self) -> None:
-        for name in self.play:
-            primary = self._paths.read_in(name)
-            if primary not in self.play and any(p.callers is None or name in p.callers for p in self.policies):
-                self.warnings.append(
-                    f"{name}: what policies make for its callers is in {primary}, which serves it and is not part of "
-                    f"this run: run the traffic stage with --limit {primary},{name}"
-                )
-
-    def _warn_of_unseen(self) -> None:
-        """A control plane of somebody else's does not show what its proxies have, so nothing can be waited for."""
-        for name in self._rollout.play if self.timeout else ():
-            if self._unseen(name) and any(self._rollout.planned(name)):
-                new = (
-                    " New routes name new subsets, so calls may fail for a moment. To lose none, first apply the split "
-                    "with weight 0 for what is new."
-                )
-                self.warnings.append(
-                    f"{name}: nothing was waited for: {self._unseen(name).partition(';')[0]}. The objects were written "
-                    "in the order that loses no call, without proof that proxies had each before the next."
-                    f"{new if self._rollout.coming(name) else ''} What the control plane cannot apply it writes into "
-                    "the objects' status, within minutes: a further run names it"
-                )
-
-    def _unseen(self, name: str) -> str:
-        return control_plane_of(self.fleet, self.fleet.clusters[name]).not_shown
-
-    def _warn_of_complaints(self) -> None:
-        """Where nobody sees proxies, what the control plane says of our objects is all that is known."""
-        for name in self.play:
-            for obj in self._live[name].istio if self._unseen(name) and name in self._live else ():
-                said = complaints(obj) if self._is_ours(obj) else []
-                if said:
-                    meta = obj["metadata"]
-                    self.warnings.append(
-                        f"{name}: {obj['kind']} {meta.get('namespace')}/{meta['name']} may not hold: its control plane "
-                        f"says {'; '.join(said)}. gcloud container fleet mesh describe shows the cluster's state"
-                    )
 
     async def _give_addresses(self) -> None:
         """Addresses for all global names, before anything is made of them."""
