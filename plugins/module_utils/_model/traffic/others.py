@@ -98,7 +98,7 @@ def wider_of(
     for obj in live:
         # Rules of theirs for a host of which ours says nothing about connections change nothing; routes do.
         ours = hosts[ROUTES] | hosts[RULES] if obj.get("kind") == ROUTES else hosts.get(str(obj.get("kind")), set())
-        for pattern in () if is_ours(obj) else hosts_of(obj):
+        for pattern in () if is_ours(obj) else filter(is_pattern, hosts_of(obj)):
             fitting = tuple(sorted(h for h in ours if fits(pattern, h) and (h, identity(obj)) not in in_the_way))
             if fitting:
                 found.append(Wider(pattern, obj, fitting))

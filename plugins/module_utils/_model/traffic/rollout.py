@@ -130,6 +130,7 @@ class Rollout:
         self._doubtful = self._doubt()
         """By cluster the hosts of whose routes proxies may have an older state."""
         self._stopped: set[str] = set()
+        self._going: dict[str, set[str]] = {}
         self._settled = {
             (name, key)
             for name, objects in self._wanted.items()
@@ -350,9 +351,11 @@ class Rollout:
 
     def _going_names(self, cluster: str) -> set[str]:
         """The hosts of ServiceEntries of ours that nobody wants in a cluster any more."""
-        wanted = self._wanted.get(cluster, {})
-        ours = self._ours.get(cluster, {}).items()
-        return {host for key, obj in ours if key[0] == ENTRIES and key not in wanted for host in hosts_of(obj)}
+        if cluster not in self._going:
+            wanted, ours = self._wanted.get(cluster, {}), self._ours.get(cluster, {}).items()
+            entries = [obj for key, obj in ours if key[0] == ENTRIES and key not in wanted]
+            self._going[cluster] = {host for obj in entries for host in hosts_of(obj)}
+        return self._going[cluster]
 
     def _staying_names(self, cluster: str) -> set[str]:
         """The hosts of all ServiceEntries that stay in a cluster for now."""
