@@ -16,6 +16,10 @@ description:
     quotas of the regions; machine types of the zones; the version of Kubernetes that a release channel gives, with the versions that
     Istio supports; membership of another Google fleet; and policies of the organisation (C(compute.requireShieldedVm),
     C(compute.vmExternalIpAccess), C(gcp.restrictNonCmekServices), C(gcp.resourceLocations)).
+  - For clusters that are made, and those that are not members of the Google fleet yet, it looks at the firewall of their VPC as Google
+    evaluates it, with the rules that the run makes. Rules of the VPC and of firewall policies (hierarchical, global, regional) that deny
+    calls between pods, the webhook of istiod, ports of east-west gateways, or health checks are problems. One that depends on what
+    nobody here can judge, as secure tags, is a warning. This costs one request for each region of a VPC.
   - What these credentials may not read is named once, as a warning, and is not compared.
   - Where nothing is to be made, it sends one request a project, for the list of its clusters, which the run uses later; and one for the
     number of the fleet's project.

@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.findings im
     wishes_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.membership import other_fleets
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.mesh_flows import targets_of
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.nodes import groups_of_cluster, groups_of_steps
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.clusters import Clusters
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.differences import (
@@ -53,7 +54,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources impo
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat, ways_out
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, plan_network
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
+    ExistingNetwork,
+    NetworkPlan,
+    plan_network,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import clusters_with_istiod
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.kubernetes_versions import unsupported
@@ -75,6 +80,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, UNCHANGED
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import list_by_region, read_network
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import Part, with_mesh_label
+from ansible_collections.mesh.fleet.plugins.plugin_utils.google.firewalls import Joining, find_denials
 
 __all__ = ["Foresight"]
 
@@ -116,6 +122,8 @@ class Foresight:
         self.clients: dict[str, Google] = {}
         self.found = Findings()
         self._numbers: dict[str, str] = {}
+        self._networks: dict[str, tuple[ExistingNetwork, NetworkPlan] | None] = {}
+        """By project, what its VPCs have, and what the run makes there; None where that may not be read."""
         self._turn = threading.Lock()
 
     def look(self) -> tuple[Findings, dict[str, list[Json]]]:
@@ -126,9 +134,11 @@ class Foresight:
         for project in known:
             self._plan_clusters(project)
         new = {w.host for p in known for w in p.new}
+        joining = self._joining(known)
         for part in self.networks:
             if any(w.host in new for w in part.play):
                 self._plan_network(part, new)
+            self._check_firewalls(part, joining)
         self._plan_fleet(known)
         self._check_fleets(known)
         self._check_versions(known)
@@ -272,6 +282,7 @@ class Foresight:
                 # What is there is not known, and so not what is missing.
                 plan.permissions += [f"compute.{kind}.list" for kind in ("networks", "subnetworks", "firewalls")]
                 plan.permissions += ["compute.routers.list"]
+                self._networks[part.project] = None
                 return
             if error.kind != API_OFF:
                 self._add(Findings(problems=[error]))
@@ -279,6 +290,7 @@ class Foresight:
         network, failed = plan_network(
             part.everybody, {w.host for w in mine}, live, marker(self.fleet), load_balancers=self.front_door
         )
+        self._networks[part.project] = (live, network)
         self._add(Findings(problems=list(failed.values())))
         other = ways_out(self.fleet)
         needing = needing_nat(mine, other)
@@ -289,6 +301,38 @@ class Foresight:
             plan.permissions += permissions.of_network([*network.kinds, *nat.kinds])
         # On a Shared VPC the clusters stage says what its administrator is to make, where these credentials may not.
         plan.apis += CLUSTER_APIS
+
+    def _joining(self, known: t.Sequence[_Project]) -> list[Joining]:
+        """Clusters that are made, or that stand and are not members of the Google fleet yet."""
+        found = []
+        for p in known:
+            for w in p.part.play:
+                live = p.live.get((w.member.location, w.member.cluster))
+                if live is not None and live.get("fleet"):
+                    continue
+                with contextlib.suppress(FleetError):  # told already, or by the clusters stage
+                    found.append(Joining(w, targets_of(live or body(with_passed(w), marker(self.fleet))["cluster"])))
+        return found
+
+    def _check_firewalls(self, part: Part, joining: t.Sequence[Joining]) -> None:
+        """Rules and policies of others in the VPCs of a project that would stop the mesh."""
+        mine = [one for one in joining if one.spec.network_project == part.project]
+        if not mine:
+            return
+        google = self.clients.get(part.project, part.google)
+        if part.project not in self._networks:
+            try:
+                self._networks[part.project] = (read_network(google), NetworkPlan())
+            except GoogleError:
+                self._networks[part.project] = None  # the network's stage says why
+        there = self._networks[part.project]
+        if there is not None:
+            everybody = [w for network in self.networks for w in network.everybody]
+            self._add(
+                find_denials(
+                    google, self.fleet, everybody, mine, *there, istiods=self.with_istiod, front_door=self.front_door
+                )
+            )
 
     def _plan_fleet(self, known: t.Sequence[_Project]) -> None:
         project = fleet_project(self.members)

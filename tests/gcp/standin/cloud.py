@@ -109,6 +109,8 @@ class Cloud:
         """Service accounts that are disabled (``{"disabled": True}``), or gone (None)."""
         self.org_policies: dict[tuple[str, str], Json] = {}
         """Policies of the organisation that are in force, by project and constraint."""
+        self.firewall_policies: dict[str, list[Json]] = {}
+        """Firewall policies that apply to a VPC, by its path, as compute.v1 has the effective ones."""
         self.door = ""
         """An address of this machine, which the first global address gets that is reserved: something listens there."""
         self.channels: dict[str, str] = {}

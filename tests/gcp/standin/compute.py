@@ -259,6 +259,18 @@ def _filtered(items: list[Json], params: Json) -> list[Json]:
     return [i for i in items if str(i.get(field, "")) == value or re.fullmatch(value, str(i.get(field, "")))]
 
 
+def effective_firewalls(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
+    """The VPC's own rules, and the policies that a test has put above and beside them."""
+    target = "projects/" + str(params.get("network")).partition("projects/")[2]
+    _get(cloud, f"compute/{target}")
+    if _place(path).partition("/regions/")[0] != target.partition("/global/")[0]:
+        raise Refused(400, f"Invalid value for field 'network': '{params.get('network')}'. It is another project's.")
+    rules = [v for _k, v in cloud.under(f"compute/projects/{path['project']}/global/firewalls/*")]
+    mine = [rule for rule in rules if str(rule.get("network")).endswith(target)]
+    policies = copy.deepcopy(cloud.firewall_policies.get(target) or [])
+    return {**({"firewalls": mine} if mine else {}), **({"firewallPolicys": policies} if policies else {})}
+
+
 def get_operation(cloud: Cloud, path: Json, params: Json, body: Json, fault: Fault | None) -> Json:
     found = cloud.operations.get(f"compute/{_place(path)}/operations/{path['operation']}")
     if found is None:
@@ -281,6 +293,7 @@ for _collection in _COLLECTIONS:
     for _verb, _handler in _VERBS.items():
         if f"compute.{_collection}.{_verb}" in _KNOWN:
             HANDLERS[f"compute.{_collection}.{_verb}"] = functools.partial(_handler, _collection)
+HANDLERS["compute.regionNetworkFirewallPolicies.getEffectiveFirewalls"] = effective_firewalls
 for _scope in ("global", "region", "zone"):
     HANDLERS[f"compute.{_scope}Operations.get"] = get_operation
     HANDLERS[f"compute.{_scope}Operations.wait"] = get_operation

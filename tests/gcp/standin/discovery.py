@@ -186,11 +186,16 @@ class Service:
             self._collect(inner)
 
     def find(self, verb: str, path: str) -> tuple[Method, dict[str, str]] | None:
-        """The method of this request, and the values in its path."""
-        for method in self.methods:
-            if method.verb == verb and (match := method.pattern.fullmatch(path)):
-                return method, {k: urllib.parse.unquote(v) for k, v in match.groupdict().items()}
-        return None
+        """The method of this request, and the values in its path.
+
+        The path with fewest values wins: ``firewallPolicies/getEffectiveFirewalls`` names no policy.
+        """
+        fitting = [
+            (method, {k: urllib.parse.unquote(v) for k, v in match.groupdict().items()})
+            for method in self.methods
+            if method.verb == verb and (match := method.pattern.fullmatch(path))
+        ]
+        return min(fitting, key=lambda one: len(one[1]), default=None)
 
     def method(self, name: str) -> Method:
         """By its id ("container.projects.locations.clusters.create")."""

@@ -11,7 +11,7 @@ from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..api.answers import last_part
 
-__all__ = ["as_arguments", "check_owner", "covered", "differs", "made_by_us", "our_rules", "rules"]
+__all__ = ["as_arguments", "as_resource", "check_owner", "covered", "differs", "made_by_us", "our_rules", "rules"]
 
 Json = dict[str, t.Any]
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
@@ -122,6 +122,15 @@ def as_arguments(found: Json) -> Json:
         for a in found.get("allowed") or []
     ]
     return {"source_ranges": sorted(found.get("sourceRanges") or []), "allowed": allowed}
+
+
+def as_resource(rule: Json) -> Json:
+    """A rule in arguments of google.cloud's module, as Compute Engine has it once it is made."""
+    allowed = [
+        {"IPProtocol": a["ip_protocol"], **({"ports": a["ports"]} if "ports" in a else {})} for a in rule["allowed"]
+    ]
+    found = {"name": rule["name"], "sourceRanges": rule["source_ranges"], "allowed": allowed}
+    return {**found, **({"targetTags": rule["target_tags"]} if "target_tags" in rule else {})}
 
 
 def check_owner(rule: Json, found: Json | None, marker: str) -> None:
