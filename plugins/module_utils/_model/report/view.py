@@ -136,7 +136,7 @@ def _versions(found: Data | None) -> str:
 
 def _edges(declared: Data, mesh: Data) -> list[dict[str, t.Any]]:
     """Every pair that is declared or that a remote secret makes."""
-    wanted = {(watcher, watched) for watcher, watched in declared["edges"]}
+    wanted = set(declared["edges"])
     seen = {(w, x): state for w, found in mesh.items() for x, state in found["watches"].items() if state["secret"]}
     rows = []
     for watcher, watched in [*declared["edges"], *sorted(set(seen) - wanted)]:

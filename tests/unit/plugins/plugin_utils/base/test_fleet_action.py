@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar, trust_as_template
 from ansible.utils.display import Display
 
+from ansible_collections.mesh.fleet.plugins.module_utils import waits
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
@@ -286,3 +287,25 @@ def test_the_run_is_recorded(
     assert [one["line"] for one in found] == lines
     assert [one["host"] for one in found] == ["west"] * len(lines)
     assert (tmp_path / "fleet").exists() == bool(lines)
+
+
+class Waiting(FleetAction):
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        with waits.waiting("west: Deployment istiod") as wait:
+            wait.seen = "0 of 1"
+            raise FleetError("it does not become ready")
+
+
+@pytest.mark.parametrize(("least", "told"), [(0.0, [("west: Deployment istiod", "0 of 1")]), (10.0, [])])
+def test_a_result_has_the_long_waits(
+    least: float, told: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of a task that failed: of such a one people ask what it waited for."""
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp, task_vars: {})
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, {}))
+    monkeypatch.setattr(waits, "LONG", least)
+    action = Waiting.__new__(Waiting)
+    action._task = types.SimpleNamespace(run_once=False)
+    done = action.run(None, {"inventory_hostname": "west"})
+    assert done["failed"]
+    assert [(one["what"], one["seen"]) for one in done.get("waited", [])] == told
