@@ -118,7 +118,7 @@ def test_goto_next_leaves_it_to_the_next_layer() -> None:
     assert not any(denial.whole for denial in found)
 
 
-def test_policies_of_a_network_go_by_the_priority_of_their_association() -> None:
+def test_policies_of_a_network_go_by_their_associations_priority() -> None:
     second = policy(policy_rule("deny"), kind="NETWORK", displayName="second", priority=2000)
     first = policy(policy_rule("allow"), kind="NETWORK", displayName="first", priority=1000)
     assert denied(PODS, policies=[second, first]) == []
