@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.api.session import Google
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import covered, differs
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import serves
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
     ExistingNetwork,
@@ -19,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.client import read_network
 
-from .caller import Caller
+from .caller import Caller, error
 from .standin.server import StandIn
 from .test_gke_network import MARK, NORTH, SOUTH, WEST, Vars, after, everybody, nothing, planned
 
@@ -157,3 +158,61 @@ def test_nat_of_a_list_must_have_further_ranges_too() -> None:
     assert not serves({"nats": [nat]}, west)
     subnet["secondaryIpRangeNames"] = ["pods", "more"]
     assert serves({"nats": [nat]}, west)
+
+
+# IPv6: a subnet of both families, and a rule of its own for it.
+
+DUAL: Vars = {"gke_stack_type": "ipv4_ipv6", "gke_subnetwork": "corp-west"}
+
+
+@pytest.mark.parametrize("access", ["EXTERNAL", "INTERNAL"])
+def test_ipv6_of_a_subnet_is_let_through(google_cloud: StandIn, options: dict[str, t.Any], access: str) -> None:
+    corp = Corp(google_cloud, options)
+    corp.apply(corp.plan({})[0])
+    plan, failed = corp.plan(DUAL)
+    assert failed["west"].what == "subnet corp-west has no IPv6 range"
+    assert "--stack-type=IPV4_IPV6" in failed["west"].next_step
+    subnet = f"{corp.base}/regions/us-west1/subnetworks/corp-west"
+    body = {"stackType": "IPV4_IPV6", "ipv6AccessType": access}
+    found = corp.ask("GET", subnet).json()
+    live = google_cloud.cloud.resources["compute/projects/shop-prod/global/networks/corp"]
+    if access == "INTERNAL":
+        error(corp.ask("PATCH", subnet, {**body, "fingerprint": found["fingerprint"]}), 400)
+        live["enableUlaInternalIpv6"] = True
+    corp.ask.done("PATCH", subnet, {**body, "fingerprint": found["fingerprint"]})
+    plan, failed = corp.plan(DUAL)
+    assert failed == {}
+    (rule,) = plan.firewalls
+    assert rule["name"] == "corp-mesh-shop-pods-ipv6-nodes"
+    assert all(cidr.endswith("::/64") for cidr in rule["source_ranges"]) and len(rule["source_ranges"]) == 1
+    assert {"tcp", "58"} <= {one["ip_protocol"] for one in rule["allowed"]}
+    corp.apply(plan)
+    assert corp.plan(DUAL)[0].count == 0
+    # Nodes may still have both families when the inventory no longer says so.
+    assert corp.plan({})[0].count == 0
+
+
+def test_a_subnet_that_we_would_make_has_no_ipv6() -> None:
+    (west,) = everybody({"west": {**WEST, **DUAL}})
+    plan, failed = plan_network([west], {"west"}, nothing(), MARK)
+    assert plan.subnets == {} and failed["west"].seen == "the subnet is not there yet"
+
+
+def test_the_stand_in_keeps_families_apart(google_cloud: StandIn, options: dict[str, t.Any]) -> None:
+    corp = Corp(google_cloud, options)
+    body = {"name": "r", "network": "projects/shop-prod/global/networks/corp", "allowed": [{"IPProtocol": "icmp"}]}
+    for sources in (["2600:1900::/64", "10.0.0.0/8"], ["2600:1900::/64"]):
+        error(corp.ask("POST", f"{corp.base}/global/firewalls", {**body, "sourceRanges": sources}), 400)
+
+
+def test_a_rule_of_others_covers_a_family_of_its_own() -> None:
+    rule = {"network": "corp", "source_ranges": ["2600:1900::/64"], "allowed": [{"ip_protocol": "tcp"}]}
+    found = {"network": "x/corp", "allowed": [{"IPProtocol": "all"}]}
+    assert not covered(rule, [{**found, "sourceRanges": ["0.0.0.0/0"]}])
+    assert covered(rule, [{**found, "sourceRanges": ["::/0"]}])
+
+
+def test_an_ipv6_range_with_all_its_zeros_is_the_same() -> None:
+    rule = {"source_ranges": ["2600:1900:4000:1::/64"], "allowed": [{"ip_protocol": "tcp"}]}
+    found = {"sourceRanges": ["2600:1900:4000:1:0:0:0:0/64"], "allowed": [{"IPProtocol": "tcp"}]}
+    assert not differs(rule, found)

@@ -79,6 +79,13 @@ def fill(cloud: Cloud, collection: str, item: Json) -> None:
         item.setdefault("address", str(ipaddress.IPv4Address("198.51.100.0") + next(cloud.count) % 250))
 
 
+def _give_ipv6(cloud: Cloud, item: Json) -> None:
+    """A subnet of both families gets its /64, also when it is changed; written with all zeros."""
+    internal = item["ipv6AccessType"] == "INTERNAL"
+    net = f"{'fd20:0:0' if internal else '2600:1900:4000'}:{next(cloud.count):x}:0:0:0:0/64"
+    item.setdefault("internalIpv6Prefix" if internal else "externalIpv6Prefix", net)
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 
@@ -96,6 +103,7 @@ def check(cloud: Cloud, collection: str, project: str, item: Json, key: str) -> 
         _check_network(cloud, project, item, str(network))
     if collection == "subnetworks":
         _check_ranges(cloud, project, item, key)
+        _check_stack(cloud, item)
     if collection == "routers":
         _check_nat(cloud, project, item, key)
 
@@ -122,10 +130,29 @@ def _check_firewall(item: Json) -> None:
             first, _dash, last = port.partition("-")
             if not re.fullmatch(r"\d+(-\d+)?", port) or not int(first) <= int(last or first) <= _LAST_PORT:
                 raise _invalid(f"allowed[{i}].ports[{j}]", port, "Must be a port, or a range of ports.")
+    six = {":" in str(cidr) for field in ("sourceRanges", "destinationRanges") for cidr in item.get(field) or []}
+    if len(six) > 1:
+        raise _invalid("sourceRanges", item.get("sourceRanges"), "IPv4 and IPv6 ranges cannot be in one rule.")
+    named = [str(r.get("IPProtocol")).lower() for r in item.get("allowed") or item.get("denied") or []]
+    if six == {True} and "icmp" in named:
+        raise _invalid("allowed[0].IPProtocol", "icmp", "It is not of IPv6: use 58.")
     for field in ("targetTags", "sourceTags"):
         for i, tag in enumerate(item.get(field) or []):
             if not re.fullmatch(_TAG, tag):
                 raise _invalid(f"{field}[{i}]", tag, f"Must be a match of regex '{_TAG}'")
+
+
+def _check_stack(cloud: Cloud, item: Json) -> None:
+    """compute.v1: Subnetwork.stackType, Subnetwork.ipv6AccessType, Network.enableUlaInternalIpv6."""
+    if item.get("stackType") != "IPV4_IPV6":
+        return
+    access = item.get("ipv6AccessType")
+    if not access:
+        raise _invalid("ipv6AccessType", "", "It is required for a dual-stack subnetwork.")
+    network = cloud.resources.get("compute/" + str(item["network"]).removeprefix(link(""))) or {}
+    if access == "INTERNAL" and not network.get("enableUlaInternalIpv6"):
+        raise _invalid("ipv6AccessType", access, "The network has no internal IPv6 range.")
+    _give_ipv6(cloud, item)
 
 
 def _check_ranges(cloud: Cloud, project: str, item: Json, key: str) -> None:

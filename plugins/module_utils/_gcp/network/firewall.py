@@ -11,14 +11,27 @@ from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..api.answers import last_part
 
-__all__ = ["as_arguments", "as_resource", "check_owner", "covered", "differs", "made_by_us", "our_rules", "rules"]
+__all__ = [
+    "as_arguments",
+    "as_one_form",
+    "as_resource",
+    "check_owner",
+    "covered",
+    "differs",
+    "made_by_us",
+    "our_rules",
+    "rules",
+]
 
 Json = dict[str, t.Any]
+_Net = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
-_NEEDED = ("tcp", "udp", "icmp")
+_NEEDED = ("tcp", "udp", "icmp", "58")
 """A rule of others must allow these to cover one of ours."""
 WEBHOOK_PORT = "15017"
-_KINDS = ("pods", "webhooks", "doors")
+_KINDS = ("pods", "webhooks", "doors", "pods-ipv6")
+_PROTOCOLS_IPV6 = ("tcp", "udp", "58", "esp", "ah", "sctp")
+"""58 is ICMPv6, which Google has no name for (https://cloud.google.com/firewall/docs/firewalls#protocols_and_ports)."""
 _PROBES = ("130.211.0.0/22", "35.191.0.0/16")
 """Sources of Google's load balancers and their health checks."""
 
@@ -31,6 +44,7 @@ def rules(
     ours: bool,
     load_balancers: bool,
     more_pods: t.Iterable[str] = (),
+    ipv6: t.Iterable[str] = (),
 ) -> list[Json]:
     """From pods to all nodes and pods; from control planes to istiod's webhook; from load balancers to a Shared VPC.
 
@@ -44,6 +58,7 @@ def rules(
         ours: whether we made the VPC.
         load_balancers: whether multi-cluster ingress is in front of the clusters.
         more_pods: further ranges of their pods.
+        ipv6: IPv6 ranges of their nodes and pods.
     """
     pods = sorted({*(w.pod_cidr for w in mine), *more_pods})
     # With Private Service Connect, webhooks are called through an agent in a pod; with a peered VPC, from the
@@ -58,6 +73,9 @@ def rules(
     if load_balancers and any(w.shared for w in mine):
         # Google makes this rule itself in a VPC of the clusters' own project, but not in a host project.
         parts["doors"] = (sorted(_PROBES), [tcp])
+    if six := sorted(set(ipv6)):
+        # One rule cannot hold ranges of both families.
+        parts["pods-ipv6"] = (six, [{"ip_protocol": protocol} for protocol in _PROTOCOLS_IPV6])
     return [
         {
             "name": _name(network, mine[0], kind, ours=ours, tagged=tagged),
@@ -121,7 +139,13 @@ def as_arguments(found: Json) -> Json:
         {"ip_protocol": a["IPProtocol"], **{k: a[k] for k in ("ports",) if a.get(k)}}
         for a in found.get("allowed") or []
     ]
-    return {"source_ranges": sorted(found.get("sourceRanges") or []), "allowed": allowed}
+    sources = [as_one_form(cidr) for cidr in found.get("sourceRanges") or []]
+    return {"source_ranges": sorted(sources), "allowed": allowed}
+
+
+def as_one_form(cidr: str) -> str:
+    """An IPv6 range as this code writes it: Google writes some with all their zeros."""
+    return str(ipaddress.IPv6Network(cidr, strict=False)) if ":" in cidr else cidr
 
 
 def as_resource(rule: Json) -> Json:
@@ -159,10 +183,15 @@ def _covers(found: Json, rule: Json) -> bool:
     if tags and not set(rule.get("target_tags") or ["every machine"]) <= set(tags):
         return False
     sources = [ipaddress.ip_network(text) for text in found.get("sourceRanges") or []]
-    wide = [net for net in sources if isinstance(net, ipaddress.IPv4Network)]
-    inside = all(any(ipaddress.IPv4Network(one).subnet_of(net) for net in wide) for one in rule["source_ranges"])
+    inside = all(any(_inside(ipaddress.ip_network(one), net) for net in sources) for one in rule["source_ranges"])
     needed = [wanted for wanted in rule["allowed"] if wanted["ip_protocol"] in _NEEDED]
     return inside and all(any(_allows(a, wanted) for a in found["allowed"]) for wanted in needed)
+
+
+def _inside(one: _Net, other: _Net) -> bool:
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one.subnet_of(other)
+    return isinstance(other, ipaddress.IPv6Network) and one.subnet_of(other)
 
 
 def _allows(allowed: Json, wanted: Json) -> bool:

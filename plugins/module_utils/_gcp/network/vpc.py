@@ -11,7 +11,7 @@ from ..._model.inventory.addresses import interval
 from ..._model.providers.google.clusters import ClusterSpec
 from ...errors import FleetError
 from ..api.answers import last_part
-from .firewall import as_arguments, check_owner, covered, differs, made_by_us, our_rules, rules
+from .firewall import as_arguments, as_one_form, check_owner, covered, differs, made_by_us, our_rules, rules
 
 __all__ = ["ExistingNetwork", "NetworkPlan", "networks_by_rules", "plan_network", "plan_removal"]
 
@@ -125,6 +125,7 @@ def plan_network(
                 ours=_is_ours(live, name, marker),
                 load_balancers=load_balancers,
                 more_pods=more_pods,
+                ipv6=_ipv6_let_through(there, our_rules(name, mine, live.firewalls, marker), live),
             )
             if usable
             else []
@@ -214,8 +215,10 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
         if wrong:
             raise _ranges_refused(w, wrong, ranges)
         _check_more_pods(w, found)
+        _check_stack(w, found)
         return None
     _check_more_pods(w, {})
+    _check_stack(w, {})
     for (region, name), other in live.subnets.items():
         if last_part(other.get("network")) != w.network:
             continue
@@ -252,6 +255,37 @@ def _more_pods(w: ClusterSpec, subnet: Json | None) -> list[str]:
     """Further ranges of a cluster's pods; the inventory has their names, and the subnet their addresses."""
     second = _second(subnet or {})
     return [second[name] for name in w.more_pod_ranges if name in second]
+
+
+def _ipv6_of(subnet: Json) -> list[str]:
+    """IPv6 ranges of a subnet: of its nodes and their pods."""
+    found = [subnet.get(name) for name in ("internalIpv6Prefix", "externalIpv6Prefix")]
+    return [as_one_form(str(cidr)) for cidr in found if cidr]
+
+
+def _ipv6_let_through(
+    there: t.Iterable[tuple[ClusterSpec, Json | None]], ours: t.Iterable[Json], live: ExistingNetwork
+) -> list[str]:
+    """IPv6 ranges of clusters with both families, and of those whose nodes may still have both: of the rules so far."""
+    had = {as_one_form(cidr) for rule in ours for cidr in live.firewalls[rule["name"]].get("sourceRanges") or []}
+    return [cidr for w, subnet in there for cidr in _ipv6_of(subnet or {}) if w.dual_stack or cidr in had]
+
+
+def _check_stack(w: ClusterSpec, subnet: Json) -> None:
+    """Raises FleetError for a subnet without IPv6 where the cluster shall have it."""
+    if not w.dual_stack or subnet.get("stackType") == "IPV4_IPV6":
+        return
+    where = f"{w.subnetwork} --region {w.region} --project {w.network_project}"
+    raise FleetError(
+        f"subnet {w.subnetwork} has no IPv6 range",
+        cluster=w.host,
+        obj=f"Subnetwork {w.region}/{w.subnetwork}",
+        seen=f"its stackType is {subnet.get('stackType') or 'IPV4_ONLY'}" if subnet else "the subnet is not there yet",
+        means="gke_stack_type is ipv4_ipv6, and this collection makes subnets with IPv4 alone",
+        next_step=f"gcloud compute networks subnets update {where} --stack-type=IPV4_IPV6 --ipv6-access-type=EXTERNAL "
+        "(it cannot be changed later; INTERNAL needs a VPC with --enable-ula-internal-ipv6)"
+        + ("" if subnet else ", once a run without gke_stack_type has made the subnet"),
+    )
 
 
 def _check_more_pods(w: ClusterSpec, subnet: Json) -> None:

@@ -123,6 +123,11 @@ class ClusterSpec:
         return tuple(name for name in dict.fromkeys(map(str, said)) if name != self.pod_range)
 
     @property
+    def dual_stack(self) -> bool:
+        """Whether its pods shall have IPv6 addresses too."""
+        return any(one.field.name == "stack_type" and one.value == "ipv4_ipv6" for one in self.fields)
+
+    @property
     def nats(self) -> tuple[Place, ...]:
         """Cloud NATs whose addresses may reach the API server too."""
         return tuple(dict.fromkeys(place for place, _cluster in self.by_nat))
