@@ -39,6 +39,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names imp
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import rendered_stage, rendering
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_record import record
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.slices import insist_on_whole_fleet
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
@@ -79,6 +80,7 @@ class FleetAction(ActionBase):
         self._known_hosts = None  # a task with retries runs again, and a token may be another one then
         try:
             insist_on_once(self._task, (task_vars or {}).get("ansible_play_hosts") or ())
+            insist_on_whole_fleet(self._task, task_vars or {})
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)

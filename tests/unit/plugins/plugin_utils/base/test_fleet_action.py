@@ -115,6 +115,16 @@ def test_the_result_is_the_actions(run: Run) -> None:
     assert "failed" not in done
 
 
+def test_a_slice_never_runs_what_needs_the_whole_fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp, task_vars: {})
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, {}))
+    action = Plain.__new__(Plain)
+    known = {"inventory_hostname": "west", "awx_job_template_name": "shop", "awx_workflow_job_name": "shop"}
+    for name, failed in (("trust", True), ("gateways", False)):
+        action._task = types.SimpleNamespace(run_once=False, action=f"mesh.fleet.{name}")
+        assert bool(action.run(None, known).get("failed")) is failed
+
+
 @pytest.mark.parametrize("cluster", ["west", ""])
 def test_an_error_fails_the_task_with_a_problem(run: Run, cluster: str) -> None:
     error = FleetError("it refused", cluster=cluster, seen="403")
