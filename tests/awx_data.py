@@ -7,6 +7,7 @@ The questions of the surveys come from the roles' argument_specs. A test fails w
 
 from __future__ import annotations
 
+import sys
 import typing as t
 from pathlib import Path
 
@@ -161,6 +162,9 @@ def survey(playbook: str) -> Data:
 
 def job_template(playbook: str) -> Data:
     """One entry of ``controller_templates``."""
+    sys.path.insert(0, str(ROOT / "collections"))
+    from ansible_collections.mesh.fleet.plugins.module_utils._model.awx.slices import may_be_sliced
+
     asked = survey(playbook)
     entry: Data = {
         "name": f"{{{{ awx_name }}}} {playbook}",
@@ -180,7 +184,7 @@ def job_template(playbook: str) -> Data:
         "ask_diff_mode_on_launch": True,
         "ask_verbosity_on_launch": True,
         "allow_simultaneous": False,
-        "job_slice_count": 1,
+        "job_slice_count": "{{ awx_slices }}" if may_be_sliced(playbook) else 1,
         "survey_enabled": bool(asked),
         "notification_templates_error": "{{ awx_notification_templates }}",
     }
