@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import datetime
+import re
 import sys
 import time
 import typing as t
@@ -150,7 +151,7 @@ def test_the_second_run_waits_for_the_first(
     # It wrote after the first had waited for as long as it does.
     made = [_made(plane, namespace, *what) for what in (("service", "entry"), ("configmap", "settings"))]
     assert (made[1] - made[0]).total_seconds() >= 29  # of 30, for the times are whole seconds
-    assert f"west: {lease.this_run().who} is at work since 20" in second.output
+    assert re.search(rf"west: {re.escape(lease.this_run().who)} \(\w+\.ya?ml\) is at work since 20", second.output)
     assert "waiting until it is done" in second.output
     # Its process has ended on this machine: nobody waits for it.
     assert "is at work" not in play(tmp_path / "second", fleet, gone).output

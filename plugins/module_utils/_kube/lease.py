@@ -38,7 +38,7 @@ class Holder(t.NamedTuple):
     """A run: one ``ansible-playbook``."""
 
     who: str
-    """``user@host``."""
+    """``user@host``, and the playbook if there is one: ``user@host (site.yml)``."""
     machine: str
     """The same for all processes that see each other by their numbers, "" where that cannot be known."""
     pid: int
@@ -83,14 +83,19 @@ class AtWork(t.NamedTuple):
         return f"{self.who} is at work{since}"
 
 
-def this_run() -> Holder:
-    """The run that this process belongs to. Ansible makes a process for each task: the run is their parent."""
+def this_run(playbook: str = "") -> Holder:
+    """The run that this process belongs to. Ansible makes a process for each task: the run is their parent.
+
+    Args:
+        playbook: what the run does, for those who wait for it; the same in all its tasks.
+    """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
     run = os.getppid()
-    return Holder(f"{user}@{socket.gethostname()}", _machine(), run, _started(run))
+    who = f"{user}@{socket.gethostname()}" + (f" ({playbook})" if playbook else "")
+    return Holder(who, _machine(), run, _started(run))
 
 
 def who_works(lease: t.Mapping[str, t.Any], ours: Holder, now: datetime.datetime) -> AtWork | None:

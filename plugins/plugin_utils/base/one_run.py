@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import typing as t
 
@@ -15,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import Api
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import called
 
 __all__ = ["only_run"]
 
@@ -44,7 +46,7 @@ async def only_run(
     Raises:
         FleetError: another run was still at work after ``wait`` seconds.
     """
-    ours = lease.this_run()
+    ours = lease.this_run(", ".join(os.path.basename(playbook) for playbook in called()))
     async with contextlib.AsyncExitStack() as stack:
         # Always in one order: of two runs that want the same clusters, one gets them all.
         kubes, _silent = await connect_each(stack, sorted(clusters, key=lambda c: c.name), absent_ok=False)

@@ -82,6 +82,9 @@ def test_an_ended_process_of_this_machine_holds_nothing() -> None:
 def test_the_run_is_the_parent_of_a_task() -> None:
     assert this_run().pid == os.getppid()
     assert Holder.read(this_run().identity) == this_run()
+    named = this_run("site.yml")
+    assert Holder.read(named.identity) == named
+    assert named.who == f"{this_run().who} (site.yml)"
 
 
 def test_a_holder_in_another_form_is_shown_as_it_is() -> None:
