@@ -247,7 +247,8 @@ def test_a_router_of_others_with_our_name_is_named(clusters: list[ClusterSpec]) 
     for nat in ({"type": "PRIVATE", **EVERYTHING}, listed("other")):
         plan = planned(clusters, router(nat, "of the network team", "corp-us-west1"))
         assert plan.routers == []
-        [problem] = plan.unknown.values()
+        problem = next(iter(plan.unknown.values()))
+        assert len(plan.unknown) == 1
         assert problem.what == "router corp-us-west1 exists, and this fleet did not make it"
         assert "of the network team" in problem.seen and "cluster_egress" in problem.next_step
 

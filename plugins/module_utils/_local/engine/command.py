@@ -163,7 +163,9 @@ async def _follow(
     process: asyncio.subprocess.Process, progress: t.Callable[[str], str], wait: Wait
 ) -> tuple[bytes, bytes]:
     """As ``communicate``; lines that are progress are said and not kept."""
-    assert process.stdout is not None and process.stderr is not None
+    stdout, stderr = process.stdout, process.stderr
+    if stdout is None or stderr is None:
+        raise AssertionError("a program that is followed has pipes")
     kept: list[bytes] = []
 
     async def read(stream: asyncio.StreamReader) -> None:
@@ -178,7 +180,7 @@ async def _follow(
                     kept.append(line + b"\n")
         kept.append(rest)
 
-    out, _none = await asyncio.gather(process.stdout.read(), read(process.stderr))
+    out, _none = await asyncio.gather(stdout.read(), read(stderr))
     await process.wait()
     return out, b"".join(kept)
 

@@ -44,7 +44,7 @@ CONTROLLER = "controller"
 """The caller of a call that this machine makes."""
 
 _OF_BALANCER = re.compile(
-    r"default backend - 404|That(’|'|&#39;)s (all we know|an error)|was not found on this server|"
+    r"default backend - 404|That(\u2019|'|&#39;)s (all we know|an error)|was not found on this server|"
     r"response 404 \(backend NotFound\)",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ HOSTS = {
 }
 FLEET = read_fleet({name: {"fleet_name": "shop", **more} for name, more in HOSTS.items()})
 OURS = {"mesh.fleet/fleet": "shop"}
-DOOR, _ = read_front_door("front-door", [{"service": "web.shop"}], FLEET.clusters)
+DOOR = read_front_door("front-door", [{"service": "web.shop"}], FLEET.clusters)[0]
 ORDERS = Export("orders", "shop", ("west",))
 HTTP = {"spec": {"ports": [{"name": "http", "port": 8080}]}}
 
@@ -46,9 +46,9 @@ class Cluster:
     absent = False
 
     def __init__(
-        self, *answers: dict[str, t.Any], has: t.Iterable[str] = (), vip: str = "", labels: t.Any = OURS
+        self, *answers: dict[str, t.Any], has: t.Iterable[str] = (), vip: str = "", labels: t.Any = None
     ) -> None:
-        self.answers, self.has, self.vip, self.labels = list(answers), set(has), vip, labels
+        self.answers, self.has, self.vip, self.labels = list(answers), set(has), vip, OURS if labels is None else labels
         self.asked: list[list[str]] = []
 
     async def get(self, _api: str, kind: str, name: str, _namespace: str = "") -> t.Any:

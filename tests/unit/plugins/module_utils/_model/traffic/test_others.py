@@ -85,7 +85,9 @@ ROUTES = [made("VirtualService", "reviews-traffic", ours=True, hosts=[HOST])]
 PATTERN = "*.shop.svc.cluster.local"
 
 
-def wider(*live: Object, wanted: list[Object] = WANTED) -> list[str]:
+def wider(*live: Object, wanted: t.Sequence[Object] = ()) -> list[str]:
+    wanted = list(wanted or WANTED)
+
     def is_ours(obj: Object) -> bool:
         return has_our_labels(obj, "shop", "traffic")
 

@@ -150,7 +150,7 @@ def test_who_answered_is_told(call: NameCall, given: Answer, callee: str) -> Non
         (door_call(), answer(200, "north"), "past west", "health in front_door_routes"),
         (door_call(may_answer=()), answer(200, "north"), "no pod of it is ready", "other exports"),
         (door_call(), answer(404, said="default backend - 404"), "has not got the routes yet", "up to ten minutes"),
-        (door_call(), answer(404, said="That’s all we know."), "has not got the routes yet", "up to ten minutes"),
+        (door_call(), answer(404, said="That\u2019s all we know."), "has not got the routes yet", "up to ten minutes"),
         (door_call(), answer(502, said="Server Error"), "no healthy pod of web.shop", "130.211.0.0/22"),
         (door_call(), answer(502), "REGISTRY_ONLY", "ServiceEntry"),
         (door_call(), answer(500, said="oh"), "itself answers with an error", "log of web.shop"),
