@@ -31,4 +31,4 @@ def test_teardown_asks_for_the_fleet_first() -> None:
 
 def test_only_stages_of_one_cluster_are_sliced() -> None:
     counts = {name: awx_data.job_template(name)["job_slice_count"] for name in awx_data.playbooks()}
-    assert {name for name, count in counts.items() if count != 1} == {"control_plane", "gateways"}
+    assert {name for name, count in counts.items() if count != 1} == {"control_plane"}

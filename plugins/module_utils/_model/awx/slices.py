@@ -31,7 +31,7 @@ STAGES: t.Mapping[str, Stage] = {
     "trust": Stage(False, "all clusters get their intermediate CA from one root, and two slices could make two"),
     "control_plane": Stage(True, "it works on one cluster at a time; a remote is in one slice with its primary"),
     "peering": Stage(False, "it gives each cluster what reads the others, and removes what reads clusters that left"),
-    "gateways": Stage(True, "it works on one cluster at a time"),
+    "gateways": Stage(False, "which gateways a cluster needs follows from the networks of the others"),
     "apps": Stage(False, "which stubs a cluster gets follows from the apps of the others"),
     "services": Stage(False, "exports of one service in several clusters are compared with each other"),
     "traffic": Stage(False, "a policy's objects follow from other clusters, and addresses are reserved for all"),

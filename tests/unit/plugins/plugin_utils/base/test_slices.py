@@ -24,7 +24,7 @@ def test_a_slice_of_a_stage_of_the_fleet_says_why_not() -> None:
 
 
 def test_a_slice_of_a_stage_of_one_cluster_runs() -> None:
-    insist_on_whole_fleet(task("gateways"), SLICE)
+    insist_on_whole_fleet(task("control_plane"), SLICE)
 
 
 def test_the_whole_fleet_is_no_slice() -> None:
