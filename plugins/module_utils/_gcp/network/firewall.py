@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Json = dict[str, t.Any]
-_Net = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Net = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _PROTOCOLS = ("tcp", "udp", "icmp", "esp", "ah", "sctp")
 _NEEDED = ("tcp", "udp", "icmp", "58")
 """A rule of others must allow these to cover one of ours."""
