@@ -159,3 +159,32 @@ def test_a_cluster_that_stands_and_joins_is_looked_at_too(look: Look, google_clo
     rule(look, "corp-deny", network=link)
     look.hosts = {name: {**v, "gke_network": "default"} for name, v in HOSTS.items()}
     assert "firewall rule corp-deny stops what the mesh needs" in said(look())
+
+
+@pytest.mark.parametrize(
+    ("sources", "stack", "problems"),
+    [(["::/0"], "ipv4_ipv6", 2), (["2600:1900:aa::/48"], "ipv4_ipv6", 2), (["::/0"], "ipv4", 0)],
+)
+def test_a_rule_against_ipv6_of_pods_is_named(look: Look, sources: list[str], stack: str, problems: int) -> None:
+    for number, (name, variables) in enumerate(look.hosts.items()):
+        variables |= {"gke_stack_type": stack, "gke_subnetwork": f"corp-{name}"}
+        variables |= {"gke_node_cidr": f"10.90.{number * 4}.0/22", "cluster_pod_cidr": f"10.{100 + number}.0.0/16"}
+        variables |= {"cluster_service_cidr": f"10.{110 + number}.0.0/20"}
+        ranges = {"pods": variables["cluster_pod_cidr"], "services": variables["cluster_service_cidr"]}
+        key = f"compute/projects/{PROJECT}/regions/{variables['cluster_region']}/subnetworks/corp-{name}"
+        look.standin.cloud.resources[key] = {
+            "name": f"corp-{name}",
+            "selfLink": f"https://www.googleapis.com/{key.replace('compute/', 'compute/v1/', 1)}",
+            "region": f"https://www.googleapis.com/compute/v1/projects/{PROJECT}/regions/{variables['cluster_region']}",
+            "network": LINK,
+            "ipCidrRange": variables["gke_node_cidr"],
+            "secondaryIpRanges": [{"rangeName": n, "ipCidrRange": cidr} for n, cidr in ranges.items()],
+            "stackType": "IPV4_IPV6",
+            "externalIpv6Prefix": f"2600:1900:aa:{number}:0:0:0:0/64",
+        }
+    assert said(look()) == ""
+    rule(look, "corp-deny-six", sourceRanges=sources)
+    found = look()
+    text = said(found)
+    assert len(found.problems) == problems, text
+    assert ("calls from pods of north (IPv6) (ingress, priority 100)" in text) == bool(problems)

@@ -17,7 +17,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.checks.mesh_flows 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.firewall import as_resource
-from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import ExistingNetwork, NetworkPlan
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
+    ExistingNetwork,
+    NetworkPlan,
+    ipv6_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.clusters import ClusterSpec
 
@@ -75,7 +79,7 @@ def find_denials(
             str(network.get("networkFirewallPolicyEnforcementOrder") or ""),
             [rule for rule in rules.values() if str(rule.get("network")).rpartition("/")[2] == w.network],
         )
-        problems, warnings = stopped(w, _needs(fleet, w, everybody, istiods, front_door), targets, vpc)
+        problems, warnings = stopped(w, _needs(fleet, w, everybody, live, istiods, front_door), targets, vpc)
         found.problems += problems
         found.warnings += warnings
     return found
@@ -96,7 +100,12 @@ def _ask(google: Google, w: ClusterSpec, found: Findings) -> Json:
 
 
 def _needs(
-    fleet: Fleet, w: ClusterSpec, everybody: t.Sequence[ClusterSpec], istiods: t.Container[str], front_door: bool
+    fleet: Fleet,
+    w: ClusterSpec,
+    everybody: t.Sequence[ClusterSpec],
+    live: ExistingNetwork,
+    istiods: t.Container[str],
+    front_door: bool,
 ) -> Needs:
     mine = fleet.clusters[w.host].network
     beside = {o.host: o for o in everybody if o.host != w.host and fleet.clusters[o.host].network == mine}
@@ -105,4 +114,9 @@ def _needs(
         istiod=w.host in istiods,
         gateways=any(cluster.network != mine for cluster in fleet.clusters.values()),
         front_door=front_door,
+        ipv6={
+            o.host: ipv6_of(live.subnets.get((o.region, o.subnetwork), {}))
+            for o in (w, *beside.values())
+            if o.dual_stack
+        },
     )

@@ -32,11 +32,11 @@ __all__ = [
 
 Json = t.Mapping[str, t.Any]
 Range = tuple[int, int]
-"""First and last address."""
+"""First and last address, of one family: IPv6 addresses come after all those of IPv4."""
 
 ALLOW, DENY, NEXT = "allow", "deny", "goto_next"
 INGRESS, EGRESS = "INGRESS", "EGRESS"
-EVERYWHERE = "0.0.0.0/0"
+EVERYWHERE, EVERYWHERE_IPV6 = "0.0.0.0/0", "::/0"
 _TCP = ("tcp", "6", "all")
 _LAST_PORT = 65535
 _POLICIES_FIRST = "BEFORE_CLASSIC_FIREWALL"
@@ -51,7 +51,7 @@ class Flow:
     what: str
     direction: str
     source: str
-    """A range of IPv4 addresses."""
+    """A range of addresses, of the same family as ``destination``."""
     destination: str
     port: int | None = None
     """None for any: a rule about some ports then decides nothing."""
@@ -277,8 +277,8 @@ def _of_policy(policy: Json, rule: Json) -> Rule:
     action = str(rule.get("action"))
     other_target = rule.get("targetType") == "INTERNAL_MANAGED_LB"
     number = int(rule.get("priority") or 0)
-    far_ranges = _ranges(ranges, otherwise=not unknown)
-    near_ranges = _ranges(match.get(f"{near}IpRanges") or [], otherwise=True)
+    far_ranges = _ranges(ranges, otherwise=() if unknown else _ANY)
+    near_ranges = _ranges(match.get(f"{near}IpRanges") or [], otherwise=_ANY)
     # Addresses that nobody tells us come beside those that the rule names: what it surely is about stays certain.
     return Rule(
         name=f"rule {number} of firewall policy {name}",
@@ -310,8 +310,8 @@ def _of_vpc(found: Json) -> list[Rule]:
             priority=int(found.get("priority", 1000)),
             action=action,
             direction=direction,
-            sources=_ranges(sources, otherwise=not (ingress and named)),
-            destinations=_ranges(destinations, otherwise=True),
+            sources=_ranges(sources, otherwise=() if ingress and named else _FAR if ingress else _ANY),
+            destinations=_ranges(destinations, otherwise=_ANY if ingress else _FAR),
             ports=_ports(found.get(field) or [], "IPProtocol"),
             tags=frozenset(map(str, found.get("targetTags") or [])),
             accounts=frozenset(map(str, found.get("targetServiceAccounts") or [])),
@@ -338,13 +338,17 @@ def _ports(configs: t.Iterable[Json], protocol: str) -> tuple[Range, ...]:
     return tuple(found)
 
 
-def _ranges(texts: t.Sequence[str], *, otherwise: bool) -> tuple[Range, ...]:
-    """Ranges of IPv4. ``otherwise``: whether no ranges mean all addresses."""
-    if not texts:
-        return (_range(EVERYWHERE),) if otherwise else ()
-    return tuple(_range(text) for text in texts if ":" not in text)
+def _ranges(texts: t.Sequence[str], *, otherwise: tuple[Range, ...]) -> tuple[Range, ...]:
+    """``otherwise``: what no ranges mean."""
+    return tuple(_range(text) for text in texts) if texts else otherwise
 
 
 def _range(text: str) -> Range:
-    net = ipaddress.IPv4Network(text, strict=False)
-    return int(net.network_address), int(net.broadcast_address)
+    net = ipaddress.ip_network(text, strict=False)
+    before = 0 if net.version == 4 else 2**32
+    return before + int(net.network_address), before + int(net.broadcast_address)
+
+
+_FAR = (_range(EVERYWHERE),)
+"""A rule of a VPC that names no other end means IPv4 alone (https://cloud.google.com/firewall/docs/firewalls)."""
+_ANY = (*_FAR, _range(EVERYWHERE_IPV6))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 
 from ..._model.providers.google.clusters import ClusterSpec
@@ -45,6 +46,8 @@ class Needs:
     gateways: bool = False
     """Whether clusters of other networks call it."""
     front_door: bool = False
+    ipv6: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    """By host, IPv6 ranges of pods in clusters with both families, as far as they are known."""
 
 
 def targets_of(cluster: Json) -> list[Target]:
@@ -83,6 +86,9 @@ def flows_of(w: ClusterSpec, needs: Needs, target: Target) -> list[tuple[Flow, b
     for name, other in needs.callers.items():
         add(f"calls from pods of {name}", INGRESS, other.pod_cidr, w.pod_cidr)
         add(f"calls to pods of {name}", EGRESS, w.pod_cidr, other.pod_cidr)
+        for mine, theirs in itertools.product(needs.ipv6.get(w.host, ()), needs.ipv6.get(name, ())):
+            add(f"calls from pods of {name} (IPv6)", INGRESS, theirs, mine)
+            add(f"calls to pods of {name} (IPv6)", EGRESS, mine, theirs)
     if needs.istiod:
         for plane in dict.fromkeys(cidr for cidr in (w.node_cidr, w.control_plane_cidr) if cidr):
             add("the webhook of istiod", INGRESS, plane, w.pod_cidr, int(WEBHOOK_PORT))

@@ -13,7 +13,7 @@ from ...errors import FleetError
 from ..api.answers import last_part
 from .firewall import as_arguments, as_one_form, check_owner, covered, differs, made_by_us, our_rules, rules
 
-__all__ = ["ExistingNetwork", "NetworkPlan", "networks_by_rules", "plan_network", "plan_removal"]
+__all__ = ["ExistingNetwork", "NetworkPlan", "ipv6_of", "networks_by_rules", "plan_network", "plan_removal"]
 
 Json = dict[str, t.Any]
 
@@ -257,7 +257,7 @@ def _more_pods(w: ClusterSpec, subnet: Json | None) -> list[str]:
     return [second[name] for name in w.more_pod_ranges if name in second]
 
 
-def _ipv6_of(subnet: Json) -> list[str]:
+def ipv6_of(subnet: Json) -> list[str]:
     """IPv6 ranges of a subnet: of its nodes and their pods."""
     found = [subnet.get(name) for name in ("internalIpv6Prefix", "externalIpv6Prefix")]
     return [as_one_form(str(cidr)) for cidr in found if cidr]
@@ -268,7 +268,7 @@ def _ipv6_let_through(
 ) -> list[str]:
     """IPv6 ranges of clusters with both families, and of those whose nodes may still have both: of the rules so far."""
     had = {as_one_form(cidr) for rule in ours for cidr in live.firewalls[rule["name"]].get("sourceRanges") or []}
-    return [cidr for w, subnet in there for cidr in _ipv6_of(subnet or {}) if w.dual_stack or cidr in had]
+    return [cidr for w, subnet in there for cidr in ipv6_of(subnet or {}) if w.dual_stack or cidr in had]
 
 
 def _check_stack(w: ClusterSpec, subnet: Json) -> None:

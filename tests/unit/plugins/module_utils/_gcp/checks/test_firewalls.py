@@ -219,3 +219,29 @@ def test_each_connection_is_judged_as_google_judges_it(policies: list[Json]) -> 
     assert all(denial.sure for denial in found)
     whole = {name for name in stopped if name and stopped.count(name) == len(stopped)}
     assert {denial.rule.name for denial in found if denial.whole} == whole
+
+
+IPV6 = Flow("calls", INGRESS, "2600:1900:1::/64", "2600:1900:2::/64", None, NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("rule", "stopped"),
+    [
+        (vpc_rule("deny", sourceRanges=["::/0"]), True),
+        (vpc_rule("deny", sourceRanges=["2600:1900::/32"], destinationRanges=["2600:1900:2::/64"]), True),
+        (vpc_rule("deny", sourceRanges=["2600:1901::/32"]), False),
+        (vpc_rule("deny"), False),
+        (vpc_rule("deny", sourceRanges=[]), False),
+    ],
+)
+def test_rules_are_of_the_family_of_their_ranges(rule: Json, stopped: bool) -> None:
+    assert names(denied(IPV6, rule)) == (STOPPED if stopped else [])
+    # The lowest addresses of both families have the same numbers.
+    assert not denied(PODS, vpc_rule("deny", sourceRanges=["::/96"]))
+
+
+def test_a_policy_may_pass_one_family_on_alone() -> None:
+    deny = policy_rule("deny", 200, match={"srcIpRanges": ["0.0.0.0/0", "::/0"]})
+    assert denied(IPV6, policies=[policy(policy_rule("goto_next", 100), deny)])
+    both = policy_rule("goto_next", 100, match={"srcIpRanges": ["::/0"]})
+    assert not denied(IPV6, policies=[policy(both, deny)])
