@@ -11,6 +11,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.pod_ranges import PodRanges
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
     is_forbidden,
@@ -53,6 +54,7 @@ class ActionModule(GoogleClusterAction):
         fleet, parts = self.parts(args, task_vars, networks=True)
         whole, failed = NetworkPlan(), dict[str, FleetError]()
         planned: list[Change] = []
+        pods = PodRanges(fleet)
         changes: list[Change] = []
         for part in parts:
             play = {w.host for w in part.play}
@@ -85,6 +87,8 @@ class ActionModule(GoogleClusterAction):
                     load_balancers=args["front_door"],
                     forget=args["forget"],
                 )
+                overlapping = pods.add(part.everybody, live)
+                bad = {**{host: error for host, error in overlapping.items() if host in play}, **bad}
                 if plan.count:
                     bad.update(_not_permitted(part, plan, live, bad))
                     new = [w for w in part.play if not w.adopt and w.host not in bad]

@@ -53,6 +53,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import Goog
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import feature_plan
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat, ways_out
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.pod_ranges import PodRanges
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.vpc import (
     ExistingNetwork,
@@ -122,6 +123,7 @@ class Foresight:
         self.clients: dict[str, Google] = {}
         self.found = Findings()
         self._numbers: dict[str, str] = {}
+        self._pods = PodRanges(self.fleet)
         self._networks: dict[str, tuple[ExistingNetwork, NetworkPlan] | None] = {}
         """By project, what its VPCs have, and what the run makes there; None where that may not be read."""
         self._turn = threading.Lock()
@@ -291,6 +293,8 @@ class Foresight:
             part.everybody, {w.host for w in mine}, live, marker(self.fleet), load_balancers=self.front_door
         )
         self._networks[part.project] = (live, network)
+        overlapping = self._pods.add(part.everybody, live)
+        failed = {**{w.host: overlapping[w.host] for w in mine if w.host in overlapping}, **failed}
         self._add(Findings(problems=list(failed.values())))
         other = ways_out(self.fleet)
         needing = needing_nat(mine, other)

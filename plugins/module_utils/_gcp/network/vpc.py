@@ -13,7 +13,15 @@ from ...errors import FleetError
 from ..api.answers import last_part
 from .firewall import as_arguments, as_one_form, check_owner, covered, differs, made_by_us, our_rules, rules
 
-__all__ = ["ExistingNetwork", "NetworkPlan", "ipv6_of", "networks_by_rules", "plan_network", "plan_removal"]
+__all__ = [
+    "ExistingNetwork",
+    "NetworkPlan",
+    "further_pods",
+    "ipv6_of",
+    "networks_by_rules",
+    "plan_network",
+    "plan_removal",
+]
 
 Json = dict[str, t.Any]
 
@@ -116,7 +124,7 @@ def plan_network(
         # A refused cluster keeps the ranges that it has: the rules are for those, and not for refused ones.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
         usable = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
-        more_pods = [cidr for w, subnet in there for cidr in _more_pods(w, subnet)]
+        more_pods = [cidr for w, subnet in there for cidr in further_pods(w, subnet).values()]
         wanted = (
             rules(
                 name,
@@ -251,10 +259,10 @@ def _second(subnet: Json) -> dict[str, str]:
     return {r["rangeName"]: r["ipCidrRange"] for r in subnet.get("secondaryIpRanges") or []}
 
 
-def _more_pods(w: ClusterSpec, subnet: Json | None) -> list[str]:
-    """Further ranges of a cluster's pods; the inventory has their names, and the subnet their addresses."""
+def further_pods(w: ClusterSpec, subnet: Json | None) -> dict[str, str]:
+    """Further ranges of a cluster's pods, by name; the inventory has their names, and the subnet their addresses."""
     second = _second(subnet or {})
-    return [second[name] for name in w.more_pod_ranges if name in second]
+    return {name: second[name] for name in w.more_pod_ranges if name in second}
 
 
 def ipv6_of(subnet: Json) -> list[str]:
