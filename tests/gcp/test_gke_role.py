@@ -102,8 +102,25 @@ def test_what_is_in_an_existing_vpc_stays(playbook: Playbook, google_cloud: Stan
     assert (stats["north"]["failures"], stats["west"]["failures"]) == (1, 0)
     playbook.hosts["north"]["cluster_pod_cidr"] = "10.40.0.0/16"
     playbook.hosts["west"]["cluster_pod_cidr"] = "10.17.0.0/16"
+    # Somebody took NAT off our router, and gave the subnet a further range, which pods are to have.
+    there = google_cloud.cloud.resources
+    base = "compute/projects/shop-prod/regions/us-west1"
+    nats = there[f"{base}/routers/corp-us-west1"].pop("nats")
+    more = {"rangeName": "more", "ipCidrRange": "10.200.0.0/16"}
+    there[f"{base}/subnetworks/corp-west"]["secondaryIpRanges"].append(more)
+    playbook.hosts["west"]["gke_additional_pod_ranges"] = ["more"]
     code, _stats, said = playbook()
     assert code == 0, said
+    (nat,) = there[f"{base}/routers/corp-us-west1"]["nats"]
+    assert nat.items() <= nats[0].items()
+    rules = [rule for key, rule in there.items() if "/firewalls/" in key]
+    assert sum("10.200.0.0/16" in rule["sourceRanges"] for rule in rules) == 1
+    # It has the addresses of another cluster's pods now.
+    more["ipCidrRange"] = "10.40.128.0/17"
+    code, stats, said = playbook("--check")
+    assert (code != 0, stats["west"]["failures"]) == (True, 1)
+    assert "secondary range more 10.40.128.0/17 overlaps pods of another cluster" in said
+    more["ipCidrRange"] = "10.200.0.0/16"
     code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
     assert code == 0, said
     assert sorted(google_cloud.cloud.resources) == [network, office]
