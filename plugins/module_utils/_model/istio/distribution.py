@@ -161,9 +161,13 @@ def has_routes(page: str, wanted: t.Mapping[str, frozenset[Routed] | None]) -> s
                 continue
             concerned = True
             allowed = wanted[host]
-            for seen in routes_seen(virtual, host):
+            found = list(routes_seen(virtual, host))
+            for seen in found:
                 if allowed is None and any(subset for subset, _weight in seen.ways):
                     return f"it still has routes of {host} to subsets"
                 if allowed is not None and not is_route_of(seen, allowed):
                     return f"it has route {seen.name or '(no name)'} of {host} as it was"
+            for one in allowed or ():
+                if one.needed and not any(is_route_of(seen, [one]) for seen in found):
+                    return f"it lacks route {one.name or '(no name)'} of {host}"
     return "" if concerned else None

@@ -50,6 +50,8 @@ class Routed:
     retries: tuple[int, int, frozenset[str], bool] | None = dataclasses.field(default=None, compare=False)
     """How many, the length of one try, of which failures (none: Istio's own), and whether elsewhere; None for what the
     mesh has by default."""
+    needed: bool = dataclasses.field(default=False, compare=False)
+    """Whether every proxy that has routes of the host must have it."""
 
 
 def is_route_of(seen: Routed, allowed: t.Iterable[Routed]) -> bool:
@@ -74,13 +76,21 @@ def _same(seen: Routed, wanted: Routed) -> bool:
 
 
 def routes_wanted(service: Object) -> frozenset[Routed]:
-    """The routes that a VirtualService may give to proxies: each of its routes by each match of it."""
+    """The routes that a VirtualService may give to proxies: each of its routes by each match of it.
+
+    Where matches tell callers apart, nobody says here which proxy gets which. Else all of them are needed, up to one
+    for all calls: Istio sends none that come after it.
+    """
+    matches = [match for route in service["spec"].get("http") or [] for match in route.get("match") or []]
+    needed = not any(match.get("sourceLabels") or match.get("sourceNamespace") for match in matches)
     found: set[Routed] = set()
     for route in service["spec"].get("http") or []:
         whole = _of_object(route)
         for match in route.get("match") or [{}]:
             prefix = (match.get("uri") or {}).get("prefix") or "/"
-            found.add(dataclasses.replace(whole, prefix=str(prefix), headers=_compared(match)))
+            one = dataclasses.replace(whole, prefix=str(prefix), headers=_compared(match), needed=needed)
+            found.add(one)
+            needed = needed and bool(one.headers or one.prefix != "/")
     return frozenset(found)
 
 

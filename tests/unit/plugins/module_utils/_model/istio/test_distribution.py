@@ -120,7 +120,12 @@ SERVICE = {
     "spec": {
         "hosts": [HOST],
         "http": [
-            {"name": "from-west-all", "route": [way("v1", 60), way("v2", 40)], "timeout": "1500ms"},
+            {
+                "name": "from-west-all",
+                "match": [{"sourceLabels": {"topology.istio.io/cluster": "west"}}],
+                "route": [way("v1", 60), way("v2", 40)],
+                "timeout": "1500ms",
+            },
             {"name": "others", "route": [way("")]},
         ],
     },
@@ -145,6 +150,22 @@ def test_a_proxy_has_routes_that_the_object_may_give_it() -> None:
     assert has_routes(page(SPLIT), wanted) == ""
     assert has_routes(page(OTHERS), wanted) == "", "a caller of another cluster has other routes of it"
     assert has_routes(page(SPLIT, OTHERS), wanted) == ""
+
+
+def test_a_route_that_came_is_waited_for() -> None:
+    users = {"name": "users", "match": [{"headers": {"x-user": {"exact": "ann"}}}], "route": [way("v2")]}
+    hidden = {"name": "hidden", "route": [way("v1")]}
+    routes = {**SERVICE, "spec": {"hosts": [HOST], "http": [users, SERVICE["spec"]["http"][1], hidden]}}
+    header = {"name": "x-user", "stringMatch": {"exact": "ann"}}
+    sent = {
+        "name": "users",
+        "match": {"prefix": "/", "headers": [header]},
+        "route": {"cluster": f"outbound|9080|v2|{HOST}", "timeout": "0s"},
+    }
+    wanted = {HOST: routes_wanted(routes)}
+    assert has_routes(page(OTHERS), wanted) == f"it lacks route users of {HOST}"
+    # Istio sends nothing behind a route for all calls.
+    assert has_routes(page(sent, OTHERS), wanted) == ""
 
 
 def test_routes_as_they_were_are_seen() -> None:
