@@ -132,10 +132,10 @@ class Copies:
         return Copy(live, read_record(live), held, plane.has_istiod and _serves_ipv6(istiod), used)
 
     async def _used(self, cluster: str, namespace: str) -> dict[str, str]:
-        """Some addresses of a cluster whose ranges nobody said: one service, pods, and nodes."""
+        """Some addresses of a cluster: nodes, and where nobody said its ranges one service, and pods."""
         known, kube = self._fleet.clusters[cluster], self.kubes[cluster]
         if known.pod_cidr and known.service_cidr:
-            return {}
+            return self._of_pods(await kube.list("v1", "Pod", namespace), namespace, nodes_only=True)
         service, pods = await asyncio.gather(
             kube.get("v1", "Service", "kubernetes", "default"), kube.list("v1", "Pod", namespace)
         )
@@ -143,10 +143,17 @@ class Copies:
             str(one): "Service default/kubernetes"
             for one in ((service or {}).get("spec") or {}).get("clusterIPs") or []
         }
+        return found | self._of_pods(pods, namespace)
+
+    @staticmethod
+    def _of_pods(pods: t.Iterable[Object], namespace: str, *, nodes_only: bool = False) -> dict[str, str]:
+        """Addresses of pods and their nodes; a pod on the node's network has the node's."""
+        found: dict[str, str] = {}
         for pod in pods:
             status, name = pod.get("status") or {}, pod["metadata"]["name"]
+            if not nodes_only:
+                found |= {str(one["ip"]): f"Pod {namespace}/{name}" for one in status.get("podIPs") or []}
             found |= {str(one["ip"]): f"the node of Pod {namespace}/{name}" for one in status.get("hostIPs") or []}
-            found |= {str(one["ip"]): f"Pod {namespace}/{name}" for one in status.get("podIPs") or []}
         return found
 
     async def write(self, step: t.Callable[[Record], Record], *, one_first: bool = False) -> bool:

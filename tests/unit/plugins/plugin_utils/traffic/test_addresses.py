@@ -40,6 +40,7 @@ class Cluster:
         self.entries: dict[str, Values] = {}
         self.dual = dual
         self.service_ip, self.pod_ip = "10.96.0.1", "10.244.0.7"
+        self.node_ip = "192.0.2.1"
 
     def write(self, method: str, body: Values) -> Values:
         there = self.record["metadata"]["resourceVersion"] if self.record else None
@@ -114,7 +115,7 @@ class Fake:
 
     async def list(self, _api: str, kind: str, _namespace: str = "") -> list[Values]:
         if kind == "Pod":
-            status = {"podIPs": [{"ip": self._there.pod_ip}], "hostIPs": [{"ip": "192.0.2.1"}]}
+            status = {"podIPs": [{"ip": self._there.pod_ip}], "hostIPs": [{"ip": self._there.node_ip}]}
             return [{"metadata": {"name": "istiod-x"}, "status": status}]
         return copy.deepcopy([*self._there.entries.values()])
 
@@ -378,6 +379,10 @@ def test_a_cluster_that_uses_the_range_itself() -> None:
     world[1].pod_ip, world[1].service_ip = "10.244.0.7", "240.241.0.5"
     (problem,) = give(world, of, *NAMES).problems
     assert problem.seen.startswith("Service default/kubernetes has 240.241.0.5")
+    # The inventory does not say where nodes are.
+    world[1].service_ip, world[1].node_ip = "10.96.0.1", "240.241.0.6"
+    (problem,) = give(world, said, *NAMES[:2]).problems
+    assert problem.seen == f"the node of Pod istio-system/istiod-x has 240.241.0.6, which is of {NARROW}"
 
 
 def test_the_last_cluster_that_leaves_takes_the_record_along() -> None:
