@@ -44,8 +44,8 @@ EXAMPLES: |
       mode: "0644"
     delegate_to: localhost
     vars:
-      objects: "{{ shop_traffic | mesh.fleet.traffic_objects(inventory_hostname) }}"
-      shop_traffic:
+      objects: "{{ mesh_traffic | mesh.fleet.traffic_objects(inventory_hostname) }}"
+      mesh_traffic:
         - service: reviews.shop
           from: [west]
           split:
@@ -55,7 +55,7 @@ EXAMPLES: |
 
   - name: Apply them, with a Service wherever the name does not resolve
     mesh.fleet.objects:
-      objects: "{{ shop_traffic | mesh.fleet.traffic_objects(inventory_hostname, live=shop_live) }}"
+      objects: "{{ mesh_traffic | mesh.fleet.traffic_objects(inventory_hostname, live=shop_live) }}"
       prune:
         mesh.fleet/part-of: traffic
       prune_kinds:

@@ -105,7 +105,7 @@ def test_the_tasks_of_the_page_give_subsets_before_routes(root: Path, tmp_path: 
     shown = [
         {"name": "Show", "ansible.builtin.debug": {"msg": task["mesh.fleet.objects"]["objects"]}} for task in TASKS[0]
     ]
-    play = [{"hosts": "west", "gather_facts": False, "vars": {"shop_traffic": POLICIES[0]}, "tasks": shown}]
+    play = [{"hosts": "west", "gather_facts": False, "vars": {"mesh_traffic": POLICIES[0]}, "tasks": shown}]
     done = run(root, tmp_path, play)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.findall(r"DestinationRule|VirtualService", re.sub(r'"name": [^\n]*', "", done.stdout)) == [
