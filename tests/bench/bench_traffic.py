@@ -24,7 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.generate
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.lint import lint
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import parse_policies
 
-SIZES = [(10, 50), (100, 50), (1000, 50), (1000, 2), (1000, 10)]
+SIZES = [(policies, clusters) for policies in (10, 100, 1000) for clusters in (2, 10, 50)]
 """Policies, clusters."""
 
 

@@ -7,10 +7,12 @@ The tests run in their order: the mesh is made, looked at, and removed from clus
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
 import json
 import pathlib
 import re
+import threading
 import typing as t
 
 import pytest
@@ -18,8 +20,8 @@ import yaml
 
 from .local_fleet import Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
-from .traffic import CHECKS, Traffic
-from .waiting import until_equal
+from .traffic import CHECKS, OF_OTHERS, Traffic, policies
+from .waiting import until, until_equal
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,53 @@ def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
     check(traffic)
+
+
+KINDS = "virtualservices.networking.istio.io,destinationrules.networking.istio.io"
+
+
+def of_others(traffic: Traffic, cluster: str) -> list[str]:
+    """The names of the routes and rules of the service that are not ours."""
+    found = traffic.shop.kubectl(cluster, "get", KINDS, "-l", "!mesh.fleet/part-of", "-o", "name").split()
+    return [name for name in found if name.endswith("/theirs")]
+
+
+def test_objects_of_others_are_taken_over_without_a_gap(traffic: Traffic) -> None:
+    split = [{"weight": 50, "cluster": "west", "labels": {"version": "v1"}}, {"weight": 50, "cluster": "east"}]
+    more = [*policies(), {"service": f"{OF_OTHERS}.shop", "split": split, "timeout": "8s"}]
+    traffic.apply(more)
+    theirs = {}
+    for cluster in ("west", "east"):
+        live = json.loads(traffic.shop.kubectl(cluster, "get", KINDS, "-o", "json"))["items"]
+        mine = [one for one in live if one["metadata"]["name"] == f"{OF_OTHERS}-traffic"]
+        assert {one["kind"] for one in mine} == {"VirtualService", "DestinationRule"}
+        meta = {"name": "theirs", "namespace": traffic.shop.namespace}
+        theirs[cluster] = [{**{k: one[k] for k in ("apiVersion", "kind", "spec")}, "metadata": meta} for one in mine]
+    traffic.apply(policies())
+    for cluster, found in theirs.items():
+        manifest = {"kind": "List", "apiVersion": "v1", "items": found}
+        traffic.shop.kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(manifest))
+    served = {"west-v1", "east-v1", "east-v3"}
+    until(lambda: set(traffic.shop.counted("west", OF_OTHERS, 40)) == served, "calls to be spread as theirs say")
+    over, answers = threading.Event(), list[str]()
+
+    def call() -> None:
+        while not over.is_set():
+            answers.extend(one.where for one in traffic.shop.calls("west", OF_OTHERS, 100))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(call)
+        try:
+            until(lambda: bool(answers), "calls to be made")
+            traffic.apply(more, "-e", "traffic_adopt=true")
+            assert [of_others(traffic, cluster) for cluster in theirs] == [[], []]
+            made = len(answers)
+            until(lambda: len(answers) > made, "calls after it")
+        finally:
+            over.set()
+        calling.result()
+    assert set(answers) == served
+    traffic.apply(policies())
 
 
 def test_policies_go(traffic: Traffic) -> None:

@@ -25,7 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_d
 from tests.rendered import compare
 
 from .local_fleet import Fleet
-from .mesh import calls
+from .mesh import SHARES, calls, measured
 from .playbooks import changed
 from .traffic import CHECKS, Traffic
 
@@ -69,6 +69,10 @@ def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> 
     for cluster in ("west", "east"):
         assert privileged(fleet, cluster, "istio-apps") == []
     assert changed(fleet.play("site", *remote)) == 0
+    # The sample's policy, measured from the primary and from its remote.
+    found = measured(fleet.name)
+    assert {part: share["declared"] for part, share in found.items()} == SHARES
+    assert {share["of"] for share in found.values()} == {400}
     # What preflight asks where no DNS server of a cluster says its domain.
     (node,) = fleet.kubectl("west", "get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
     kubelet = json.loads(fleet.kubectl("west", "get", "--raw", f"/api/v1/nodes/{node}/proxy/configz"))
@@ -95,6 +99,11 @@ def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traf
 
 def test_policies_go(traffic: Traffic) -> None:
     traffic.close()
+
+
+def test_the_walk_through_shows_it_with_a_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    said = fleet.play("demo", *inventory(tmp_path, east="west"))
+    assert said.count("✓ as expected") == 5 and "✗" not in said
 
 
 def address_of(fleet: Fleet, primary: str) -> str:

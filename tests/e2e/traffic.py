@@ -23,7 +23,7 @@ from .playbooks import changed
 from .shop import Shop
 from .waiting import until, until_equal
 
-__all__ = ["CHECKS", "Traffic"]
+__all__ = ["CHECKS", "OF_OTHERS", "Traffic", "policies"]
 
 Values = dict[str, t.Any]
 
@@ -76,6 +76,8 @@ POLICIES: dict[str, list[Values]] = {
     ],
 }
 GLOBAL = "split.shop.global"
+OF_OTHERS = "taken"
+"""A service whose objects are somebody else's at first."""
 
 
 def policies() -> list[Values]:
@@ -96,7 +98,7 @@ class Traffic:
 
     def __init__(self, fleet: Fleet, run: t.Callable[..., str], folder: pathlib.Path, same_network: bool) -> None:
         self.fleet, self.run, self.same_network = fleet, run, same_network
-        self.shop = Shop(fleet, VERSIONS, list(POLICIES))
+        self.shop = Shop(fleet, VERSIONS, [*POLICIES, OF_OTHERS])
         self._variables = folder / "traffic.yml"
 
     def open(self) -> None:
@@ -113,10 +115,10 @@ class Traffic:
         assert "status 418" not in self.shop.counted("west", "only-west", 20)
         self.shop.close()
 
-    def apply(self, wanted: t.Sequence[Values]) -> str:
+    def apply(self, wanted: t.Sequence[Values], *arguments: str) -> str:
         # As extra variables: group_vars of the local inventory have policies of their own.
         self._variables.write_text(yaml.safe_dump({"mesh_traffic": list(wanted)}))
-        return self.run("traffic", "-e", f"@{self._variables}")
+        return self.run("traffic", "-e", f"@{self._variables}", *arguments)
 
     def states(self, cluster: str) -> list[Values]:
         """What the pods of a cluster counted."""
