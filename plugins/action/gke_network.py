@@ -11,6 +11,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.global_range import subnets_in_range
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.pod_ranges import PodRanges
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc_requirements import (
@@ -87,7 +88,7 @@ class ActionModule(GoogleClusterAction):
                     load_balancers=args["front_door"],
                     forget=args["forget"],
                 )
-                overlapping = pods.add(part.everybody, live)
+                overlapping = {**subnets_in_range(fleet, part.everybody, live), **pods.add(part.everybody, live)}
                 bad = {**{host: error for host, error in overlapping.items() if host in play}, **bad}
                 if plan.count:
                     bad.update(_not_permitted(part, plan, live, bad))

@@ -52,6 +52,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.clusters.passed im
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.hub.resources import feature_plan
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.meanings import API_OFF, PERMISSION
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.global_range import subnets_in_range
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.nat import needing_nat, plan_nat, ways_out
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.pod_ranges import PodRanges
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import TRUSTED, network_roles
@@ -293,7 +294,10 @@ class Foresight:
             part.everybody, {w.host for w in mine}, live, marker(self.fleet), load_balancers=self.front_door
         )
         self._networks[part.project] = (live, network)
-        overlapping = self._pods.add(part.everybody, live)
+        overlapping = {
+            **subnets_in_range(self.fleet, part.everybody, live),
+            **self._pods.add(part.everybody, live),
+        }
         failed = {**{w.host: overlapping[w.host] for w in mine if w.host in overlapping}, **failed}
         self._add(Findings(problems=list(failed.values())))
         other = ways_out(self.fleet)
