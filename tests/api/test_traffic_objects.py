@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -29,6 +30,7 @@ from tests.policies import BREAKER, REVIEWS, live, sound
 
 from . import control_plane
 from .manifests import namespace_of
+from .plays import run_plays
 
 Values = dict[str, t.Any]
 Connect = t.Callable[..., Kube]
@@ -178,3 +180,57 @@ def test_istioctl_finds_what_is_wrong(tmp_path: Path) -> None:
     command = [str(control_plane.program("istioctl")), "analyze", "-A", "--use-kube=false", "-o", "json", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert "IST0101" in [one["code"] for one in json.loads(done.stdout)]
+
+
+def tasks_of_the_page(root: Path) -> list[Values]:
+    """The tasks by which docs/traffic.md applies policies without the stage."""
+    text = (root / "docs" / "traffic.md").read_text(encoding="utf-8")
+    blocks = [
+        yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    ]
+    (tasks,) = [b for b in blocks if isinstance(b, list) and "mesh.fleet.objects" in b[0]]
+    return list(tasks)
+
+
+def test_the_tasks_of_the_page_apply_and_prune(
+    with_crds: None, plane: control_plane.ControlPlane, connect: Connect, root: Path, tmp_path: Path
+) -> None:
+    own = {"cluster_provider": "kubeconfig", "cluster_kubeconfig": str(plane.kubeconfig), "cluster_context": "admin"}
+    hosts = {name: {"cluster_region": "eu-de", "mesh_network": "flat"} for name in ("west", "east")}
+    play = {"hosts": "west", "gather_facts": False, "tasks": tasks_of_the_page(root)}
+    theirs = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "theirs", "namespace": "shop"},
+    }
+    theirs["spec"] = {"hosts": ["shop.example"], "ports": [{"name": "http", "number": 80, "protocol": "HTTP"}]}
+
+    async def names(kube: Kube) -> set[tuple[str, str]]:
+        found = [one for kind in KINDS for one in await kube.list("networking.istio.io/v1", kind, "shop")]
+        return {(one["kind"], one["metadata"]["name"]) for one in found}
+
+    async def seen() -> set[tuple[str, str]]:
+        async with connect() as kube:
+            return await names(kube)
+
+    async def begin() -> None:
+        async with connect() as kube:
+            await kube.apply([namespace_of("shop"), theirs])
+
+    async def leave_a_name() -> None:
+        """As a policy with a global name does that goes."""
+        async with connect() as kube:
+            (routes,) = await kube.list("networking.istio.io/v1", "VirtualService", "shop")
+            meta = {**theirs["metadata"], "name": "ours", "labels": routes["metadata"]["labels"]}
+            await kube.apply([{**theirs, "metadata": meta}])
+
+    def run(policies: list[Values]) -> None:
+        done = run_plays(tmp_path, {"vars": {**own, "mesh_traffic": policies}, "hosts": hosts}, play)
+        assert done.code == 0, done.output
+
+    asyncio.run(begin())
+    run([REVIEWS])
+    assert {kind for kind, _name in asyncio.run(seen())} == {"DestinationRule", "ServiceEntry", "VirtualService"}
+    asyncio.run(leave_a_name())
+    run([])
+    assert asyncio.run(seen()) == {("ServiceEntry", "theirs")}
