@@ -127,6 +127,11 @@ def test_lines_of_stages_side_by_side_stay_whole(
     assert "slow      end" in said
 
 
+def test_molecule_forgets_a_run_that_was_stopped(harness: tuple[types.ModuleType, types.ModuleType]) -> None:
+    _run, checks = harness
+    assert [command.argv[3:] for command in checks.molecule()] == [["reset", "--all"], ["test", "--all", "--report"]]
+
+
 def program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
