@@ -28,6 +28,6 @@ def insist_on_whole_fleet(task: t.Any, task_vars: t.Mapping[str, t.Any]) -> None
         raise FleetError(
             f"{action.rpartition('.')[2]} must not run in a slice: {reason}",
             seen=f"a slice of the job template {template}: its inventory has a part of the clusters",
-            next_step="set job_slice_count of this job template to 1; playbooks/control_plane.yml and "
-            "playbooks/gateways.yml may have slices, and a limit may be used with all",
+            next_step="set job_slice_count of this job template to 1; playbooks/control_plane.yml may have "
+            "slices, and a limit may be used with all",
         )

@@ -120,7 +120,7 @@ def test_a_slice_never_runs_what_needs_the_whole_fleet(monkeypatch: pytest.Monke
     monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, {}))
     action = Plain.__new__(Plain)
     known = {"inventory_hostname": "west", "awx_job_template_name": "shop", "awx_workflow_job_name": "shop"}
-    for name, failed in (("trust", True), ("gateways", False)):
+    for name, failed in (("trust", True), ("control_plane", False)):
         action._task = types.SimpleNamespace(run_once=False, action=f"mesh.fleet.{name}")
         assert bool(action.run(None, known).get("failed")) is failed
 

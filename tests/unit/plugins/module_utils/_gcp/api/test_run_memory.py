@@ -35,6 +35,6 @@ def test_another_run_or_another_login_knows_nothing(monkeypatch: pytest.MonkeyPa
         other.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/somebody")
         with run_memory({"project": "shop"}) as known:
             assert known == {}
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", os.getpid)
     with run_memory({"project": "shop"}) as known:
         assert known == {}
