@@ -25,6 +25,8 @@ LINT_ENV = {"ANSIBLE_HOME": str(ROOT / ".cache" / "ansible"), "ANSIBLE_COLLECTIO
 EXPORTED = ROOT / "build" / "ansible_collections" / "mesh" / "fleet"
 """Where the sanity stage copies the collection to."""
 COLLECTION = "collections/ansible_collections/mesh/fleet"
+MODELS_OF_A_MESH = ("test_multi_primary_flat.py", "test_multi_primary_networks.py", "test_primary_remote.py")
+"""These end-to-end tests take as long as all others together."""
 OTHER_PYTHON = "3.13"
 """Where the machine has this Python too, unit tests that depend on the Python run on it as well."""
 FOR_OTHER_PYTHON = tuple(
@@ -49,13 +51,15 @@ class Command:
 class Stage:
     """Commands that run one after the other.
 
-    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours that are not either;
-    ``live`` ones show their output as it comes.
+    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours of the same kind. One that
+    ``waits`` does so half of its time, so one more of these runs than the machine has cores. ``live`` ones show
+    their output as it comes.
     """
 
     name: str
     commands: tuple[Command, ...]
     exclusive: bool = False
+    waits: bool = False
     live: bool = False
     env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -139,6 +143,22 @@ def molecule() -> tuple[Command, ...]:
     )
 
 
+def end_to_end(out: Path) -> tuple[Stage, ...]:
+    """The end-to-end tests in two halves, each with fleets of its own."""
+    files = {path.name for path in (ROOT / "tests" / "e2e").glob("test_*.py")}
+    models = files.intersection(MODELS_OF_A_MESH)
+    return tuple(
+        Stage(
+            name,
+            (pytest(name, out, *(f"tests/e2e/{file}" for file in sorted(half)), "-v"),),
+            waits=True,
+            live=True,
+            env={"MESH_FLEET_NAME": TEST_FLEET, "MESH_FLEET_E2E": fleets},
+        )
+        for name, fleets, half in (("e2e", "e2e", models), ("e2e-more", "more", files - models))
+    )
+
+
 def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
     """The stages asked for, in the order in which they run."""
     wanted = set(names)
@@ -153,12 +173,12 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         ("sanity", Stage("sanity", sanity())),
         ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else ())),
         ("artifacts", Stage("artifacts", artifacts(), exclusive=True, live=True)),
-        # These wait more than they work, and each has fleets of its own.
-        ("e2e", Stage("e2e", (pytest("e2e", out, "tests/e2e", "-v"),), live=True, env=fleet)),
+        # Each has fleets of its own.
+        *(("e2e", half) for half in end_to_end(out)),
         # AWX's stand-in, with jobs on API servers.
-        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")))),
-        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),))),
-        ("molecule", Stage("molecule", molecule(), live=True, env=fleet)),
+        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")), waits=True)),
+        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),), waits=True)),
+        ("molecule", Stage("molecule", molecule(), waits=True, live=True, env=fleet)),
     ]
     return [stage for name, stage in known if name in wanted and stage.commands]
 

@@ -92,12 +92,22 @@ def test_artifacts_come_before_stages_with_clusters(
     monkeypatch.setattr(checks, "other_python", lambda version: f"python{version}")
     assert [s.name for s in checks.stages(["api"], tmp_path)] == ["artifacts", "api"]
     assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["unit", "lint", "unit-3.13"]
-    groups = itertools.groupby(checks.stages(checks.NAMES, tmp_path), key=lambda stage: stage.exclusive)
-    assert [(alone, [s.name for s in group]) for alone, group in groups] == [
-        (False, ["unit", "lint", "sanity", "unit-3.13"]),
-        (True, ["artifacts"]),
-        (False, ["e2e", "api", "gcp", "molecule"]),
+    groups = itertools.groupby(checks.stages(checks.NAMES, tmp_path), key=lambda stage: (stage.exclusive, stage.waits))
+    assert [(kind, [s.name for s in group]) for kind, group in groups] == [
+        ((False, False), ["unit", "lint", "sanity", "unit-3.13"]),
+        ((True, False), ["artifacts"]),
+        ((False, True), ["e2e", "e2e-more", "api", "gcp", "molecule"]),
     ]
+
+
+def test_each_end_to_end_test_is_in_one_half(
+    harness: tuple[types.ModuleType, types.ModuleType], tmp_path: Path
+) -> None:
+    _run, checks = harness
+    halves = checks.end_to_end(tmp_path)
+    run = [word for half in halves for word in half.commands[0].argv if word.startswith("tests/e2e/")]
+    assert sorted(run) == sorted(f"tests/e2e/{path.name}" for path in (TESTS / "e2e").glob("test_*.py"))
+    assert len({half.env["MESH_FLEET_E2E"] for half in halves}) == len(halves) == 2
 
 
 def test_lines_of_stages_side_by_side_stay_whole(
