@@ -28,7 +28,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
     parse_certificates,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import ROOT, SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
+    ROOT,
+    SigningChain,
+    as_istiod_reads,
+    has_tls_form,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
@@ -63,9 +68,11 @@ async def read_trust(fleet: Fleet, cluster: Cluster, absent_ok: bool, *, to_sign
         )
         if to_sign:
             await refuse_beside_google(kube, fleet, cluster, namespace)
+    data = None if secret is None else _decoded(secret, cluster.name)
     return ClusterTrust(
         cluster=cluster.name,
-        data=None if secret is None else _decoded(secret, cluster.name),
+        data=None if data is None else as_istiod_reads(data),
+        tls_form=data is not None and has_tls_form(data),
         owner="" if has_our_labels(secret, fleet.name, "trust") or is_former(secret) else owner_of(secret),
         take_over=cluster.take_over,
         istiod=bool(istiods),

@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_s
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.static_tokens import TOKEN_SECRET
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresses import held_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record import object_name, read_record
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import PUBLIC, as_istiod_reads
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts, IstiodFacts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE, target
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
@@ -107,8 +108,8 @@ async def _control_plane(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fa
     )
     found.versions = versions
     if cacerts:
-        public = {k: v for k, v in (cacerts.get("data") or {}).items() if k != "ca-key.pem"}
-        found.cacerts = {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in public.items()}
+        data = {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in (cacerts.get("data") or {}).items()}
+        found.cacerts = {name: text for name, text in as_istiod_reads(data).items() if name in PUBLIC}
     if config:
         found.root_config = str((config.get("data") or {}).get("root-cert.pem") or "")
     if namespace:

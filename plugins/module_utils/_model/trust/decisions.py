@@ -53,7 +53,7 @@ _DELETE = "check who made it; to get a new one, delete the Secret and run again"
 
 @dataclasses.dataclass(frozen=True)
 class ClusterTrust:
-    """What a cluster holds now. ``data``: the decoded Secret ``cacerts``, None when there is none."""
+    """What a cluster holds now. ``data``: Secret ``cacerts`` as istiod reads it, decoded; None when there is none."""
 
     cluster: str
     data: t.Mapping[str, str] | None = dataclasses.field(default=None, repr=False)
@@ -67,6 +67,8 @@ class ClusterTrust:
     """By how much its clock is ahead of the controller's; negative when it is behind."""
     published_root: str = ""
     """PEM of the ConfigMap ``istio-ca-root-cert``: the roots that live proxies trust."""
+    tls_form: bool = False
+    """Whether the Secret has the names of type ``kubernetes.io/tls``; ``data`` has Istio's in any case."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +111,8 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
             decision = Decision(live.cluster, ISSUE)
         else:
             decision = _existing(live, live.data, root, policy)
-            if decision.action == RENEW and live.owner and not live.take_over:
-                decision = _of_somebody_else(live, decision)
+            if decision.action == RENEW and (live.tls_form or (live.owner and not live.take_over)):
+                decision = _not_ours_to_renew(live, decision)
         if decision.action != KEEP:
             _same_time(live)
         return decision
@@ -120,23 +122,32 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
         raise
 
 
-def _of_somebody_else(live: ClusterTrust, due: Decision) -> Decision:
-    """Keep what somebody else wrote, and say so. Raises FleetError when it has ended already."""
-    step = (
-        f"have {live.owner} renew it; or run once with mesh_take_over: true for {live.cluster}: it is then renewed "
-        "from this fleet's root, and later runs keep it so"
-    )
+def _not_ours_to_renew(live: ClusterTrust, due: Decision) -> Decision:
+    """Keep what another tool has to renew, and say so. Raises FleetError when it has ended already."""
+    if live.tls_form:
+        # Whatever we would write beside tls.crt, istiod would not look at.
+        whose = f"in the form of kubernetes.io/tls{f', of {live.owner}' if live.owner else ''}"
+        step = (
+            "have cert-manager, or whoever wrote tls.crt, renew it; or save a copy of the Secret, delete it and run "
+            "again: this fleet's root then signs a new one"
+        )
+    else:
+        whose = f"of {live.owner}"
+        step = (
+            f"have {live.owner} renew it; or run once with mesh_take_over: true for {live.cluster}: it is then renewed "
+            "from this fleet's root, and later runs keep it so"
+        )
     days = due.days or 0
     if days < 0:
         raise FleetError(
             "its intermediate CA has ended, and it is not this fleet's to renew",
-            seen=f"it is of {live.owner}, and ended {-days} days ago",
+            seen=f"it is {whose}, and ended {-days} days ago",
             means="istiod signs nothing that proxies accept",
             next_step=step,
         )
     warning = (
         f"{live.cluster}: its intermediate CA ends in {days} days, and was left as it is because it is not this "
-        f"fleet's but of {live.owner}; {step}"
+        f"fleet's but {whose}; {step}"
     )
     return dataclasses.replace(due, action=KEEP, warning=warning)
 
@@ -176,7 +187,7 @@ def _no_other_root(live: ClusterTrust, root: x509.Certificate) -> None:
 
 def _existing(live: ClusterTrust, data: t.Mapping[str, str], root: x509.Certificate, policy: Policy) -> Decision:
     try:
-        chain = SigningChain.from_data(data)
+        chain = SigningChain.from_data(data, tls_form=live.tls_form)
         present = parse_certificates(chain.certificate, what=CERT)[0]
         # An expired certificate is renewed, not refused; everything else must be right.
         verify_chain(chain, root, dataclasses.replace(policy, now=min(policy.now, present.not_valid_after_utc)))

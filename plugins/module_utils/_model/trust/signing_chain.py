@@ -1,6 +1,10 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The four files of Secret ``cacerts``, and whether istiod loads them and every proxy of the mesh accepts them.
+"""The files of Secret ``cacerts``, and whether istiod loads them and every proxy of the mesh accepts them.
+
+They have one of two forms: Istio's own four names, or those of a Secret of type ``kubernetes.io/tls``, which
+cert-manager writes. istiod takes the second where it finds ``tls.crt``, whatever else is there
+(``detectSigningCABundleAndCRL`` in its ``pilot/pkg/bootstrap/istio_ca.go``).
 
 istiod refuses a chain that Go's verifier rejects, and crash-loops. Other chains load, and proxies then reject every
 certificate that they sign. Both are found here, before anything is written.
@@ -31,13 +35,30 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["CERT", "CHAIN", "KEY", "KEYS", "ROOT", "SigningChain", "check_root", "is_signed_by", "verify_chain"]
+__all__ = [
+    "CERT",
+    "CHAIN",
+    "KEY",
+    "KEYS",
+    "PUBLIC",
+    "ROOT",
+    "SigningChain",
+    "as_istiod_reads",
+    "check_root",
+    "has_tls_form",
+    "is_signed_by",
+    "verify_chain",
+]
 
 CERT = "ca-cert.pem"
 KEY = "ca-key.pem"
 ROOT = "root-cert.pem"
 CHAIN = "cert-chain.pem"
 KEYS = (CERT, KEY, ROOT, CHAIN)
+PUBLIC = (CERT, ROOT, CHAIN)
+"""Those that hold no key."""
+TLS_NAMES = {CERT: "tls.crt", KEY: "tls.key", ROOT: "ca.crt"}
+"""The same files in a Secret of type ``kubernetes.io/tls``. Its chain is ``tls.crt`` and then ``ca.crt``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +71,25 @@ class SigningChain:
     chain: str
 
     @classmethod
-    def from_data(cls, data: t.Mapping[str, str]) -> SigningChain:
-        """From the Secret's decoded data. Raises FleetError naming every key that is missing."""
-        missing = [key for key in KEYS if not data.get(key, "").strip()]
+    def from_data(cls, data: t.Mapping[str, str], *, tls_form: bool = False) -> SigningChain:
+        """From the Secret's decoded data.
+
+        Args:
+            data: by Istio's names, as :func:`as_istiod_reads` gives them.
+            tls_form: whether the Secret has the names of type ``kubernetes.io/tls``.
+
+        Raises:
+            FleetError: naming every key that is missing. The chain may be empty.
+        """
+        names = TLS_NAMES if tls_form else {}
+        missing = [key for key in KEYS if key not in data or (key != CHAIN and not data[key].strip())]
         if missing:
+            present = sorted(names.get(key, key) for key in data if not (tls_form and key == CHAIN))
             raise FleetError(
                 "cacerts is incomplete",
-                seen=f"missing {', '.join(missing)}; present {', '.join(sorted(data)) or 'nothing'}",
-                means="istiod ignores an incomplete cacerts and makes a root of its own",
+                seen=f"missing {', '.join(names.get(key, key) for key in missing)}; present "
+                f"{', '.join(present) or 'nothing'}",
+                means="istiod does not start with half of it, and without it makes a root of its own",
                 next_step="complete it; or, to let this role sign a new one, save a copy of the Secret and delete it",
             )
         return cls(certificate=data[CERT], key=data[KEY], root=data[ROOT], chain=data[CHAIN])
@@ -66,6 +98,19 @@ class SigningChain:
     def data(self) -> dict[str, str]:
         """The Secret's data, not encoded."""
         return {CERT: self.certificate, KEY: self.key, ROOT: self.root, CHAIN: self.chain}
+
+
+def has_tls_form(data: t.Mapping[str, str]) -> bool:
+    """Whether istiod reads this Secret by the names of type ``kubernetes.io/tls``: one of them is enough."""
+    return TLS_NAMES[CERT] in data
+
+
+def as_istiod_reads(data: t.Mapping[str, str]) -> dict[str, str]:
+    """The Secret's decoded data by Istio's own names, with what istiod does not look at left out."""
+    if not has_tls_form(data):
+        return dict(data)
+    found = {name: data[tls] for name, tls in TLS_NAMES.items() if tls in data}
+    return {**found, CHAIN: found[CERT] + found.get(ROOT, "")}
 
 
 def verify_chain(chain: SigningChain, root: x509.Certificate, policy: Policy) -> x509.Certificate:
@@ -78,7 +123,8 @@ def verify_chain(chain: SigningChain, root: x509.Certificate, policy: Policy) ->
         FleetError: the first fault, with fingerprints.
     """
     intermediate = parse_certificates(chain.certificate, what=CERT)[0]
-    sent = parse_certificates(chain.chain, what=CHAIN)
+    # istiod takes an empty chain, and sends it: proxies can do without where the CA that signs for them is a root.
+    sent = parse_certificates(chain.chain, what=CHAIN) if chain.chain.strip() else []
     roots = parse_certificates(chain.root, what=ROOT)
     if fingerprint(root) not in {fingerprint(r) for r in roots}:
         raise FleetError(
@@ -94,7 +140,14 @@ def verify_chain(chain: SigningChain, root: x509.Certificate, policy: Policy) ->
             means="istiod would not start with it",
             next_step="use the key that made the certificate's signing request",
         )
-    if fingerprint(sent[0]) != fingerprint(intermediate):
+    if not sent and intermediate not in roots:
+        raise FleetError(
+            f"{CHAIN} is empty",
+            seen=f"{CERT} is SHA256 {fingerprint(intermediate)}, and not among the roots",
+            means="istiod starts with it, but proxies of other clusters cannot verify what it signs",
+            next_step="put into it the intermediate CA, the CAs above it, then the root",
+        )
+    if sent and fingerprint(sent[0]) != fingerprint(intermediate):
         raise FleetError(
             f"{CHAIN} does not begin with {CERT}",
             seen=f"{CHAIN} begins with SHA256 {fingerprint(sent[0])}, {CERT} is {fingerprint(intermediate)}",

@@ -264,6 +264,19 @@ def test_what_a_cluster_holds_and_whose_it_is(
     assert kube.opened == {"cluster": "west", "absent_ok": True}
 
 
+def test_a_secret_of_cert_managers_is_read_by_istios_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Held(held_secret(**{"tls.crt": "one\n", "tls.key": "key", "ca.crt": "root"}))
+    monkeypatch.setattr(cacerts.Kube, "connect", kube.connect)
+    found = asyncio.run(cacerts.read_trust(FLEET, FLEET.clusters["west"], True))
+    assert found.tls_form
+    assert found.data == {
+        "ca-cert.pem": "one\n",
+        "ca-key.pem": "key",
+        "root-cert.pem": "root",
+        "cert-chain.pem": "one\nroot",
+    }
+
+
 def test_an_istiod_and_the_root_that_it_published_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     root = {"kind": "ConfigMap", "metadata": {"name": "istio-ca-root-cert"}, "data": {"root-cert.pem": "the root"}}
     kube = Held(root)

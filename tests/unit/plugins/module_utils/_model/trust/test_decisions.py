@@ -54,6 +54,19 @@ def test_what_somebody_else_let_end_fails() -> None:
     assert decided(dataclasses.replace(live, take_over=True), now=NOW + 740 * DAY).action == decisions.RENEW
 
 
+@pytest.mark.parametrize("owner", ["cert-manager-certificates-issuing", ""])
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_secret_of_type_tls_is_left_to_who_wrote_it(owner: str, take_over: bool) -> None:
+    live = decisions.ClusterTrust("west", WEST.data, owner=owner, take_over=take_over, tls_form=True)
+    assert (decided(live).action, decided(live).warning) == (decisions.KEEP, "")
+    left = decided(live, now=NOW + 719 * DAY)
+    assert left.action == decisions.KEEP
+    assert "kubernetes.io/tls" in left.warning and owner in left.warning and "cert-manager" in left.warning
+    with pytest.raises(FleetError, match="has ended") as refused:
+        decided(live, now=NOW + 740 * DAY)
+    assert "delete it and run again" in refused.value.next_step
+
+
 def test_one_that_ends_with_its_root_is_not_renewed_each_run() -> None:
     chain = decisions.issue("west", ROOT, dataclasses.replace(POLICY, now=NOW + 3000 * DAY))
     late = decided(decisions.ClusterTrust("west", chain.data), now=NOW + 3640 * DAY)

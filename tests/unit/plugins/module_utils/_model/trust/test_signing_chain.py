@@ -16,8 +16,10 @@ from hypothesis import given
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
     SigningChain,
+    as_istiod_reads,
     check_root,
     dns_permitted,
+    has_tls_form,
     uri_permitted,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -157,6 +159,37 @@ def test_an_incomplete_secret_names_what_is_missing() -> None:
     with pytest.raises(FleetError, match="incomplete") as refused:
         SigningChain.from_data({**WEST.data, "root-cert.pem": ""})
     assert "missing root-cert.pem" in refused.value.seen
+
+
+TLS = {"tls.crt": WEST.certificate, "tls.key": WEST.key, "ca.crt": WEST.root}
+"""As cert-manager writes it."""
+
+
+def test_a_secret_of_type_tls_is_read_as_istiod_reads_it() -> None:
+    assert has_tls_form(TLS) and not has_tls_form(WEST.data)
+    assert as_istiod_reads(WEST.data) == WEST.data
+    read = SigningChain.from_data(as_istiod_reads(TLS), tls_form=True)
+    assert read.data == {**WEST.data, "cert-chain.pem": WEST.certificate + WEST.root}
+    check(read)
+    # Istio's own names beside them are not looked at.
+    assert as_istiod_reads({**TLS, "ca-cert.pem": "x", "more": "y"}) == read.data
+
+
+@pytest.mark.parametrize("name", ["tls.key", "ca.crt"])
+def test_half_of_a_secret_of_type_tls_is_refused(name: str) -> None:
+    half = {key: text for key, text in TLS.items() if key != name}
+    with pytest.raises(FleetError, match="incomplete") as refused:
+        SigningChain.from_data(as_istiod_reads(half), tls_form=True)
+    assert refused.value.seen == f"missing {name}; present {', '.join(sorted(half))}"
+
+
+def test_an_empty_chain_is_enough_where_a_root_signs_for_proxies() -> None:
+    with pytest.raises(FleetError, match=r"cert-chain\.pem is empty"):
+        check(SigningChain.from_data({**WEST.data, "cert-chain.pem": "\n"}))
+    alone = certificates.certificate_pem(ROOT.certificate)
+    check(SigningChain(certificate=alone, key=certificates.key_pem(ROOT.key), root=alone, chain=""))
+    with pytest.raises(FleetError, match="incomplete"):
+        SigningChain.from_data({key: text for key, text in WEST.data.items() if key != "cert-chain.pem"})
 
 
 def test_a_root_must_be_self_signed_and_fit() -> None:
