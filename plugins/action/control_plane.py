@@ -32,7 +32,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_value
     istiod_release,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_former
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import KEYS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import another_ca_signs
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
+    SigningChain,
+    as_istiod_reads,
+    has_tls_form,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import as_planned, result
@@ -128,7 +133,7 @@ class ActionModule(HelmAction):
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
-        if primary and args["require_cacerts"]:
+        if primary and args["require_cacerts"] and not another_ca_signs(args["values"], args["istiod_values"]):
             await self._check_cacerts(kube, fleet, cluster)
         install = functools.partial(
             self.releases,
@@ -228,16 +233,19 @@ class ActionModule(HelmAction):
         secret = await kube.get("v1", "Secret", "cacerts", fleet.namespace)
         if secret is None and self.check_mode:
             return
-        missing = [key for key in KEYS if not ((secret or {}).get("data") or {}).get(key)]
-        if missing:
+        data = {key: value or "" for key, value in ((secret or {}).get("data") or {}).items()}
+        try:
+            SigningChain.from_data(as_istiod_reads(data), tls_form=has_tls_form(data))
+        except FleetError as error:
             raise FleetError(
                 "istiod has no certificate to sign with",
                 cluster=cluster.name,
                 obj=f"Secret {fleet.namespace}/cacerts",
-                seen="it does not exist" if secret is None else f"no {', '.join(missing)} in it",
+                seen="it does not exist" if secret is None else error.seen,
                 means="istiod would create a root of its own, which no other cluster trusts",
-                next_step="run the trust stage first",
-            )
+                next_step="run the trust stage first; where another CA signs for proxies (trust_root: none), say so "
+                'to istiod: control_plane_istiod_values: {pilot: {env: {ENABLE_CA_SERVER: "false"}}}',
+            ) from None
 
     async def _primary_address(self, fleet: Fleet, cluster: Cluster) -> str:
         """The address of the remote's istiod: read from the primary's cluster, whatever --limit says."""

@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.proble
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import is_access, provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import NO_ROOT
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation import traffic
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
@@ -180,7 +181,7 @@ class ActionModule(FleetAction):
             folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
             keys = {name: os.path.join(folder, "external", f"{name}.key.vault") for name in ours}
             ours = [name for name in ours if not os.path.exists(keys[name])]
-        if ours and args["root"] != "provided":
+        if ours and args["root"] not in ("provided", NO_ROOT):
             box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
             box.encrypt("")
             folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")

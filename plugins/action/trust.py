@@ -21,12 +21,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
     fingerprint,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import duration, summary
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import NO_ROOT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import name_cacerts, remove_cacerts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
+    name_cacerts,
+    read_trust,
+    remove_cacerts,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, locked
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.run import TrustRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
@@ -39,9 +44,11 @@ class ActionModule(FleetAction):
     PATHS: t.ClassVar[tuple[str, ...]] = ("directory", "root_cert", "root_key", "vault_password_file")
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "root": {"type": "str", "choices": ["generated", "provided", "external"], "default": "generated"},
+        "root": {"type": "str", "choices": ["generated", "provided", "external", NO_ROOT], "default": "generated"},
         "root_cert": {"type": "str", "default": ""},
         "root_key": {"type": "str", "default": "", "no_log": True},
+        "signer_command": {"type": "list", "elements": "str", "default": []},
+        "signer_timeout": {"type": "float", "default": 120.0},
         "directory": {"type": "str", "default": ""},
         "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": KEY_TYPES[0]},
         "organization": {"type": "str", "default": "Istio"},
@@ -68,6 +75,8 @@ class ActionModule(FleetAction):
         if foreign and all(foreign):
             return result(summary=f"no intermediate CA needed: {foreign[0]} signs", clusters={}, errors={})
         primaries = [c for c in clusters_with_istiod(fleet) if c.name in play]
+        if args["root"] == NO_ROOT:
+            return await self._signed_by_others(fleet, primaries)
         if recording() is not None:
             return await self._recorded(fleet, primaries)
         password, create = args["vault_password_file"], args["vault_password_create"]
@@ -95,6 +104,23 @@ class ActionModule(FleetAction):
             (c.name for c in primaries), lambda name: name_cacerts(fleet, fleet.clusters[name])
         )
         return result(summary=f"{len(primaries)} intermediate CAs in no file", clusters={}, errors=failed)
+
+    async def _signed_by_others(self, fleet: Fleet, primaries: t.Sequence[Cluster]) -> dict[str, t.Any]:
+        """Leave all as it is; name what this fleet signed before, because an istiod goes on signing with it."""
+        found, failed = await on_each(
+            (c.name for c in primaries), lambda name: read_trust(fleet, fleet.clusters[name], self.check_mode)
+        )
+        ours = [name for name, live in found.items() if live.data is not None and not live.owner]
+        warning = (
+            f"{', '.join(ours)}: Secret cacerts of this fleet is still there, and an istiod that signs goes on signing "
+            "with it although trust_root is none; playbooks/teardown.yml --tags trust removes it"
+        )
+        return result(
+            summary=f"no root of this fleet (trust_root: none): {len(found)} primaries left as they are",
+            clusters={},
+            errors=failed,
+            warnings=[warning] if ours else [],
+        )
 
     async def _absent(self, fleet: Fleet, name: str, directory: str, remove_root: bool) -> dict[str, t.Any]:
         changes, line = await remove_cacerts(fleet, fleet.clusters[name], dry_run=self.check_mode)

@@ -31,9 +31,12 @@ options:
         O(directory), encrypted by Ansible Vault.
       - V(provided) uses O(root_cert) and O(root_key).
       - V(external) writes signing requests to C(external) in O(directory) and fails with their list until the signed
-        chains are beside them. A renewal that waits for a signature is a warning.
+        chains are beside them. A renewal that waits for a signature is a warning. With O(signer_command) a command
+        signs them at once.
+      - V(none) makes and writes no CA, because another program signs, such as cert-manager's istio-csr. istiod must
+        know, by C(pilot.env.ENABLE_CA_SERVER) in its Helm values, or have a C(cacerts) that another tool wrote.
     type: str
-    choices: [generated, provided, external]
+    choices: [generated, provided, external, none]
     default: generated
   root_cert:
     description:
@@ -45,6 +48,21 @@ options:
     description: Path, PEM or vault text of the root's key, with O(root=provided). It is decrypted in memory only.
     type: str
     default: ""
+  signer_command:
+    description:
+      - With O(root=external), the command and its arguments that have a request signed. It gets the request (PEM) on
+        its standard input and the environment of the run, and writes PEM to its standard output, the signed
+        intermediate CA first, then the CAs above it. No shell is used.
+      - In the arguments C({csr}) becomes the path of the request, C({cluster}) the cluster's name, C({hours}) the
+        lifetime in hours.
+      - Its answer must be of the root in O(root_cert), and is checked like any other. Check mode does not run it.
+    type: list
+    elements: str
+    default: []
+  signer_timeout:
+    description: Seconds in which it must sign a request.
+    type: float
+    default: 120.0
   directory:
     description: Folder for the root and for signing requests; empty means C(trust) in the fleet's folder.
     type: str

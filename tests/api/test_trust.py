@@ -392,3 +392,74 @@ def test_a_corporate_ca_signs(stage: Stage) -> None:
     wrong = stage(ok=False, trust_root="external", trust_renew_before="400d", trust_lifetime="500d")
     assert "ca-key.pem is not the key of ca-cert.pem" in wrong
     assert stage.secret() == data
+
+
+SIGN = """
+import pathlib, subprocess, sys, tempfile
+ca, days = sys.argv[1], str(int(sys.argv[2]) // 24)
+request = sys.stdin.read()
+assert request == pathlib.Path(sys.argv[3]).read_text()
+with tempfile.NamedTemporaryFile("w") as file:
+    file.write(request); file.flush()
+    subprocess.run(["openssl", "x509", "-req", "-days", days, "-CA", ca + ".pem", "-CAkey", ca + ".key",
+                    "-copy_extensions", "copyall", "-in", file.name], check=True)
+with open(ca + ".log", "a") as log:
+    log.write(sys.argv[4] + "\\n")
+"""
+
+
+def test_a_command_has_the_corporate_ca_sign(stage: Stage) -> None:
+    corporate = pair(stage.policy())
+    (stage.tmp / "ca.pem").write_text(certificates.certificate_pem(corporate.certificate))
+    (stage.tmp / "ca.key").write_text(certificates.key_pem(corporate.key))
+    (stage.tmp / "sign.py").write_text(SIGN)
+    log = stage.tmp / "ca.log"
+    command = ["python3", str(stage.tmp / "sign.py"), str(stage.tmp / "ca"), "{hours}", "{csr}", "{cluster}"]
+    given = {"trust_root": "external", "trust_root_cert": str(stage.tmp / "ca.pem"), "trust_signer_command": command}
+    assert "west would be signed" in stage("--check", **given)
+    assert not log.exists() and stage.secret() == {}
+    assert "west signed" in stage("--diff", "-vvv", **given)
+    assert "1 unchanged" in stage(**given)
+    assert log.read_text() == "west\n", "an unchanged run signs nothing"
+    first = stage.secret()
+    verify_chain(SigningChain.from_data(first), corporate.certificate, stage.policy())
+    due = {**given, "trust_renew_before": "800d", "trust_lifetime": "900d"}
+    assert "west renewed" in stage(**due)
+    assert log.read_text() == "west\nwest\n"
+    assert stage.secret()["ca-cert.pem"] != first["ca-cert.pem"]
+    later = {**due, "trust_renew_before": "1000d", "trust_lifetime": "1100d", "trust_signer_command": ["false"]}
+    kept = stage(**later)
+    assert "1 unchanged" in kept and "could not be renewed" in kept and "false ended with 1" in kept
+    stage.remove()
+    refused = stage("-vvv", ok=False, **{**given, "trust_signer_command": ["false"]})
+    assert "its signing request was not signed" in refused and "false ended with 1" in refused
+
+
+def test_a_cacerts_of_cert_managers_is_read_kept_and_left_to_it(stage: Stage) -> None:
+    stage()
+    ours = stage.secret()
+    stage.remove()
+    theirs = {"tls.crt": ours["ca-cert.pem"], "tls.key": ours["ca-key.pem"], "ca.crt": ours["root-cert.pem"]}
+    stage.put(theirs)
+    assert "1 unchanged" in stage()
+    due = {"trust_lifetime": "800d", "trust_renew_before": "740d"}
+    for consent in (False, True):
+        said = stage(**due, mesh_take_over=consent)
+        assert "1 unchanged" in said and "in the form of kubernetes.io/tls" in said
+    assert stage.secret() == theirs, "istiod would not look at what was written beside it"
+    stage.remove()
+    stage.put({"tls.crt": ours["ca-cert.pem"]})
+    assert "missing tls.key, ca.crt" in stage(ok=False)
+
+
+def test_no_root_where_another_program_signs(stage: Stage) -> None:
+    said = stage("--diff", trust_root="none")
+    assert "no root of this fleet (trust_root: none)" in said
+    assert stage.secret() == {} and not stage.dir.exists()
+    stage()
+    ours = stage.secret()
+    assert "Secret cacerts of this fleet is still there" in stage(trust_root="none")
+    assert stage.secret() == ours
+    stage(absent=True, trust_root="none")
+    assert stage.secret() == {}
+    assert "is still there" not in stage(trust_root="none")

@@ -32,6 +32,7 @@ READERS = {
     "plugin_utils/base/environment.py": "what Jinja's templates of a rendered text may ask for",
     "plugin_utils/callback/status_line.py": "what a terminal can show",
     "plugin_utils/trust/ephemeral.py": "whether this is a pod",
+    "plugin_utils/trust/signer.py": "a command of the user's that signs gets all of it, to log in to its CA",
 }
 STARTERS = {
     "module_utils/_local/engine/command.py": "every program, with the environment of child_env.py",

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils import locks
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import NO_ROOT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.files import (
     remove_file,
@@ -70,7 +71,7 @@ def known_root(root: str, root_cert: str, directory: str) -> str:
     """PEM of the fleet's root, by the variables of role trust; "" when it is not on this controller.
 
     Args:
-        root: generated, provided or external.
+        root: generated, provided, external or none.
         root_cert: PEM, a path, or "".
         directory: the trust folder.
 
@@ -79,6 +80,8 @@ def known_root(root: str, root_cert: str, directory: str) -> str:
     """
     if "-----BEGIN" in root_cert:
         return root_cert
+    if root == NO_ROOT and not root_cert:
+        return ""
     usual = os.path.join(directory, "external", ROOT_CERT) if root == "external" else os.path.join(directory, ROOT_CERT)
     path = os.path.expanduser(root_cert) if root_cert and root != "generated" else usual
     return read_text(path, "the fleet's root") if os.path.exists(path) else ""

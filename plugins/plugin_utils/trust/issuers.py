@@ -35,6 +35,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CREATED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, read_text
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.signer import Signer
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 if t.TYPE_CHECKING:
@@ -226,6 +227,8 @@ class CorporateCa:
 
     In ``<trust_dir>/external``: ``<cluster>.csr.pem`` (the request), ``<cluster>.key.vault``,
     ``<cluster>.chain.pem`` (the answer: the intermediate CA, then the CAs above it) and ``root-cert.pem``.
+
+    With ``args['signer_command']`` a run does not wait for a person: the command signs.
     """
 
     made_now = False
@@ -243,30 +246,61 @@ class CorporateCa:
             text = _content(self.root_path, "trust_root_cert")
             self.root = parse_certificates(text, what="the corporate root")[0]
             check_root(self.root, policy)
+        command = args.get("signer_command")
+        self.signer = Signer(command, policy, args["signer_timeout"]) if command else None
+        if self.signer and self.root is None:
+            raise FleetError(
+                "the root of the CA behind trust_signer_command is not known",
+                obj=self.root_path,
+                means="what the command answers is compared with it",
+                next_step="save its certificate (PEM) there, or set trust_root_cert",
+            )
 
     def path(self, cluster: str, what: str) -> str:
         return os.path.join(self._directory, f"{cluster}.{what}")
 
     def chain(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain | None:
         """The signed chain if there is one and it is not ``present``; else write a request and return None."""
-        answer, key = self.path(cluster, "chain.pem"), self.path(cluster, "key.vault")
+        answer = self.path(cluster, "chain.pem")
         if self.root is None or not os.path.exists(answer):
             self._request(cluster, fresh=False)
             return None
-        found = parse_certificates(read_text(answer, "the signed chain"), what=answer)
-        if present and parse_certificates(present[CERT])[0] == found[0]:
+        pem = read_text(answer, "the signed chain")
+        if present and parse_certificates(present[CERT])[0] == parse_certificates(pem, what=answer)[0]:
             # It is the one in use: a renewal needs a new key.
             self._request(cluster, fresh=True)
             return None
-        above = [c for c in found[1:] if c != self.root]
+        return self._verified(cluster, pem, self.root, present)
+
+    async def signed_by_command(self, cluster: str, present: t.Mapping[str, str] | None) -> SigningChain:
+        """The chain that the command answers to the request that :meth:`chain` has left.
+
+        Raises:
+            FleetError: it does not sign, or its answer is not fit. The request stays, and no answer is kept.
+        """
+        if self.signer is None or self.root is None:
+            raise AssertionError("a command that signs, and the root that it signs under")
+        path = self.path(cluster, "csr.pem")
+        pem = await self.signer.sign(cluster, path, read_text(path, "the signing request"))
+        chain = self._verified(cluster, pem, self.root, present)
+        self._files.write(self.path(cluster, "chain.pem"), pem, shown="(the signed chain)")
+        del self.requests[cluster]
+        return chain
+
+    def _verified(
+        self, cluster: str, pem: str, root: x509.Certificate, present: t.Mapping[str, str] | None
+    ) -> SigningChain:
+        answer, key = self.path(cluster, "chain.pem"), self.path(cluster, "key.vault")
+        found = parse_certificates(pem, what=answer)
+        above = [c for c in found[1:] if c != root]
         signed = SigningChain(
             certificate=certificate_pem(found[0]),
             key=self._box.decrypt(read_text(key, "the cluster's key"), key),
-            root=bundle_with(self.root, (present or {}).get(ROOT, "")),
-            chain=certificate_pem(found[0], *above, self.root),
+            root=bundle_with(root, (present or {}).get(ROOT, "")),
+            chain=certificate_pem(found[0], *above, root),
         )
         try:
-            verify_chain(signed, self.root, self._policy)
+            verify_chain(signed, root, self._policy)
         except FleetError as error:
             error.cluster, error.obj = cluster, answer
             raise

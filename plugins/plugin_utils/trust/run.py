@@ -190,14 +190,12 @@ class TrustRun:
                     others, _silent = await self._read_others()
                     refuse_another_root([*self.live.values(), *others.values()], issuer.root)
                 if decision.action != KEEP:
-                    chain = issuer.chain(name, found.data)
+                    decision, chain = await self._signed(issuer, decision, found)
                     if chain is not None:
                         chains[name] = chain
-                    elif decision.action == ISSUE:
+                    elif decision.action == ISSUE and isinstance(issuer, CorporateCa) and not issuer.signer:
                         unsigned = True
                         continue
-                    else:
-                        decision = _keep_until_signed(decision, issuer)
             except Exception as error:  # noqa: BLE001 - whatever one cluster holds, the others get their intermediates
                 self.failures[name] = as_problem(error, name)
                 continue
@@ -207,6 +205,33 @@ class TrustRun:
         if unsigned and isinstance(issuer, CorporateCa):
             raise issuer.unsigned()
         return chains
+
+    async def _signed(
+        self, issuer: IntermediateIssuer, decision: Decision, found: ClusterTrust
+    ) -> tuple[Decision, SigningChain | None]:
+        """A chain for a cluster that needs one. Without one yet, the decision is what happens instead."""
+        chain = issuer.chain(decision.cluster, found.data)
+        if chain is not None or not isinstance(issuer, CorporateCa):
+            return decision, chain
+        if issuer.signer and not self.check_mode:
+            try:
+                return decision, await issuer.signed_by_command(decision.cluster, found.data)
+            except FleetError as error:
+                return _keep_unrenewed(decision, error), None
+        if issuer.signer or decision.action == ISSUE:
+            return decision, None
+        return _keep_until_signed(decision, issuer), None
+
+
+def _keep_unrenewed(decision: Decision, error: FleetError) -> Decision:
+    """A renewal that fails is a warning while the present intermediate CA is valid, else the cluster's error."""
+    if decision.action == ISSUE or (decision.days or 0) < 0:
+        raise error
+    warning = (
+        f"{decision.cluster}: its intermediate CA ends in {decision.days} days and could not be renewed: "
+        f"{error.what}; {error.seen}; {error.next_step}"
+    )
+    return dataclasses.replace(decision, action=KEEP, warning=warning)
 
 
 def _keep_until_signed(decision: Decision, issuer: IntermediateIssuer) -> Decision:

@@ -202,6 +202,12 @@ def _trust(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
             message = f"is longer than trust_root_lifetime, {value('trust_root_lifetime')}: no CA outlives its root"
             hint = "lower trust_lifetime, or raise trust_root_lifetime"
             problems.append(Problem("", "trust_lifetime", shown(value("trust_lifetime")), message, hint))
+    if value("trust_signer_command") and value("trust_root") != "external":
+        message, hint = (
+            f"is not used with trust_root: {value('trust_root')}",
+            "set trust_root: external, or leave it out",
+        )
+        problems.append(Problem("", "trust_signer_command", shown(value("trust_signer_command")), message, hint))
     if value("trust_root") == "provided":
         problems += [
             Problem("", name, "", "is missing", "trust_root: provided needs the root's certificate and its key")

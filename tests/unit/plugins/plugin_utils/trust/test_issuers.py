@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
 import os
@@ -36,7 +37,7 @@ class Folder:
     def box(self) -> VaultBox:
         return VaultBox(str(self.password))
 
-    def open(self, root: str = "generated", live: t.Any = None, **more: str) -> t.Any:
+    def open(self, root: str = "generated", live: t.Any = None, **more: t.Any) -> t.Any:
         given = {"root": root, "root_cert": "", "root_key": "", **more}
         return issuers.open_issuer(given, str(self.path), POLICY, self.box, Files(check_mode=False), live)
 
@@ -224,6 +225,48 @@ def _until(left: list[int], real: t.Callable[..., None]) -> t.Callable[..., None
         real(*paths)
 
     return rename
+
+
+def by_command(folder: Folder, corporate: certificates.Authority, answer: str) -> t.Any:
+    """An issuer whose command answers this."""
+    given = {
+        "root": "external",
+        "root_cert": certificates.certificate_pem(corporate.certificate),
+        "root_key": "",
+        "signer_command": ["printf", "%s", answer],
+        "signer_timeout": 60.0,
+    }
+    return issuers.open_issuer(given, str(folder.path), POLICY, folder.box, Files(check_mode=False))
+
+
+def test_what_a_command_signs_is_used_at_once_and_kept(folder: Folder, corporate: certificates.Authority) -> None:
+    assert by_command(folder, corporate, "-").chain("west", None) is None
+    request = certificates.x509.load_pem_x509_csr((folder.path / "external/west.csr.pem").read_bytes())
+    signed = certificates.make_intermediate(corporate, _Public(request), "west", POLICY)
+    issuer = by_command(folder, corporate, f"Key: value\n{certificates.certificate_pem(signed)}")
+    assert issuer.chain("west", None) is None and issuer.requests
+    chain = asyncio.run(issuer.signed_by_command("west", None))
+    assert certificates.parse_certificates(chain.certificate) == [signed]
+    assert issuer.requests == {}
+    kept = (folder.path / "external/west.chain.pem").read_text()
+    assert kept == certificates.certificate_pem(signed), "with nothing else of what the command said"
+    # It is found again, and nothing is asked twice.
+    assert by_command(folder, corporate, "-").chain("west", None) == chain
+
+
+def test_a_wrong_answer_of_a_command_is_not_kept(folder: Folder, corporate: certificates.Authority) -> None:
+    other = certificates.make_intermediate(corporate, certificates.new_key(), "west", POLICY)
+    issuer = by_command(folder, corporate, certificates.certificate_pem(other))
+    assert issuer.chain("west", None) is None
+    with pytest.raises(FleetError, match="is not the key of"):
+        asyncio.run(issuer.signed_by_command("west", None))
+    assert sorted(path.name for path in (folder.path / "external").iterdir()) == ["west.csr.pem", "west.key.vault"]
+
+
+def test_a_command_needs_the_root_that_it_signs_under(folder: Folder) -> None:
+    with pytest.raises(FleetError, match="root of the CA behind trust_signer_command is not known") as refused:
+        folder.open("external", signer_command=["sign"], signer_timeout=60.0)
+    assert refused.value.obj == str(folder.path / "external" / ROOT_CERT)
 
 
 def test_a_root_that_is_not_fit_signs_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
