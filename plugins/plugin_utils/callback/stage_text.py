@@ -143,8 +143,11 @@ def recap_lines(
 
 
 def is_advised(message: str) -> bool:
-    """Whether a message says itself when to run again for its host, and when nothing is left to do for it."""
-    return "nothing is left to" in message
+    """Whether a message says itself when to run again for its host, and when nothing is left to do for it.
+
+    A job that is a slice is refused whatever its limit.
+    """
+    return "nothing is left to" in message or "must not run in a slice" in message
 
 
 def missing_lines(missing: t.Mapping[str, t.Mapping[str, str]]) -> list[str]:

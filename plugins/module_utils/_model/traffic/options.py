@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import typing as t
 
@@ -225,7 +226,8 @@ def _range(option: Option) -> str:
 
 
 def _number(value: t.Any, whole: bool) -> t.Any:
-    text = str(value)
+    # Python writes what is below 0.0001 as 5e-05.
+    text = f"{value:.15f}" if isinstance(value, float) and math.isfinite(value) else str(value)
     if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", text):
         return None
     number = float(text)

@@ -465,3 +465,9 @@ def test_who_is_gone_for_good_is_not_to_be_run_again(run: RunPlays) -> None:
         "west  failed in peering: ansible.builtin.fail",
         "run again with --limit east",
     ]
+
+
+def test_a_slice_that_is_refused_is_not_to_be_run_with_a_limit(run: RunPlays) -> None:
+    code, text = run(play("peering", "ansible.builtin.fail: {msg: peering must not run in a slice}"))
+    assert code == 2
+    assert "--limit" not in text

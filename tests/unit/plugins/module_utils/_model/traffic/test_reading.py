@@ -121,6 +121,18 @@ def test_a_global_name_beside_the_service() -> None:
     assert "contradicts the name r.s.global" in wrong({"service": "r.s.global", "global": False})[0]
 
 
+@pytest.mark.parametrize("share", [0.00005, "0.00005", 1e-7])
+def test_a_share_may_be_tiny(share: t.Any) -> None:
+    """Python writes such numbers as 5e-05."""
+    mirror = one(mirror={"cluster": "east", "share": share}).rules.mirror
+    assert mirror is not None and mirror.share == float(share)
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), 1e300, -1e-7])
+def test_a_share_that_is_no_percentage_is_refused(share: float) -> None:
+    assert wrong({"service": "reviews.shop", "mirror": {"cluster": "east", "share": share}})
+
+
 def test_how_it_is_measured() -> None:
     assert one(timeout="5s").measured == Measured("/", 0, None)
     assert one(timeout="5s", verify={"path": "/healthz", "port": 9090, "requests": 0}).measured == Measured(
