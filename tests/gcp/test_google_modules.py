@@ -45,6 +45,7 @@ class Module:
 @pytest.fixture
 def module(root: Path, google_cloud: StandIn) -> Module:
     google_cloud.cloud.duration = 0.01
+    google_cloud.answers_at_the_end = False
     return Module(root, google_cloud)
 
 
