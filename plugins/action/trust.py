@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import typing as t
@@ -23,10 +24,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import duration, summary
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import NO_ROOT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import State, opened
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
     name_cacerts,
     read_trust,
@@ -81,20 +83,55 @@ class ActionModule(FleetAction):
             return await self._recorded(fleet, primaries)
         password, create = args["vault_password_file"], args["vault_password_create"]
         box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)
-        run = TrustRun(fleet, primaries, args, _policy(fleet, args), directory, box, self.check_mode, self.warn)
+        policy = _policy(fleet, args)
+        if args["root"] == "provided":
+            run = TrustRun(fleet, primaries, args, policy, directory, box, self.check_mode, self.warn)
+            with locked(directory, check_mode=self.check_mode):
+                await run.run()
+            return self._of_run(run)
+        if fleet.state_cluster:
+            box.insist_on_shared()
         with locked(directory, check_mode=self.check_mode):
-            await run.run()
+            async with opened(fleet, directory, check_mode=self.check_mode) as state:
+                for line in state.lines:
+                    self.say(f"  {line}")
+                inside = _inside(args, directory, state.directory)
+                keep = state.keep if state.in_cluster else None
+                run = TrustRun(
+                    fleet,
+                    primaries,
+                    inside,
+                    policy,
+                    state.directory,
+                    box,
+                    self.check_mode,
+                    self.warn,
+                    keep,
+                    state.unread,
+                )
+                await run.run()
+        return self._of_run(run, state)
+
+    def _of_run(self, run: TrustRun, state: State | None = None) -> dict[str, t.Any]:
         root = None if run.root_is_planned else run.root
+        line = summary(root, run.decisions, failed=len(run.failures), planned=self.check_mode)
+        changes, warnings = run.changes, run.warnings
+        if state is not None:
+            changes = state.moves + [dataclasses.replace(c, name=state.shown(c.name)) for c in changes]
+            warnings = [state.shown(warning) for warning in warnings]
+            if state.in_cluster:
+                line += f"  state in {state.fleet.state_cluster}"
         return result(
-            run.changes,
-            summary=summary(root, run.decisions, failed=len(run.failures), planned=self.check_mode),
+            changes,
+            summary=line,
+            kept_in="" if state is None else state.place,
             root="" if root is None else fingerprint(root),
             root_days_left=None if run.root is None else days_left(run.root, run.policy.now),
             clusters={
                 d.cluster: {"action": d.action, "days_left": d.days, "sha256": d.fingerprint} for d in run.decisions
             },
             errors=run.failures,
-            warnings=run.warnings,
+            warnings=warnings,
         )
 
     @staticmethod
@@ -125,11 +162,16 @@ class ActionModule(FleetAction):
     async def _absent(self, fleet: Fleet, name: str, directory: str, remove_root: bool) -> dict[str, t.Any]:
         changes, line = await remove_cacerts(fleet, fleet.clusters[name], dry_run=self.check_mode)
         files = Files(self.check_mode)
+        moves: list[Change] = []
         if remove_root:
             with locked(directory, check_mode=self.check_mode):
-                files.remove(os.path.join(directory, ROOT_CERT))
-                files.remove(os.path.join(directory, ROOT_KEY))
-        return result(changes + files.changes, summary=f"{name} {line}", clusters={}, errors={})
+                async with opened(fleet, directory, check_mode=self.check_mode, everywhere=True) as state:
+                    files.remove(os.path.join(state.directory, ROOT_CERT))
+                    files.remove(os.path.join(state.directory, ROOT_KEY))
+                    await state.keep()
+                    await state.forget_copies()
+                moves = [dataclasses.replace(c, name=state.shown(c.name)) for c in files.changes]
+        return result(changes + moves, summary=f"{name} {line}", clusters={}, errors={})
 
 
 def _policy(fleet: Fleet, args: dict[str, t.Any]) -> Policy:
@@ -152,3 +194,10 @@ def _policy(fleet: Fleet, args: dict[str, t.Any]) -> Policy:
             next_step="raise trust_lifetime or lower trust_renew_before",
         )
     return policy
+
+
+def _inside(args: dict[str, t.Any], folder: str, directory: str) -> dict[str, t.Any]:
+    """The options, with a root's certificate that is in the trust folder where the run works on that folder."""
+    path = args["root_cert"]
+    below = path.startswith(os.path.join(folder, "")) and not os.path.exists(path)
+    return {**args, "root_cert": directory + path[len(folder) :]} if below else args

@@ -145,6 +145,11 @@ root_days_left:
   description: Whole days until the root ends.
   returned: with O(state=present)
   type: int
+kept_in:
+  description: Where the root's key is, a folder of the controller or a Secret in a cluster. Empty if it is the user's own.
+  returned: with O(state=present)
+  type: str
+  sample: Secret mesh-fleet/shop-state in east
 clusters:
   description:
     - By cluster, what was done (C(action) is C(issue), C(renew) or C(keep)), and of the intermediate CA that it had before C(days_left)

@@ -63,6 +63,10 @@ class TrustRun:
     check_mode: bool
     warn: t.Callable[[str], object]
     """Shows a warning at once."""
+    keep: t.Callable[[], t.Awaitable[None]] | None = None
+    """Writes what is new in ``directory`` to where it is kept; None when that is the folder itself."""
+    unsearched: t.Mapping[str, FleetError] = dataclasses.field(default_factory=dict)
+    """Clusters that may keep the root, and did not answer."""
     root: x509.Certificate | None = None
     root_is_planned: bool = False
     """Whether check mode would make the root."""
@@ -98,6 +102,9 @@ class TrustRun:
         chains = await self._issue(issuer)
         if chains:
             issuer.save()
+        if self.keep:
+            # Before a chain is written: what a cluster trusts is known to every later run.
+            await self.keep()
         self.root, self.root_is_planned = issuer.root, issuer.made_now and (self.check_mode or not chains)
         written, failed = await on_each(
             chains,
@@ -116,7 +123,7 @@ class TrustRun:
 
     def _warn_of_a_folder_that_ends(self) -> None:
         """Before a key is written to it, and at once: whoever reads this may end the run."""
-        why = ephemeral(self.directory)
+        why = "" if self.keep else ephemeral(self.directory)
         if why:
             warning = (
                 f"the trust folder {self.directory} will not last: {why}. With it goes the only copy of the keys that "
@@ -157,7 +164,7 @@ class TrustRun:
         found = the_live_root(live)
         if found:
             return found
-        if silent := {**self.failures, **unread}:
+        if silent := {**self.unsearched, **self.failures, **unread}:
             raise FleetError(
                 "no root is made as long as a primary does not answer",
                 seen="; ".join(f"{name}: {error.what}" for name, error in silent.items()),

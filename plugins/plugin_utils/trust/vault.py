@@ -43,6 +43,21 @@ class VaultBox:
             path = os.path.join(fleet.directory, "vault-password")
         return cls(path, create=create, check_mode=check_mode)
 
+    def insist_on_shared(self) -> None:
+        """Refuse a password that would be made here: no other machine could decrypt what it encrypts.
+
+        Raises:
+            FleetError: there is no password, and one would be made.
+        """
+        if self._create and not loaded_secrets() and not os.path.exists(self._file):
+            raise FleetError(
+                "keys that are kept in a cluster need a password that every runner has",
+                obj=self._file,
+                seen="Ansible has loaded none, and trust_vault_password_create would make one on this machine",
+                means="the next run on another machine could not decrypt the root's key",
+                next_step="run ansible-playbook with --vault-password-file FILE, or set trust_vault_password_file",
+            )
+
     def encrypt(self, text: str) -> str:
         """Encrypt to vault text. Raises FleetError when there is no vault password."""
         secrets = loaded_secrets() or self._from_file(make=True)

@@ -102,6 +102,8 @@ class Fleet:
     """Range of the container network of local clusters; "" when the engine chooses."""
     global_ranges: tuple[str, str] = ("", "")
     """IPv4 and IPv6 range of the addresses of global names."""
+    state_cluster: str = ""
+    """The cluster that keeps what must not be lost, as the root's key; "" for the controller."""
 
     def primaries(self) -> list[Cluster]:
         """Clusters with a control plane of their own, an istiod of ours or one that Google runs."""

@@ -87,6 +87,14 @@ MESH = (
         form=label,
     ),
     Variable(
+        "mesh_state_cluster",
+        FLEET,
+        "The cluster that keeps what must not be lost: the root's key (encrypted), and the requests and keys for a "
+        "corporate CA. It is in a Secret in namespace `mesh-fleet`, where a run on any machine finds it. Without it, "
+        "the controller's disk keeps it. When the value changes, the next run of `trust` moves the state.",
+        default_text="none: `trust_dir` on the controller",
+    ),
+    Variable(
         "mesh_take_over",
         CLUSTER,
         "Whether a run may change and remove in the cluster what others made, or another fleet, where it has the name "
