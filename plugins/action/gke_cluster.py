@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import concurrent.futures
 import functools
@@ -36,6 +37,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.google.clusters import 
     Part,
     with_mesh_label,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import insist_on_no_state
 
 Outcomes = dict[str, list[Change] | FleetError]
 _SHARED_VPC_SECONDS = 300
@@ -49,6 +51,7 @@ class ActionModule(GoogleClusterAction):
         **GOOGLE_OPTIONS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "delete": {"type": "bool", "default": False},
+        "remove_root": {"type": "bool", "default": False},
         "egress": {"type": "dict", "default": {}},
         "forget": {"type": "list", "elements": "str", "default": []},
         "enable_apis": {"type": "bool", "default": False},
@@ -68,6 +71,9 @@ class ActionModule(GoogleClusterAction):
                 next_step="run again with -e gke_cluster_delete=true",
             )
 
+        if absent and fleet.state_cluster and not args["remove_root"]:
+            for host in [w.host for part in parts for w in part.play]:
+                asyncio.run(insist_on_no_state(fleet, fleet.clusters[host]))
         egress = {t.cast("Place", tuple(place.split("/"))): nat for place, nat in args["egress"].items()}
         ranges = own_ranges(fleet, members(fleet), egress)
 

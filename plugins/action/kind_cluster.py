@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import make_folde
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import insist_on_no_state
 
 
 class ActionModule(FleetAction):
@@ -29,6 +30,7 @@ class ActionModule(FleetAction):
         "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
         "bin": {"type": "path", "default": ""},
         "image": {"type": "str", "default": ""},
+        "remove_root": {"type": "bool", "default": False},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -41,6 +43,8 @@ class ActionModule(FleetAction):
         local = KindFleet(fleet.name, directory, engine, kind)
         node = KindCluster(local, cluster.name)
         if args["state"] == "absent":
+            if not args["remove_root"]:
+                await insist_on_no_state(fleet, cluster)
             action = await node.absent(dry_run=self.check_mode)
             done = _in_words(action, self.check_mode) if action == "removed" else "did not exist"
             return result([_change(cluster.name, action)], summary=f"{cluster.name} {done}")

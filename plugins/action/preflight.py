@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
@@ -49,6 +50,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import plan_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import reading
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
@@ -171,25 +173,37 @@ class ActionModule(FleetAction):
         problems = check_capacity(capacity(disks), needs, len(planned), len(existing))
         return _failed(problems) if problems else result()
 
-    def _keys(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    async def _keys(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Whether private keys can be encrypted, before a run creates clusters that cost money. Nothing is written."""
         fleet = self.fleet(task_vars, args["group"])
         play = {str(host) for host in task_vars["ansible_play_hosts"]}
         ours = [c.name for c in clusters_with_istiod(fleet) if c.name in play]
-        if args["root"] == "external":
-            # A cluster's key is written with its first signing request; a run that writes none needs no password.
-            folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
-            keys = {name: os.path.join(folder, "external", f"{name}.key.vault") for name in ours}
-            ours = [name for name in ours if not os.path.exists(keys[name])]
-        if ours and args["root"] not in ("provided", NO_ROOT):
-            box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
-            box.encrypt("")
-            folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
-            key = os.path.join(folder, ROOT_KEY)
-            if args["root"] == "generated" and os.path.exists(key):
-                # A wrong password would be found by the trust stage, after the clusters were made.
-                box.decrypt(read_text(key, "the root's key"), key)
+        if not ours or args["root"] in ("provided", NO_ROOT):
+            return result()
+        box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
+        if fleet.state_cluster:
+            box.insist_on_shared()
+        folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
+        try:
+            async with reading(fleet, folder) as place:
+                self._try_password(args["root"], ours, box, place)
+        except ApiError:
+            box.encrypt("")  # a cluster that does not answer, or is not made yet, is the trust stage's matter
         return result()
+
+    @staticmethod
+    def _try_password(root: str, ours: t.Sequence[str], box: VaultBox, folder: str) -> None:
+        if root == "external":
+            # A cluster's key is written with its first signing request; a run that writes none needs no password.
+            if all(os.path.exists(os.path.join(folder, "external", f"{name}.key.vault")) for name in ours):
+                return
+            box.encrypt("")
+            return
+        box.encrypt("")
+        key = os.path.join(folder, ROOT_KEY)
+        if os.path.exists(key):
+            # A wrong password would be found by the trust stage, after the clusters were made.
+            box.decrypt(read_text(key, "the root's key"), key)
 
     async def _cluster(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Connect to one existing cluster, and return its version and identity.

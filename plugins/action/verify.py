@@ -10,6 +10,8 @@ import os
 import time
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import read_exports
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
@@ -31,6 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import reading
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import known_root
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits
@@ -88,7 +91,7 @@ class ActionModule(FleetAction):
             run_every=args["peering_run_every"],
             dry_run=self.check_mode,
             gateways=args["gateways_namespace"],
-            fleet_root=known_root(args["root"], args["root_cert"], folder),
+            fleet_root=await self._fleet_root(fleet, args, folder),
             policies=policies,
             limits=Limits(args["requests"], args["requests_per_second"], args["requests_seconds"]),
             exports=exports,
@@ -150,6 +153,17 @@ class ActionModule(FleetAction):
             for row in lines:
                 self.say(f"  {row}")
         return result(run.changes, summary=line, errors=errors, table=lines, verify=document, directory=directory)
+
+    async def _fleet_root(self, fleet: Fleet, args: dict[str, t.Any], folder: str) -> str:
+        """The fleet's root; "" where it is not known. A cluster that keeps it and is silent is found by the checks."""
+        if args["state"] != "present":
+            return known_root(args["root"], args["root_cert"], folder)
+        try:
+            async with reading(fleet, folder) as place:
+                return known_root(args["root"], args["root_cert"], place)
+        except ApiError as error:
+            self.warn(f"the fleet's root is not compared: {error}")
+            return ""
 
 
 def _insist_on_collected(path: str) -> None:

@@ -44,6 +44,12 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  remove_root:
+    description:
+      - With O(state=absent), whether a cluster goes that keeps the fleet's root, as C(mesh_state_cluster) says.
+      - Otherwise nothing is deleted.
+    type: bool
+    default: false
   delete:
     description: Must be V(true) for O(state=absent) to delete anything.
     type: bool

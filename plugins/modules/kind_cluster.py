@@ -28,6 +28,12 @@ options:
     description: The node image; required to make a cluster.
     type: str
     default: ""
+  remove_root:
+    description:
+      - With O(state=absent), whether a cluster goes that keeps the fleet's root, as C(mesh_state_cluster) says.
+      - Otherwise it is not deleted.
+    type: bool
+    default: false
 author: The mesh.fleet authors (@mesh-fleet)
 extends_documentation_fragment:
   - mesh.fleet.fleet_action

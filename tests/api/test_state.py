@@ -8,22 +8,25 @@ import base64
 import contextlib
 import dataclasses
 import json
+import re
 import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.environment import Environment
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.state import place
-from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import State, opened
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import State, insist_on_no_state, opened, reading
 
 from . import control_plane
 from .loop import in_loop
-from .test_trust import Stage
+from .test_trust import ROOT, Stage
 
 
 class Runners(Stage):
@@ -219,6 +222,82 @@ async def second_run(fleet: Fleet, folder: str, file: str, first: State) -> None
     async with opened(fleet, folder, check_mode=False) as second:
         Path(second.directory, file).write_text("$ANSIBLE_VAULT;second")
         await first.keep()
+
+
+@in_loop
+async def test_the_documented_role_is_enough_and_no_more(
+    fleet: Fleet, planes: dict[str, control_plane.ControlPlane], tmp_path: Path, namespace: str
+) -> None:
+    east = planes["east"]
+    text = (ROOT / "docs" / "running.md").read_text()
+    block = re.findall(r"```yaml\n(apiVersion: rbac.*?)```", text, flags=re.DOTALL)[0]
+    role = yaml.safe_load(block.replace("mesh-state", f"{fleet.name}-state"))
+    east.kubectl("create", "namespace", namespace)
+    east.kubectl("-n", namespace, "create", "serviceaccount", "runner")
+    east.kubectl("create", "namespace", "mesh-fleet", ok=False)
+    name, account = role["metadata"]["name"], f"{namespace}:runner"
+    east.kubectl("-n", "mesh-fleet", "create", "rolebinding", name, f"--role={name}", f"--serviceaccount={account}")
+    token = east.kubectl("-n", namespace, "create", "token", "runner").strip()
+    connection = Connection(server=east.server, token=token, ca_pem=east.ca_pem)
+    cluster = fleet.clusters["east"].with_connection(lambda: connection)
+    limited = dataclasses.replace(fleet, clusters={"east": cluster})
+
+    def allow_all_but(*missing: str) -> None:
+        rules = [{**rule, "verbs": [v for v in rule["verbs"] if v not in missing]} for rule in role["rules"]]
+        east.kubectl("apply", "-f", "-", stdin=json.dumps({**role, "rules": [r for r in rules if r["verbs"]]}))
+
+    async def whole_life() -> None:
+        for files in ({"root-cert.pem": "one"}, {"root-cert.pem": "two"}, {}):
+            async with opened(limited, str(tmp_path / "trust"), check_mode=False) as state:
+                Path(state.directory, "root-cert.pem").unlink(missing_ok=True)
+                for file, content in files.items():
+                    Path(state.directory, file).write_text(content)
+
+    allow_all_but()
+    await whole_life()
+    for verb in ("get", "create", "update", "delete"):
+        allow_all_but(verb)
+        with pytest.raises(FleetError, match=r"(?i)forbid|may not|403"):
+            await whole_life()
+        east.kubectl("-n", "mesh-fleet", "delete", "secret", f"{fleet.name}-state", "--ignore-not-found")
+
+
+@in_loop
+async def test_a_cluster_that_keeps_the_state_is_not_deleted(fleet: Fleet, tmp_path: Path) -> None:
+    folder = str(tmp_path / "trust")
+    west, east = fleet.clusters["west"], fleet.clusters["east"]
+    await insist_on_no_state(fleet, east)
+    async with opened(fleet, folder, check_mode=False) as state:
+        Path(state.directory, "root-cert.pem").write_text("cert")
+    await insist_on_no_state(fleet, west)
+    for named in ("east", "west", ""):
+        with pytest.raises(FleetError, match="keeps the fleet's state, and is not deleted"):
+            await insist_on_no_state(dataclasses.replace(fleet, state_cluster=named), east)
+    async with opened(dataclasses.replace(fleet, state_cluster=""), folder, check_mode=False):
+        pass
+    await insist_on_no_state(dataclasses.replace(fleet, state_cluster=""), east)  # a former copy
+
+    away = Connection(server=f"https://127.0.0.1:{control_plane.closed_port()}", token="x", ca_pem="")
+    silent = east.with_connection(lambda: away)
+    await insist_on_no_state(dataclasses.replace(fleet, state_cluster="west"), silent)
+    with pytest.raises(FleetError, match="keeps the fleet's state, and is not deleted"):
+        await insist_on_no_state(fleet, silent)
+
+
+@in_loop
+async def test_who_only_reads_moves_nothing(fleet: Fleet, tmp_path: Path) -> None:
+    folder = tmp_path / "trust"
+    folder.mkdir()
+    (folder / "root-cert.pem").write_text("cert")
+    async with reading(fleet, str(folder)) as there:
+        assert Path(there, "root-cert.pem").read_text() == "cert"
+        assert there != str(folder)
+    assert place._read_folder(str(folder)) == {"root-cert.pem": "cert"}
+    async with opened(fleet, str(folder), check_mode=False):
+        pass
+    assert place._read_folder(str(folder)) == {}
+    async with reading(fleet, str(folder)) as there:
+        assert Path(there, "root-cert.pem").read_text() == "cert"
 
 
 @in_loop

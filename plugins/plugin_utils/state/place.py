@@ -29,6 +29,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.state.copies imp
     Copy,
     Merged,
     from_secret,
+    is_former,
     is_state,
     merged,
     secret_name,
@@ -39,7 +40,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import remove_fil
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 
-__all__ = ["State", "insist_on_no_state", "opened"]
+__all__ = ["State", "insist_on_no_state", "opened", "reading"]
 
 Object: t.TypeAlias = "dict[str, t.Any]"
 
@@ -342,21 +343,45 @@ def _read_folder(folder: str) -> dict[str, str]:
 
 
 async def insist_on_no_state(fleet: Fleet, cluster: Cluster) -> None:
-    """Refuse to delete a cluster that keeps the fleet's state.
+    """Refuse to delete a cluster that keeps the fleet's state, also one that the inventory names no longer for it.
 
     Raises:
-        FleetError: it has the Secret, or it is named for it and does not say whether it has.
+        FleetError: it has the Secret, or it is the one named for it and does not say whether it has.
     """
-    if fleet.state_cluster != cluster.name:
-        return
-    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
-        found = await kube.get("v1", "Secret", secret_name(fleet.name), NAMESPACE)
-    if found is not None and from_secret(found, cluster.name).files:
+    try:
+        async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+            found = await kube.get("v1", "Secret", secret_name(fleet.name), NAMESPACE)
+        seen = "" if found is None else f"it has {', '.join(sorted(found.get('data') or {})) or 'nothing'}"
+        keeps = found is not None and not is_former(found)
+    except FleetError as error:
+        keeps, seen = fleet.state_cluster == cluster.name, f"{error.what}{f': {error.seen}' if error.seen else ''}"
+    if keeps:
         raise FleetError(
             "the cluster keeps the fleet's state, and is not deleted",
             cluster=cluster.name,
             obj=f"Secret {NAMESPACE}/{secret_name(fleet.name)}",
+            seen=seen,
             means="the only copy of the root's key would go with it",
             next_step='move the state: name another cluster by mesh_state_cluster, or set it to "" for the '
             "controller, and run playbooks/trust.yml; or give the root up: -e trust_remove_root=true",
         )
+
+
+@contextlib.asynccontextmanager
+async def reading(fleet: Fleet, folder: str) -> t.AsyncIterator[str]:
+    """A folder with the state, for those who only read it: nothing is moved, and only the place that is named is asked.
+
+    Raises:
+        FleetError: the state cluster does not answer.
+    """
+    cluster = fleet.clusters.get(fleet.state_cluster)
+    if cluster is None:
+        yield folder
+        return
+    async with Kube.connect(cluster.connection, cluster=cluster.name, absent_ok=True) as kube:
+        found = await kube.get("v1", "Secret", secret_name(fleet.name), NAMESPACE)
+    files = from_secret(found, cluster.name).files or _read_folder(folder)
+    with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP, prefix="state-") as copied:
+        for name, text in files.items():
+            write_file(os.path.join(copied, name), text, durable=False)
+        yield copied

@@ -25,6 +25,7 @@ __all__ = [
     "Copy",
     "Merged",
     "from_secret",
+    "is_former",
     "is_state",
     "merged",
     "secret_name",
@@ -195,7 +196,12 @@ def from_secret(secret: t.Mapping[str, t.Any] | None, place: str) -> Copy:
             raise _strange(key, place) from None
         if not is_state(from_key(key)):
             raise _strange(key, place)
-    return Copy(place, files, bool(((secret.get("metadata") or {}).get("annotations") or {}).get(FORMER)))
+    return Copy(place, files, is_former(secret))
+
+
+def is_former(secret: t.Mapping[str, t.Any]) -> bool:
+    """Whether a Secret says that its state has moved away."""
+    return bool(((secret.get("metadata") or {}).get("annotations") or {}).get(FORMER))
 
 
 def _strange(key: str, place: str) -> FleetError:
