@@ -35,6 +35,7 @@ __all__ = [
     "make_intermediate",
     "make_request",
     "make_root",
+    "name_constraint",
     "new_key",
     "parse_certificates",
     "public_bytes",
@@ -170,28 +171,33 @@ def istiod_names(policy: Policy) -> list[str]:
     return names
 
 
+def name_constraint(trust_domain: str, namespace: str) -> x509.NameConstraints:
+    """What a root may sign: URIs of its trust domain, DNS names of istiod's namespace, and one mailbox that nobody has.
+
+    RFC 5280 permits every name of a kind that is not constrained, and proxies look for an identity among the names of
+    all kinds: of two meshes, each could write the other's as a DNS name or as a mailbox.
+    """
+    return x509.NameConstraints(
+        permitted_subtrees=[
+            x509.UniformResourceIdentifier(trust_domain),
+            x509.DNSName(f"{namespace}.svc"),
+            x509.RFC822Name(f"nobody@{trust_domain}"),
+        ],
+        excluded_subtrees=None,
+    )
+
+
 def make_root(key: PrivateKey, policy: Policy) -> x509.Certificate:
     """A root whose critical name constraint permits one trust domain only.
 
-    It permits URIs of the trust domain and DNS names of istiod's namespace, so that another mesh can trust this root
-    without accepting its own identities from it. Both kinds of name must be constrained: RFC 5280 permits every name
-    of a kind that is not.
+    So another mesh can trust this root without accepting its own identities from it.
     """
     name = _name(policy.organization, "Root CA", policy.trust_domain)
     return (
         _builder(name, name, key, policy.now, policy.root_lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_key_usage(), critical=True)
-        .add_extension(
-            x509.NameConstraints(
-                permitted_subtrees=[
-                    x509.UniformResourceIdentifier(policy.trust_domain),
-                    x509.DNSName(f"{policy.namespace}.svc"),
-                ],
-                excluded_subtrees=None,
-            ),
-            critical=True,
-        )
+        .add_extension(name_constraint(policy.trust_domain, policy.namespace), critical=True)
         .sign(key, hashes.SHA256())
     )
 

@@ -345,5 +345,5 @@ def _allowed(
 
 def _described(names: t.Sequence[x509.GeneralName]) -> str:
     """``URI:shop.example, DNS:istio-system.svc``, or ``nothing``."""
-    kinds = {"UniformResourceIdentifier": "URI", "DNSName": "DNS"}
+    kinds = {"UniformResourceIdentifier": "URI", "DNSName": "DNS", "RFC822Name": "email"}
     return ", ".join(f"{kinds.get(type(n).__name__, type(n).__name__)}:{n.value}" for n in names) or "nothing"

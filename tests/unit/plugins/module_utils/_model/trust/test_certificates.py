@@ -89,6 +89,7 @@ def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
     assert constraint.value.permitted_subtrees == [
         x509.UniformResourceIdentifier("shop.example"),
         x509.DNSName("istio-system.svc"),
+        x509.RFC822Name("nobody@shop.example"),
     ]
     basic = extensions.get_extension_for_class(x509.BasicConstraints)
     assert basic.critical

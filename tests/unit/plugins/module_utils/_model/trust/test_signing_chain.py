@@ -198,7 +198,10 @@ def test_a_root_must_be_self_signed_and_fit() -> None:
         check_root(certificates.parse_certificates(WEST.certificate)[0], POLICY)
     with pytest.raises(FleetError, match="name constraint") as refused:
         check_root(ROOT.certificate, dataclasses.replace(POLICY, trust_domain="bank.example"))
-    assert "permits URI:shop.example, DNS:istio-system.svc, excludes nothing" in refused.value.seen
+    assert (
+        "permits URI:shop.example, DNS:istio-system.svc, email:nobody@shop.example, excludes nothing"
+        in refused.value.seen
+    )
 
 
 def test_a_root_that_did_not_sign_itself_or_has_ended_is_refused() -> None:
