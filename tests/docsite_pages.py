@@ -36,6 +36,7 @@ GUIDES = (
     Guide("gke", "docs/gke.md"),
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
+    Guide("federation", "docs/federation.md"),
     Guide("gitops", "docs/gitops.md"),
     Guide("report", "docs/report.md"),
     Guide("demo", "docs/demo.md"),

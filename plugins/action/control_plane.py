@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address i
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime, Waiter
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.objects import istiod_values
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure import ISTIOD_GATEWAY
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
@@ -41,6 +42,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import as_planned, result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.tools import CHARTS, chart_of, charts_folder
@@ -135,6 +139,11 @@ class ActionModule(HelmAction):
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
         if primary and args["require_cacerts"] and not another_ca_signs(args["values"], args["istiod_values"]):
             await self._check_cacerts(kube, fleet, cluster)
+        peers = read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True)) if primary else Peers()
+        guarded = not peers.trusted
+        if not guarded:
+            guarded, made = await guard(kube, fleet, peers.trusted, dry_run=self.check_mode)
+            changes += made
         install = functools.partial(
             self.releases,
             kube,
@@ -145,7 +154,9 @@ class ActionModule(HelmAction):
             fleet=fleet,
             shared={BASE: others, CNI: others},
         )
-        changes += await install(self._wanted(fleet, cluster, args, where, serves, agent))
+        changes += await install(self._wanted(fleet, cluster, args, where, serves, agent, peers))
+        if not guarded and not self.check_mode:
+            changes += (await guard(kube, fleet, peers.trusted, dry_run=False))[1]
         if not cluster.cni:
             changes += await install(await our_releases(kube, fleet, agent.namespace), present=False)
         if not self.check_mode:
@@ -183,7 +194,14 @@ class ActionModule(HelmAction):
         return has_our_labels(exposed, fleet.name, "gateways")
 
     def _wanted(
-        self, fleet: Fleet, cluster: Cluster, args: dict[str, t.Any], where: str, serves: bool, agent: Agent
+        self,
+        fleet: Fleet,
+        cluster: Cluster,
+        args: dict[str, t.Any],
+        where: str,
+        serves: bool,
+        agent: Agent,
+        peers: Peers,
     ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
         base, base_version, repo = chart(*CHARTS["base"])
@@ -199,6 +217,7 @@ class ActionModule(HelmAction):
             dns_capture=args["dns_capture"],
             primary_address=where,
             serves_others=serves,
+            federation=istiod_values(peers.trusted) if peers.federated else None,
             user=(args["values"], args["istiod_values"]),
         )
         cni, cni_version, cni_repo = chart(*CHARTS["cni"])

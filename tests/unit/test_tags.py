@@ -64,6 +64,7 @@ STAGES = {
     "apps": {"apps"},
     "services": {"services"},
     "traffic": {"traffic"},
+    "federation": {"federation"},
     "front_door": {"front_door"},
     "verify": {"verify"},
     "report": {"report"},

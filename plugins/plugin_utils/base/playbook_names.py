@@ -15,7 +15,7 @@ __all__ = ["as_called", "called"]
 _FOLDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "..", "playbooks")
 _PREFIX = "mesh.fleet."
 _NAMED = re.compile(
-    r"(?<![\w./-])playbooks/(apps|artifacts|artifacts_removal|awx|clusters|control_plane|demo|front_door|gateways|"
+    r"(?<![\w./-])playbooks/(apps|artifacts|artifacts_removal|awx|clusters|control_plane|demo|federation|front_door|gateways|"
     r"gke_fleet|peering|preflight|render|report|services|site|teardown|traffic|trust|verify)\.yml\b"
 )
 _DATA = frozenset(("diff", "ansible_facts", "invocation"))

@@ -104,6 +104,8 @@ class Fleet:
     """IPv4 and IPv6 range of the addresses of global names."""
     state_cluster: str = ""
     """The cluster that keeps what must not be lost, as the root's key; "" for the controller."""
+    federated: bool = False
+    """Whether other meshes may call it, or it calls them."""
 
     def primaries(self) -> list[Cluster]:
         """Clusters with a control plane of their own, an istiod of ours or one that Google runs."""

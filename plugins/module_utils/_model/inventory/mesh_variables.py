@@ -194,6 +194,16 @@ MESH = (
         form=cidr6,
     ),
     Variable(
+        "mesh_federation",
+        FLEET,
+        "Meshes of other teams, with roots and trust domains of their own, and which services each of them may call: "
+        "`{peers: [{trust_domain: east.example, bundle: FILE, exports: [{service: name.namespace, callers: "
+        "[namespace/account]}]}]}`, as docs/federation.md describes it. `{peers: []}` prepares a mesh for peers to "
+        "come.",
+        type="dict",
+        default={},
+    ),
+    Variable(
         "mesh_traffic",
         FLEET,
         "What calls to services get: a list of policies, as docs/traffic.md describes them.",

@@ -30,9 +30,11 @@ def _gateway(fleet: Fleet, name: str, servers: list[Manifest]) -> Manifest:
 def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
     """Port 15443 of the east-west gateways: forwards mesh TLS to services by its SNI, also to global names.
 
-    Only primaries hold configuration: a remote's gateway is configured by its primary.
+    Only primaries hold configuration: a remote's gateway is configured by its primary. Where only other meshes call,
+    the cluster's own names are not forwarded.
     """
-    if not control_plane_of(fleet, cluster).has_istiod or len(own_networks(fleet)) < 2:
+    networks = len(own_networks(fleet))
+    if not control_plane_of(fleet, cluster).has_istiod or not (networks > 1 or fleet.federated):
         return []
     return [
         _gateway(
@@ -42,7 +44,7 @@ def cross_network_gateway(fleet: Fleet, cluster: Cluster) -> list[Manifest]:
                 {
                     "port": {"number": 15443, "name": "tls", "protocol": "TLS"},
                     "tls": {"mode": "AUTO_PASSTHROUGH"},
-                    "hosts": ["*.local", "*.global"],
+                    "hosts": ["*.local", "*.global"] if networks > 1 else ["*.global"],
                 }
             ],
         )

@@ -235,6 +235,7 @@ def istiod_release(
     dns_capture: bool = True,
     primary_address: str = "",
     serves_others: bool = False,
+    federation: t.Mapping[str, t.Any] | None = None,
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
     """istiod of a primary, or what replaces it in a remote.
@@ -245,6 +246,7 @@ def istiod_release(
         dns_capture: let sidecars resolve names that the cluster's DNS does not know.
         primary_address: address of the primary's east-west gateway, for a remote.
         serves_others: whether it serves remotes that the inventory does not name.
+        federation: what istiod needs to know of peers, see ``_model/federation/objects.py``.
         user: the user's values, in the order in which they are merged.
     """
     values = merged(
@@ -281,7 +283,7 @@ def istiod_release(
             values["global"]["externalIstiod"] = True
         if replicas:
             values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})
-        values = merged(values, _istiod_pods(cluster))
+        values = merged(values, _istiod_pods(cluster), federation or {})
     return Release(istiod_name(fleet), fleet.namespace, chart, merged(values, *user))
 
 
@@ -301,7 +303,7 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
     """Whether a cluster gets an east-west gateway.
 
     Args:
-        choice: ``auto``: when the fleet has more than one network, or the cluster serves remotes;
+        choice: ``auto``: when the fleet has more than one network or is federated, or the cluster serves remotes;
             ``always``; or ``never``, which still keeps the one that remotes are served through.
 
     A cluster has none, whatever is chosen, if its control plane cannot configure one.
@@ -310,7 +312,7 @@ def eastwest_wanted(fleet: Fleet, cluster: Cluster, choice: str = "auto") -> boo
         return False
     if choice == "always" or remotes_of(fleet, cluster.name):
         return True
-    return choice != "never" and len(own_networks(fleet)) > 1
+    return choice != "never" and (fleet.federated or len(own_networks(fleet)) > 1)
 
 
 def ingress_wanted(cluster: Cluster, choice: t.Any = True) -> bool:

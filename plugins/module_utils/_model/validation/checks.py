@@ -24,6 +24,7 @@ from ..providers.reading import read_fleet, with_environment
 from ..providers.registry import PROVIDERS, VARIABLES, provider_of_host
 from . import (
     control_planes,
+    federation,
     front_door,
     global_names,
     names,
@@ -76,6 +77,7 @@ def check(
     whole += services.check(sound)
     whole += traffic.check(sound, fleet)
     whole += global_names.check(named, sound, fleet)
+    whole += federation.check(sound, fleet)
     whole += front_door.check(named, sound)
     whole += role_variables.check(named, fleet, roles) if roles else []
     # A value with a problem of its own was left out above: that it is missing is no second problem.

@@ -1,0 +1,360 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A federation run: read what is exported, write a bundle for each peer, make the names of exports and imports."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import glob
+import os
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
+    clusters_with_istiod,
+    control_plane_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import (
+    Bundle,
+    Gateway,
+    Offer,
+    OfferedPort,
+    as_text,
+    read_bundle,
+    refreshed,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.objects import (
+    KINDS,
+    PART,
+    Exported,
+    export_entry,
+    import_objects,
+    mesh_objects,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import is_constrained
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import Export, Peer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresses import for_cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    fingerprint,
+    parse_certificates,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import Files
+
+__all__ = ["FederationRun"]
+
+_PORT = 15443
+
+
+@dataclasses.dataclass
+class _Found:
+    """What one cluster has of an export."""
+
+    selector: dict[str, str]
+    ports: tuple[Port, ...]
+    accounts: frozenset[str]
+
+
+class FederationRun:
+    """One run over the clusters of the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to write to; all are read.
+        peers: what the inventory and the peers say.
+        taken: global names that policies of this fleet make already.
+        directory: where our bundles are written.
+        lifetime: how long a bundle of ours is good.
+        leaves: remove all that this run makes.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+        timeout: seconds for other runs to let this one write the record of addresses.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        peers: Peers,
+        *,
+        taken: t.Collection[str] = (),
+        directory: str,
+        lifetime: datetime.timedelta,
+        leaves: bool = False,
+        dry_run: bool = False,
+        diff: bool = True,
+        timeout: float = 60,
+    ) -> None:
+        self.fleet, self.play, self.peers, self.taken = fleet, set(play), peers, taken
+        self.directory, self.lifetime, self.leaves = directory, lifetime, leaves
+        self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
+        self.now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        self.files = Files(dry_run)
+        self.changes: list[Change] = []
+        self.warnings: list[str] = list(peers.warnings)
+        self.failures: dict[str, list[FleetError]] = {}
+        self.written: dict[str, str] = {}
+        """By the peer's trust domain the file for it."""
+        self._exports = {export.host: export for peer in peers.named for export in peer.exports}
+        self._found: dict[str, dict[str, _Found]] = {}
+        """By host and cluster."""
+        self._gateways: dict[str, Gateway] = {}
+
+    async def run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            names = [n for n in self.fleet.clusters if n in self.play] if self.leaves else list(self.fleet.clusters)
+            kubes, failed = await connect_each(
+                stack, (self.fleet.clusters[n] for n in names), absent_ok=self.dry_run or not self.peers.federated
+            )
+            self._fail({name: error for name, error in failed.items() if name in self.play})
+            with_istiod = {c.name for c in clusters_with_istiod(self.fleet)}
+            mine = {name: kube for name, kube in kubes.items() if name in with_istiod and name in self.play}
+            if self.leaves:
+                await self._leave(mine)
+                return
+            if not self.peers.federated:
+                await self._end(mine)
+                return
+            if self.peers.named:
+                _done, failed = await on_each(kubes, lambda name: self._read(kubes[name]))
+                self._fail(failed)
+                await self._write_bundles(kubes)
+            self._forget_bundles()
+            addresses = await self._addresses(kubes)
+            exported = self._exported()
+            _done, failed = await on_each(mine, lambda name: self._apply(mine[name], exported, addresses))
+            self._fail(failed)
+
+    async def _remove(self, mine: t.Mapping[str, Kube]) -> list[str]:
+        """Remove all objects of ours; the clusters where that went well."""
+
+        async def remove(name: str) -> list[Change]:
+            return await mine[name].prune([], labels=self._owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
+
+        done, failed = await on_each(mine, remove)
+        self.changes += [change for some in done.values() for change in some]
+        self._fail(failed)
+        return list(done)
+
+    async def _end(self, mine: t.Mapping[str, Kube]) -> None:
+        """The inventory names no federation: what an earlier one made goes, and its names are free."""
+        self._forget_bundles()
+        await self._remove(mine)
+        if self.changes:
+            await self._addresses(mine)
+
+    async def _leave(self, mine: t.Mapping[str, Kube]) -> None:
+        done = await self._remove(mine)
+        if done:
+            gone = await forgotten(
+                mine, self.fleet, done, part=PART, dry_run=self.dry_run, diff=self.diff, timeout=self.timeout
+            )
+            self._take(gone)
+
+    @property
+    def _owner(self) -> dict[str, str]:
+        return owner_labels(PART, self.fleet.name)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def _read(self, kube: Reader) -> None:
+        cluster = self.fleet.clusters[kube.cluster]
+        expected = control_plane_of(self.fleet, cluster).gateways_namespace()
+        service = (await find_gateways(kube, self.fleet.name, expected)).get(EASTWEST)
+        where = await address_of(kube, service)
+        if where.host:
+            self._gateways[kube.cluster] = Gateway(cluster.network, where.host, where.ports.get(_PORT, _PORT))
+        for host, export in self._exports.items():
+            found = await self._look_for(kube, export)
+            if found:
+                self._found.setdefault(host, {})[kube.cluster] = found
+
+    async def _look_for(self, kube: Reader, export: Export) -> _Found | None:
+        service = await kube.get("v1", "Service", export.name, export.namespace)
+        selector = ((service or {}).get("spec") or {}).get("selector")
+        if service is None or not selector:
+            return None
+        pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
+        if not pods:
+            return None
+        accounts = {str((pod.get("spec") or {}).get("serviceAccountName") or "default") for pod in pods}
+        ports = tuple(_numbered(port, pods) for port in ports_of(service) if port.protocol == "TCP")
+        return _Found(dict(selector), ports, frozenset(accounts))
+
+    # -- bundles -------------------------------------------------------------------------------
+
+    async def _write_bundles(self, kubes: t.Mapping[str, Kube]) -> None:
+        roots = await self._roots(kubes)
+        if not roots:
+            return
+        for root in roots:
+            if not is_constrained(root):
+                self.warnings.append(
+                    f"this mesh's root SHA256 {fingerprint(root)} has no name constraint: its CAs could speak for a "
+                    "peer that trusts it as it is. Peers that use this collection trust a constrained copy; for "
+                    "others make a new root (a rotation), or such a copy (docs/federation.md)"
+                )
+        for peer in self.peers.named:
+            path = os.path.join(self.directory, f"{self.fleet.trust_domain}-for-{peer.trust_domain}.json")
+            new = Bundle(
+                trust_domain=self.fleet.trust_domain,
+                receiver=peer.trust_domain,
+                namespace=self.fleet.namespace,
+                made=self.now,
+                expires=self.now + self.lifetime,
+                roots=tuple(roots),
+                gateways=tuple(sorted(set(self._gateways.values()), key=dataclasses.astuple)),
+                services=tuple(offer for export in peer.exports if (offer := self._offer(peer, export))),
+            )
+            bundle = refreshed(new, self._old(path), self.now, self.lifetime)
+            if bundle != self._old(path):
+                self.files.write(path, as_text(bundle), shown=as_text(bundle))
+            self.written[peer.trust_domain] = path
+        if not self._gateways and self._exports:
+            self.warnings.append("no east-west gateway has an address: what is exported cannot be called")
+
+    async def _roots(self, kubes: t.Mapping[str, Kube]) -> list[t.Any]:
+        """The roots that our proxies have, as the first istiod that answers publishes them."""
+        for cluster in clusters_with_istiod(self.fleet):
+            kube = kubes.get(cluster.name)
+            found = await kube.get("v1", "ConfigMap", "istio-ca-root-cert", self.fleet.namespace) if kube else None
+            text = ((found or {}).get("data") or {}).get("root-cert.pem", "")
+            if text.strip():
+                theirs = {fingerprint(root) for some in self.peers.trusted.values() for root in some}
+                return [root for root in parse_certificates(text) if fingerprint(root) not in theirs]
+        if not self.dry_run:
+            self.warnings.append("no istiod publishes a root yet: no bundle was written")
+        return []
+
+    def _offer(self, peer: Peer, export: Export) -> Offer | None:
+        found = self._found.get(export.host)
+        if not found:
+            self.warnings.append(
+                f"{export.name}.{export.namespace}: exported to {peer.trust_domain}, but no cluster that answered has "
+                "that Service with pods"
+            )
+            return None
+        accounts = sorted({account for one in found.values() for account in one.accounts})
+        prefix = f"spiffe://{self.fleet.trust_domain}/ns/{export.namespace}/sa/"
+        ports = next(iter(found.values())).ports
+        return Offer(
+            export.host,
+            tuple(OfferedPort(p.number, p.name or f"port-{p.number}", p.spoken.upper() or "TCP") for p in ports),
+            tuple(prefix + account for account in accounts),
+            tuple(sorted({self.fleet.clusters[name].network for name in found})),
+        )
+
+    def _old(self, path: str) -> Bundle | None:
+        try:
+            with open(path, encoding="utf-8") as stream:
+                return read_bundle(stream.read(), path)
+        except (OSError, FleetError):
+            return None
+
+    def _forget_bundles(self) -> None:
+        for path in glob.glob(os.path.join(glob.escape(self.directory), f"{self.fleet.trust_domain}-for-*.json")):
+            domain = os.path.basename(path).partition("-for-")[2].removesuffix(".json")
+            if domain not in {peer.trust_domain for peer in self.peers.named}:
+                self.files.remove(path)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def _addresses(self, kubes: t.Mapping[str, Kube]) -> Allocated:
+        imported = {offer.host for bundle in self.peers.bundles.values() for offer in bundle.services}
+        clash = sorted(imported.intersection(self.taken))
+        if clash:
+            error = FleetError(
+                "a peer offers a name that a policy of this mesh makes",
+                obj=clash[0],
+                next_step="call the policy's service by another name in mesh_traffic, or ask the peer for another",
+            )
+            self._fail({"": error})
+            imported -= set(clash)
+        # What a policy has an address for keeps that part's.
+        names = {*(host for host in self._exports if host not in self.taken), *imported}
+        found = await allocated(
+            kubes, self.fleet, names, part=PART, dry_run=self.dry_run, diff=self.diff, timeout=self.timeout
+        )
+        self._take(found)
+        return found
+
+    def _take(self, found: Allocated) -> None:
+        self.changes += found.changes
+        self.warnings += found.warnings
+        for error in found.problems:
+            self._fail({"": error})
+        self._fail({name: error for name, error in found.failed.items() if name in self.play})
+
+    def _exported(self) -> dict[str, list[Exported]]:
+        """By peer what it may call, of what runs."""
+        return {
+            peer.trust_domain: [
+                Exported(export, one.selector, one.ports)
+                for export in peer.exports
+                for one in list(self._found.get(export.host, {}).values())[:1]
+            ]
+            for peer in self.peers.named
+        }
+
+    async def _apply(self, kube: Kube, exported: t.Mapping[str, t.Sequence[Exported]], addresses: Allocated) -> None:
+        objects = mesh_objects(self.fleet, exported)
+        ipv6 = kube.cluster in addresses.ipv6
+        usual = {host: for_cluster(some, ipv6) for host, some in addresses.addresses.items()}
+        for one in {one.export.host: one for some in exported.values() for one in some}.values():
+            host, namespace = one.export.host, one.export.namespace
+            if host in usual and await kube.get("v1", "Namespace", namespace):
+                objects.append(export_entry(self.fleet, one, usual[host]))
+        for bundle in self.peers.bundles.values():
+            objects += import_objects(self.fleet, bundle, usual)
+        # Policies first: what a peer may call is said before anything can be called.
+        objects.sort(key=lambda one: one["kind"] == "ServiceEntry")
+        guards = [one for one in objects if one["kind"] != "ServiceEntry"]
+        entries = [one for one in objects if one["kind"] == "ServiceEntry"]
+        options: dict[str, t.Any] = {"labels": self._owner, "dry_run": self.dry_run, "diff": self.diff}
+        for some in (guards, entries):
+            self.changes += await kube.apply(some, **options)
+        self.changes += await kube.prune(objects, kinds=KINDS, **options)
+        self.warnings += kube.left_warnings
+
+    def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        for name, error in failed.items():
+            self.failures.setdefault(name, []).append(error)
+
+    def summary(self) -> str:
+        """What was done, in one line."""
+        if not self.peers.federated or self.leaves:
+            done = sum(change.action != UNCHANGED for change in self.changes)
+            return f"{done} objects removed" if done else "no federation"
+        parts = (
+            [f"{len(self.peers.bundles)} of {len(self.peers.named)} peers"] if self.peers.named else ["no peers yet"]
+        )
+        imported = sum(len(bundle.services) for bundle in self.peers.bundles.values())
+        parts += [f"{len(self._exports)} exported, {imported} imported"] if self.peers.named else []
+        touched = sum(change.action != UNCHANGED for change in (*self.changes, *self.files.changes))
+        parts += [f"{touched} changed"] if touched else []
+        return ", ".join(parts)
+
+
+def _numbered(port: Port, pods: t.Sequence[t.Mapping[str, t.Any]]) -> Port:
+    """A port whose pods' port is a number: a ServiceEntry takes no name."""
+    if isinstance(port.target, int):
+        return port
+    for pod in pods:
+        for container in (pod.get("spec") or {}).get("containers") or []:
+            for one in container.get("ports") or []:
+                if one.get("name") == port.target:
+                    return dataclasses.replace(port, target=int(one["containerPort"]))
+    return port
