@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
     clusters_with_istiod,
     control_plane_of,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import VARIABLE
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import (
     Problem,
@@ -39,9 +40,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_r
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import check as check_edges
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import edge_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.role_specs import role_variables
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import (
     POD_OPTIONS,
     check_admission,
@@ -146,9 +149,16 @@ class ActionModule(FleetAction):
             for host, e in unreachable_addresses(fleet).items()
         ]
         problems += check_edges(fleet)
+        peers = Peers()
+        try:
+            peers = read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True))
+        except FleetError as e:
+            message = ": ".join(part for part in (e.what, e.seen, e.means) if part)
+            problems.append(Problem("", VARIABLE, e.obj, message, e.next_step))
         if problems:
             return _failed(problems)
-        return result(summary=summary(fleet), warnings=[as_line(one) for one in traffic.warnings(fleet)])
+        warnings = [as_line(one) for one in traffic.warnings(fleet)]
+        return result(summary=summary(fleet), warnings=[*warnings, *peers.warnings])
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Whether this machine can hold the local clusters of the play. One with a kubeconfig is running already."""

@@ -16,7 +16,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_ends import RUN_EVERY, day, first_end
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.reading import read_policies
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED, Check
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.federated_calls import unread
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.mesh import mesh_document
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.metrics import metrics
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.report import (
@@ -33,6 +34,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import write_file
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.apps.sources import read_program
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import reading
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import known_root
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.run import Options, VerifyRun
@@ -80,6 +83,7 @@ class ActionModule(FleetAction):
         policies, _problems = read_policies(given, fleet.clusters)
         exports, _problems = read_exports(first.variables.get("mesh_exports") if first else None, fleet.clusters)
         door, _problems = read_front_door(args["front_door_name"], args["front_door_routes"], fleet.clusters)
+        peers, unread_peers = self._peers(fleet, args["state"], play, task_vars)
         options = Options(
             program=read_program(args["program"]),
             image=args["image"],
@@ -96,6 +100,7 @@ class ActionModule(FleetAction):
             limits=Limits(args["requests"], args["requests_per_second"], args["requests_seconds"]),
             exports=exports,
             door=door,
+            peers=peers,
             door_seconds=args["front_door_timeout"],
             say=self.say,
         )
@@ -105,6 +110,7 @@ class ActionModule(FleetAction):
             line = f"probes removed from {len(play)} clusters"
         else:
             await run.run()
+            run.checks += unread_peers
             ending = first_end(token.life for name in play for token in run.facts[name].tokens)
             # Of clusters that do not exist yet, which check mode passes over, nothing was asked.
             asked = run.checks if any(not run.kubes[n].absent for n in play if n in run.kubes) else []
@@ -153,6 +159,18 @@ class ActionModule(FleetAction):
             for row in lines:
                 self.say(f"  {row}")
         return result(run.changes, summary=line, errors=errors, table=lines, verify=document, directory=directory)
+
+    @staticmethod
+    def _peers(
+        fleet: Fleet, state: str, play: t.Sequence[str], task_vars: t.Mapping[str, t.Any]
+    ) -> tuple[Peers, list[Check]]:
+        """The peer meshes and their bundles; a check instead where a bundle is not what it should be."""
+        try:
+            wanted = state == "present"
+            return (read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True)) if wanted else Peers()), []
+        except FleetError as error:
+            seen = " ".join(part for part in (error.what, error.obj, error.seen) if part)
+            return Peers(), [unread(seen, error.next_step, play)]
 
     async def _fleet_root(self, fleet: Fleet, args: dict[str, t.Any], folder: str) -> str:
         """The fleet's root; "" where it is not known. A cluster that keeps it and is silent is found by the checks."""

@@ -36,7 +36,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 
 from . import playbooks
 from .local_fleet import FLEETS, STATE, Fleet
-from .mesh import Objects, differences, objects
+from .mesh import Objects, calls, differences, objects
 from .playbooks import ROOT, changed
 from .waiting import until_equal
 
@@ -213,6 +213,9 @@ def test_with_the_files_the_calls_pass(meshes: tuple[Mesh, Mesh]) -> None:
     assert east.answer(f"sample-producer.{APPS}:8080") == "east", "calls within a mesh go on"
     assert west.answer(f"sample-producer.{APPS}:8080") == "west"
     assert changed(west.play("site", "--tags", "control_plane,federation")) == 0
+    west.play("verify")
+    made = calls(west.name)["west", "east.mesh", NAME]
+    assert f"403 from spiffe://east.mesh{PRODUCER}" in made["seen"], "the probe is no caller, and knows who answers"
 
 
 def test_another_account_of_the_peer_is_refused(meshes: tuple[Mesh, Mesh]) -> None:

@@ -47,7 +47,17 @@ MODEL = {
         "trust",
         "workloads",
     },
-    "verify": {"inventory", "control_planes", "istio", "trust", "peering", "workloads", "traffic", "multicluster"},
+    "verify": {
+        "inventory",
+        "control_planes",
+        "federation",
+        "istio",
+        "trust",
+        "peering",
+        "workloads",
+        "traffic",
+        "multicluster",
+    },
     "report": {"inventory", "multicluster", "peering", "traffic"},
 }
 KUBE = {"": set[str](), "helm": {""}}
@@ -82,7 +92,7 @@ PLUGIN_UTILS = {
     "google": {"base"},
     "rendering": {"base"},
     "multicluster": {"base", "google"},
-    "verify": {"base", "apps", "gateways", "istiod", "multicluster"},
+    "verify": {"base", "apps", "federation", "gateways", "istiod", "multicluster"},
     "demo": {"base", "istiod", "traffic"},
     "report": set[str](),
 }

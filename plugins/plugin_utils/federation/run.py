@@ -310,6 +310,7 @@ class FederationRun:
         }
 
     async def _apply(self, kube: Kube, exported: t.Mapping[str, t.Sequence[Exported]], addresses: Allocated) -> None:
+        await self._warn_of_plain_text(kube)
         objects = mesh_objects(self.fleet, exported)
         ipv6 = kube.cluster in addresses.ipv6
         usual = {host: for_cluster(some, ipv6) for host, some in addresses.addresses.items()}
@@ -328,6 +329,19 @@ class FederationRun:
             self.changes += await kube.apply(some, **options)
         self.changes += await kube.prune(objects, kinds=KINDS, **options)
         self.warnings += kube.left_warnings
+
+    async def _warn_of_plain_text(self, kube: Reader) -> None:
+        """Settings of others, more exact or older than ours, by which a workload takes calls without an identity."""
+        for one in await kube.list("security.istio.io/v1", "PeerAuthentication"):
+            spec, meta = one.get("spec") or {}, one["metadata"]
+            ports = (spec.get("portLevelMtls") or {}).values()
+            modes = [(one or {}).get("mode") for one in (spec.get("mtls"), *ports)]
+            loose = [str(mode) for mode in modes if mode in ("PERMISSIVE", "DISABLE")]
+            if loose:
+                self.warnings.append(
+                    f"{kube.cluster}: PeerAuthentication {meta['namespace']}/{meta['name']} is {loose[0]}: what it is "
+                    "for takes calls without an identity, which no policy can tell from a peer's; make it STRICT"
+                )
 
     def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
         for name, error in failed.items():

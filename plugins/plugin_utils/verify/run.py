@@ -35,9 +35,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import find_outdated
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.federated import call_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
@@ -73,6 +75,8 @@ class Options:
     limits: Limits = dataclasses.field(default_factory=Limits)
     exports: t.Sequence[Export] = ()
     door: FrontDoor | None = None
+    peers: Peers = dataclasses.field(default_factory=Peers)
+    """Peer meshes, and what they export."""
     door_seconds: float = 600
     """In which the front door must answer."""
     say: t.Callable[[str], None] = lambda line: None
@@ -121,6 +125,7 @@ class VerifyRun:
                 self.calls += called.calls
                 self.checks += called.checks
                 await self._call_names()
+                await self._call_peers()
                 await self._measure()
         self.checks += [c.as_check() for c in self.calls]
 
@@ -141,6 +146,19 @@ class VerifyRun:
         await names.run()
         self.calls += names.calls
         self.checks += names.checks
+
+    async def _call_peers(self) -> None:
+        """Call what peer meshes export."""
+        made, checks = await call_peers(
+            self.options.peers,
+            self.play,
+            self.kubes,
+            self.facts,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=self.deadline,
+        )
+        self.calls += made
+        self.checks += checks
 
     async def _measure(self) -> None:
         """Measure the policies from the clusters whose probe can call."""

@@ -43,7 +43,7 @@ def check(named: Hosts, hosts: Hosts, fleet: Fleet | None) -> list[Problem]:
     given = [variable for variable in _RANGES if text(first, variable) and variable in first]
     used = _in_use(fleet)
     problems = []
-    for variable in _RANGES if names else given:
+    for variable in _RANGES if names or fleet.federated else given:
         problems += _range(variable, text(first, variable), used)
     if names:
         name = next(one.service for policy in names for one in policy.by_name() if one.is_global)

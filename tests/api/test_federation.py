@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A federation on a real API server with Istio's kinds: what a run reads, writes and removes, and in which order."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import (
+    Bundle,
+    Gateway,
+    Offer,
+    OfferedPort,
+    as_text,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    Policy,
+    certificate_pem,
+    fingerprint,
+    make_root,
+    new_key,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.run import FederationRun
+from tests.unit.plugins.module_utils._model.federation.test_peer_roots import plain_root
+
+from . import control_plane
+from .gke_clusters import actions, on, put
+from .loop import in_loop
+from .manifests import namespace_of
+
+Values = dict[str, t.Any]
+
+CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or artifacts_dir() / "charts")
+KINDS = ("ServiceEntry", "AuthorizationPolicy", "PeerAuthentication")
+SECURITY, NETWORKING = "security.istio.io/v1", "networking.istio.io/v1"
+DAY = datetime.timedelta(days=1)
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+ROOTS = {
+    domain: make_root(new_key(), Policy(domain, "istio-system", "default", NOW)) for domain in ("west.mesh", "x.y")
+}
+EXPORT = {"service": "till.shop", "callers": ["web/front"]}
+WEST = {"trust_domain": "west.mesh", "bundle": "west.json", "exports": [EXPORT]}
+OBJECTS = ["AuthorizationPolicy federation-west.mesh", "PeerAuthentication federation"]
+
+
+@pytest.fixture(scope="module")
+def plane(new_plane: control_plane.Start) -> control_plane.ControlPlane:
+    """An API server without Istio's kinds; what the mesh would have is there."""
+    return new_plane("east")
+
+
+def fleet_of(plane: control_plane.ControlPlane, folder: Path, *peers: Values, federated: bool = True) -> Fleet:
+    host = {
+        "fleet_name": "fed",
+        "fleet_dir": str(folder / "state"),
+        "mesh_trust_domain": "east.mesh",
+        "mesh_network": "east-net",
+        "cluster_provider": "kubeconfig",
+        "cluster_api_url": plane.server,
+        "cluster_api_token": control_plane.ADMIN_TOKEN,
+        "cluster_api_ca": plane.ca_pem,
+        "mesh_federation": {"peers": list(peers)} if federated else {},
+    }
+    return read_fleet({"east": host}, environment())
+
+
+def mail(folder: Path, **changes: t.Any) -> None:
+    """The bundle of west.mesh, which exports its stock to us."""
+    identity = "spiffe://west.mesh/ns/shop/sa/stock"
+    values: Values = {
+        "trust_domain": "west.mesh",
+        "receiver": "east.mesh",
+        "namespace": "istio-system",
+        "made": NOW,
+        "expires": NOW + 90 * DAY,
+        "roots": (ROOTS["west.mesh"],),
+        "gateways": (Gateway("net", "203.0.113.7", 15443),),
+        "services": (Offer("stock.shop.global", (OfferedPort(80, "http", "HTTP"),), (identity,), ("net",)),),
+        **changes,
+    }
+    (folder / "west.json").write_text(as_text(Bundle(**values)))
+
+
+def crds() -> list[Values]:
+    text = (CHARTS / "base" / "files" / "crd-all.gen.yaml").read_text(encoding="utf-8")
+    return [one for one in yaml.safe_load_all(text) if one and one["spec"]["names"]["kind"] in KINDS]
+
+
+def running(root: str) -> list[Values]:
+    """What a mesh with an exported service has."""
+    meta = {"name": "till", "namespace": "shop"}
+    container = {"name": "till", "image": "till", "ports": [{"name": "web", "containerPort": 8080}]}
+    spec = {"serviceAccountName": "till-sa", "automountServiceAccountToken": False, "containers": [container]}
+    ports = [{"name": "http", "port": 80, "targetPort": "web"}, {"name": "dns", "port": 53, "protocol": "UDP"}]
+    gateway = {"name": "istio-eastwestgateway", "namespace": "istio-system", "labels": {"istio": "eastwestgateway"}}
+    return [
+        *(namespace_of(name) for name in ("istio-system", "shop")),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "till-sa", "namespace": "shop"}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "istio-ca-root-cert", "namespace": "istio-system"},
+            "data": {"root-cert.pem": root},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": {"app": "till"}, "ports": ports},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": gateway,
+            "spec": {"externalIPs": ["198.51.100.4"], "ports": [{"name": "tls", "port": 15443}]},
+        },
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {**meta, "labels": {"app": "till"}}, "spec": spec},
+    ]
+
+
+async def ran(fleet: Fleet, folder: Path, **more: t.Any) -> FederationRun:
+    peers = Peers() if more.get("leaves") else read_files(fleet, str(folder))
+    options = {"directory": str(folder / "out"), "lifetime": 90 * DAY, **more}
+    run = FederationRun(fleet, ["east"], peers, **options)
+    await run.run()
+    return run
+
+
+async def held(fleet: Fleet) -> list[str]:
+    async with on(fleet, "east") as kube:
+        found = [*await kube.list(NETWORKING, "ServiceEntry")]
+        for kind in KINDS[1:]:
+            found += await kube.list(SECURITY, kind)
+    return sorted(f"{one['kind']} {one['metadata']['name']}" for one in found)
+
+
+@in_loop
+async def test_a_policy_is_there_before_a_root_is_trusted(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    async with on(fleet, "east") as kube:
+        assert await guard(kube, fleet, ["west.mesh"], dry_run=False) == (False, []), "no Istio, no workload to call"
+    await put(fleet, "east", namespace_of("istio-system"), *crds())
+    async with on(fleet, "east") as kube:
+        done, changes = await guard(kube, fleet, ["west.mesh"], dry_run=False)
+        assert done
+        assert actions(changes) == [f"east {one} created" for one in OBJECTS]
+        policy = await kube.get(SECURITY, "AuthorizationPolicy", "federation-west.mesh", "istio-system")
+        assert policy is not None
+        assert policy["spec"]["rules"] == [{"from": [{"source": {"principals": ["west.mesh/*"]}}]}], "nothing at all"
+
+
+@in_loop
+async def test_a_federation_comes_and_goes(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    own = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
+    await put(fleet, "east", *crds(), *running(certificate_pem(own)))
+    # Before the peer's file is there: ours is written, and nothing of the peer is callable.
+    first = await ran(fleet, tmp_path)
+    assert first.failures == {}
+    assert "its bundle is not there yet" in first.warnings[0]
+    wanted = [*OBJECTS, "ServiceEntry till.federation"]
+    assert await held(fleet) == wanted
+    written = json.loads((tmp_path / "out" / "east.mesh-for-west.mesh.json").read_text())
+    assert written["gateways"] == [{"network": "east-net", "address": "198.51.100.4", "port": 15443}]
+    assert written["roots"][0]["sha256"] == fingerprint(own)
+    assert written["services"] == [
+        {
+            "host": "till.shop.global",
+            "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+            "identities": ["spiffe://east.mesh/ns/shop/sa/till-sa"],
+            "networks": ["east-net"],
+        }
+    ]
+    async with on(fleet, "east") as kube:
+        entry = await kube.get(NETWORKING, "ServiceEntry", "till.federation", "shop")
+        policy = await kube.get(SECURITY, "AuthorizationPolicy", "federation-west.mesh", "istio-system")
+        assert entry is not None and policy is not None
+        assert entry["spec"]["ports"] == [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": 8080}]
+        assert len(policy["spec"]["rules"]) == 2
+        # The guard of a later run leaves what is there.
+        assert actions((await guard(kube, fleet, ["west.mesh"], dry_run=False))[1]) == []
+    mail(tmp_path)
+    planned = await ran(fleet, tmp_path, dry_run=True)
+    assert await held(fleet) == wanted
+    second = await ran(fleet, tmp_path)
+    assert actions(planned.changes) == actions(second.changes)
+    assert await held(fleet) == [*OBJECTS, "ServiceEntry stock.shop.west.mesh", "ServiceEntry till.federation"]
+    assert second.warnings == []
+    again = await ran(fleet, tmp_path)
+    assert actions([*again.changes, *again.files.changes]) == []
+    # The peer leaves.
+    without = await ran(fleet_of(plane, tmp_path), tmp_path)
+    assert without.failures == {}
+    assert await held(fleet) == ["PeerAuthentication federation"]
+    assert not (tmp_path / "out" / "east.mesh-for-west.mesh.json").exists()
+    ended = await ran(fleet_of(plane, tmp_path, federated=False), tmp_path)
+    assert ended.summary() == "1 objects removed"
+    assert await held(fleet) == []
+    await ran(fleet, tmp_path)
+    await ran(fleet, tmp_path, leaves=True)
+    assert await held(fleet) == []
+    async with on(fleet, "east") as kube:
+        maps = [one["metadata"]["name"] for one in await kube.list("v1", "ConfigMap", "istio-system")]
+    assert "istio-ca-root-cert" in maps
+    assert [one for one in maps if "address" in one] == [], "the record of addresses"
+
+
+@in_loop
+async def test_what_weakens_a_federation_is_told(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    loose = {
+        "apiVersion": SECURITY,
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "by-hand", "namespace": "shop"},
+        "spec": {"mtls": {"mode": "PERMISSIVE"}},
+    }
+    await put(fleet, "east", *crds(), *running(certificate_pem(plain_root().certificate)), loose)
+    mail(tmp_path, expires=NOW + 20 * DAY)
+    try:
+        run = await ran(fleet, tmp_path)
+    finally:
+        async with on(fleet, "east") as kube:
+            await kube.remove([loose])
+    assert len(run.warnings) == 3
+    for part in ("ends in 19 days", "has no name constraint", "shop/by-hand is PERMISSIVE"):
+        assert any(part in one for one in run.warnings), part
+    clash = await ran(fleet, tmp_path, taken={"stock.shop.global"})
+    assert "offers a name that a policy of this mesh makes" in str(clash.failures[""][0])
+    assert "ServiceEntry stock.shop.west.mesh" not in await held(fleet)
+    await ran(fleet, tmp_path, leaves=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"expires": NOW - DAY}, "has expired"),
+        ({"trust_domain": "east.mesh", "services": ()}, "has our own trust domain"),
+        ({"receiver": "north.mesh"}, "is for another mesh"),
+        ({"roots": (ROOTS["x.y"],)}, "is one for other trust domains"),
+        ({"roots": (plain_root(days=-1).certificate,)}, "expired"),
+    ],
+)
+def test_a_file_that_is_not_fit_is_refused(
+    plane: control_plane.ControlPlane, tmp_path: Path, changes: Values, message: str
+) -> None:
+    mail(tmp_path, **changes)
+    with pytest.raises(FleetError, match=message) as caught:
+        read_files(fleet_of(plane, tmp_path, WEST), str(tmp_path))
+    assert caught.value.obj == str(tmp_path / "west.json")
+    assert caught.value.next_step
+
+
+def test_a_name_has_one_owner(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    offer = Offer("till.shop.global", (), ("spiffe://west.mesh/ns/shop/sa/till",), ("net",))
+    mail(tmp_path, services=(offer,))
+    with pytest.raises(FleetError, match="offers a name that is taken"):
+        read_files(fleet_of(plane, tmp_path, WEST), str(tmp_path))

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Calls of what peer meshes export, and their bundles."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import Bundle, Offer, OfferedPort
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.federated_calls import (
+    FEDERATED,
+    PeerCall,
+    bundle_check,
+    judge_peer,
+    peer_calls,
+    unread,
+)
+
+NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+WHO = "spiffe://east.mesh/ns/shop/sa/till"
+TILL = Offer("till.shop.global", (OfferedPort(9000, "raw", "TCP"), OfferedPort(80, "http", "HTTP")), (WHO,), ("net",))
+RAW = Offer("raw.shop.global", (OfferedPort(9000, "raw", "TCP"),), (WHO,), ("net",))
+BUNDLE = Bundle("east.mesh", "west.mesh", "istio-system", NOW, NOW, (), services=(TILL, RAW))
+CALL = PeerCall("west", "east.mesh", "till.shop.global", 80, (WHO,))
+
+
+def test_each_cluster_calls_what_speaks_http() -> None:
+    calls, skipped = peer_calls({"east.mesh": BUNDLE}, ["west", "north"])
+    assert [(call.caller, call.url) for call in calls] == [
+        ("west", "http://till.shop.global:80/"),
+        ("north", "http://till.shop.global:80/"),
+    ]
+    assert [(check.name, check.state) for check in skipped] == [
+        ("west → raw.shop.global", SKIPPED),
+        ("north → raw.shop.global", SKIPPED),
+    ]
+
+
+def answer(status: int, said: str = "", cluster: str = "", made: bool = True) -> Answer:
+    what = f"status {status}: {said}" if said else ""
+    return Answer(status == 200, status, 12.0, cluster, "", what, said=said, made=made)
+
+
+def test_an_answer_says_by_identity_who_gave_it() -> None:
+    # A cluster of the peer's may be called as one of ours is.
+    call = judge_peer(CALL, answer(200, cluster="west"))
+    assert (call.ok, call.callee, call.service, call.path) == (True, "east.mesh", "till.shop.global", FEDERATED)
+    assert call.seen == f"200 from {WHO} in 12 ms"
+    denied = judge_peer(CALL, answer(403, "RBAC: access denied"))
+    assert denied.ok, "the peer's proxy knew who called, and ours who answered"
+    assert "none of the callers" in denied.seen
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (answer(503, "TLS_error:CERTIFICATE_VERIFY_FAILED"), "does not trust the other"),
+        (answer(0, "the name could not be resolved"), "does not know the name"),
+        (answer(503, "upstream connect error"), "gateway of east.mesh does not answer"),
+        (answer(0, made=False), "could not be made"),
+    ],
+)
+def test_a_call_that_fails_says_why(said: Answer, means: str) -> None:
+    call = judge_peer(CALL, said)
+    assert not call.ok
+    assert means in call.means
+    assert call.next_step
+
+
+def test_bundles_are_warned_of_before_they_end() -> None:
+    states = [bundle_check("east.mesh", days, ["west"]).state for days in (7, 6, -1, None)]
+    assert states == [OK, FAILED, FAILED, SKIPPED]
+    assert "29 days" in bundle_check("east.mesh", 29, ["west"]).seen
+    assert unread("it has expired", "ask", ["west"]).state == FAILED
