@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -241,6 +242,33 @@ async def test_what_weakens_a_federation_is_told(plane: control_plane.ControlPla
     clash = await ran(fleet, tmp_path, taken={"stock.shop.global"})
     assert "offers a name that a policy of this mesh makes" in str(clash.failures[""][0])
     assert "ServiceEntry stock.shop.west.mesh" not in await held(fleet)
+    await ran(fleet, tmp_path, leaves=True)
+
+
+@in_loop
+async def test_a_silent_cluster_withdraws_nothing(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    own = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
+    await put(fleet, "east", *crds(), *running(certificate_pem(own)))
+    mail(tmp_path)
+    await ran(fleet, tmp_path)
+    before = await held(fleet)
+    file = tmp_path / "out" / "east.mesh-for-west.mesh.json"
+    text = file.read_text()
+    gone = {"cluster_provider": "kubeconfig", "cluster_api_url": "https://127.0.0.1:9", "cluster_api_token": "x"}
+    more = {**gone, "fleet_name": "fed", "mesh_trust_domain": "east.mesh", "mesh_network": "east-net"}
+    both = dataclasses.replace(fleet, clusters={**fleet.clusters, **read_fleet({"far": more}, environment()).clusters})
+    found = await ran(both, tmp_path)
+    assert any("far did not answer: bundles stay as they are" in one for one in found.warnings)
+    assert (await held(fleet), file.read_text()) == (before, text)
+    async with on(fleet, "east") as kube:
+        await kube.delete("v1", "Service", "till", "shop")
+    lost = await ran(both, tmp_path)
+    assert "what is exported is not known" in str(lost.failures["east"][0])
+    assert (await held(fleet), file.read_text()) == (before, text)
+    # Where all answer, a service that is gone is not exported any more.
+    await ran(fleet, tmp_path)
+    assert "ServiceEntry till.federation" not in await held(fleet)
     await ran(fleet, tmp_path, leaves=True)
 
 

@@ -129,9 +129,18 @@ class FederationRun:
                 await self._end(mine)
                 return
             if self.peers.named:
-                _done, failed = await on_each(kubes, lambda name: self._read(kubes[name]))
-                self._fail(failed)
-                await self._write_bundles(kubes)
+                _done, unread = await on_each(kubes, lambda name: self._read(kubes[name]))
+                self._fail({name: error for name, error in unread.items() if name in self.play})
+                silent = [*failed, *unread]
+                if silent and self._is_unknown(silent, mine):
+                    return
+                if silent:
+                    self.warnings.append(
+                        f"{', '.join(silent)} did not answer: bundles stay as they are, because what is exported there "
+                        "is not known"
+                    )
+                else:
+                    await self._write_bundles(kubes)
             self._forget_bundles()
             addresses = await self._addresses(kubes)
             exported = self._exported()
@@ -193,6 +202,25 @@ class FederationRun:
         accounts = {str((pod.get("spec") or {}).get("serviceAccountName") or "default") for pod in pods}
         ports = tuple(_numbered(port, pods) for port in ports_of(service) if port.protocol == "TCP")
         return _Found(dict(selector), ports, frozenset(accounts))
+
+    def _is_unknown(self, silent: t.Sequence[str], mine: t.Iterable[str]) -> bool:
+        """Whether only clusters that did not answer may have an exported service: then nothing of it is changed.
+
+        Its ports are not known, and without them a peer could not call it any more.
+        """
+        lost = [host for host in self._exports if host not in self._found]
+        if not lost:
+            return False
+        for name in mine:
+            error = FleetError(
+                "what is exported is not known",
+                cluster=name,
+                seen=f"{lost[0]} runs in no cluster that answered; {', '.join(silent)} did not answer",
+                means="nothing was changed: peers go on calling it as before",
+                next_step=f"start {', '.join(silent)}, or take the export out of mesh_federation; then run again",
+            )
+            self._fail({name: error})
+        return True
 
     # -- bundles -------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import without
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
@@ -240,6 +241,9 @@ class VerifyRun:
         await read_facts(
             self.kubes[name], self.fleet, self.fleet.clusters[name], self.facts[name], self.options.gateways
         )
+        # The roots of peers are no second root of the fleet. One that is none of theirs is found by the checks.
+        theirs = [root for some in self.options.peers.trusted.values() for root in some]
+        self.facts[name].proxy_roots = without(self.facts[name].proxy_roots, theirs)
 
     async def _check_state(self) -> None:
         """Read and check all clusters until they have settled, which takes seconds, or the time is up."""

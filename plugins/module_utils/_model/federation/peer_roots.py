@@ -13,9 +13,17 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import typing as t
 
 from ...errors import FleetError
-from ..trust.certificates import days_left, fingerprint, name_constraint, new_key
+from ..trust.certificates import (
+    certificate_pem,
+    days_left,
+    fingerprint,
+    name_constraint,
+    new_key,
+    parse_certificates,
+)
 
 try:
     from cryptography import x509
@@ -25,7 +33,7 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["constrained_copy", "is_constrained", "trusted_copy"]
+__all__ = ["constrained_copy", "is_constrained", "trusted_copy", "without"]
 
 
 def is_constrained(root: x509.Certificate) -> bool:
@@ -95,6 +103,17 @@ def constrained_copy(root: x509.Certificate, trust_domain: str, namespace: str) 
     if isinstance(public, rsa.RSAPublicKey):
         return _with_signature(builder.sign(new_key("rsa-2048"), hashes.SHA256()), seed * 8)
     return _with_signature(builder.sign(new_key(), hashes.SHA256()), _as_ecdsa(seed))
+
+
+def without(bundle: str, roots: t.Iterable[x509.Certificate]) -> str:
+    """A bundle (PEM) without certificates that are trusted as those of peers; what cannot be read stays."""
+    theirs = {fingerprint(root) for root in roots}
+    if not theirs:
+        return bundle
+    try:
+        return certificate_pem(*(one for one in parse_certificates(bundle) if fingerprint(one) not in theirs))
+    except FleetError:
+        return bundle
 
 
 def _as_ecdsa(seed: bytes) -> bytes:

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_
     constrained_copy,
     is_constrained,
     trusted_copy,
+    without,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
     Authority,
@@ -138,6 +139,14 @@ def test_the_copy_is_the_same_each_time() -> None:
     assert (copy.subject, public_bytes(copy)) == (root.subject, public_bytes(root))
     assert copy.not_valid_after_utc == root.not_valid_after_utc
     assert certificate_pem(constrained_copy(root, "north.mesh", "istio-system")) not in copies
+
+
+def test_a_peers_root_is_told_from_another() -> None:
+    ours, theirs, other = (plain_root().certificate for _ in range(3))
+    bundle = certificate_pem(ours, theirs, other)
+    assert without(bundle, [theirs]) == certificate_pem(ours, other)
+    assert without(bundle, []) == bundle
+    assert without("", [theirs]) == ""
 
 
 WIDER = x509.NameConstraints([x509.UniformResourceIdentifier(one) for one in ("east.mesh", "west.mesh")], None)
