@@ -29,6 +29,8 @@ INJECTED = "service.istio.io/canonical-name"
 RESTARTABLE = ("Deployment", "StatefulSet", "DaemonSet")
 _PROXY = "istio-proxy"
 _REVISION = "istio.io/rev"
+_LEARNS_ROOTS = "PROXY_CONFIG_XDS_AGENT"
+"""By it a sidecar learns of the roots of a federation's peers. It reads this once, at its start."""
 _MANY = 5
 
 
@@ -64,6 +66,8 @@ def outdated_workloads(
     found: dict[Workload, list[str]] = {}
     for workload, env in _sidecars(fleet, pods):
         wrong = [f"{what} {env[name]}" for name, (what, value) in wanted.items() if env.get(name, value) != value]
+        if fleet.federated and env.get(_LEARNS_ROOTS) != "true":
+            wrong.append("no roots of peers")
         if wrong:
             found.setdefault(workload, wrong)
     return dict(sorted(found.items()))

@@ -63,6 +63,12 @@ def test_a_changed_variable(name: str, changed: dict[str, t.Any], differs: list[
     assert found == ({WEB: differs} if differs else {})
 
 
+def test_a_sidecar_that_is_older_than_the_federation() -> None:
+    fleet = fleet_of(mesh_federation={"peers": []})
+    assert outdated_workloads(fleet, fleet.clusters["west"], [pod()]) == {WEB: ["no roots of peers"]}
+    assert outdated_workloads(fleet, fleet.clusters["west"], [pod(PROXY_CONFIG_XDS_AGENT="true")]) == {}
+
+
 def test_pods_of_others_and_pods_that_end_are_left_out() -> None:
     fleet = fleet_of(mesh_network="per_cluster")
     ending = pod()
