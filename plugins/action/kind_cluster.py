@@ -39,12 +39,12 @@ class ActionModule(FleetAction):
         cluster = fleet.clusters[str(task_vars["inventory_hostname"])]
         directory = pathlib.Path(fleet.directory)
         kind = os.path.join(args["bin"], "kind")
+        if args["state"] == "absent" and not args["remove_root"]:
+            await insist_on_no_state(fleet, cluster)
         engine = await Engine.detect(args["engine"], pathlib.Path(args["bin"]).parent)
         local = KindFleet(fleet.name, directory, engine, kind)
         node = KindCluster(local, cluster.name)
         if args["state"] == "absent":
-            if not args["remove_root"]:
-                await insist_on_no_state(fleet, cluster)
             action = await node.absent(dry_run=self.check_mode)
             done = _in_words(action, self.check_mode) if action == "removed" else "did not exist"
             return result([_change(cluster.name, action)], summary=f"{cluster.name} {done}")

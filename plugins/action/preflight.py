@@ -14,6 +14,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
+from ansible_collections.mesh.fleet.plugins.module_utils._model.awx.slices import sliced_job
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
     clusters_with_istiod,
     control_plane_of,
@@ -53,7 +54,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.admission import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.cni_agent import plan_agent
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.standing import read_standing
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.addresses import unreachable_addresses
-from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import reading
+from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import insist_on_known_cluster, reading
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_KEY, read_text
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
@@ -191,6 +192,8 @@ class ActionModule(FleetAction):
         if not ours or args["root"] in ("provided", NO_ROOT):
             return result()
         box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
+        if fleet.state_cluster and _with_trust(task_vars):
+            insist_on_known_cluster(fleet)
         if fleet.state_cluster:
             box.insist_on_shared()
         folder = os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "trust")
@@ -276,3 +279,9 @@ def _failed(problems: list[Problem]) -> dict[str, t.Any]:
     for p in problems:
         errors.setdefault(p.host, []).append(p.as_error())
     return failed_result(errors, msg=table(problems), stage_line=headline(problems))
+
+
+def _with_trust(task_vars: t.Mapping[str, t.Any]) -> bool:
+    """Whether the run comes to the trust stage. A slice does not, and may lack the state cluster."""
+    tags = set(task_vars.get("ansible_run_tags") or ["all"])
+    return bool(tags & {"all", "tagged", "trust"}) and not sliced_job(task_vars)

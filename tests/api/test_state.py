@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import Stat
 
 from . import control_plane
 from .loop import in_loop
+from .plays import run_plays
 from .test_trust import ROOT, Stage
 
 
@@ -163,6 +164,7 @@ def test_a_silent_state_cluster_stops_the_run(runners: Runners) -> None:
 
 
 def test_teardown_leaves_the_root_unless_asked(runners: Runners) -> None:
+    runners.planes["east"].kubectl("-n", "mesh-fleet", "delete", "secret", "--all")
     runners.run(state="east")
     kept = runners.texts("east")
     runners.run(state="east", absent=True)
@@ -171,12 +173,34 @@ def test_teardown_leaves_the_root_unless_asked(runners: Runners) -> None:
     assert runners.texts("east") == kept
     runners.run(state="east", absent=True, trust_remove_root=True)
     assert runners.kept("east") == {}
+    # It was the last state there, and a run had made the namespace.
+    runners.planes["east"].kubectl("wait", "--for=delete", "namespace/mesh-fleet", "--timeout=30s")
 
 
 def test_a_password_of_this_disk_alone_is_refused(runners: Runners) -> None:
     stopped = runners.run(state="east", ok=False, trust_vault_password_file="", trust_vault_password_create=True)
     assert "a password that every runner has" in stopped
     assert not runners.kept("east")
+
+
+def test_preflight_knows_the_state_cluster_where_trust_follows(runners: Runners) -> None:
+    fleet = {
+        "vars": {
+            "fleet_name": runners.fleet,
+            "fleet_dir": str(runners.tmp / "empty"),
+            "mesh_state_cluster": "east",
+            "trust_vault_password_file": str(runners.password),
+        },
+        "hosts": {"west": runners.away},
+    }
+    options = {"part": "keys", "root": "generated", "vault_password_file": str(runners.password)}
+    tasks = [{"name": "Ask", "mesh.fleet.preflight": options, "run_once": True, "tags": ["always"]}]
+    play = {"hosts": "mesh_clusters", "gather_facts": False, "tasks": tasks}
+    names_none = "mesh_state_cluster names no cluster of the fleet"
+    assert names_none in run_plays(runners.tmp, fleet, play).output
+    assert names_none in run_plays(runners.tmp, fleet, play, "--tags", "trust").output
+    # A slice has a part of the clusters, and no trust stage.
+    assert run_plays(runners.tmp, fleet, play, "--tags", "control_plane").code == 0
 
 
 def test_requests_and_keys_for_a_corporate_ca_are_kept(runners: Runners) -> None:
@@ -215,6 +239,26 @@ async def test_of_two_writers_one_is_refused(fleet: Fleet, tmp_path: Path) -> No
                 await second_run(fleet, folder, file, first)
     async with opened(fleet, folder, check_mode=False) as later:
         assert set(place._read_folder(later.directory).values()) == {"$ANSIBLE_VAULT;first"}
+
+
+@in_loop
+async def test_what_another_run_wrote_is_not_deleted(fleet: Fleet, tmp_path: Path) -> None:
+    folder = str(tmp_path / "trust")
+    async with opened(fleet, folder, check_mode=False) as state:
+        Path(state.directory, "root-cert.pem").write_text("first")
+    async with opened(fleet, folder, check_mode=False) as state:
+        Path(state.directory, "root-cert.pem").write_text("second")
+        with pytest.raises(FleetError, match="somebody else wrote the fleet's state"):
+            await removal(fleet, folder, state)
+    async with reading(fleet, folder) as there:
+        assert Path(there, "root-cert.pem").read_text() == "second"
+
+
+async def removal(fleet: Fleet, folder: str, other: State) -> None:
+    """The other run writes after this one has read."""
+    async with opened(fleet, folder, check_mode=False) as state:
+        Path(state.directory, "root-cert.pem").unlink()
+        await other.keep()
 
 
 async def second_run(fleet: Fleet, folder: str, file: str, first: State) -> None:
@@ -284,6 +328,28 @@ async def test_a_cluster_that_keeps_the_state_is_not_deleted(fleet: Fleet, tmp_p
         await insist_on_no_state(fleet, silent)
 
 
+def test_kind_cluster_deletes_no_cluster_that_keeps_the_state(
+    runners: Runners, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    runners.run(state="east")
+    kubeconfigs = runners.tmp / "kind" / runners.fleet / "kubeconfigs"
+    kubeconfigs.mkdir(parents=True)
+    config = yaml.safe_load(planes["east"].kubeconfig.read_text())
+    config["contexts"] = [{**c, "name": "east"} for c in config["contexts"] if c["name"] == "admin"]
+    text = yaml.safe_dump(config)
+    for file in planes["east"].directory.glob("*.*"):
+        text = text.replace(f": {file.name}\n", f": {file}\n")
+    (kubeconfigs / "east.yaml").write_text(text)
+    fleet = {
+        "vars": {"fleet_name": runners.fleet, "fleet_dir": str(runners.tmp / "kind"), "mesh_state_cluster": "east"},
+        "hosts": {"east": {"cluster_provider": "kind", "cluster_region": "here"}},
+    }
+    task = {"name": "Remove it", "mesh.fleet.kind_cluster": {"state": "absent"}}
+    done = run_plays(runners.tmp, fleet, {"hosts": "mesh_clusters", "gather_facts": False, "tasks": [task]})
+    assert done.code != 0
+    assert "the cluster keeps the fleet's state, and is not deleted" in done.output
+
+
 @in_loop
 async def test_who_only_reads_moves_nothing(fleet: Fleet, tmp_path: Path) -> None:
     folder = tmp_path / "trust"
@@ -312,9 +378,9 @@ async def test_a_move_that_was_killed_is_finished(
         (folder / name).write_text(text)
     for target in ("east", "west", ""):
         moved = dataclasses.replace(fleet, state_cluster=target)
-        for write in ("replace_exactly", "write_file", "remove_file", "delete_exactly"):
+        for writes in range(8):
             with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-                patch.setattr(place, write, killed)
+                kill_after(writes, patch)
                 async with opened(moved, str(folder), check_mode=False):
                     pass
         async with opened(moved, str(folder), check_mode=False) as state:
@@ -323,5 +389,17 @@ async def test_a_move_that_was_killed_is_finished(
         assert not (folder / ".moving").exists()
 
 
-def killed(*_args: t.Any, **_options: t.Any) -> t.NoReturn:
-    raise KeyboardInterrupt
+def kill_after(writes: int, patch: pytest.MonkeyPatch) -> None:
+    """End the run at the write after so many, whatever it writes to."""
+    left = iter(range(writes))
+
+    def counted(real: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def call(*args: t.Any, **options: t.Any) -> t.Any:
+            if options.get("durable", True) and next(left, None) is None:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        return call
+
+    for write in ("replace_exactly", "write_file", "remove_file", "delete_exactly"):
+        patch.setattr(place, write, counted(getattr(place, write)))

@@ -58,6 +58,7 @@ def site(fleet: Fleet, before: Objects) -> Job:
         "mesh_id": "awx",
         "mesh_trust_domain": "awx.mesh",
         "mesh_network": "flat",
+        "mesh_state_cluster": "west",
         "cluster_provider": "kubeconfig",
         **fleet.brought("/runner/project/charts"),
     }
@@ -89,6 +90,12 @@ def test_site_runs_in_a_pod(workers: ContainerGroup, site: Job) -> None:
     assert all(ended.changed.values()), ended.changed
 
 
+def test_a_later_job_finds_the_root_on_its_empty_disk(workers: ContainerGroup, site: Job) -> None:
+    (ended,) = map(ended_well, workers.run(dataclasses.replace(site, playbook="trust")))
+    assert "state found in Secret mesh-fleet/awx-state in west" in ended.said
+    assert not any(ended.changed.values()), ended.changed
+
+
 def test_two_workers_each_do_a_slice(workers: ContainerGroup, site: Job) -> None:
     values = {**site.variables["gateways_values"], "podAnnotations": {"mesh.fleet.test/run": "sliced"}}
     changing = dataclasses.replace(
@@ -100,6 +107,7 @@ def test_two_workers_each_do_a_slice(workers: ContainerGroup, site: Job) -> None
 
 
 def test_the_mesh_goes_by_a_job(workers: ContainerGroup, site: Job, fleet: Fleet, before: Objects) -> None:
-    ended_well(*workers.run(dataclasses.replace(site, playbook="teardown")))
+    removing = {**site.variables, "trust_remove_root": True}
+    ended_well(*workers.run(dataclasses.replace(site, playbook="teardown", variables=removing)))
     workers.close()
     until_equal(lambda: differences(fleet, before), {}, "what the mesh leaves behind")

@@ -49,6 +49,12 @@ def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> Non
     assert "gke_cluster_delete=true" in said
     assert len(cloud.resources) == 9
 
+    asked = ("-e", "gke_cluster_delete=true", "-e", "mesh_state_cluster=west")
+    code, _stats, said = playbook(*asked, tasks_from="absent")
+    assert code != 0
+    assert "the cluster keeps the fleet's state, and is not deleted" in said
+    assert len(cloud.resources) == 9
+
     code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
     assert code == 0, said
     assert cloud.resources == {}

@@ -20,7 +20,9 @@ from ansible import constants
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.exact import delete_exactly, replace_exactly
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.namespaces import remove_namespace
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import CREATED as OURS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.state.copies import (
@@ -40,7 +42,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.files import remove_fil
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 
-__all__ = ["State", "insist_on_no_state", "opened", "reading"]
+__all__ = ["State", "insist_on_known_cluster", "insist_on_no_state", "opened", "reading"]
 
 Object: t.TypeAlias = "dict[str, t.Any]"
 
@@ -63,13 +65,7 @@ async def opened(fleet: Fleet, folder: str, *, check_mode: bool, everywhere: boo
             wrote the state at the same time.
     """
     target = fleet.state_cluster
-    if target and target not in fleet.clusters:
-        raise FleetError(
-            "mesh_state_cluster names no cluster of the fleet",
-            obj="mesh_state_cluster",
-            seen=target,
-            next_step=f"name one of {', '.join(fleet.clusters)}",
-        )
+    insist_on_known_cluster(fleet)
     async with contextlib.AsyncExitStack() as stack:
         state = State(fleet, folder, check_mode)
         here = _read_folder(folder)
@@ -239,11 +235,9 @@ class State:
         if found is None:
             return
         if self.in_cluster:
-            done = await delete_exactly(self._kubes[place], found)
+            await self._delete(place)
             self.moves.append(Change(place, "Secret", secret_name(self.fleet.name), REMOVED, namespace=NAMESPACE))
-        else:
-            done = await replace_exactly(self._kubes[place], self._secret(files, former="controller"), found)
-        if not done:
+        elif not await replace_exactly(self._kubes[place], self._secret(files, former="controller"), found):
             raise self._conflict(place)
 
     def _secret(self, files: t.Mapping[str, str], former: str = "") -> Object:
@@ -299,6 +293,14 @@ class State:
         if found is not None and not await delete_exactly(self._kubes[place], found):
             raise self._conflict(place)
         self._secrets[place] = None
+        await self._leave_namespace(self._kubes[place])
+
+    async def _leave_namespace(self, kube: Kube) -> None:
+        """Remove the namespace with the last Secret, if a run made it, nothing else is in it and the account may."""
+        with contextlib.suppress(ApiError):
+            live = await kube.get("v1", "Namespace", NAMESPACE)
+            if live is not None and ((live["metadata"].get("annotations") or {}).get(OURS)):
+                await remove_namespace(kube, live, ours=lambda _obj: False, dry_run=False)
 
     async def forget_copies(self) -> None:
         """Remove the Secrets that were left where the state once was; not the one that keeps it."""
@@ -308,7 +310,8 @@ class State:
 
 
 async def _make_namespace(kube: Kube) -> None:
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    metadata = {"name": NAMESPACE, "annotations": {OURS: "true"}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     try:
         await kube.transport.request(
             "POST", "/api/v1/namespaces", body=body, obj=f"Namespace {NAMESPACE}", action="write"
@@ -340,6 +343,17 @@ def _read_folder(folder: str) -> dict[str, str]:
                 next_step="correct its owner and mode",
             ) from None
     return found
+
+
+def insist_on_known_cluster(fleet: Fleet) -> None:
+    """Raise FleetError if ``mesh_state_cluster`` names no cluster of the fleet."""
+    if fleet.state_cluster and fleet.state_cluster not in fleet.clusters:
+        raise FleetError(
+            "mesh_state_cluster names no cluster of the fleet",
+            obj="mesh_state_cluster",
+            seen=fleet.state_cluster,
+            next_step=f"name one of: {', '.join(fleet.clusters)}",
+        )
 
 
 async def insist_on_no_state(fleet: Fleet, cluster: Cluster) -> None:

@@ -27,7 +27,6 @@ def check(hosts: Hosts, groups: t.Mapping[str, t.Sequence[str]]) -> list[Problem
     names = _Names(hosts, groups)
     problems = _of_providers(hosts)
     problems += _same_endpoints(hosts)
-    problems += _state(hosts, names)
     for host, variables in hosts.items():
         problems += _place(host, variables)
         problems += _endpoints(host, variables, alone=len(hosts) == 1)
@@ -121,15 +120,6 @@ def _same_endpoints(hosts: Hosts) -> list[Problem]:
             hint = "each cluster's own address, at which the other clusters' pods reach its API server"
             problems.append(Problem(host, name, quoted(address), f"is {other}'s too: peers would not reach both", hint))
     return problems
-
-
-def _state(hosts: Hosts, names: _Names) -> list[Problem]:
-    """The cluster that keeps the fleet's state, once: the variable is the fleet's."""
-    for host, variables in hosts.items():
-        cluster = text(variables, "mesh_state_cluster")
-        if cluster and cluster != FAULTY and cluster not in hosts:
-            return [Problem(host, "mesh_state_cluster", quoted(cluster), *names.unknown(cluster))]
-    return []
 
 
 def _role(host: str, hosts: Hosts, names: _Names) -> list[Problem]:

@@ -48,6 +48,7 @@ class Clusters:
         args: t.Mapping[str, t.Any] | None = None,
         check_mode: bool = False,
         hosts: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
+        **more: t.Any,
     ) -> run.TrustRun:
         hosts = hosts or {name: {"cluster_region": "here"} for name in ("west", "east")}
         fleet = read_fleet(hosts, environment())
@@ -55,7 +56,7 @@ class Clusters:
         box = VaultBox(str(self.directory / "password"), create=True, check_mode=check_mode)
         directory = str(self.directory / "trust")
         given = {**ARGS, **(args or {})}
-        done = run.TrustRun(fleet, clusters, given, policy, directory, box, check_mode, self.happened.append)
+        done = run.TrustRun(fleet, clusters, given, policy, directory, box, check_mode, self.happened.append, **more)
         asyncio.run(done.run())
         return done
 
@@ -323,3 +324,28 @@ def test_a_defect_about_one_cluster_leaves_the_others_their_ca(
     assert clusters.happened == ["east signed"]
     assert len(defects) == 1
     defects.clear()
+
+
+def test_what_is_kept_elsewhere_is_kept_before_a_chain_is_written(clusters: Clusters) -> None:
+    async def keep() -> None:
+        assert (clusters.directory / "trust" / "root-key.vault").exists()
+        clusters.happened.append("kept")
+
+    clusters.run("west", keep=keep)
+    assert clusters.happened == ["kept", "west signed"]
+
+    async def fail() -> None:
+        raise FleetError("somebody else wrote the fleet's state at the same time")
+
+    clusters.happened.clear()
+    with pytest.raises(FleetError, match="somebody else"):
+        clusters.run("west", "east", keep=fail)
+    assert clusters.happened == []
+
+
+def test_no_root_is_made_while_a_place_that_may_keep_it_is_silent(clusters: Clusters) -> None:
+    """Also where that cluster is no primary, or not in the play."""
+    with pytest.raises(FleetError, match="no root is made"):
+        clusters.run("west", unsearched={"edge": FleetError("no answer")})
+    assert clusters.happened == []
+    assert not (clusters.directory / "trust").exists()

@@ -41,14 +41,6 @@ def test_a_cluster_that_does_not_fit(variables: dict[str, t.Any], expected: str)
     assert expected in only_problem(**variables)
 
 
-def test_the_state_cluster_is_one_of_the_fleet() -> None:
-    """Said once, not of each cluster."""
-    for name, found in {"east": [], "est": ['mesh_state_cluster "est" is not a cluster of this fleet']}.items():
-        hosts = {host: {**PLACE, "mesh_state_cluster": name} for host in ("east", "west")}
-        said = problems_of(hosts)
-        assert [text in line for text, line in zip(found, said, strict=True)] == [True] * len(found)
-
-
 def test_loopback_is_valid_where_no_peer_calls_it() -> None:
     loop = {**BY_URL, "cluster_api_url": "https://127.0.0.1:6443"}
     assert problems_of({"own": loop}) == []
