@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording_as
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import (
     Bundle,
     Gateway,
@@ -243,6 +244,21 @@ async def test_what_weakens_a_federation_is_told(plane: control_plane.ControlPla
     assert "offers a name that a policy of this mesh makes" in str(clash.failures[""][0])
     assert "ServiceEntry stock.shop.west.mesh" not in await held(fleet)
     await ran(fleet, tmp_path, leaves=True)
+
+
+@in_loop
+async def test_files_hold_what_is_known_without_clusters(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    mail(tmp_path)
+    with recording_as(Recording()) as record:
+        run = await ran(fleet, tmp_path, dry_run=True)
+    assert run.failures == {}
+    assert [obj["kind"] for obj in record.objects["east"].values()] == ["PeerAuthentication"]
+    assert sorted(obj for _cluster, obj in record.left_out) == [
+        "AuthorizationPolicy istio-system/federation-west.mesh",
+        "ServiceEntry istio-system/stock.shop.west.mesh",
+    ], "a policy without the ports would refuse all calls of the peer"
+    assert not (tmp_path / "out").exists()
 
 
 @in_loop

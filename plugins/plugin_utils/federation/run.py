@@ -12,7 +12,9 @@ import os
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import (
     clusters_with_istiod,
     control_plane_of,
@@ -55,6 +57,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses impor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import Files
 
 __all__ = ["FederationRun"]
+
+Object = dict[str, t.Any]
 
 _PORT = 15443
 
@@ -313,6 +317,8 @@ class FederationRun:
             imported -= set(clash)
         # What a policy has an address for keeps that part's.
         names = {*(host for host in self._exports if host not in self.taken), *imported}
+        if recording():
+            return Allocated(dict.fromkeys(names, ("",)))
         found = await allocated(
             kubes, self.fleet, names, part=PART, dry_run=self.dry_run, diff=self.diff, timeout=self.timeout
         )
@@ -341,13 +347,16 @@ class FederationRun:
         await self._warn_of_plain_text(kube)
         objects = mesh_objects(self.fleet, exported)
         ipv6 = kube.cluster in addresses.ipv6
-        usual = {host: for_cluster(some, ipv6) for host, some in addresses.addresses.items()}
+        record = recording()
+        usual = {host: list(some) if record else for_cluster(some, ipv6) for host, some in addresses.addresses.items()}
         for one in {one.export.host: one for some in exported.values() for one in some}.values():
             host, namespace = one.export.host, one.export.namespace
             if host in usual and await kube.get("v1", "Namespace", namespace):
                 objects.append(export_entry(self.fleet, one, usual[host]))
         for bundle in self.peers.bundles.values():
             objects += import_objects(self.fleet, bundle, usual)
+        if record:
+            objects = self._only_recordable(record, kube.cluster, objects)
         # Policies first: what a peer may call is said before anything can be called.
         objects.sort(key=lambda one: one["kind"] == "ServiceEntry")
         guards = [one for one in objects if one["kind"] != "ServiceEntry"]
@@ -357,6 +366,25 @@ class FederationRun:
             self.changes += await kube.apply(some, **options)
         self.changes += await kube.prune(objects, kinds=KINDS, **options)
         self.warnings += kube.left_warnings
+
+    def _only_recordable(self, record: Recording, cluster: str, objects: t.Iterable[Object]) -> list[Object]:
+        """The objects that can be in a file; the others are named, and so are files for peers."""
+        found = []
+        unknown = {
+            f"federation-{peer.trust_domain}"
+            for peer in self.peers.named
+            if any(export.host not in self._found for export in peer.exports)
+        }
+        for obj in objects:
+            if obj["kind"] == "ServiceEntry":
+                why = "the address of a global name is allocated once for the fleet, and the clusters keep it"
+            elif obj["metadata"]["name"] in unknown:
+                why = "only the clusters know the ports of what is exported, which no app of the inventory brings"
+            else:
+                found.append(obj)
+                continue
+            record.leave_out(cluster, described(obj), why, "run mesh.fleet.federation")
+        return found
 
     async def _warn_of_plain_text(self, kube: Reader) -> None:
         """Settings of others, more exact or older than ours, by which a workload takes calls without an identity."""
