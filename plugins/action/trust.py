@@ -34,6 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
     read_trust,
     remove_cacerts,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral, grants_that_end
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, locked
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.run import TrustRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
@@ -121,6 +122,8 @@ class ActionModule(FleetAction):
             warnings = [state.shown(warning) for warning in warnings]
             if state.in_cluster:
                 line += f"  state in {state.fleet.state_cluster}"
+                said = grants_that_end(state.fleet.directory, ephemeral(state.fleet.directory))
+                warnings += [said] if said else []
         return result(
             changes,
             summary=line,

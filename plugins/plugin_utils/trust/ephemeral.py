@@ -8,7 +8,7 @@ import os
 import pathlib
 import re
 
-__all__ = ["ephemeral", "why_ephemeral"]
+__all__ = ["ephemeral", "grants_that_end", "why_ephemeral"]
 
 _IN_MEMORY = {"tmpfs", "ramfs"}
 _OF_CONTAINERS = {"overlay", "aufs"}
@@ -24,6 +24,23 @@ def ephemeral(folder: str) -> str:
         return ""
     inside = any(os.path.exists(mark) for mark in _MARKS) or "KUBERNETES_SERVICE_HOST" in os.environ
     return why_ephemeral(os.path.realpath(folder), mounts, in_container=inside)
+
+
+def grants_that_end(directory: str, why: str) -> str:
+    """A warning where the record of roles that were granted in Google Cloud ends with this disk; "" where it does not.
+
+    Args:
+        directory: the fleet's folder.
+        why: why it will not last, as :func:`ephemeral` says it.
+    """
+    records = sorted(str(path) for path in pathlib.Path(directory, "google").glob("*grants.json"))
+    if not why or not records:
+        return ""
+    return (
+        f"the record of roles that were granted in Google Cloud is on this disk only ({', '.join(records)}), which "
+        f"will not last: {why}. A run elsewhere does not know which ones to revoke: copy the record to a place that "
+        "lasts, or mount a volume for XDG_STATE_HOME"
+    )
 
 
 def why_ephemeral(folder: str, mounts: str, *, in_container: bool) -> str:

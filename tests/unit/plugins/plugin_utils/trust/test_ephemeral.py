@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import ephemeral as module
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral, why_ephemeral
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import (
+    ephemeral,
+    grants_that_end,
+    why_ephemeral,
+)
 
 HOST = """\
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
@@ -79,3 +83,14 @@ def test_how_a_container_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ("file system of a container (ext4)" in ephemeral("/opt")) is bool(why)
     mounts.unlink()
     assert ephemeral("/opt") == "", "no Linux"
+
+
+def test_a_record_of_grants_that_ends_is_named(tmp_path: Path) -> None:
+    why = "/ is the file system of a container (overlay), which ends with it"
+    assert grants_that_end(str(tmp_path), why) == ""
+    (tmp_path / "google").mkdir()
+    (tmp_path / "google" / "node_grants.json").write_text("[]")
+    assert grants_that_end(str(tmp_path), "") == ""
+    said = grants_that_end(str(tmp_path), why)
+    assert str(tmp_path / "google" / "node_grants.json") in said
+    assert why in said
