@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import datetime
+import os
 import re
+import signal
 import sys
 import time
 import typing as t
@@ -191,6 +193,95 @@ async def test_leases_forbidden_before_the_server_are_told(plane: control_plane.
     assert [warning.partition(": the account")[0] for warning in warnings] == [
         "west: a second run on this cluster is not noticed"
     ]
+
+
+@in_loop
+async def test_who_is_silent_is_waited_for_no_longer(
+    connect: Connect, plane: control_plane.ControlPlane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed with all that belongs to it, on a machine whose clock is as wrong as may be."""
+    monkeypatch.setattr(lease, "SECONDS", 2)
+    said: list[str] = []
+    async with connect() as kube:
+        monkeypatch.setattr(kube.transport, "server_time", lambda: _now() + datetime.timedelta(seconds=50))
+        assert await lease.take(kube, ELSEWHERE) is None
+        began = time.monotonic()
+        async with only_run([_cluster(plane)], said.append, drop=True):
+            assert time.monotonic() - began >= 2
+        assert len(said) == 1 and "bob@ci-2 is at work" in said[0]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _holder(plane: control_plane.ControlPlane) -> str:
+    found = ("get", "leases", lease.NAME, "--namespace", lease.NAMESPACE, "--ignore-not-found")
+    return plane.kubectl(*found, "-o", "jsonpath={.spec.holderIdentity}")
+
+
+def _renewed(plane: control_plane.ControlPlane) -> str:
+    found = ("get", "leases", lease.NAME, "--namespace", lease.NAMESPACE, "--ignore-not-found")
+    return plane.kubectl(*found, "-o", "jsonpath={.spec.renewTime}")
+
+
+def _until(what: str, is_so: t.Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_a_run_holds_its_clusters_until_its_end(
+    tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane
+) -> None:
+    """Also while a task that is not ours works, and for tasks of other hosts that have not begun."""
+    where = fleet["hosts"]["west"]
+    names = ("east", "north", "west")
+    fleet = {**fleet, "hosts": dict.fromkeys(names, where)}
+    goes_on = tmp_path / "goes-on"
+    apply = {"mesh.fleet.objects": {"objects": [namespace_of(namespace)]}, "when": "inventory_hostname == 'east'"}
+    waits = {"ansible.builtin.wait_for": {"path": str(goes_on)}, "run_once": True}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(play, tmp_path / "run", fleet, apply, waits)
+        _until("it began", lambda: _holder(plane) != "")
+        first = _renewed(plane)
+        _until("it is renewed between tasks", lambda: _renewed(plane) != first)
+        (folder,) = tmp_path.rglob("mesh_fleet_run")
+        # The play's other clusters were taken with the first, in one order.
+        assert {path.name: path.read_text() for path in folder.glob("cluster-*")} == {
+            f"cluster-{name}": "held" for name in names
+        }
+        goes_on.touch()
+        done = run.result()
+    assert done.code == 0, done.output
+    _until("it is released at its end", lambda: _holder(plane) == "", lease.RENEW_SECONDS)
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["between tasks", "while a task is at work"])
+def test_a_run_that_is_killed_holds_nothing(
+    tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane, at_work: bool
+) -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "entry", "namespace": namespace}}
+    service["spec"] = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    objects = [namespace_of(namespace), *([service] if at_work else [])]
+    apply = {"mesh.fleet.objects": {"objects": objects, "wait": at_work, "wait_timeout": 12}}
+    waits = {"ansible.builtin.wait_for": {"path": str(tmp_path / "never"), "timeout": 600}}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(play, tmp_path / "run", fleet, apply, waits)
+        _until("it began", lambda: _holder(plane) != "")
+        _until("its objects are there", lambda: namespace in plane.kubectl("get", "namespaces"))
+        if at_work:
+            _until("its task waits", lambda: "entry" in plane.kubectl("get", "services", "-A"))
+        number = int(lease.Holder.read(_holder(plane)).pid)
+        os.kill(number, signal.SIGKILL)
+        killed = time.monotonic()
+        assert run.result().code == -signal.SIGKILL
+        (tmp_path / "never").touch()  # Ansible's process of that task is still there
+        if at_work:
+            _until("it is renewed for the task", lambda: time.monotonic() - killed > 6 or _holder(plane) == "")
+            assert _holder(plane), "the task still writes"
+        _until("it is released", lambda: _holder(plane) == "", 30)
 
 
 def _keep_the_loop_waiting() -> None:

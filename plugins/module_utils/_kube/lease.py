@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The Lease in a cluster by which runs of any controller keep out of each other's way.
 
-A run takes it before it reads what it will change, and renews it while it works. It gives it back by not renewing it:
-SECONDS later it is anybody's. So a run that was killed locks nobody out. A holder whose process has ended on this very
-machine is not waited for at all. All times are those of the API server's clock.
+A run takes it before it reads what it will change, and renews it until it ends; then it releases it. A run that was
+killed with all that belongs to it renews no more. Who waits counts by its own clock how long the Lease has not changed:
+after SECONDS it is free, as in Kubernetes' own leader election (client-go's ``tools/leaderelection``). Clocks of others
+count only where they are far apart from any doubt: a Lease that was left long ago is free at once.
 """
 
 from __future__ import annotations
@@ -14,13 +15,28 @@ import getpass
 import hashlib
 import os
 import socket
+import time
 import typing as t
 
 from .diffs import Object
 from .errors import ApiError
 from .reading import Reader
 
-__all__ = ["NAME", "NAMESPACE", "RENEW_SECONDS", "SECONDS", "AtWork", "Holder", "drop", "take", "this_run", "who_works"]
+__all__ = [
+    "NAME",
+    "NAMESPACE",
+    "RENEW_SECONDS",
+    "SECONDS",
+    "AtWork",
+    "Holder",
+    "Observed",
+    "drop",
+    "is_alive",
+    "release",
+    "take",
+    "this_run",
+    "who_works",
+]
 
 NAMESPACE = "default"
 """It is in every cluster, and a managed one (GKE Autopilot) lets users write there, unlike ``kube-system``."""
@@ -28,6 +44,8 @@ NAME = "mesh-fleet"
 SECONDS = 15
 """After so long without a renewal it is free, as usual for leader election in Kubernetes."""
 RENEW_SECONDS = 5.0
+_CLOCKS_SECONDS = 60.0
+"""By so much the clocks of a cluster's API servers may differ."""
 
 _COLLECTION = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _PATH = f"{_COLLECTION}/{NAME}"
@@ -38,7 +56,7 @@ class Holder(t.NamedTuple):
     """A run: one ``ansible-playbook``."""
 
     who: str
-    """``user@host``, and the playbook if there is one: ``user@host (site.yml)``."""
+    """``user@host``, and what it does if that is known: ``user@host (site.yml, AWX job 42)``."""
     machine: str
     """The same for all processes that see each other by their numbers, "" where that cannot be known."""
     pid: int
@@ -57,18 +75,6 @@ class Holder(t.NamedTuple):
             return cls(parts[0], parts[1], int(parts[2]), parts[3])
         return cls(identity, "", 0, "")
 
-    def ended(self, here: str) -> bool:
-        """Whether it is known that its process is gone; ``here`` is this process's ``machine``."""
-        if not self.machine or self.machine != here:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return bool(self.started) and _started(self.pid) not in ("", self.started)
-
 
 class AtWork(t.NamedTuple):
     """Another run that holds the Lease."""
@@ -83,36 +89,74 @@ class AtWork(t.NamedTuple):
         return f"{self.who} is at work{since}"
 
 
-def this_run(playbook: str = "") -> Holder:
+class Observed:
+    """For how long a Lease was seen unchanged, by this process's clock."""
+
+    def __init__(self) -> None:
+        self._seen: t.Any = None
+        self._since = 0.0
+
+    def silence(self, spec: t.Mapping[str, t.Any]) -> float:
+        """Seconds since it was first seen as it is now."""
+        seen = (spec.get("holderIdentity"), spec.get("renewTime"))
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since
+
+
+def this_run(doing: str = "") -> Holder:
     """The run that this process belongs to. Ansible makes a process for each task: the run is their parent.
 
     Args:
-        playbook: what the run does, for those who wait for it; the same in all its tasks.
+        doing: what the run does, for those who wait for it; the same in all its tasks.
     """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = str(os.getuid())
     run = os.getppid()
-    who = f"{user}@{socket.gethostname()}" + (f" ({playbook})" if playbook else "")
+    who = f"{user}@{socket.gethostname()}" + (f" ({doing})" if doing else "")
     return Holder(who, _machine(), run, _started(run))
 
 
-def who_works(lease: t.Mapping[str, t.Any], ours: Holder, now: datetime.datetime) -> AtWork | None:
-    """Who else holds a Lease; None when it is ours, or free."""
+def is_alive(run: Holder) -> bool:
+    """Whether the process of a run of this machine has not ended."""
+    try:
+        os.kill(run.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not run.started or _started(run.pid) in ("", run.started)
+
+
+def who_works(
+    lease: t.Mapping[str, t.Any], ours: Holder, now: datetime.datetime, observed: Observed | None = None
+) -> AtWork | None:
+    """Who else holds a Lease; None when it is ours, or free.
+
+    Args:
+        lease: as it was read.
+        ours: this run.
+        now: by the API server's clock.
+        observed: what the same process saw of it before.
+    """
     spec: t.Mapping[str, t.Any] = lease.get("spec") or {}
     identity, renewed = str(spec.get("holderIdentity") or ""), _time(spec.get("renewTime"))
     if not identity or identity == ours.identity or renewed is None:
         return None
-    heard = (now - renewed).total_seconds()
-    other = Holder.read(identity)
-    if heard >= float(spec.get("leaseDurationSeconds") or SECONDS) or other.ended(ours.machine):
+    heard, lasts = (now - renewed).total_seconds(), float(spec.get("leaseDurationSeconds") or SECONDS)
+    silence = observed.silence(spec) if observed else 0.0
+    if silence >= lasts or heard >= lasts + _CLOCKS_SECONDS:
         return None
-    return AtWork(other.who, _time(spec.get("acquireTime")), max(heard, 0.0))
+    return AtWork(Holder.read(identity).who, _time(spec.get("acquireTime")), max(heard, silence, 0.0))
 
 
-async def take(kube: Reader, ours: Holder) -> AtWork | None:
+async def take(kube: Reader, ours: Holder, observed: Observed | None = None) -> AtWork | None:
     """Take or renew the Lease; who holds it when that is another run.
+
+    Args:
+        observed: the same at each try, for one that waits until the other run is over.
 
     Raises:
         ApiError: the server does not answer, or the account may not read and write Leases.
@@ -124,7 +168,7 @@ async def take(kube: Reader, ours: Holder) -> AtWork | None:
             if await _written(kube, "POST", _COLLECTION, _held({}, ours, now)):
                 return None
             continue
-        other = who_works(found, ours, now)
+        other = who_works(found, ours, now, observed)
         if other:
             return other
         spec = found.get("spec") or {}
@@ -134,6 +178,13 @@ async def take(kube: Reader, ours: Holder) -> AtWork | None:
             return None
         if await _written(kube, "PUT", _PATH, _held(found, ours, now)):
             return None
+
+
+async def release(kube: Reader, ours: Holder) -> None:
+    """Let others have the Lease at once if it is ours. It stays, without a holder."""
+    found = await kube.get_path(_PATH, obj=_WHERE)
+    if found is not None and (found.get("spec") or {}).get("holderIdentity") == ours.identity:
+        await _written(kube, "PUT", _PATH, {**found, "spec": {**found["spec"], "holderIdentity": ""}})
 
 
 async def drop(kube: Reader, ours: Holder) -> None:

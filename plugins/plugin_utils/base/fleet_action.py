@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -29,7 +30,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.waits import FOLDER as 
 from ansible_collections.mesh.fleet.plugins.module_utils.waits import shown as shown_waits
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain, read_later
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import only_run
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.one_run import hold, only_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
     folder_of_inventory,
     located,
@@ -38,6 +39,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import as_called, called
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import rendered_stage, rendering
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_lock import of_this_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_record import record
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.slices import insist_on_whole_fleet
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.strategy import insist_on_once
@@ -84,8 +86,10 @@ class FleetAction(ActionBase):
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)
-            with rendering(task_vars), shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited):
-                result.update(self._outcome(args, task_vars))
+            waits = shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited)
+            # In this order: the first may start a process, and the last makes this one a process with threads.
+            with rendering(task_vars), self._held(args, task_vars) as kept, waits:
+                result.update(self._outcome(args, task_vars, kept))
             if rendered_stage(task_vars):
                 result["changed"] = False  # the task that writes the files says what changed
                 result.pop("diff", None)
@@ -112,11 +116,31 @@ class FleetAction(ActionBase):
             record(self._directory, stage, host, time.monotonic() - began, hidden if self._task.no_log else shown)
         return shown
 
-    def _outcome(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
-        outcome = (self._alone if alone else self.execute)(args, task_vars)
+    def _outcome(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], kept: set[str] | None) -> dict[str, t.Any]:
+        outcome = self.execute(args, task_vars) if kept is None else self._alone(args, task_vars, kept)
         done: dict[str, t.Any] = asyncio.run(outcome) if asyncio.iscoroutine(outcome) else outcome
         return done
+
+    @contextlib.contextmanager
+    def _held(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> t.Iterator[set[str] | None]:
+        """Hold the clusters of the play until the run ends; None where the task changes none.
+
+        Yields:
+            Those that are held so. The process that holds them is started here, where this one has no threads.
+        """
+        alone = self.CHANGES_CLUSTERS and not self.check_mode and args.get("state") != "checked"
+        lock = of_this_run()
+        if not alone or lock is None:
+            yield set() if alone else None
+            return
+        try:
+            known = self.fleet(task_vars).clusters
+        except FleetError:
+            known = {}  # an action that needs a fleet says what is wrong with it
+        play = [str(name) for name in task_vars["ansible_play_hosts"]]
+        job = str(task_vars.get("awx_job_id") or "")
+        with lock.at_work():
+            yield hold(lock, known, play, self.say, job)
 
     def _located(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """The arguments with absolute paths."""
@@ -138,7 +162,7 @@ class FleetAction(ActionBase):
         folder = located(given, folder_of_inventory(task_vars, whole_fleet=True))
         return pathlib.Path(folder) if folder else artifacts_dir()
 
-    async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    async def _alone(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], kept: set[str]) -> dict[str, t.Any]:
         """:meth:`execute` while no other run changes the clusters of this task."""
         host = args.get("cluster") or task_vars["inventory_hostname"]
         names = task_vars["ansible_play_hosts"] if self._task.run_once else [host]
@@ -147,7 +171,8 @@ class FleetAction(ActionBase):
         except FleetError:
             known = {}  # an action that needs a fleet says what is wrong with it
         clusters = [known[name] for name in map(str, names) if name in known]
-        async with only_run(clusters, self.say, drop=args.get("state") == "absent") as warnings:
+        job, drop = str(task_vars.get("awx_job_id") or ""), args.get("state") == "absent"
+        async with only_run(clusters, self.say, lock=of_this_run(), kept=kept, drop=drop, job=job) as warnings:
             outcome = self.execute(args, task_vars)
             done: dict[str, t.Any] = await outcome if asyncio.iscoroutine(outcome) else outcome
         return {**done, "warnings": [*done.get("warnings", ()), *warnings]} if warnings else done

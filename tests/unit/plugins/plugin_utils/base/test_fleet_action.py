@@ -238,8 +238,10 @@ _OBJECTS = 'mesh.fleet.objects {"objects": {"apiVersion": "v1", "kind": "Namespa
 @pytest.mark.parametrize("check", [True, False])
 def test_a_lookup_of_a_host_is_evaluated_for_its_own_task_only(root: Path, tmp_path: Path, check: bool) -> None:
     calls = calls_of(root, tmp_path, _OBJECTS, check=check)
-    # Also where a task looks for other runs first, and does its work then.
-    assert collections.Counter(calls) <= collections.Counter({f"{n} {h}": 1 for n in OF_EACH_HOST for h in HOSTS})
+    # Also where a task looks for other runs first, and does its work then. The first that changes anything holds all
+    # clusters of the play for the run.
+    most = 1 if check else 2
+    assert collections.Counter(calls) <= collections.Counter({f"{n} {h}": most for n in OF_EACH_HOST for h in HOSTS})
     assert {f"cluster_api_token {host}" for host in HOSTS} <= set(calls)
 
 
