@@ -13,7 +13,7 @@ import typing as t
 from .errors import FleetError
 from .files import AnyPath, make_folder
 
-__all__ = ["locked"]
+__all__ = ["locked", "locked_file"]
 
 
 @contextlib.contextmanager
@@ -41,6 +41,27 @@ def locked(path: AnyPath, *, busy: t.Callable[[], object] | None = None) -> t.It
             if busy:
                 busy()
             _taken(handle, path, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked_file(path: AnyPath, *, shared: bool = False, wait: bool = True) -> t.Iterator[None]:
+    """Hold the lock ``path`` in a folder that is there, for those who may share it or will not wait.
+
+    Args:
+        path: as in :func:`locked`.
+        shared: with others who share it.
+        wait: until it is free.
+
+    Raises:
+        BlockingIOError: somebody else holds it, and there is no wait.
+        OSError: the folder is not there.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(handle)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -73,7 +72,7 @@ class RunLock:
     @contextlib.contextmanager
     def removing(self, clusters: t.Iterable[str]) -> t.Iterator[None]:
         """The block removes the Leases of clusters: the keeper makes none of them again."""
-        with self._flock(_RENEWING, fcntl.LOCK_EX):
+        with locks.locked_file(os.path.join(self.folder, _RENEWING)):
             for cluster in clusters:
                 self.note(cluster, held=False)
             yield
@@ -85,7 +84,7 @@ class RunLock:
         Raises:
             OSError: Ansible has removed its folder: the run came to its end.
         """
-        with self._flock(_RENEWING, fcntl.LOCK_EX):
+        with locks.locked_file(os.path.join(self.folder, _RENEWING)):
             yield self.held()
 
     def hold(
@@ -124,27 +123,18 @@ class RunLock:
     def at_work(self) -> t.Iterator[None]:
         """While the block runs, the keeper does not release the Leases, even if the run is killed."""
         make_folder(self.folder)
-        with self._flock(_TASKS, fcntl.LOCK_SH):
+        with locks.locked_file(os.path.join(self.folder, _TASKS), shared=True):
             yield
 
     def idle(self) -> bool:
         """Whether no task is at work."""
         try:
-            with self._flock(_TASKS, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            with locks.locked_file(os.path.join(self.folder, _TASKS), wait=False):
                 return True
         except BlockingIOError:
             return False
         except OSError:  # Ansible has removed its folder: the run came to its end
             return True
-
-    @contextlib.contextmanager
-    def _flock(self, name: str, how: int) -> t.Iterator[None]:
-        handle = os.open(os.path.join(self.folder, name), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, how)
-            yield
-        finally:
-            os.close(handle)
 
     def _read(self, name: str) -> str:
         with contextlib.suppress(OSError), open(os.path.join(self.folder, name), encoding="utf-8") as stream:

@@ -78,7 +78,7 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunLock:
     return found
 
 
-def test_each_cluster_is_asked_for_once_in_a_run_and_in_one_order(lock: RunLock) -> None:
+def test_each_cluster_is_asked_for_once_and_in_one_order(lock: RunLock) -> None:
     asked: list[list[str]] = []
 
     async def take(new: t.Sequence[Cluster]) -> list[str]:

@@ -326,7 +326,7 @@ def test_a_defect_about_one_cluster_leaves_the_others_their_ca(
     defects.clear()
 
 
-def test_what_is_kept_elsewhere_is_kept_before_a_chain_is_written(clusters: Clusters) -> None:
+def test_what_is_kept_elsewhere_is_kept_before_any_chain(clusters: Clusters) -> None:
     async def keep() -> None:
         assert (clusters.directory / "trust" / "root-key.vault").exists()
         clusters.happened.append("kept")
@@ -343,7 +343,7 @@ def test_what_is_kept_elsewhere_is_kept_before_a_chain_is_written(clusters: Clus
     assert clusters.happened == []
 
 
-def test_no_root_is_made_while_a_place_that_may_keep_it_is_silent(clusters: Clusters) -> None:
+def test_no_root_is_made_while_a_place_of_one_is_silent(clusters: Clusters) -> None:
     """Also where that cluster is no primary, or not in the play."""
     with pytest.raises(FleetError, match="no root is made"):
         clusters.run("west", unsearched={"edge": FleetError("no answer")})
