@@ -6,6 +6,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.exposure i
     cross_network_gateway,
     expose_istiod,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import eastwest_wanted
 
 from ..fleets import SERVED, TWO, fleet
 
@@ -39,3 +40,11 @@ def test_the_exposed_istiod_is_of_the_fleets_revision() -> None:
     targets = [route["route"][0]["destination"] for route in routes]
     assert {target["host"] for target in targets} == {"istiod-canary.istio-system.svc.cluster.local"}
     assert [target["port"]["number"] for target in targets] == [15012, 443]
+
+
+def test_peers_reach_global_names_alone_where_no_other_network_is_ours() -> None:
+    it = fleet(TWO, mesh_federation={"peers": []}, mesh_trust_domain="west.mesh")
+    (gateway,) = cross_network_gateway(it, it.clusters["west"])
+    assert gateway["spec"]["servers"][0]["hosts"] == ["*.global"]
+    assert eastwest_wanted(it, it.clusters["west"])
+    assert not eastwest_wanted(fleet(TWO), fleet(TWO).clusters["west"])
