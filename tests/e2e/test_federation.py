@@ -344,6 +344,15 @@ def test_a_peer_that_leaves_is_not_trusted_any_more(meshes: tuple[Mesh, Mesh], t
     assert east.answer(f"sample-producer.{APPS}:8080") == "east"
 
 
+def test_a_root_is_not_trusted_before_its_policy_is_there(meshes: tuple[Mesh, Mesh]) -> None:
+    _west, east = meshes
+    named = ("-n", "istio-system", "get", "authorizationpolicies", "-o", "name")
+    assert "federation-west.mesh" not in east.fleet.kubectl("east", *named)
+    east.federation = {"peers": [{"trust_domain": "west.mesh", "bundle": "mail/west.json"}]}
+    east.play("site", "--tags", "control_plane")
+    assert "federation-west.mesh" in east.fleet.kubectl("east", *named)
+
+
 def test_the_meshes_leave_nothing_behind(meshes: tuple[Mesh, Mesh], before: Objects, fleet: Fleet) -> None:
     for one in meshes:
         one.play("teardown")

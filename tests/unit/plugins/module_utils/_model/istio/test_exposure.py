@@ -42,7 +42,7 @@ def test_the_exposed_istiod_is_of_the_fleets_revision() -> None:
     assert [target["port"]["number"] for target in targets] == [15012, 443]
 
 
-def test_peers_reach_global_names_alone_where_no_other_network_is_ours() -> None:
+def test_a_federated_gateway_forwards_global_names_alone() -> None:
     it = fleet(TWO, mesh_federation={"peers": []}, mesh_trust_domain="west.mesh")
     (gateway,) = cross_network_gateway(it, it.clusters["west"])
     assert gateway["spec"]["servers"][0]["hosts"] == ["*.global"]
