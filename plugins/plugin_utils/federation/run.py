@@ -119,12 +119,14 @@ class FederationRun:
 
     async def run(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            names = [n for n in self.fleet.clusters if n in self.play] if self.leaves else list(self.fleet.clusters)
+            with_istiod = {c.name for c in clusters_with_istiod(self.fleet)}
+            # Where there is nothing to read, those alone that may hold something of an earlier run.
+            whole = bool(self.peers.named) and not self.leaves
+            names = [n for n in self.fleet.clusters if whole or (n in self.play and n in with_istiod)]
             kubes, failed = await connect_each(
                 stack, (self.fleet.clusters[n] for n in names), absent_ok=self.dry_run or not self.peers.federated
             )
             self._fail({name: error for name, error in failed.items() if name in self.play})
-            with_istiod = {c.name for c in clusters_with_istiod(self.fleet)}
             mine = {name: kube for name, kube in kubes.items() if name in with_istiod and name in self.play}
             if self.leaves:
                 await self._leave(mine)
