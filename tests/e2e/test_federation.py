@@ -8,6 +8,7 @@ The tests run in their order. Each call that must pass has one beside it, as lik
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import contextlib
 import datetime
 import functools
@@ -147,6 +148,13 @@ def send(one: Mesh, other: Mesh) -> None:
     shutil.copy(one.bundle(other.cluster), other.folder / "mail" / f"{one.cluster}.json")
 
 
+def both(meshes: tuple[Mesh, Mesh], playbook: str) -> None:
+    """Each team runs a playbook, at the same time."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for done in [pool.submit(one.play, playbook) for one in meshes]:
+            done.result()
+
+
 def certificate(mesh: Mesh, folder: pathlib.Path, *names: x509.GeneralName) -> tuple[str, str]:
     """Paths of a chain and a key: a workload's certificate with any names, by the CA of a mesh."""
     authority, chain = mesh.authority()
@@ -188,11 +196,7 @@ def knock(address: str, chain: tuple[str, str], sni: str = SNI) -> str:
 
 def test_each_team_makes_its_mesh_and_a_file(meshes: tuple[Mesh, Mesh]) -> None:
     west, east = meshes
-    runs = [threading.Thread(target=one.play, args=("site",)) for one in meshes]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join()
+    both(meshes, "site")
     for one, other in ((west, east), (east, west)):
         text = one.bundle(other.cluster).read_text()
         assert "PRIVATE" not in text
@@ -354,6 +358,5 @@ def test_a_root_is_not_trusted_before_its_policy_is_there(meshes: tuple[Mesh, Me
 
 
 def test_the_meshes_leave_nothing_behind(meshes: tuple[Mesh, Mesh], before: Objects, fleet: Fleet) -> None:
-    for one in meshes:
-        one.play("teardown")
+    both(meshes, "teardown")
     until_equal(lambda: differences(fleet, before), {}, "what the meshes leave behind")
