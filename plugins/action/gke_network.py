@@ -11,6 +11,7 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.access.apis import read_with_apis
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.errors import GoogleError
+from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.dual_stack import give_ipv6
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.global_range import subnets_in_range
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.pod_ranges import PodRanges
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.shared_vpc import missing_permissions
@@ -43,7 +44,7 @@ class ActionModule(GoogleClusterAction):
 
     ARGUMENT_SPEC = {
         **GOOGLE_OPTIONS,
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "dual_stack", "absent"], "default": "present"},
         "front_door": {"type": "bool", "default": False},
         "forget": {"type": "list", "elements": "str", "default": []},
         "enable_apis": {"type": "bool", "default": False},
@@ -74,6 +75,10 @@ class ActionModule(GoogleClusterAction):
                 failed.update({w.host: unreadable(error, part.project) for w in part.play})
                 continue
             changes += apis
+            if args["state"] == "dual_stack" and not self.check_mode:
+                plan, _bad = plan_network(part.everybody, play, live, marker(fleet))
+                failed.update(give_ipv6(part.google, plan.dual_stack, live, marker(fleet), args["timeout"]))
+                live = read_network(part.google, part.everybody, marker(fleet))
             if absent:
                 plan, bad = plan_removal(part.everybody, play, live, marker(fleet), forget=args["forget"])
                 staying = {w.member.project for w in part.everybody if w.host not in play}
@@ -100,6 +105,7 @@ class ActionModule(GoogleClusterAction):
             failed.update(bad)
             whole.networks += plan.networks
             whole.subnets.update(plan.subnets)
+            whole.dual_stack.update(plan.dual_stack)
             whole.firewalls += plan.firewalls
             whole.stale += plan.stale
             whole.kept.update(plan.kept)
@@ -121,6 +127,7 @@ class ActionModule(GoogleClusterAction):
             missing=whole.kept,
             networks=whole.networks,
             subnets=whole.subnets,
+            dual_stack=whole.dual_stack,
             firewalls=whole.firewalls,
             stale=whole.stale,
         )
@@ -161,6 +168,7 @@ def _without(plan: NetworkPlan, part: Part, bad: t.Collection[str]) -> None:
     """Remove from the plan what failed hosts need, and VPCs without any other host."""
     for host in bad:
         plan.subnets.pop(host, None)
+        plan.dual_stack.pop(host, None)
     lost = {w.network for w in part.play if w.host in bad} - {w.network for w in part.play if w.host not in bad}
     plan.networks[:] = [n for n in plan.networks if n["name"] not in lost]
     plan.firewalls[:] = [f for f in plan.firewalls if f["network"] not in lost]
@@ -180,5 +188,10 @@ def _changes(plan: NetworkPlan, *, absent: bool) -> list[Change]:
         else:
             before, action = (yaml.safe_dump(now), CHANGED) if now else ("", CREATED)
             changes.append(Change(host, kind, name, action, before=before, after=yaml.safe_dump(item)))
+    changes += [
+        Change(host, "Subnetwork", one["name"], CHANGED, after=yaml.safe_dump(one))
+        for host, one in plan.dual_stack.items()
+        if host not in plan.subnets
+    ]
     gone = [Change("", "Firewall", item["name"], REMOVED, before=yaml.safe_dump(item)) for item in plan.stale]
     return changes + gone

@@ -24,8 +24,10 @@ options:
       - V(absent) returns what this fleet made and does not need any more. A VPC that contains something of others stays;
         RV(failures) names what that is. It also revokes roles that this fleet granted in a host project, unless clusters of
         others need them.
+      - V(dual_stack) gives subnets that this fleet made IPv6 ranges where C(gke_stack_type) asks for them, which C(google.cloud)'s
+        module cannot. It then compares as V(present), because firewall rules need the ranges.
     type: str
-    choices: [present, absent]
+    choices: [present, dual_stack, absent]
     default: present
   front_door:
     description: Whether the fleet has a front door (multi-cluster ingress). Google's load balancers need a firewall rule in a host project.
@@ -108,6 +110,10 @@ networks:
   returned: success
   type: list
   elements: dict
+dual_stack:
+  description: By cluster, subnets that this fleet makes or made and that are to get IPv6 ranges.
+  returned: success
+  type: dict
 subnets:
   description: By host, its subnet to make or remove.
   returned: success

@@ -63,6 +63,46 @@ def test_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> Non
 
 
 @pytest.mark.slow
+def test_both_families_from_nothing_and_back(playbook: Playbook, google_cloud: StandIn) -> None:
+    """One VPC of ours, and one of others, which has no internal addresses of IPv6 until its owner says so."""
+    cloud, there = google_cloud.cloud, google_cloud.cloud.resources
+    corp = "compute/projects/shop-prod/global/networks/corp"
+    link = "https://www.googleapis.com/compute/v1/projects/shop-prod/global/networks/corp"
+    there[corp] = {"name": "corp", "selfLink": link}
+    for variables in playbook.hosts.values():
+        variables["gke_stack_type"] = "ipv4_ipv6"
+    playbook.hosts["west"] |= {"gke_mode": "standard"}
+    playbook.hosts["north"] |= {"gke_network": "corp"}
+    subnet = "compute/projects/shop-prod/regions/us-west1/subnetworks/mesh-shop-west"
+    code, _stats, said = playbook("--check", "--diff")
+    assert code == 0, said
+    assert list(there) == [corp]
+    # Killed after the subnet was made, and before it had its range.
+    playbook.killed_at("compute.subnetworks.insert")
+    code, stats, said = playbook()
+    assert (code != 0, stats["north"]["failures"], stats["west"]["failures"]) == (True, 1, 0), said
+    assert "VPC corp has no internal IPv6 addresses" in said and "--enable-ula-internal-ipv6" in said
+    assert (there[subnet]["stackType"], there[subnet]["ipv6AccessType"]) == ("IPV4_IPV6", "INTERNAL")
+    assert there["compute/projects/shop-prod/global/networks/mesh-shop"]["enableUlaInternalIpv6"]
+    assert "enableUlaInternalIpv6" not in there[corp], "it is not ours to change"
+    rules = [rule for key, rule in there.items() if "/firewalls/" in key and ":" in str(rule["sourceRanges"])]
+    assert [rule["network"].rsplit("/", 1)[-1] for rule in rules] == ["mesh-shop"]
+    west = there["container/projects/shop-prod/locations/us-west1-a/clusters/west"]
+    assert west["ipAllocationPolicy"]["stackType"] == "IPV4_IPV6"
+    playbook.hosts["north"] |= {"gke_ipv6_access": "external"}
+    code, _stats, said = playbook()
+    assert code == 0, said
+    assert len([1 for key, rule in there.items() if "/firewalls/" in key and ":" in str(rule["sourceRanges"])]) == 2
+    cloud.log.clear()
+    code, stats, said = playbook()
+    assert (code, changed(stats)) == (0, 0), said
+    assert len(cloud.log) <= 2 * len(HOSTS) + 5
+    code, _stats, said = playbook("-e", "gke_cluster_delete=true", tasks_from="absent")
+    assert code == 0, said
+    assert list(there) == [corp]
+
+
+@pytest.mark.slow
 def test_one_cluster_fails_alone_and_a_rerun_completes(playbook: Playbook, google_cloud: StandIn) -> None:
     cloud = google_cloud.cloud
     playbook.hosts["south"] = {"cluster_region": "us-west1", "cluster_zone": "us-west1-b"}

@@ -170,6 +170,7 @@ def test_ipv6_of_a_subnet_is_let_through(google_cloud: StandIn, options: dict[st
     corp = Corp(google_cloud, options)
     corp.apply(corp.plan({})[0])
     plan, failed = corp.plan(DUAL)
+    assert plan.dual_stack == {}, "it is not ours"
     assert failed["west"].what == "subnet corp-west has no IPv6 range"
     assert "--stack-type=IPV4_IPV6" in failed["west"].next_step
     subnet = f"{corp.base}/regions/us-west1/subnetworks/corp-west"
@@ -192,10 +193,22 @@ def test_ipv6_of_a_subnet_is_let_through(google_cloud: StandIn, options: dict[st
     assert corp.plan({})[0].count == 0
 
 
-def test_a_subnet_that_we_would_make_has_no_ipv6() -> None:
-    (west,) = everybody({"west": {**WEST, **DUAL}})
+def test_a_subnet_that_we_make_gets_ipv6() -> None:
+    (west,) = everybody({"west": {**WEST, **DUAL, "gke_ipv6_access": "external"}})
     plan, failed = plan_network([west], {"west"}, nothing(), MARK)
-    assert plan.subnets == {} and failed["west"].seen == "the subnet is not there yet"
+    assert failed == {} and plan.subnets["west"]["name"] == plan.dual_stack["west"]["name"]
+    assert plan.dual_stack["west"]["access"] == "EXTERNAL"
+    assert "dual_stack" in plan.kinds
+
+
+def test_a_subnet_that_we_made_before_gets_ipv6(google_cloud: StandIn, options: dict[str, t.Any]) -> None:
+    corp = Corp(google_cloud, options)
+    key = "compute/projects/shop-prod/regions/us-west1/subnetworks/corp-west"
+    google_cloud.cloud.resources[key]["description"] = MARK
+    corp.apply(corp.plan({})[0])
+    plan, failed = corp.plan(DUAL)
+    west = {"name": "corp-west", "region": "us-west1", "network": "corp", "access": "INTERNAL"}
+    assert (plan.dual_stack, plan.count, failed) == ({"west": west}, 1, {})
 
 
 def test_the_stand_in_keeps_families_apart(google_cloud: StandIn, options: dict[str, t.Any]) -> None:

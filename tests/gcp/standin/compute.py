@@ -175,6 +175,8 @@ def _check_subnet(cloud: Cloud, key: str, old: Json, body: Json) -> None:
         raise Refused(412, "Invalid fingerprint.", reason="conditionNotMet")
     if "ipCidrRange" in body and body["ipCidrRange"] != old["ipCidrRange"]:
         raise Refused(400, "Invalid value for field 'resource.ipCidrRange'. Use expandIpCidrRange.")
+    if old.get("ipv6AccessType") and body.get("ipv6AccessType", old["ipv6AccessType"]) != old["ipv6AccessType"]:
+        raise Refused(400, "Invalid value for field 'resource.ipv6AccessType'. It cannot be changed.")
     if "secondaryIpRanges" not in body:
         return
     kept = {(r["rangeName"], r["ipCidrRange"]) for r in body["secondaryIpRanges"]}

@@ -45,6 +45,7 @@ _ENOUGH: t.Mapping[str, tuple[str, ...]] = {
 _PERMISSIONS: t.Mapping[str, tuple[str, ...]] = {
     "networks": ("compute.networks.create",),
     "subnets": ("compute.subnetworks.create", "compute.networks.updatePolicy"),
+    "dual_stack": ("compute.subnetworks.update", "compute.networks.update"),
     "firewalls": ("compute.firewalls.create", "compute.networks.updatePolicy"),
     "changed firewalls": ("compute.firewalls.update", "compute.networks.updatePolicy"),
     "stale": ("compute.firewalls.delete", "compute.networks.updatePolicy"),

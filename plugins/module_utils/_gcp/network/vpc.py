@@ -14,6 +14,7 @@ from ..api.answers import last_part
 from .firewall import as_arguments, as_one_form, check_owner, covered, differs, made_by_us, our_rules, rules
 
 __all__ = [
+    "BOTH",
     "ExistingNetwork",
     "NetworkPlan",
     "further_pods",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 Json = dict[str, t.Any]
+BOTH = "IPV4_IPV6"
+"""``Subnetwork.stackType`` of compute.v1: addresses of both families."""
 
 
 @dataclasses.dataclass
@@ -42,6 +45,8 @@ class NetworkPlan:
     networks: list[Json] = dataclasses.field(default_factory=list)
     subnets: dict[str, Json] = dataclasses.field(default_factory=dict)
     """By host."""
+    dual_stack: dict[str, Json] = dataclasses.field(default_factory=dict)
+    """By host, subnets of ours that get IPv6: ``name``, ``region``, ``network`` and ``access``."""
     firewalls: list[Json] = dataclasses.field(default_factory=list)
     stale: list[Json] = dataclasses.field(default_factory=list)
     """Firewall rules of ours that others replace."""
@@ -52,12 +57,12 @@ class NetworkPlan:
 
     @property
     def count(self) -> int:
-        return len(self.networks) + len(self.subnets) + len(self.firewalls) + len(self.stale)
+        return len(self.networks) + len(self.subnets) + len(self.dual_stack) + len(self.firewalls) + len(self.stale)
 
     @property
     def kinds(self) -> list[str]:
         """What is made, changed and removed, in the words of shared_vpc_requirements.py."""
-        found = [kind for kind in ("networks", "subnets", "stale") if getattr(self, kind)]
+        found = [kind for kind in ("networks", "subnets", "dual_stack", "stale") if getattr(self, kind)]
         return found + sorted({self.kind_of(rule) for rule in self.firewalls})
 
     def kind_of(self, rule: Json) -> str:
@@ -121,6 +126,14 @@ def plan_network(
                 continue
             if subnet:
                 plan.subnets[w.host] = subnet
+            now = live.subnets.get((w.region, w.subnetwork)) or {}
+            if w.dual_stack and now.get("stackType") != BOTH:
+                plan.dual_stack[w.host] = {
+                    "name": w.subnetwork,
+                    "region": w.region,
+                    "network": w.network,
+                    "access": w.ipv6_access,
+                }
         # A refused cluster keeps the ranges that it has: the rules are for those, and not for refused ones.
         there = [(w, live.subnets.get((w.region, w.subnetwork))) for w in mine]
         usable = [_in_use(w, subnet) for w, subnet in there if subnet is not None or w.host not in failed]
@@ -223,10 +236,9 @@ def _subnet(w: ClusterSpec, mine: t.Sequence[ClusterSpec], live: ExistingNetwork
         if wrong:
             raise _ranges_refused(w, wrong, ranges)
         _check_more_pods(w, found)
-        _check_stack(w, found)
+        _check_stack(w, found, marker)
         return None
     _check_more_pods(w, {})
-    _check_stack(w, {})
     for (region, name), other in live.subnets.items():
         if last_part(other.get("network")) != w.network:
             continue
@@ -279,20 +291,19 @@ def _ipv6_let_through(
     return [cidr for w, subnet in there for cidr in ipv6_of(subnet or {}) if w.dual_stack or cidr in had]
 
 
-def _check_stack(w: ClusterSpec, subnet: Json) -> None:
-    """Raises FleetError for a subnet without IPv6 where the cluster shall have it."""
-    if not w.dual_stack or subnet.get("stackType") == "IPV4_IPV6":
+def _check_stack(w: ClusterSpec, subnet: Json, marker: str) -> None:
+    """Raises FleetError for a subnet without IPv6 where the cluster shall have it, unless we made the subnet."""
+    if not w.dual_stack or subnet.get("stackType") == BOTH or subnet.get("description") == marker:
         return
     where = f"{w.subnetwork} --region {w.region} --project {w.network_project}"
     raise FleetError(
         f"subnet {w.subnetwork} has no IPv6 range",
         cluster=w.host,
         obj=f"Subnetwork {w.region}/{w.subnetwork}",
-        seen=f"its stackType is {subnet.get('stackType') or 'IPV4_ONLY'}" if subnet else "the subnet is not there yet",
-        means="gke_stack_type is ipv4_ipv6, and this collection makes subnets with IPv4 alone",
-        next_step=f"gcloud compute networks subnets update {where} --stack-type=IPV4_IPV6 --ipv6-access-type=EXTERNAL "
-        "(it cannot be changed later; INTERNAL needs a VPC with --enable-ula-internal-ipv6)"
-        + ("" if subnet else ", once a run without gke_stack_type has made the subnet"),
+        seen=f"its stackType is {subnet.get('stackType') or 'IPV4_ONLY'}",
+        means="gke_stack_type is ipv4_ipv6, and this fleet did not make the subnet",
+        next_step=f"gcloud compute networks subnets update {where} --stack-type={BOTH} --ipv6-access-type=INTERNAL "
+        "(it cannot be changed later; the VPC needs --enable-ula-internal-ipv6), or EXTERNAL for public addresses",
     )
 
 

@@ -75,6 +75,8 @@ class ClusterSpec:
     network: str
     subnetwork: str
     node_cidr: str
+    ipv6_access: str
+    """Of the subnet that is made for both families: INTERNAL or EXTERNAL."""
     pod_cidr: str
     service_cidr: str
     pod_range: str
@@ -330,6 +332,7 @@ def _wanted(
         network=network_name(cluster, fleet.name),
         subnetwork=_subnet_name(cluster, fleet.name),
         node_cidr=nodes,
+        ipv6_access=choice(host, v, "gke_ipv6_access", ("internal", "external"), "internal").upper(),
         pod_cidr=cluster.pod_cidr,
         service_cidr=cluster.service_cidr,
         pod_range=text(v, "gke_pod_range_name") or PODS,

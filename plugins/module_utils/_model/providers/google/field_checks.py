@@ -160,9 +160,4 @@ def _network(cluster: Cluster, *, autopilot: bool) -> list[Problem]:
     if region and region != cluster.region:
         message, hint = f"is in {region}", f"a subnet in {cluster.region}"
         problems.append(Problem(host, "gke_private_endpoint_subnetwork", "", message, hint))
-    if text(v, "gke_stack_type") == "ipv4_ipv6" and not text(v, "gke_subnetwork"):
-        message = "needs a subnet with IPv6 ranges, which this collection does not make"
-        problems.append(
-            Problem(host, "gke_stack_type", quoted("ipv4_ipv6"), message, "gke_subnetwork: one of your own")
-        )
     return problems

@@ -186,8 +186,8 @@ CLUSTER_FIELDS: t.Final[tuple[Field, ...]] = (
     ),
     Field(
         "stack_type", "ipAllocationPolicy.stackType", "ip_allocation_policy.stack_type",
-        "Whether pods and services have IPv6 addresses too. The subnet must have them (`gke_subnetwork` of your own); "
-        "a firewall rule of the fleet allows its range.",
+        "Whether pods and services have IPv6 addresses too. A subnet that the fleet makes gets them "
+        "(`gke_ipv6_access`), one of your own must have them; a firewall rule of the fleet allows its range.",
         word(ipv4="IPV4", ipv4_ipv6="IPV4_IPV6"), "update desiredStackType",
     ),
     Field(

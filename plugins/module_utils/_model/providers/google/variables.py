@@ -157,6 +157,14 @@ GKE = (
         form=forms.name,
     ),
     Variable(
+        "gke_ipv6_access",
+        CLUSTER,
+        "Which IPv6 addresses the subnet gets that is made for `gke_stack_type: ipv4_ipv6`: `internal` are of the VPC "
+        "alone, `external` are public ones. It cannot be changed later.",
+        default="internal",
+        choices=("internal", "external"),
+    ),
+    Variable(
         "gke_node_range",
         FLEET,
         "IPv4 range from which each cluster gets a /22 for its nodes.",

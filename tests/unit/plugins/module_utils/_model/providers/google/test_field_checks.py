@@ -67,7 +67,6 @@ EXCLUSION = {"name": "sale", "start": "2026-11-20T00:00:00Z", "end": "2026-12-05
         ({"gke_logging": ["everything"]}, "has 'everything', which is unknown | any of: system, workloads"),
         ({"gke_rbac_group": "admins@shop.example"}, "is not a group of groups that GKE accepts | gke-security-groups@"),
         ({"gke_network_policy": True}, "gke_network_policy true does not go with Dataplane V2"),
-        ({"gke_stack_type": "ipv4_ipv6"}, "needs a subnet with IPv6 ranges"),
         ({"gke_private_endpoint_subnetwork": "planes"}, "is not the path of a subnet"),
         (
             {"gke_private_endpoint_subnetwork": "projects/p/regions/us-east1/subnetworks/planes"},
