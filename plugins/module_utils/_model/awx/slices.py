@@ -35,6 +35,7 @@ STAGES: t.Mapping[str, Stage] = {
     "apps": Stage(False, "which stubs a cluster gets follows from the apps of the others"),
     "services": Stage(False, "exports of one service in several clusters are compared with each other"),
     "traffic": Stage(False, "a policy's objects follow from other clusters, and addresses are reserved for all"),
+    "federation": Stage(False, "a bundle names what the whole fleet exports, and its addresses are reserved for all"),
     "front_door": Stage(False, "its objects are in one cluster and spread calls over the others"),
     "verify": Stage(False, "it calls from each cluster to each other one"),
     "report": Stage(False, "its page shows the whole fleet"),
