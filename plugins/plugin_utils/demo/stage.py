@@ -43,6 +43,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.injection import await_injection
 
 __all__ = ["Stage"]
@@ -222,16 +223,17 @@ class Stage:
         pods = list(await self.producers())
         before = await self._calls_got(pods)
         deadline = time.monotonic() + self.timeout
-        while await self._calls_got(pods) <= before:
-            if time.monotonic() >= deadline:
-                raise FleetError(
-                    "no call came to the producer",
-                    cluster=self.cluster.name,
-                    obj=f"Pod {NAMESPACE}/{pods[0] if pods else PRODUCER}",
-                    seen=f"no line about a call in its log in {self.timeout:g} s",
-                    next_step="run again",
-                )
-            await asyncio.sleep(_LOOK_SECONDS)
+        with waiting(f"{self.cluster.name}: a call to the producer"):
+            while await self._calls_got(pods) <= before:
+                if time.monotonic() >= deadline:
+                    raise FleetError(
+                        "no call came to the producer",
+                        cluster=self.cluster.name,
+                        obj=f"Pod {NAMESPACE}/{pods[0] if pods else PRODUCER}",
+                        seen=f"no line about a call in its log in {self.timeout:g} s",
+                        next_step="run again",
+                    )
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _calls_got(self, pods: t.Iterable[str]) -> int:
         logs = [await self.kube.logs(NAMESPACE, pod, PRODUCER) for pod in pods]

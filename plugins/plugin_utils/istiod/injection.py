@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Re
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.pods import trial_pod
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 
 __all__ = ["await_injection"]
 
@@ -35,31 +36,34 @@ async def await_injection(kube: Reader, cluster: Cluster, namespace: str, second
     Raises FleetError after ``seconds``, with what was last seen.
     """
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            answer = await kube.transport.request(
-                "POST",
-                f"/api/v1/namespaces/{namespace}/pods",
-                params={"dryRun": "All"},
-                body=trial_pod(cluster, namespace),
-                obj=f"a pod of {namespace}",
-                action="create",
-            )
-            if _injected(answer):
-                return
-            seen = "a new pod would get no sidecar"
-        except ApiError as error:
-            # A namespace's service account comes a moment after it.
-            if error.status in (403, 422) and "serviceaccount" not in error.seen.lower():
-                return
-            seen = f"{error.what}: {error.seen}" if error.seen else error.what
-        if time.monotonic() >= deadline:
-            raise FleetError(
-                f"its control plane injects no sidecars after {seconds:.0f} s",
-                cluster=kube.cluster,
-                obj=f"Namespace {namespace}",
-                seen=seen,
-                means="Google's control plane has not set up its webhook here, or the API server does not reach it",
-                next_step=f"run the gke_fleet stage with --limit {kube.cluster}: it reports the control plane's state",
-            )
-        await asyncio.sleep(_BETWEEN_LOOKS)
+    with waiting(f"{kube.cluster}: its control plane, until it injects sidecars") as wait:
+        while True:
+            try:
+                answer = await kube.transport.request(
+                    "POST",
+                    f"/api/v1/namespaces/{namespace}/pods",
+                    params={"dryRun": "All"},
+                    body=trial_pod(cluster, namespace),
+                    obj=f"a pod of {namespace}",
+                    action="create",
+                )
+                if _injected(answer):
+                    return
+                seen = "a new pod would get no sidecar"
+            except ApiError as error:
+                # A namespace's service account comes a moment after it.
+                if error.status in (403, 422) and "serviceaccount" not in error.seen.lower():
+                    return
+                seen = f"{error.what}: {error.seen}" if error.seen else error.what
+            if time.monotonic() >= deadline:
+                raise FleetError(
+                    f"its control plane injects no sidecars after {seconds:.0f} s",
+                    cluster=kube.cluster,
+                    obj=f"Namespace {namespace}",
+                    seen=seen,
+                    means="Google's control plane has not set up its webhook here, or the API server does not reach it",
+                    next_step=f"run the gke_fleet stage with --limit {kube.cluster}: it reports the control plane's "
+                    "state",
+                )
+            wait.seen = seen
+            await asyncio.sleep(_BETWEEN_LOOKS)

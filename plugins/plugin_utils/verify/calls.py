@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
@@ -106,13 +107,15 @@ class Calls:
         """Repeat the calls that failed: right after a rollout the first answers may be 503."""
         done: dict[Pair, Call] = {}
         left = list(pairs)
-        while left:
-            done.update(await ask(left))
-            left = [pair for pair in left if not done[pair].ok]
-            if not left or time.monotonic() >= self.deadline:
-                break
-            # No API can be watched for "the next call will succeed".
-            await asyncio.sleep(_RETRY_SECONDS)
+        with waiting("calls between clusters, until they succeed") as wait:
+            while left:
+                done.update(await ask(left))
+                left = [pair for pair in left if not done[pair].ok]
+                if not left or time.monotonic() >= self.deadline:
+                    break
+                # No API can be watched for "the next call will succeed".
+                wait.seen = done[left[0]].seen
+                await asyncio.sleep(_RETRY_SECONDS)
         return [done[pair] for pair in pairs]
 
     async def _call_probes(self, pairs: list[Pair]) -> dict[Pair, Call]:

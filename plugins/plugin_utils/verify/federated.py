@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
     call_command,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers
 
@@ -59,13 +60,15 @@ async def call_peers(
     planned, skipped = peer_calls(peers.bundles, callers)
     done: dict[PeerCall, Call] = {}
     left = list(planned)
-    while left:
-        done.update(await _ask(left, kubes, facts, timeout_ms))
-        left = [call for call in left if not done[call].ok]
-        if not left or time.monotonic() >= deadline:
-            break
-        # No API can be watched for "the next call will succeed".
-        await asyncio.sleep(_RETRY_SECONDS)
+    with waiting("names of other meshes, until they answer") as wait:
+        while left:
+            done.update(await _ask(left, kubes, facts, timeout_ms))
+            left = [call for call in left if not done[call].ok]
+            if not left or time.monotonic() >= deadline:
+                break
+            # No API can be watched for "the next call will succeed".
+            wait.seen = done[left[0]].seen
+            await asyncio.sleep(_RETRY_SECONDS)
     return [done[call] for call in planned], [*checks, *skipped]
 
 

@@ -37,6 +37,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
     call_command,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 
@@ -172,19 +173,21 @@ class Names:
         """Repeat the calls that failed: names, endpoints and load balancers come some time after the objects."""
         done: dict[NameCall, Call] = {}
         left, said = list(planned), False
-        while left:
-            answers = await self._ask(left)
-            done.update({call: judge_name(call, answers[call]) for call in left})
-            left = [call for call in left if not done[call].ok]
-            # Whether this machine reaches the address, nobody promised.
-            if not [call for call in left if call.caller != CONTROLLER] or time.monotonic() >= deadline:
-                break
-            if not said:
-                said = True
-                first = done[left[0]]
-                self.say(f"  waiting until {first.service} answers {first.caller}: {first.seen}")
-            # No API can be watched for "the next call will succeed".
-            await asyncio.sleep(_RETRY_SECONDS)
+        with waiting("names of services, until they answer") as wait:
+            while left:
+                answers = await self._ask(left)
+                done.update({call: judge_name(call, answers[call]) for call in left})
+                left = [call for call in left if not done[call].ok]
+                # Whether this machine reaches the address, nobody promised.
+                if not [call for call in left if call.caller != CONTROLLER] or time.monotonic() >= deadline:
+                    break
+                if not said:
+                    said = True
+                    first = done[left[0]]
+                    self.say(f"  waiting until {first.service} answers {first.caller}: {first.seen}")
+                # No API can be watched for "the next call will succeed".
+                wait.seen = done[left[0]].seen
+                await asyncio.sleep(_RETRY_SECONDS)
         return [done[call] for call in planned]
 
     async def _ask(self, planned: t.Sequence[NameCall]) -> dict[NameCall, Answer]:

@@ -43,6 +43,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares im
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.measuring import series_command
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import CONTAINER, NAMESPACE
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 
 __all__ = ["Limits", "Shares"]
@@ -182,16 +183,19 @@ class Shares:
 
     async def _settled_view(self, caller: str, planned: t.Sequence[Series]) -> _View:
         """What the sidecar has, as soon as that is what the policies say, or at last when the time is up."""
-        while True:
-            view = _View(await self._routes(caller, planned), await self._endpoints(caller, planned))
-            settled = all(
-                is_settled(one, Seen(routes=tuple(view.routes.get(_virtual_host(one), ())), endpoints=view.endpoints))
-                for one in planned
-            )
-            if settled or time.monotonic() >= self._deadline:
-                return view
-            # Envoy's admin pages cannot be watched.
-            await asyncio.sleep(_POLL_SECONDS)
+        with waiting(f"{caller}: its sidecar, until it has the policies"):
+            while True:
+                view = _View(await self._routes(caller, planned), await self._endpoints(caller, planned))
+                settled = all(
+                    is_settled(
+                        one, Seen(routes=tuple(view.routes.get(_virtual_host(one), ())), endpoints=view.endpoints)
+                    )
+                    for one in planned
+                )
+                if settled or time.monotonic() >= self._deadline:
+                    return view
+                # Envoy's admin pages cannot be watched.
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def _routes(self, caller: str, planned: t.Iterable[Series]) -> dict[str, list[ProxyRoute]]:
         found: dict[str, list[ProxyRoute]] = {}

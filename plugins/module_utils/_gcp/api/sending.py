@@ -12,6 +12,7 @@ import typing as t
 
 import requests
 
+from ...waits import waiting
 from ..auth.login import Login
 from ..auth.wire import new_session
 from ..errors import GoogleError, explain, no_answer
@@ -98,7 +99,9 @@ class Sender:
                 if answer is not None:
                     raise lost
                 raise no_answer(lost, request.uri, about.cluster, about.obj) from lost
-            time.sleep(wait * random.uniform(1.0, 1.2))
+            with waiting("Google, until it takes the request") as shown:
+                shown.seen = str(lost)[:200]
+                time.sleep(wait * random.uniform(1.0, 1.2))
             pause = min(pause * 2, 20)
 
     def _wire(self) -> requests.Session:

@@ -17,6 +17,7 @@ import yaml
 
 from ..._model.providers.kind import NODE_LABELS, label_words
 from ...errors import FleetError
+from ...waits import waiting
 from ..engine.command import Done
 from ..engine.engine import address_of
 from .fleet import KindFleet
@@ -226,18 +227,22 @@ async def _until(
         "--request-timeout",
         "30s",
     ]
-    while True:
-        try:
-            done, seen = check(await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin))
-        except FleetError as error:
-            done, seen = False, error.what  # a machine that is busy: there is time left
-        if done:
-            return
-        if loop.time() > deadline:
-            raise FleetError(
-                f"waited {timeout:.0f} s until {what}",
-                cluster=cluster,
-                seen=seen,
-                next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
-            )
-        await asyncio.sleep(0.2)
+    with waiting(f"{cluster}: until {what}") as wait:
+        while True:
+            try:
+                done, seen = check(
+                    await fleet.engine.run(*kubectl, *words, check=False, timeout=_ONE_CALL, stdin=stdin)
+                )
+            except FleetError as error:
+                done, seen = False, error.what  # a machine that is busy: there is time left
+            if done:
+                return
+            if loop.time() > deadline:
+                raise FleetError(
+                    f"waited {timeout:.0f} s until {what}",
+                    cluster=cluster,
+                    seen=seen,
+                    next_step=f"see {fleet.engine.name} exec {container} journalctl -u kubelet, then run again",
+                )
+            wait.seen = seen
+            await asyncio.sleep(0.2)
