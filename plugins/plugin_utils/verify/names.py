@@ -24,11 +24,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
     CONTROLLER,
     NOT_CALLED,
+    REDIRECTS,
     NameCall,
     Offered,
     door_calls,
     export_calls,
     judge_name,
+    not_followed,
     not_from_here,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
@@ -107,7 +109,9 @@ class Names:
             return
         planned = door_calls(self.fleet, self.door, address, offered, [*self.callers, CONTROLLER])
         for call in await self._until_ok(planned, time.monotonic() + self.door_seconds):
-            if call.caller == CONTROLLER and not call.ok:
+            if call.status in REDIRECTS:
+                self.checks.append(not_followed(call))
+            elif call.caller == CONTROLLER and not call.ok:
                 self.checks.append(not_from_here(call))
             else:
                 self.calls.append(call)

@@ -25,12 +25,14 @@ __all__ = [
     "FRONT_DOOR",
     "MESH_TLS",
     "NOT_CALLED",
+    "REDIRECTS",
     "NameCall",
     "Offered",
     "door_calls",
     "export_calls",
     "judge_name",
     "nearest",
+    "not_followed",
     "not_from_here",
 ]
 
@@ -40,6 +42,8 @@ MESH_TLS = "exported, mutual TLS"
 """How a call goes, as the table calls it."""
 NOT_CALLED = "name"
 """The group of checks that say why a name was not called, or not from this machine."""
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+"""Statuses by which a load balancer sends a caller on to HTTPS (RFC 9110, section 15.4)."""
 CONTROLLER = "controller"
 """The caller of a call that this machine makes."""
 
@@ -181,6 +185,12 @@ def judge_name(call: NameCall, answer: Answer) -> Call:
         next_step=step,
         said=answer.said,
     )
+
+
+def not_followed(call: Call) -> Check:
+    """A call that was sent on to HTTPS: the load balancer answered by itself, and proves nothing of the service."""
+    seen = f"it redirects to HTTPS (status {call.status}), which verify does not call: curl -i https://<host> says more"
+    return Check(NOT_CALLED, f"{call.caller} → {call.service}", SKIPPED, seen, ())
 
 
 def not_from_here(call: Call) -> Check:

@@ -137,6 +137,15 @@ def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None
     assert "past north" in run.calls[1].means
 
 
+def test_a_front_door_that_redirects_is_no_proof(monkeypatch: t.Any) -> None:
+    monkeypatch.setattr(names, "_from_here", lambda call, _ms: names.Answer(True, 301, 0, "", "", ""))
+    west = Cluster(answer("", 301), has=("door", "pod"), vip="203.0.113.7")
+    run = called(west, Cluster(answer("", 301), has=("pod",)), door=DOOR)
+    assert run.calls == []
+    assert {check.state for check in run.checks} == {"skipped"} and len(run.checks) == 3
+    assert "redirects to HTTPS" in run.checks[0].seen
+
+
 def test_without_an_address_the_check_says_so() -> None:
     (none,) = called(Cluster(has=("pod",)), Cluster(), door=DOOR).checks
     assert (none.state, none.seen) == ("failed", "it is in no cluster")

@@ -26,6 +26,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_call
     export_calls,
     judge_name,
     nearest,
+    not_followed,
     not_from_here,
 )
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.fleets import fleet
@@ -181,6 +182,12 @@ def test_a_call_that_was_not_made_proves_nothing() -> None:
     judged = judge_name(EXPORT, Answer.from_probe(None, "the program ended with 137: "))
     assert not judged.ok
     assert "could not be made" in judged.means
+
+
+def test_a_redirect_proves_nothing_of_the_service() -> None:
+    check = not_followed(judge_name(door_call(caller="west"), answer(301)))
+    assert (check.state, check.clusters) == (SKIPPED, ())
+    assert "status 301" in check.seen and "HTTPS" in check.seen
 
 
 def test_what_this_machine_does_not_reach_is_no_failure() -> None:
