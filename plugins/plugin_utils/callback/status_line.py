@@ -15,8 +15,14 @@ _ERASE = "\r\x1b[K"
 """To the first column, and the line to its end empty: ECMA-48, CR and EL."""
 
 
+_RUNNER = "AWX_ISOLATED_DATA_DIR"
+"""ansible-runner sets it for each job: it reads a terminal, and makes an event of a line when the line has ended."""
+
+
 def changes_in_place(stream: t.Any) -> bool:
-    """Whether a stream is a terminal that can do this."""
+    """Whether a stream is a terminal that can do this, with a person before it."""
+    if _RUNNER in os.environ:
+        return False
     return bool(getattr(stream, "isatty", lambda: False)()) and os.environ.get("TERM", "") not in ("", "dumb")
 
 

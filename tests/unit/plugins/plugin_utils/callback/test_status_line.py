@@ -49,6 +49,9 @@ def test_only_a_terminal_changes_in_place(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TERM", "xterm")
     assert changes_in_place(Terminal())
     assert not changes_in_place(io.StringIO())
+    monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/runner/artifacts/7")
+    assert not changes_in_place(Terminal()), "what has no end of line is an event only when the task is over"
+    monkeypatch.delenv("AWX_ISOLATED_DATA_DIR")
     monkeypatch.setenv("TERM", "dumb")
     assert not changes_in_place(Terminal())
 
