@@ -51,15 +51,13 @@ class Command:
 class Stage:
     """Commands that run one after the other.
 
-    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours of the same kind. One that
-    ``waits`` does so half of its time, so one more of these runs than the machine has cores. ``live`` ones show
-    their output as it comes.
+    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours that are not either;
+    ``live`` ones show their output as it comes.
     """
 
     name: str
     commands: tuple[Command, ...]
     exclusive: bool = False
-    waits: bool = False
     live: bool = False
     env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -151,7 +149,6 @@ def end_to_end(out: Path) -> tuple[Stage, ...]:
         Stage(
             name,
             (pytest(name, out, *(f"tests/e2e/{file}" for file in sorted(half)), "-v"),),
-            waits=True,
             live=True,
             env={"MESH_FLEET_NAME": TEST_FLEET, "MESH_FLEET_E2E": fleets},
         )
@@ -166,6 +163,7 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         # What they need is built first; with everything there this takes a moment.
         wanted.add("artifacts")
     fleet = {"MESH_FLEET_NAME": TEST_FLEET}
+    models, others = end_to_end(out)
     # Of stages that run side by side the longest first, so that none is left over.
     known = [
         ("unit", Stage("unit", (pytest("unit", out, "tests/unit"),))),
@@ -173,12 +171,13 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         ("sanity", Stage("sanity", sanity())),
         ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else ())),
         ("artifacts", Stage("artifacts", artifacts(), exclusive=True, live=True)),
-        # Each has fleets of its own.
-        *(("e2e", half) for half in end_to_end(out)),
+        # Each has fleets of its own. What has nodes is not beside its like, as far as two cores allow.
+        ("e2e", models),
         # AWX's stand-in, with jobs on API servers.
-        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")), waits=True)),
-        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),), waits=True)),
-        ("molecule", Stage("molecule", molecule(), waits=True, live=True, env=fleet)),
+        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")))),
+        ("e2e", others),
+        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),))),
+        ("molecule", Stage("molecule", molecule(), live=True, env=fleet)),
     ]
     return [stage for name, stage in known if name in wanted and stage.commands]
 

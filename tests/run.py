@@ -3,9 +3,8 @@
 """Run every test, cheap ones first: ``tests/run.py``, or some stages of it: ``tests/run.py lint unit``.
 
 Stages run side by side as far as the cores allow; only artifacts are made alone. Each stage that makes fleets
-makes its own and waits about half of its time, so that one more of these runs than there are cores. The first stage
-that fails ends the run. Each stage's whole output lies in build/test/; that of stages with fleets is shown as it
-comes, each line with the stage's name before it.
+makes its own, and waits more than it works. The first stage that fails ends the run. Each stage's whole output lies
+in build/test/; that of stages with fleets is shown as it comes, each line with the stage's name before it.
 """
 
 from __future__ import annotations
@@ -168,7 +167,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = list(checks.NAMES)
     parser.add_argument("stages", nargs="*", choices=[*names, []], metavar="stage", help=f"of {', '.join(names)}")
-    parser.add_argument("--jobs", type=int, help="stages side by side (default: cores, with clusters one more)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages side by side (default: cores)")
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.glob("*.xml"):
@@ -178,10 +177,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     over: list[Running] = []
     good = True
-    for (alone, waits), group in itertools.groupby(wanted, key=lambda stage: (stage.exclusive, stage.waits)):
+    for alone, group in itertools.groupby(wanted, key=lambda stage: stage.exclusive):
         if good:
-            at_once = arguments.jobs or (os.cpu_count() or 1) + waits
-            done, good = run_together(list(group), 1 if alone else max(1, at_once))
+            done, good = run_together(list(group), 1 if alone else max(1, arguments.jobs))
             over += done
     seen = {name for entry in over for name in (entry.stage.name, *entry.stopped)}
     left = [s.name for s in wanted if s.name not in seen]

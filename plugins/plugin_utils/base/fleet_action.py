@@ -86,9 +86,10 @@ class FleetAction(ActionBase):
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)
-            waits = shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited)
-            # In this order: the first may start a process, and the last makes this one a process with threads.
-            with rendering(task_vars), self._held(args, task_vars) as kept, waits:
+            with rendering(task_vars), contextlib.ExitStack() as stack:
+                # In this order: the first may start a process, and the second makes this one a process with threads.
+                kept = stack.enter_context(self._held(args, task_vars))
+                stack.enter_context(shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited))
                 result.update(self._outcome(args, task_vars, kept))
             if rendered_stage(task_vars):
                 result["changed"] = False  # the task that writes the files says what changed

@@ -133,7 +133,7 @@ def test_a_root_of_ours_is_limited_without_a_copy(tmp_path: Path) -> None:
 
 def test_the_copy_is_the_same_each_time() -> None:
     root = plain_root().certificate
-    copies = {certificate_pem(constrained_copy(root, "east.mesh", "istio-system")) for _ in range(3)}
+    copies = {certificate_pem(constrained_copy(root, "east.mesh", "istio-system")) for _number in range(3)}
     assert len(copies) == 1
     copy = constrained_copy(root, "east.mesh", "istio-system")
     assert (copy.subject, public_bytes(copy)) == (root.subject, public_bytes(root))
@@ -142,7 +142,7 @@ def test_the_copy_is_the_same_each_time() -> None:
 
 
 def test_a_peers_root_is_told_from_another() -> None:
-    ours, theirs, other = (plain_root().certificate for _ in range(3))
+    ours, theirs, other = (plain_root().certificate for _number in range(3))
     bundle = certificate_pem(ours, theirs, other)
     assert without(bundle, [theirs]) == certificate_pem(ours, other)
     assert without(bundle, []) == bundle
