@@ -58,10 +58,10 @@ from ansible.playbook.task_include import TaskInclude
 
 from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable, printable_data
 from ansible_collections.mesh.fleet.plugins.module_utils.waits import FOLDER as WAITS
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import human_time, read_by_a_callback
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.progress import Progress, write_lines_at_once
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import (
     failure_text,
-    human_time,
     is_advised,
     missing_lines,
     recap_lines,
@@ -139,6 +139,7 @@ class CallbackModule(VerboseCallback):
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         write_lines_at_once()
         waits = os.path.join(str(C.DEFAULT_LOCAL_TMP), WAITS)
+        read_by_a_callback(waits)
         self._progress = Progress(self._say, self._seconds_of_silence(), waits, _status_line())
         self._progress.start()
         if self._loud:

@@ -89,7 +89,7 @@ class FleetAction(ActionBase):
             with rendering(task_vars), contextlib.ExitStack() as stack:
                 # In this order: the first may start a process, and the second makes this one a process with threads.
                 kept = stack.enter_context(self._held(args, task_vars))
-                stack.enter_context(shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited))
+                stack.enter_context(shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited, self.say))
                 result.update(self._outcome(args, task_vars, kept))
             if rendered_stage(task_vars):
                 result["changed"] = False  # the task that writes the files says what changed

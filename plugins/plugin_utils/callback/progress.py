@@ -9,9 +9,7 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils.printable import printable
-from ansible_collections.mesh.fleet.plugins.module_utils.waits import LONG, read_waits
-from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import human_time
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import LONG, human_time, words
 from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.status_line import StatusLine
 
 __all__ = ["Progress", "write_lines_at_once"]
@@ -91,16 +89,8 @@ class Progress:
         return f"{work}; {waits}" if waits else work
 
     def _waited_for(self) -> str:
-        """The longest wait, and how many more there are; "" if none is long enough to be noticed."""
-        now = time.time()
-        waits = [wait for wait in read_waits(self._waits) if now - wait.since >= LONG] if self._waits else []
-        if not waits:
-            return ""
-        first = waits[0]
-        seen = f" ({first.seen})" if first.seen else ""
-        text = f"waiting for {first.what}{seen} for {human_time(now - first.since)}"
-        more = f", and {len(waits) - 1} more" if len(waits) > 1 else ""
-        return printable(" ".join(f"{text}{more}".split("\n")))
+        """The waits of tasks; "" if none is long enough to be noticed."""
+        return words(self._waits) if self._waits else ""
 
     def _watch(self) -> None:
         if self._status is not None:

@@ -6,21 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["failure_text", "human_time", "is_advised", "missing_lines", "recap_lines", "stage_lines", "stage_name"]
+__all__ = ["failure_text", "is_advised", "missing_lines", "recap_lines", "stage_lines", "stage_name"]
 
 SEPARATOR = " · "
 _OUTPUT_LINES = 20
 """Lines of a command's output that a failure shows. The end of the output names the cause more often than its start."""
-
-
-def human_time(seconds: float) -> str:
-    """A time that a person reads at a glance: ``0.4 s``, ``34 s``, ``6 min``, ``1 h 5 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 119.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def stage_name(play: str) -> str:

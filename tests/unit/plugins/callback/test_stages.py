@@ -348,7 +348,7 @@ def test_a_fleet_of_fifty_is_wrapped_between_two_clusters() -> None:
     ],
 )
 def test_times_are_human(seconds: float, said: str) -> None:
-    from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.stage_text import human_time
+    from ansible_collections.mesh.fleet.plugins.module_utils.waits import human_time
 
     assert human_time(seconds) == said
 

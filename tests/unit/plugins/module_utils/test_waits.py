@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import typing as t
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils import waits
-from ansible_collections.mesh.fleet.plugins.module_utils.waits import read_waits, shown, waiting
+from ansible_collections.mesh.fleet.plugins.module_utils.waits import read_by_a_callback, read_waits, shown, waiting
 
 
 def seen_within(folder: Path, of: t.Callable[[list[waits.Wait]], bool]) -> list[waits.Wait]:
@@ -58,3 +59,43 @@ def test_files_that_are_cut_off_or_gone_are_no_error(tmp_path: Path) -> None:
     (tmp_path / "2.json").write_text('[{"wrong": 1}]')
     assert read_waits(str(tmp_path)) == []
     assert read_waits(str(tmp_path / "none")) == []
+
+
+def test_where_no_callback_does_a_task_says_it_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "_EVERY", 0.01)
+    said: list[str] = []
+    heard = threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        heard.set()
+
+    with shown(str(tmp_path), [], say), waiting("west: Deployment istiod") as wait:
+        wait.seen = "0 of 1\nready"
+        seen_within(tmp_path, lambda found: any(one.seen for one in found))
+        assert said == [], "nobody notices it yet"
+        wait.since -= 30
+        assert heard.wait(60)
+        # Whoever looks next, in this process or another one, finds that it was said.
+        assert not waits._is_our_turn(str(tmp_path))
+        heard.clear()
+        before = (tmp_path / "said").stat().st_mtime - waits.SILENCE
+        os.utime(tmp_path / "said", (before, before))
+        assert heard.wait(60)
+    assert said == ["  waiting for west: Deployment istiod (0 of 1 ready) for 30 s"] * 2
+
+
+def test_where_a_callback_does_tasks_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "_EVERY", 0.01)
+    monkeypatch.setattr(waits, "LONG", 0.0)
+    said: list[str] = []
+    read_by_a_callback(str(tmp_path))
+    with shown(str(tmp_path), [], said.append), waiting("west: Deployment istiod"):
+        seen_within(tmp_path, bool)
+        assert not waits._is_our_turn(str(tmp_path))
+    assert said == []
+
+
+def test_what_cannot_be_noted_as_said_is_not_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert not waits._is_our_turn(str(tmp_path / "file"))

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import subprocess
+import threading
 import types
 import typing as t
 from pathlib import Path
@@ -23,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils import waits
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import result
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base import fleet_action
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 
 Run = t.Callable[[BaseException | None], dict[str, t.Any]]
@@ -321,3 +323,26 @@ def test_a_result_has_the_long_waits(
     done = action.run(None, {"inventory_hostname": "west"})
     assert done["failed"]
     assert [(one["what"], one["seen"]) for one in done.get("waited", [])] == told
+
+
+class Talking(FleetAction):
+    def __init__(self) -> None:
+        self.heard = threading.Event()
+
+    def say(self, text: str) -> None:
+        assert "west: Deployment istiod" in text
+        self.heard.set()
+
+    def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        with waits.waiting("west: Deployment istiod") as wait:
+            wait.since -= 60
+            return {"said": self.heard.wait(60)}
+
+
+def test_a_task_says_what_it_waits_for_if_no_callback_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ActionBase, "run", lambda self, tmp, task_vars: {})
+    monkeypatch.setattr(ActionBase, "validate_argument_spec", lambda self, argument_spec: (None, {}))
+    monkeypatch.setattr(fleet_action, "WAITS", str(tmp_path))
+    action = Talking()
+    action._task = types.SimpleNamespace(run_once=False)
+    assert action.run(None, {"inventory_hostname": "west"})["said"]
