@@ -40,7 +40,7 @@ ACTION = """
 import os
 from ansible.plugins.action import ActionBase
 
-EMPTY = {name: {} for name in ("failures", "missing", "subnets", "memberships", "mesh_states")}
+EMPTY = {name: {} for name in ("failures", "missing", "subnets", "dual_stack", "memberships", "mesh_states")}
 EMPTY |= {name: [] for name in ("networks", "firewalls", "stale")}
 
 
