@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import typing as t
 
@@ -282,13 +283,20 @@ class CorporateCa:
             raise AssertionError("a command that signs, and the root that it signs under")
         path = self.path(cluster, "csr.pem")
         pem = await self.signer.sign(cluster, path, read_text(path, "the signing request"))
-        chain = self._verified(cluster, pem, self.root, present)
+        # Signed after this run began: a CA that backdates nothing makes certificates that are valid from now on.
+        now = max(self._policy.now, datetime.datetime.now(datetime.UTC))
+        chain = self._verified(cluster, pem, self.root, present, now)
         self._files.write(self.path(cluster, "chain.pem"), pem, shown="(the signed chain)")
         del self.requests[cluster]
         return chain
 
     def _verified(
-        self, cluster: str, pem: str, root: x509.Certificate, present: t.Mapping[str, str] | None
+        self,
+        cluster: str,
+        pem: str,
+        root: x509.Certificate,
+        present: t.Mapping[str, str] | None,
+        now: datetime.datetime | None = None,
     ) -> SigningChain:
         answer, key = self.path(cluster, "chain.pem"), self.path(cluster, "key.vault")
         found = parse_certificates(pem, what=answer)
@@ -300,7 +308,7 @@ class CorporateCa:
             chain=certificate_pem(found[0], *above, root),
         )
         try:
-            verify_chain(signed, root, self._policy)
+            verify_chain(signed, root, dataclasses.replace(self._policy, now=now or self._policy.now))
         except FleetError as error:
             error.cluster, error.obj = cluster, answer
             raise

@@ -254,6 +254,21 @@ def test_what_a_command_signs_is_used_at_once_and_kept(folder: Folder, corporate
     assert by_command(folder, corporate, "-").chain("west", None) == chain
 
 
+def test_a_command_may_sign_from_now_on(
+    folder: Folder, corporate: certificates.Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CA that backdates nothing signs after the run began, by which everything else is measured."""
+    assert by_command(folder, corporate, "-").chain("west", None) is None
+    request = certificates.x509.load_pem_x509_csr((folder.path / "external/west.csr.pem").read_bytes())
+    monkeypatch.setattr(certificates, "BACKDATE", datetime.timedelta())
+    signed = certificates.make_intermediate(corporate, _Public(request), "west", POLICY)
+    began = dataclasses.replace(POLICY, now=signed.not_valid_before_utc - datetime.timedelta(seconds=1))
+    monkeypatch.setattr(f"{__name__}.POLICY", began)
+    issuer = by_command(folder, corporate, certificates.certificate_pem(signed))
+    assert issuer.chain("west", None) is None
+    assert asyncio.run(issuer.signed_by_command("west", None)).certificate == certificates.certificate_pem(signed)
+
+
 def test_a_wrong_answer_of_a_command_is_not_kept(folder: Folder, corporate: certificates.Authority) -> None:
     other = certificates.make_intermediate(corporate, certificates.new_key(), "west", POLICY)
     issuer = by_command(folder, corporate, certificates.certificate_pem(other))
