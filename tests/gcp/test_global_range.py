@@ -43,6 +43,11 @@ def test_a_subnet_of_others_in_the_range_is_named(look: Look) -> None:
     assert "choose another mesh_global_range" in said(found)
 
 
+def test_a_first_cluster_without_policies_hides_none(look: Look) -> None:
+    del look.hosts[next(iter(look.hosts))]["mesh_traffic"]
+    assert "overlaps a subnet of the VPC" in said(look())
+
+
 def test_another_range_is_free(look: Look) -> None:
     look.more = {"mesh_global_range": "240.242.0.0/16"}
     assert said(look()) == ""

@@ -48,8 +48,10 @@ def subnets_in_range(fleet: Fleet, everybody: t.Iterable[ClusterSpec], live: Exi
 
 
 def _has_global_names(fleet: Fleet) -> bool:
-    first = next(iter(fleet.clusters.values()), None)
-    given = first.variables.get("mesh_traffic") if first else None
+    # A variable of the fleet; one that a host lacks is a problem of its own, and hides no address here.
+    given = next(
+        (c.variables["mesh_traffic"] for c in fleet.clusters.values() if c.variables.get("mesh_traffic")), None
+    )
     policies, _problems = read_policies(given or [], fleet.clusters)
     return any(policy.is_global or policy.also_global for policy in policies)
 
