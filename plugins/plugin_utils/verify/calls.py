@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
@@ -38,9 +37,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.sample import PORT
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import settle
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
 __all__ = ["Calls", "with_causes"]
 
@@ -104,19 +103,8 @@ class Calls:
     async def _until_ok(
         self, pairs: list[Pair], ask: t.Callable[[list[Pair]], t.Awaitable[dict[Pair, Call]]]
     ) -> list[Call]:
-        """Repeat the calls that failed: right after a rollout the first answers may be 503."""
-        done: dict[Pair, Call] = {}
-        left = list(pairs)
-        with waiting("calls between clusters, until they succeed") as wait:
-            while left:
-                done.update(await ask(left))
-                left = [pair for pair in left if not done[pair].ok]
-                if not left or time.monotonic() >= self.deadline:
-                    break
-                # No API can be watched for "the next call will succeed".
-                wait.seen = done[left[0]].seen
-                await asyncio.sleep(_RETRY_SECONDS)
-        return [done[pair] for pair in pairs]
+        what = "calls between clusters, until they succeed"
+        return await until_ok(pairs, ask, self.deadline, what=what, pause=_RETRY_SECONDS)
 
     async def _call_probes(self, pairs: list[Pair]) -> dict[Pair, Call]:
         answers = await self._ask(pairs)

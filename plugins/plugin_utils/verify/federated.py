@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
-import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
@@ -25,9 +23,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
     call_command,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
 __all__ = ["call_peers"]
 
@@ -58,18 +56,14 @@ async def call_peers(
     checks = [bundle_check(domain, one.days_left(now) if one else None, play) for domain, one in days.items()]
     callers = [n for n in play if n in kubes and facts[n].probe and facts[n].sidecar and not facts[n].problem]
     planned, skipped = peer_calls(peers.bundles, callers)
-    done: dict[PeerCall, Call] = {}
-    left = list(planned)
-    with waiting("names of other meshes, until they answer") as wait:
-        while left:
-            done.update(await _ask(left, kubes, facts, timeout_ms))
-            left = [call for call in left if not done[call].ok]
-            if not left or time.monotonic() >= deadline:
-                break
-            # No API can be watched for "the next call will succeed".
-            wait.seen = done[left[0]].seen
-            await asyncio.sleep(_RETRY_SECONDS)
-    return [done[call] for call in planned], [*checks, *skipped]
+    calls = await until_ok(
+        planned,
+        lambda left: _ask(left, kubes, facts, timeout_ms),
+        deadline,
+        what="names of other meshes, until they answer",
+        pause=_RETRY_SECONDS,
+    )
+    return calls, [*checks, *skipped]
 
 
 async def _ask(

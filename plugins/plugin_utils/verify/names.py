@@ -39,9 +39,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
     call_command,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.module_utils.waits import waiting
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
 __all__ = ["Names"]
 
@@ -174,25 +174,25 @@ class Names:
     # -- calls ---------------------------------------------------------------------------------
 
     async def _until_ok(self, planned: t.Sequence[NameCall], deadline: float) -> list[Call]:
-        """Repeat the calls that failed: names, endpoints and load balancers come some time after the objects."""
-        done: dict[NameCall, Call] = {}
-        left, said = list(planned), False
-        with waiting("names of services, until they answer") as wait:
-            while left:
-                answers = await self._ask(left)
-                done.update({call: judge_name(call, answers[call]) for call in left})
-                left = [call for call in left if not done[call].ok]
-                # Whether this machine reaches the address, nobody promised.
-                if not [call for call in left if call.caller != CONTROLLER] or time.monotonic() >= deadline:
-                    break
-                if not said:
-                    said = True
-                    first = done[left[0]]
-                    self.say(f"  waiting until {first.service} answers {first.caller}: {first.seen}")
-                # No API can be watched for "the next call will succeed".
-                wait.seen = done[left[0]].seen
-                await asyncio.sleep(_RETRY_SECONDS)
-        return [done[call] for call in planned]
+        """The calls as they ended: names, endpoints and load balancers come some time after the objects."""
+
+        async def judged(left: list[NameCall]) -> dict[NameCall, Call]:
+            answers = await self._ask(left)
+            return {call: judge_name(call, answers[call]) for call in left}
+
+        return await until_ok(
+            planned,
+            judged,
+            deadline,
+            what="names of services, until they answer",
+            pause=_RETRY_SECONDS,
+            # Whether this machine reaches the address, nobody promised.
+            promised=lambda call: call.caller != CONTROLLER,
+            first_failed=self._say_first,
+        )
+
+    def _say_first(self, call: Call) -> None:
+        self.say(f"  waiting until {call.service} answers {call.caller}: {call.seen}")
 
     async def _ask(self, planned: t.Sequence[NameCall]) -> dict[NameCall, Answer]:
         """One command in each caller's probe for all its calls, in all callers at the same time."""
