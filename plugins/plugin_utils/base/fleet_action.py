@@ -134,14 +134,16 @@ class FleetAction(ActionBase):
         if not alone or lock is None:
             yield set() if alone else None
             return
-        try:
-            known = self.fleet(task_vars).clusters
-        except FleetError:
-            known = {}  # an action that needs a fleet says what is wrong with it
         play = [str(name) for name in task_vars["ansible_play_hosts"]]
-        job = str(task_vars.get("awx_job_id") or "")
         with lock.at_work():
-            yield hold(lock, known, play, self.say, job)
+            yield hold(lock, self._known_clusters(task_vars), play, self.say, _job(task_vars))
+
+    def _known_clusters(self, task_vars: dict[str, t.Any]) -> t.Mapping[str, Cluster]:
+        """Those of the fleet; none where there is no fleet: an action that needs one says what is wrong with it."""
+        try:
+            return self.fleet(task_vars).clusters
+        except FleetError:
+            return {}
 
     def _located(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """The arguments with absolute paths."""
@@ -167,12 +169,9 @@ class FleetAction(ActionBase):
         """:meth:`execute` while no other run changes the clusters of this task."""
         host = args.get("cluster") or task_vars["inventory_hostname"]
         names = task_vars["ansible_play_hosts"] if self._task.run_once else [host]
-        try:
-            known = self.fleet(task_vars).clusters
-        except FleetError:
-            known = {}  # an action that needs a fleet says what is wrong with it
+        known = self._known_clusters(task_vars)
         clusters = [known[name] for name in map(str, names) if name in known]
-        job, drop = str(task_vars.get("awx_job_id") or ""), args.get("state") == "absent"
+        job, drop = _job(task_vars), args.get("state") == "absent"
         async with only_run(clusters, self.say, lock=of_this_run(), kept=kept, drop=drop, job=job) as warnings:
             outcome = self.execute(args, task_vars)
             done: dict[str, t.Any] = await outcome if asyncio.iscoroutine(outcome) else outcome
@@ -240,6 +239,11 @@ class FleetAction(ActionBase):
         except (ValueError, TypeError, AttributeError) as error:
             advice = "run mesh.fleet.preflight: it lists every problem of the inventory"
             raise FleetError("the inventory does not describe a fleet", seen=str(error), next_step=advice) from error
+
+
+def _job(task_vars: t.Mapping[str, t.Any]) -> str:
+    """The number of AWX's job that this run is, or ""."""
+    return str(task_vars.get("awx_job_id") or "")
 
 
 def _unreachable(fleet: Fleet) -> Fleet:
