@@ -203,10 +203,8 @@ def _trust(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
             hint = "lower trust_lifetime, or raise trust_root_lifetime"
             problems.append(Problem("", "trust_lifetime", shown(value("trust_lifetime")), message, hint))
     if value("trust_signer_command") and value("trust_root") != "external":
-        message, hint = (
-            f"is not used with trust_root: {value('trust_root')}",
-            "set trust_root: external, or leave it out",
-        )
+        message = f"is not used with trust_root: {value('trust_root')}"
+        hint = "set trust_root: external, or leave it out"
         problems.append(Problem("", "trust_signer_command", shown(value("trust_signer_command")), message, hint))
     if value("trust_root") == "provided":
         problems += [
