@@ -29,6 +29,9 @@ Values = dict[str, t.Any]
 
 VERSIONS = {"west": ["v1", "v2"], "east": ["v1", "v3"]}
 REGIONS = {"west": "us-west1", "east": "europe-north1"}
+_EARLY = 0.05
+"""Seconds by which Envoy's timers may end early on a busy machine: they count from when its event loop woke up, which is
+before the request was read (3 ms were measured with twelve busy processes on two cores)."""
 _EJECTS = {"errors": 3, "interval": "1s", "ejection": "2s"}
 _RETRIES = {
     "attempts": 3,
@@ -193,7 +196,7 @@ def retries(traffic: Traffic) -> None:
         key = f"{cluster}-{time.monotonic()}"
         (answer,) = shop.calls(cluster, "retries", 1, "/?wait=2", headers={"x-count": key})
         assert answer.status == 504, answer
-        assert 1.6 < answer.seconds < 9, "four tries of 400 ms"
+        assert 4 * (0.4 - _EARLY) < answer.seconds < 9, "four tries of 400 ms"
         counts = [one["counts"].get(key, 0) for where in VERSIONS for one in traffic.states(where)]
         assert sum(counts) == 4, counts
 
@@ -234,7 +237,8 @@ def faults(traffic: Traffic) -> None:
     for cluster in VERSIONS:
         seen = traffic.shop.counted(cluster, "abort", 200)
         assert 60 < seen["status 418"] < 140, seen
-        assert min(one.seconds for one in traffic.shop.calls(cluster, "delay", 8)) >= 0.3
+        delayed = traffic.shop.calls(cluster, "delay", 8)
+        assert all(one.status == 200 and one.seconds > 0.3 - _EARLY for one in delayed), delayed
 
 
 def copies(traffic: Traffic) -> None:
