@@ -30,8 +30,8 @@ Values = dict[str, t.Any]
 VERSIONS = {"west": ["v1", "v2"], "east": ["v1", "v3"]}
 REGIONS = {"west": "us-west1", "east": "europe-north1"}
 _EARLY = 0.05
-"""Seconds by which Envoy's timers may end early on a busy machine: they count from when its event loop woke up, which is
-before the request was read (3 ms were measured with twelve busy processes on two cores)."""
+"""Seconds by which Envoy's timers may end early on a busy machine: they count from when its event loop woke up, before
+it read the request (3 ms were measured with twelve busy processes on two cores)."""
 _EJECTS = {"errors": 3, "interval": "1s", "ejection": "2s"}
 _RETRIES = {
     "attempts": 3,
