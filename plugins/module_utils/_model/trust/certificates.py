@@ -273,7 +273,7 @@ def _key_usage() -> x509.KeyUsage:
         key_cert_sign=True,
         data_encipherment=False,
         key_agreement=False,
-        crl_sign=False,
+        crl_sign=True,  # istiod and proxies believe no revocation list of a CA without it
         encipher_only=False,
         decipher_only=False,
     )

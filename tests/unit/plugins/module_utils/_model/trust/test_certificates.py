@@ -100,7 +100,8 @@ def test_the_root_is_constrained_critically_to_its_trust_domain() -> None:
     assert usage.value.digital_signature
     assert usage.value.content_commitment
     assert usage.value.key_encipherment
-    assert not (usage.value.data_encipherment or usage.value.key_agreement or usage.value.crl_sign)
+    assert usage.value.crl_sign, "nobody believes a revocation list of a CA without it"
+    assert not (usage.value.data_encipherment or usage.value.key_agreement)
 
 
 def test_the_intermediate_is_as_istio_wants_it() -> None:
