@@ -27,7 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory, located
 from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import State, opened
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
     name_cacerts,
@@ -36,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral, grants_that_end
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, locked
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import given_crls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.run import TrustRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
@@ -52,6 +53,7 @@ class ActionModule(FleetAction):
         "root_key": {"type": "str", "default": "", "no_log": True},
         "signer_command": {"type": "list", "elements": "str", "default": []},
         "signer_timeout": {"type": "float", "default": 120.0},
+        "crl": {"type": "list", "elements": "str", "default": []},
         "directory": {"type": "str", "default": ""},
         "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": KEY_TYPES[0]},
         "organization": {"type": "str", "default": "Istio"},
@@ -82,6 +84,8 @@ class ActionModule(FleetAction):
             return await self._signed_by_others(fleet, primaries)
         if recording() is not None:
             return await self._recorded(fleet, primaries)
+        own = [located(one, self.folder(task_vars)) for one in args["crl"]]
+        args["crl"] = given_crls(own, task_vars.get("hostvars") or {}, fleet.clusters)
         password, create = args["vault_password_file"], args["vault_password_create"]
         box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)
         policy = _policy(fleet, args)
@@ -116,6 +120,8 @@ class ActionModule(FleetAction):
     def _of_run(self, run: TrustRun, state: State | None = None) -> dict[str, t.Any]:
         root = None if run.root_is_planned else run.root
         line = summary(root, run.decisions, failed=len(run.failures), planned=self.check_mode)
+        if run.crl_days is not None:
+            line += f"  revocation lists for {run.crl_days} days"
         changes, warnings = run.changes, run.warnings
         if state is not None:
             changes = state.moves + [dataclasses.replace(c, name=state.shown(c.name)) for c in changes]
@@ -129,6 +135,7 @@ class ActionModule(FleetAction):
             summary=line,
             kept_in="" if state is None else state.place,
             root="" if root is None else fingerprint(root),
+            crl_days_left=run.crl_days,
             root_days_left=None if run.root is None else days_left(run.root, run.policy.now),
             clusters={
                 d.cluster: {"action": d.action, "days_left": d.days, "sha256": d.fingerprint} for d in run.decisions

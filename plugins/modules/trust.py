@@ -63,6 +63,17 @@ options:
     description: Seconds in which it must sign a request.
     type: float
     default: 120.0
+  crl:
+    description:
+      - Certificate revocation lists, each a path to a PEM file with one or more, or PEM. Those in the variable C(trust_crl) of each cluster
+        of the inventory are added. They are written as C(ca-crl.pem) to the Secret of every cluster, and a running istiod hands them to the
+        proxies before the task ends.
+      - Refused before anything is written if one has ended, is not valid yet or was not signed by the CA that it names, or if a CA of the
+        mesh has none, because proxies with any would refuse every call whose chain has that CA.
+      - Without any, those in a cluster stay as they are. A renewed chain waits, with a warning, until there is a list of its CA beside them.
+    type: list
+    elements: str
+    default: []
   directory:
     description: Folder for the root and for signing requests; empty means C(trust) in the fleet's folder.
     type: str
@@ -143,6 +154,10 @@ root:
   sample: "9f:3c:5a:…"
 root_days_left:
   description: Whole days until the root ends.
+  returned: with O(state=present)
+  type: int
+crl_days_left:
+  description: Whole days until the first of the given revocation lists ends; none without any, or if none ends.
   returned: with O(state=present)
   type: int
 kept_in:

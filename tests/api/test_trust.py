@@ -13,6 +13,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain, verify_chain
@@ -463,3 +465,66 @@ def test_no_root_where_another_program_signs(stage: Stage) -> None:
     stage(absent=True, trust_root="none")
     assert stage.secret() == {}
     assert "is still there" not in stage(trust_root="none")
+
+
+def empty_crl(ca: certificates.Authority, days: int = 30) -> str:
+    """A revocation list of a CA that revoked nothing."""
+    now = datetime.datetime.now(datetime.UTC)
+    named = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.certificate.public_key())  # type: ignore[arg-type]
+    builder = x509.CertificateRevocationListBuilder().issuer_name(ca.certificate.subject).last_update(now)
+    builder = builder.next_update(now + datetime.timedelta(days=days, hours=1)).add_extension(named, critical=False)
+    return builder.sign(ca.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_revocation_lists_are_checked_written_and_kept(stage: Stage, plane: control_plane.ControlPlane) -> None:
+    stage.also("east", plane)
+    mine = pair(stage.policy())
+    given = {
+        "trust_root": "provided",
+        "trust_root_cert": certificates.certificate_pem(mine.certificate),
+        "trust_root_key": certificates.key_pem(mine.key),
+    }
+    stage(**given)
+    data = stage.secret()
+    root, west = stage.tmp / "root.crl.pem", stage.tmp / "west.crl.pem"
+    root.write_text(empty_crl(mine))
+    west.write_text(
+        empty_crl(
+            certificates.Authority(
+                certificates.parse_certificates(data["ca-cert.pem"])[0], certificates.key_from_pem(data["ca-key.pem"])
+            )
+        )
+    )
+    # Those of west do not cover east, whose CA its proxies meet.
+    lacking = stage(ok=False, **given, trust_crl=[str(root), str(west)])
+    assert "a CA of the mesh has no certificate revocation list" in lacking and "L=east" in lacking
+    assert "L=west" not in lacking and stage.secret() == data
+
+    out = plane.kubectl("-n", stage.namespace, "get", "secret", "cacerts", "-o", "json")
+    theirs = {k: base64.b64decode(v).decode() for k, v in json.loads(out)["data"].items()}
+    east = certificates.Authority(
+        certificates.parse_certificates(theirs["ca-cert.pem"])[0], certificates.key_from_pem(theirs["ca-key.pem"])
+    )
+    # East says its own, as text; --limit leaves out neither it nor what it says.
+    stage.hosts["east"]["trust_crl"] = empty_crl(east)
+    stage.hosts["west"]["trust_crl"] = [str(root), str(west)]
+    assert "revocation lists for 30 days" in stage("--check", "--limit", "west", **given)
+    assert stage.secret() == data
+    stage("-vvv", "--diff", "--limit", "west", **given)
+    held = stage.secret()
+    assert held.pop("ca-crl.pem").count("BEGIN X509 CRL") == 3 and held == data
+    stage(**given)
+    again = stage(**given)
+    assert "2 unchanged  revocation lists for 30 days" in again and "changed)" not in again
+    assert stage.secret()["ca-crl.pem"].count("BEGIN X509 CRL") == 3
+
+    # What ends soon is said; what has ended is not written.
+    stage.hosts["east"]["trust_crl"] = empty_crl(east, days=1)
+    assert "ends in 1 days" in stage(**given)
+    held = stage.secret()
+    del stage.hosts["east"]["trust_crl"], stage.hosts["west"]["trust_crl"]
+    assert "2 unchanged" in stage(**given)
+    assert stage.secret() == held, "what no run is told of stays"
+    due = stage(**given, trust_lifetime="800d", trust_renew_before="740d")
+    assert "its new intermediate CA has no certificate revocation list" in due and "2 unchanged" in due
+    assert stage.secret() == held, "istiod would load no chain beside a list that lacks one of its CAs"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
 import re
 import time
 import typing as t
@@ -15,6 +16,7 @@ from cryptography import x509
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
@@ -29,6 +31,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import (
+    CRL,
     ROOT,
     SigningChain,
     as_istiod_reads,
@@ -44,10 +47,12 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace
     refuse_beside_google,
 )
 
-__all__ = ["load_renewed", "loaded_until", "name_cacerts", "read_trust", "remove_cacerts", "write_cacerts"]
+__all__ = ["load_crls", "load_renewed", "loaded_until", "name_cacerts", "read_trust", "remove_cacerts", "write_cacerts"]
 
 SECRET = "cacerts"
 ANNOTATION = "mesh.fleet/cacerts"
+CRLS_OF_PROXIES = "istio-ca-crl"
+"""istiod's default name, which its Helm value ``pilot.crlConfigMapName`` changes."""
 _EXPIRY = re.compile(r"^citadel_server_cert_chain_expiry_timestamp(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _POLL_SECONDS = 0.5
 
@@ -94,12 +99,20 @@ def _decoded(secret: t.Mapping[str, t.Any], cluster: str) -> dict[str, str]:
 
 
 async def write_cacerts(
-    fleet: Fleet, cluster: Cluster, chain: SigningChain, *, renewed: bool, dry_run: bool, timeout: float
+    fleet: Fleet,
+    cluster: Cluster,
+    chain: SigningChain,
+    *,
+    renewed: bool,
+    dry_run: bool,
+    timeout: float,
+    listed: bool = False,
 ) -> list[Change]:
     """Write the chain to a cluster; after a renewal wait until every running istiod has loaded it.
 
     Args:
         renewed: whether istiods may run on an earlier chain.
+        listed: whether they may run with other revocation lists.
         timeout: seconds that they may need to load the new one.
 
     Raises:
@@ -111,6 +124,8 @@ async def write_cacerts(
         changes = await _apply(kube, fleet, cluster, chain.data, dry_run=dry_run)
         if renewed and not dry_run:
             await load_renewed(kube, fleet, parse_certificates(chain.certificate)[0], timeout)
+        if listed and not dry_run:
+            await load_crls(kube, fleet, chain.crl, timeout)
     return changes
 
 
@@ -157,18 +172,48 @@ async def remove_cacerts(fleet: Fleet, cluster: Cluster, *, dry_run: bool) -> tu
 async def load_renewed(kube: Kube, fleet: Fleet, certificate: x509.Certificate, timeout: float) -> None:
     """Make every running istiod load ``certificate`` now, and wait until each reports it.
 
-    A changed annotation makes the kubelet sync the pod's volumes at once; otherwise this takes about a minute.
-
     Raises:
         FleetError: after ``timeout`` seconds, with the end date that istiod reports.
     """
+    pods = await _annotate_running(kube, fleet.namespace, fingerprint(certificate))
+    await asyncio.gather(*(_await_loaded(kube, fleet.namespace, pod, certificate, timeout) for pod in pods))
+
+
+async def load_crls(kube: Kube, fleet: Fleet, text: str, timeout: float) -> None:
+    """Make every running istiod read these revocation lists now, and wait until one has them ready for proxies.
+
+    Raises:
+        FleetError: after ``timeout`` seconds.
+    """
+    await _annotate_running(kube, fleet.namespace, hashlib.sha256(text.encode()).hexdigest())
+
+    def handed_on(live: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+        held = str(((live or {}).get("data") or {}).get(CRL) or "")
+        return held == text, "it has others" if held else "it has none"
+
+    try:
+        await kube.wait("v1", "ConfigMap", CRLS_OF_PROXIES, fleet.namespace, until=handed_on, timeout=timeout)
+    except NotInTime as error:
+        error.means = (
+            "the Secret is written, and istiod does not hand its CRLs to proxies: it needs PILOT_ENABLE_CA_CRL, which "
+            "is on by default, and a cacerts that existed when it started; what it has against a CRL is in its log"
+        )
+        error.next_step = f"kubectl -n {fleet.namespace} rollout restart deployment -l app=istiod, then run again"
+        raise
+
+
+async def _annotate_running(kube: Kube, namespace: str, value: str) -> list[str]:
+    """Annotate every running istiod, and return their names.
+
+    A changed annotation makes the kubelet sync the pod's volumes at once; otherwise this takes about a minute.
+    """
     pods = [
-        pod["metadata"]["name"]
-        for pod in await kube.pods(fleet.namespace, {"app": "istiod"})
+        str(pod["metadata"]["name"])
+        for pod in await kube.pods(namespace, {"app": "istiod"})
         if (pod.get("status") or {}).get("phase") == "Running"
     ]
-    await asyncio.gather(*(_annotate(kube, fleet.namespace, pod, fingerprint(certificate)) for pod in pods))
-    await asyncio.gather(*(_await_loaded(kube, fleet.namespace, pod, certificate, timeout) for pod in pods))
+    await asyncio.gather(*(_annotate(kube, namespace, pod, value) for pod in pods))
+    return pods
 
 
 async def _annotate(kube: Kube, namespace: str, pod: str, value: str) -> None:

@@ -31,6 +31,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_root
     self_signed,
     the_live_root,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
+    CrlPlan,
+    plan_crls,
+    waiting_chains,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
@@ -45,6 +50,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     IntermediateIssuer,
     open_issuer,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import read_crls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 __all__ = ["TrustRun"]
@@ -76,6 +82,8 @@ class TrustRun:
     warnings: list[str] = dataclasses.field(default_factory=list)
     live: dict[str, ClusterTrust] = dataclasses.field(default_factory=dict)
     """What the clusters of the play hold, by name."""
+    crl_days: int | None = None
+    """Until the first of the given revocation lists ends; None without any."""
     _others: tuple[dict[str, ClusterTrust], dict[str, FleetError]] | None = None
 
     async def run(self) -> None:
@@ -100,6 +108,7 @@ class TrustRun:
         if issuer.made_now or isinstance(issuer, CorporateCa):
             self._warn_of_a_folder_that_ends()
         chains = await self._issue(issuer)
+        plan = await self._with_crls(chains)
         if chains:
             issuer.save()
         if self.keep:
@@ -107,12 +116,13 @@ class TrustRun:
             await self.keep()
         self.root, self.root_is_planned = issuer.root, issuer.made_now and (self.check_mode or not chains)
         written, failed = await on_each(
-            chains,
+            plan.writes,
             lambda name: write_cacerts(
                 self.fleet,
                 clusters[name],
-                chains[name],
-                renewed=self.live[name].istiod and self.live[name].data is not None,
+                plan.writes[name],
+                renewed=name in chains and self.live[name].istiod and self.live[name].data is not None,
+                listed=name in plan.listed and self.live[name].istiod,
                 dry_run=self.check_mode,
                 timeout=self.args["timeout"],
             ),
@@ -212,6 +222,36 @@ class TrustRun:
         if unsigned and isinstance(issuer, CorporateCa):
             raise issuer.unsigned()
         return chains
+
+    async def _with_crls(self, chains: dict[str, SigningChain]) -> CrlPlan:
+        """What is written. What may not be because a CA has no revocation list is taken out of ``chains``.
+
+        Raises:
+            FleetError: the lists that are given are not fit.
+        """
+        given = read_crls(self.args.get("crl") or ())
+        others: dict[str, ClusterTrust] = {}
+        unread: dict[str, FleetError] = {}
+        if given or chains:
+            others, unread = await self._read_others()
+        for name, error in waiting_chains(given, {**others, **self.live}, chains).items():
+            del chains[name]
+            decision = next(d for d in self.decisions if d.cluster == name)
+            self.decisions.remove(decision)
+            try:
+                kept = _keep_unrenewed(decision, error)
+            except FleetError as refused:
+                self.failures[name] = refused
+            else:
+                self.decisions.append(kept)
+                self.warnings.append(kept.warning)
+        first = next(iter(self.fleet.clusters.values()), None)
+        peers = bool(((first.variables.get("mesh_federation") if first else None) or {}).get("peers"))
+        silent = {**self.failures, **unread}
+        plan = plan_crls(given, self.live, others, silent, chains, self.policy.now, peers=peers)
+        self.warnings += plan.warnings
+        self.crl_days = plan.days
+        return plan
 
     async def _signed(
         self, issuer: IntermediateIssuer, decision: Decision, found: ClusterTrust

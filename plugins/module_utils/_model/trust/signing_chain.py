@@ -38,6 +38,7 @@ except ImportError:  # ansible-core requires cryptography: it is absent only whe
 __all__ = [
     "CERT",
     "CHAIN",
+    "CRL",
     "KEY",
     "KEYS",
     "PUBLIC",
@@ -54,8 +55,10 @@ CERT = "ca-cert.pem"
 KEY = "ca-key.pem"
 ROOT = "root-cert.pem"
 CHAIN = "cert-chain.pem"
+CRL = "ca-crl.pem"
+"""Need not be there."""
 KEYS = (CERT, KEY, ROOT, CHAIN)
-PUBLIC = (CERT, ROOT, CHAIN)
+PUBLIC = (CERT, ROOT, CHAIN, CRL)
 """Those that hold no key."""
 TLS_NAMES = {CERT: "tls.crt", KEY: "tls.key", ROOT: "ca.crt"}
 """The same files in a Secret of type ``kubernetes.io/tls``. Its chain is ``tls.crt`` and then ``ca.crt``."""
@@ -69,6 +72,8 @@ class SigningChain:
     key: str = dataclasses.field(repr=False)
     root: str
     chain: str
+    crl: str = ""
+    """Revocation lists of CAs; "" for none."""
 
     @classmethod
     def from_data(cls, data: t.Mapping[str, str], *, tls_form: bool = False) -> SigningChain:
@@ -92,12 +97,13 @@ class SigningChain:
                 means="istiod does not start with half of it, and without it makes a root of its own",
                 next_step="complete it; or, to let this role sign a new one, save a copy of the Secret and delete it",
             )
-        return cls(certificate=data[CERT], key=data[KEY], root=data[ROOT], chain=data[CHAIN])
+        return cls(certificate=data[CERT], key=data[KEY], root=data[ROOT], chain=data[CHAIN], crl=data.get(CRL, ""))
 
     @property
     def data(self) -> dict[str, str]:
         """The Secret's data, not encoded."""
-        return {CERT: self.certificate, KEY: self.key, ROOT: self.root, CHAIN: self.chain}
+        listed = {CRL: self.crl} if self.crl else {}
+        return {CERT: self.certificate, KEY: self.key, ROOT: self.root, CHAIN: self.chain, **listed}
 
 
 def has_tls_form(data: t.Mapping[str, str]) -> bool:

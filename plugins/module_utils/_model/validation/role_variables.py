@@ -206,6 +206,9 @@ def _trust(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
         message = f"is not used with trust_root: {value('trust_root')}"
         hint = "set trust_root: external, or leave it out"
         problems.append(Problem("", "trust_signer_command", shown(value("trust_signer_command")), message, hint))
+    if value("trust_crl") and value("trust_root") == "none":
+        hint = "whatever signs has to hand its revocation lists to proxies: leave it out"
+        problems.append(Problem("", "trust_crl", shown(value("trust_crl")), "is not used with trust_root: none", hint))
     if value("trust_root") == "provided":
         problems += [
             Problem("", name, "", "is missing", "trust_root: provided needs the root's certificate and its key")

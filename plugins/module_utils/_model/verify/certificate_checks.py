@@ -10,6 +10,8 @@ import typing as t
 
 from ...errors import FleetError
 from ..trust.certificates import days_left, fingerprint, parse_certificates
+from ..trust.revocation import LEAST_DAYS, Authorities, authorities, crl_days, parse_crls, uncovered
+from ..trust.signing_chain import CERT, CHAIN, CRL, ROOT, SigningChain
 from .facts import FAILED, OK, SKIPPED, Check, Facts, check_of
 
 __all__ = ["certificate_checks"]
@@ -23,7 +25,7 @@ def certificate_checks(
     foreign: t.Container[str] = (),
     fleet_root: str = "",
 ) -> list[Check]:
-    """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate.
+    """One root everywhere (Secret, ConfigMap, live proxies), and time left on every certificate and revocation list.
 
     Proxies of clusters in ``foreign`` trust the roots of another CA, which has several and renews them by itself.
 
@@ -32,7 +34,7 @@ def certificate_checks(
     """
     now = datetime.datetime.now(datetime.UTC)
     ours = {name: found for name, found in facts.items() if name not in foreign}
-    checks = clock_checks(ours) + root_checks(ours, fleet_root)
+    checks = clock_checks(ours) + root_checks(ours, fleet_root) + crl_checks(ours, now)
     for name, found in facts.items():
         for group, text, least, unit in (
             ("intermediate CA", (found.cacerts or {}).get("ca-cert.pem", ""), signer_days, "days"),
@@ -61,6 +63,36 @@ def certificate_checks(
                     f"{step} with --limit {name}" if group == "intermediate CA" else step,
                 )
             )
+    return checks
+
+
+def crl_checks(facts: t.Mapping[str, Facts], now: datetime.datetime) -> list[Check]:
+    """Whether revocation lists last, and cover every CA of these clusters. None where no cluster has any."""
+    known: Authorities = {}
+    for found in facts.values():
+        data = found.cacerts or {}
+        try:
+            known |= authorities([SigningChain(data.get(CERT, ""), "", data.get(ROOT, ""), data.get(CHAIN, ""))])
+        except FleetError:
+            continue  # the check of its intermediate CA says so
+    checks = []
+    for name, found in facts.items():
+        text = (found.cacerts or {}).get(CRL, "")
+        if not text.strip():
+            continue
+        try:
+            crls = parse_crls(text, what=CRL)
+        except FleetError as error:
+            good, seen = False, f"{error.what}: {error.seen}"
+        else:
+            left, missing = crl_days(crls, now), uncovered(crls, known)
+            good = not missing and (left is None or left >= LEAST_DAYS)
+            seen = f"{len(crls)}, without an end" if left is None else f"{len(crls)}, the first ends in {left} days"
+            if missing:
+                seen += f"; none of {'; '.join(ca.subject.rfc4514_string() for ca in missing)}"
+        means = "proxies with CRLs refuse every call whose chain has a CA without one, or one that has ended"
+        step = "have the CAs issue new ones, name them in trust_crl, and run the trust stage"
+        checks.append(check_of("revocation lists", name, good, seen, (name,), means, step))
     return checks
 
 

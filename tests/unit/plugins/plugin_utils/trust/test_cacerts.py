@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.execs import ExecResult
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     MANAGED_BY,
     MANAGER,
@@ -153,6 +154,33 @@ def test_an_istiod_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(FleetError) as refused:
         asyncio.run(cacerts.load_renewed(t.cast(t.Any, Istiod(0, after=10**9)), FLEET, new_intermediate(), 0))
     assert refused.value.seen == "nothing"
+
+
+class HandingOn(Istiod):
+    """An istiod that writes the ConfigMap of the proxies, or does not."""
+
+    held: str = ""
+
+    async def wait(self, *what: str, until: t.Any, timeout: float) -> None:
+        assert what == ("v1", "ConfigMap", "istio-ca-crl", "istio-system")
+        done, seen = until({"data": {"ca-crl.pem": self.held}} if self.held else None)
+        if not done:
+            raise NotInTime("not in time", seen=seen)
+
+
+def test_revocation_lists_are_waited_for_where_proxies_read_them() -> None:
+    istiod = HandingOn(0, 0)
+    istiod.held = "new"
+    asyncio.run(cacerts.load_crls(t.cast(t.Any, istiod), FLEET, "new", 5))
+    ((_args, more),) = istiod.sent
+    first = more["body"]["metadata"]["annotations"][cacerts.ANNOTATION]
+    for held, seen in (("former", "it has others"), ("", "it has none")):
+        istiod.held = held
+        with pytest.raises(FleetError) as refused:
+            asyncio.run(cacerts.load_crls(t.cast(t.Any, istiod), FLEET, "newer", 5))
+        assert refused.value.seen == seen and "PILOT_ENABLE_CA_CRL" in refused.value.means
+        assert "rollout restart deployment -l app=istiod" in refused.value.next_step
+    assert istiod.sent[-1][1]["body"]["metadata"]["annotations"][cacerts.ANNOTATION] != first
 
 
 @dataclasses.dataclass

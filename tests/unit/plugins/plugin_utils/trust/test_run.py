@@ -11,6 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
@@ -245,7 +247,7 @@ def test_what_cannot_be_written_was_not_decided(clusters: Clusters) -> None:
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_what_is_written_is_told_how(clusters: Clusters, check_mode: bool) -> None:
     done = clusters.run("west", check_mode=check_mode)
-    assert clusters.written == {"west": {"dry_run": check_mode, "timeout": 1.0}}
+    assert clusters.written == {"west": {"dry_run": check_mode, "timeout": 1.0, "listed": False}}
     assert done.root_is_planned is check_mode
     assert (clusters.directory / "trust").exists() is not check_mode
 
@@ -349,3 +351,46 @@ def test_no_root_is_made_while_a_place_of_one_is_silent(clusters: Clusters) -> N
         clusters.run("west", unsearched={"edge": FleetError("no answer")})
     assert clusters.happened == []
     assert not (clusters.directory / "trust").exists()
+
+
+def crl_of(chain: SigningChain | certificates.Authority) -> str:
+    """An empty revocation list of a chain's intermediate CA, or of a root."""
+    if isinstance(chain, SigningChain):
+        found = certificates.parse_certificates(chain.certificate)[0]
+        chain = certificates.Authority(found, certificates.key_from_pem(chain.key))
+    named = x509.AuthorityKeyIdentifier.from_issuer_public_key(chain.certificate.public_key())  # type: ignore[arg-type]
+    builder = x509.CertificateRevocationListBuilder().issuer_name(chain.certificate.subject)
+    builder = builder.last_update(POLICY.now - datetime.timedelta(hours=1))
+    builder = builder.next_update(POLICY.now + datetime.timedelta(days=9000)).add_extension(named, critical=False)
+    return builder.sign(chain.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_renewal_waits_for_its_revocation_list(clusters: Clusters) -> None:
+    key = certificates.new_key()
+    root = certificates.Authority(certificates.make_root(key, POLICY), key)
+    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    clusters.west = ClusterTrust("west", chains["west"].data, istiod=True)
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
+    args = {**pem, "root": "provided"}
+    lists = [crl_of(root), crl_of(chains["west"]), crl_of(chains["east"])]
+    with pytest.raises(FleetError, match="L=west"):
+        clusters.run("east", args={**args, "crl": [lists[0], lists[2]]})
+    assert clusters.written == {}, "nothing was written"
+
+    done = clusters.run("west", "east", args={**args, "crl": lists})
+    assert {name: more["listed"] for name, more in clusters.written.items()} == {"west": True, "east": False}
+    assert clusters.happened == ["west signed", "east signed"], "as the stand-in calls what is not renewed"
+    assert done.crl_days == 8999 and {d.action for d in done.decisions} == {"keep"}
+
+    # Its renewed chain would have no list: the one before stays while it is valid, and is never written beside it.
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    clusters.written.clear()
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=710))
+    for crl in ([], lists):
+        kept = clusters.run("west", policy=later, args={**args, "crl": crl})
+        assert [d.action for d in kept.decisions] == ["keep"] and clusters.written == {}
+        assert any("its new intermediate CA has no certificate revocation list" in w for w in kept.warnings)
+    ended = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=731))
+    refused = clusters.run("west", policy=ended, args=args)
+    assert list(refused.failures) == ["west"] and clusters.written == {} and refused.decisions == []

@@ -40,6 +40,7 @@ def of_fleet(**variables: t.Any) -> list[str]:
         ({"trust_root": "provided", "trust_root_cert": "x"}, "trust_root_key is missing"),
         ({"trust_key_type": "rsa-1024"}, 'trust_key_type "rsa-1024" is unknown | one of: ecdsa-p256'),
         ({"trust_signer_command": ["x"]}, 'trust_signer_command ["x"] is not used with trust_root: generated | set'),
+        ({"trust_root": "none", "trust_crl": ["x"]}, 'trust_crl ["x"] is not used with trust_root: none'),
         ({"trust_lifetime": "4000d"}, 'trust_lifetime "4000d" is longer than trust_root_lifetime, 3650d'),
         ({"trust_lifetime": "20d"}, 'trust_lifetime "20d" is not longer than trust_renew_before, 30d'),
         ({"trust_renew_before": "800d"}, 'trust_lifetime "730d" is not longer than trust_renew_before, 800d'),

@@ -7,10 +7,12 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import days_left, parse_certificates
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.certificate_checks import certificate_checks
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts
 
+from ..trust.authorities import crl_of, issuer_of
 from .test_checks import OTHER, ROOT, whole
 
 
@@ -99,3 +101,29 @@ def test_roots_are_listed_by_secret_where_none_is_called_right() -> None:
 def test_a_root_that_cannot_be_read_fails() -> None:
     (check,) = checks_of(with_roots("west", ROOT, ROOT, "rubbish"), group="root")
     assert check.state == "failed" and "live proxy has unreadable" in check.seen
+
+
+def test_revocation_lists_last_and_cover_every_cluster() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    policy = certificates.Policy("shop.example", "istio-system", "default", now)
+    key = certificates.new_key()
+    root = certificates.Authority(certificates.make_root(key, policy), key)
+    chains = {name: decisions.issue(name, root, policy) for name in ("west", "east")}
+
+    def checked(ends: datetime.timedelta, *of: str, text: str = "") -> list[tuple[str, str, str]]:
+        crls = "".join(
+            crl_of(a, begins=now - ends, ends=now + ends) for a in (root, *(issuer_of(chains[name]) for name in of))
+        )
+        facts = [
+            Facts("west", cacerts={**chains["west"].data, "ca-crl.pem": text or crls}),
+            Facts("east", cacerts=chains["east"].data),
+        ]
+        return [(c.name, c.state, c.seen) for c in checks_of(*facts, group="revocation lists")]
+
+    day = datetime.timedelta(days=1)
+    assert checked(9.5 * day, "west", "east") == [("west", "ok", "3, the first ends in 9 days")]
+    assert [c[1] for c in checked(1.9 * day, "west", "east")] == ["failed"]
+    ((_name, state, seen),) = checked(9.5 * day, "west")
+    assert state == "failed" and "L=east" in seen, "west's proxies would refuse east's calls"
+    assert [c[1] for c in checked(day, text="rubbish")] == ["failed"]
+    assert checks_of(Facts("west", cacerts={**chains["west"].data, "ca-crl.pem": ""}), group="revocation lists") == []

@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which clusters get which revocation lists, and which new chains wait until lists for them are there."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+from ...errors import FleetError
+from .decisions import ClusterTrust
+from .revocation import Revocations, authorities, judge, key_of, parse_crls, uncovered
+from .signing_chain import CRL, SigningChain
+
+if t.TYPE_CHECKING:
+    from cryptography import x509
+
+__all__ = ["CrlPlan", "plan_crls", "waiting_chains"]
+
+
+@dataclasses.dataclass
+class CrlPlan:
+    """What is written to clusters because of the CRLs that are given."""
+
+    writes: dict[str, SigningChain] = dataclasses.field(default_factory=dict)
+    """By cluster, what its Secret holds then; only where it differs, or its chain is new."""
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    days: int | None = None
+    """Until the first CRL ends; None when none does."""
+    listed: set[str] = dataclasses.field(default_factory=set)
+    """Clusters of ``writes`` whose CRLs are other ones than before."""
+
+
+def waiting_chains(
+    given: t.Mapping[str, str], known: t.Mapping[str, ClusterTrust], chains: t.Mapping[str, SigningChain]
+) -> dict[str, FleetError]:
+    """By cluster, why a chain that was signed now is not written: CRLs are in use, and one of its CAs has none.
+
+    Args:
+        given: the CRLs that are given, PEM by the name that errors give them. Without any, those in the clusters count.
+        known: what clusters hold now.
+        chains: by cluster, what was signed now.
+
+    Raises:
+        FleetError: what is given cannot be read.
+    """
+    if not chains:
+        return {}
+    held = {name: (live.data or {}).get(CRL, "").strip() for name, live in known.items()}
+    texts = dict(given) or {f"Secret cacerts of {name}": text for name, text in held.items() if text}
+    lists: dict[str, list[x509.CertificateRevocationList]] = {}
+    for what, text in texts.items():
+        try:
+            lists[what] = parse_crls(text, what=what)
+        except FleetError:
+            if given:
+                raise
+            lists[what] = []  # istiod would not take a chain beside it either
+    if given:
+        lists = {"trust_crl": [crl for found in lists.values() for crl in found]}
+    waiting = {}
+    for name, chain in chains.items():
+        for what, crls in lists.items():
+            if missing := uncovered(crls, authorities([chain])):
+                waiting[name] = FleetError(
+                    "its new intermediate CA has no certificate revocation list",
+                    cluster=name,
+                    obj=what,
+                    seen=f"none of {'; '.join(ca.subject.rfc4514_string() for ca in missing)} is in it",
+                    means="istiod would not load the chain, and proxies that have CRLs refuse every call whose chain "
+                    "has a CA without one",
+                    next_step="with trust_root: external, sign an empty CRL with the key beside the request, add it to "
+                    "trust_crl and run again; with other roots take the CRLs away first (roles/trust/README.md)",
+                )
+                break
+    return waiting
+
+
+def plan_crls(
+    given: t.Mapping[str, str],
+    live: t.Mapping[str, ClusterTrust],
+    others: t.Mapping[str, ClusterTrust],
+    unread: t.Mapping[str, FleetError],
+    chains: t.Mapping[str, SigningChain],
+    now: datetime.datetime,
+    *,
+    peers: bool = False,
+) -> CrlPlan:
+    """What is written to the clusters of the play, with the CRLs that are ``given``.
+
+    Args:
+        live: the clusters of the play.
+        others: the other primaries of the mesh.
+        unread: primaries that did not answer, or hold what is not usable.
+        chains: by cluster, what was signed now and is written.
+        peers: whether the mesh calls other meshes.
+
+    Raises:
+        FleetError: the CRLs are not fit, or a CA of the mesh has none.
+    """
+    if not given:
+        return CrlPlan({n: dataclasses.replace(c, crl=(live[n].data or {}).get(CRL, "")) for n, c in chains.items()})
+    present: dict[str, SigningChain] = {}
+    unread = dict(unread)
+    for name, found in {**others, **live}.items():
+        if found.data is None or name in unread:
+            continue
+        try:
+            chain = SigningChain.from_data(found.data, tls_form=found.tls_form)
+            authorities([chain])
+        except FleetError as error:  # what is wrong there is told of that cluster, and the others go on
+            unread[name] = error
+        else:
+            present[name] = chain
+    whole = {**present, **chains}
+    good = judge(given, whole, now, peers=peers)
+    plan = CrlPlan(warnings=list(good.warnings), days=good.days)
+    for name, found in live.items():
+        if name not in whole or (name not in chains and found.data and found.data.get(CRL) == good.text):
+            continue
+        if reason := _left_alone(found):
+            plan.warnings.append(f"{name}: {reason}")
+            continue
+        plan.writes[name] = dataclasses.replace(whole[name], crl=good.text)
+        plan.listed.add(name)
+    if unread:
+        plan.warnings += _beside_silent(good, live, plan.writes, unread)
+    return plan
+
+
+def _left_alone(found: ClusterTrust) -> str:
+    """Why CRLs are not written to a cluster; "" when they are."""
+    if found.tls_form:
+        return (
+            "no CRLs are written, because its cacerts has the form of kubernetes.io/tls, beside which istiod reads "
+            "none: its proxies accept certificates that were revoked"
+        )
+    if found.owner and not found.take_over:
+        return (
+            f"no CRLs are written, because its cacerts is not this fleet's but of {found.owner}: write key ca-crl.pem "
+            f"there, or run once with mesh_take_over: true for {found.cluster}"
+        )
+    return ""
+
+
+def _beside_silent(
+    good: Revocations,
+    live: t.Mapping[str, ClusterTrust],
+    writes: t.Iterable[str],
+    unread: t.Mapping[str, FleetError],
+) -> list[str]:
+    """Write nothing that could part a cluster which did not answer from the others; return what is not known."""
+    silent = ", ".join(unread)
+    after = {key_of(crl) for crl in parse_crls(good.text, what="trust_crl")}
+    for name in writes:
+        text = (live[name].data or {}).get(CRL, "").strip()
+        before = {key_of(crl) for crl in parse_crls(text, what=f"Secret cacerts of {name}")} if text else set()
+        if not before or before - after:
+            raise FleetError(
+                "no other CRLs are written as long as a primary does not answer",
+                cluster=silent,
+                obj="trust_crl",
+                seen="; ".join(f"{cluster}: {error.what}" for cluster, error in unread.items()),
+                means="its CAs are not known, and proxies with CRLs refuse every call whose chain has a CA without one",
+                next_step="make every primary of the inventory reachable and run again; newer CRLs of the same CAs are "
+                "written in any case",
+            )
+    return [f"{silent}: did not answer, so it is not known whether each of its CAs has a CRL in trust_crl"]

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Revocation lists reach every cluster of ours, and no chain without one is written beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import decisions
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
+    CrlPlan,
+    plan_crls,
+    waiting_chains,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import CRL, SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from .authorities import DAY, NOW, OTHER, POLICY, ROOT, WEST, crl_of, issuer_of
+
+EAST = decisions.issue("east", ROOT, POLICY)
+LISTS = {"/crl": "".join(crl_of(a) for a in (ROOT, issuer_of(WEST), issuer_of(EAST)))}
+NEWER = {"/crl": "".join(crl_of(a, begins=NOW - DAY / 2) for a in (ROOT, issuer_of(WEST), issuer_of(EAST)))}
+SILENT = {"north": FleetError("does not answer")}
+
+
+def live(name: str, chain: SigningChain, crl: str = "", **more: bool | str) -> ClusterTrust:
+    return ClusterTrust(name, data=dataclasses.replace(chain, crl=crl).data, **more)  # type: ignore[arg-type]
+
+
+def planned(west: ClusterTrust, *, given: dict[str, str] = LISTS, **more: dict[str, FleetError]) -> CrlPlan:
+    return plan_crls(given, {"west": west}, {"east": live("east", EAST)}, more.get("unread", {}), {}, NOW)
+
+
+def test_they_are_written_once_and_again_when_they_differ() -> None:
+    plan = planned(live("west", WEST))
+    assert plan.writes.keys() == plan.listed == {"west"}, "the cluster outside the play is read, and not written"
+    held = plan.writes["west"].crl
+    assert plan.writes["west"] == dataclasses.replace(WEST, crl=held) and plan.days == 30
+    assert planned(live("west", WEST, held)).writes == {}
+    assert planned(live("west", WEST, held), given=NEWER).listed == {"west"}
+
+
+def test_the_cas_of_clusters_outside_the_play_count() -> None:
+    with pytest.raises(FleetError, match="L=east"):
+        planned(live("west", WEST), given={"/crl": "".join(crl_of(a) for a in (ROOT, issuer_of(WEST)))})
+
+
+def test_what_istiod_does_not_read_or_is_somebody_elses_is_left() -> None:
+    tls = dataclasses.replace(live("west", WEST), tls_form=True)
+    theirs = dataclasses.replace(live("west", WEST), owner="vault")
+    for found, said in ((tls, "its proxies accept certificates that were revoked"), (theirs, "of vault")):
+        plan = planned(found)
+        assert plan.writes == {} and any(said in warning for warning in plan.warnings)
+    assert planned(dataclasses.replace(theirs, take_over=True)).listed == {"west"}
+
+
+def test_beside_a_silent_primary_only_newer_ones_of_the_same_cas() -> None:
+    """Its CAs are not known: with a first list, its calls would be refused from then on."""
+    with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
+        planned(live("west", WEST), unread=SILENT)
+    assert caught.value.cluster == "north"
+    held = planned(live("west", WEST)).writes["west"].crl
+    plan = planned(live("west", WEST, held), given=NEWER, unread=SILENT)
+    assert plan.listed == {"west"} and "north: did not answer" in plan.warnings[-1]
+    more = held + crl_of(OTHER)
+    with pytest.raises(FleetError, match="as long as a primary does not answer"):
+        planned(live("west", WEST, more), given=NEWER, unread=SILENT)
+
+
+def test_broken_certificates_count_as_silence() -> None:
+    others = {"east": ClusterTrust("east", data={"ca-cert.pem": "rubbish"})}
+    with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
+        plan_crls(LISTS, {"west": live("west", WEST)}, others, {}, {}, NOW)
+    assert "east: cacerts is incomplete" in caught.value.seen
+
+
+def test_without_any_what_is_there_stays_also_with_a_new_chain() -> None:
+    held = LISTS["/crl"]
+    known = {"west": live("west", WEST, held)}
+    assert plan_crls({}, known, {}, SILENT, {}, NOW) == CrlPlan()
+    plan = plan_crls({}, known, {}, {}, {"west": WEST}, NOW)
+    assert plan.writes == {"west": dataclasses.replace(WEST, crl=held)} and not plan.listed
+
+
+def test_a_new_chain_waits_for_its_list() -> None:
+    renewed = decisions.issue("west", ROOT, POLICY)
+    known = {"west": live("west", WEST, LISTS["/crl"]), "east": live("east", EAST)}
+    for given in ({}, LISTS):
+        (error,) = waiting_chains(given, known, {"west": renewed}).values()
+        assert error.cluster == "west" and "L=west" in error.seen and "trust_crl" in error.next_step
+    assert waiting_chains({"/crl": LISTS["/crl"] + crl_of(issuer_of(renewed))}, known, {"west": renewed}) == {}
+    # Those of another cluster: its proxies would refuse this one's calls.
+    other = {"east": known["east"], "west": known["west"]}
+    north = decisions.issue("north", ROOT, POLICY)
+    assert "Secret cacerts of west" in waiting_chains({}, other, {"north": north})["north"].obj
+    assert waiting_chains({}, {"east": known["east"]}, {"north": north}) == {}, "nobody has any"
+    assert waiting_chains(LISTS, known, {}) == {}
+
+
+def test_lists_that_cannot_be_read() -> None:
+    known = {"west": ClusterTrust("west", data={**WEST.data, CRL: "rubbish"})}
+    assert waiting_chains({}, known, {"west": WEST}), "istiod would not take a chain beside it"
+    with pytest.raises(FleetError, match="no certificate revocation list"):
+        waiting_chains({"/crl": "rubbish"}, known, {"west": WEST})
