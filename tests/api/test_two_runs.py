@@ -46,11 +46,11 @@ def fleet(plane: control_plane.ControlPlane) -> dict[str, t.Any]:
     }
 
 
-def play(where: Path, fleet: t.Mapping[str, t.Any], *tasks: dict[str, t.Any]) -> Ran:
+def play(where: Path, fleet: t.Mapping[str, t.Any], *tasks: dict[str, t.Any], before: t.Sequence[str] = ()) -> Ran:
     where.mkdir(exist_ok=True)
     named = [{"name": f"Task {number}", **task} for number, task in enumerate(tasks)]
     play = {"hosts": "mesh_clusters", "gather_facts": False, "tasks": named}
-    return run_plays(where, fleet, play, environment={"XDG_STATE_HOME": str(where / "state")})
+    return run_plays(where, fleet, play, environment={"XDG_STATE_HOME": str(where / "state")}, before=before)
 
 
 @in_loop
@@ -282,6 +282,29 @@ def test_a_run_that_is_killed_holds_nothing(
             _until("it is renewed for the task", lambda: time.monotonic() - killed > 6 or _holder(plane) == "")
             assert _holder(plane), "the task still writes"
         _until("it is released", lambda: _holder(plane) == "", 30)
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["between tasks", "while a task is at work"])
+def test_a_run_that_is_ended_by_ctrl_c_holds_nothing(
+    tmp_path: Path, fleet: dict[str, t.Any], namespace: str, plane: control_plane.ControlPlane, at_work: bool
+) -> None:
+    """A terminal sends SIGINT to the run and its tasks; the keeper hears nothing of it, and sees the run end."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "entry", "namespace": namespace}}
+    service["spec"] = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+    objects = [namespace_of(namespace), *([service] if at_work else [])]
+    apply = {"mesh.fleet.objects": {"objects": objects, "wait": at_work, "wait_timeout": 300}}
+    waits = {"ansible.builtin.wait_for": {"path": str(tmp_path / "never"), "timeout": 300}}
+    # A shell has what it starts in the background ignore the signal, tests too: a run at a terminal does not.
+    terminal = ("setsid", "env", "--default-signal=INT")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(play, tmp_path / "run", fleet, apply, waits, before=terminal)
+        _until("it began", lambda: _holder(plane) != "")
+        _until("its objects are there", lambda: namespace in plane.kubectl("get", "namespaces"))
+        if at_work:
+            _until("its task waits", lambda: "entry" in plane.kubectl("get", "services", "-A"))
+        os.killpg(int(lease.Holder.read(_holder(plane)).pid), signal.SIGINT)
+        assert "interrupted" in run.result(60).output
+    _until("it is released", lambda: _holder(plane) == "", 30)
 
 
 def _keep_the_loop_waiting() -> None:
