@@ -44,7 +44,7 @@ _VPC: Vars = {"gke_dns": "cloud_dns", "gke_dns_domain": "west.shop.example"}
 _GENTLE: Vars = {"gke_recreate_nodes": True}
 _LEGACY: Vars = {"gke_dataplane_v2": False, **_GENTLE}
 
-# By the entry's variable and path: every entry of the table has one, or a test below fails.
+# By row_of the entry: every entry of the table has one, or a test below fails.
 CLUSTER: dict[str, Sample] = {
     "locations": Sample(
         ["us-west1-a"], ["us-west1-b", "us-west1-a"], ["us-west1-a"], ["us-west1-a", "us-west1-b"]
@@ -100,6 +100,9 @@ CLUSTER: dict[str, Sample] = {
     ),
     "defaultMaxPodsConstraint.maxPodsPerNode": Sample(32, 64, "32", "64"),
     "ipAllocationPolicy.additionalPodRangesConfig.podRangeNames": Sample(
+        ["more"], ["more", "most"], ["more"], ["more", "most"]
+    ),
+    "ipAllocationPolicy.additionalPodRangesConfig.podRangeNames, dropped": Sample(
         ["more", "most"], ["most", "last"], ["more", "most"], ["most", "last"]
     ),
     "ipAllocationPolicy.stackType": Sample("ipv4", "ipv4_ipv6", "IPV4", "IPV4_IPV6"),
@@ -179,6 +182,11 @@ POOL: dict[str, Sample] = {
 }  # fmt: skip
 
 
+def row_of(field: t.Any) -> str:
+    """An entry's path; one field may have two entries, by which values are added and dropped."""
+    return f"{field.path}{', dropped' if field.drops else ''}"
+
+
 def with_west(**more: t.Any) -> Fleet:
     return fleet_of({**HOSTS, "west": {**HOSTS["west"], **more}})
 
@@ -195,9 +203,9 @@ def host_of(field: t.Any) -> tuple[str, str, Vars]:
     return "north", NORTH, {**HOSTS["north"], "gke_mode": "autopilot"}
 
 
-@pytest.mark.parametrize("field", CLUSTER_FIELDS, ids=lambda f: f"{f.path}{f.when}{'-' if f.drops else ''}")
+@pytest.mark.parametrize("field", CLUSTER_FIELDS, ids=lambda f: f"{row_of(f)}{f.when}")
 def test_a_field_of_a_cluster(run: Run, google_cloud: StandIn, field: t.Any) -> None:
-    sample = CLUSTER[field.path]
+    sample = CLUSTER[row_of(field)]
     host, key, base = host_of(field)
     variable = f"gke_{field.name}"
     first = fleet_of({host: {**base, **sample.more, variable: sample.first}})
@@ -256,7 +264,8 @@ def test_a_field_of_a_pool(run: Run, google_cloud: StandIn, field: t.Any, listed
 
 
 def test_every_row_of_the_table_has_a_test() -> None:
-    assert {field.path for field in CLUSTER_FIELDS} == set(CLUSTER)
+    assert {row_of(field) for field in CLUSTER_FIELDS} == set(CLUSTER)
+    assert len({(row_of(field), field.when) for field in CLUSTER_FIELDS}) == len(CLUSTER_FIELDS)
     assert {field.path for field in POOL_FIELDS} == set(POOL)
     refused = {
         mark.args[1][n][0]
