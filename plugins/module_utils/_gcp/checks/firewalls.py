@@ -352,3 +352,11 @@ def _range(text: str) -> Range:
 _FAR = (_range(EVERYWHERE),)
 """A rule of a VPC that names no other end means IPv4 alone (https://cloud.google.com/firewall/docs/firewalls)."""
 _ANY = (*_FAR, _range(EVERYWHERE_IPV6))
+"""Both families: what a rule without ranges means elsewhere.
+
+At the near end it is about all addresses of its targets, IPv6 ones too
+(https://cloud.google.com/firewall/docs/firewalls#targets_and_ips_ingress). Of the far end of a policy's rule Google
+names no default: its own rules about everything are two, one for each family
+(https://cloud.google.com/firewall/docs/pre-defined-rules). A rule that has no ranges there names something else, such
+as a kind of network, and that is not of one family.
+"""

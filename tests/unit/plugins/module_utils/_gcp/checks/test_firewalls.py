@@ -240,6 +240,16 @@ def test_rules_are_of_the_family_of_their_ranges(rule: Json, stopped: bool) -> N
     assert not denied(PODS, vpc_rule("deny", sourceRanges=["::/96"]))
 
 
+def test_a_policys_rule_without_ranges_is_of_both_families() -> None:
+    """It names a kind of network instead; a rule of a VPC without ranges is about IPv4."""
+    deny = policy_rule("deny", 100, match={"srcIpRanges": [], "srcNetworkType": "NON_INTERNET"})
+    for flow in (PODS, IPV6):
+        (found,) = denied(flow, policies=[policy(deny)])
+        assert not found.sure
+    own = vpc_rule("deny", sourceRanges=[])
+    assert denied(PODS, own) and not denied(IPV6, own)
+
+
 def test_a_policy_may_pass_one_family_on_alone() -> None:
     deny = policy_rule("deny", 200, match={"srcIpRanges": ["0.0.0.0/0", "::/0"]})
     assert denied(IPV6, policies=[policy(policy_rule("goto_next", 100), deny)])
