@@ -169,6 +169,32 @@ async def test_what_was_written_in_between_is_kept(
 
 
 @in_loop
+async def test_what_was_done_before_a_second_try_is_said(
+    connect: Connect, cluster: t.Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names move to what the Corefile imports by now; somebody writes that one in between."""
+    custom = "coredns-custom"
+    cluster("# theirs\n", custom, "a.server")
+    read, times = clusterset_dns._read, []
+
+    async def between(kube: Kube) -> t.Any:
+        found = await read(kube)
+        if not times:
+            cluster("# others\n", custom, "a.server")
+        times.append(1)
+        return found
+
+    async with connect() as kube:
+        await serve_names(kube, FLEET, RECORDS)
+        cluster(f"{await text_of(kube)}import custom/*.server\n")
+        monkeypatch.setattr(clusterset_dns, "_read", between)
+        done = await serve_names(kube, FLEET, RECORDS)
+        assert (actions(done), len(times)) == ([*CHANGED, f"ConfigMap kube-system/{custom} changed"], 2)
+        assert await text_of(kube, custom, "a.server") == "# others\n"
+        assert actions(await serve_names(kube, FLEET, RECORDS)) == []
+
+
+@in_loop
 async def test_who_writes_it_each_time_is_not_overwritten(
     connect: Connect, cluster: t.Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

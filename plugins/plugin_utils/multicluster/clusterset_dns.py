@@ -72,11 +72,15 @@ async def serve_names(kube: Kube, fleet: str, records: Records, *, dry_run: bool
     if kube.absent:
         return Served()
     owner = owner_labels(PART, fleet)
+    changes: list[Change] = []
     for _try in range(_TRIES):
         configs, servers = await _read(kube)
         plan = plan_zone(records, fleet=fleet, owner=owner, cluster=kube.cluster, configs=configs, servers=servers)
-        if dry_run or await _written(kube, plan):
-            changes = [_change(kube, fleet, found, wanted, diff) for found, wanted in plan.writes]
+        for found, wanted in plan.writes:
+            if not dry_run and not await _written(kube, found, wanted):
+                break
+            changes.append(_change(kube, fleet, found, wanted, diff))
+        else:
             return Served(changes, [f"{kube.cluster}: {fact}" for fact in plan.facts], plan)
     raise FleetError(
         "the cluster's Corefile was written by somebody else each time that this run was about to",
@@ -125,16 +129,11 @@ async def _read(kube: Reader) -> tuple[list[dict[str, t.Any]], list[dict[str, t.
     return [*here, *openshift], servers
 
 
-async def _written(kube: Kube, plan: Plan) -> bool:
-    """Whether everything was written as it was read; False as soon as somebody else was first."""
-    for found, wanted in plan.writes:
-        if wanted is None:
-            done = await delete_exactly(kube, found or {})
-        else:
-            done = await replace_exactly(kube, wanted, found)
-        if not done:
-            return False
-    return True
+async def _written(kube: Kube, found: Object | None, wanted: dict[str, t.Any] | None) -> bool:
+    """Write or delete a ConfigMap as it was read; False when somebody else was first."""
+    if wanted is None:
+        return await delete_exactly(kube, found or {})
+    return await replace_exactly(kube, wanted, found)
 
 
 def _change(kube: Kube, fleet: str, found: Object | None, wanted: Object | None, diff: bool) -> Change:
