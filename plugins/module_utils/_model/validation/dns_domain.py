@@ -9,9 +9,13 @@ import re
 import typing as t
 
 from ...errors import FleetError
-from ..inventory.fleet import Cluster
+from ..inventory.fleet import Cluster, Fleet
+from ..multicluster.clusterset_dns import without_block
+from ..multicluster.corefile import ZONE, who_serves
+from ..multicluster.exports import read_exports
+from ..providers.registry import provider_of
 
-__all__ = ["PLACES", "Dns", "check_dns_domain", "is_ready", "said_domains"]
+__all__ = ["PLACES", "Dns", "check_clusterset_zone", "check_dns_domain", "is_ready", "said_domains"]
 
 Object = t.Mapping[str, t.Any]
 
@@ -91,3 +95,31 @@ def check_dns_domain(cluster: Cluster, dns: Dns) -> list[str]:
         f"and the kubelet of {dns.node} could not be asked (nodes/proxy); names of services are made for {DOMAIN}, "
         "which the search line of /etc/resolv.conf in a pod must have"
     ]
+
+
+def check_clusterset_zone(fleet: Fleet, cluster: Cluster, dns: Dns) -> list[str]:
+    """A warning where somebody else answers for names of exported services, and the provider is not who does."""
+    exports, _problems = read_exports(cluster.variables.get("mesh_exports"), fleet.clusters)
+    if provider_of(cluster).multicluster or not any(export.reaches(cluster.name) for export in exports):
+        return []
+    for config in dns.configs:
+        for key, text in sorted((config.get("data") or {}).items()):
+            if key != "Corefile" and not key.endswith(".server"):
+                continue
+            line = who_serves(_without_ours(str(text), fleet.name))
+            if line:
+                meta = config["metadata"]
+                where = f"ConfigMap {meta['namespace']}/{meta['name']}, {key}, {line}"
+                return [
+                    f"{cluster.name}: its DNS answers for {ZONE} already ({where}): for names in mesh_exports, pods "
+                    "without a sidecar get those answers, pods with one the mesh's; remove it there, unless a "
+                    "controller of multi-cluster services made it"
+                ]
+    return []
+
+
+def _without_ours(text: str, fleet: str) -> str:
+    try:
+        return without_block(text, fleet)
+    except FleetError:
+        return text  # the stage that writes it says what is wrong

@@ -14,7 +14,7 @@ from ..inventory.fleet import Cluster, Fleet
 from ..istio.helm_values import istiod_name
 from ..istio.ownership import MANAGER, fleet_of
 from ..providers.registry import provider_of
-from .dns_domain import Dns, check_dns_domain
+from .dns_domain import Dns, check_clusterset_zone, check_dns_domain
 
 __all__ = ["Standing", "check_standing"]
 
@@ -59,8 +59,8 @@ def check_standing(fleet: Fleet, cluster: Cluster, found: Standing) -> list[str]
     _same_namespace(fleet, cluster, found)
     _one_control_plane(fleet, cluster, found)
     _addresses(cluster, found)
-    unknown = check_dns_domain(cluster, found.dns)
-    return [*unknown, *_other_revisions(fleet, cluster, found), *_localities(cluster, found), *_no_room(cluster, found)]
+    names = [*check_dns_domain(cluster, found.dns), *check_clusterset_zone(fleet, cluster, found.dns)]
+    return [*names, *_other_revisions(fleet, cluster, found), *_localities(cluster, found), *_no_room(cluster, found)]
 
 
 def _ours(fleet: Fleet, found: Standing) -> list[Object]:

@@ -8,9 +8,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clusterset_dns import zone_block
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.corefile import Server
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import (
     Dns,
+    check_clusterset_zone,
     check_dns_domain,
     is_ready,
     said_domains,
@@ -114,3 +117,34 @@ def test_a_plugin_without_zones_says_nothing(bare: str) -> None:
     found = coredns("corp.example")
     found["data"]["Corefile"] += f"cluster.local:53 {{\n    {bare}\n    forward . 10.0.0.1\n}}\n"
     assert said_domains(Dns([found])) == []
+
+
+ZONE = "clusterset.local:53 {\n    forward . 10.1.1.1\n}\n"
+OURS = zone_block({"orders.shop.svc.clusterset.local": ["10.1.2.3"]}, "prod", Server(), views=True)
+
+
+def zone_warnings(text: str, key: str = "Corefile", **variables: t.Any) -> list[str]:
+    """What is said of a cluster with a service exported to all, and with a further text in its DNS."""
+    given = {"cluster_provider": "kubeconfig", "fleet_name": "prod", "mesh_exports": [{"service": "orders.shop"}]}
+    fleet = read_fleet({"west": {**given, **variables}, "east": given})
+    found = coredns(LOCAL)
+    found["data"][key] = found["data"].get(key, "") + text
+    return check_clusterset_zone(fleet, fleet.clusters["west"], Dns([OTHER, found]))
+
+
+def test_a_zone_that_others_serve_is_told_where_services_come() -> None:
+    where = "ConfigMap kube-system/coredns, Corefile, line 7: clusterset.local:53 {"
+    assert where in zone_warnings(ZONE)[0]
+    assert "x.server, line 1" in zone_warnings(ZONE, "x.server")[0]
+    assert where in zone_warnings(f"{ZONE}{OURS}")[0]
+    assert zone_warnings(f"{OURS.replace(' prod:', ' other:')}"), "another fleet's"
+    assert zone_warnings(OURS.replace("exported services begin", "")), "what is ours is no longer known"
+
+
+def test_a_zone_that_concerns_nobody_is_not_told() -> None:
+    assert zone_warnings("") == []
+    assert zone_warnings(OURS) == []
+    assert zone_warnings(ZONE, "notes") == []
+    assert zone_warnings(ZONE, mesh_exports=[]) == []
+    assert zone_warnings(ZONE, mesh_exports=[{"service": "orders.shop", "to": ["east"]}]) == []
+    assert zone_warnings(ZONE, cluster_provider="gke") == [], "Google serves it there"

@@ -57,6 +57,14 @@ def test_another_dns_domain_is_refused_an_unknown_one_is_said() -> None:
         checked(Standing(dns=Dns(node="n1", kubelet={"kubeletconfig": {"clusterDomain": "corp.example"}})))
 
 
+def test_a_zone_of_others_for_exported_services_is_said() -> None:
+    text = ". {\n    kubernetes cluster.local\n}\nclusterset.local {\n    forward . 10.1.1.1\n}\n"
+    config = {"metadata": {"namespace": "kube-system", "name": "coredns"}, "data": {"Corefile": text}}
+    assert checked(Standing(dns=Dns([config]))) == []
+    (warning,) = checked(Standing(dns=Dns([config])), mesh_exports=[{"service": "orders.shop", "to": "all"}])
+    assert "its DNS answers for clusterset.local already" in warning
+
+
 def test_an_istiod_where_google_is_to_run_one_is_refused() -> None:
     google = {"cluster_provider": "gke", "gke_project": "p", "mesh_control_plane": "managed"}
     with pytest.raises(FleetError, match="cannot run beside that") as refused:
