@@ -41,6 +41,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.federated import call_peers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.global_names import call_global_names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
@@ -126,6 +127,7 @@ class VerifyRun:
                 self.calls += called.calls
                 self.checks += called.checks
                 await self._call_names()
+                await self._call_global_names()
                 await self._call_peers()
                 await self._measure()
         self.checks += [c.as_check() for c in self.calls]
@@ -147,6 +149,20 @@ class VerifyRun:
         await names.run()
         self.calls += names.calls
         self.checks += names.checks
+
+    async def _call_global_names(self) -> None:
+        """Call the global names of policies, also from where no cluster may answer."""
+        made, checks = await call_global_names(
+            self.fleet,
+            self.options.policies,
+            self.play,
+            self.kubes,
+            self.facts,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=self.deadline,
+        )
+        self.calls += made
+        self.checks += checks
 
     async def _call_peers(self) -> None:
         """Call what peer meshes export."""
