@@ -18,17 +18,20 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import R
 
 __all__ = ["PAGE", "STAGES", "files_of", "is_file_name", "is_marked", "mark_of", "with_remedies"]
 
-STAGES = (
-    "gke_fleet",
-    "trust",
-    "control_plane",
-    "peering",
-    "gateways",
-    "apps",
-    "services",
-    "traffic",
-    "front_door",
-)
+_NUMBERS = {
+    "gke_fleet": 10,
+    "trust": 20,
+    "control_plane": 30,
+    "peering": 40,
+    "gateways": 50,
+    "apps": 60,
+    "services": 70,
+    "traffic": 80,
+    "federation": 85,
+    "front_door": 90,
+}
+"""By stage what its file begins with. It stays the same when stages come in between: others refer to the files."""
+STAGES = tuple(_NUMBERS)
 """In the order in which they are applied. Each has its number, whether this fleet has something of it or not."""
 PAGE = "README.md"
 _REMEDIES = {
@@ -114,7 +117,7 @@ def is_file_name(name: str) -> bool:
 
 
 def _file_name(stage: str) -> str:
-    return f"{STAGES.index(stage) + 1}0-{stage}.yaml"
+    return f"{_NUMBERS[stage]}-{stage}.yaml"
 
 
 def _defines(obj: Object) -> set[tuple[str, str]]:
