@@ -37,6 +37,7 @@ GUIDES = (
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("traffic", "docs/traffic.md"),
     Guide("federation", "docs/federation.md"),
+    Guide("ingress", "docs/ingress.md"),
     Guide("gitops", "docs/gitops.md"),
     Guide("report", "docs/report.md"),
     Guide("demo", "docs/demo.md"),

@@ -65,6 +65,7 @@ STAGES = {
     "services": {"services"},
     "traffic": {"traffic"},
     "federation": {"federation"},
+    "ingress": {"ingress"},
     "front_door": {"front_door"},
     "verify": {"verify"},
     "report": {"report"},

@@ -16,7 +16,7 @@ _FOLDER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", 
 _PREFIX = "mesh.fleet."
 _NAMED = re.compile(
     r"(?<![\w./-])playbooks/(apps|artifacts|artifacts_removal|awx|clusters|control_plane|demo|federation|front_door|gateways|"
-    r"gke_fleet|peering|preflight|render|report|services|site|teardown|traffic|trust|verify)\.yml\b"
+    r"gke_fleet|ingress|peering|preflight|render|report|services|site|teardown|traffic|trust|verify)\.yml\b"
 )
 _DATA = frozenset(("diff", "ansible_facts", "invocation"))
 """Keys of a result that hold no messages of ours."""

@@ -28,6 +28,7 @@ _NUMBERS = {
     "services": 70,
     "traffic": 80,
     "federation": 85,
+    "ingress": 87,
     "front_door": 90,
 }
 """By stage what its file begins with. It stays the same when stages come in between: others refer to the files."""

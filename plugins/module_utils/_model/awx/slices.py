@@ -36,6 +36,7 @@ STAGES: t.Mapping[str, Stage] = {
     "services": Stage(False, "exports of one service in several clusters are compared with each other"),
     "traffic": Stage(False, "a policy's objects follow from other clusters, and addresses are reserved for all"),
     "federation": Stage(False, "a bundle names what the whole fleet exports, and its addresses are reserved for all"),
+    "ingress": Stage(False, "which services a cluster reaches follows from the others"),
     "front_door": Stage(False, "its objects are in one cluster and spread calls over the others"),
     "verify": Stage(False, "it calls from each cluster to each other one"),
     "report": Stage(False, "its page shows the whole fleet"),

@@ -27,6 +27,7 @@ from . import (
     federation,
     front_door,
     global_names,
+    ingress,
     names,
     ranges,
     renamed,
@@ -79,6 +80,7 @@ def check(
     whole += global_names.check(named, sound, fleet)
     whole += federation.check(sound, fleet)
     whole += front_door.check(named, sound)
+    whole += ingress.check(named, fleet)
     whole += role_variables.check(named, fleet, roles) if roles else []
     # A value with a problem of its own was left out above: that it is missing is no second problem.
     problems += [p for p in whole if not p.variable or (p.host, p.variable) not in faulty]

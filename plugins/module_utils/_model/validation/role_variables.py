@@ -42,7 +42,7 @@ FACTS = frozenset(
     }
 )
 """Facts that the role ``artifacts`` sets: they are variables of each host when preflight runs again."""
-_ONE_FOR_ALL = ("artifacts_", "peering_", "services_", "trust_", "verify_")
+_ONE_FOR_ALL = ("artifacts_", "ingress_", "peering_", "services_", "trust_", "verify_")
 """Prefixes of roles that run once for the fleet: the value of one host counts, and that of another is ignored."""
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 2**32
 """Seconds: Kubernetes refuses a TokenRequest for less or more."""

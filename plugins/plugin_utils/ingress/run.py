@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Routes into the mesh: read what they need in each cluster, refuse what cannot be, apply and remove objects."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import service_address
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import Place, kinds, site_objects
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import ISSUER, Route, Site, sites
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
+    INGRESS,
+    ingress_wanted,
+    remotes_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
+from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import Needs, NotThereYet, refuse_foreign
+
+__all__ = ["PART", "IngressRun"]
+
+Object = dict[str, t.Any]
+
+PART = "ingress"
+_GUESSED = 80
+"""The port of a Service that check mode has not seen yet; only the plan shows it."""
+
+
+class IngressRun:
+    """One run over the clusters of the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to write to.
+        routes: of the inventory; none removes all.
+        certificates: by name those that the inventory gives.
+        namespace: of the gateways, as the role ``gateways`` has it; "" for the default.
+        gateways: which clusters get an ingress gateway, as the role ``gateways`` has it.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        routes: t.Sequence[Route],
+        certificates: t.Mapping[str, t.Any],
+        *,
+        namespace: str = "",
+        gateways: t.Any = True,
+        dry_run: bool = False,
+        diff: bool = True,
+    ) -> None:
+        self.fleet, self.play, self.routes, self.certificates = fleet, list(play), list(routes), certificates
+        self.namespace, self.gateways, self.dry_run, self.diff = namespace, gateways, dry_run, diff
+        self.now = datetime.datetime.now(datetime.UTC)
+        self.kubes: dict[str, Kube] = {}
+        self.changes: list[Change] = []
+        self.warnings: list[str] = []
+        self.failures: dict[str, list[FleetError]] = {}
+        self.served: dict[str, list[str]] = {}
+        """By cluster the hosts that its gateway serves, with their addresses."""
+
+    async def run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            # What a Service is may be known in any cluster that the mesh reaches from there.
+            names = [name for name in self.fleet.clusters if self.routes or name in self.play]
+            self.kubes, failed = await connect_each(
+                stack, (self.fleet.clusters[n] for n in names), absent_ok=self.dry_run or not self.routes
+            )
+            self._fail({name: error for name, error in failed.items() if name in self.play})
+            mine = [name for name in self.play if name in self.kubes]
+            _done, failed = await on_each(mine, self._work)
+            self._fail(failed)
+            for kube in self.kubes.values():
+                self.warnings += kube.left_warnings
+        if self.routes and not self.served and not self.failures and not recording():
+            self.warnings.append("ingress_routes: no cluster of this run has an ingress gateway, so nothing is served")
+
+    def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        for name, error in failed.items():
+            self.failures.setdefault(name, []).append(error)
+
+    def summary(self) -> str:
+        """What was done, in one line."""
+        touched = sum(change.action != UNCHANGED for change in self.changes)
+        if not self.routes:
+            return f"{touched} objects removed" if touched else "no routes"
+        count = len(self.routes)
+        parts = [f"{count} route{'' if count == 1 else 's'} in {len(self.served)} of {len(self.play)} clusters"]
+        parts += [f"{touched} changed"] if touched else []
+        return ", ".join(parts)
+
+    # -- one cluster ---------------------------------------------------------------------------
+
+    async def _work(self, name: str) -> None:
+        kube, plane = self.kubes[name], control_plane_of(self.fleet, self.fleet.clusters[name])
+        owner = owner_labels(PART, self.fleet.name)
+        options: dict[str, t.Any] = {"labels": owner, "dry_run": self.dry_run, "diff": self.diff}
+        objects: list[Object] = []
+        made_by_others: list[Object] = []
+        if self.fleet.clusters[name].primary == name:
+            wanted = sites(self.routes, name)
+            gateway = await self._gateway(name, wanted)
+            if gateway:
+                place = Place(gateway["metadata"]["namespace"], plane.istio_api(), plane.revision, owner)
+                objects, errors = await self._objects(name, wanted, place)
+                if errors:
+                    # Nothing is changed here: what is served now goes on.
+                    self.failures.setdefault(name, []).extend(errors)
+                    return
+                if wanted:
+                    address = service_address(gateway).host
+                    self.served[name] = [
+                        f"{site.host or '*'} at {address}" if address else site.host for site in wanted
+                    ]
+                issued = [site for site in wanted if site.certificate and site.certificate.source == ISSUER]
+                made_by_others = [_stub(site.secret, place) for site in issued]
+        secrets = [obj for obj in objects if obj["kind"] == "Secret"]
+        others = [obj for obj in objects if obj["kind"] != "Secret"]
+        # A gateway whose Secret is not there serves nothing on its port.
+        for some in (secrets, others):
+            self.changes += await kube.apply(some, **options)
+        keep = [*objects, *made_by_others]
+        self.changes += await kube.prune(keep, kinds=kinds(plane.istio_api()), **options)
+
+    async def _gateway(self, name: str, wanted: t.Sequence[Site]) -> Object | None:
+        """The Service of the ingress gateway that a cluster's objects configure: its own, or a remote's."""
+        if not wanted:
+            return None
+        plane = control_plane_of(self.fleet, self.fleet.clusters[name])
+        expected = plane.gateways_namespace(self.namespace)
+        remotes = remotes_of(self.fleet, name)
+        for where in (name, *(remote.name for remote in remotes)):
+            if where in self.kubes:
+                found = (await find_gateways(self.kubes[where], self.fleet.name, expected)).get(INGRESS)
+                if found:
+                    return found
+        to_come = any(ingress_wanted(one, self.gateways) for one in (self.fleet.clusters[name], *remotes))
+        if to_come and self._planned(self.kubes[name]):
+            return {"metadata": {"name": INGRESS, "namespace": expected}}
+        asked = [route.called for route in self.routes if route.clusters and name in route.clusters]
+        if not asked:
+            return None
+        raise FleetError(
+            "it has no ingress gateway",
+            cluster=name,
+            obj=f"Service {expected}/{INGRESS}",
+            seen=f"{asked[0]} asks for one there",
+            next_step="set gateways_ingress: true (or a list with this cluster) and run the gateways stage; or take "
+            "the cluster out of the route's clusters",
+        )
+
+    def _planned(self, kube: Kube) -> bool:
+        """Whether stages before this one have not done their work: they are planned only, or recorded."""
+        return self.dry_run or kube.absent or recording() is not None
+
+    # -- what hosts need -----------------------------------------------------------------------
+
+    async def _objects(
+        self, name: str, wanted: t.Sequence[Site], place: Place
+    ) -> tuple[list[Object], list[FleetError]]:
+        """The objects of a cluster, and all that is wrong."""
+        needs = Needs(self.fleet, name, self.kubes, self.certificates, place, self.now)
+        objects: list[Object] = []
+        errors: list[FleetError] = []
+        for site in wanted:
+            made, wrong = await self._of_site(needs, site)
+            objects += made
+            errors += wrong
+        errors += await refuse_foreign(self.kubes[name], objects, self.fleet.name)
+        # Two hosts may have one certificate.
+        unique = {(obj["apiVersion"], described(obj)): obj for obj in objects}
+        return list(unique.values()), list({str(error): error for error in errors}.values())
+
+    async def _of_site(self, needs: Needs, site: Site) -> tuple[list[Object], list[FleetError]]:
+        ports: dict[Route, int] = {}
+        secret: list[Object] = []
+        errors = await needs.kinds_of_others(site)
+        for route in site.routes:
+            try:
+                ports[route] = await needs.port(route)
+            except FleetError as error:
+                errors.append(error)
+        try:
+            secret = await needs.certificate(site)
+        except FleetError as error:
+            error.cluster = error.cluster or needs.cluster
+            errors.append(error)
+        if self._planned(needs.kube):
+            if not recording():
+                self.warnings += [
+                    f"{error.cluster}: {error.what} yet ({error.obj}): fine if this run would bring it"
+                    for error in errors
+                    if isinstance(error, NotThereYet)
+                ]
+            errors = [error for error in errors if not isinstance(error, NotThereYet)]
+        if errors:
+            return [], errors
+        known = {route: ports.get(route) or route.port for route in site.routes}
+        objects = site_objects(site, {route: port or _GUESSED for route, port in known.items()}, needs.place)
+        unknown = next((route for route, port in known.items() if not port), None)
+        record = recording()
+        if record and unknown:
+            why = f"only the clusters know the ports of {unknown.service}, which no app of the inventory brings"
+            for obj in objects:
+                record.leave_out(needs.cluster, described(obj), why, "give the route a port")
+            objects = []
+        return [*secret, *objects], []
+
+
+def _stub(name: str, place: Place) -> Object:
+    """What says that a Secret is wanted which somebody else makes."""
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": place.namespace}}
