@@ -154,8 +154,8 @@ async def test_what_was_written_in_between_is_kept(
     theirs = f"{COREFILE}corp.example:53 {{\n    whoami\n}}\n"
     read, times = clusterset_dns._read, []
 
-    async def between(kube: Kube) -> t.Any:
-        found = await read(kube)
+    async def between(kube: Kube, **how: bool) -> t.Any:
+        found = await read(kube, **how)
         if not times:
             cluster(theirs)
         times.append(1)
@@ -177,8 +177,8 @@ async def test_what_was_done_before_a_second_try_is_said(
     cluster("# theirs\n", custom, "a.server")
     read, times = clusterset_dns._read, []
 
-    async def between(kube: Kube) -> t.Any:
-        found = await read(kube)
+    async def between(kube: Kube, **how: bool) -> t.Any:
+        found = await read(kube, **how)
         if not times:
             cluster("# others\n", custom, "a.server")
         times.append(1)
@@ -200,8 +200,8 @@ async def test_who_writes_it_each_time_is_not_overwritten(
 ) -> None:
     read, texts = clusterset_dns._read, [COREFILE]
 
-    async def between(kube: Kube) -> t.Any:
-        found = await read(kube)
+    async def between(kube: Kube, **how: bool) -> t.Any:
+        found = await read(kube, **how)
         texts.append(f"{texts[-1]}# again\n")
         cluster(texts[-1])
         return found
@@ -251,6 +251,15 @@ async def test_a_cluster_without_coredns_is_refused(connect: Connect) -> None:
             await serve_names(kube, FLEET, RECORDS)
         assert refused.value.cluster == "west"
         assert actions(await serve_names(kube, FLEET, {})) == []
+
+
+@pytest.mark.usefixtures("cluster")
+@in_loop
+async def test_who_may_not_read_it_has_nothing_to_remove(connect: Connect) -> None:
+    async with connect("limited") as kube:
+        assert await serve_names(kube, FLEET, {}) == Served()
+        with pytest.raises(FleetError, match="not"):
+            await serve_names(kube, FLEET, RECORDS)
 
 
 # -- whether it is loaded ----------------------------------------------------------------------
