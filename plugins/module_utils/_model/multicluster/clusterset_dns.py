@@ -233,7 +233,7 @@ def plan_zone(
     if foreign:
         fact = f"the cluster's DNS serves {ZONE} already ({foreign}): it is left alone, and adds no exported names"
         return Plan(_writes(configs, bare, owner), [fact])
-    text = str(config["data"][_FILE])
+    text = str(bare[_id(config)]["data"][_FILE])  # without ours, which may be a thousand times as long
     server = main_server(text)
     views, version = _has_views(servers)
     block = zone_block(wanted, fleet, server, views=views)
