@@ -46,7 +46,7 @@ class ActionModule(FleetAction):
     """Runs once for the fleet; ``failures`` has what failed, by cluster."""
 
     CHANGES_CLUSTERS = True
-    PATHS: t.ClassVar[tuple[str, ...]] = ("trust_directory", "root_cert")
+    PATHS: t.ClassVar[tuple[str, ...]] = ("trust_directory", "root_cert", "federation_directory")
     ARGUMENT_SPEC = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "image": {"type": "str", "default": "docker.io/library/python:3.14-slim"},
@@ -62,6 +62,7 @@ class ActionModule(FleetAction):
         "root": {"type": "str", "default": "generated"},
         "root_cert": {"type": "str", "default": ""},
         "trust_directory": {"type": "str", "default": ""},
+        "federation_directory": {"type": "str", "default": ""},
         "front_door_name": {"type": "str", "default": "front-door"},
         "front_door_routes": {"type": "list", "elements": "dict", "default": []},
         "front_door_timeout": {"type": "int", "default": 600},
@@ -101,6 +102,7 @@ class ActionModule(FleetAction):
             exports=exports,
             door=door,
             peers=peers,
+            own_bundles=os.path.expanduser(args["federation_directory"]) or os.path.join(fleet.directory, "federation"),
             door_seconds=args["front_door_timeout"],
             say=self.say,
         )

@@ -87,6 +87,10 @@ options:
       - If it holds none, roots are compared with each other, and none is called the right one.
     type: str
     default: ""
+  federation_directory:
+    description: The folder with this mesh's bundles for its peers, as O(mesh.fleet.federation#module:directory).
+    type: str
+    default: ""
   front_door_name:
     description: Name of the front door, as O(mesh.fleet.front_door#module:name).
     type: str

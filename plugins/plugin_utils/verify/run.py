@@ -42,6 +42,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Cal
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.federated import call_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.global_names import call_global_names
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.knocking import knock_at_exports
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
@@ -79,6 +80,8 @@ class Options:
     door: FrontDoor | None = None
     peers: Peers = dataclasses.field(default_factory=Peers)
     """Peer meshes, and what they export."""
+    own_bundles: str = ""
+    """The folder of the bundles that this mesh wrote for them."""
     door_seconds: float = 600
     """In which the front door must answer."""
     say: t.Callable[[str], None] = lambda line: None
@@ -165,7 +168,7 @@ class VerifyRun:
         self.checks += checks
 
     async def _call_peers(self) -> None:
-        """Call what peer meshes export."""
+        """Call what peer meshes export, and without a certificate what is exported to them."""
         made, checks = await call_peers(
             self.options.peers,
             self.play,
@@ -176,6 +179,13 @@ class VerifyRun:
         )
         self.calls += made
         self.checks += checks
+        self.checks += await knock_at_exports(
+            self.options.peers,
+            self.fleet.trust_domain,
+            self.options.own_bundles,
+            self.play,
+            timeout_ms=self.options.call_timeout_ms,
+        )
 
     async def _measure(self) -> None:
         """Measure the policies from the clusters whose probe can call."""

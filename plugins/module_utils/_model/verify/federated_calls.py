@@ -12,7 +12,19 @@ from ..federation.bundle import Bundle
 from .calls import Answer, Call
 from .facts import FAILED, SKIPPED, Check, check_of
 
-__all__ = ["FEDERATED", "PeerCall", "bundle_check", "judge_peer", "peer_calls", "unread"]
+__all__ = [
+    "FEDERATED",
+    "Knock",
+    "Knocked",
+    "PeerCall",
+    "bundle_check",
+    "judge_knock",
+    "judge_peer",
+    "knocks",
+    "not_written",
+    "peer_calls",
+    "unread",
+]
 
 FEDERATED = "federated"
 """How such a call goes, as the table calls it; also the group of its checks."""
@@ -83,6 +95,69 @@ def judge_peer(call: PeerCall, answer: Answer) -> Call:
         next_step=step,
         said=answer.said,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Knock:
+    """A call of what we export to a peer, by somebody without a certificate, before it is made."""
+
+    host: str
+    number: int
+    """Of the service's port."""
+    address: str
+    """The gateway's."""
+    port: int
+    """The gateway's."""
+
+    @property
+    def sni(self) -> str:
+        """The name in the handshake by which an east-west gateway finds the service."""
+        return f"outbound_.{self.number}_._.{self.host}"
+
+
+class Knocked(t.NamedTuple):
+    """How it ended."""
+
+    refused: bool | None
+    """Whether for want of a certificate; None where nothing shows that."""
+    seen: str
+
+
+def knocks(own: t.Mapping[str, Bundle]) -> list[Knock]:
+    """One at each gateway that leads to an exported service.
+
+    Args:
+        own: by the peer's trust domain our bundle for it.
+    """
+    found: dict[Knock, None] = {}
+    for bundle in own.values():
+        for offer in bundle.services:
+            for gateway in bundle.gateways_of(offer):
+                if offer.ports:
+                    found[Knock(offer.host, offer.ports[0].number, gateway.address, gateway.port)] = None
+    return list(found)
+
+
+def judge_knock(knock: Knock, ended: Knocked, clusters: t.Sequence[str]) -> Check:
+    """Only a refusal for want of a certificate proves that nobody is let in without one."""
+    name = f"no certificate → {knock.host} at {knock.address}"
+    if ended.refused is None:
+        return Check(FEDERATED, name, SKIPPED, f"nothing is proven: {ended.seen}", tuple(clusters))
+    return check_of(
+        FEDERATED,
+        name,
+        ended.refused,
+        "refused" if ended.refused else f"answered: {ended.seen}",
+        tuple(clusters),
+        f"whoever reaches {knock.address} calls {knock.host} without an identity: mutual TLS is not the rule there",
+        "run the federation stage; then look for PeerAuthentications of others that are not STRICT",
+    )
+
+
+def not_written(domain: str, path: str, clusters: t.Sequence[str]) -> Check:
+    """That our own bundle is not at hand, so that gateways and ports are not known."""
+    seen = f"our bundle for it is not here ({path}): what we export was not called without a certificate"
+    return Check(FEDERATED, domain, SKIPPED, seen, tuple(clusters))
 
 
 def bundle_check(domain: str, days: int | None, clusters: t.Sequence[str]) -> Check:

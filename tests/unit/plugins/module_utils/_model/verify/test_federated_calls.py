@@ -4,18 +4,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 
 import pytest
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import Bundle, Offer, OfferedPort
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundle import (
+    Bundle,
+    Gateway,
+    Offer,
+    OfferedPort,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.federated_calls import (
     FEDERATED,
+    Knock,
+    Knocked,
     PeerCall,
     bundle_check,
+    judge_knock,
     judge_peer,
+    knocks,
+    not_written,
     peer_calls,
     unread,
 )
@@ -76,3 +87,31 @@ def test_bundles_are_warned_of_before_they_end() -> None:
     assert states == [OK, FAILED, FAILED, SKIPPED]
     assert "29 days" in bundle_check("east.mesh", 29, ["west"]).seen
     assert unread("it has expired", "ask", ["west"]).state == FAILED
+
+
+gate = ("192.0.2.7", 15443)
+GATES = (Gateway("net", "192.0.2.7", 15443), Gateway("other", "192.0.2.8", 15443))
+
+
+def test_what_is_exported_is_knocked_at_where_its_pods_are() -> None:
+    own = dataclasses.replace(BUNDLE, gateways=GATES)
+    found = knocks({"west.mesh": own, "north.mesh": own})
+    assert found == [Knock("till.shop.global", 9000, *gate), Knock("raw.shop.global", 9000, *gate)]
+    assert found[0].sni == "outbound_.9000_._.till.shop.global"
+    assert knocks({"west.mesh": dataclasses.replace(own, services=())}) == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"),
+    [
+        (Knocked(True, "TLSV13_ALERT_CERTIFICATE_REQUIRED"), OK),
+        (Knocked(False, "HTTP/1.1 200 OK"), FAILED),
+        (Knocked(None, "this machine does not reach it: timed out"), SKIPPED),
+    ],
+)
+def test_only_a_refusal_for_want_of_a_certificate_proves_it(ended: Knocked, state: str) -> None:
+    check = judge_knock(Knock("till.shop.global", 80, *gate), ended, ["west"])
+    assert (check.state, check.clusters) == (state, ("west",))
+    assert bool(check.next_step) == (state == FAILED)
+    assert state == OK or ended.seen in check.seen
+    assert not_written("west.mesh", "/x.json", ["west"]).state == SKIPPED
