@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import read_routes
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import read_exports
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
@@ -65,6 +66,7 @@ class ActionModule(FleetAction):
         "federation_directory": {"type": "str", "default": ""},
         "front_door_name": {"type": "str", "default": "front-door"},
         "front_door_routes": {"type": "list", "elements": "dict", "default": []},
+        "ingress_routes": {"type": "list", "elements": "raw", "default": []},
         "front_door_timeout": {"type": "int", "default": 600},
         "requests": {"type": "int", "default": 400},
         "requests_per_second": {"type": "float", "default": 100.0},
@@ -84,6 +86,8 @@ class ActionModule(FleetAction):
         policies, _problems = read_policies(given, fleet.clusters)
         exports, _problems = read_exports(first.variables.get("mesh_exports") if first else None, fleet.clusters)
         door, _problems = read_front_door(args["front_door_name"], args["front_door_routes"], fleet.clusters)
+        primaries = {name: cluster.primary for name, cluster in fleet.clusters.items()}
+        routes, _problems = read_routes(args["ingress_routes"], primaries)
         peers, unread_peers = self._peers(fleet, args["state"], play, task_vars)
         options = Options(
             program=read_program(args["program"]),
@@ -103,6 +107,7 @@ class ActionModule(FleetAction):
             door=door,
             peers=peers,
             own_bundles=os.path.expanduser(args["federation_directory"]) or os.path.join(fleet.directory, "federation"),
+            routes=routes,
             door_seconds=args["front_door_timeout"],
             say=self.say,
         )

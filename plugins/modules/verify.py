@@ -100,6 +100,11 @@ options:
     type: list
     elements: dict
     default: []
+  ingress_routes:
+    description: Routes into the mesh, as O(mesh.fleet.ingress#module:routes). The controller calls each at every gateway that serves it.
+    type: list
+    elements: raw
+    default: []
   front_door_timeout:
     description: Seconds in which it must answer from every cluster. A load balancer of Google's takes minutes after it has its address.
     type: int

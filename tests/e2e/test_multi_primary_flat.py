@@ -18,6 +18,7 @@ import typing as t
 import pytest
 import yaml
 
+from .ingress import gateway_api_serves, istio_serves
 from .local_fleet import Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
 from .traffic import CHECKS, OF_OTHERS, Traffic, policies
@@ -133,6 +134,13 @@ def test_objects_of_others_are_taken_over_without_a_gap(traffic: Traffic) -> Non
 
 def test_policies_go(traffic: Traffic) -> None:
     traffic.close()
+
+
+@pytest.mark.parametrize("serves", [istio_serves, gateway_api_serves], ids=lambda serves: serves.__name__)
+def test_callers_outside_are_served(
+    before: Objects, fleet: Fleet, tmp_path: pathlib.Path, serves: t.Callable[[Fleet, pathlib.Path], None]
+) -> None:
+    serves(fleet, tmp_path)
 
 
 def test_the_mesh_goes_and_the_clusters_stay(before: Objects, fleet: Fleet, tmp_path: pathlib.Path) -> None:

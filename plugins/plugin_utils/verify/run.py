@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import without
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
@@ -27,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.checks im
     token_checks,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, Check, Facts
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.ingress_calls import page_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.probe_causes import probe_cause
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.shares import Measurement
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.outdated import restart_commands
@@ -42,6 +44,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Cal
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.federated import call_peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.global_names import call_global_names
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.ingress import call_ingress
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.knocking import knock_at_exports
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
@@ -82,6 +85,8 @@ class Options:
     """Peer meshes, and what they export."""
     own_bundles: str = ""
     """The folder of the bundles that this mesh wrote for them."""
+    routes: t.Sequence[Route] = ()
+    """Into the mesh, at the ingress gateways."""
     door_seconds: float = 600
     """In which the front door must answer."""
     say: t.Callable[[str], None] = lambda line: None
@@ -132,6 +137,7 @@ class VerifyRun:
                 await self._call_names()
                 await self._call_global_names()
                 await self._call_peers()
+                await self._call_ingress()
                 await self._measure()
         self.checks += [c.as_check() for c in self.calls]
 
@@ -161,6 +167,22 @@ class VerifyRun:
             self.play,
             self.kubes,
             self.facts,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=self.deadline,
+        )
+        self.calls += made
+        self.checks += checks
+
+    async def _call_ingress(self) -> None:
+        """Call the routes into the mesh, from outside."""
+        if not self.options.routes:
+            return
+        made, checks = await call_ingress(
+            self.fleet,
+            self.options.routes,
+            self.kubes,
+            [n for n in self.play if n in self.kubes and not (self.kubes[n].absent or self.facts[n].problem)],
+            namespace=self.options.gateways,
             timeout_ms=self.options.call_timeout_ms,
             deadline=self.deadline,
         )
@@ -318,7 +340,10 @@ class VerifyRun:
         kube, space = self.kubes.get(serving), self.options.sample_namespace
         published = await kube.get(api, "Gateway", name_of("caller"), space) if kube else None
         hosts = [host for server in (published or {}).get("spec", {}).get("servers", ()) for host in server["hosts"]]
-        if hosts:
+        by_route = page_of(self.options.routes, f"{name_of('caller')}.{space}", serving, address)
+        if by_route:
+            self.pages[name] = by_route
+        elif hosts:
             self.pages[name] = f"http://{address if '*' in hosts else hosts[0]}/"
 
     async def _check_injection(self) -> list[Check]:
