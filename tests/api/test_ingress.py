@@ -34,7 +34,7 @@ Values = dict[str, t.Any]
 CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or artifacts_dir() / "charts")
 NETWORKING, GATEWAYS, HTTP = "networking.istio.io/v1", "istio-system", "gateway.networking.k8s.io/v1"
 SHOP: Values = {"host": "shop.example", "service": "web.shop"}
-NAME = "ingress-host-shop.example"
+NAME = "ingress-shop-example-0f59463c"
 BOTH = [f"Gateway {NAME}", f"VirtualService {NAME}"]
 KINDS = ((NETWORKING, "Gateway"), (NETWORKING, "VirtualService"), (HTTP, "Gateway"), (HTTP, "HTTPRoute"))
 
@@ -139,6 +139,7 @@ async def test_all_that_is_wrong_is_told_and_nothing_is_changed(fleet: Fleet) ->
     await ran(fleet, SHOP)
     wrong = await ran(
         fleet,
+        {**SHOP, "path": "/new"},
         {**SHOP, "host": "a.example", "service": "nobody.shop"},
         {**SHOP, "host": "b.example", "port": 81},
         {**SHOP, "host": "c.example", "certificate_secret": "missing"},
@@ -261,11 +262,11 @@ async def test_files_hold_what_is_known_without_clusters(fleet: Fleet) -> None:
         run = await ran(fleet, *routes, certificates=given, dry_run=True)
     assert run.failures == {}
     names = {obj["metadata"]["name"] for obj in record.objects["west"].values()}
-    assert names == {NAME, "ingress-host-b.example"}
+    assert names == {NAME, "ingress-b-example-e8d39256"}
     assert sorted(obj for _cluster, obj in record.left_out) == [
-        f"Gateway {GATEWAYS}/ingress-host-c.example",
+        f"Gateway {GATEWAYS}/ingress-c-example-3e3cc36e",
         f"Secret {GATEWAYS}/ingress-certificate-b",
-        f"VirtualService {GATEWAYS}/ingress-host-c.example",
+        f"VirtualService {GATEWAYS}/ingress-c-example-3e3cc36e",
     ], "the key, and a port that only the cluster knows"
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import http.client
 import json
 import pathlib
@@ -25,7 +26,7 @@ from .waiting import until_equal
 
 Values = dict[str, t.Any]
 
-PRODUCER, PAGE = "producer.example", "page.example"
+PRODUCER, PAGE = "producer.example", "page.shop.example"
 _SECONDS = 10.0
 
 
@@ -41,12 +42,12 @@ class Routes:
     def __init__(self, fleet: Fleet, folder: pathlib.Path, api: str) -> None:
         self.fleet, self.api = fleet, api
         self._variables = folder / "ingress.yml"
-        self.certificates = {"producer": pair(PRODUCER), "page": pair("*.example")}
+        self.certificates = {"producer": pair(PRODUCER), "page": pair("*.shop.example")}
 
     def wanted(self) -> list[Values]:
         """As ``ingress_routes`` has them."""
-        producer = {"host": PRODUCER, "service": "sample-producer.istio-apps", "certificate": "producer"}
-        page = {"host": PAGE, "service": "sample-caller.istio-apps", "port": 8080, "certificate": "page"}
+        producer: Values = {"host": PRODUCER, "service": "sample-producer.istio-apps", "certificate": "producer"}
+        page: Values = {"host": PAGE, "service": "sample-caller.istio-apps", "port": 8080, "certificate": "page"}
         routes = [producer, {**page, "clusters": ["west"], "https_redirect": True}]
         return [{**route, "api": self.api} for route in routes]
 
@@ -97,7 +98,7 @@ class Routes:
             ("west", PAGE, "page", "/", "200 page"),
         ):
             what = f"{host}{path} at {cluster}, {certificate or 'HTTP'}"
-            until_equal(lambda c=cluster, h=host, s=certificate, p=path: self.get(c, h, s, p), wanted, what)
+            until_equal(functools.partial(self.get, cluster, host, certificate, path), wanted, what)
         assert self.get("east", PAGE, "page").startswith("no: "), "that one is west's alone"
 
     def close(self) -> None:

@@ -120,9 +120,13 @@ def names_of(certificate: x509.Certificate) -> list[str]:
 
 
 def covers(names: t.Iterable[str], host: str) -> bool:
-    """Whether one of the names is for a host: itself, or a wildcard for its first label (RFC 6125, section 6.4.3)."""
-    below = f"*.{host.partition('.')[2]}"
-    return any(name in (host, below) for name in names)
+    """Whether one of the names is for a host: itself, or a wildcard for its first label (RFC 6125, section 6.4.3).
+
+    Browsers and OpenSSL take no wildcard right below a top-level domain.
+    """
+    parent = host.partition(".")[2]
+    wanted = {host, f"*.{parent}"} if "." in parent else {host}
+    return not wanted.isdisjoint(names)
 
 
 def _public(key: t.Any) -> bytes:

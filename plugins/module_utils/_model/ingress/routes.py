@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import typing as t
 
@@ -39,8 +40,9 @@ SECRET, GIVEN, ISSUER = "certificate_secret", "certificate", "certificate_issuer
 
 _KEYS = ("host", "path", "service", "port", "clusters", "api", GIVEN, SECRET, ISSUER, "https_redirect")
 _ISSUER_KEYS = ("name", "kind", "group")
-_HOST = re.compile(r"(?=.{1,240}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
-"""As gateways take it; shorter than DNS allows, because objects are named after it."""
+_HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
+_READABLE = 40
+"""Characters of a host in the name of its objects."""
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _PORTS = range(1, 65536)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -109,11 +111,14 @@ class Site:
 
     @property
     def name(self) -> str:
-        """Of its objects. No two hosts have the same."""
+        """Of its objects. No two hosts have the same: a digest tells apart what is equal without dots and stars.
+
+        Istio takes no name of a Gateway that has a dot or more than 63 characters.
+        """
         if not self.host:
             return "ingress"
-        wild = self.host.startswith("*.")
-        return f"ingress-below-{self.host[2:]}" if wild else f"ingress-host-{self.host}"
+        readable = self.host.replace("*", "any").replace(".", "-")[:_READABLE].rstrip("-")
+        return f"ingress-{readable}-{hashlib.sha256(self.host.encode()).hexdigest()[:8]}"
 
     @property
     def secret(self) -> str:

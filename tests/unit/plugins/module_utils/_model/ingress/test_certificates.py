@@ -46,7 +46,7 @@ def refusal(given: Pair, host: str = "shop.example") -> FleetError:
 
 def test_a_good_pair_is_taken() -> None:
     check_pair(pair("shop.example"), "shop.example", NOW, what="it")
-    check_pair(pair("*.example"), "shop.example", NOW, what="it")
+    check_pair(pair("*.shop.example"), "a.shop.example", NOW, what="it")
     check_pair(pair("other.example"), "", NOW, what="it")
 
 
@@ -91,3 +91,4 @@ def test_a_wildcard_covers_one_label() -> None:
     assert covers(["*.shop.example"], "*.shop.example")
     assert not covers(["*.shop.example"], "a.b.shop.example")
     assert not covers(["*.shop.example"], "shop.example")
+    assert not covers(["*.example"], "shop.example"), "as OpenSSL has it"

@@ -23,14 +23,14 @@ def objects(*routes: dict[str, t.Any], place: Place = PLACE) -> list[dict[str, t
 
 def test_istio_serves_http() -> None:
     gateway, service = objects(SHOP, {**SHOP, "path": "/pay", "service": "pay.bank", "port": 8080})
-    assert gateway["metadata"] == service["metadata"] == {"name": "ingress-host-shop.example", "namespace": "gates"}
+    assert gateway["metadata"] == service["metadata"] == {"name": "ingress-shop-example-0f59463c", "namespace": "gates"}
     assert gateway["spec"] == {
         "selector": {"istio": "ingressgateway"},
         "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["shop.example"]}],
     }
     assert service["spec"] == {
         "hosts": ["shop.example"],
-        "gateways": ["ingress-host-shop.example"],
+        "gateways": ["ingress-shop-example-0f59463c"],
         "http": [
             {
                 "match": [{"uri": {"exact": "/pay"}}, {"uri": {"prefix": "/pay/"}}],
@@ -112,15 +112,15 @@ def test_cert_manager_is_asked_for_the_host() -> None:
     assert certificate == {
         "apiVersion": "cert-manager.io/v1",
         "kind": "Certificate",
-        "metadata": {"name": "ingress-host-shop.example", "namespace": "gates"},
+        "metadata": {"name": "ingress-shop-example-0f59463c", "namespace": "gates"},
         "spec": {
-            "secretName": "ingress-host-shop.example-tls",
+            "secretName": "ingress-shop-example-0f59463c-tls",
             "secretTemplate": {"labels": {"mesh.fleet/part-of": "ingress"}},
             "dnsNames": ["shop.example"],
             "issuerRef": {"name": "le", "kind": "ClusterIssuer", "group": "cert-manager.io"},
         },
     }
-    assert gateway["spec"]["servers"][1]["tls"]["credentialName"] == "ingress-host-shop.example-tls"
+    assert gateway["spec"]["servers"][1]["tls"]["credentialName"] == "ingress-shop-example-0f59463c-tls"
 
 
 def test_a_given_certificate_becomes_a_secret() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes i
     read_routes,
     sites,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.values import LABEL
 
 CLUSTERS = {"west": "west", "east": "east", "edge": "west"}
 
@@ -129,10 +130,13 @@ def test_sites_have_the_longest_path_first() -> None:
 
 
 def test_no_two_hosts_share_the_name_of_their_objects() -> None:
-    hosts = ("", "*.shop.example", "shop.example", "below-shop.example", "host-shop.example")
+    long = "a" * 50
+    hosts = ("", "*.shop.example", "any.shop.example", "shop.example", "shop-example", f"{long}.b", f"{long}.c")
     routes, _wrong = read_routes([{"host": host, "service": "web.shop"} for host in hosts], CLUSTERS)
     names = [site.name for site in sites(routes, "west")]
     assert len(set(names)) == len(hosts), names
+    # https://istio.io/latest/docs/reference/config/networking/gateway/ says nothing of it; istiod's webhook does.
+    assert all(LABEL.fullmatch(name) for name in names), names
 
 
 def test_a_site_knows_its_secret() -> None:
@@ -143,5 +147,5 @@ def test_a_site_knows_its_secret() -> None:
     assert secret() == ""
     assert secret(certificate_secret="mine") == "mine"
     assert secret(certificate="shop") == "ingress-certificate-shop"
-    assert secret(certificate_issuer="x") == "ingress-host-shop.example-tls"
+    assert secret(certificate_issuer="x") == "ingress-shop-example-0f59463c-tls"
     assert SECRET == "certificate_secret"
