@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import mesh_name_objects
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import (
+    headless_name_objects,
+    mesh_name_objects,
+)
 
 ORDERS = Export("orders", "shop", mtls=True)
 HOST = "orders.shop.svc.clusterset.local"
@@ -27,3 +30,27 @@ def test_the_name_leads_to_the_service_port_by_port() -> None:
 
 def test_without_a_port_for_http_there_is_nothing() -> None:
     assert mesh_name_objects(ORDERS, {5432: "tcp", 443: "https"}, "x/v1") == []
+
+
+def test_with_an_address_every_tcp_port_counts() -> None:
+    entry, routes = mesh_name_objects(ORDERS, {80: "http", 5432: "", 443: "https", 53: "udp"}, "x/v1", ["240.241.0.9"])
+    assert entry["spec"]["addresses"] == ["240.241.0.9"]
+    ports = [(80, "http-80", "HTTP"), (443, "tcp-443", "TCP"), (5432, "tcp-5432", "TCP")]
+    assert [(p["number"], p["name"], p["protocol"]) for p in entry["spec"]["ports"]] == ports
+    assert [r["match"][0]["port"] for r in routes["spec"]["http"]] == [80]
+    assert [r["match"][0]["port"] for r in routes["spec"]["tcp"]] == [443, 5432]
+
+
+def test_a_headless_name_leads_to_the_pods() -> None:
+    ports = [
+        {"port": 80, "protocol": "TCP", "spoken": "http", "targetPort": 8080},
+        {"port": 5432, "protocol": "TCP", "spoken": "", "targetPort": "sql"},
+        {"port": 53, "protocol": "UDP", "spoken": "udp"},
+    ]
+    (entry,) = headless_name_objects(ORDERS, ports, {"app": "orders"}, "x/v1", ["240.241.0.9"])
+    assert entry["spec"]["workloadSelector"] == {"labels": {"app": "orders"}}
+    assert entry["spec"]["ports"] == [
+        {"number": 80, "name": "http-80", "protocol": "HTTP", "targetPort": 8080},
+        {"number": 5432, "name": "tcp-5432", "protocol": "TCP"},
+    ]
+    assert headless_name_objects(ORDERS, ports, {}, "x/v1", ["240.241.0.9"]) == []
