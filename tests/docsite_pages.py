@@ -35,6 +35,7 @@ GUIDES = (
     Guide("google_cloud", "README.md", "Google Cloud"),
     Guide("gke", "docs/gke.md"),
     Guide("local_fleet", "docs/local-fleet.md"),
+    Guide("exported_services", "docs/exported-services.md"),
     Guide("traffic", "docs/traffic.md"),
     Guide("federation", "docs/federation.md"),
     Guide("ingress", "docs/ingress.md"),

@@ -74,6 +74,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.system_namespace
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.unnamed import read_unnamed
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import check_skew
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import read_by_istiod
 
 
 class ActionModule(HelmAction):
@@ -139,6 +140,7 @@ class ActionModule(HelmAction):
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
         if primary and args["require_cacerts"] and not another_ca_signs(args["values"], args["istiod_values"]):
             await self._check_cacerts(kube, fleet, cluster)
+        exports_api = await read_by_istiod(kube) if primary and fleet.confined else ""
         peers = read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True)) if primary else Peers()
         guarded = not peers.trusted
         if not guarded:
@@ -154,7 +156,7 @@ class ActionModule(HelmAction):
             fleet=fleet,
             shared={BASE: others, CNI: others},
         )
-        changes += await install(self._wanted(fleet, cluster, args, where, serves, agent, peers))
+        changes += await install(self._wanted(fleet, cluster, args, where, serves, agent, peers, exports_api))
         if not guarded and not self.check_mode:
             changes += (await guard(kube, fleet, peers.trusted, dry_run=False))[1]
         if not cluster.cni:
@@ -202,6 +204,7 @@ class ActionModule(HelmAction):
         serves: bool,
         agent: Agent,
         peers: Peers,
+        exports_api: str,
     ) -> list[Release]:
         chart = functools.partial(chart_of, args["charts"], version=fleet.istio_version)
         base, base_version, repo = chart(*CHARTS["base"])
@@ -218,6 +221,7 @@ class ActionModule(HelmAction):
             primary_address=where,
             serves_others=serves,
             federation=istiod_values(peers.trusted) if peers.federated else None,
+            exports_api=exports_api,
             user=(args["values"], args["istiod_values"]),
         )
         cni, cni_version, cni_repo = chart(*CHARTS["cni"])

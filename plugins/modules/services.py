@@ -6,26 +6,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: services
-short_description: Export services of GKE clusters to other GKE clusters
+short_description: Export services to other clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Serves GKE clusters only; RV(not_served) names clusters of other providers.
-  - Exports the services of C(mesh_exports) from every cluster of the play that runs them, and waits until the clusters that may
-    call them have imported them, under the name C(name.namespace.svc.clusterset.local).
-  - It uses multi-cluster services; it makes a ServiceExport of C(net.gke.io), and Google makes the ServiceImport, in every cluster
-    of the Google fleet that has the namespace. C(to) names the clusters in which it waits for the import.
-  - With C(mtls) it makes a ServiceEntry and a VirtualService of that name, so that sidecars call it with the mesh's certificates.
+  - Exports the services of C(mesh_exports) from every cluster that runs them, under the name
+    C(name.namespace.svc.clusterset.local), to the clusters that may call them.
+  - On GKE it uses Google's multi-cluster services. It makes a ServiceExport of C(net.gke.io), and Google makes the ServiceImport, in
+    every cluster of the Google fleet that has the namespace. C(to) names the clusters in which it waits for the import. With
+    C(mtls) it makes a ServiceEntry and a VirtualService of that name, so that sidecars call it with the mesh's certificates.
+  - In clusters of other providers it makes the upstream objects (C(multicluster.x-k8s.io)), a ServiceExport where the service runs,
+    and a ServiceImport in the clusters of C(to) and in those that export it, merged by the rules of KEP-1645. The name has one
+    address in the whole fleet, of RV(imports) and C(mesh_global_range). Sidecars know it by a ServiceEntry and a VirtualService, and
+    always call it with the mesh's certificates. The kinds themselves are made where they are missing (O(kinds)).
+  - Of such clusters it reads all of the fleet and writes those of the play. What a cluster that does not answer may export stays.
+  - Where another controller of these kinds runs (Submariner, Cilium, or GKE in a cluster of provider C(kubeconfig)), it makes the
+    ServiceExport and waits for that controller's ServiceImport.
   - An import without the pods of an exporting cluster is one of RV(warnings), or a failure of that cluster if its ServiceExport
     (conditions, Events) gives a reason.
   - A Service without pods of its own (ExternalName) is refused.
   - Runs once for the fleet (C(run_once)). An export that somebody else made stays as it is.
 options:
   state:
-    description: V(absent) removes all exports that this action made.
+    description:
+      - V(absent) removes all that this action made in the clusters of the play; the kinds too, where it made them and nobody else's
+        objects are left.
     type: str
     choices: [present, absent]
     default: present
+  kinds:
+    description:
+      - Folder with the CustomResourceDefinitions of ServiceExport and ServiceImport (C(*.yaml)), which are made in clusters that
+        need these kinds and have none.
+    type: path
+    default: ""
+  dns:
+    description:
+      - Whether the DNS of clusters that are not on GKE (CoreDNS) serves the names too, for pods without a sidecar. Those reach a
+        service that runs in their own cluster. Elsewhere the name resolves to an address that only sidecars know.
+    type: bool
+    default: false
   wait:
     description: Whether to wait for the imports.
     type: bool
@@ -79,12 +99,10 @@ imports:
   returned: success
   type: list
   elements: dict
-not_served:
-  description: By cluster, why it is not served.
-  returned: success
-  type: dict
 warnings:
-  description: Services that no cluster runs, that have different ports in different clusters, or whose import lacks the pods of a cluster.
+  description:
+    - Services that no cluster runs, that differ between clusters, or whose import lacks the pods of a cluster; and what C(to) cannot
+      limit.
   returned: when there are any
   type: list
   elements: str

@@ -56,7 +56,6 @@ async def test_exported_where_it_runs_imported_where_it_is_called(fleet: Fleet) 
     assert sorted(i["cluster"] for i in run.imports) == ["north", "west"]
     assert {i["address"] for i in run.imports} == {"10.9.8.7"}
     assert run.sources == {"orders.shop": ["west"]}
-    assert "provider kubeconfig: exported services are not built for it yet" in run.not_served()["fra"]
     again = export_run(fleet, ORDERS, timeout=SECONDS)
     await again.run()
     assert actions(again.changes) == []

@@ -18,7 +18,7 @@ __all__ = ["NAMESPACE", "Answer", "Shop"]
 
 NAMESPACE = "shop"
 _SERVER = """
-import http.server, json, os, threading, time, urllib.parse
+import http.server, json, os, re, threading, time, urllib.parse
 STATE = {"status": 200, "counts": {}}
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -36,7 +36,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
         own = {name.lower(): os.environ[name] for name in names}
         failing = asked.get("fail", "-") in (own["cluster"], own["version"])
         status = 503 if failing else int(asked.get("status") or STATE["status"])
-        self.say(status, {**own, "path": self.path, "method": self.command})
+        # As the sample says it: who calls, by the certificate that the sidecar saw.
+        seen = re.findall("URI=([^;,]+)", self.headers.get("x-forwarded-client-cert", ""))
+        caller = {"uri": seen[-1] if seen else ""}
+        self.say(status, {**own, "path": self.path, "method": self.command, "identity": caller})
     do_POST = do_PUT = do_DELETE = do_GET
     def say(self, status, data):
         body = json.dumps(data).encode()
@@ -57,14 +60,16 @@ answers, lock = [], threading.Lock()
 numbers = iter(range(asked["count"]))
 def one(connection):
     began = time.monotonic()
-    got = {"status": 0, "cluster": "", "version": "", "pod": "", "path": "", "cookie": ""}
+    got = {"status": 0, "cluster": "", "version": "", "pod": "", "path": "", "cookie": "", "identity": ""}
     try:
         connection.request(asked["method"], asked["path"], headers={**asked["headers"], "host": asked["host"]})
         said = connection.getresponse()
         body = said.read()
         got["status"] = said.status
         got["cookie"] = said.headers.get("set-cookie") or ""
-        if body.startswith(b"{"): got.update(json.loads(body))
+        if body.startswith(b"{"):
+            said = json.loads(body)
+            got.update({**said, "identity": said["identity"]["uri"]})
         else: got["path"] = body[:200].decode(errors="replace")
     except OSError as error: got["path"] = repr(error)
     except http.client.HTTPException as error: got["path"] = repr(error)
@@ -139,6 +144,8 @@ class Answer:
     path: str = ""
     method: str = ""
     cookie: str = ""
+    identity: str = ""
+    """The caller's, as the pod saw it; "" without mutual TLS."""
 
     @property
     def where(self) -> str:

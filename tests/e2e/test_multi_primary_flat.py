@@ -18,6 +18,7 @@ import typing as t
 import pytest
 import yaml
 
+from .exported import check_confined, check_dns, check_exports
 from .ingress import gateway_api_serves, istio_serves
 from .local_fleet import Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
@@ -130,6 +131,18 @@ def test_objects_of_others_are_taken_over_without_a_gap(traffic: Traffic) -> Non
         calling.result()
     assert set(answers) == served
     traffic.apply(policies())
+
+
+def test_exported_services_have_a_name(traffic: Traffic, fleet: Fleet) -> None:
+    check_exports(traffic, fleet.name, confined=True)
+
+
+def test_exported_names_are_in_the_dns_by_choice(traffic: Traffic) -> None:
+    check_dns(traffic)
+
+
+def test_by_choice_only_exported_services_leave_their_cluster(traffic: Traffic, fleet: Fleet) -> None:
+    check_confined(fleet.play, fleet.name)
 
 
 def test_policies_go(traffic: Traffic) -> None:

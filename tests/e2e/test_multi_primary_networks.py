@@ -24,6 +24,7 @@ import yaml
 
 from . import playbooks
 from .browser import ensure_browser
+from .exported import check_exports
 from .local_fleet import FLEETS, STATE, Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
 from .playbooks import ROOT, changed
@@ -127,6 +128,10 @@ def traffic(fleet: Fleet, existing: pathlib.Path, tmp_path_factory: pytest.TempP
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
     check(traffic)
+
+
+def test_exported_services_have_a_name(traffic: Traffic) -> None:
+    check_exports(traffic, OWN, confined=True)
 
 
 def test_policies_go(traffic: Traffic) -> None:

@@ -24,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns, said_domains
 from tests.rendered import compare
 
+from .exported import check_exports
 from .local_fleet import Fleet
 from .mesh import SHARES, calls, measured
 from .playbooks import changed
@@ -95,6 +96,10 @@ def with_remote(fleet: Fleet, remote: tuple[str, str], playbook: str, *arguments
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
     check(traffic)
+
+
+def test_exported_services_have_a_name(traffic: Traffic, fleet: Fleet) -> None:
+    check_exports(traffic, fleet.name, confined=False)
 
 
 def test_policies_go(traffic: Traffic) -> None:

@@ -95,7 +95,7 @@ PLUGIN_UTILS = {
     "apps": {"base", "helm", "istiod"},
     "google": {"base"},
     "rendering": {"base"},
-    "multicluster": {"base", "google"},
+    "multicluster": {"base", "google", "traffic"},
     "verify": {"base", "apps", "federation", "gateways", "istiod", "multicluster"},
     "demo": {"base", "istiod", "traffic"},
     "report": set[str](),

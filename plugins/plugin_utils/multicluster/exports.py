@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Export services from the clusters that run them, and wait until they are imported where they may be called."""
+"""Export services of GKE clusters from those that run them, and wait until Google has imported them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,6 @@ class ExportRun:
         self.fleet, self.exports = fleet, exports
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
         self.here = [name for name in play if provider_of(fleet.clusters[name]).multicluster]
-        self.elsewhere = [name for name in play if name not in self.here]
         self.changes: list[Change] = []
         self.imports: list[dict[str, str]] = []
         """Which service is imported where: C(service), C(cluster), C(address)."""
@@ -88,14 +87,6 @@ class ExportRun:
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
         self.kubes: dict[str, Kube] = {}
-
-    def not_served(self) -> dict[str, str]:
-        """Clusters whose provider has no clusterset, and what that means for their pods."""
-        if not self.exports:
-            return {}
-        means = "exported services are not built for it yet; within the mesh "
-        means += "they are called by their own name (name.namespace)"
-        return {name: f"provider {self.fleet.clusters[name].provider}: {means}" for name in self.elsewhere}
 
     async def run(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -120,8 +111,6 @@ class ExportRun:
                 exported = [e for e in self.exports if self.sources[e.service]]
                 self._fail((await on_each(self.kubes, lambda name: self._await(self.kubes[name], exported)))[1])
                 await self._report_partial()
-            if self.kubes and not self.failures:
-                self.warnings += [f"{e.service}: no cluster of this run has that Service" for e in without]
 
     # -- exporting -----------------------------------------------------------------------------
 

@@ -65,11 +65,13 @@ class Calls:
         facts: t.Mapping[str, Facts],
         *,
         sample_namespace: str,
+        sample_exported: bool = False,
         timeout_ms: int,
         deadline: float,
     ) -> None:
         self.fleet, self.play, self.kubes, self.facts = fleet, play, kubes, facts
-        self.sample_namespace, self.timeout_ms, self.deadline = sample_namespace, timeout_ms, deadline
+        self.sample_namespace, self.sample_exported = sample_namespace, sample_exported
+        self.timeout_ms, self.deadline = timeout_ms, deadline
         self.calls: list[Call] = []
         self.checks: list[Check] = []
 
@@ -133,7 +135,12 @@ class Calls:
         return [(n, "sample") for n in callers if self._producers(n)]
 
     def _producers(self, caller: str) -> set[str]:
-        return {n for n, f in self.facts.items() if f.has_producer and may_call(self.fleet, caller, n)}
+        confined = self.fleet.confined and not self.sample_exported
+        return {
+            n
+            for n, f in self.facts.items()
+            if f.has_producer and (n == caller or (may_call(self.fleet, caller, n) and not confined))
+        }
 
     async def _call_sample(self, pairs: list[Pair]) -> dict[Pair, Call]:
         namespace, out = self.sample_namespace, {}

@@ -41,6 +41,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, export_api
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
 __all__ = ["Names"]
@@ -83,31 +84,33 @@ class Names:
         self.fleet, self.kubes, self.facts = fleet, kubes, facts
         self.exports, self.door = exports, door if door and door.routes else None
         self.timeout_ms, self.deadline, self.door_seconds, self.say = timeout_ms, deadline, door_seconds, say
-        self.served = [
-            n
-            for n in kubes
-            if provider_of(fleet.clusters[n]).multicluster and not (kubes[n].absent or facts[n].problem)
-        ]
+        asked = bool(self.exports or self.door)
+        self.served = [n for n in kubes if asked and not (kubes[n].absent or facts[n].problem)]
+        self._google = [n for n in self.served if provider_of(fleet.clusters[n]).multicluster]
+        self._apis: dict[str, tuple[str, str]] = {}
+        """By cluster the ``apiVersion`` of its exports, and who else makes its imports."""
         self.callers = [n for n in self.served if n in play and facts[n].probe]
         self.calls: list[Call] = []
         self.checks: list[Check] = []
 
     async def run(self) -> None:
         """Fill ``calls`` and ``checks``."""
-        if not self.served or not (self.exports or self.door):
+        if not self.served:
             return
         services = {(e.name, e.namespace) for e in self.exports}
         services |= {(route.name, route.namespace) for route in (self.door.routes if self.door else ())}
         offered = await self._offered(sorted(services))
-        planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers)
+        by_mesh = [name for name, (_api, controller) in self._apis.items() if not controller]
+        planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers, by_mesh)
         self.checks += skipped
         self.calls += await self._until_ok(planned, self.deadline)
-        if self.door is None:
+        if self.door is None or not self._google:
             return
         address = await self._address(self.door)
         if not address:
             return
-        planned = door_calls(self.fleet, self.door, address, offered, [*self.callers, CONTROLLER])
+        callers = [name for name in self.callers if name in self._google]
+        planned = door_calls(self.fleet, self.door, address, offered, [*callers, CONTROLLER])
         for call in await self._until_ok(planned, time.monotonic() + self.door_seconds):
             if call.status in REDIRECTS:
                 self.checks.append(not_followed(call))
@@ -123,7 +126,10 @@ class Names:
         names = {(export.name, export.namespace) for export in self.exports}
 
         async def look(cluster: str) -> dict[str, tuple[bool, bool, tuple[Port, ...]]]:
-            found = await asyncio.gather(*(_look(self.kubes[cluster], s, s in names) for s in services))
+            kube = self.kubes[cluster]
+            google = cluster in self._google
+            api, _who = self._apis[cluster] = (EXPORT_KIND[0], GOOGLE) if google else await export_api(kube)
+            found = await asyncio.gather(*(_look(kube, s, api if s in names else "") for s in services))
             return {f"{name}.{space}": it for (name, space), it in zip(services, found, strict=True)}
 
         read, failed = await on_each(self.served, look)
@@ -148,7 +154,7 @@ class Names:
             ours = live is not None and has_our_labels(live, self.fleet.name)
             return ours, str(((live or {}).get("status") or {}).get("VIP") or "") if ours else ""
 
-        read, failed = await on_each(self.served, look)
+        read, failed = await on_each(self._google, look)
         address = next((vip for _ours, vip in read.values() if vip), "")
         holds = [name for name, (ours, _vip) in read.items() if ours and name in self.callers]
         if address:
@@ -222,13 +228,13 @@ class Names:
         return {call: Answer.from_probe(raw.get(call.key), what) for call in calls}
 
 
-async def _look(kube: Reader, service: tuple[str, str], exported: bool) -> tuple[bool, bool, tuple[Port, ...]]:
+async def _look(kube: Reader, service: tuple[str, str], api: str) -> tuple[bool, bool, tuple[Port, ...]]:
     """Whether a cluster has a ready pod of a service, whether it exports it, and the Service's ports."""
     name, space = service
     live, slices, export = await asyncio.gather(
         kube.get("v1", "Service", name, space),
         kube.list(*_SLICE, space, {"kubernetes.io/service-name": name}),
-        kube.get(*EXPORT_KIND, name, space) if exported else _nothing(),
+        kube.get(api, EXPORT_KIND[1], name, space) if api else _nothing(),
     )
     ready = any(
         (endpoint.get("conditions") or {}).get("ready", True)

@@ -128,6 +128,10 @@ class VerifyRun:
                     self.kubes,
                     self.facts,
                     sample_namespace=self.options.sample_namespace,
+                    sample_exported=any(
+                        (e.name, e.namespace) == ("sample-producer", self.options.sample_namespace)
+                        for e in self.options.exports
+                    ),
                     timeout_ms=self.options.call_timeout_ms,
                     deadline=self.deadline,
                 )

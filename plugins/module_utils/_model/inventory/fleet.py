@@ -106,6 +106,8 @@ class Fleet:
     """The cluster that keeps what must not be lost, as the root's key; "" for the controller."""
     federated: bool = False
     """Whether other meshes may call it, or it calls them."""
+    confined: bool = False
+    """Whether a service that is not exported is reached from its own cluster only."""
 
     def primaries(self) -> list[Cluster]:
         """Clusters with a control plane of their own, an istiod of ours or one that Google runs."""

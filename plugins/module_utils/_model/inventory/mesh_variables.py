@@ -173,9 +173,17 @@ MESH = (
         FLEET,
         "Services that other clusters may call: `{service: name.namespace, to: all}`. "
         "`to` may also be a list of clusters. With `mtls: true` sidecars call the name in `clusterset.local` with the "
-        "mesh's certificates.",
+        "mesh's certificates, as they always do in clusters that are not on GKE.",
         type="list",
         default=(),
+    ),
+    Variable(
+        "mesh_unexported_services",
+        FLEET,
+        "From where a service is reached that is not in `mesh_exports`: from everywhere in the mesh, or from its own "
+        "cluster only. The latter is a setting of our istiods (multi-cluster services), which restarts them.",
+        choices=("everywhere", "own_cluster"),
+        default="everywhere",
     ),
     Variable(
         "mesh_global_range",

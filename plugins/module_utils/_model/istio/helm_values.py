@@ -236,6 +236,7 @@ def istiod_release(
     primary_address: str = "",
     serves_others: bool = False,
     federation: t.Mapping[str, t.Any] | None = None,
+    exports_api: str = "",
     user: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> Release:
     """istiod of a primary, or what replaces it in a remote.
@@ -247,6 +248,8 @@ def istiod_release(
         primary_address: address of the primary's east-west gateway, for a remote.
         serves_others: whether it serves remotes that the inventory does not name.
         federation: what istiod needs to know of peers, see ``_model/federation/objects.py``.
+        exports_api: the ``apiVersion`` of the ServiceExports and ServiceImports that a primary's istiod reads: what is
+            not exported is then reached from its own cluster only. "" for none.
         user: the user's values, in the order in which they are merged.
     """
     values = merged(
@@ -283,8 +286,17 @@ def istiod_release(
             values["global"]["externalIstiod"] = True
         if replicas:
             values = merged(values, {"autoscaleEnabled": False, "replicaCount": replicas})
-        values = merged(values, _istiod_pods(cluster), federation or {})
+        values = merged(values, _istiod_pods(cluster), federation or {}, _exports_values(exports_api))
     return Release(istiod_name(fleet), fleet.namespace, chart, merged(values, *user))
+
+
+def _exports_values(api: str) -> Values:
+    """Values by which istiod heeds ServiceExports and ServiceImports of an ``apiVersion``."""
+    group, _slash, version = api.partition("/")
+    if not group:
+        return {}
+    env = {"ENABLE_MCS_SERVICE_DISCOVERY": "true", "ENABLE_MCS_HOST": "true"}
+    return {"pilot": {"env": {**env, "MCS_API_GROUP": group, "MCS_API_VERSION": version}}}
 
 
 def _istiod_pods(cluster: Cluster) -> Values:

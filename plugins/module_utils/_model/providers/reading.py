@@ -66,6 +66,7 @@ def read_fleet(hosts: Hosts, environment: Environment | None = None) -> Fleet:
         global_ranges=(text(first, "mesh_global_range"), text(first, "mesh_global_range_ipv6")),
         state_cluster=text(first, "mesh_state_cluster"),
         federated=bool(first.get("mesh_federation")),
+        confined=text(first, "mesh_unexported_services") == "own_cluster",
     )
 
 

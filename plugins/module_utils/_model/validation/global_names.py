@@ -10,8 +10,9 @@ import typing as t
 from ..control_planes.registry import control_plane_of
 from ..inventory.fleet import Fleet
 from ..inventory.problems import Problem, shown
+from ..multicluster.exports import Export, read_exports
 from ..providers.base import Hosts, Values
-from ..providers.registry import PROVIDERS, text
+from ..providers.registry import PROVIDERS, provider_of_host, text
 from ..traffic.policy import Policy
 from ..traffic.reading import read_policies
 from .shared import distinct
@@ -39,12 +40,15 @@ def check(named: Hosts, hosts: Hosts, fleet: Fleet | None) -> list[Problem]:
     if fleet is None:
         return []
     names = [policy for _host, value in distinct(hosts, "mesh_traffic") for policy in _global(value, hosts)]
+    exports = _made_by_us(hosts)
     first = next(iter(hosts.values()))
     given = [variable for variable in _RANGES if text(first, variable) and variable in first]
     used = _in_use(fleet)
     problems = []
-    for variable in _RANGES if names or fleet.federated else given:
+    for variable in _RANGES if names or exports or fleet.federated else given:
         problems += _range(variable, text(first, variable), used)
+    if exports and not names:
+        problems += _unresolved(named, fleet, exports[0].host, _exported_by_dns)
     if names:
         name = next(one.service for policy in names for one in policy.by_name() if one.is_global)
         problems += _unresolved(named, fleet, name)
@@ -54,6 +58,18 @@ def check(named: Hosts, hosts: Hosts, fleet: Fleet | None) -> list[Problem]:
 def _global(value: t.Any, clusters: t.Collection[str]) -> list[Policy]:
     policies, _problems = read_policies(value, clusters)
     return [policy for policy in policies if policy.is_global or policy.also_global]
+
+
+def _made_by_us(hosts: Hosts) -> list[Export]:
+    """Exported services with an address of ours: those of clusters whose provider has no addresses for them."""
+    if all(provider_of_host(one).multicluster for one in hosts.values()):
+        return []
+    return [export for _host, value in distinct(hosts, "mesh_exports") for export in read_exports(value, hosts)[0]]
+
+
+def _exported_by_dns(variables: Values) -> bool:
+    """Whether a cluster's sidecars need not resolve exported names: its provider's DNS does, or CoreDNS by choice."""
+    return provider_of_host(variables).multicluster or str(variables.get("services_dns", "")).lower() in ("true", "yes")
 
 
 def _in_use(fleet: Fleet) -> list[tuple[str, _Network]]:
@@ -92,15 +108,26 @@ def _free(own: _Network, used: t.Sequence[tuple[str, _Network]]) -> str:
     return "choose another"
 
 
-def _unresolved(named: Hosts, fleet: Fleet, name: str) -> list[Problem]:
-    """Clusters whose sidecars are told not to resolve what the cluster's DNS does not know."""
+def _unresolved(
+    named: Hosts, fleet: Fleet, name: str, resolved: t.Callable[[Values], bool] = lambda variables: False
+) -> list[Problem]:
+    """Clusters whose sidecars are told not to resolve what the cluster's DNS does not know.
+
+    Args:
+        named: by cluster all its variables.
+        fleet: the fleet.
+        name: one of the names.
+        resolved: whether the DNS of a cluster with such variables knows it all the same.
+    """
     problems = []
     for host, variables in named.items():
         cluster = fleet.clusters.get(host)
         if cluster is None or not control_plane_of(fleet, cluster).has_istiod or not _is_off(variables):
             continue
+        if resolved(variables):
+            continue
         message = f"keeps callers from resolving {name}, which no DNS server knows"
-        problems.append(Problem(host, _CAPTURE, shown(variables[_CAPTURE]), message, "true, or no global names"))
+        problems.append(Problem(host, _CAPTURE, shown(variables[_CAPTURE]), message, "true, or no such names"))
     return problems
 
 

@@ -92,13 +92,15 @@ class Call:
 def call_pairs(fleet: Fleet, names: t.Iterable[str]) -> tuple[list[Pair], list[Pair]]:
     """Ordered pairs of ``names`` whose calls must succeed, and those whose calls must not.
 
-    A cluster that may call no other one calls itself: without any call nothing would be proven of it.
+    A cluster that may call no other one calls itself: without any call nothing would be proven of it. What is called is
+    not exported, so that no cluster may call another one where services that are not are confined to their own.
     """
     listed = list(names)
     pairs = [(a, b) for a in listed for b in listed if a != b]
-    allowed = [p for p in pairs if may_call(fleet, *p)]
+    allowed = [p for p in pairs if may_call(fleet, *p) and not fleet.confined]
     alone = [(n, n) for n in listed if n not in {caller for caller, _callee in allowed}]
-    return [*allowed, *alone], [p for p in pairs if not may_call(fleet, *p)]
+    known = set(allowed)
+    return [*allowed, *alone], [p for p in pairs if p not in known]
 
 
 def expected_identity(fleet: Fleet, caller: str, namespace: str = NAMESPACE, account: str = ACCOUNT) -> str:

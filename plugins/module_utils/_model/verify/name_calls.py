@@ -77,6 +77,8 @@ class NameCall:
     """The Host header where it is not the URL's."""
     identity: str = ""
     """The caller's, as the callee must see it; "" where the mesh's certificates are not asked for."""
+    allowed: bool = True
+    """Whether the caller may call it. If not, no answer may come."""
 
     @property
     def key(self) -> str:
@@ -132,49 +134,79 @@ def door_calls(
 
 
 def export_calls(
-    fleet: Fleet, exports: t.Iterable[Export], offered: t.Mapping[str, Offered], callers: t.Iterable[str]
+    fleet: Fleet,
+    exports: t.Iterable[Export],
+    offered: t.Mapping[str, Offered],
+    callers: t.Iterable[str],
+    by_mesh: t.Collection[str] = (),
 ) -> tuple[list[NameCall], list[Check]]:
     """A call of each exported service from each cluster that it is for; and what cannot be called.
 
     By the name of the set any exporting cluster answers. With the mesh's certificates the mesh chooses, among the
     clusters that the caller's watches.
+
+    Args:
+        by_mesh: clusters in which the mesh makes the names, so that calls always carry its certificates, and a cluster
+            that a service is not for does not know its name.
     """
-    calls, skipped = [], []
+    calls: list[NameCall] = []
+    skipped: list[Check] = []
     clusters = list(callers)
     for export in exports:
-        it = offered.get(export.service, Offered())
-        port = next((port for port in it.ports if port.is_http), None)
-        why = ""
-        if not it.exported:
-            why = "no cluster of this run exports it"
-        elif not set(it.exported) & set(it.ready):
-            why = f"no pod of it is ready in {', '.join(it.exported)}"
-        elif port is None:
-            why = "none of its ports says that it speaks HTTP: name it http, or set appProtocol: http"
+        whole = offered.get(export.service, Offered())
         for caller in clusters:
-            if not export.reaches(caller):
+            mesh = caller in by_mesh
+            # A provider's set of clusters is one, and that of the mesh is another.
+            it = dataclasses.replace(whole, exported=tuple(n for n in whole.exported if (n in by_mesh) == mesh))
+            allowed = export.reaches(caller) or (mesh and caller in it.exported)
+            if not allowed and (not mesh or _shared(fleet, caller, export, it)):
                 continue
-            may = tuple(n for n in it.ready if n in it.exported)
-            if export.mtls:
-                may = tuple(n for n in it.ready if n == caller or may_call(fleet, caller, n))
-                why = why or ("" if may else f"{caller} may call no cluster that has a ready pod of it")
-            if why or port is None:
+            call, why = _export_call(fleet, export, it, caller, allowed=allowed, secured=export.mtls or mesh)
+            if call is not None:
+                calls.append(call)
+            elif allowed:
                 skipped.append(Check(NOT_CALLED, f"{caller} → {export.host}", SKIPPED, why, (caller,)))
-                continue
-            url = f"http://{export.host}:{port.number}/"
-            kind, identity = (MESH_TLS, expected_identity(fleet, caller)) if export.mtls else (EXPORTED, "")
-            calls.append(NameCall(kind, caller, url, export.host, export.service, may, identity=identity))
     return calls, skipped
+
+
+def _export_call(
+    fleet: Fleet, export: Export, it: Offered, caller: str, *, allowed: bool, secured: bool
+) -> tuple[NameCall | None, str]:
+    """The call, or why there is none."""
+    port = next((port for port in it.ports if port.is_http), None)
+    may = tuple(n for n in it.ready if n in it.exported)
+    if secured:
+        may = tuple(n for n in it.ready if n == caller or may_call(fleet, caller, n))
+    if not it.exported:
+        return None, "no cluster of this run exports it"
+    if not set(it.exported) & set(it.ready):
+        return None, f"no pod of it is ready in {', '.join(it.exported)}"
+    if port is None:
+        return None, "none of its ports says that it speaks HTTP: name it http, or set appProtocol: http"
+    if not may:
+        return None, f"{caller} may call no cluster that has a ready pod of it"
+    url = f"http://{export.host}:{port.number}/"
+    if not allowed:
+        return NameCall(EXPORTED, caller, url, export.host, export.service, (), allowed=False), ""
+    kind, identity = (MESH_TLS, expected_identity(fleet, caller)) if secured else (EXPORTED, "")
+    return NameCall(kind, caller, url, export.host, export.service, may, identity=identity), ""
+
+
+def _shared(fleet: Fleet, caller: str, export: Export, offered: Offered) -> bool:
+    """Whether the istiod of a cluster that the service is not for configures one that it is for too."""
+    primary = fleet.clusters[caller].primary
+    with_it = [name for name, cluster in fleet.clusters.items() if cluster.primary == primary]
+    return any(export.reaches(name) or name in offered.exported for name in with_it)
 
 
 def judge_name(call: NameCall, answer: Answer) -> Call:
     """The call as it ended."""
-    seen, means, step = _judged(call, answer)
+    seen, means, step = _judged(call, answer) if call.allowed else _judged_forbidden(call, answer)
     return Call(
         call.caller,
         answer.cluster if answer.cluster and not step else call.service,
         call.name,
-        expected=True,
+        expected=call.allowed,
         ok=not step,
         seen=seen,
         identity=answer.identity,
@@ -197,6 +229,20 @@ def not_from_here(call: Call) -> Check:
     """A call that this machine could not make: who may reach the front door is not for it to say."""
     seen = f"this machine does not reach it: {call.seen}"
     return Check(NOT_CALLED, f"{CONTROLLER} → {call.service}", SKIPPED, seen, ())
+
+
+def _judged_forbidden(call: NameCall, answer: Answer) -> tuple[str, str, str]:
+    """The same of a call that no answer may come to."""
+    if not answer.made:
+        return answer.what or "no answer", *_cause(call, answer)
+    if not 200 <= answer.status < 500:
+        return f"no answer: {answer.what or f'status {answer.status}'}", "", ""
+    return (
+        f"{answer.status} from {answer.cluster or 'a service that does not name its cluster'}, expected no answer",
+        f"{call.service} is not for {call.caller} by mesh_exports, and something there knows its name all the same",
+        f"run the services stage with --limit {call.caller}; then look for ServiceEntries of others, and for a zone in "
+        "its DNS, that name it",
+    )
 
 
 def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:

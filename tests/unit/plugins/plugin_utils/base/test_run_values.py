@@ -276,7 +276,7 @@ def test_variables_set_between_tasks_are_heard(root: Path, tmp_path: Path) -> No
     assert [count[f"cluster_pod_cidr {host}"] for host in HOSTS] == [2 if host == "c1" else 1 for host in HOSTS]
 
 
-@pytest.mark.parametrize("playbook", ["gke_fleet", "services", "front_door"])
+@pytest.mark.parametrize("playbook", ["gke_fleet", "front_door"])
 def test_a_play_asks_once_whether_the_fleet_has_its_stage(root: Path, tmp_path: Path, playbook: str) -> None:
     seen = tmp_path / "calls"
     group = {"cluster_provider": counted(seen, "cluster_provider", "kubeconfig"), "ansible_connection": "local"}

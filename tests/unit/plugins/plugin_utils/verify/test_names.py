@@ -12,6 +12,7 @@ import time
 import types
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
@@ -57,7 +58,7 @@ class Cluster:
             return {"metadata": meta, "status": {"VIP": self.vip}} if "door" in self.has else None
         if kind == "ServiceExport":
             return {} if "export" in self.has else None
-        return HTTP if "pod" in self.has else None
+        return HTTP if "pod" in self.has and kind == "Service" else None
 
     async def list(self, *_: t.Any, **__: t.Any) -> list[t.Any]:
         endpoints = [{"conditions": {"ready": "pod" in self.has}}]
@@ -68,6 +69,13 @@ class Cluster:
         self.asked.append(urls)
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return types.SimpleNamespace(code=0, stdout=json.dumps(dict.fromkeys(urls, found)), stderr="")
+
+
+class Other(Cluster):
+    """A cluster of another provider, which exports nothing."""
+
+    async def resource(self, api: str, kind: str) -> t.Any:
+        raise ApiError("no such kind", status=404)
 
 
 class Broken(Cluster):
@@ -89,7 +97,7 @@ def called(
     said: list[str] | None = None,
 ) -> Names:
     facts = {name: Facts(name, probe="probe-x") for name in HOSTS}
-    kubes = t.cast("t.Any", {"west": west, "north": north, "fra": Broken()})
+    kubes = t.cast("t.Any", {"west": west, "north": north, "fra": Other()})
     run = Names(
         FLEET, list(HOSTS), kubes, facts, exports, door, timeout_ms=500,
         deadline=time.monotonic() + seconds, door_seconds=seconds, say=(said if said is not None else []).append,
@@ -204,3 +212,30 @@ def test_a_call_from_here_has_the_host_of_its_route() -> None:
     closed = names._from_here(NameCall("front door", CONTROLLER, url, "", "web.shop", ()), 500)
     assert (closed.ok, closed.status) == (False, 0)
     assert closed.what
+
+
+class Upstream(Cluster):
+    """A cluster that serves the upstream kinds."""
+
+    async def resource(self, api: str, kind: str) -> t.Any:
+        if api == "multicluster.x-k8s.io/v1beta1":
+            return None
+        raise ApiError("no such kind", status=404)
+
+
+def test_where_the_mesh_makes_the_name_others_get_no_answer(monkeypatch: t.Any) -> None:
+    fleet = read_fleet({name: {"fleet_name": "shop", "cluster_provider": "kubeconfig"} for name in ("west", "north")})
+    identity = "spiffe://shop.mesh/ns/mesh-verify/sa/verify-probe"
+    secured = {**answer("north"), "identity": identity}
+    for said, well in ((answer("", 0, what="could not be resolved"), True), (answer("north"), False)):
+        kubes = {"west": Upstream(said), "north": Upstream(secured, has=("export", "pod"))}
+        facts = {name: Facts(name, probe="probe-x") for name in kubes}
+        only = Export("orders", "shop", ("north",))
+        run = Names(
+            fleet, list(kubes), t.cast("t.Any", kubes), facts, [only], None, timeout_ms=500,
+            deadline=time.monotonic(), door_seconds=0,
+        )  # fmt: skip
+        asyncio.run(run.run())
+        (west,) = [call for call in run.calls if call.caller == "west"]
+        assert (west.expected, west.ok) == (False, well)
+        assert well or "is not for west by mesh_exports" in west.means

@@ -86,6 +86,18 @@ def test_a_users_values_come_last_and_replace_lists() -> None:
     assert fleet_wide["meshConfig"]["list"] == [1, 2]
 
 
+def test_an_istiod_that_reads_exports_is_told_which() -> None:
+    it = fleet({**TWO, **SERVED})
+    values = wiring.istiod_release(it, it.clusters["west"], "c", exports_api="multicluster.x-k8s.io/v1alpha1").values
+    assert values["pilot"]["env"] == {
+        "ENABLE_MCS_SERVICE_DISCOVERY": "true",
+        "ENABLE_MCS_HOST": "true",
+        "MCS_API_GROUP": "multicluster.x-k8s.io",
+        "MCS_API_VERSION": "v1alpha1",
+    }
+    assert "pilot" not in wiring.istiod_release(it, it.clusters["west"], "c").values
+
+
 def test_fixed_replicas_turn_autoscaling_off() -> None:
     it = fleet(TWO)
     assert wiring.istiod_release(it, it.clusters["west"], "c", replicas=2).values["autoscaleEnabled"] is False

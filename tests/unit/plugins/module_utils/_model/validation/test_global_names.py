@@ -84,3 +84,15 @@ def test_sidecars_must_resolve_the_names() -> None:
 def test_policies_with_problems_are_told_as_such() -> None:
     wrong = {"mesh_traffic": [{"service": "orders", "global": True}]}
     assert all("mesh_global" not in line for line in problems_of({"west": {**OWN, **wrong}}))
+
+
+def test_exported_names_need_sidecars_that_resolve_or_dns() -> None:
+    exported: dict[str, t.Any] = {"mesh_exports": [{"service": "orders.shop"}]}
+    off = {"west": {**OWN, "control_plane_dns_capture": False}, "east": OWN}
+    (problem,) = problems_with(off, **exported)
+    assert "keeps callers from resolving orders.shop.svc.clusterset.local" in problem
+    assert problems_with(off, **exported, services_dns=True) == []
+    assert problems_with(BOTH, **exported) == []
+    used = {"west": {**OWN, "cluster_pod_cidr": "240.0.0.0/8"}, "east": OWN}
+    (problem,) = problems_with(used, **exported)
+    assert "mesh_global_range" in problem

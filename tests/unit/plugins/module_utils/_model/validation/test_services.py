@@ -41,3 +41,11 @@ def test_a_large_fleet_with_many_exports_is_checked_quickly() -> None:
     began = time.process_time()
     assert check(hosts) == []
     assert time.process_time() - began < 5
+
+
+def test_google_has_no_setting_that_confines_services() -> None:
+    managed = {**WEST, "cluster_provider": "gke", "gke_project": "shop-prod", "mesh_control_plane": "managed"}
+    (problem,) = [
+        one for one in problems_with({"west": managed}, mesh_unexported_services="own_cluster") if "mesh_un" in one
+    ]
+    assert "Google runs the control plane" in problem

@@ -111,3 +111,15 @@ def test_many_are_counted() -> None:
     every = [entry("west", *value.addresses, name=name) for name, value in names.items()]
     checks = found(facts("west", *every, record=record), facts("east", record=record))
     assert checks["east"].seen.endswith("n4.shop.global is not there; and 3 more")
+
+
+def test_an_exported_name_need_not_be_everywhere() -> None:
+    name = "orders.shop.svc.clusterset.local"
+    table = Table({name: Name(("240.241.0.7",), ("services",))}, ("east", "west"))
+    record = Record(Ballot(2, "a"), Ballot(2, "a"), table)
+    held = entry("west", name=name, part="services")
+    assert {one.state for one in found(facts("west", held, record=record), facts("east", record=record)).values()} == {
+        OK
+    }
+    other = entry("east", "240.241.0.8", name=name, part="services")
+    assert found(facts("west", held, record=record), facts("east", other, record=record))["east"].state == FAILED

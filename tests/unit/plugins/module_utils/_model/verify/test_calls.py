@@ -96,6 +96,13 @@ def test_pairs_follow_the_peering_graph() -> None:
     assert call_pairs(fleet, hosts) == ([("west", "east"), ("east", "east")], [("east", "west")])
 
 
+def test_probes_that_are_not_exported_stay_in_their_cluster_by_choice() -> None:
+    variables = {"cluster_provider": "kubeconfig", "mesh_unexported_services": "own_cluster"}
+    fleet = read_fleet({name: dict(variables) for name in ("west", "east")})
+    own = [("west", "west"), ("east", "east")]
+    assert call_pairs(fleet, ["west", "east"]) == (own, [("west", "east"), ("east", "west")])
+
+
 def test_an_answer_without_a_cluster_is_an_answer() -> None:
     for ok in (True, False):
         answer = Answer(ok, 200, 1.0, "" if ok else "east", "")

@@ -102,6 +102,27 @@ def test_with_mutual_tls_the_peers_may_answer() -> None:
     assert (calls, skipped.seen) == ([], "west may call no cluster that has a ready pod of it")
 
 
+def test_the_mesh_makes_names_with_certificates_and_for_some_alone() -> None:
+    offered = {"orders.shop": Offered(("north",), ("north",), HTTP)}
+    export = Export("orders", "shop", ("west",))
+    calls, skipped = export_calls(FLEET, [export], offered, ["west", "north", "coast"], list(REGIONS))
+    assert skipped == []
+    found = {call.caller: (call.kind, call.allowed, call.identity) for call in calls}
+    # North runs it, so it has the name too.
+    assert found == {
+        "west": (MESH_TLS, True, IDENTITY),
+        "north": (MESH_TLS, True, IDENTITY),
+        "coast": (EXPORTED, False, ""),
+    }
+    (forbidden,) = [call for call in calls if not call.allowed]
+    assert judge_name(forbidden, answer(0, what="could not be resolved")).ok
+    bad = judge_name(forbidden, answer(200, "north"))
+    assert not bad.ok and not bad.expected and "mesh_exports" in bad.means
+    # Clusters of a provider with a set of its own are no part of it.
+    _calls, (check,) = export_calls(FLEET, [Export("orders", "shop")], offered, ["west"], ["west"])
+    assert check.seen == "no cluster of this run exports it"
+
+
 @pytest.mark.parametrize(
     ("offered", "why"),
     [

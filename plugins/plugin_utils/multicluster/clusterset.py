@@ -1,0 +1,648 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Export services of clusters for which no provider does it: this run is their controller of multi-cluster services.
+
+It makes the upstream kinds' objects by KEP-1645, gives each name one address in the whole fleet, and makes sidecars
+know it. Where another controller makes ServiceImports, it exports and waits for that one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import typing as t
+
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import FIELD_MANAGER
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    has_our_labels,
+    owner_labels,
+    owner_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clusterset import (
+    GROUP,
+    VERSIONS,
+    Merged,
+    Source,
+    export_conditions,
+    import_clusters,
+    mcs_version,
+    merge,
+    service_export,
+    service_import,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
+    Export,
+    import_ready,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import (
+    MESH_NAME_KINDS,
+    headless_name_objects,
+    mesh_name_objects,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.addresses import for_cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths import Paths
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import ports_of
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_dns import await_names, serve_names
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import Held, Key, read
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
+
+__all__ = ["PART", "ClustersetRun"]
+
+_DNS_SECONDS = 180
+"""In which every CoreDNS has read its file: kubelets bring it within a minute or so, and it is read each 30 s."""
+
+PART = "services"
+_CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+
+Object = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class _Plan:
+    """What one cluster is to have."""
+
+    wanted: list[Object] = dataclasses.field(default_factory=list)
+    stays: list[Object] = dataclasses.field(default_factory=list)
+    """What is left as it is, because not all is known that decides on it."""
+
+
+class ClustersetRun:
+    """One run over the clusters of the play whose provider has no multi-cluster services of its own.
+
+    It reads every such cluster of the fleet, whatever the play, so that what is merged does not depend on the play.
+
+    Args:
+        fleet: the whole fleet.
+        play: names of the clusters to write.
+        exports: what is to be exported; what was made for others is removed.
+        kinds: the CustomResourceDefinitions of the upstream kinds, made where they are missing.
+        confined: whether istiods read ServiceExports and ServiceImports themselves, which confines services that are
+            not exported to their own clusters. Otherwise Istio's objects make the names known.
+        dns: whether the clusters' DNS serves the names too, for pods without a sidecar.
+        leaves: whether the clusters leave, so that their copies of the record of addresses and our kinds go too.
+        dry_run: plan only.
+        diff: whether changes show what they change.
+        timeout: seconds until another controller has imported a service; 0 does not wait.
+        say: shows a line of progress.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        play: t.Sequence[str],
+        exports: t.Sequence[Export],
+        kinds: t.Sequence[Object] = (),
+        *,
+        confined: bool = False,
+        dns: bool = False,
+        leaves: bool = False,
+        dry_run: bool = False,
+        diff: bool = True,
+        timeout: float = 600,
+        say: t.Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.fleet, self.exports, self.kinds = fleet, exports, kinds
+        self.confined, self.dns, self.leaves = confined, dns, leaves
+        self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
+        self.all = [name for name, cluster in fleet.clusters.items() if not provider_of(cluster).multicluster]
+        self.here = [name for name in play if name in self.all]
+        self.changes: list[Change] = []
+        self.imports: list[dict[str, str]] = []
+        """Which service is imported where: C(service), C(cluster), C(address)."""
+        self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
+        self.warnings: list[str] = []
+        self.failures: dict[str, list[FleetError]] = {}
+        self._stopped: set[str] = set()
+        """Clusters in which a step failed."""
+        self._owner = owner_labels(PART, fleet.name)
+        self._paths = Paths(fleet)
+        self._served = self._paths.served
+        self._kubes: dict[str, Kube] = {}
+        self._held: dict[str, Held] = {}
+        self._merged: dict[str, Merged] = {}
+        self._ports: dict[str, dict[int, str]] = {}
+        """By service, what each port of the merged one speaks, in Istio's words."""
+        self._addresses: t.Mapping[str, t.Sequence[str]] = {}
+        self._ipv6: frozenset[str] = frozenset()
+        self._plans: dict[str, _Plan] = {}
+
+    async def run(self) -> None:
+        """Do it. What fails on one cluster is in ``failures``, and the others are finished."""
+        async with contextlib.AsyncExitStack() as stack:
+            names = self.all if self.exports and self.here else self.here
+            # A cluster that is gone has no exports left to remove.
+            absent_ok = self.dry_run or not self.exports
+            self._kubes, failed = await connect_each(
+                stack, [self.fleet.clusters[name] for name in names], absent_ok=absent_ok
+            )
+            self._stop(failed)
+            self._held, failed = await on_each(self._kubes, self._read)
+            self._stop(failed)
+            self._check_versions()
+            self._merge()
+            await self._give_addresses()
+            self._say_unknown(recording())
+            for name in self._working:
+                self._plan(name)
+            await self._each(self._apply)
+            await self._each(self._serve)
+            await self._each(self._remove)
+            if not self.dry_run:
+                await self._each(self._report)
+            if self.leaves:
+                await self._leave()
+            await self._each(self._found)
+
+    @property
+    def _working(self) -> list[str]:
+        return [name for name in self.here if name in self._held and name not in self._stopped]
+
+    async def _each(self, step: t.Callable[[str], t.Awaitable[None]]) -> None:
+        self._stop((await on_each(self._working, step))[1])
+
+    def _stop(self, failed: t.Mapping[str, FleetError]) -> None:
+        """Nothing more is done in clusters in which a step failed."""
+        self._stopped |= set(failed)
+        self._fail(failed)
+
+    def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        for name, error in failed.items():
+            if name in self.here or not name:
+                self.failures.setdefault(name, []).append(error)
+            else:
+                self.warnings.append(f"{name}, which this run does not change: {error.what}")
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def _read(self, name: str) -> Held:
+        return await read(self._kubes[name], self.fleet.name, self.exports, self._istio(name))
+
+    def _istio(self, name: str) -> str:
+        """The ``apiVersion`` of Istio's objects of a cluster; "" where its own are not heeded."""
+        return self._paths.istio_api(name) if name in self._served else ""
+
+    def _check_versions(self) -> None:
+        """istiods read all clusters by one version."""
+        served = {name: held.versions for name, held in self._held.items() if held.versions}
+        try:
+            if self.confined and served:
+                mcs_version(served)
+        except FleetError as error:
+            self._fail({"": error})
+
+    def _merge(self) -> None:
+        """What the clusters' Services come to."""
+        for export in self.exports:
+            key = (export.namespace, export.name)
+            sources = []
+            for name, held in self._held.items():
+                service = held.services.get(key)
+                if service is None:
+                    continue
+                if (service.get("spec") or {}).get("type") == "ExternalName":
+                    self._fail({name: _external(name, export, service)})
+                    continue
+                exported = (held.exports.get(key) or {}).get("metadata") or {}
+                sources.append(Source(name, service, str(exported.get("creationTimestamp") or "")))
+            if not sources:
+                continue
+            self.sources[export.service] = [source.cluster for source in sources]
+            merged = self._merged[export.service] = merge(sources)
+            self._ports[export.service] = _spoken(merged, [source.service for source in sources])
+            self.warnings += [
+                f"{export.service}: {conflict.cluster} {conflict.message}: callers get that of the oldest export"
+                for conflict in merged.conflicts
+            ]
+            if merged.affinity_seconds:
+                self.warnings.append(
+                    f"{export.service}: sidecars do not heed the session affinity of a Service: a policy of "
+                    "mesh_traffic with affinity does"
+                )
+            if any(port["protocol"] != "TCP" for port in merged.ports):
+                self.warnings.append(f"{export.service}: sidecars carry TCP only, its other ports are not served")
+
+    @property
+    def _unread(self) -> list[str]:
+        """Clusters that may export, but did not answer."""
+        return [name for name in self.all if name not in self._held] if self.exports else []
+
+    # -- addresses -----------------------------------------------------------------------------
+
+    async def _give_addresses(self) -> None:
+        """One address for each name, before anything is made of it."""
+        ours = any(
+            has_our_labels(obj, self.fleet.name, PART)
+            for held in self._held.values()
+            for objects in (held.names, held.imports)
+            for obj in objects.values()
+        )
+        if recording() is not None or self.leaves or not self._held or not (self._merged or ours):
+            return
+        names = {export.host for export in self.exports if export.service in self._merged or self._unread}
+        known = {name: self._kubes[name] for name in self._held}
+        try:
+            given = await allocated(known, self.fleet, names, part=PART, dry_run=self.dry_run, diff=self.diff)
+        except FleetError as error:
+            given = Allocated(problems=[error])
+        self._addresses, self._ipv6 = given.addresses, given.ipv6
+        self.changes += given.changes
+        self.warnings += given.warnings
+        for problem in given.problems:
+            self._fail({"": problem})
+        self._fail({name: error for name, error in given.failed.items() if name not in self._stopped})
+
+    # -- planning ------------------------------------------------------------------------------
+
+    def _plan(self, name: str) -> None:
+        plan = self._plans[name] = _Plan()
+        held = self._held[name]
+        missing: list[Export] = []
+        for export in self.exports:
+            key = (export.namespace, export.name)
+            sources = self.sources[export.service]
+            if not sources and self._unread:
+                self._keep(plan, name, export)
+                continue
+            if not sources:
+                continue
+            if name in sources:
+                plan.wanted += self._of_ours(name, held.exports.get(key), service_export(export, self._api(name)))
+            concerned = name in sources or export.reaches(name)
+            if concerned and export.namespace not in held.namespaces:
+                missing.append(export)
+                continue
+            if concerned and not held.controller:
+                self._plan_import(plan, name, export)
+            callers = [c for c in self._served.get(name, ()) if export.reaches(c) or c in sources]
+            if callers and export.namespace in held.namespaces:
+                self._plan_names(plan, name, export, callers)
+        if missing:
+            self._fail({name: _without_namespace(name, missing)})
+        if (
+            any(obj["kind"] == "ServiceExport" or obj["kind"] == "ServiceImport" for obj in plan.wanted)
+            and not held.api
+        ):
+            plan.wanted = [*self.kinds, *plan.wanted]
+
+    def _api(self, name: str) -> str:
+        return self._held[name].api or f"{GROUP}/{VERSIONS[0]}"
+
+    def _of_ours(self, name: str, live: Object | None, wanted: Object) -> list[Object]:
+        """``wanted``, unless somebody else made it, so that it is theirs to change and remove."""
+        theirs = live is not None and not has_our_labels(live, self.fleet.name, PART)
+        return [] if theirs and not self.fleet.clusters[name].take_over else [wanted]
+
+    def _keep(self, plan: _Plan, name: str, export: Export) -> None:
+        """Leave what an earlier run made for an export of which nothing is known now."""
+        held, key = self._held[name], (export.namespace, export.name)
+        plan.stays += [obj for obj in (held.exports.get(key), held.imports.get(key)) if obj is not None]
+        named = ((kind, export.namespace, f"{export.name}-clusterset") for kind in MESH_NAME_KINDS)
+        plan.stays += [held.names[one] for one in named if one in held.names]
+
+    def _plan_import(self, plan: _Plan, name: str, export: Export) -> None:
+        live = self._held[name].imports.get((export.namespace, export.name))
+        stands_for = {str(one.get("cluster")) for one in ((live or {}).get("status") or {}).get("clusters") or []}
+        merged = self._merged[export.service]
+        addresses = self._addresses_for(name, export)
+        if live is not None and stands_for.intersection(self._unread):
+            # A cluster that does not answer has its part in it.
+            plan.stays.append(live)
+        elif recording() is None and (merged.headless or addresses):
+            plan.wanted += self._of_ours(name, live, service_import(export, merged, addresses, self._api(name)))
+        elif live is not None:
+            plan.stays.append(live)
+
+    def _addresses_for(self, name: str, export: Export) -> list[str]:
+        primary = self.fleet.clusters[name].primary
+        ipv6 = (name if name in self._served else primary) in self._ipv6
+        return for_cluster(self._addresses.get(export.host, ()), ipv6)
+
+    def _plan_names(self, plan: _Plan, name: str, export: Export, callers: t.Sequence[str]) -> None:
+        merged, api = self._merged[export.service], self._istio(name)
+        others = [c for c in self._served[name] if c not in callers]
+        if others:
+            self.warnings.append(
+                f"{export.service}: {', '.join(others)} can call it too: one istiod, that of {name}, configures its "
+                f"sidecars and those of {', '.join(callers)}"
+            )
+        if self._held[name].controller:
+            addresses = []
+            objects = mesh_name_objects(export, self._ports[export.service], api) if export.mtls else []
+        else:
+            addresses = self._addresses_for(name, export)
+            if merged.headless:
+                objects = headless_name_objects(
+                    export, self._headless_ports(export), self._selector(export), api, addresses
+                )
+            else:
+                objects = (
+                    [] if self.confined else mesh_name_objects(export, self._ports[export.service], api, addresses)
+                )
+            if objects and not addresses:
+                self._keep(plan, name, export)
+                return
+        for obj in objects:
+            live = self._held[name].names.get((obj["kind"], export.namespace, obj["metadata"]["name"]))
+            ours = live is None or has_our_labels(live, self.fleet.name, PART) or self.fleet.clusters[name].take_over
+            if ours:
+                plan.wanted.append(obj)
+            else:
+                self._fail({name: _foreign(name, obj, live)})
+
+    def _services(self, export: Export) -> list[Object]:
+        key = (export.namespace, export.name)
+        return [self._held[name].services[key] for name in self.sources[export.service]]
+
+    def _headless_ports(self, export: Export) -> list[Object]:
+        """Those of a headless service, with the port of its pods where that is a number."""
+        spoken = self._ports[export.service]
+        targets = {p["port"]: p.get("targetPort") for s in self._services(export) for p in s["spec"].get("ports") or []}
+        return [
+            {**port, "spoken": spoken.get(port["port"], ""), "targetPort": targets.get(port["port"])}
+            for port in self._merged[export.service].ports
+        ]
+
+    def _selector(self, export: Export) -> dict[str, str]:
+        return next((dict(s["spec"]["selector"]) for s in self._services(export) if s["spec"].get("selector")), {})
+
+    def _say_unknown(self, record: Recording | None) -> None:
+        without = [export for export in self.exports if export.service not in self._merged]
+        if record is None:
+            return
+        for name in self._held:
+            for export in self.exports:
+                where = f"{export.namespace}/{export.name}"
+                if export in without:
+                    record.leave_out(
+                        name,
+                        f"ServiceExport {where}",
+                        "only the clusters know whether they run that service, which no app of the inventory brings",
+                        "keep it beside the service's own manifests, in each cluster that runs it",
+                    )
+                record.leave_out(
+                    name,
+                    f"ServiceImport {where}",
+                    "its address is one that no cluster of the fleet uses, which only the clusters know",
+                    "run mesh.fleet.services, which makes it and keeps its address",
+                )
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def _apply(self, name: str) -> None:
+        kube, held, plan = self._kubes[name], self._held[name], self._plans[name]
+        live = {_identity(obj): obj for obj in _all(held)}
+        new = []
+        for obj in plan.wanted:
+            before = live.get(_identity(obj))
+            if before is not None and self._owner.items() <= labels_of(before).items() and _says(before, obj):
+                meta = obj["metadata"]
+                self.changes.append(Change(name, obj["kind"], meta["name"], UNCHANGED, meta["namespace"]))
+            else:
+                new.append(obj)
+        if new:
+            self.changes += await kube.apply(new, labels=self._owner, dry_run=self.dry_run, diff=self.diff)
+
+    async def _serve(self, name: str) -> None:
+        """The names in the cluster's DNS, by choice; what an earlier run wrote there goes otherwise."""
+        kube, held = self._kubes[name], self._held[name]
+        wanted = self.dns and not held.controller and not self.leaves
+        served = await serve_names(
+            kube, self.fleet.name, self._records(name) if wanted else {}, dry_run=self.dry_run, diff=self.diff
+        )
+        self.changes += served.changes
+        self.warnings += served.warnings
+        if served.changes and self.timeout and not self.dry_run:
+            late = await await_names(kube, served, timeout=min(self.timeout, _DNS_SECONDS))
+            self.warnings += [late] if late else []
+
+    def _records(self, name: str) -> dict[str, list[str]]:
+        """By exported name its addresses, as pods of a cluster without a sidecar are to see them.
+
+        Where the service runs in their own cluster they reach it by its Service's address there. The address of the
+        whole fleet is one that only sidecars know what to do with.
+        """
+        found: dict[str, list[str]] = {}
+        for export in self.exports:
+            sources, merged = self.sources[export.service], self._merged.get(export.service)
+            if merged is None or not (export.reaches(name) or name in sources):
+                continue
+            spec = (self._held[name].services.get((export.namespace, export.name)) or {}).get("spec") or {}
+            here = [one for one in spec.get("clusterIPs") or [] if one != "None"]
+            if merged.headless:
+                self.warnings.append(
+                    f"{export.service}: is headless, so that its name is not in the DNS of {name}: pods come and go"
+                )
+            elif addresses := (here if name in sources else self._addresses_for(name, export)):
+                found[export.host] = list(addresses)
+        return found
+
+    async def _remove(self, name: str) -> None:
+        kube, plan = self._kubes[name], self._plans[name]
+        istio = self._istio(name)
+        upstream = [self._api(name)] if self._held[name].api else []
+        # The name first: a call finds it, or learns that it is gone.
+        kinds = [(istio, kind) for kind in (reversed(MESH_NAME_KINDS) if istio else ())]
+        kinds += [(api, kind) for api in upstream for kind in ("ServiceImport", "ServiceExport")]
+        keep = {_identity(obj) for obj in [*plan.wanted, *plan.stays]}
+        gone = [
+            obj
+            for obj in _all(self._held[name])
+            if has_our_labels(obj, self.fleet.name, PART) and _identity(obj) not in keep
+        ]
+        if gone:
+            self.changes += await kube.prune(
+                [*plan.wanted, *plan.stays], labels=self._owner, kinds=kinds, dry_run=self.dry_run, diff=self.diff
+            )
+        self.warnings += kube.left_warnings
+
+    async def _report(self, name: str) -> None:
+        """Conditions of exports, and the clusters of imports, where they are not written yet."""
+        kube, held = self._kubes[name], self._held[name]
+        if held.controller or kube.absent:
+            return
+        now = kube.transport.server_time().strftime("%Y-%m-%dT%H:%M:%SZ")
+        jobs = []
+        by_key = {(export.namespace, export.name): export for export in self.exports}
+        for obj in self._plans[name].wanted:
+            export = by_key.get(_key(obj))
+            if export is None or obj["kind"] not in ("ServiceExport", "ServiceImport"):
+                continue
+            if obj["kind"] == "ServiceExport":
+                conditions = export_conditions(self._merged[export.service], name, held.exports.get(_key(obj)), now)
+                if conditions:
+                    jobs.append(_status(kube, obj, {"conditions": conditions}))
+            else:
+                clusters = import_clusters(self.sources[export.service])
+                had = ((held.imports.get(_key(obj)) or {}).get("status") or {}).get("clusters") or []
+                if sorted(str(one.get("cluster")) for one in had) != [one["cluster"] for one in clusters]:
+                    jobs.append(_status(kube, obj, {"clusters": clusters}))
+        await asyncio.gather(*jobs)
+
+    async def _found(self, name: str) -> None:
+        """What a cluster's callers have now; another controller's imports are awaited."""
+        held = self._held[name]
+        planned = {_key(obj) for obj in self._plans[name].wanted if obj["kind"] == "ServiceImport"}
+        for export in self.exports:
+            if not (export.reaches(name) and self.sources[export.service]) or self.dry_run:
+                continue
+            if held.controller:
+                address = await self._await(name, export)
+            elif (export.namespace, export.name) in planned:
+                address = ", ".join(self._addresses_for(name, export)) or "headless"
+                if self._merged[export.service].headless:
+                    address = "headless"
+            else:
+                address = import_ready(held.imports.get((export.namespace, export.name)))[1]
+            if address:
+                self.imports.append({"service": export.service, "cluster": name, "address": address})
+
+    async def _await(self, name: str, export: Export) -> str:
+        """The address that a cluster's own controller gave a service."""
+        if not self.timeout:
+            return ""
+        kube, held = self._kubes[name], self._held[name]
+        try:
+            live = await kube.wait(
+                self._api(name),
+                "ServiceImport",
+                export.name,
+                export.namespace,
+                until=import_ready,
+                timeout=self.timeout,
+            )
+        except NotInTime as error:
+            raise FleetError(
+                f"{export.service} was not imported within {self.timeout:g} s",
+                cluster=name,
+                obj=f"ServiceImport {export.namespace}/{export.name}",
+                seen=error.seen,
+                means=f"{held.controller} makes the imports of this cluster, and has not made this one: its clusterset "
+                "does not include the clusters that export it, or it does not run",
+                next_step=f"see the log of {held.controller} in {name}; then run again",
+            ) from error
+        return import_ready(live)[1]
+
+    # -- leaving -------------------------------------------------------------------------------
+
+    async def _leave(self) -> None:
+        """Take back the copies of the record of addresses, and our kinds where nobody's objects are left."""
+        leaving = self._working
+        if not leaving:
+            return
+        known = {name: self._kubes[name] for name in self._held}
+        try:
+            left = await forgotten(known, self.fleet, leaving, part=PART, dry_run=self.dry_run, diff=self.diff)
+        except FleetError as error:
+            left = Allocated(failed=dict.fromkeys(leaving, error))
+        self.changes += left.changes
+        self.warnings += left.warnings
+        self._fail({name: error for name, error in left.failed.items() if name in leaving})
+        await self._each(self._remove_kinds)
+
+    async def _remove_kinds(self, name: str) -> None:
+        kube = self._kubes[name]
+        ours = await kube.list(*_CRD_KIND, labels=self._owner)
+        if not ours:
+            return
+        gone = {
+            (change.kind, change.namespace, change.name)
+            for change in self.changes
+            if change.cluster == name and change.action != UNCHANGED
+        }
+        for kind in ("ServiceExport", "ServiceImport"):
+            for obj in await kube.list(self._api(name), kind):
+                if (kind, *_key(obj)) not in gone:
+                    self.warnings.append(
+                        f"{name}: the kinds of {GROUP} stay: {kind} {obj['metadata']['namespace']}/"
+                        f"{obj['metadata']['name']} is of {owner_of(obj)}, and would go with them"
+                    )
+                    return
+        self.changes += await kube.remove(ours, dry_run=self.dry_run, diff=self.diff)
+
+
+def _spoken(merged: Merged, services: t.Iterable[t.Mapping[str, t.Any]]) -> dict[int, str]:
+    """What each TCP port of a merged service speaks."""
+    said = {port.number: port.spoken for service in services for port in ports_of(service)}
+    return {port["port"]: said.get(port["port"], "") for port in merged.ports if port["protocol"] == "TCP"}
+
+
+def _all(held: Held) -> list[Object]:
+    return [*held.exports.values(), *held.imports.values(), *held.names.values()]
+
+
+def _identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str]:
+    return (str(obj["kind"]), *_key(obj))
+
+
+def _key(obj: t.Mapping[str, t.Any]) -> Key:
+    return str(obj["metadata"].get("namespace") or ""), str(obj["metadata"]["name"])
+
+
+def _says(live: t.Any, wanted: t.Any) -> bool:
+    """Whether a live object says all that is wanted; the API server may have filled in more."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(k in live and _says(live[k], v) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(live, list) and len(live) == len(wanted) and all(map(_says, live, wanted))
+    return bool(live == wanted)
+
+
+async def _status(kube: Kube, obj: Object, status: Object) -> None:
+    """Write what is ours of an object's status; fields of other managers stay."""
+    resource = await kube.resource(obj["apiVersion"], obj["kind"])
+    space, name = _key(obj)
+    body = {key: obj[key] for key in ("apiVersion", "kind")}
+    await kube.transport.request(
+        "PATCH",
+        resource.path(space, name, "status"),
+        params={"fieldManager": FIELD_MANAGER, "force": "true"},
+        body={**body, "metadata": {"name": name, "namespace": space}, "status": status},
+        content_type="application/apply-patch+yaml",
+        obj=f"{obj['kind']} {space}/{name}",
+        action="report on",
+    )
+
+
+def _external(cluster: str, export: Export, service: Object) -> FleetError:
+    return FleetError(
+        f"{export.service} cannot be exported",
+        cluster=cluster,
+        obj=f"Service {export.namespace}/{export.name}",
+        seen=f"type ExternalName ({service['spec'].get('externalName')})",
+        means="what is exported are a Service's pods, and this one has none",
+        next_step="export the service that it points to, or remove it from mesh_exports",
+    )
+
+
+def _without_namespace(cluster: str, exports: t.Sequence[Export]) -> FleetError:
+    spaces = sorted({export.namespace for export in exports})
+    names = ", ".join(export.service for export in exports[:5])
+    return FleetError(
+        f"{names} cannot be imported: {'their' if len(exports) > 1 else 'its'} namespace is missing",
+        cluster=cluster,
+        obj=f"Namespace {', '.join(spaces)}",
+        seen="it does not exist",
+        means="an import is in the namespace of the service, in every cluster that calls it",
+        next_step=f"create the namespace, or remove {cluster} from to in mesh_exports; then run again",
+    )
+
+
+def _foreign(cluster: str, obj: Object, live: t.Mapping[str, t.Any] | None) -> FleetError:
+    return FleetError(
+        "an object of this name exists, and this fleet did not make it",
+        cluster=cluster,
+        obj=f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}",
+        seen=f"it is of {owner_of(live)}",
+        means="the export would overwrite it, and its removal would delete it",
+        next_step="remove or rename it; to give it to this fleet, run once with mesh_take_over: true",
+    )
