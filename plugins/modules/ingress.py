@@ -89,7 +89,7 @@ served:
   returned: success
   type: dict
 warnings:
-  description: What a run in check mode has not seen yet, and that no cluster has an ingress gateway.
+  description: What a run in check mode has not seen yet, hosts that somebody else's Gateway has too, and that no cluster has an ingress gateway.
   returned: when there are any
   type: list
   elements: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from .plays import role_play, run_plays
 
 Values = dict[str, t.Any]
 
+ROOT = Path(__file__).resolve().parents[2]
 CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or artifacts_dir() / "charts")
 NETWORKING, GATEWAYS, HTTP = "networking.istio.io/v1", "istio-system", "gateway.networking.k8s.io/v1"
 SHOP: Values = {"host": "shop.example", "service": "web.shop"}
@@ -193,6 +195,25 @@ async def test_objects_of_others_stay(fleet: Fleet) -> None:
 
 
 @in_loop
+async def test_a_host_that_somebody_else_serves_too_is_told(fleet: Fleet) -> None:
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["shop/shop.example", "*"]}
+    meta = {"name": "theirs", "namespace": "shop"}
+    spec = {"selector": {"istio": "ingressgateway"}, "servers": [server]}
+    theirs = {"apiVersion": NETWORKING, "kind": "Gateway", "metadata": meta, "spec": spec}
+    async with on(fleet, "west") as kube:
+        await kube.apply([theirs], manager="somebody-else")
+    try:
+        run = await ran(fleet, SHOP, {**SHOP, "host": "other.example"})
+        assert run.failures == {}
+        assert run.warnings == [
+            "west: Gateway shop/theirs has the host shop.example of ingress_routes too: take it out of one of them"
+        ]
+    finally:
+        async with on(fleet, "west") as kube:
+            await kube.remove([theirs])
+
+
+@in_loop
 async def test_https_by_a_secret_that_exists_and_one_that_is_given(fleet: Fleet) -> None:
     await put(fleet, "west", tls("shop-tls", "shop.example"))
     given = {"b": dataclasses.asdict(pair("b.example"))}
@@ -237,6 +258,25 @@ async def test_the_gateway_api_and_cert_manager_are_asked_for_and_used(fleet: Fl
     moved = await ran(fleet, {**SHOP, "certificate_issuer": issuer})
     assert moved.failures == {}
     assert await held(fleet) == sorted([f"Certificate {NAME}", *BOTH, f"Secret {NAME}-tls"])
+
+
+@pytest.mark.parametrize("page", ["docs/ingress.md", "roles/ingress/README.md"])
+@in_loop
+async def test_the_examples_of_the_pages_become_objects(fleet: Fleet, page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)]
+    assert blocks
+    await put(fleet, "west", tls("shop-tls", "shop.example"), tls("a-tls", "a.example"))
+    await put(fleet, "west", namespace_of("dev"), service("web", "dev", 8080))
+    await put(fleet, "west", *crds_of_others.gateway_api(), *crds_of_others.cert_manager())
+    for block in blocks:
+        # The lookups read files of the reader's.
+        given = {name: dataclasses.asdict(pair(f"{name}.example")) for name in block.get("ingress_certificates") or {}}
+        run = await ran(fleet, *block["ingress_routes"], certificates=given)
+        assert run.failures == {}
+        assert len(run.served["west"]) == len({route["host"] for route in block["ingress_routes"]})
+    async with on(fleet, "west") as kube:
+        await kube.delete("v1", "Secret", "a-tls", GATEWAYS)
 
 
 @in_loop

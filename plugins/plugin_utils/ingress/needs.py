@@ -20,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certific
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import (
     CERT_MANAGER,
     GATEWAY_KINDS,
+    INGRESS_SELECTOR,
     Place,
     tls_secret,
 )
@@ -36,7 +37,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph im
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["Needs", "NotThereYet", "refuse_foreign"]
+__all__ = ["Needs", "NotThereYet", "also_served", "refuse_foreign"]
 
 Object = dict[str, t.Any]
 
@@ -203,3 +204,25 @@ async def refuse_foreign(kube: Kube, objects: t.Sequence[Object], fleet: str) ->
                 )
             )
     return errors
+
+
+async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: str) -> list[str]:
+    """Warnings of hosts that somebody else's Gateway has at the same gateway.
+
+    Istio merges both, and which of them answers is not for an inventory to say.
+    """
+    if kube.absent or recording() is not None:
+        return []
+    hosts = {site.host or "*" for site in sites}
+    warnings = []
+    for gateway in await kube.list(place.istio_api, "Gateway"):
+        spec, meta = gateway.get("spec") or {}, gateway["metadata"]
+        if has_our_labels(gateway, fleet, "ingress") or spec.get("selector") != INGRESS_SELECTOR:
+            continue
+        named = {str(host).rpartition("/")[2] for server in spec.get("servers") or [] for host in server["hosts"]}
+        warnings += [
+            f"{kube.cluster}: Gateway {meta['namespace']}/{meta['name']} has the host {host} of ingress_routes too: "
+            "take it out of one of them"
+            for host in sorted(hosts & named)
+        ]
+    return warnings

@@ -26,7 +26,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
-from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import Needs, NotThereYet, refuse_foreign
+from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import (
+    Needs,
+    NotThereYet,
+    also_served,
+    refuse_foreign,
+)
 
 __all__ = ["PART", "IngressRun"]
 
@@ -126,6 +131,7 @@ class IngressRun:
                     self.served[name] = [
                         f"{site.host or '*'} at {address}" if address else site.host for site in wanted
                     ]
+                self.warnings += await also_served(kube, wanted, place, self.fleet.name)
                 issued = [site for site in wanted if site.certificate and site.certificate.source == ISSUER]
                 made_by_others = [_stub(site.secret, place) for site in issued]
         secrets = [obj for obj in objects if obj["kind"] == "Secret"]

@@ -20,6 +20,7 @@ from .routes import GATEWAY_API, ISSUER, Route, Site
 __all__ = [
     "CERT_MANAGER",
     "GATEWAY_KINDS",
+    "INGRESS_SELECTOR",
     "Place",
     "kinds",
     "redirect_name",
@@ -34,6 +35,8 @@ _GATEWAY = "gateway.networking.k8s.io/v1"
 GATEWAY_KINDS = ((_GATEWAY, "Gateway"), (_GATEWAY, "HTTPRoute"))
 _CLASS = "istio"
 """The GatewayClass that istiod makes."""
+INGRESS_SELECTOR: t.Mapping[str, str] = {"istio": INGRESS.removeprefix("istio-")}
+"""The labels of the ingress gateway's pods."""
 _HTTP, _HTTPS = 80, 443
 """Ports of the ingress gateway's Service."""
 
@@ -132,7 +135,7 @@ def _istio(site: Site, ports: t.Mapping[Route, int], place: Place) -> list[Manif
             "apiVersion": place.istio_api,
             "kind": "Gateway",
             "metadata": dict(meta),
-            "spec": {"selector": {"istio": INGRESS.removeprefix("istio-")}, "servers": servers},
+            "spec": {"selector": dict(INGRESS_SELECTOR), "servers": servers},
         },
         {
             "apiVersion": place.istio_api,
