@@ -27,6 +27,9 @@ _OF_SIDECAR = re.compile(
 )
 """What a sidecar answers itself. An error that the service answers is its own affair: a pod of it was reached."""
 _UNRESOLVED = re.compile(r"could not be resolved")
+_KEPT = "until it is restarted, an istiod keeps pods of a cluster that it watched once among those of global names"
+"""Istio 1.31 tells its registry of ServiceEntries of no pod that goes with its cluster (``Cleanup`` in
+``pilot/pkg/serviceregistry/kube/controller/controller.go``), and sidecars were seen to call such pods."""
 
 Key: t.TypeAlias = tuple[str, str]
 """Name and namespace of a service."""
@@ -149,8 +152,8 @@ def _judged(call: GlobalCall, answer: Answer) -> tuple[str, str, str]:
     if answer.cluster and answer.cluster not in call.may_answer:
         return (
             f"{seen}, expected {' or '.join(call.may_answer)}",
-            f"{call.caller} may not call {answer.cluster} by mesh_peers, or no pod of it is ready there",
-            f"look for other remote secrets in {call.caller}; then run the peering stage again",
+            f"{call.caller} may not call {answer.cluster} by mesh_peers, or no pod of it is ready there; {_KEPT}",
+            _restart(call),
         )
     return seen, "", ""
 
@@ -161,8 +164,8 @@ def _judged_forbidden(call: GlobalCall, answer: Answer) -> tuple[str, str, str]:
     if answer.ok or answer.cluster:
         return (
             f"answered {answer.status} from {answer.cluster or 'a service that does not name its cluster'}",
-            f"{call.caller} may call no cluster with a pod of it by mesh_peers, and one answered all the same",
-            f"look for other remote secrets in {call.caller}; then run the peering stage again",
+            f"{call.caller} may call no cluster with a pod of it by mesh_peers, and one answered all the same; {_KEPT}",
+            _restart(call),
         )
     if not answer.made:
         return (
@@ -184,3 +187,10 @@ def _judged_forbidden(call: GlobalCall, answer: Answer) -> tuple[str, str, str]:
 
 def _probe_of(call: GlobalCall) -> str:
     return f"see the probe's pod of {call.caller}, then verify again"
+
+
+def _restart(call: GlobalCall) -> str:
+    return (
+        f"restart the istiod that serves {call.caller} (kubectl rollout restart deployment -l app=istiod); if it "
+        "stays, look for other remote secrets there"
+    )
