@@ -261,6 +261,20 @@ async def test_objects_of_others_stay_and_are_named(fleets: Fleets) -> None:
 
 
 @in_loop
+async def test_an_export_that_others_made_is_theirs_to_remove(fleets: Fleets) -> None:
+    fleet = fleets()
+    theirs = {"apiVersion": UPSTREAM, "kind": "ServiceExport", "metadata": {"name": "orders", "namespace": SHOP}}
+    await put(fleet, "west", service("orders"), *OURS)
+    await put(fleet, "west", theirs)
+    run = await ran(fleet, ORDERS)
+    assert run.failures == {}
+    assert await live(fleet, "east", "ServiceImport"), "it is exported all the same"
+    await ran(fleet, [])
+    export = await live(fleet, "west", "ServiceExport")
+    assert export is not None and not export["metadata"].get("labels")
+
+
+@in_loop
 async def test_kinds_stay_while_others_use_them(fleets: Fleets) -> None:
     fleet = fleets()
     await put(fleet, "west", service("orders"))
