@@ -220,6 +220,20 @@ async def test_what_a_silent_cluster_exports_stays(fleets: Fleets) -> None:
     assert await live(fleet, "east", "VirtualService")
 
 
+@in_loop
+async def test_the_part_of_a_silent_cluster_stays(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders", 9090))
+    more = {"ports": [{"name": "other", "port": 8080}]}
+    await put(fleet, "east", {**service("orders"), "spec": {"selector": {"app": "orders"}, **more}})
+    await ran(fleet, ORDERS)
+    before = await spec(fleet, "east", "ServiceImport")
+    assert sorted(one["port"] for one in before["ports"]) == [8080, 9090]
+    run = await ran(read_silent(fleet, "west"), ORDERS, play=["east"])
+    assert run.failures == {}
+    assert await spec(fleet, "east", "ServiceImport") == before
+
+
 def read_silent(fleet: Fleet, silent: str) -> Fleet:
     """The same fleet, of which one cluster does not answer."""
     hosts = {name: dict(cluster.variables) for name, cluster in fleet.clusters.items()}
@@ -258,6 +272,23 @@ async def test_objects_of_others_stay_and_are_named(fleets: Fleets) -> None:
     async with on(fleet, "east") as kube:
         assert await kube.get(*CRD, "serviceimports.multicluster.x-k8s.io"), "kinds that others brought"
     assert "east" not in left.failures
+
+
+@in_loop
+async def test_names_of_others_are_refused_also_if_they_say_the_same(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await ran(fleet, ORDERS)
+    entry = await live(fleet, "west", "ServiceEntry")
+    assert entry is not None
+    async with on(fleet, "west") as kube:
+        await kube.remove([entry])
+    meta = {"name": "orders-clusterset", "namespace": SHOP}
+    await put(fleet, "west", {**{key: entry[key] for key in ("apiVersion", "kind", "spec")}, "metadata": meta})
+    run = await ran(fleet, ORDERS)
+    assert "this fleet did not make it" in str(run.failures["west"][0])
+    await ran(fleet, [])
+    assert await live(fleet, "west", "ServiceEntry")
 
 
 @in_loop
