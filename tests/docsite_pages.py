@@ -37,6 +37,7 @@ GUIDES = (
     Guide("local_fleet", "docs/local-fleet.md"),
     Guide("exported_services", "docs/exported-services.md"),
     Guide("traffic", "docs/traffic.md"),
+    Guide("front_door", "docs/front-door.md"),
     Guide("federation", "docs/federation.md"),
     Guide("ingress", "docs/ingress.md"),
     Guide("gitops", "docs/gitops.md"),

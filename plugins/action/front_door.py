@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_address import (
@@ -14,15 +15,30 @@ from ansible_collections.mesh.fleet.plugins.module_utils._gcp.network.reserved_a
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
+from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import is_ip, read_front_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    FrontDoor,
+    is_ip,
+    read_front_door,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_gateways import local_problems
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     ingress_problems,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import config_cluster
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.local_front_door import LocalFrontDoor
+
+_LOCAL_SECONDS = 120.0
+"""Google needs many minutes; nothing on this machine does."""
 
 
 class ActionModule(GoogleFleetAction):
@@ -37,25 +53,38 @@ class ActionModule(GoogleFleetAction):
         "address": {"type": "str", "default": ""},
         "release_address": {"type": "bool", "default": False},
         "https_redirect": {"type": "bool", "default": False},
+        "regions": {"type": "dict", "default": {}},
+        "region_header": {"type": "str", "default": ""},
+        "region_header_from": {"type": "list", "elements": "str", "default": []},
+        "engine": {"type": "str", "choices": ["auto", "podman", "docker"], "default": "auto"},
         "wait": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 900},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         scope = self.scope(args, task_vars)
+        present = args["state"] == "present"
         door, problems = read_front_door(
             args["name"],
-            args["routes"] if args["state"] == "present" else [],
+            args["routes"] if present else [],
             scope.fleet.clusters,
-            certificates=args["certificates"] if args["state"] == "present" else [],
+            certificates=args["certificates"] if present else [],
             address=args["address"],
-            https_redirect=args["https_redirect"] and args["state"] == "present",
+            https_redirect=args["https_redirect"] and present,
+            regions=args["regions"] if present else {},
+            region_header=args["region_header"] if present else "",
+            trusted=args["region_header_from"] if present else [],
         )
-        others = {name: c.provider for name, c in scope.fleet.clusters.items() if name not in scope.everybody}
-        refuse(problems + (ingress_problems(door, others) if scope.everybody else []))
+        providers = {name: provider_of(c) for name, c in scope.fleet.clusters.items()}
+        local = [] if scope.everybody else [name for name, p in providers.items() if p.front_door == "engine"]
+        others = {name: p.name for name, p in providers.items() if name not in scope.everybody and name not in local}
+        own = ingress_problems if scope.everybody else local_problems
+        refuse(problems + (own(door, others) if scope.everybody or local else []))
         elsewhere = sorted(others) if door.routes else []
         means = "a front door is not built for it yet"
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
+        if local:
+            return await self._local(args, task_vars, scope.fleet, local, door, not_served)
         if not scope.everybody:
             said = f"{', '.join(elsewhere)}: no front door there yet" if elsewhere else "no routes"
             return result(summary=said, address="", not_served=not_served, routes=[])
@@ -113,6 +142,56 @@ class ActionModule(GoogleFleetAction):
             summary=said,
             with_diff=self.diff_mode,
             address=vip or ip,
+            routes=routes,
+            not_served=not_served,
+            warnings=run.warnings,
+        )
+
+    async def _local(
+        self,
+        args: dict[str, t.Any],
+        task_vars: dict[str, t.Any],
+        fleet: Fleet,
+        clusters: list[str],
+        door: FrontDoor,
+        not_served: dict[str, str],
+    ) -> dict[str, t.Any]:
+        """The front door of clusters of this machine."""
+        record = recording()
+        if record is not None:
+            if door.routes:
+                instead = "run mesh.fleet.front_door"
+                record.leave_out(clusters[0], f"FrontDoor {door.name}", "it is a container of this machine", instead)
+            return result(summary="a container, which is in no file", address="", not_served=not_served, routes=[])
+        directory = pathlib.Path(fleet.directory)
+        if not door.routes and not FrontDoorFolder(directory).exists():
+            return {"changed": False, "skipped": True, "skip_reason": "no front door is asked for, and none is there"}
+        programs = self.artifacts_folder(task_vars) / "bin"
+        engine = await Engine.detect(args["engine"], programs.parent)
+        run = LocalFrontDoor(
+            fleet,
+            clusters,
+            {str(host) for host in task_vars["ansible_play_hosts"]},
+            KindFleet(fleet.name, directory, engine, str(programs / "kind")),
+            door,
+            dry_run=self.check_mode,
+            diff=self.diff_mode,
+            timeout=min(float(args["timeout"]), _LOCAL_SECONDS) if args["wait"] else 0.0,
+        )
+        # Two runs must not write the files of one Envoy; the lock is beside the folder, which may go.
+        with locked(directory / ".front_door.lock"):
+            changes = await (run.present() if door.routes else run.absent())
+        routes = [
+            {"host": r.host, "path": r.path, "service": r.service, "clusters": run.served.get(r.service, [])}
+            for r in door.routes
+        ]
+        count = f"{len(routes)} route{'' if len(routes) == 1 else 's'}"
+        said = f"{run.address or 'address to come'}: {count}" if routes else "no routes"
+        return result(
+            changes,
+            summary=said,
+            with_diff=self.diff_mode,
+            address=run.address,
             routes=routes,
             not_served=not_served,
             warnings=run.warnings,

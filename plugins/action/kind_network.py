@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.host_settings import host_record, restore_host
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import remove_without_nodes
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.orphans import find_orphans
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.pod_networks import Node, join
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.state_folder import remove_state
@@ -91,6 +92,9 @@ class ActionModule(FleetAction):
             there = bool(await local.subnet())
         except Foreign:
             there = False
+        if there and not self.check_mode:
+            # With the last node goes what leads to it.
+            await remove_without_nodes(local)
         if self.check_mode or (there and not await local.remove_network()):
             return [], ""
         removed, kept = False, ""

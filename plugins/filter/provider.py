@@ -16,7 +16,7 @@ def provider(variables: t.Any) -> dict[str, t.Any]:
     if not isinstance(variables, t.Mapping):
         raise AnsibleTypeError("provider needs the variables of a host, such as hostvars[inventory_hostname]")
     found = provider_of_host(variables)
-    names = ("name", "role", "fleet_role", "local", "multicluster")
+    names = ("name", "role", "fleet_role", "local", "multicluster", "front_door")
     return {name: getattr(found, name) for name in names}
 
 

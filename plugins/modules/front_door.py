@@ -6,14 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: front_door
-short_description: One public address in front of all GKE clusters
+short_description: One address in front of all clusters
 version_added: "0.1.0"
 author: The mesh.fleet authors (@mesh-fleet)
 description:
-  - Serves GKE clusters only; RV(not_served) names clusters of other providers.
-  - Routes hosts and paths behind one address to services of the clusters, and waits until Google has applied the routes.
-  - It uses multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster), with selector and
+  - Routes hosts and paths behind one address to services of the clusters, and waits until the routes are applied.
+  - RV(not_served) names clusters that it cannot lead to. With GKE clusters in the fleet, it leads to these alone.
+  - On GKE it uses multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster), with selector and
     ports of the live Service. Objects in an earlier config cluster are removed once the new one has its address.
+  - Before clusters of this machine it is a container with Envoy on the network of the nodes. It leads to the ingress gateways, and
+    behind each to pods of its own cluster, by a Gateway, a VirtualService and a Service. Callers get to their region's clusters first,
+    and to the next one when the health checks of these fail. Another configuration is loaded without ending connections.
   - Checks everything before it makes anything. Never overwrites objects of somebody else.
   - When Google refuses a change, it keeps the old address and routes and reports the refusal in Events only. The wait therefore ends
     when Google has processed the last change and no Warning about it is left. A refusal fails the task with Google's words, also if
@@ -33,21 +36,44 @@ options:
     description:
       - Routes, each with C(host) (any by default), C(path) (C(/) by default; with everything below it), C(service)
         (C(name.namespace)), C(port) (the Service's first by default), C(clusters) (all by default) and C(health), the C(path)
-        and the C(port) of the pods for Google's health check.
-      - A request that matches no route goes to the one without host and path, else to the first.
-      - All services must be in one namespace.
+        and the C(port) of the pods for the health check.
+      - A request that matches no route goes to the one without host and path; without one, Google takes the first, and Envoy answers 404.
+      - On GKE all services must be in one namespace.
     type: list
     elements: dict
     default: []
   certificates:
-    description: Names of SSL certificates of the fleet project, for HTTPS. Requires O(address).
+    description:
+      - Names of certificates, for HTTPS. On GKE, SSL certificates of the fleet project; requires O(address).
+      - Elsewhere Secrets of type C(kubernetes.io/tls) in a namespace of the services, in any of the clusters.
     type: list
     elements: str
     default: []
   address:
-    description: Name of a reserved address, which is reserved if it does not exist; or an IP. Empty means any address.
+    description:
+      - On GKE, name of a reserved address, which is reserved if it does not exist; or an IP.
+      - On this machine, an IP of the fleet's container network. Empty means any address.
     type: str
     default: ""
+  regions:
+    description:
+      - By region, the ranges of its callers' addresses. Not on GKE, where Google knows. Pods of the fleet are known by themselves.
+    type: dict
+    default: {}
+  region_header:
+    description: Name of a header in which a CDN names the caller's region.
+    type: str
+    default: ""
+  region_header_from:
+    description: Ranges of the CDN's addresses. From others the header does not count.
+    type: list
+    elements: str
+    default: []
+  engine:
+    description: The container engine of clusters of this machine.
+    type: str
+    choices: [auto, podman, docker]
+    default: auto
   release_address:
     description: With O(state=absent), also release O(address) if this action reserved it.
     type: bool
@@ -57,11 +83,13 @@ options:
     type: bool
     default: false
   wait:
-    description: Whether to wait until Google has applied the routes. If not, and in check mode, a present refusal is one of RV(warnings).
+    description: Whether to wait until the routes are applied. If not, and in check mode, a present refusal is one of RV(warnings).
     type: bool
     default: true
   timeout:
-    description: Seconds in which Google must have applied the front door, or removed it. Google needs up to ten minutes.
+    description:
+      - Seconds in which Google must have applied the front door, or removed it. Google needs up to ten minutes.
+      - On this machine, seconds in which its routes must be healthy, two minutes at most.
     type: int
     default: 900
 extends_documentation_fragment:

@@ -7,15 +7,20 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import pathlib
+import socket
+import ssl
 import time
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import EXPORT_KIND, Export
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_certificate import covered
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API, INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
@@ -27,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_call
     REDIRECTS,
     NameCall,
     Offered,
+    called_host,
     door_calls,
     export_calls,
     judge_name,
@@ -90,38 +96,63 @@ class Names:
         self._apis: dict[str, tuple[str, str]] = {}
         """By cluster the ``apiVersion`` of its exports, and who else makes its imports."""
         self.callers = [n for n in self.served if n in play and facts[n].probe]
+        kinds = {n: provider_of(c).front_door for n, c in fleet.clusters.items()}
+        self.door_by = next((kind for kind in ("google", "engine") if kind in kinds.values()), "")
+        self.behind = [
+            n for n in kubes if kinds[n] == self.door_by and not (kubes[n].absent or facts[n].problem) and self.door_by
+        ]
+        self.door_callers = [n for n in self.behind if n in play and facts[n].probe]
+        self.trusted = ""
+        """Certificates of a front door, as PEM: whoever issued them, it is that one which must answer."""
         self.calls: list[Call] = []
         self.checks: list[Check] = []
 
     async def run(self) -> None:
         """Fill ``calls`` and ``checks``."""
-        if not self.served:
-            return
-        services = {(e.name, e.namespace) for e in self.exports}
-        services |= {(route.name, route.namespace) for route in (self.door.routes if self.door else ())}
-        offered = await self._offered(sorted(services))
-        by_mesh = [name for name, (_api, controller) in self._apis.items() if not controller]
-        planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers, by_mesh)
-        self.checks += skipped
-        self.calls += await self._until_ok(planned, self.deadline)
-        if self.door is None or not self._google:
-            return
-        address = await self._address(self.door)
+        if self.served and self.exports:
+            offered = await self._offered(self.served, sorted({(e.name, e.namespace) for e in self.exports}))
+            by_mesh = [name for name, (_api, controller) in self._apis.items() if not controller]
+            planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers, by_mesh)
+            self.checks += skipped
+            self.calls += await self._until_ok(planned, self.deadline)
+        if self.behind and self.door:
+            await self._call_door(self.door)
+
+    async def _call_door(self, door: FrontDoor) -> None:
+        routed = sorted({(route.name, route.namespace) for route in door.routes})
+        offered = await self._offered(self.behind, routed)
+        local = self.door_by == "engine"
+        folder = FrontDoorFolder(pathlib.Path(self.fleet.directory))
+        address = self._local_address(door, folder) if local else await self._address(door)
         if not address:
             return
-        callers = [name for name in self.callers if name in self._google]
-        planned = door_calls(self.fleet, self.door, address, offered, [*callers, CONTROLLER])
-        for call in await self._until_ok(planned, time.monotonic() + self.door_seconds):
+        certificates = folder.certificates() if local else []
+        self.trusted = "".join(certificates)
+        callers = [*self.door_callers, CONTROLLER]
+        https = covered((called_host(route.host) for route in door.routes), certificates)
+        planned = door_calls(self.fleet, door, address, offered, callers, by=self.door_by, https=https)
+        made = await self._until_ok(planned, time.monotonic() + self.door_seconds)
+        # Of a front door that this machine reaches, each route has to answer it.
+        reached = local and any(call.caller == CONTROLLER and call.status for call in made)
+        for call in made:
             if call.status in REDIRECTS:
                 self.checks.append(not_followed(call))
-            elif call.caller == CONTROLLER and not call.ok:
+            elif call.caller == CONTROLLER and not call.ok and not reached:
                 self.checks.append(not_from_here(call))
             else:
                 self.calls.append(call)
 
+    def _local_address(self, door: FrontDoor, folder: FrontDoorFolder) -> str:
+        address = str(folder.read("address.json").get("address") or "")
+        if not address:
+            seen, means = "its container was never made", "nobody can call it"
+            step = "run the front_door stage, then verify again"
+            self.checks.append(Check("front door", door.name, FAILED, seen, tuple(self.door_callers[:1]), means, step))
+        return address
+
     # -- what is called ------------------------------------------------------------------------
 
-    async def _offered(self, services: t.Sequence[tuple[str, str]]) -> dict[str, Offered]:
+    async def _offered(self, clusters: t.Sequence[str], services: t.Sequence[tuple[str, str]]) -> dict[str, Offered]:
         """Where each service is exported, and where it has a ready pod."""
         names = {(export.name, export.namespace) for export in self.exports}
 
@@ -132,7 +163,7 @@ class Names:
             found = await asyncio.gather(*(_look(kube, s, api if s in names else "") for s in services))
             return {f"{name}.{space}": it for (name, space), it in zip(services, found, strict=True)}
 
-        read, failed = await on_each(self.served, look)
+        read, failed = await on_each(clusters, look)
         for name, error in failed.items():
             step = error.next_step or "verify again"
             means = "what it exports and which pods are ready there is unknown"
@@ -154,12 +185,12 @@ class Names:
             ours = live is not None and has_our_labels(live, self.fleet.name)
             return ours, str(((live or {}).get("status") or {}).get("VIP") or "") if ours else ""
 
-        read, failed = await on_each(self._google, look)
+        read, failed = await on_each(self.behind, look)
         address = next((vip for _ours, vip in read.values() if vip), "")
-        holds = [name for name, (ours, _vip) in read.items() if ours and name in self.callers]
+        holds = [name for name, (ours, _vip) in read.items() if ours and name in self.door_callers]
         if address:
             return address
-        unread = [n for n in self.fleet.clusters if provider_of(self.fleet.clusters[n]).multicluster and n not in read]
+        unread = [n for n, c in self.fleet.clusters.items() if provider_of(c).front_door == "google" and n not in read]
         if failed or unread:
             seen = f"{', '.join(unread)} could not be read"
             self.checks.append(Check(NOT_CALLED, door.name, SKIPPED, seen, ()))
@@ -170,7 +201,7 @@ class Names:
                 door.name,
                 FAILED,
                 "its ingress has no address" if holds else "it is in no cluster",
-                tuple(holds or self.callers[:1]),
+                tuple(holds or self.door_callers[:1]),
                 "nobody can call it: Google has not given it an address, or refuses something about it",
                 "run the front_door stage, which waits for the address and shows what Google refuses",
             )
@@ -210,7 +241,8 @@ class Names:
 
     async def _of_one(self, caller: str, calls: t.Sequence[NameCall]) -> dict[NameCall, Answer]:
         if caller == CONTROLLER:
-            made = await asyncio.gather(*(asyncio.to_thread(_from_here, call, self.timeout_ms) for call in calls))
+            here = (asyncio.to_thread(_from_here, call, self.timeout_ms, self.trusted) for call in calls)
+            made = await asyncio.gather(*here)
             return dict(zip(calls, made, strict=True))
         raw: dict[str, t.Any] = {}
         what = ""
@@ -248,12 +280,36 @@ async def _nothing() -> None:
     return None
 
 
-def _from_here(call: NameCall, timeout_ms: int) -> Answer:
-    """The same call from this machine, without a proxy; what it prints is what a probe would."""
-    url = call.url.removeprefix("http://")
+class _Named(http.client.HTTPSConnection):
+    """HTTPS to an address, for a name: the certificate must be for it."""
+
+    def __init__(self, where: str, name: str, trusted: str, timeout: float) -> None:
+        self._context = ssl.create_default_context(cadata=trusted)
+        # The certificate itself is trusted, whoever issued it.
+        self._context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        super().__init__(where, timeout=timeout, context=self._context)
+        self._name = name
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
+
+
+def _from_here(call: NameCall, timeout_ms: int, trusted: str = "") -> Answer:
+    """The same call from this machine, without a proxy; what it prints is what a probe would.
+
+    Args:
+        trusted: for a call by HTTPS, the certificates of which the answering server must have one, as PEM.
+    """
+    scheme, _sep, url = call.url.partition("://")
     where, _slash, path = url.partition("/")
     began = time.monotonic()
-    connection = http.client.HTTPConnection(where, timeout=timeout_ms / 1000)
+    seconds = timeout_ms / 1000
+    connection: http.client.HTTPConnection
+    if scheme == "https":
+        connection = _Named(where, call.host, trusted, seconds)
+    else:
+        connection = http.client.HTTPConnection(where, timeout=seconds)
     try:
         headers = {"Accept": "application/json", "Connection": "close", **({"Host": call.host} if call.host else {})}
         connection.request("GET", f"/{path}", headers=headers)

@@ -14,7 +14,7 @@ from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL
 from .exports import split_service, unknown_clusters
 
-__all__ = ["FrontDoor", "HealthCheck", "Route", "is_ip", "read_front_door"]
+__all__ = ["HEALTH_HEADER", "FrontDoor", "HealthCheck", "Route", "is_ip", "read_front_door"]
 
 _ROUTE_KEYS = ("host", "path", "service", "port", "clusters", "health")
 _HEALTH_KEYS = ("path", "port")
@@ -22,6 +22,9 @@ _PORTS = range(1, 65536)
 _HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 """Names of addresses and certificates at a provider."""
+HEALTH_HEADER = "x-mesh-fleet-health"
+"""Names the service that a front door's health check asks a gateway for; callers cannot set it through the door."""
+_HEADER = re.compile(r"[A-Za-z0-9][-A-Za-z0-9]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,12 @@ class FrontDoor:
     certificates: tuple[str, ...] = ()
     address: str = ""
     https_redirect: bool = False
+    regions: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """By region, the ranges of its callers' addresses."""
+    region_header: str = ""
+    """The header that names a caller's region; "" for none."""
+    trusted: tuple[str, ...] = ()
+    """The ranges from which that header counts."""
 
     @property
     def namespace(self) -> str:
@@ -74,6 +83,28 @@ class FrontDoor:
         for route in self.routes:
             found.setdefault(route.name, route)
         return found
+
+    def services(self) -> dict[str, Route]:
+        """The same by ``name.namespace``."""
+        found: dict[str, Route] = {}
+        for route in self.routes:
+            found.setdefault(route.service, route)
+        return found
+
+    def hosts(self) -> dict[str, list[Route]]:
+        """By host, "" for any, the routes of its requests: the first whose path matches counts.
+
+        What none of a host's own routes takes goes to the route without host and path, if there is one.
+        """
+        found: dict[str, list[Route]] = {}
+        for route in self.routes:
+            found.setdefault(route.host, []).append(route)
+        rest = [route for route in self.routes if not route.host and route.path == "/"]
+        ordered = {host: sorted(some, key=lambda r: (-len(r.path), r.path)) for host, some in found.items()}
+        return {
+            host: [*some, *(r for r in rest if r not in some and some[-1].path != "/")]
+            for host, some in ordered.items()
+        }
 
 
 def is_ip(text: str) -> bool:
@@ -92,6 +123,9 @@ def read_front_door(
     certificates: t.Any = (),
     address: str = "",
     https_redirect: bool = False,
+    regions: t.Any = None,
+    region_header: str = "",
+    trusted: t.Any = (),
 ) -> tuple[FrontDoor, list[Problem]]:
     """The role's variables as data, without what cannot be read, and all problems of them.
 
@@ -102,6 +136,9 @@ def read_front_door(
         certificates: a list of names.
         address: a name or an IP.
         https_redirect: whether HTTP is redirected to HTTPS.
+        regions: a dictionary of lists of ranges by region.
+        region_header: the name of a header.
+        trusted: a list of ranges.
     """
     problems: list[Problem] = []
     if not LABEL.fullmatch(name):
@@ -119,17 +156,72 @@ def read_front_door(
     if address and not is_ip(address) and not _NAME.fullmatch(address):
         hint = "lower-case letters, digits and -, for example shop; or an IP"
         problems.append(Problem("", "front_door_address", shown(address), "is neither a name nor an IP", hint))
-    spaces = sorted({route.namespace for _where, route in parsed})
-    if len(spaces) > 1:
-        hint = "route to one gateway (istio-ingressgateway), or move the services into one namespace"
-        message = "names services of several namespaces: a front door and its services are of one"
-        problems.append(Problem("", "front_door_routes", ", ".join(spaces), message, hint))
+        address = ""
     if https_redirect and not names:
         message = "is set without front_door_certificates: there is no HTTPS to redirect to"
         hint = "name the certificates, or remove the redirect"
         problems.append(Problem("", "front_door_https_redirect", "", message, hint))
     problems += _agree(parsed)
-    return FrontDoor(name, tuple(route for _where, route in parsed), names, address, https_redirect), problems
+    where_from = _regions(regions, problems)
+    ranges = tuple(_ranges(trusted, "front_door_region_header_from", problems))
+    if region_header and not _HEADER.fullmatch(region_header):
+        hint = "for example x-client-region"
+        problems.append(Problem("", "front_door_region_header", shown(region_header), "is no name of a header", hint))
+    if region_header and not ranges:
+        message = "is set without front_door_region_header_from: from nobody would it count"
+        hint = "list the ranges of your CDN; a header that anybody may set says nothing"
+        problems.append(Problem("", "front_door_region_header", "", message, hint))
+    door = FrontDoor(
+        name,
+        tuple(route for _where, route in parsed),
+        names,
+        address,
+        https_redirect,
+        regions=where_from,
+        region_header=region_header.lower(),
+        trusted=ranges,
+    )
+    return door, problems
+
+
+def _regions(given: t.Any, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    """Ranges by region; a range that two regions have is a problem."""
+    if not isinstance(given, t.Mapping):
+        if given:
+            hint = "{europe: [192.0.2.0/24]}"
+            problems.append(Problem("", "front_door_regions", shown(given), "is no dictionary of ranges", hint))
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    owners: dict[str, str] = {}
+    for region, some in given.items():
+        where = f"front_door_regions.{region}"
+        if not LABEL.fullmatch(str(region)):
+            problems.append(
+                Problem("", where, "", "is no name of a region", "as in cluster_region, for example us-west1")
+            )
+            continue
+        ranges = _ranges(some, where, problems)
+        for text in ranges:
+            if owners.setdefault(text, str(region)) != region:
+                problems.append(
+                    Problem("", where, text, f"is a range of {owners[text]} too", "a caller is of one region")
+                )
+        found[str(region)] = tuple(ranges)
+    return found
+
+
+def _ranges(given: t.Any, where: str, problems: list[Problem]) -> list[str]:
+    if not isinstance(given, (list, tuple)):
+        if given:
+            problems.append(Problem("", where, shown(given), "is no list of ranges", "[192.0.2.0/24]"))
+        return []
+    found = []
+    for text in given:
+        try:
+            found.append(str(ipaddress.ip_network(str(text))))
+        except ValueError:
+            problems.append(Problem("", where, shown(text), "is no range of addresses", "for example 192.0.2.0/24"))
+    return found
 
 
 def _certificates(given: t.Any, problems: list[Problem]) -> tuple[str, ...]:

@@ -51,6 +51,15 @@ def ingress_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Pr
     if not door.routes:
         return []
     problems: list[Problem] = []
+    spaces = sorted({route.namespace for route in door.routes})
+    if len(spaces) > 1:
+        hint = "route to one gateway (istio-ingressgateway), or move the services into one namespace"
+        message = "names services of several namespaces: a front door of Google and its services are of one"
+        problems.append(Problem("", "front_door_routes", ", ".join(spaces), message, hint))
+    for name, value in (("front_door_regions", door.regions), ("front_door_region_header", door.region_header)):
+        if value:
+            message = "is set, but Google's load balancer knows by itself where callers are"
+            problems.append(Problem("", name, "", message, "leave it out on GKE"))
     for number, route in enumerate(door.routes):
         for name in route.clusters or ():
             if name in elsewhere:

@@ -56,7 +56,10 @@ class Provider:
     control_planes: t.ClassVar[tuple[str, ...]] = ("istiod",)
     """The values of ``mesh_control_plane`` that are valid for its clusters."""
     multicluster: t.ClassVar[bool] = False
-    """Whether the services and front_door stages are built for its clusters."""
+    """Whether the services stage is built for its clusters."""
+    front_door: t.ClassVar[str] = ""
+    """What a front door is before its clusters: ``google``, a load balancer of Google's; ``engine``, a container of
+    this machine; "" where the front_door stage is not built for them."""
     platform: t.ClassVar[str] = ""
     """``global.platform`` of Istio's charts; "" for none."""
     edge: t.ClassVar[str] = ""

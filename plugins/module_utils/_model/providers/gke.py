@@ -46,6 +46,7 @@ class Gke(Provider):
     )
     control_planes: t.ClassVar[tuple[str, ...]] = ("istiod", "managed")
     multicluster: t.ClassVar[bool] = True
+    front_door: t.ClassVar[str] = "google"
     platform: t.ClassVar[str] = "gke"
     edge: t.ClassVar[str] = "module_utils._gcp.clusters.connections"
 

@@ -31,6 +31,7 @@ class Kind(Provider):
     description: t.ClassVar[str] = "made on this machine"
     role: t.ClassVar[str] = "kind_cluster"
     local: t.ClassVar[bool] = True
+    front_door: t.ClassVar[str] = "engine"
 
     def connection(self, host: str, variables: Values, directory: str) -> Connection:
         return Connection(kubeconfig=os.path.join(directory, "kubeconfigs", f"{host}.yaml"), context=host)

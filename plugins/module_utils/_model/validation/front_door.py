@@ -15,6 +15,7 @@ from ..inventory.problems import Problem, shown
 from ..inventory.values import fault_of, label
 from ..inventory.variable import FLEET, Variable
 from ..multicluster.front_door import read_front_door
+from ..multicluster.front_door_gateways import local_problems
 from ..multicluster.multicluster_ingress import ingress_problems
 from ..providers.base import Hosts
 from ..providers.registry import PROVIDERS, provider_of_host
@@ -31,12 +32,18 @@ DOOR_VARIABLES: t.Mapping[str, Variable] = {
         Variable("front_door_certificates", FLEET, "", type="list"),
         Variable("front_door_https_redirect", FLEET, "", type="bool"),
         Variable("front_door_address", FLEET, ""),
+        Variable("front_door_regions", FLEET, "", type="dict"),
+        Variable("front_door_region_header", FLEET, ""),
+        Variable("front_door_region_header_from", FLEET, "", type="list"),
+        Variable("front_door_engine", FLEET, ""),
         Variable("front_door_release_address", FLEET, "", type="bool"),
         Variable("front_door_timeout", FLEET, "", type="int"),
     )
 }
 """Those of the role ``front_door``."""
 _TRUE = ("true", "yes")
+_READ = frozenset(DOOR_VARIABLES) - {f"front_door_{n}" for n in ("address", "release_address", "timeout", "engine")}
+"""Those that are read together."""
 
 
 def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
@@ -53,7 +60,7 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
         return []
     problems, wrong = _values(given)
     problems += _shared(given)
-    if wrong & {"front_door_name", "front_door_routes", "front_door_certificates", "front_door_https_redirect"}:
+    if wrong & _READ:
         return problems
     values = next(iter(given.values()))
     door, found = read_front_door(
@@ -63,12 +70,17 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
         certificates=values.get("front_door_certificates") or [],
         address=str(values.get("front_door_address") or ""),
         https_redirect=str(values.get("front_door_https_redirect") or "").lower() in _TRUE,
+        regions=values.get("front_door_regions") or {},
+        region_header=str(values.get("front_door_region_header") or ""),
+        trusted=values.get("front_door_region_header_from") or [],
     )
     problems += found
     providers = {host: provider_of_host(variables) for host, variables in sound.items()}
-    elsewhere = {host: provider.name for host, provider in providers.items() if not provider.multicluster}
-    if len(elsewhere) < len(sound):
-        problems += ingress_problems(door, elsewhere)
+    for kind, own in (("google", ingress_problems), ("engine", local_problems)):
+        elsewhere = {host: provider.name for host, provider in providers.items() if provider.front_door != kind}
+        if len(elsewhere) < len(sound):
+            problems += own(door, elsewhere)
+            break  # one front door is before clusters of one kind
     if door.routes:
         named = [set(route.clusters or ()) for route in door.routes]
         behind = sound if not all(named) else {h: v for h, v in sound.items() if h in set().union(*named)}

@@ -28,6 +28,7 @@ __all__ = [
     "REDIRECTS",
     "NameCall",
     "Offered",
+    "called_host",
     "door_calls",
     "export_calls",
     "judge_name",
@@ -79,6 +80,8 @@ class NameCall:
     """The caller's, as the callee must see it; "" where the mesh's certificates are not asked for."""
     allowed: bool = True
     """Whether the caller may call it. If not, no answer may come."""
+    by: str = ""
+    """What the front door is, as ``Provider.front_door`` says; "" for another name."""
 
     @property
     def key(self) -> str:
@@ -110,7 +113,14 @@ def nearest(fleet: Fleet, caller: str, serving: t.Iterable[str]) -> tuple[str, .
 
 
 def door_calls(
-    fleet: Fleet, door: FrontDoor, address: str, offered: t.Mapping[str, Offered], callers: t.Iterable[str]
+    fleet: Fleet,
+    door: FrontDoor,
+    address: str,
+    offered: t.Mapping[str, Offered],
+    callers: t.Iterable[str],
+    *,
+    by: str = "google",
+    https: t.Collection[str] = (),
 ) -> list[NameCall]:
     """A call of each route from each caller.
 
@@ -118,19 +128,27 @@ def door_calls(
         address: the front door's.
         offered: by ``name.namespace``.
         callers: clusters, and :data:`CONTROLLER`.
+        by: what the front door is, as ``Provider.front_door`` says.
+        https: the hosts that the controller calls by HTTPS too.
     """
-    base = f"http://{f'[{address}]' if ':' in address else address}"
+    at = f"[{address}]" if ":" in address else address
     found = []
     for caller in callers:
         for route in door.routes:
             ready = offered.get(route.service, Offered()).ready
             serving = [n for n in ready if route.clusters is None or n in route.clusters]
-            # A name that a wildcard covers.
-            host = route.host.replace("*", "mesh-verify", 1)
-            name = f"{host}{route.path} at {address}" if host else f"{base}{route.path}"
+            host = called_host(route.host)
             may = nearest(fleet, caller, serving)
-            found.append(NameCall(FRONT_DOOR, caller, f"{base}{route.path}", name, route.service, may, host))
+            for scheme in ("http", "https") if host in https and caller == CONTROLLER else ("http",):
+                url = f"{scheme}://{at}{route.path}"
+                shown = f"{'https://' if scheme == 'https' else ''}{host}{route.path} at {address}" if host else url
+                found.append(NameCall(FRONT_DOOR, caller, url, shown, route.service, may, host, by=by))
     return found
+
+
+def called_host(host: str) -> str:
+    """The name that is called for a route's host: one that its wildcard covers."""
+    return host.replace("*", "mesh-verify", 1)
 
 
 def export_calls(
@@ -247,7 +265,7 @@ def _judged_forbidden(call: NameCall, answer: Answer) -> tuple[str, str, str]:
 
 def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:
     """What was seen, what it means and the next step; two empty texts where it is well."""
-    if not 200 <= answer.status < 500 or _OF_BALANCER.search(answer.said):
+    if not 200 <= answer.status < 500 or _OF_BALANCER.search(answer.said) or _of_envoy(call, answer):
         return answer.what or f"status {answer.status or 'no answer'}", *_cause(call, answer)
     seen = f"{answer.status} from {answer.cluster or 'a service that does not name its cluster'}"
     seen += f" in {answer.latency_ms:.0f} ms"
@@ -265,7 +283,20 @@ def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:
     return seen, "", ""
 
 
+def _of_envoy(call: NameCall, answer: Answer) -> bool:
+    """Whether a front door of ours has no route for it: its own 404 says nothing."""
+    return call.by == "engine" and answer.status == 404 and not answer.said and not answer.cluster
+
+
 def _elsewhere(call: NameCall, cluster: str) -> tuple[str, str]:
+    if call.by == "engine":
+        near = " or ".join(call.may_answer) or "a cluster with ready pods"
+        return (
+            f"the front door led a caller in {call.caller} past {near}: it takes the pods there for unhealthy, or "
+            "knows another region for the caller",
+            "see health and clusters in front_door_routes, and front_door_regions; run the front_door stage, then "
+            "verify again",
+        )
     if call.kind == FRONT_DOOR and call.may_answer:
         near = " or ".join(call.may_answer)
         return (
@@ -289,7 +320,30 @@ def _cause(call: NameCall, answer: Answer) -> tuple[str, str]:
             f"see the probe's pod of {call.caller}, then verify again",
         )
     words = f"{answer.what} {answer.said}"
+    if call.by == "engine":
+        return _cause_of_local_door(call, answer)
     return _cause_of_door(call, answer) if call.kind == FRONT_DOOR else _cause_of_export(call, answer, words)
+
+
+def _cause_of_local_door(call: NameCall, answer: Answer) -> tuple[str, str]:
+    again = "run the front_door stage, which waits until the routes are healthy; then verify again"
+    if answer.status == 404:
+        return "the front door has no route for it, or another one than front_door_routes says", again
+    if answer.status == 502 and not answer.said:
+        return (
+            f"{call.caller}'s sidecar does not let its pods call addresses outside the mesh (outboundTrafficPolicy "
+            "REGISTRY_ONLY)",
+            "call the address from outside of the mesh; to prove it from within, allow it by a ServiceEntry",
+        )
+    if answer.status == 503:
+        return (
+            f"no cluster behind the front door has a healthy {call.service}: its health check asks the gateways for "
+            "the route's host and path, and takes statuses 200 to 399",
+            f"see the pods of {call.service}, and health in front_door_routes; {again}",
+        )
+    if answer.status:
+        return f"{call.service} itself answers with an error", f"see the log of {call.service}"
+    return "nothing answers at the front door's address, or its certificate is not for that name", again
 
 
 def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:

@@ -17,17 +17,17 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
 
 
 @pytest.mark.parametrize(
-    ("variables", "name", "roles", "local", "multicluster"),
+    ("variables", "name", "roles", "local", "multicluster", "door"),
     [
-        ({}, "kind", ("kind_cluster", ""), True, False),
-        ({"cluster_provider": ""}, "kind", ("kind_cluster", ""), True, False),
-        ({"cluster_provider": "gke"}, "gke", ("gke_cluster", "gke_fleet"), False, True),
-        ({"cluster_provider": "kubeconfig"}, "kubeconfig", ("", ""), False, False),
-        ({"cluster_provider": "kinnd"}, "", ("", ""), False, False),
+        ({}, "kind", ("kind_cluster", ""), True, False, "engine"),
+        ({"cluster_provider": ""}, "kind", ("kind_cluster", ""), True, False, "engine"),
+        ({"cluster_provider": "gke"}, "gke", ("gke_cluster", "gke_fleet"), False, True, "google"),
+        ({"cluster_provider": "kubeconfig"}, "kubeconfig", ("", ""), False, False, ""),
+        ({"cluster_provider": "kinnd"}, "", ("", ""), False, False, ""),
     ],
 )
 def test_what_depends_on_a_hosts_provider(
-    variables: dict[str, t.Any], name: str, roles: tuple[str, str], local: bool, multicluster: bool
+    variables: dict[str, t.Any], name: str, roles: tuple[str, str], local: bool, multicluster: bool, door: str
 ) -> None:
     role, fleet_role = roles
     assert provider(variables) == {
@@ -36,6 +36,7 @@ def test_what_depends_on_a_hosts_provider(
         "fleet_role": fleet_role,
         "local": local,
         "multicluster": multicluster,
+        "front_door": door,
     }
 
 

@@ -135,7 +135,9 @@ def test_a_name_that_does_not_resolve_yet_is_called_again(monkeypatch: t.Any) ->
 
 
 def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None:
-    monkeypatch.setattr(names, "_from_here", lambda call, _ms: names.Answer(False, 0, 0, "", "", "no route to host"))
+    monkeypatch.setattr(
+        names, "_from_here", lambda call, _ms, _pem: names.Answer(False, 0, 0, "", "", "no route to host")
+    )
     west = Cluster(answer("west"), has=("door", "pod"), vip="203.0.113.7")
     run = called(west, Cluster(answer("west"), has=("pod",)), door=DOOR)
     assert seen(run) == [("west", "west", True), ("north", "web.shop", False)]
@@ -146,7 +148,7 @@ def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None
 
 
 def test_a_front_door_that_redirects_is_no_proof(monkeypatch: t.Any) -> None:
-    monkeypatch.setattr(names, "_from_here", lambda call, _ms: names.Answer(True, 301, 0, "", "", ""))
+    monkeypatch.setattr(names, "_from_here", lambda call, _ms, _pem: names.Answer(True, 301, 0, "", "", ""))
     west = Cluster(answer("", 301), has=("door", "pod"), vip="203.0.113.7")
     run = called(west, Cluster(answer("", 301), has=("pod",)), door=DOOR)
     assert run.calls == []

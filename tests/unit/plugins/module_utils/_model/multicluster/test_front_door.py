@@ -24,7 +24,8 @@ CLUSTERS = ("west", "north")
         ([{"service": "web.shop", "path": "/pay/*"}], {}, "is no path"),
         ([{"service": "web.shop", "port": "http"}], {}, "is no port"),
         ([{"service": "web.shop", "health": {"url": "/"}}], {}, "is no health check"),
-        ([{"service": "web.shop"}, {"service": "pay.bank", "path": "/pay"}], {}, "of several namespaces"),
+        ([{"service": "web.shop"}], {"regions": ["10.0.0.0/8"]}, "is no dictionary of ranges"),
+        ([{"service": "web.shop"}], {"region_header": "x region", "trusted": ["10.0.0.0/8"]}, "is no name of a header"),
         ([{"service": "web.shop"}, {"service": "pay.shop"}], {}, "any host/ goes to web.shop already"),
         ([{"service": "web.shop"}, {"service": "web.shop", "path": "/a", "port": 81}], {}, "a service has one backend"),
         ([{"service": "web.shop"}], {"https_redirect": True}, "front_door_certificates"),
@@ -35,3 +36,17 @@ def test_a_wrong_variable_of_a_front_door_is_named(routes: t.Any, more: dict[str
     with pytest.raises(FleetError) as wrong:
         refuse(problems)
     assert said in str(wrong.value)
+
+
+def test_what_no_route_of_a_host_takes_goes_to_the_one_for_all() -> None:
+    pay, deep, rest = (
+        {"host": "shop.example", "path": "/pay", "service": "pay.shop"},
+        {"host": "shop.example", "path": "/pay/card", "service": "card.bank"},
+        {"service": "web.shop"},
+    )
+    door, problems = read_front_door("front-door", [pay, deep, rest], CLUSTERS)
+    assert problems == []
+    paths = {host: [(route.path, route.name) for route in routes] for host, routes in door.hosts().items()}
+    assert paths == {"shop.example": [("/pay/card", "card"), ("/pay", "pay"), ("/", "web")], "": [("/", "web")]}
+    (alone,) = read_front_door("front-door", [pay], CLUSTERS)[0].hosts().values()
+    assert [route.path for route in alone] == ["/pay"]

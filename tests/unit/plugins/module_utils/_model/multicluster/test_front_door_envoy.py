@@ -6,53 +6,176 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    FrontDoor,
+    HealthCheck,
+    Route,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_envoy import (
+    CLUSTERS,
     Certificate,
     EnvoyDoor,
     Gateway,
+    as_loaded,
+    as_static,
+    callers,
+    health_of,
     render,
+    union_of_clusters,
 )
 
-GATEWAYS = (Gateway("east", ("10.0.0.2",), region="us"), Gateway("west", ("10.0.0.1",), region="eu"))
-SHOP = Route("web", "shop", host="shop.example")
+EAST, WEST = Gateway("east", ("10.0.0.2",), region="us"), Gateway("west", ("10.0.0.1",), region="eu")
+COAST = Gateway("coast", ("10.0.0.3",), region="us")
+SHOP = Route("web", "shop", host="shop.example", health=HealthCheck("/healthz"))
+PAY = Route("pay", "shop", path="/pay", clusters=("west",))
+GATEWAYS = {"web.shop": (EAST, WEST), "pay.shop": (WEST,)}
+RANGES = {"eu": ("10.9.0.0/16",), "us": ("10.8.0.0/16",)}
 
 
-def resources(envoy: EnvoyDoor, name: str, **more: t.Any) -> dict[str, dict[str, t.Any]]:
-    files = render(
-        FrontDoor("front-door", (SHOP, Route("pay", "shop", path="/pay", clusters=("west",))), **more), envoy
-    )
+def files_of(envoy: EnvoyDoor | None = None, **more: t.Any) -> dict[str, dict[str, t.Any]]:
+    return render(FrontDoor("front-door", (SHOP, PAY), **more), envoy or EnvoyDoor(GATEWAYS, regions=RANGES))
+
+
+def resources(files: t.Mapping[str, t.Mapping[str, t.Any]], name: str) -> dict[str, dict[str, t.Any]]:
     return {entry["name"]: entry for entry in files[name]["resources"]}
 
 
-def clusters_asked(found: dict[str, t.Any]) -> list[str]:
-    return [e["locality"]["zone"] for e in found["load_assignment"]["endpoints"]]
+def clusters_asked(found: dict[str, t.Any]) -> list[tuple[int, str]]:
+    return [(e["priority"], e["locality"]["zone"]) for e in found["load_assignment"]["endpoints"]]
 
 
 def test_the_callers_region_comes_first_and_others_follow() -> None:
-    found = resources(EnvoyDoor(GATEWAYS), "clusters.yaml")
-    assert clusters_asked(found["web.shop|eu"]) == ["west", "east"]
-    assert clusters_asked(found["web.shop|us"]) == ["east", "west"]
-    assert clusters_asked(found["pay.shop|us"]) == ["west"]
-    assert all(c["common_lb_config"]["healthy_panic_threshold"] == {"value": 0} for c in found.values())
+    found = resources(files_of(), CLUSTERS)
+    assert clusters_asked(found["web.shop|eu"]) == [(0, "west"), (1, "east")]
+    assert clusters_asked(found["web.shop|us"]) == [(0, "east"), (1, "west")]
+    assert clusters_asked(found["web.shop|any"]) == [(0, "east"), (1, "west")]
+    assert clusters_asked(found["pay.shop|us"]) == [(0, "west")]
+    shared = EnvoyDoor({"web.shop": (EAST, WEST, COAST), "pay.shop": ()}, regions=RANGES)
+    assert clusters_asked(resources(files_of(shared), CLUSTERS)["web.shop|us"]) == [
+        (0, "east"),
+        (0, "coast"),
+        (1, "west"),
+    ]
+
+
+def test_dead_clusters_get_no_calls() -> None:
+    for found in resources(files_of(), CLUSTERS).values():
+        assert found["common_lb_config"]["healthy_panic_threshold"] == {"value": 0}
+        assert found["close_connections_on_host_health_failure"] is True
+        (check,) = found["health_checks"]
+        # 404 is a gateway without the route, 503 one without pods.
+        assert check["http_health_check"]["expected_statuses"] == [{"start": 200, "end": 400}]
+
+
+def test_a_health_check_names_its_service_and_callers_cannot() -> None:
+    files = files_of()
+    checks = {n: c["health_checks"][0]["http_health_check"] for n, c in resources(files, CLUSTERS).items()}
+    assert (checks["web.shop|any"]["path"], checks["web.shop|any"]["host"]) == ("/healthz", "shop.example")
+    assert checks["web.shop|any"]["request_headers_to_add"][0]["header"]["value"] == "web.shop"
+    assert checks["pay.shop|any"]["path"] == "/pay" and "request_headers_to_add" not in checks["pay.shop|any"]
+    (routes,) = files["routes-http-any.yaml"]["resources"]
+    assert routes["request_headers_to_remove"] == ["x-mesh-fleet-health"]
 
 
 def test_a_header_counts_from_trusted_addresses_only() -> None:
-    envoy = EnvoyDoor(GATEWAYS, region_header="x-region", trusted=("192.0.2.0/24",), regions={"eu": ("10.9.0.0/16",)})
-    http = resources(envoy, "listeners.yaml")["http"]
-    chains = {c["name"]: c for c in [*http["filter_chains"], http["default_filter_chain"]]}
-    reads = {name for name, chain in chains.items() if "x-region" in str(chain)}
-    assert reads == {"trusted"}
-    ranges = chains["trusted"]["filter_chain_match"]["source_prefix_ranges"]
+    envoy = EnvoyDoor(GATEWAYS, regions={"eu": ("10.9.0.0/16",)})
+    files = files_of(envoy, region_header="x-region", trusted=("192.0.2.0/24",))
+    assert {name for name, content in files.items() if "x-region" in str(content)} == {"routes-http-trusted.yaml"}
+    chains = {c["name"]: c for c in resources(files, "listeners.yaml")["http"]["filter_chains"]}
+    ranges = chains["http-trusted"]["filter_chain_match"]["source_prefix_ranges"]
     assert ranges == [{"address_prefix": "192.0.2.0", "prefix_len": 24}]
-    untrusted = EnvoyDoor(GATEWAYS, region_header="x-region")
-    assert "x-region" not in str(resources(untrusted, "listeners.yaml"))
+    assert "x-region" not in str(files_of(envoy, region_header="x-region"))
+
+
+def test_a_range_is_of_one_region() -> None:
+    regions = {"eu": ("10.9.0.0/16", "10.7.0.0/16")}
+    door = FrontDoor("front-door", (SHOP,), regions=regions, trusted=("10.7.0.0/16",))
+    known = {"us": ["10.9.0.0/16", "10.1.0.2/32"], "asia": ["10.7.0.0/16"]}
+    assert callers(door, known) == {"eu": ("10.9.0.0/16",), "us": ("10.1.0.2/32",)}
 
 
 def test_files_name_keys_and_hold_none_and_http_redirects() -> None:
     envoy = EnvoyDoor(GATEWAYS, certificates=(Certificate("shop", "/certs/shop"),))
-    found = resources(envoy, "listeners.yaml", https_redirect=True)
-    assert "'cluster'" not in str(found["http"]) and "https_redirect" in str(found["http"])
-    assert "'cluster'" in str(found["https"]) and "'h2'" in str(found["https"])
-    secret = resources(envoy, "secret-shop.yaml")["shop"]["tls_certificate"]
+    files = files_of(envoy, https_redirect=True)
+    assert "'cluster'" not in str(files["routes-http-any.yaml"])
+    assert "https_redirect" in str(files["routes-http-any.yaml"])
+    assert "'cluster'" in str(files["routes-https-any.yaml"])
+    assert "'h2'" in str(resources(files, "listeners.yaml")["https"])
+    secret = resources(files, "secret-shop.yaml")["shop"]["tls_certificate"]
     assert secret["private_key"] == {"filename": "/certs/shop/tls.key"}
+
+
+def test_without_a_certificate_nothing_is_redirected() -> None:
+    assert "https_redirect" not in str(files_of(https_redirect=True))
+
+
+def test_other_routes_change_no_listener() -> None:
+    one = files_of()
+    more = render(
+        FrontDoor("front-door", (SHOP, PAY, Route("new", "shop", path="/new"))), EnvoyDoor(GATEWAYS, regions=RANGES)
+    )
+    assert {name for name in more if more[name] != one.get(name)} == {
+        CLUSTERS,
+        "routes-http-any.yaml",
+        "routes-http-region-eu.yaml",
+        "routes-http-region-us.yaml",
+    }
+
+
+def test_only_calls_without_effect_are_repeated_after_they_began() -> None:
+    (host,) = [h for h in files_of()["routes-http-any.yaml"]["resources"][0]["virtual_hosts"] if h["domains"] != ["*"]]
+    safe, other = host["routes"]
+    assert "GET|HEAD|OPTIONS" in str(safe["match"])
+    assert "reset" in safe["route"]["retry_policy"]["retry_on"].split(",")
+    assert "headers" not in other["match"]
+    assert other["route"]["retry_policy"]["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+
+
+def test_what_routes_still_name_stays_until_they_are_loaded() -> None:
+    old, new = files_of(), render(FrontDoor("front-door", (SHOP,)), EnvoyDoor({"web.shop": (WEST,)}))
+    both = union_of_clusters(new[CLUSTERS], old[CLUSTERS])
+    assert {"pay.shop|any", "web.shop|eu"} <= {c["name"] for c in both["resources"]}
+    assert clusters_asked(resources({CLUSTERS: both}, CLUSTERS)["web.shop|any"]) == [(0, "west")]
+    assert both["version_info"] not in (old[CLUSTERS]["version_info"], new[CLUSTERS]["version_info"])
+
+
+def test_a_file_is_loaded_when_envoy_says_its_version() -> None:
+    files = files_of()
+    texts = {"cluster_manager.cds.version_text": files[CLUSTERS]["version_info"]}
+    texts["http.http-any.rds.http-any.version_text"] = files["routes-http-any.yaml"]["version_info"]
+    texts["listener_manager.lds.version_text"] = "another"
+    stats = {"stats": [{"name": name, "value": value} for name, value in texts.items()]}
+    left = as_loaded(files, stats)
+    assert left == ["listeners.yaml", "routes-http-region-eu.yaml", "routes-http-region-us.yaml"]
+    assert as_loaded({CLUSTERS: files[CLUSTERS]}, stats) == []
+
+
+def test_one_file_for_envoys_validation_names_no_other() -> None:
+    envoy = EnvoyDoor(GATEWAYS, certificates=(Certificate("shop", "/certs/shop"),), regions=RANGES)
+    static = as_static(files_of(envoy))
+    assert "path_config_source" not in str(static)
+    assert {listener["name"] for listener in static["static_resources"]["listeners"]} == {"http", "https"}
+    assert "'shop.example'" in str(static)
+
+
+def host(cluster: str, **status: t.Any) -> dict[str, t.Any]:
+    return {"locality": {"zone": cluster}, "health_status": {"eds_health_status": "HEALTHY", **status}}
+
+
+def test_health_is_told_by_cluster() -> None:
+    statuses = [
+        host("west"),
+        host("east", failed_active_health_check=True, failed_active_hc_timeout=True),
+        host("coast", failed_active_health_check=True, pending_active_hc=True),
+    ]
+    page = {
+        "cluster_statuses": [
+            {"name": "web.shop|any", "host_statuses": statuses},
+            {"name": "web.shop|eu", "host_statuses": [host("east")]},
+        ]
+    }
+    found = health_of(FrontDoor("front-door", (SHOP, PAY)), page)
+    assert found["web.shop"].healthy == ("west",)
+    assert found["web.shop"].unhealthy["east"] == "its health check gets no answer in time"
+    assert found["web.shop"].unhealthy["coast"] == "its first health check goes on"
+    assert found["pay.shop"].healthy == ()

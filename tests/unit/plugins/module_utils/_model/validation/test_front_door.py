@@ -53,10 +53,11 @@ def test_every_mistake_of_a_front_door_is_reported_at_once() -> None:
     ("values", "problem"),
     [
         ({"front_door_routes": "web.shop"}, 'front_door_routes "web.shop" is text, not a list'),
-        (
-            {"front_door_routes": [{"service": "a.x"}, {"service": "b.y", "path": "/b"}]},
-            "names services of several namespaces",
-        ),
+        ({"front_door_routes": [{"service": "a.x"}], "front_door_address": "shop"}, "is a name, which only Google"),
+        ({"front_door_regions": {"eu": ["10.0.0"]}}, "front_door_regions.eu 10.0.0 is no range of addresses"),
+        ({"front_door_regions": {"eu": ["10.0.0.1/8"]}}, "is no range of addresses"),
+        ({"front_door_regions": {"eu": ["10.0.0.0/8"], "us": ["10.0.0.0/8"]}}, "is a range of eu too"),
+        ({"front_door_region_header": "x-region"}, "from nobody would it count"),
         ({"front_door_routes": [{"service": "a.x"}, {"service": "b.x"}]}, "any host/ goes to a.x already"),
         ({"front_door_certificates": ["Shop 2026"]}, 'front_door_certificates[0] "Shop 2026" is no name'),
         ({"front_door_https_redirect": "maybe"}, "is not true or false"),
@@ -78,12 +79,26 @@ def test_what_multicluster_ingress_cannot_do_is_refused() -> None:
     )
     (found,) = problems_with(hosts, front_door_routes=routes, front_door_certificates=["shop"])
     assert "front_door_certificates needs front_door_address" in found
+    spaces = [{"service": "a.x"}, {"service": "b.y", "path": "/b"}]
+    (found,) = problems_with(hosts, front_door_routes=spaces)
+    assert "names services of several namespaces" in found
+    (found,) = problems_with(hosts, front_door_routes=routes, front_door_regions={"eu": ["192.0.2.0/24"]})
+    assert "Google's load balancer knows by itself where callers are" in found
+
     (found,) = problems_with(hosts, front_door_routes=[{"service": "web.shop", "clusters": ["west", "fra"]}])
     assert "front_door_routes[0].clusters names fra, of provider kubeconfig" in found
     many = [{"service": f"s{i}.shop", "path": f"/{i}"} for i in range(101)]
     (found,) = problems_with(hosts, front_door_routes=many)
     assert "lead to 101 services: Google allows 100" in found
     assert problems_with({"west": WEST, "fra": FRA}, front_door_routes=many, front_door_certificates=["shop"]) == []
+
+
+def test_before_clusters_of_this_machine_others_are_refused() -> None:
+    spaces = [{"service": "a.x"}, {"service": "b.y", "path": "/b"}]
+    assert problems_with({"west": WEST}, front_door_routes=spaces) == []
+    routes = [{"service": "a.x", "clusters": ["fra"]}]
+    (found,) = problems_with({"west": WEST, "fra": FRA}, front_door_routes=routes)
+    assert "names fra, of provider kubeconfig: its front door is of this machine's clusters" in found
 
 
 def test_a_front_door_that_differs_between_clusters() -> None:

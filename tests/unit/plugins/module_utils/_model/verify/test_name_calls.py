@@ -81,6 +81,33 @@ def test_every_route_is_called_from_every_cluster_and_from_here() -> None:
     assert six.url == "http://[2001:db8::7]/"
 
 
+def test_this_machine_calls_names_with_a_certificate_by_https() -> None:
+    routes = ({"host": "shop.example", "service": "web.shop"}, {"service": "pay.shop", "path": "/pay"})
+    made = door_calls(FLEET, door(*routes), "10.0.0.7", {}, ["west", CONTROLLER], by="engine", https=["shop.example"])
+    urls = [(call.caller, call.url) for call in made if call.host]
+    assert urls == [
+        ("west", "http://10.0.0.7/"),
+        (CONTROLLER, "http://10.0.0.7/"),
+        (CONTROLLER, "https://10.0.0.7/"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Answer(True, 404, 3.0, "", "", ""), "has no route for it"),
+        (Answer(True, 503, 3.0, "", "", "no healthy upstream"), "takes statuses 200 to 399"),
+        (Answer(True, 0, 3.0, "", "", "refused"), "nothing answers"),
+        (Answer(True, 200, 3.0, "north", "", ""), "past west"),
+    ],
+)
+def test_a_front_door_of_ours_that_fails_says_why(answer: Answer, says: str) -> None:
+    offered = {"web.shop": Offered(("west", "north"))}
+    (call,) = door_calls(FLEET, door({"service": "web.shop"}), "10.0.0.7", offered, ["west"], by="engine")
+    judged = judge_name(call, answer)
+    assert not judged.ok and says in judged.means and "Google" not in judged.means + judged.next_step
+
+
 def test_an_exported_service_is_called_from_where_it_is_for() -> None:
     offered = {"orders.shop": Offered(("north", "coast"), ("north",), HTTP)}
     export = Export("orders", "shop", ("west",))

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A front door's configuration in a real Envoy, before two servers that stand where gateways do.
+
+Callers of this machine's loopback have addresses to choose from, so each region has one.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import http.client
+import http.server
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import typing as t
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_envoy import (
+    BOOTSTRAP,
+    Certificate,
+    EnvoyDoor,
+    Gateway,
+    as_loaded,
+    as_static,
+    render,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
+from tests.e2e.waiting import until
+
+from .authority import Authority
+
+ENVOYS = sorted(artifacts_dir().glob("store/envoy-*/envoy"))
+pytestmark = pytest.mark.skipif(not ENVOYS, reason="artifacts of this machine have Envoy within images only")
+
+SHOP, PAY = Route("web", "shop", host="shop.example"), Route("pay", "shop", host="shop.example", path="/pay")
+EU, US, CDN, STRANGER = "127.0.1.1", "127.0.2.1", "127.0.3.1", "127.0.4.1"
+REGIONS = {"eu": ("127.0.1.0/24",), "us": ("127.0.2.0/24",)}
+DOOR = FrontDoor("front-door", (SHOP,), region_header="x-region", trusted=("127.0.3.0/24",))
+
+
+class Server:
+    """Answers with its name, as long as it runs."""
+
+    def __init__(self, name: str, port: int = 0) -> None:
+        class Answer(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                said = f"{name} {self.path} {self.headers.get('x-mesh-fleet-health', '')}".encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            def log_message(self, *_: t.Any) -> None:
+                """Says nothing."""
+
+        class Open(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            live: t.ClassVar[set[socket.socket]] = set()
+
+            def process_request(self, request: t.Any, address: t.Any) -> None:
+                self.live.add(request)
+                super().process_request(request, address)
+
+        self.server = Open(("127.0.0.1", port), Answer)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        for one in self.server.live:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+class Running:
+    """Envoy with a folder of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = FrontDoorFolder(path)
+        self.servers = {name: Server(name) for name in ("west", "east")}
+        gateways = (
+            Gateway("east", ("127.0.0.1",), self.servers["east"].port, "us"),
+            Gateway("west", ("127.0.0.1",), self.servers["west"].port, "eu"),
+        )
+        certificate, key = Authority().issue("shop.example", server=True, hosts=["shop.example"])
+        self.trusted = certificate.decode()
+        self.folder.write_keys("shop-1", self.trusted, key.decode())
+        self.envoy = EnvoyDoor(
+            dict.fromkeys(("web.shop", "pay.shop"), gateways),
+            certificates=(Certificate("shop", str(self.folder.path / "keys" / "shop-1")),),
+            regions=REGIONS,
+            folder=str(self.folder.path),
+            http_port=free_port(),
+            https_port=free_port(),
+            admin_port=free_port(),
+            bind="127.0.0.1",
+        )
+        self.put(DOOR)
+        words = [str(ENVOYS[-1]), "-c", str(self.folder.path / BOOTSTRAP), "--concurrency", "1", "-l", "error"]
+        self.process = subprocess.Popen([*words, "--disable-hot-restart"], stderr=subprocess.DEVNULL)
+
+    def put(self, door: FrontDoor) -> dict[str, t.Any]:
+        files = render(door, self.envoy)
+        for name in sorted(files, key=lambda name: (name != "clusters.yaml", name == "listeners.yaml", name)):
+            if self.folder.read(name) != files[name]:
+                self.folder.write(name, files[name])
+        return files
+
+    def until_loaded(self, files: t.Mapping[str, t.Any]) -> None:
+        def loaded() -> bool:
+            try:
+                page = f"http://127.0.0.1:{self.envoy.admin_port}/stats?format=json&filter=version_text"
+                with urllib.request.urlopen(page, timeout=5) as answer:
+                    return as_loaded(files, json.load(answer)) == []
+            except OSError:
+                return False
+
+        until(loaded, "Envoy to load its files", timeout=30)
+
+    def connect(self, source: str, https: bool = False) -> http.client.HTTPConnection:
+        port = self.envoy.https_port if https else self.envoy.http_port
+        made = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
+        if https:
+            context = ssl.create_default_context(cadata=self.trusted)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            plain = socket.create_connection(("127.0.0.1", port), 10, (source, 0))
+            made.sock = context.wrap_socket(plain, server_hostname="shop.example")
+        return made
+
+    def ask(self, source: str, path: str = "/", https: bool = False, **headers: str) -> tuple[int, str]:
+        with contextlib.closing(self.connect(source, https)) as connection:
+            named = {"Host": "shop.example", **{k.replace("_", "-"): v for k, v in headers.items()}}
+            connection.request("GET", path, headers=named)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode() or str(answer.getheader("location"))
+
+    def who(self, source: str, **headers: str) -> str:
+        return self.ask(source, **headers)[1].split()[0]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        for server in self.servers.values():
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Running]:
+    running = Running(tmp_path_factory.mktemp("door"))
+    try:
+        running.until_loaded(render(DOOR, running.envoy))
+        until(lambda: running.who(EU) == "west" and running.who(US) == "east", "healthy gateways", timeout=30)
+        yield running
+    finally:
+        running.stop()
+
+
+def test_envoy_itself_takes_the_configuration(door: Running, tmp_path: Path) -> None:
+    for good in (True, False):
+        static = as_static(render(DOOR, door.envoy))
+        if not good:
+            static["static_resources"]["clusters"][0]["nonsense"] = 1
+        (tmp_path / "all.json").write_text(json.dumps(static))
+        words = [str(ENVOYS[-1]), "--mode", "validate", "-c", str(tmp_path / "all.json"), "-l", "error"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) is good, done.stderr
+
+
+def test_callers_are_led_to_their_region(door: Running) -> None:
+    assert [door.who(EU), door.who(US)] == ["west", "east"]
+    assert [door.who(CDN, x_region="eu"), door.who(CDN, x_region="us")] == ["west", "east"]
+    # A header that a stranger sets, or a caller of a known region, says nothing.
+    assert [door.who(STRANGER, x_region="eu"), door.who(US, x_region="eu")] == ["east", "east"]
+
+
+def test_a_caller_cannot_play_the_health_check(door: Running) -> None:
+    assert door.ask(EU, x_mesh_fleet_health="web.shop") == (200, "west / ")
+
+
+def test_another_spelling_of_a_path_is_the_same_path(door: Running) -> None:
+    with_pay = dataclasses.replace(DOOR, routes=(Route("web", "shop", host="shop.example", path="/open"),))
+    door.until_loaded(door.put(with_pay))
+    assert door.ask(EU, "/open/../closed")[0] == 404
+    assert door.ask(EU, "//open/x") == (200, "west /open/x ")
+    assert door.ask(EU, "/opened")[0] == 404
+    door.until_loaded(door.put(DOOR))
+
+
+def test_https_http2_and_the_redirect(door: Running) -> None:
+    assert door.ask(EU, https=True)[1].startswith("west")
+    context = ssl.create_default_context(cadata=door.trusted)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", door.envoy.https_port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="shop.example") as secured,
+    ):
+        assert secured.selected_alpn_protocol() == "h2"
+    door.until_loaded(door.put(dataclasses.replace(DOOR, https_redirect=True)))
+    assert door.ask(EU, "/x?y=1") == (301, "https://shop.example/x?y=1")
+    assert door.ask(EU, https=True)[0] == 200
+    door.until_loaded(door.put(DOOR))
+
+
+def test_other_routes_end_no_connection_and_lose_no_call(door: Running) -> None:
+    over, failed, made = threading.Event(), list[str](), list[int]()
+
+    def call() -> None:
+        # One connection for all calls: it would be closed if its listener were replaced.
+        with contextlib.closing(door.connect(EU)) as connection:
+            while not over.is_set():
+                try:
+                    connection.request("GET", "/", headers={"Host": "shop.example"})
+                    answer = connection.getresponse()
+                    said = answer.read().decode()
+                    made.append(answer.status)
+                    if answer.status != 200 or not said.startswith("west") or answer.getheader("connection"):
+                        failed.append(f"{answer.status} {said} {answer.getheader('connection')}")
+                except OSError as error:
+                    failed.append(repr(error))
+                    return
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        calling = pool.submit(call)
+        try:
+            for routes in ((SHOP, PAY), (SHOP,), (PAY, SHOP), (SHOP,)):
+                before = len(made)
+                door.until_loaded(door.put(dataclasses.replace(DOOR, routes=routes)))
+                until(lambda before=before: len(made) > before or bool(failed), "calls to go on", timeout=30)
+        finally:
+            over.set()
+        calling.result()
+    assert failed == [] and len(made) > 4
+
+
+def test_the_next_cluster_answers_until_the_dead_one_is_back(door: Running) -> None:
+    dead = door.servers["west"]
+    dead.stop()
+    # The first call after it is led on, before any health check has failed.
+    assert {door.who(EU) for _call in range(20)} == {"east"}
+    door.servers["west"] = Server("west", dead.port)
+    until(lambda: door.who(EU) == "west", "west to answer again", timeout=30)
+    assert door.who(US) == "east"
+
+
+def test_without_a_healthy_cluster_a_call_fails_at_once(door: Running) -> None:
+    for server in door.servers.values():
+        server.stop()
+    until(lambda: door.ask(EU) == (503, "no healthy upstream"), "both to be found dead", timeout=30)
