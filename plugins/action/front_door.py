@@ -76,17 +76,18 @@ class ActionModule(GoogleFleetAction):
             trusted=args["region_header_from"] if present else [],
         )
         providers = {name: provider_of(c) for name, c in scope.fleet.clusters.items()}
-        local = [] if scope.everybody else [name for name, p in providers.items() if p.front_door == "engine"]
+        kind = next((k for k in ("google", "engine", "files") if k in {p.front_door for p in providers.values()}), "")
+        local = [] if scope.everybody else [name for name, p in providers.items() if kind and p.front_door == kind]
         others = {name: p.name for name, p in providers.items() if name not in scope.everybody and name not in local}
         own = ingress_problems if scope.everybody else local_problems
         refuse(problems + (own(door, others) if scope.everybody or local else []))
         elsewhere = sorted(others) if door.routes else []
-        means = "a front door is not built for it yet"
+        means = "a front door leads to clusters of one provider"
         not_served = {name: f"provider {scope.fleet.clusters[name].provider}: {means}" for name in elsewhere}
         if local:
-            return await self._local(args, task_vars, scope.fleet, local, door, not_served)
+            return await self._own(args, task_vars, scope.fleet, local, door, not_served)
         if not scope.everybody:
-            said = f"{', '.join(elsewhere)}: no front door there yet" if elsewhere else "no routes"
+            said = f"{', '.join(elsewhere)}: no front door" if elsewhere else "no routes"
             return result(summary=said, address="", not_served=not_served, routes=[])
         home = config_cluster(scope.fleet, scope.everybody)
         if not door.routes and home not in scope.play:
@@ -147,7 +148,7 @@ class ActionModule(GoogleFleetAction):
             warnings=run.warnings,
         )
 
-    async def _local(
+    async def _own(
         self,
         args: dict[str, t.Any],
         task_vars: dict[str, t.Any],
@@ -156,23 +157,29 @@ class ActionModule(GoogleFleetAction):
         door: FrontDoor,
         not_served: dict[str, str],
     ) -> dict[str, t.Any]:
-        """The front door of clusters of this machine."""
+        """A front door of ours: a container of this machine, or files for machines of the user's."""
         record = recording()
         if record is not None:
             if door.routes:
                 instead = "run mesh.fleet.front_door"
-                record.leave_out(clusters[0], f"FrontDoor {door.name}", "it is a container of this machine", instead)
-            return result(summary="a container, which is in no file", address="", not_served=not_served, routes=[])
+                why = "addresses of gateways and ports of services are known only to the clusters"
+                record.leave_out(clusters[0], f"FrontDoor {door.name}", why, instead)
+            return result(summary="in no file", address="", not_served=not_served, routes=[])
         directory = pathlib.Path(fleet.directory)
-        if not door.routes and not FrontDoorFolder(directory).exists():
+        folder = FrontDoorFolder(directory)
+        if not door.routes and not folder.exists():
             return {"changed": False, "skipped": True, "skip_reason": "no front door is asked for, and none is there"}
-        programs = self.artifacts_folder(task_vars) / "bin"
-        engine = await Engine.detect(args["engine"], programs.parent)
+        local = None
+        if provider_of(fleet.clusters[clusters[0]]).local:
+            programs = self.artifacts_folder(task_vars) / "bin"
+            engine = await Engine.detect(args["engine"], programs.parent)
+            local = KindFleet(fleet.name, directory, engine, str(programs / "kind"))
         run = LocalFrontDoor(
             fleet,
             clusters,
             {str(host) for host in task_vars["ansible_play_hosts"]},
-            KindFleet(fleet.name, directory, engine, str(programs / "kind")),
+            folder,
+            local,
             door,
             dry_run=self.check_mode,
             diff=self.diff_mode,
@@ -186,10 +193,10 @@ class ActionModule(GoogleFleetAction):
             for r in door.routes
         ]
         count = f"{len(routes)} route{'' if len(routes) == 1 else 's'}"
-        said = f"{run.address or 'address to come'}: {count}" if routes else "no routes"
+        at = run.address or ("address to come" if local else f"files in {folder.path}")
         return result(
             changes,
-            summary=said,
+            summary=f"{at}: {count}" if routes else "no routes",
             with_diff=self.diff_mode,
             address=run.address,
             routes=routes,

@@ -14,7 +14,8 @@ description:
   - RV(not_served) names clusters that it cannot lead to. With GKE clusters in the fleet, it leads to these alone.
   - On GKE it uses multi-cluster ingress, that is MultiClusterService and MultiClusterIngress in C(gke_config_cluster), with selector and
     ports of the live Service. Objects in an earlier config cluster are removed once the new one has its address.
-  - Before clusters of this machine it is a container with Envoy on the network of the nodes. It leads to the ingress gateways, and
+  - Before clusters of this machine it is a container with Envoy on the network of the nodes; before other clusters Envoy is on machines
+    of the user's, and its files are written to C(front_door) of the fleet's folder. It leads to the ingress gateways, and
     behind each to pods of its own cluster, by a Gateway, a VirtualService and a Service. Callers get to their region's clusters first,
     and to the next one when the health checks of these fail. Another configuration is loaded without ending connections.
   - Checks everything before it makes anything. Never overwrites objects of somebody else.

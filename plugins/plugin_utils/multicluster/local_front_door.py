@@ -1,6 +1,8 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The front door of clusters of this machine: what their gateways need, and the container before them.
+"""A front door of ours: what the clusters' gateways need, and Envoy before them.
+
+Before clusters of this machine Envoy is a container. Before others the files are for machines of the user's.
 
 In the order in which no call is lost: a route comes to the gateways before it comes to Envoy, and goes after it.
 """
@@ -93,9 +95,10 @@ class LocalFrontDoor:
 
     Args:
         fleet: the whole fleet.
-        clusters: its clusters of this machine.
+        clusters: those of its clusters that it leads to.
         play: those of them that may be changed.
-        local: the local fleet.
+        folder: for Envoy's files.
+        local: the local fleet; None where Envoy is on machines of the user's.
         door: what the user wants; without routes it is removed.
         dry_run: plan only.
         diff: whether changes show what they change.
@@ -107,7 +110,8 @@ class LocalFrontDoor:
         fleet: Fleet,
         clusters: t.Sequence[str],
         play: t.Collection[str],
-        local: KindFleet,
+        folder: FrontDoorFolder,
+        local: KindFleet | None,
         door: FrontDoor,
         *,
         dry_run: bool = False,
@@ -117,8 +121,8 @@ class LocalFrontDoor:
         self.fleet, self.clusters, self.door, self.local = fleet, clusters, door, local
         self.play = [name for name in clusters if name in play]
         self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
-        self.folder = FrontDoorFolder(local.directory)
-        self.container = Container(local, self.folder)
+        self.folder = folder
+        self.container = Container(local, folder) if local else None
         self.owner = owner_labels(PART, fleet.name)
         self.served: dict[str, list[str]] = {}
         """By service, the clusters behind the front door."""
@@ -147,14 +151,10 @@ class LocalFrontDoor:
     async def absent(self) -> list[Change]:
         """Remove the container, its files, and what it needed in the clusters."""
         changes = []
-        try:
-            there = await self.container.inspect() is not None
-        except Foreign:
-            # A removal treats what is not ours as missing.
-            there = False
+        there = await self._container_exists()
         if there or self.folder.exists():
             if not self.dry_run:
-                if there:
+                if self.container and there:
                     await self.container.remove()
                 self.folder.clear()
             changes.append(Change("", "FrontDoor", self.door.name, REMOVED))
@@ -164,6 +164,13 @@ class LocalFrontDoor:
             changes += await self._prune({})
         self.warnings += [f"{host} may still hold objects of the front door: {e.what}" for host, e in failed.items()]
         return changes
+
+    async def _container_exists(self) -> bool:
+        try:
+            return self.container is not None and await self.container.inspect() is not None
+        except Foreign:
+            # A removal treats what is not ours as missing.
+            return False
 
     # -- what the clusters have ----------------------------------------------------------------
 
@@ -187,12 +194,11 @@ class LocalFrontDoor:
             slices = await kube.list(*_SLICE, route.namespace, labels)
             if any((e.get("conditions") or {}).get("ready", True) for s in slices for e in s.get("endpoints") or []):
                 found.ready.add(route.service)
-        for service in await kube.list("v1", "Service", labels=owner_labels("gateways", self.fleet.name)):
-            if service["metadata"]["name"] == INGRESS:
-                found.gateway = tuple(addresses_of(service))
-        virtual, gateways, _services = KINDS
-        found.virtual = await kube.list(*virtual)
-        found.gateways = await kube.list(*gateways)
+        gateways = await kube.list("v1", "Service", labels=owner_labels("gateways", self.fleet.name))
+        ours = next((one for one in gateways if one["metadata"]["name"] == INGRESS), None)
+        # Where nobody of ours made one, one of this name does as well.
+        found.gateway = _outside(ours or await kube.get("v1", "Service", INGRESS, self.fleet.namespace) or {})
+        found.virtual, found.gateways = await kube.list(*KINDS[0]), await kube.list(*KINDS[1])
         return found
 
     def _gateways(self, seen: t.Mapping[str, _Seen]) -> dict[str, tuple[Gateway, ...]]:
@@ -228,7 +234,7 @@ class LocalFrontDoor:
         service = seen.services[route.service]
         region = cluster.region or name
         number = int(port_of(route, service, name)["port"])
-        own = tuple(addresses_of(service))
+        own = _outside(service)
         if own:
             # A gateway of the user's, or a service with an address of its own.
             return Gateway(name, own, number, region, route.health.port if route.health else 0)
@@ -271,7 +277,7 @@ class LocalFrontDoor:
             through = {
                 service: live
                 for service, live in has.services.items()
-                if not addresses_of(live) and any(g.cluster == name for g in gateways[service])
+                if not _outside(live) and any(g.cluster == name for g in gateways[service])
             }
             others = [
                 [obj for obj in objects if not has_our_labels(obj, self.fleet.name, PART)]
@@ -391,25 +397,25 @@ class LocalFrontDoor:
         keys = [p for p in pairs if not self.folder.has_keys(p.folder, p.certificate, p.key)]
         stale = sorted(set(before) - set(files))
         changed = [name for name in files if before.get(name) != files[name]]
-        address = self.door.address
-        image = await self.container.image(self.clusters) if before or not self.dry_run else ""
-        lives = bool(before) and await self.container.as_wanted(image, files[BOOTSTRAP], address)
+        container, image, lives = self.container, "", True
+        if container and (before or not self.dry_run):
+            image = await container.image(self.clusters)
+            lives = bool(before) and await container.as_wanted(image, files[BOOTSTRAP], self.door.address)
         action = CREATED if not before else UNCHANGED if lives and not (changed or stale or keys) else CHANGED
         if not self.dry_run:
             for pair in keys:
                 self.folder.write_keys(pair.folder, pair.certificate, pair.key)
-            if changed or not lives:
-                await self.container.validate(image, as_static(files))
+            if container and (changed or not lives):
+                await container.validate(image, as_static(files))
             await self._put(files, before, lives=lives)
-            if not lives:
-                await self.container.make(image, files[BOOTSTRAP], address)
+            if container and not lives:
+                await container.make(image, files[BOOTSTRAP], self.door.address)
             await self._until_loaded(files)
             for name in stale:
                 self.folder.remove(name)
             self.folder.forget_keys([p.folder for p in pairs])
-            if self.timeout:
-                await self._until_healthy()
-        self.address = await self.container.address()
+            await self._until_healthy()
+        self.address = await container.address() if container else self.door.address
         texts = (
             [_text(some) if some else "" for some in (before, files)] if action != UNCHANGED and self.diff else ["", ""]
         )
@@ -417,6 +423,8 @@ class LocalFrontDoor:
 
     async def _known_callers(self) -> dict[str, list[str]]:
         """Pods call from the address of their node."""
+        if self.local is None:
+            return {}
         names = {self.local.container_name(name): name for name in self.clusters}
         found: dict[str, list[str]] = {}
         for container, node in (await self.local.engine.containers(list(names))).items():
@@ -442,6 +450,9 @@ class LocalFrontDoor:
             self.folder.write(CLUSTERS, files[CLUSTERS])
 
     async def _until_loaded(self, files: t.Mapping[str, t.Any]) -> None:
+        if self.container is None:
+            return
+
         def missing(stats: t.Any) -> str:
             left = as_loaded(files, stats)
             return f"not loaded: {', '.join(left)}" if left else ""
@@ -458,6 +469,8 @@ class LocalFrontDoor:
 
     async def _until_healthy(self) -> None:
         """Wait until Envoy finds every cluster with the service healthy; one for each route is a must."""
+        if self.container is None or not self.timeout:
+            return
         wanted = {service: set(some) for service, some in self.served.items()}
 
         def missing(page: t.Any) -> str:
@@ -488,6 +501,11 @@ class LocalFrontDoor:
                 next_step="set health of the route to a path that answers so; then run again",
             )
         self.warnings.append(f"the front door leads past some clusters: {left}: {means}")
+
+
+def _outside(service: Live) -> tuple[str, ...]:
+    """Where a Service is reached from outside its cluster; nowhere for most."""
+    return tuple(addresses_of(service)) or tuple(str(ip) for ip in (service.get("spec") or {}).get("externalIPs") or ())
 
 
 def _text(files: t.Mapping[str, t.Any]) -> str:

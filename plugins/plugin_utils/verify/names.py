@@ -117,6 +117,9 @@ class Names:
             self.calls += await self._until_ok(planned, self.deadline)
         if self.behind and self.door:
             await self._call_door(self.door)
+        elif self.door and any(provider_of(c).front_door == "files" for c in self.fleet.clusters.values()):
+            seen = "Envoy is on machines of yours: call its address yourself"
+            self.checks.append(Check(NOT_CALLED, self.door.name, SKIPPED, seen, ()))
 
     async def _call_door(self, door: FrontDoor) -> None:
         routed = sorted({(route.name, route.namespace) for route in door.routes})

@@ -19,7 +19,7 @@ import hashlib
 import json
 import typing as t
 
-from .front_door import HEALTH_HEADER, FrontDoor, Route
+from .front_door import HEALTH_HEADER, FrontDoor, Route, is_ip
 
 __all__ = [
     "ADMIN_PORT",
@@ -297,7 +297,7 @@ def _cluster(route: Route, region: str, envoy: EnvoyDoor) -> Object:
     return {
         "@type": f"{_TYPE}config.cluster.v3.Cluster",
         "name": _name(route.service, region),
-        "type": "STATIC",
+        "type": "STATIC" if all(is_ip(ip) for g in gateways for ip in g.addresses) else "STRICT_DNS",
         "connect_timeout": "1s",
         # Without healthy gateways a call fails at once, rather than going to one known to be dead.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},

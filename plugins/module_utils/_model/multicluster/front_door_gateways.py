@@ -37,11 +37,11 @@ class Claim(t.NamedTuple):
 
 
 def local_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Problem]:
-    """What a front door of this machine cannot do, known from the inventory alone.
+    """What a front door of ours cannot do, known from the inventory alone.
 
     Args:
         door: what the user wants.
-        elsewhere: the clusters of the fleet that are not on this machine, with their providers.
+        elsewhere: the clusters of the fleet that it does not lead to, with their providers.
     """
     problems: list[Problem] = []
     if not door.routes:
@@ -49,12 +49,12 @@ def local_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Prob
     for number, route in enumerate(door.routes):
         for name in route.clusters or ():
             if name in elsewhere:
-                message = f"names {name}, of provider {elsewhere[name]}: its front door is of this machine's clusters"
+                message = f"names {name}, of provider {elsewhere[name]}: a front door has clusters of one provider"
                 where = f"front_door_routes[{number}].clusters"
                 problems.append(Problem("", where, "", message, "leave the cluster out of that route"))
     if door.address and not is_ip(door.address):
         message = "is a name, which only Google knows"
-        hint = "an IP of the fleet's container network (fleet_engine_network); or leave it out for any"
+        hint = "the IP at which it answers; of local clusters, one of their container network, or leave it out"
         problems.append(Problem("", "front_door_address", door.address, message, hint))
     return problems
 

@@ -59,7 +59,7 @@ class Provider:
     """Whether the services stage is built for its clusters."""
     front_door: t.ClassVar[str] = ""
     """What a front door is before its clusters: ``google``, a load balancer of Google's; ``engine``, a container of
-    this machine; "" where the front_door stage is not built for them."""
+    this machine; ``files``, Envoy on machines of the user's, who gets its files; "" where there is none."""
     platform: t.ClassVar[str] = ""
     """``global.platform`` of Istio's charts; "" for none."""
     edge: t.ClassVar[str] = ""

@@ -18,6 +18,7 @@ class Kubeconfig(Provider):
     """This collection never makes or deletes them."""
 
     name: t.ClassVar[str] = "kubeconfig"
+    front_door: t.ClassVar[str] = "files"
     description: t.ClassVar[str] = "it exists already"
     variables: t.ClassVar[tuple[Variable, ...]] = CONNECTION
 

@@ -76,7 +76,7 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
     )
     problems += found
     providers = {host: provider_of_host(variables) for host, variables in sound.items()}
-    for kind, own in (("google", ingress_problems), ("engine", local_problems)):
+    for kind, own in (("google", ingress_problems), ("engine", local_problems), ("files", local_problems)):
         elsewhere = {host: provider.name for host, provider in providers.items() if provider.front_door != kind}
         if len(elsewhere) < len(sound):
             problems += own(door, elsewhere)

@@ -22,7 +22,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.regist
         ({}, "kind", ("kind_cluster", ""), True, False, "engine"),
         ({"cluster_provider": ""}, "kind", ("kind_cluster", ""), True, False, "engine"),
         ({"cluster_provider": "gke"}, "gke", ("gke_cluster", "gke_fleet"), False, True, "google"),
-        ({"cluster_provider": "kubeconfig"}, "kubeconfig", ("", ""), False, False, ""),
+        ({"cluster_provider": "kubeconfig"}, "kubeconfig", ("", ""), False, False, "files"),
         ({"cluster_provider": "kinnd"}, "", ("", ""), False, False, ""),
     ],
 )

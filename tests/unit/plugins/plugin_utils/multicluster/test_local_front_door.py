@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import Engine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.machine import Machine
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import KindFleet
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -41,7 +42,8 @@ def run_of(*routes: dict[str, t.Any], dry_run: bool = False) -> LocalFrontDoor:
     assert problems == []
     machine = Machine(cgroup2=True, may_raise_limits=True, nofile=-1, nproc=-1, root=True)
     local = KindFleet("shop", Path("/nowhere"), Engine("podman", machine), "kind")
-    return LocalFrontDoor(FLEET, list(HOSTS), list(HOSTS), local, door, dry_run=dry_run)
+    folder = FrontDoorFolder(Path("/nowhere"))
+    return LocalFrontDoor(FLEET, list(HOSTS), list(HOSTS), folder, local, door, dry_run=dry_run)
 
 
 def seen(**more: t.Any) -> t.Any:

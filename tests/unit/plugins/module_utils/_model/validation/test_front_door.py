@@ -98,7 +98,7 @@ def test_before_clusters_of_this_machine_others_are_refused() -> None:
     assert problems_with({"west": WEST}, front_door_routes=spaces) == []
     routes = [{"service": "a.x", "clusters": ["fra"]}]
     (found,) = problems_with({"west": WEST, "fra": FRA}, front_door_routes=routes)
-    assert "names fra, of provider kubeconfig: its front door is of this machine's clusters" in found
+    assert "names fra, of provider kubeconfig: a front door has clusters of one provider" in found
 
 
 def test_a_front_door_that_differs_between_clusters() -> None:
