@@ -399,3 +399,88 @@ async def test_with_istiods_own_services_no_objects_of_istio(fleets: Fleets) -> 
     removed = [f"{name} {kind} orders-clusterset removed" for name in sorted(NAMES) for kind in NAMED]
     assert actions(run.changes) == removed
     assert await live(fleet, "east", "ServiceImport")
+
+
+@in_loop
+async def test_names_and_dns_of_a_silent_exporter_stay(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders", 9090))
+    other = {**service("orders"), "spec": {"selector": {"app": "orders"}, "ports": [{"name": "other", "port": 8080}]}}
+    await put(fleet, "east", other)
+    await ran(fleet, ORDERS)
+    before = [await live(fleet, "east", kind) for kind in ("ServiceEntry", "VirtualService", "ServiceExport")]
+    run = await ran(read_silent(fleet, "west"), ORDERS, play=["east"])
+    assert actions(run.changes) == []
+    after = [await live(fleet, "east", kind) for kind in ("ServiceEntry", "VirtualService", "ServiceExport")]
+    assert [one and one["metadata"]["resourceVersion"] for one in after] == [
+        one and one["metadata"]["resourceVersion"] for one in before
+    ]
+
+
+@in_loop
+async def test_an_app_of_ours_without_pods_is_exported_all_the_same(fleets: Fleets) -> None:
+    fleet = fleets()
+    mine, stub = service("orders"), service("stub")
+    mine["metadata"]["labels"] = {"mesh.fleet/fleet": "set", "mesh.fleet/part-of": "apps"}
+    stub["metadata"]["labels"] = {"mesh.fleet/fleet": "set", "mesh.fleet/part-of": "apps", "mesh.fleet/stub": "true"}
+    await put(fleet, "west", mine, stub)
+    run = await ran(fleet, [*ORDERS, {"service": "stub.shop"}])
+    assert run.sources == {"orders.shop": ["west"], "stub.shop": []}
+
+
+@in_loop
+async def test_what_is_not_wanted_any_more_goes_from_an_object(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders", sessionAffinity="ClientIP"))
+    await ran(fleet, ORDERS)
+    assert (await spec(fleet, "west", "ServiceImport"))["sessionAffinity"] == "ClientIP"
+    await put(fleet, "west", service("orders", sessionAffinity="None"))
+    await ran(fleet, ORDERS)
+    assert "ClientIP" not in str(await spec(fleet, "west", "ServiceImport"))
+
+
+@in_loop
+async def test_a_failure_of_the_whole_fleet_fails_each_cluster(fleets: Fleets) -> None:
+    full = {name: {"mesh_global_range": "240.241.0.0/32"} for name in NAMES}
+    fleet = fleets(**full)
+    await put(fleet, "west", service("orders"), service("more"))
+    run = await ran(fleet, [*ORDERS, {"service": "more.shop"}])
+    assert sorted(run.failures) == ["east", "west"]
+    assert "no address is left for" in str(run.failures["west"][0])
+    assert len({one["service"] for one in run.imports}) == 1, "the other one has no address"
+
+
+@in_loop
+async def test_a_controller_waits_for_its_own_set_alone(fleets: Fleets) -> None:
+    fleet = fleets()
+    google = [crd for crd in CRDS if crd["spec"]["group"] == "net.gke.io"]
+    await put(fleet, "east", *google)
+    await put(fleet, "west", service("orders"))
+    run = await ran(fleet, ORDERS, timeout=1)
+    assert run.failures == {}
+    assert any("orders.shop: has no such name in east: west runs it" in one for one in run.warnings)
+
+
+@in_loop
+async def test_what_runs_elsewhere_counts_once_it_is_exported(fleets: Fleets) -> None:
+    fleet = fleets()
+    for name in NAMES:
+        await put(fleet, name, service("orders"))
+    part = await ran(fleet, ORDERS, play=["west"])
+    assert part.sources == {"orders.shop": ["west"]}, "east may have left: nothing of it was exported"
+    await ran(fleet, ORDERS)
+    part = await ran(fleet, ORDERS, play=["west"])
+    assert sorted(part.sources["orders.shop"]) == ["east", "west"]
+
+
+@in_loop
+async def test_a_service_without_tcp_and_aliases(fleets: Fleets) -> None:
+    fleet = fleets()
+    udp = {"selector": {"app": "dns"}, "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]}
+    await put(fleet, "west", {**service("dns"), "spec": udp}, service("orders"))
+    alias = {"type": "ExternalName", "externalName": "orders.shop.svc.clusterset.local"}
+    await put(fleet, "east", {**service("orders"), "spec": alias})
+    run = await ran(fleet, [*ORDERS, {"service": "dns.shop"}])
+    assert run.failures == {}, "an alias beside a real one"
+    assert any("dns.shop: is not exported, as it has no TCP port" in one for one in run.warnings)
+    assert {one["service"] for one in run.imports} == {"orders.shop"}

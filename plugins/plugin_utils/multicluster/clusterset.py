@@ -28,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clu
     VERSIONS,
     Merged,
     Source,
+    age,
     export_conditions,
     import_clusters,
     mcs_version,
@@ -53,11 +54,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_dns import await_names, serve_names
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import Held, Key, read
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, Held, Key, read
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 __all__ = ["PART", "ClustersetRun"]
 
+_FEW = 3
 _DNS_SECONDS = 180
 """In which every CoreDNS has read its file: kubelets bring it within a minute or so, and it is read each 30 s."""
 
@@ -122,6 +124,12 @@ class ClustersetRun:
         self.sources: dict[str, list[str]] = {export.service: [] for export in exports}
         self.warnings: list[str] = []
         self.failures: dict[str, list[FleetError]] = {}
+        self._shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        """By primary and clusters that it serves, services that are not for these."""
+        self._elsewhere: dict[str, list[str]] = {}
+        """By remote, services whose names its primary makes, which this run does not change."""
+        self._without_dns: dict[str, list[str]] = {}
+        """By headless service, clusters whose DNS does not serve it."""
         self._stopped: set[str] = set()
         """Clusters in which a step failed."""
         self._owner = owner_labels(PART, fleet.name)
@@ -129,6 +137,8 @@ class ClustersetRun:
         self._served = self._paths.served
         self._kubes: dict[str, Kube] = {}
         self._held: dict[str, Held] = {}
+        self._mine: dict[str, list[str]] = {export.service: [] for export in exports}
+        """By service, the clusters that export it and have no other controller."""
         self._merged: dict[str, Merged] = {}
         self._ports: dict[str, dict[int, str]] = {}
         """By service, what each port of the merged one speaks, in Istio's words."""
@@ -150,6 +160,7 @@ class ClustersetRun:
             self._stop(failed)
             self._check_versions()
             self._merge()
+            self._say_of_sets()
             await self._give_addresses()
             self._say_unknown(recording())
             for name in self._working:
@@ -162,6 +173,7 @@ class ClustersetRun:
             if self.leaves:
                 await self._leave()
             await self._each(self._found)
+            self._say_limits()
 
     @property
     def _working(self) -> list[str]:
@@ -176,11 +188,16 @@ class ClustersetRun:
         self._fail(failed)
 
     def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        """What failed, by cluster; "" is the whole fleet, which fails each cluster of the play."""
         for name, error in failed.items():
-            if name in self.here or not name:
+            if not name:
+                for one in self.here:
+                    self.failures.setdefault(one, []).append(error)
+            elif name in self.here:
                 self.failures.setdefault(name, []).append(error)
             else:
-                self.warnings.append(f"{name}, which this run does not change: {error.what}")
+                why = "; ".join(part for part in (error.what, error.seen, error.next_step) if part)
+                self.warnings.append(f"{name}, which this run does not change: {why}")
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -192,44 +209,106 @@ class ClustersetRun:
         return self._paths.istio_api(name) if name in self._served else ""
 
     def _check_versions(self) -> None:
-        """istiods read all clusters by one version."""
-        served = {name: held.versions for name, held in self._held.items() if held.versions}
+        """Each istiod reads all clusters by the one group and version that its own cluster made it choose."""
+        with_google = [name for name, held in self._held.items() if held.controller == GOOGLE]
+        if not self.confined or not self._held:
+            return
         try:
-            if self.confined and served:
-                mcs_version(served)
+            if with_google and len(with_google) < len(self._held):
+                raise FleetError(
+                    "services cannot be confined to their clusters in this fleet",
+                    seen=f"{', '.join(with_google)}: GKE's kinds of multi-cluster services; others: the upstream ones",
+                    means="istiod reads the ServiceExports of all clusters by one group",
+                    next_step="set mesh_unexported_services: everywhere; then run again",
+                )
+            known = {name: held.versions or VERSIONS for name, held in self._held.items() if name not in with_google}
+            if len({mcs_version({name: versions}) for name, versions in known.items()}) > 1:
+                # By the version of one of them, the objects of another cannot be read.
+                mcs_version({name: versions[-1:] for name, versions in known.items()})
         except FleetError as error:
             self._fail({"": error})
 
     def _merge(self) -> None:
         """What the clusters' Services come to."""
         for export in self.exports:
-            key = (export.namespace, export.name)
-            sources = []
-            for name, held in self._held.items():
-                service = held.services.get(key)
-                if service is None:
-                    continue
-                if (service.get("spec") or {}).get("type") == "ExternalName":
-                    self._fail({name: _external(name, export, service)})
-                    continue
-                exported = (held.exports.get(key) or {}).get("metadata") or {}
-                sources.append(Source(name, service, str(exported.get("creationTimestamp") or "")))
-            if not sources:
+            found = self._exported_by(export)
+            self.sources[export.service] = [source.cluster for source in found]
+            mine = [source for source in found if not self._held[source.cluster].controller]
+            self._mine[export.service] = [source.cluster for source in mine]
+            if not mine:
                 continue
-            self.sources[export.service] = [source.cluster for source in sources]
-            merged = self._merged[export.service] = merge(sources)
-            self._ports[export.service] = _spoken(merged, [source.service for source in sources])
-            self.warnings += [
-                f"{export.service}: {conflict.cluster} {conflict.message}: callers get that of the oldest export"
-                for conflict in merged.conflicts
-            ]
-            if merged.affinity_seconds:
+            merged = merge(mine)
+            if all(port["protocol"] != "TCP" for port in merged.ports):
                 self.warnings.append(
-                    f"{export.service}: sidecars do not heed the session affinity of a Service: a policy of "
-                    "mesh_traffic with affinity does"
+                    f"{export.service}: is not exported, as it has no TCP port: sidecars carry no other"
                 )
-            if any(port["protocol"] != "TCP" for port in merged.ports):
-                self.warnings.append(f"{export.service}: sidecars carry TCP only, its other ports are not served")
+                continue
+            self._merged[export.service] = merged
+            self._ports[export.service] = _spoken(merged, [source.service for source in mine])
+            self._say_merged(export, merged)
+
+    def _exported_by(self, export: Export) -> list[Source]:
+        """The clusters with a Service to export, the oldest export first.
+
+        A cluster that this run does not write exports what it has a ServiceExport of: it may have been torn down.
+        """
+        key = (export.namespace, export.name)
+        found, external = [], {}
+        for name, held in self._held.items():
+            service, exported = held.services.get(key), held.exports.get(key)
+            if service is None or (exported is None and name not in self.here):
+                continue
+            if (service.get("spec") or {}).get("type") == "ExternalName":
+                external[name] = _external(name, export, service)
+                continue
+            since = ((exported or {}).get("metadata") or {}).get("creationTimestamp") or ""
+            found.append(Source(name, service, str(since)))
+        if not found:
+            # Beside a real one it is a way to call that one.
+            self._fail(external)
+        return sorted(found, key=age)
+
+    def _say_merged(self, export: Export, merged: Merged) -> None:
+        self.warnings += [
+            f"{export.service}: {conflict.cluster} {conflict.message}: callers get that of the oldest export"
+            for conflict in merged.conflicts
+        ]
+        if merged.affinity_seconds:
+            self.warnings.append(
+                f"{export.service}: sidecars do not heed the session affinity of a Service: a policy of "
+                "mesh_traffic with affinity does"
+            )
+        if any(port["protocol"] != "TCP" for port in merged.ports):
+            self.warnings.append(f"{export.service}: sidecars carry TCP only, its other ports are not served")
+        if merged.headless and any(isinstance(p.get("targetPort"), str) for p in self._headless_ports(export)):
+            self.warnings.append(
+                f"{export.service}: is headless, and its port leads to one of its pods by name: calls go to the "
+                "Service's own number. Give targetPort as a number"
+            )
+
+    def _say_of_sets(self) -> None:
+        """Exports that some cluster of the play is to call, and that only clusters of another set run."""
+        for export in self.exports:
+            if not self.sources[export.service]:
+                continue
+            apart = [
+                name
+                for name in self._working
+                if export.reaches(name)
+                and name not in self.sources[export.service]
+                and not self._running_in_set(name, export)
+            ]
+            if apart:
+                runs = ", ".join(self.sources[export.service])
+                self.warnings.append(
+                    f"{export.service}: has no such name in {', '.join(apart)}: {runs} runs it, where another "
+                    f"controller makes the names. Within the mesh it is called as {export.service}"
+                )
+
+    def _running_in_set(self, name: str, export: Export) -> list[str]:
+        """The clusters that export a service to a cluster: those with the same controller."""
+        mine = self._held[name].controller
+        return [one for one in self.sources[export.service] if self._held[one].controller == mine]
 
     @property
     def _unread(self) -> list[str]:
@@ -273,20 +352,23 @@ class ClustersetRun:
             if not sources and self._unread:
                 self._keep(plan, name, export)
                 continue
-            if not sources:
-                continue
-            if name in sources:
+            if name in sources and (held.controller or export.service in self._merged):
                 plan.wanted += self._of_ours(name, held.exports.get(key), service_export(export, self._api(name)))
+            named = export.service in self._merged or bool(held.controller and self._running_in_set(name, export))
+            callers = [c for c in self._served.get(name, ()) if export.reaches(c) or c in sources]
             concerned = name in sources or export.reaches(name)
-            if concerned and export.namespace not in held.namespaces:
+            if not named or not (concerned or callers):
+                continue
+            if export.namespace not in held.namespaces:
                 missing.append(export)
                 continue
             if concerned and not held.controller:
                 self._plan_import(plan, name, export)
-            callers = [c for c in self._served.get(name, ()) if export.reaches(c) or c in sources]
-            if callers and export.namespace in held.namespaces:
+            if callers:
                 self._plan_names(plan, name, export, callers)
-        if missing:
+            elif concerned and self.fleet.clusters[name].primary not in self.here:
+                self._elsewhere.setdefault(name, []).append(export.service)
+        if missing and not self._kubes[name].absent and recording() is None:
             self._fail({name: _without_namespace(name, missing)})
         if (
             any(obj["kind"] == "ServiceExport" or obj["kind"] == "ServiceImport" for obj in plan.wanted)
@@ -311,16 +393,20 @@ class ClustersetRun:
 
     def _plan_import(self, plan: _Plan, name: str, export: Export) -> None:
         live = self._held[name].imports.get((export.namespace, export.name))
-        stands_for = {str(one.get("cluster")) for one in ((live or {}).get("status") or {}).get("clusters") or []}
         merged = self._merged[export.service]
         addresses = self._addresses_for(name, export)
-        if live is not None and stands_for.intersection(self._unread):
-            # A cluster that does not answer has its part in it.
+        if live is not None and self._is_part_unread(export, [name]):
             plan.stays.append(live)
         elif recording() is None and (merged.headless or addresses):
             plan.wanted += self._of_ours(name, live, service_import(export, merged, addresses, self._api(name)))
         elif live is not None:
             plan.stays.append(live)
+
+    def _is_part_unread(self, export: Export, names: t.Iterable[str]) -> bool:
+        """Whether a cluster that does not answer has its part in what these clusters import."""
+        lives = (self._held[name].imports.get((export.namespace, export.name)) for name in names if name in self._held)
+        clusters = [one for live in lives for one in ((live or {}).get("status") or {}).get("clusters") or []]
+        return any(one.get("cluster") in self._unread for one in clusters)
 
     def _addresses_for(self, name: str, export: Export) -> list[str]:
         primary = self.fleet.clusters[name].primary
@@ -328,19 +414,21 @@ class ClustersetRun:
         return for_cluster(self._addresses.get(export.host, ()), ipv6)
 
     def _plan_names(self, plan: _Plan, name: str, export: Export, callers: t.Sequence[str]) -> None:
-        merged, api = self._merged[export.service], self._istio(name)
+        api = self._istio(name)
         others = [c for c in self._served[name] if c not in callers]
         if others:
-            self.warnings.append(
-                f"{export.service}: {', '.join(others)} can call it too: one istiod, that of {name}, configures its "
-                f"sidecars and those of {', '.join(callers)}"
-            )
+            self._shared.setdefault((name, tuple(others)), []).append(export.service)
+        if self._is_part_unread(export, [name, *callers]):
+            self._keep(plan, name, export)
+            return
         if self._held[name].controller:
             addresses = []
-            objects = mesh_name_objects(export, self._ports[export.service], api) if export.mtls else []
+            services = [self._held[one].services[export.namespace, export.name] for one in self.sources[export.service]]
+            spoken = {port.number: port.spoken for service in services for port in ports_of(service)}
+            objects = mesh_name_objects(export, spoken, api) if export.mtls else []
         else:
             addresses = self._addresses_for(name, export)
-            if merged.headless:
+            if self._merged[export.service].headless:
                 objects = headless_name_objects(
                     export, self._headless_ports(export), self._selector(export), api, addresses
                 )
@@ -361,12 +449,13 @@ class ClustersetRun:
 
     def _services(self, export: Export) -> list[Object]:
         key = (export.namespace, export.name)
-        return [self._held[name].services[key] for name in self.sources[export.service]]
+        return [self._held[name].services[key] for name in self._mine[export.service]]
 
     def _headless_ports(self, export: Export) -> list[Object]:
         """Those of a headless service, with the port of its pods where that is a number."""
         spoken = self._ports[export.service]
-        targets = {p["port"]: p.get("targetPort") for s in self._services(export) for p in s["spec"].get("ports") or []}
+        services = reversed(self._services(export))
+        targets = {p["port"]: p.get("targetPort") for s in services for p in s["spec"].get("ports") or []}
         return [
             {**port, "spoken": spoken.get(port["port"], ""), "targetPort": targets.get(port["port"])}
             for port in self._merged[export.service].ports
@@ -374,6 +463,24 @@ class ClustersetRun:
 
     def _selector(self, export: Export) -> dict[str, str]:
         return next((dict(s["spec"]["selector"]) for s in self._services(export) if s["spec"].get("selector")), {})
+
+    def _say_limits(self) -> None:
+        """What names do not do, each said once."""
+        for (primary, others), services in self._shared.items():
+            self.warnings.append(
+                f"{', '.join(others)} can call {_some(services)} too: one istiod, that of {primary}, configures its "
+                "sidecars and those of the clusters that may"
+            )
+        for name, services in self._elsewhere.items():
+            primary = self.fleet.clusters[name].primary
+            self.warnings.append(
+                f"{name}: the names of {_some(services)} are made in its primary {primary}, which this run does not "
+                f"change: run it with --limit {name},{primary}"
+            )
+        for service, names in self._without_dns.items():
+            self.warnings.append(
+                f"{service}: is headless, so that its name is not in the DNS of {', '.join(names)}: pods come and go"
+            )
 
     def _say_unknown(self, record: Recording | None) -> None:
         without = [export for export in self.exports if export.service not in self._merged]
@@ -389,12 +496,16 @@ class ClustersetRun:
                         "only the clusters know whether they run that service, which no app of the inventory brings",
                         "keep it beside the service's own manifests, in each cluster that runs it",
                     )
-                record.leave_out(
-                    name,
-                    f"ServiceImport {where}",
-                    "its address is one that no cluster of the fleet uses, which only the clusters know",
-                    "run mesh.fleet.services, which makes it and keeps its address",
-                )
+                if not (export.reaches(name) or name in self.sources[export.service]):
+                    continue
+                named = [f"{kind} {where}-clusterset" for kind in (MESH_NAME_KINDS if self._istio(name) else ())]
+                for obj in [f"ServiceImport {where}", *named]:
+                    record.leave_out(
+                        name,
+                        obj,
+                        "its address is one that no cluster of the fleet uses, which only the clusters know",
+                        "run mesh.fleet.services, which makes it and keeps its address",
+                    )
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -404,7 +515,7 @@ class ClustersetRun:
         new = []
         for obj in plan.wanted:
             before = live.get(_identity(obj))
-            if before is not None and self._owner.items() <= labels_of(before).items() and _says(before, obj):
+            if before is not None and self._owner.items() <= labels_of(before).items() and _is_same(before, obj):
                 meta = obj["metadata"]
                 self.changes.append(Change(name, obj["kind"], meta["name"], UNCHANGED, meta["namespace"]))
             else:
@@ -416,6 +527,9 @@ class ClustersetRun:
         """The names in the cluster's DNS, by choice; what an earlier run wrote there goes otherwise."""
         kube, held = self._kubes[name], self._held[name]
         wanted = self.dns and not held.controller and not self.leaves
+        if wanted and self._unread:
+            # What they export has its names there, of which nothing is known now.
+            return
         served = await serve_names(
             kube, self.fleet.name, self._records(name) if wanted else {}, dry_run=self.dry_run, diff=self.diff
         )
@@ -433,15 +547,13 @@ class ClustersetRun:
         """
         found: dict[str, list[str]] = {}
         for export in self.exports:
-            sources, merged = self.sources[export.service], self._merged.get(export.service)
+            sources, merged = self._mine[export.service], self._merged.get(export.service)
             if merged is None or not (export.reaches(name) or name in sources):
                 continue
             spec = (self._held[name].services.get((export.namespace, export.name)) or {}).get("spec") or {}
             here = [one for one in spec.get("clusterIPs") or [] if one != "None"]
             if merged.headless:
-                self.warnings.append(
-                    f"{export.service}: is headless, so that its name is not in the DNS of {name}: pods come and go"
-                )
+                self._without_dns.setdefault(export.service, []).append(name)
             elif addresses := (here if name in sources else self._addresses_for(name, export)):
                 found[export.host] = list(addresses)
         return found
@@ -449,10 +561,11 @@ class ClustersetRun:
     async def _remove(self, name: str) -> None:
         kube, plan = self._kubes[name], self._plans[name]
         istio = self._istio(name)
-        upstream = [self._api(name)] if self._held[name].api else []
+        held = self._held[name]
+        upstream = list(dict.fromkeys([held.api, *(f"{GROUP}/{version}" for version in held.versions[:1])]))
         # The name first: a call finds it, or learns that it is gone.
         kinds = [(istio, kind) for kind in (reversed(MESH_NAME_KINDS) if istio else ())]
-        kinds += [(api, kind) for api in upstream for kind in ("ServiceImport", "ServiceExport")]
+        kinds += [(api, kind) for api in upstream if api for kind in ("ServiceImport", "ServiceExport")]
         keep = {_identity(obj) for obj in [*plan.wanted, *plan.stays]}
         gone = [
             obj
@@ -478,11 +591,13 @@ class ClustersetRun:
             if export is None or obj["kind"] not in ("ServiceExport", "ServiceImport"):
                 continue
             if obj["kind"] == "ServiceExport":
+                if self._is_part_unread(export, [name]):
+                    continue
                 conditions = export_conditions(self._merged[export.service], name, held.exports.get(_key(obj)), now)
                 if conditions:
                     jobs.append(_status(kube, obj, {"conditions": conditions}))
             else:
-                clusters = import_clusters(self.sources[export.service])
+                clusters = import_clusters(self._mine[export.service])
                 had = ((held.imports.get(_key(obj)) or {}).get("status") or {}).get("clusters") or []
                 if sorted(str(one.get("cluster")) for one in had) != [one["cluster"] for one in clusters]:
                     jobs.append(_status(kube, obj, {"clusters": clusters}))
@@ -493,7 +608,7 @@ class ClustersetRun:
         held = self._held[name]
         planned = {_key(obj) for obj in self._plans[name].wanted if obj["kind"] == "ServiceImport"}
         for export in self.exports:
-            if not (export.reaches(name) and self.sources[export.service]) or self.dry_run:
+            if not (export.reaches(name) and self._running_in_set(name, export)) or self.dry_run:
                 continue
             if held.controller:
                 address = await self._await(name, export)
@@ -502,7 +617,8 @@ class ClustersetRun:
                 if self._merged[export.service].headless:
                     address = "headless"
             else:
-                address = import_ready(held.imports.get((export.namespace, export.name)))[1]
+                ready, seen = import_ready(held.imports.get((export.namespace, export.name)))
+                address = seen if ready else ""
             if address:
                 self.imports.append({"service": export.service, "cluster": name, "address": address})
 
@@ -559,8 +675,9 @@ class ClustersetRun:
             for change in self.changes
             if change.cluster == name and change.action != UNCHANGED
         }
+        versions = self._held[name].versions[:1] or VERSIONS[:1]
         for kind in ("ServiceExport", "ServiceImport"):
-            for obj in await kube.list(self._api(name), kind):
+            for obj in await kube.list(f"{GROUP}/{versions[0]}", kind):
                 if (kind, *_key(obj)) not in gone:
                     self.warnings.append(
                         f"{name}: the kinds of {GROUP} stay: {kind} {obj['metadata']['namespace']}/"
@@ -570,9 +687,9 @@ class ClustersetRun:
         self.changes += await kube.remove(ours, dry_run=self.dry_run, diff=self.diff)
 
 
-def _spoken(merged: Merged, services: t.Iterable[t.Mapping[str, t.Any]]) -> dict[int, str]:
-    """What each TCP port of a merged service speaks."""
-    said = {port.number: port.spoken for service in services for port in ports_of(service)}
+def _spoken(merged: Merged, services: t.Sequence[t.Mapping[str, t.Any]]) -> dict[int, str]:
+    """What each TCP port of a merged service speaks, by the oldest export that has it."""
+    said = {port.number: port.spoken for service in reversed(services) for port in ports_of(service)}
     return {port["port"]: said.get(port["port"], "") for port in merged.ports if port["protocol"] == "TCP"}
 
 
@@ -588,13 +705,14 @@ def _key(obj: t.Mapping[str, t.Any]) -> Key:
     return str(obj["metadata"].get("namespace") or ""), str(obj["metadata"]["name"])
 
 
-def _says(live: t.Any, wanted: t.Any) -> bool:
-    """Whether a live object says all that is wanted; the API server may have filled in more."""
-    if isinstance(wanted, dict):
-        return isinstance(live, dict) and all(k in live and _says(live[k], v) for k, v in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(live, list) and len(live) == len(wanted) and all(map(_says, live, wanted))
-    return bool(live == wanted)
+def _is_same(live: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> bool:
+    """Whether a live object has exactly what is wanted: a field that is not wanted any more is to go."""
+    return live.get("spec") == wanted.get("spec")
+
+
+def _some(services: t.Sequence[str]) -> str:
+    more = len(services) - _FEW
+    return ", ".join(services[:_FEW]) + (f" and {more} more" if more > 0 else "")
 
 
 async def _status(kube: Kube, obj: Object, status: Object) -> None:

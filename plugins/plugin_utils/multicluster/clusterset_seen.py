@@ -10,7 +10,6 @@ import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, is_former
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clusterset import (
     CONTROLLERS,
     GROUP,
@@ -19,6 +18,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clu
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import EXPORT_KIND, Export
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import MESH_NAME_KINDS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import is_stub
+from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.apps import STUB
+from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 
 __all__ = ["GOOGLE", "Held", "Key", "export_api", "key_of", "read", "read_by_istiod", "served_versions"]
 
@@ -116,7 +118,7 @@ async def read(kube: Reader, fleet: str, exports: t.Sequence[Export], istio: str
         api,
         versions,
         controller,
-        await _with_pods(kube, fleet, of_ours),
+        _without_stubs(of_ours, fleet),
         frozenset(obj["metadata"]["name"] for obj in spaces),
         _by_key(exported),
         _by_key(imported),
@@ -133,17 +135,16 @@ async def _each(kube: Reader, asked: t.Iterable[tuple[str, str, str]]) -> list[O
     return [obj for objects in found for obj in objects]
 
 
-async def _with_pods(kube: Reader, fleet: str, services: t.Mapping[Key, Object]) -> dict[Key, Object]:
-    """Those that are no stubs of ours, whose pods run in other clusters."""
+def _without_stubs(services: t.Mapping[Key, Object], fleet: str) -> dict[Key, Object]:
+    """Those that are no stubs of ours, whose pods run in other clusters.
 
-    async def is_stub(service: Object) -> bool:
-        selector = (service.get("spec") or {}).get("selector")
-        if not selector or not (has_our_labels(service, fleet) or is_former(service)):
-            return False
-        return not await kube.list("v1", "Pod", service["metadata"]["namespace"], labels=selector)
-
-    stubs = await asyncio.gather(*(is_stub(service) for service in services.values()))
-    return {key: service for (key, service), stub in zip(services.items(), stubs, strict=True) if not stub}
+    A Service of an app without pods is no stub: they may be gone for a moment.
+    """
+    return {
+        key: service
+        for key, service in services.items()
+        if STUB not in labels_of(service) and not is_stub(service, fleet)
+    }
 
 
 async def _controller(kube: Reader) -> str:

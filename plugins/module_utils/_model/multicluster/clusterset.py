@@ -23,6 +23,7 @@ __all__ = [
     "Conflict",
     "Merged",
     "Source",
+    "age",
     "export_conditions",
     "import_clusters",
     "mcs_version",
@@ -79,13 +80,18 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
+def age(source: Source) -> tuple[bool, str, str]:
+    """By which exports are sorted, the oldest first; those that are not there yet are the youngest."""
+    return not source.exported_at, source.exported_at, source.cluster
+
+
 def merge(sources: t.Sequence[Source]) -> Merged:
     """The service that comes of all its sources (one or more).
 
     Exports of the same second, and those that are not there yet, go by their clusters' names: neither the order of the
     inventory nor the part of the fleet that a run works on changes what comes out.
     """
-    first, *others = sorted(sources, key=lambda s: (not s.exported_at, s.exported_at, s.cluster))
+    first, *others = sorted(sources, key=age)
     headless, affinity = _headless(first), _affinity_seconds(first)
     conflicts: list[Conflict] = []
     for other in others:

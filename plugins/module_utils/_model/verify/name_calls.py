@@ -80,6 +80,8 @@ class NameCall:
     """The caller's, as the callee must see it; "" where the mesh's certificates are not asked for."""
     allowed: bool = True
     """Whether the caller may call it. If not, no answer may come."""
+    by_mesh: bool = False
+    """Whether the mesh makes the name, not a provider."""
     by: str = ""
     """What the front door is, as ``Provider.front_door`` says; "" for another name."""
 
@@ -179,7 +181,7 @@ def export_calls(
             allowed = export.reaches(caller) or (mesh and caller in it.exported)
             if not allowed and (not mesh or _shared(fleet, caller, export, it)):
                 continue
-            call, why = _export_call(fleet, export, it, caller, allowed=allowed, secured=export.mtls or mesh)
+            call, why = _export_call(fleet, export, it, caller, allowed=allowed, mesh=mesh)
             if call is not None:
                 calls.append(call)
             elif allowed:
@@ -188,10 +190,10 @@ def export_calls(
 
 
 def _export_call(
-    fleet: Fleet, export: Export, it: Offered, caller: str, *, allowed: bool, secured: bool
+    fleet: Fleet, export: Export, it: Offered, caller: str, *, allowed: bool, mesh: bool
 ) -> tuple[NameCall | None, str]:
     """The call, or why there is none."""
-    port = next((port for port in it.ports if port.is_http), None)
+    port, secured = next((port for port in it.ports if port.is_http), None), export.mtls or mesh
     may = tuple(n for n in it.ready if n in it.exported)
     if secured:
         may = tuple(n for n in it.ready if n == caller or may_call(fleet, caller, n))
@@ -207,7 +209,7 @@ def _export_call(
     if not allowed:
         return NameCall(EXPORTED, caller, url, export.host, export.service, (), allowed=False), ""
     kind, identity = (MESH_TLS, expected_identity(fleet, caller)) if secured else (EXPORTED, "")
-    return NameCall(kind, caller, url, export.host, export.service, may, identity=identity), ""
+    return NameCall(kind, caller, url, export.host, export.service, may, identity=identity, by_mesh=mesh), ""
 
 
 def _shared(fleet: Fleet, caller: str, export: Export, offered: Offered) -> bool:
@@ -376,6 +378,12 @@ def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:
 
 def _cause_of_export(call: NameCall, answer: Answer, words: str) -> tuple[str, str]:
     namespace = call.service.partition(".")[2]
+    if _UNRESOLVED.search(words) and call.by_mesh:
+        return (
+            f"the sidecar of {call.caller} does not know the name: no ServiceEntry names it there (for a remote in its "
+            "primary), or sidecars do not resolve names (control_plane_dns_capture)",
+            f"run the services stage, then kubectl -n {namespace} get serviceentries,serviceimports in {call.caller}",
+        )
     if _UNRESOLVED.search(words):
         return (
             f"the DNS of {call.caller} does not know the name: the service is not imported there, or its DNS does not "

@@ -19,6 +19,7 @@ from .sample import NAMESPACE, PROGRAM, VERSION, exposure, name_of, sample_objec
 __all__ = [
     "APP",
     "PART",
+    "STUB",
     "WORKLOADS",
     "App",
     "ClusterPlan",
@@ -33,6 +34,8 @@ __all__ = [
 Manifest = dict[str, t.Any]
 
 PART = "apps"
+STUB = "mesh.fleet/stub"
+"""Label of a Service without pods, which makes a name resolve where the callers' pods are."""
 APP = "mesh.fleet/app"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 
@@ -284,7 +287,7 @@ def _stub(service: Manifest, app: App, fleet: str) -> Manifest:
             "metadata": {
                 "name": meta["name"],
                 "namespace": meta.get("namespace") or app.namespace,
-                "labels": {**labels_of(service), "mesh.fleet/stub": "true"},
+                "labels": {**labels_of(service), STUB: "true"},
             },
             "spec": {**kept, "ports": ports},
         },

@@ -210,6 +210,12 @@ def test_who_answered_is_told(call: NameCall, given: Answer, callee: str) -> Non
         (EXPORT, answer(503, said="reset reason: connection termination"), "STRICT", "mtls: true"),
         (EXPORT, answer(0, what="web closed the connection before a complete answer"), "STRICT", "mtls: true"),
         (SECURED, answer(503, said="no healthy upstream"), "knows the name", "--limit west,north"),
+        (
+            door_call(kind=MESH_TLS, by_mesh=True),
+            answer(0, what="web could not be resolved"),
+            "no ServiceEntry names it",
+            "serviceentries,serviceimports in west",
+        ),
         (SECURED, answer(503, said="reset reason: connection termination"), "knows the name", "peering stage"),
         (EXPORT, answer(500, said="oh"), "itself answers with an error", "log of web.shop"),
         (EXPORT, answer(0, what="no answer within 3 s"), "get no answer", "one network"),
