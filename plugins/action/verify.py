@@ -67,6 +67,7 @@ class ActionModule(FleetAction):
         "front_door_name": {"type": "str", "default": "front-door"},
         "front_door_routes": {"type": "list", "elements": "dict", "default": []},
         "ingress_routes": {"type": "list", "elements": "raw", "default": []},
+        "front_door_certificates": {"type": "list", "elements": "str", "default": []},
         "front_door_timeout": {"type": "int", "default": 600},
         "requests": {"type": "int", "default": 400},
         "requests_per_second": {"type": "float", "default": 100.0},
@@ -85,7 +86,12 @@ class ActionModule(FleetAction):
         # Preflight refuses policies, exports and routes with problems.
         policies, _problems = read_policies(given, fleet.clusters)
         exports, _problems = read_exports(first.variables.get("mesh_exports") if first else None, fleet.clusters)
-        door, _problems = read_front_door(args["front_door_name"], args["front_door_routes"], fleet.clusters)
+        door, _problems = read_front_door(
+            args["front_door_name"],
+            args["front_door_routes"],
+            fleet.clusters,
+            certificates=args["front_door_certificates"],
+        )
         primaries = {name: cluster.primary for name, cluster in fleet.clusters.items()}
         routes, _problems = read_routes(args["ingress_routes"], primaries)
         peers, unread_peers = self._peers(fleet, args["state"], play, task_vars)

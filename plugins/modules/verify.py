@@ -105,6 +105,13 @@ options:
     type: list
     elements: raw
     default: []
+  front_door_certificates:
+    description:
+      - Its certificates, as O(mesh.fleet.front_door#module:certificates). With any, each route with a host is called by HTTPS too, from each
+        cluster.
+    type: list
+    elements: str
+    default: []
   front_door_timeout:
     description: Seconds in which it must answer from every cluster. A load balancer of Google's takes minutes after it has its address.
     type: int

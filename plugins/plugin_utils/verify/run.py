@@ -43,6 +43,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.outdated import 
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.calls import Calls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.facts import find_pods, read_facts
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.federated import call_peers
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.front_door_https import call_by_https
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.global_names import call_global_names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.ingress import call_ingress
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.knocking import knock_at_exports
@@ -162,6 +163,17 @@ class VerifyRun:
         await names.run()
         self.calls += names.calls
         self.checks += names.checks
+        made, checks = await call_by_https(
+            self.fleet,
+            self.options.door,
+            self.play,
+            self.kubes,
+            self.facts,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=time.monotonic() + self.options.door_seconds,
+        )
+        self.calls += made
+        self.checks += checks
 
     async def _call_global_names(self) -> None:
         """Call the global names of policies, also from where no cluster may answer."""

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -114,6 +115,13 @@ def in_words(error: BaseException, host: str, port: int, timeout_ms: int) -> Fai
             "plain DNS answers only for Services of the caller's own cluster",
             f"make a Service {host.split('.')[0]} in this cluster too (a stub without pods is enough)",
         )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure(
+            502,
+            f"the certificate of {host} does not hold: {error.verify_message}",
+            "it is for another name, has ended, or is of a CA that this image does not know",
+            "look at it: openssl s_client -connect <address>:443 -servername <name>",
+        )
     if isinstance(error, TimeoutError):
         return Failure(
             504,
@@ -164,13 +172,30 @@ def of_the_mesh(status: int, body: str, host: str) -> Failure | None:
     return None
 
 
+class _ForName(http.client.HTTPSConnection):
+    """HTTPS to an address, in the name of a host: the certificate must be the host's."""
+
+    def __init__(self, address: str, port: int, name: str, timeout: float) -> None:
+        super().__init__(address, port, timeout=timeout)
+        self.name = name
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.name)
+
+
 def request(
     method: str, url: str, data: t.Any, timeout_ms: int, headers: t.Mapping[str, str] | None = None
 ) -> tuple[int, dict[str, str], str]:
     """Send one request; the timeout holds for the whole of it, not for each read. Raises OSError, HTTPException."""
     parts = urlsplit(url)
     ends = time.monotonic() + timeout_ms / 1000
-    connection = http.client.HTTPConnection(t.cast(str, parts.hostname), parts.port or 80, timeout=timeout_ms / 1000)
+    host, seconds = t.cast(str, parts.hostname), timeout_ms / 1000
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        connection = _ForName(host, parts.port or 443, (headers or {}).get("host") or host, seconds)
+    else:
+        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=seconds)
     try:
         connection.connect()
         sock = connection.sock
@@ -196,7 +221,7 @@ def call(
 ) -> dict[str, t.Any]:
     """One call and its outcome: ``status`` (0: none), ``latency_ms``, ``answer``, ``problem`` (None: none)."""
     parts = urlsplit(url)
-    host, port = t.cast(str, parts.hostname), parts.port or 80
+    host, port = t.cast(str, parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
     began = time.monotonic()
     status, body, failure = 0, "", None
     try:

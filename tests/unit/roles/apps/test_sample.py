@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import datetime
 import http.client
+import http.server
 import importlib.util
 import json
 import os
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +21,9 @@ import time
 import typing as t
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 PROGRAM = pathlib.Path(__file__).parents[4] / "roles" / "apps" / "files" / "sample"
 XFCC = (
@@ -405,3 +411,61 @@ def test_identity_of_the_nearest_hop(exchange: t.Any) -> None:
     assert exchange.identity("URI=spiffe://far/a," + XFCC)["uri"].endswith("sample-caller-sa")
     assert exchange.identity(XFCC)["hash"] == "aa11"
     assert exchange.identity('By="spiffe://a;b,c";URI=spiffe://u')["by"] == "spiffe://a;b,c"
+
+
+@pytest.fixture
+def secure(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[int]:
+    """The port of a server with a certificate of ``shop.example``, which this process trusts; it repeats the Host."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("shop.example")]), critical=False)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    both = tmp_path / "server.pem"
+    both.write_bytes(
+        pem
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (tmp_path / "trusted.pem").write_bytes(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"host": self.headers["host"], "path": self.path}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: t.Any) -> None:
+            """The test looks at the answer."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def test_https_to_an_address_is_for_the_name_of_the_host(exchange: t.Any, secure: int) -> None:
+    """As verify calls a front door."""
+    url = f"https://127.0.0.1:{secure}/a?b=c"
+    good = exchange.call("GET", url, None, 10_000, {"host": "shop.example"})
+    assert (good["ok"], good["answer"]) == (True, {"host": "shop.example", "path": "/a?b=c"})
+    for headers in ({"host": "mall.example"}, None):
+        bad = exchange.call("GET", url, None, 10_000, headers)
+        assert (bad["ok"], bad["status"]) == (False, 0)
+        assert "does not hold" in bad["problem"]["what"] and "mismatch" in bad["problem"]["what"]
+
+
+def test_a_certificate_of_an_unknown_ca_does_not_hold(
+    exchange: t.Any, secure: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    bad = exchange.call("GET", f"https://127.0.0.1:{secure}/", None, 10_000, {"host": "shop.example"})
+    assert "does not hold: self-signed certificate" in bad["problem"]["what"]
