@@ -241,7 +241,7 @@ async def test_what_weakens_a_federation_is_told(plane: control_plane.ControlPla
     for part in ("ends in 19 days", "has no name constraint", "shop/by-hand is PERMISSIVE"):
         assert any(part in one for one in run.warnings), part
     clash = await ran(fleet, tmp_path, taken={"stock.shop.global"})
-    assert "offers a name that a policy of this mesh makes" in str(clash.failures[""][0])
+    assert "offers a name that a policy of this mesh makes" in str(clash.failures["east"][0])
     assert "ServiceEntry stock.shop.west.mesh" not in await held(fleet)
     await ran(fleet, tmp_path, leaves=True)
 

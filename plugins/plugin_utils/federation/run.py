@@ -402,8 +402,10 @@ class FederationRun:
                 )
 
     def _fail(self, failed: t.Mapping[str, FleetError]) -> None:
+        """What failed, by cluster; "" is the whole fleet, which fails each cluster of the play."""
         for name, error in failed.items():
-            self.failures.setdefault(name, []).append(error)
+            for one in [name] if name else self.play:
+                self.failures.setdefault(one, []).append(error)
 
     def summary(self) -> str:
         """What was done, in one line."""
