@@ -13,7 +13,8 @@ description:
   - Works on what C(mesh_federation) says - meshes with roots and trust domains of their own, and the services that each of them may call.
   - Writes a bundle for each peer, a file with trust domain, roots, addresses of gateways, and the services that are exported to that peer.
   - Makes of each exported service, and of each service in a peer's bundle, a ServiceEntry of a name in C(.global), with an address that is
-    the same in all clusters.
+    the same in all clusters. A peer's services may also be called under its trust domain, which a DestinationRule maps to the name that the
+    peer knows.
   - Makes mutual TLS the rule in the whole mesh, and refuses every call of a peer to what is not exported to it.
   - The roots of peers are set by P(mesh.fleet.control_plane#module), as copies that are good for the peer's trust domain alone.
   - Runs once for the fleet (C(run_once)). It reads all clusters, and writes those of the play.

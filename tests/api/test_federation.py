@@ -47,7 +47,7 @@ from .manifests import namespace_of
 Values = dict[str, t.Any]
 
 CHARTS = Path(os.environ.get("MESH_FLEET_CHARTS") or artifacts_dir() / "charts")
-KINDS = ("ServiceEntry", "AuthorizationPolicy", "PeerAuthentication")
+KINDS = ("ServiceEntry", "DestinationRule", "AuthorizationPolicy", "PeerAuthentication")
 SECURITY, NETWORKING = "security.istio.io/v1", "networking.istio.io/v1"
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -56,6 +56,7 @@ ROOTS = {
 }
 EXPORT = {"service": "till.shop", "callers": ["web/front"]}
 WEST = {"trust_domain": "west.mesh", "bundle": "west.json", "exports": [EXPORT]}
+TILL = Offer("till.shop.global", (OfferedPort(80, "http", "HTTP"),), ("spiffe://west.mesh/ns/shop/sa/till",), ("net",))
 OBJECTS = ["AuthorizationPolicy federation-west.mesh", "PeerAuthentication federation"]
 
 
@@ -144,9 +145,9 @@ async def ran(fleet: Fleet, folder: Path, **more: t.Any) -> FederationRun:
 
 async def held(fleet: Fleet) -> list[str]:
     async with on(fleet, "east") as kube:
-        found = [*await kube.list(NETWORKING, "ServiceEntry")]
-        for kind in KINDS[1:]:
-            found += await kube.list(SECURITY, kind)
+        found = []
+        for kind in KINDS:
+            found += await kube.list(SECURITY if kind in KINDS[2:] else NETWORKING, kind)
     return sorted(f"{one['kind']} {one['metadata']['name']}" for one in found)
 
 
@@ -242,7 +243,11 @@ async def test_what_weakens_a_federation_is_told(plane: control_plane.ControlPla
         assert any(part in one for one in run.warnings), part
     clash = await ran(fleet, tmp_path, taken={"stock.shop.global"})
     assert "offers a name that a policy of this mesh makes" in str(clash.failures["east"][0])
+    assert "set names: own for the peer" in clash.failures["east"][0].next_step
     assert "ServiceEntry stock.shop.west.mesh" not in await held(fleet)
+    own = await ran(fleet_of(plane, tmp_path, {**WEST, "names": "own"}), tmp_path, taken={"stock.shop.global"})
+    assert own.failures == {}
+    assert "ServiceEntry stock.shop.west.mesh" in await held(fleet)
     await ran(fleet, tmp_path, leaves=True)
 
 
@@ -308,8 +313,55 @@ def test_a_file_that_is_not_fit_is_refused(
     assert caught.value.next_step
 
 
+@in_loop
+async def test_a_peers_own_names_come_and_go(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    fleet = fleet_of(plane, tmp_path, {**WEST, "names": "own"})
+    root = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
+    await put(fleet, "east", *crds(), *running(certificate_pem(root)))
+    mail(tmp_path, services=(TILL,))
+    run = await ran(fleet, tmp_path)
+    assert run.failures == {}
+    assert [(one.action, one.kind) for one in run.changes if one.name == "till.shop.west.mesh"] == [
+        ("created", "DestinationRule"),
+        ("created", "ServiceEntry"),
+    ], "without the rule, calls would ask the peer for a name that it does not know"
+    async with on(fleet, "east") as kube:
+        ours = await kube.get(NETWORKING, "ServiceEntry", "till.federation", "shop")
+        theirs = await kube.get(NETWORKING, "ServiceEntry", "till.shop.west.mesh", "istio-system")
+        rule = await kube.get(NETWORKING, "DestinationRule", "till.shop.west.mesh", "istio-system")
+    assert ours is not None and theirs is not None and rule is not None
+    assert (ours["spec"]["hosts"], theirs["spec"]["hosts"]) == (["till.shop.global"], ["till.shop.west.mesh"])
+    assert rule["spec"]["host"] == "till.shop.west.mesh"
+    assert set(ours["spec"]["addresses"]).isdisjoint(theirs["spec"]["addresses"])
+    again = await ran(fleet, tmp_path)
+    assert actions([*again.changes, *again.files.changes]) == []
+    # The choice of other names leaves nothing of the old ones.
+    mail(tmp_path)
+    await ran(fleet_of(plane, tmp_path, WEST), tmp_path)
+    assert await held(fleet) == [*OBJECTS, "ServiceEntry stock.shop.west.mesh", "ServiceEntry till.federation"]
+    await ran(fleet, tmp_path)
+    await ran(fleet, tmp_path, leaves=True)
+    assert await held(fleet) == []
+
+
 def test_a_name_has_one_owner(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
-    offer = Offer("till.shop.global", (), ("spiffe://west.mesh/ns/shop/sa/till",), ("net",))
-    mail(tmp_path, services=(offer,))
-    with pytest.raises(FleetError, match="offers a name that is taken"):
+    mail(tmp_path, services=(TILL,))
+    with pytest.raises(FleetError, match="offers a name that is taken") as caught:
         read_files(fleet_of(plane, tmp_path, WEST), str(tmp_path))
+    assert "names: own for west.mesh" in caught.value.next_step
+    assert read_files(fleet_of(plane, tmp_path, {**WEST, "names": "own"}), str(tmp_path)).names == {
+        "till.shop.west.mesh"
+    }
+    mail(tmp_path, services=(TILL, TILL))
+    with pytest.raises(FleetError, match="offers a name that is taken") as caught:
+        read_files(fleet_of(plane, tmp_path, {**WEST, "names": "own"}), str(tmp_path))
+    assert "ask west.mesh for a new bundle" in caught.value.next_step
+
+
+@pytest.mark.parametrize("host", ["www.global", "a.till.shop.global"])
+def test_a_peer_offers_services_under_its_domain(plane: control_plane.ControlPlane, tmp_path: Path, host: str) -> None:
+    mail(tmp_path, services=(dataclasses.replace(TILL, host=host),))
+    assert read_files(fleet_of(plane, tmp_path, WEST), str(tmp_path)).names == {host}
+    with pytest.raises(FleetError, match="offers a name that has no form under its own") as caught:
+        read_files(fleet_of(plane, tmp_path, {**WEST, "names": "own"}), str(tmp_path))
+    assert "names: global for west.mesh" in caught.value.next_step

@@ -19,6 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundl
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import trusted_copy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import (
+    OWN,
     VARIABLE,
     Peer,
     is_federated,
@@ -45,6 +46,16 @@ class Peers:
     trusted: dict[str, list[x509.Certificate]] = dataclasses.field(default_factory=dict)
     """By trust domain, what is trusted in place of the peer's roots."""
     warnings: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def imports(self) -> list[tuple[Peer, Bundle]]:
+        """The peers whose file is there, each with what it says."""
+        return [(peer, self.bundles[peer.trust_domain]) for peer in self.named if peer.trust_domain in self.bundles]
+
+    @property
+    def names(self) -> set[str]:
+        """The names under which services of peers are called here."""
+        return {peer.name_here(offer.host) for peer, bundle in self.imports for offer in bundle.services}
 
 
 def read_files(fleet: Fleet, folder: str, now: datetime.datetime | None = None) -> Peers:
@@ -83,9 +94,12 @@ def read_files(fleet: Fleet, folder: str, now: datetime.datetime | None = None) 
             error.obj = path
             raise
         for offer in bundle.services:
-            if offer.host in hosts:
-                raise _twice(offer.host, hosts[offer.host], peer.trust_domain, path)
-            hosts[offer.host] = peer.trust_domain
+            host = peer.name_here(offer.host)
+            if peer.names == OWN and offer.host.count(".") != 2:
+                raise _no_own_name(offer.host, peer.trust_domain, path)
+            if host in hosts:
+                raise _twice(host, hosts[host], peer.trust_domain, path)
+            hosts[host] = peer.trust_domain
         found.bundles[peer.trust_domain], found.trusted[peer.trust_domain] = bundle, roots
         left = bundle.days_left(now)
         if left < WARN_DAYS:
@@ -106,7 +120,7 @@ def described(peers: Peers) -> list[dict[str, t.Any]]:
             **(
                 {
                     "roots": [fingerprint(root) for root in bundle.roots],
-                    "imports": [offer.host for offer in bundle.services],
+                    "imports": [peer.name_here(offer.host) for offer in bundle.services],
                     "days_left": bundle.days_left(now),
                 }
                 if (bundle := peers.bundles.get(peer.trust_domain))
@@ -132,11 +146,27 @@ def _text(path: str) -> str:
 
 
 def _twice(host: str, other: str, domain: str, path: str) -> FleetError:
+    step = (
+        f"set names: own for {domain} in mesh_federation, so that its services are called name.namespace.{domain} here"
+    )
     who = f"{other} offers it too" if other else "this mesh exports it itself"
+    if other == domain:
+        who, step = "it is there twice", f"ask {domain} for a new bundle"
     return FleetError(
         f"{domain} offers a name that is taken",
         obj=path,
         seen=f"{host}: {who}",
         means="one name has one address, and calls to it could reach either",
-        next_step="have one of them exported from a namespace of another name, and ask for a new bundle",
+        next_step=step,
+    )
+
+
+def _no_own_name(host: str, domain: str, path: str) -> FleetError:
+    # With fewer or more labels a peer could take names of its domain that are no services of the mesh, such as www.
+    return FleetError(
+        f"{domain} offers a name that has no form under its own",
+        obj=path,
+        seen=f"{host}; names: own makes name.namespace.{domain} of name.namespace.global alone",
+        next_step=f"set names: global for {domain} in mesh_federation, or ask for an export of the form "
+        "name.namespace.global",
     )

@@ -307,13 +307,14 @@ class FederationRun:
     # -- writing -------------------------------------------------------------------------------
 
     async def _addresses(self, kubes: t.Mapping[str, Kube]) -> Allocated:
-        imported = {offer.host for bundle in self.peers.bundles.values() for offer in bundle.services}
+        imported = self.peers.names
         clash = sorted(imported.intersection(self.taken))
         if clash:
             error = FleetError(
                 "a peer offers a name that a policy of this mesh makes",
                 obj=clash[0],
-                next_step="call the policy's service by another name in mesh_traffic, or ask the peer for another",
+                next_step="set names: own for the peer in mesh_federation, so that its services are called by other "
+                "names here; or take the policy's name out of mesh_traffic",
             )
             self._fail({"": error})
             imported -= set(clash)
@@ -355,11 +356,11 @@ class FederationRun:
             host, namespace = one.export.host, one.export.namespace
             if host in usual and await kube.get("v1", "Namespace", namespace):
                 objects.append(export_entry(self.fleet, one, usual[host]))
-        for bundle in self.peers.bundles.values():
-            objects += import_objects(self.fleet, bundle, usual)
+        for peer, bundle in self.peers.imports:
+            objects += import_objects(self.fleet, peer, bundle, usual)
         if record:
             objects = self._only_recordable(record, kube.cluster, objects)
-        # Policies first: what a peer may call is said before anything can be called.
+        # Policies first: what a peer may call is said before anything can be called. So is what a handshake asks for.
         objects.sort(key=lambda one: one["kind"] == "ServiceEntry")
         guards = [one for one in objects if one["kind"] != "ServiceEntry"]
         entries = [one for one in objects if one["kind"] == "ServiceEntry"]

@@ -48,7 +48,7 @@ async def call_peers(
     days = {peer.trust_domain: peers.bundles.get(peer.trust_domain) for peer in peers.named}
     checks = [bundle_check(domain, one.days_left(now) if one else None, play) for domain, one in days.items()]
     callers = [n for n in play if n in kubes and facts[n].probe and facts[n].sidecar and not facts[n].problem]
-    planned, skipped = peer_calls(peers.bundles, callers)
+    planned, skipped = peer_calls(peers.imports, callers)
 
     async def judged(left: list[PeerCall]) -> dict[PeerCall, Call]:
         answers = await ask_probes(left, kubes, facts, timeout_ms)

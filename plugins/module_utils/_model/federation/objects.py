@@ -12,8 +12,8 @@ from ..inventory.fleet import Fleet
 from ..istio.ownership import owner_labels
 from ..traffic.seen import Port
 from ..trust.certificates import certificate_pem
-from .bundle import Bundle
-from .settings import Export
+from .bundle import Bundle, Offer
+from .settings import Export, Peer
 
 __all__ = ["KINDS", "PART", "Exported", "export_entry", "import_objects", "istiod_values", "mesh_objects"]
 
@@ -21,9 +21,10 @@ Object = dict[str, t.Any]
 
 PART = "federation"
 """What our objects say in the label ``mesh.fleet/part-of``."""
-_SECURITY = "security.istio.io/v1"
+_NETWORKING, _SECURITY = "networking.istio.io/v1", "security.istio.io/v1"
 KINDS = (
-    ("networking.istio.io/v1", "ServiceEntry"),
+    (_NETWORKING, "ServiceEntry"),
+    (_NETWORKING, "DestinationRule"),
     (_SECURITY, "AuthorizationPolicy"),
     (_SECURITY, "PeerAuthentication"),
 )
@@ -82,7 +83,7 @@ def mesh_objects(fleet: Fleet, exported: t.Mapping[str, t.Sequence[Exported]]) -
         )
     ]
     for domain, services in exported.items():
-        names = [f"outbound_.{port.number}_._.{one.export.host}" for one in services for port in one.ports]
+        names = [_sni(port.number, one.export.host) for one in services for port in one.ports]
         source: Object = {"source": {"principals": [f"{domain}/*"]}}
         rule: Object = {"from": [source]}
         if names:
@@ -90,7 +91,7 @@ def mesh_objects(fleet: Fleet, exported: t.Mapping[str, t.Sequence[Exported]]) -
         rules = [rule]
         for one in services:
             if one.export.callers:
-                mine = [f"outbound_.{port.number}_._.{one.export.host}" for port in one.ports]
+                mine = [_sni(port.number, one.export.host) for port in one.ports]
                 callers = [_principal(domain, caller) for caller in one.export.callers]
                 other: Object = {"source": {"principals": [f"{domain}/*"], "notPrincipals": callers}}
                 rules.append({"from": [other], "when": [{"key": "connection.sni", "values": sorted(mine)}]})
@@ -118,21 +119,28 @@ def export_entry(fleet: Fleet, one: Exported, addresses: t.Sequence[str]) -> Obj
         "workloadSelector": {"labels": dict(one.selector)},
         **({"addresses": list(addresses)} if addresses else {}),
     }
-    return _object(
-        fleet, "networking.istio.io/v1", "ServiceEntry", f"{one.export.name}.federation", one.export.namespace, spec
-    )
+    return _object(fleet, _NETWORKING, "ServiceEntry", f"{one.export.name}.federation", one.export.namespace, spec)
 
 
-def import_objects(fleet: Fleet, bundle: Bundle, addresses: t.Mapping[str, t.Sequence[str]]) -> list[Object]:
-    """The names of a peer's services in our clusters: reached by its gateways, answered by the identities it names."""
+def import_objects(
+    fleet: Fleet, peer: Peer, bundle: Bundle, addresses: t.Mapping[str, t.Sequence[str]]
+) -> list[Object]:
+    """The names of a peer's services in our clusters: reached by its gateways, answered by the identities it names.
+
+    Args:
+        fleet: the fleet.
+        peer: says under which names they are called here.
+        bundle: the peer's.
+        addresses: by name here.
+    """
     found = []
     for offer in bundle.services:
-        gateways = bundle.gateways_of(offer)
-        if not gateways or not addresses.get(offer.host):
+        host, gateways = peer.name_here(offer.host), bundle.gateways_of(offer)
+        if not gateways or not addresses.get(host):
             continue
         spec: Object = {
-            "hosts": [offer.host],
-            "addresses": list(addresses[offer.host]),
+            "hosts": [host],
+            "addresses": list(addresses[host]),
             "location": "MESH_INTERNAL",
             "resolution": "STATIC" if all(_is_ip(one.address) for one in gateways) else "DNS",
             "ports": [dataclasses.asdict(port) for port in offer.ports],
@@ -147,8 +155,35 @@ def import_objects(fleet: Fleet, bundle: Bundle, addresses: t.Mapping[str, t.Seq
             ],
         }
         name = f"{offer.host.removesuffix('.global')}.{bundle.trust_domain}"
-        found.append(_object(fleet, "networking.istio.io/v1", "ServiceEntry", name, fleet.namespace, spec))
+        found.append(_object(fleet, _NETWORKING, "ServiceEntry", name, fleet.namespace, spec))
+        if host != offer.host:
+            found.append(_object(fleet, _NETWORKING, "DestinationRule", name, fleet.namespace, _asked_for(offer, host)))
     return found
+
+
+def _asked_for(offer: Offer, host: str) -> Object:
+    """By it calls of another name ask for the offered one in the handshake: the peer knows that alone."""
+    return {
+        "host": host,
+        "trafficPolicy": {
+            "portLevelSettings": [
+                {
+                    "port": {"number": port.number},
+                    "tls": {
+                        "mode": "ISTIO_MUTUAL",
+                        "sni": _sni(port.number, offer.host),
+                        "subjectAltNames": list(offer.identities),
+                    },
+                }
+                for port in offer.ports
+            ]
+        },
+    }
+
+
+def _sni(port: int, host: str) -> str:
+    """The name in a TLS handshake by which an east-west gateway finds a service."""
+    return f"outbound_.{port}_._.{host}"
 
 
 def _principal(domain: str, caller: str) -> str:

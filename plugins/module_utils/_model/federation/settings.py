@@ -11,10 +11,12 @@ import typing as t
 from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL, dns_name
 
-__all__ = ["VARIABLE", "Export", "Peer", "is_federated", "read_peers"]
+__all__ = ["GLOBAL", "OWN", "VARIABLE", "Export", "Peer", "is_federated", "read_peers"]
 
 VARIABLE = "mesh_federation"
-_PEER_KEYS = ("trust_domain", "bundle", "exports")
+GLOBAL, OWN = "global", "own"
+"""The names of a peer's services here: those that it offers, or with its trust domain in place of ``global``."""
+_PEER_KEYS = ("trust_domain", "bundle", "names", "exports")
 _EXPORT_KEYS = ("service", "callers")
 _CALLER = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NO_DOMAIN = "cluster.local"
@@ -43,6 +45,11 @@ class Peer:
     bundle: str
     """The file that it sent."""
     exports: tuple[Export, ...] = ()
+    names: str = GLOBAL
+
+    def name_here(self, offered: str) -> str:
+        """The name under which our mesh calls what the peer offers as ``name.namespace.global``."""
+        return f"{offered.removesuffix('.global')}.{self.trust_domain}" if self.names == OWN else offered
 
 
 def is_federated(given: t.Any) -> bool:
@@ -98,6 +105,15 @@ def _read_peer(one: t.Any, problems: list[Problem]) -> Peer | None:
     if fault := dns_name(domain):
         problems.append(_problem(domain, f"as trust_domain {fault.message}", fault.hint))
         return None
+    names = one.get("names") or GLOBAL
+    if names not in (GLOBAL, OWN):
+        problems.append(_problem(names, "as names is none of its choices", f"{GLOBAL} or {OWN}"))
+        return None
+    if names == OWN and ("." not in domain or domain.endswith((".local", ".svc"))):
+        # Else what a peer offers could be called till.shop.svc, and more that is our clusters' or everybody's.
+        message = "is no trust domain for names of its own: those of clusters and of others could end in it"
+        problems.append(_problem(domain, message, f"names: {GLOBAL}, or a peer with a domain such as east.example"))
+        return None
     exports: list[Export] = []
     given = one.get("exports") or []
     for entry in given if isinstance(given, list) else [given]:
@@ -110,7 +126,7 @@ def _read_peer(one: t.Any, problems: list[Problem]) -> Peer | None:
             problems.append(_problem(entry, f"is exported to {domain} twice", "put all callers into one entry"))
         else:
             exports.append(export)
-    return Peer(domain, str(one.get("bundle") or ""), tuple(exports))
+    return Peer(domain, str(one.get("bundle") or ""), tuple(exports), str(names))
 
 
 def _read_export(entry: t.Any) -> Export | None:

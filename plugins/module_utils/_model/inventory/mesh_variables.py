@@ -205,9 +205,9 @@ MESH = (
         "mesh_federation",
         FLEET,
         "Meshes of other teams, with roots and trust domains of their own, and which services each of them may call: "
-        "`{peers: [{trust_domain: east.example, bundle: FILE, exports: [{service: name.namespace, callers: "
-        "[namespace/account]}]}]}`, as docs/federation.md describes it. `{peers: []}` prepares a mesh for peers to "
-        "come.",
+        "`{peers: [{trust_domain: east.example, bundle: FILE, names: global or own, exports: [{service: "
+        "name.namespace, callers: [namespace/account]}]}]}`, as docs/federation.md describes it. `{peers: []}` "
+        "prepares a mesh for peers to come.",
         type="dict",
         default={},
     ),

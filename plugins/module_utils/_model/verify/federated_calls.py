@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ..federation.bundle import Bundle
+from ..federation.settings import Peer
 from .calls import Answer, Call
 from .facts import FAILED, SKIPPED, Check, check_of
 
@@ -46,24 +47,29 @@ class PeerCall:
     port: int
     identities: tuple[str, ...]
     """One of them answers: proxies accept no other."""
+    offered: str
+    """The name by which the peer knows the service."""
 
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}/"
 
 
-def peer_calls(bundles: t.Mapping[str, Bundle], callers: t.Sequence[str]) -> tuple[list[PeerCall], list[Check]]:
+def peer_calls(
+    imports: t.Sequence[tuple[Peer, Bundle]], callers: t.Sequence[str]
+) -> tuple[list[PeerCall], list[Check]]:
     """A call of each imported service from each caller; and what cannot be called."""
     calls, skipped = [], []
-    for domain, bundle in bundles.items():
+    for peer, bundle in imports:
         for offer in bundle.services:
+            host = peer.name_here(offer.host)
             port = next((one.number for one in offer.ports if one.protocol in _HTTP), 0)
             for caller in callers:
                 if port:
-                    calls.append(PeerCall(caller, domain, offer.host, port, offer.identities))
+                    calls.append(PeerCall(caller, peer.trust_domain, host, port, offer.identities, offer.host))
                 else:
                     why = "none of its ports speaks HTTP"
-                    skipped.append(Check(FEDERATED, f"{caller} → {offer.host}", SKIPPED, why, (caller,)))
+                    skipped.append(Check(FEDERATED, f"{caller} → {host}", SKIPPED, why, (caller,)))
     return calls, skipped
 
 
@@ -200,7 +206,7 @@ def _cause(call: PeerCall, answer: Answer, words: str) -> tuple[str, str]:
             "federation must start once more",
         )
     return (
-        f"the gateway of {call.domain} does not answer, does not know {call.host}, or refuses our certificate",
+        f"the gateway of {call.domain} does not answer, does not know {call.offered}, or refuses our certificate",
         f"see whether {call.caller} reaches its address at the port that the bundle names, and whether {call.domain} "
         "exports it still and has our bundle; then verify again",
     )

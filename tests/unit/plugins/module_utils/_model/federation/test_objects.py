@@ -15,13 +15,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.objec
     istiod_values,
     mesh_objects,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import Export
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import Export, Peer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port
 
 from .test_bundle import BUNDLE, OFFER
 from .test_peer_roots import OWN_ROOT
 
+EAST = Peer("east.mesh", "east.json")
 FLEET = read_fleet({"west": {"cluster_provider": "kubeconfig", "mesh_trust_domain": "west.mesh"}})
 PORTS = (Port(80, "http", target=8080), Port(9000))
 TILL = Exported(Export("till", "shop", ("web/front",)), {"app": "till"}, PORTS)
@@ -60,16 +61,31 @@ def test_an_export_is_a_name_of_its_pods() -> None:
 
 def test_an_import_is_answered_by_the_identities_of_its_peer() -> None:
     addresses = {OFFER.host: ["240.241.0.9"]}
-    (entry,) = import_objects(FLEET, BUNDLE, addresses)
+    (entry,) = import_objects(FLEET, EAST, BUNDLE, addresses)
     assert entry["spec"]["subjectAltNames"] == list(OFFER.identities)
     assert entry["spec"]["resolution"] == "STATIC"
     assert entry["spec"]["endpoints"] == [
         {"address": "203.0.113.7", "ports": {"http": 15443}, "labels": {"security.istio.io/tlsMode": "istio"}}
     ]
     named = dataclasses.replace(BUNDLE, gateways=(Gateway("east-net", "gateway.example", 15443),))
-    assert import_objects(FLEET, named, addresses)[0]["spec"]["resolution"] == "DNS"
-    assert import_objects(FLEET, BUNDLE, {}) == [], "without an address each istiod would choose another"
-    assert import_objects(FLEET, dataclasses.replace(BUNDLE, gateways=()), addresses) == []
+    assert import_objects(FLEET, EAST, named, addresses)[0]["spec"]["resolution"] == "DNS"
+    assert import_objects(FLEET, EAST, BUNDLE, {}) == [], "without an address each istiod would choose another"
+    assert import_objects(FLEET, EAST, dataclasses.replace(BUNDLE, gateways=()), addresses) == []
+
+
+def test_an_own_name_asks_the_peer_for_the_name_it_offers() -> None:
+    own = dataclasses.replace(EAST, names="own")
+    addresses = {"till.shop.east.mesh": ["240.241.0.9"]}
+    entry, rule = import_objects(FLEET, own, BUNDLE, addresses)
+    assert entry["spec"]["hosts"] == ["till.shop.east.mesh"]
+    (usual,) = import_objects(FLEET, EAST, BUNDLE, {OFFER.host: ["240.241.0.9"]})
+    assert {**entry["spec"], "hosts": usual["spec"]["hosts"]} == usual["spec"]
+    assert entry["metadata"] == usual["metadata"], "the choice changes an object, and leaves none behind"
+    assert rule["spec"]["host"] == "till.shop.east.mesh"
+    (port,) = rule["spec"]["trafficPolicy"]["portLevelSettings"]
+    sni = "outbound_.80_._.till.shop.global"
+    tls = {"mode": "ISTIO_MUTUAL", "sni": sni, "subjectAltNames": list(OFFER.identities)}
+    assert port == {"port": {"number": 80}, "tls": tls}
 
 
 def test_istiod_is_told_of_roots_and_their_domains() -> None:

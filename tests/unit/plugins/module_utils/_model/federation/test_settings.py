@@ -27,6 +27,21 @@ def test_peers_and_what_they_may_call() -> None:
     assert [one.host for one in wanted] == ["till.shop.global", "stock.shop.global"]
 
 
+def test_a_peers_services_have_its_own_names_by_choice() -> None:
+    peers, problems = read_peers({"peers": [EAST, {**EAST, "trust_domain": "north.mesh", "names": "own"}]}, "west.mesh")
+    assert problems == []
+    assert [one.name_here("till.shop.global") for one in peers] == ["till.shop.global", "till.shop.north.mesh"]
+
+
+@pytest.mark.parametrize("domain", ["svc", "com", "svc.cluster.local", "data.svc"])
+def test_a_peer_takes_no_names_of_clusters(domain: str) -> None:
+    given = {**EAST, "trust_domain": domain}
+    assert read_peers({"peers": [given]}, "west.mesh")[1] == []
+    (problem,) = read_peers({"peers": [{**given, "names": "own"}]}, "west.mesh")[1]
+    assert "is no trust domain for names of its own" in problem.message
+    assert "names: global" in problem.hint
+
+
 def test_a_mesh_may_be_prepared_for_peers() -> None:
     assert (is_federated({"peers": []}), is_federated({}), is_federated(None)) == (True, False, False)
     assert read_peers({"peers": []}, "west.mesh") == ([], [])
@@ -44,6 +59,8 @@ def test_a_mesh_may_be_prepared_for_peers() -> None:
         ({"peers": ["east.mesh"]}, "west.mesh", "is not a peer"),
         ({"peers": [{**EAST, "export": []}]}, "west.mesh", "is not a peer"),
         ({"peers": [{"trust_domain": "*"}]}, "west.mesh", "DNS name"),
+        ({"peers": [{**EAST, "names": "mine"}]}, "west.mesh", "none of its choices"),
+        ({"peers": [{**EAST, "names": ["own"]}]}, "west.mesh", "none of its choices"),
         ({"peers": [{**EAST, "exports": ["till.shop"]}]}, "west.mesh", "is not an export"),
         ({"peers": [{**EAST, "exports": [{"service": "till"}]}]}, "west.mesh", "is not an export"),
         ({"peers": [{**EAST, "exports": [{"service": "till.shop", "callers": ["*"]}]}]}, "west.mesh", "not an export"),

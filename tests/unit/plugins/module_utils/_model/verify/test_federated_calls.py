@@ -15,6 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundl
     Offer,
     OfferedPort,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import Peer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, OK, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.federated_calls import (
@@ -36,11 +37,12 @@ WHO = "spiffe://east.mesh/ns/shop/sa/till"
 TILL = Offer("till.shop.global", (OfferedPort(9000, "raw", "TCP"), OfferedPort(80, "http", "HTTP")), (WHO,), ("net",))
 RAW = Offer("raw.shop.global", (OfferedPort(9000, "raw", "TCP"),), (WHO,), ("net",))
 BUNDLE = Bundle("east.mesh", "west.mesh", "istio-system", NOW, NOW, (), services=(TILL, RAW))
-CALL = PeerCall("west", "east.mesh", "till.shop.global", 80, (WHO,))
+CALL = PeerCall("west", "east.mesh", "till.shop.global", 80, (WHO,), "till.shop.global")
+EAST = Peer("east.mesh", "east.json")
 
 
 def test_each_cluster_calls_what_speaks_http() -> None:
-    calls, skipped = peer_calls({"east.mesh": BUNDLE}, ["west", "north"])
+    calls, skipped = peer_calls([(EAST, BUNDLE)], ["west", "north"])
     assert [(call.caller, call.url) for call in calls] == [
         ("west", "http://till.shop.global:80/"),
         ("north", "http://till.shop.global:80/"),
@@ -49,6 +51,15 @@ def test_each_cluster_calls_what_speaks_http() -> None:
         ("west → raw.shop.global", SKIPPED),
         ("north → raw.shop.global", SKIPPED),
     ]
+
+
+def test_calls_go_to_the_names_that_the_inventory_chose() -> None:
+    (call,), (skipped,) = peer_calls([(dataclasses.replace(EAST, names="own"), BUNDLE)], ["west"])
+    assert (call.url, call.offered) == ("http://till.shop.east.mesh:80/", "till.shop.global")
+    assert skipped.name == "west → raw.shop.east.mesh"
+    judged = judge_peer(call, answer(503, "upstream connect error"))
+    assert judged.service == "till.shop.east.mesh"
+    assert "does not know till.shop.global" in judged.means, "the peer's people know no other"
 
 
 def answer(status: int, said: str = "", cluster: str = "", made: bool = True) -> Answer:
