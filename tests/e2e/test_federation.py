@@ -228,6 +228,26 @@ def test_another_account_of_the_peer_is_refused(meshes: tuple[Mesh, Mesh]) -> No
     assert west.answer(f"{NAME}:8080", "sample-producer") == "403"
 
 
+def test_two_services_of_one_name_are_told_apart(meshes: tuple[Mesh, Mesh]) -> None:
+    west, _east = meshes
+    own = f"sample-producer.{APPS}.{MESHES['east']}"
+    assert west.answer(f"{NAME}:8080") == "east"
+    (peer,) = west.federation["peers"]
+    west.federation = {"peers": [{**peer, "exports": [{"service": f"sample-producer.{APPS}"}]}]}
+    assert "offers a name that is taken" in west.play("federation", good=False)
+    west.federation["peers"][0]["names"] = "own"
+    west.play("federation")
+    until_equal(functools.partial(west.answer, f"{own}:8080"), "east", "the peer's own name to answer")
+    said = json.loads(west.exec("sample-caller", CALL, f"http://{own}:8080/"))
+    assert said["identity"] == {"by": f"spiffe://east.mesh{PRODUCER}", "uri": f"spiffe://west.mesh{CALLER}"}
+    until_equal(
+        functools.partial(west.answer, f"{own}:8080", "sample-producer"), "403", "another account to be refused"
+    )
+    until_equal(functools.partial(west.answer, f"{NAME}:8080"), "west", "the name that west exports to be west's")
+    west.play("verify")
+    assert f"403 from spiffe://east.mesh{PRODUCER}" in calls(west.name)["west", "east.mesh", own]["seen"]
+
+
 def uri(value: str) -> x509.GeneralName:
     return x509.UniformResourceIdentifier(f"spiffe://{value}")
 
