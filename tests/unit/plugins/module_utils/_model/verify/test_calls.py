@@ -96,7 +96,7 @@ def test_pairs_follow_the_peering_graph() -> None:
     assert call_pairs(fleet, hosts) == ([("west", "east"), ("east", "east")], [("east", "west")])
 
 
-def test_probes_that_are_not_exported_stay_in_their_cluster_by_choice() -> None:
+def test_probes_that_are_not_exported_stay_at_home_by_choice() -> None:
     variables = {"cluster_provider": "kubeconfig", "mesh_unexported_services": "own_cluster"}
     fleet = read_fleet({name: dict(variables) for name in ("west", "east")})
     own = [("west", "west"), ("east", "east")]

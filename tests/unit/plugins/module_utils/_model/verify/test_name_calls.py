@@ -129,7 +129,7 @@ def test_with_mutual_tls_the_peers_may_answer() -> None:
     assert (calls, skipped.seen) == ([], "west may call no cluster that has a ready pod of it")
 
 
-def test_the_mesh_makes_names_with_certificates_and_for_some_alone() -> None:
+def test_the_mesh_makes_names_with_certificates_for_some() -> None:
     offered = {"orders.shop": Offered(("north",), ("north",), HTTP)}
     export = Export("orders", "shop", ("west",))
     calls, skipped = export_calls(FLEET, [export], offered, ["west", "north", "coast"], list(REGIONS))
