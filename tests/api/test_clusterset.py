@@ -484,3 +484,33 @@ async def test_a_service_without_tcp_and_aliases(fleets: Fleets) -> None:
     assert run.failures == {}, "an alias beside a real one"
     assert any("dns.shop: is not exported, as it has no TCP port" in one for one in run.warnings)
     assert {one["service"] for one in run.imports} == {"orders.shop"}
+
+
+@in_loop
+async def test_kinds_of_others_stay_when_googles_came(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await ran(fleet, ORDERS)
+    theirs = {"apiVersion": UPSTREAM, "kind": "ServiceExport", "metadata": {"name": "theirs", "namespace": SHOP}}
+    await put(fleet, "west", theirs, *(crd for crd in CRDS if crd["spec"]["group"] == "net.gke.io"))
+    left = await ran(fleet, [], leaves=True)
+    assert any("ServiceExport shop/theirs" in one for one in left.warnings)
+    assert await live(fleet, "west", "ServiceExport", "theirs")
+    assert await live(fleet, "west", "ServiceExport") is None, "ours of the former kinds goes"
+
+
+@in_loop
+async def test_a_remotes_names_are_made_in_its_primary(fleets: Fleets) -> None:
+    fleet = fleets(east={"mesh_role": "remote", "mesh_primary": "west"})
+    async with on(fleet, "east") as kube:
+        await kube.apply([namespace_of("only-east")])
+    await put(
+        fleet, "east", {**service("solo"), "metadata": {"name": "solo", "namespace": "only-east"}}, service("orders")
+    )
+    run = await ran(fleet, [{"service": "solo.only-east", "to": ["east"]}])
+    assert list(run.failures) == ["west"]
+    assert "its namespace is missing" in str(run.failures["west"][0])
+    part = await ran(fleet, ORDERS, play=["east"])
+    assert any("made in its primary west, which this run does not change" in one for one in part.warnings)
+    whole = await ran(fleet, [{"service": "orders.shop", "to": ["east"]}])
+    assert any("west can call orders.shop too" in one for one in whole.warnings)
