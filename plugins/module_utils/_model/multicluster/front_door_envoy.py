@@ -48,6 +48,9 @@ ADMIN_PORT = 9901
 """On its loopback alone."""
 _SAFE = "GET|HEAD|OPTIONS"
 """Methods that a caller may repeat, as they have no effect (RFC 9110, section 9.2.1)."""
+_LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+_MOST = 50000
+"""As many as the door takes connections."""
 _ANY = "any"
 """The region of callers of whom nothing is known."""
 
@@ -261,7 +264,7 @@ def _bootstrap(door: FrontDoor, envoy: EnvoyDoor) -> Object:
                     "typed_config": {
                         "@type": f"{_TYPE}extensions.resource_monitors.downstream_connections.v3."
                         "DownstreamConnectionsConfig",
-                        "max_active_downstream_connections": 50000,
+                        "max_active_downstream_connections": _MOST,
                     },
                 }
             ]
@@ -299,8 +302,10 @@ def _cluster(route: Route, region: str, envoy: EnvoyDoor) -> Object:
         "name": _name(route.service, region),
         "type": "STATIC" if all(is_ip(ip) for g in gateways for ip in g.addresses) else "STRICT_DNS",
         "connect_timeout": "1s",
-        # Without healthy gateways a call fails at once, rather than going to one known to be dead.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # Where health checks fail in every cluster, they may be what is wrong: calls go on. A healthy one gets all.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
+        # By default three calls may be led on at a time, and when a cluster dies all of its calls are.
+        "circuit_breakers": {"thresholds": [dict.fromkeys(_LIMITS, _MOST)]},
         # A call that waits for a cluster which is found dead goes on elsewhere, or ends.
         "close_connections_on_host_health_failure": True,
         "health_checks": [check],
@@ -478,10 +483,11 @@ def _of_route(route: Route, chain: _Chain) -> list[Object]:
 
 
 def _for_methods(route: Route, region: str, headers: list[Object]) -> list[Object]:
-    """Calls that may be repeated go on to the next cluster whenever one breaks; others if they never got to it."""
+    """Calls that may be repeated go on to the next cluster whenever one breaks, or its gateway has no way to the
+    service; others if they never got to it."""
     safe = {"name": ":method", "string_match": {"safe_regex": {"regex": _SAFE}}}
     return [
-        _route(route, region, [*headers, safe], "connect-failure,refused-stream,reset"),
+        _route(route, region, [*headers, safe], "connect-failure,refused-stream,reset,gateway-error"),
         _route(route, region, headers, "connect-failure,refused-stream,reset-before-request"),
     ]
 
