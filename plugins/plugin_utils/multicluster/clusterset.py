@@ -137,6 +137,8 @@ class ClustersetRun:
         self._served = self._paths.served
         self._kubes: dict[str, Kube] = {}
         self._held: dict[str, Held] = {}
+        self._unread: list[str] = []
+        """Clusters that may export, but did not answer."""
         self._mine: dict[str, list[str]] = {export.service: [] for export in exports}
         """By service, the clusters that export it and have no other controller."""
         self._merged: dict[str, Merged] = {}
@@ -158,6 +160,7 @@ class ClustersetRun:
             self._stop(failed)
             self._held, failed = await on_each(self._kubes, self._read)
             self._stop(failed)
+            self._unread = [name for name in self.all if name not in self._held] if self.exports else []
             self._check_versions()
             self._merge()
             self._say_of_sets()
@@ -310,11 +313,6 @@ class ClustersetRun:
         mine = self._held[name].controller
         return [one for one in self.sources[export.service] if self._held[one].controller == mine]
 
-    @property
-    def _unread(self) -> list[str]:
-        """Clusters that may export, but did not answer."""
-        return [name for name in self.all if name not in self._held] if self.exports else []
-
     # -- addresses -----------------------------------------------------------------------------
 
     async def _give_addresses(self) -> None:
@@ -404,6 +402,8 @@ class ClustersetRun:
 
     def _is_part_unread(self, export: Export, names: t.Iterable[str]) -> bool:
         """Whether a cluster that does not answer has its part in what these clusters import."""
+        if not self._unread:
+            return False
         lives = (self._held[name].imports.get((export.namespace, export.name)) for name in names if name in self._held)
         clusters = [one for live in lives for one in ((live or {}).get("status") or {}).get("clusters") or []]
         return any(one.get("cluster") in self._unread for one in clusters)

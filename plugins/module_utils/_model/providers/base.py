@@ -56,7 +56,7 @@ class Provider:
     control_planes: t.ClassVar[tuple[str, ...]] = ("istiod",)
     """The values of ``mesh_control_plane`` that are valid for its clusters."""
     multicluster: t.ClassVar[bool] = False
-    """Whether the services stage is built for its clusters."""
+    """Whether it has multi-cluster services of its own; elsewhere the services stage makes them."""
     front_door: t.ClassVar[str] = ""
     """What a front door is before its clusters: ``google``, a load balancer of Google's; ``engine``, a container of
     this machine; ``files``, Envoy on machines of the user's, who gets its files; "" where there is none."""
