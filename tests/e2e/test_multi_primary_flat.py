@@ -18,10 +18,12 @@ import typing as t
 import pytest
 import yaml
 
+from .door import HOST, Door
 from .exported import check_confined, check_dns, check_exports
 from .ingress import gateway_api_serves, istio_serves
 from .local_fleet import Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
+from .playbooks import changed
 from .traffic import CHECKS, OF_OTHERS, Traffic, policies
 from .waiting import until, until_equal
 
@@ -50,7 +52,23 @@ def test_the_samples_policy_is_applied_and_measured(before: Objects, fleet: Flee
         assert (one["failed"], one["late"], one["proxy_timeout"]) == (0, 0, 5000)
 
 
-def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: Fleet) -> None:
+@pytest.fixture(scope="module")
+def door(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    return Door(fleet, tmp_path_factory.mktemp("door"))
+
+
+def test_a_front_door_is_made_once(before: Objects, fleet: Fleet, door: Door) -> None:
+    key = door.put_certificate()
+    assert changed(fleet.play("front_door", *door.given, "--check")) > 0
+    assert not door.exists()
+    said = fleet.play("front_door", *door.given, "--diff", "-vv")
+    assert key.splitlines()[1] not in said and "PRIVATE KEY" not in said
+    assert changed(fleet.play("front_door", *door.given)) == 0
+    # Who calls from this machine is of no region: the inventory's first cluster answers.
+    until_equal(door.who, "west", "the cluster behind the front door")
+
+
+def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: Fleet, door: Door) -> None:
     # Somebody changes it by hand, from 75/15/10 to 60/30/10, in one of the two clusters.
     changed = [{"op": "replace", "path": f"/spec/http/0/route/{n}/weight", "value": w} for n, w in ((0, 60), (1, 30))]
     which = ("-n", "istio-apps", "virtualservices.networking.istio.io", "sample-producer-traffic")
@@ -64,8 +82,36 @@ def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: 
         ("policy's shares", "west"),
     }
     fleet.play("traffic")
-    fleet.play("verify")
+    fleet.play("verify", *door.given)
     assert {part: share["declared"] for part, share in measured(fleet.name).items()} == SHARES
+    table = (fleet.state / "verify" / "table.txt").read_text()
+    for caller in ("west", "east"):
+        # By the addresses of their nodes, pods are of their cluster's region.
+        assert re.search(rf"{caller} → {caller} +{HOST}/ at {re.escape(door.address)} +200 .* front door\n", table)
+    assert re.search(rf"controller → west +https://{HOST}/ at .* 200 ", table)
+
+
+def test_the_next_cluster_answers_when_a_gateway_is_killed(before: Objects, fleet: Fleet, door: Door) -> None:
+    door.gateway("west", 0)
+    until_equal(door.who, "east", "the cluster that takes over")
+    door.gateway("west", 1)
+    until_equal(door.who, "west", "the cluster that is back")
+
+
+def test_a_front_door_that_died_is_made_again_and_goes(before: Objects, fleet: Fleet, door: Door) -> None:
+    address = door.address
+    fleet.ask_engine("kill", door.container)
+    assert changed(fleet.play("front_door", *door.given)) > 0
+    assert door.address == address
+    until_equal(door.who, "west", "the cluster behind the front door")
+    door.ask_for([])
+    fleet.play("front_door", *door.given)
+    assert not door.exists() and not (fleet.state / "front_door").exists()
+    kinds = "services,gateways.networking.istio.io,virtualservices.networking.istio.io"
+    for cluster in ("west", "east"):
+        assert fleet.kubectl(cluster, "get", kinds, "-A", "-l", "mesh.fleet/part-of=front_door", "-o", "name") == ""
+    assert changed(fleet.play("front_door", *door.given)) == 0
+    door.remove_certificate()
 
 
 @pytest.mark.parametrize(("watcher", "other"), [("west", "east"), ("east", "west")])

@@ -24,6 +24,7 @@ import yaml
 
 from . import playbooks
 from .browser import ensure_browser
+from .door import Door
 from .exported import check_exports
 from .local_fleet import FLEETS, STATE, Fleet
 from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
@@ -99,6 +100,29 @@ def test_calls_cross_the_gateways(fleet: Fleet, existing: pathlib.Path) -> None:
 
 def test_nothing_to_do_changes_nothing(existing: pathlib.Path) -> None:
     assert changed(play(existing, "site")) == 0
+
+
+def test_a_front_doors_files_serve_on_another_machine(
+    fleet: Fleet, existing: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    door = Door(fleet, tmp_path)
+    door.put_certificate()
+    files = STATE / OWN / "front_door"
+    assert f"files in {files}: 1 route" in play(existing, "front_door", *door.given, "-v")
+    door.start_elsewhere(files)
+    try:
+        # The first of the inventory, which is written in the order of the alphabet.
+        until_equal(door.who, "east", "the cluster behind the front door")
+        door.gateway("east", 0)
+        until_equal(door.who, "west", "the cluster that takes over")
+        door.gateway("east", 1)
+        until_equal(door.who, "east", "the cluster that is back")
+    finally:
+        door.stop_elsewhere()
+    door.ask_for([])
+    play(existing, "front_door", *door.given)
+    assert not files.exists()
+    door.remove_certificate()
 
 
 def test_a_person_opens_the_page(existing: pathlib.Path) -> None:
