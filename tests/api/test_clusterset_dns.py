@@ -154,8 +154,8 @@ async def test_what_was_written_in_between_is_kept(
     theirs = f"{COREFILE}corp.example:53 {{\n    whoami\n}}\n"
     read, times = clusterset_dns._read, []
 
-    async def between(kube: Kube, **how: bool) -> t.Any:
-        found = await read(kube, **how)
+    async def between(kube: Kube, *, whole: bool) -> t.Any:
+        found = await read(kube, whole=whole)
         if not times:
             cluster(theirs)
         times.append(1)
@@ -177,8 +177,8 @@ async def test_what_was_done_before_a_second_try_is_said(
     cluster("# theirs\n", custom, "a.server")
     read, times = clusterset_dns._read, []
 
-    async def between(kube: Kube, **how: bool) -> t.Any:
-        found = await read(kube, **how)
+    async def between(kube: Kube, *, whole: bool) -> t.Any:
+        found = await read(kube, whole=whole)
         if not times:
             cluster("# others\n", custom, "a.server")
         times.append(1)
@@ -200,8 +200,8 @@ async def test_who_writes_it_each_time_is_not_overwritten(
 ) -> None:
     read, texts = clusterset_dns._read, [COREFILE]
 
-    async def between(kube: Kube, **how: bool) -> t.Any:
-        found = await read(kube, **how)
+    async def between(kube: Kube, *, whole: bool) -> t.Any:
+        found = await read(kube, whole=whole)
         texts.append(f"{texts[-1]}# again\n")
         cluster(texts[-1])
         return found

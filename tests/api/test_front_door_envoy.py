@@ -69,9 +69,9 @@ class Server:
             daemon_threads = True
             live: t.ClassVar[set[socket.socket]] = set()
 
-            def process_request(self, request: t.Any, address: t.Any) -> None:
+            def process_request(self, request: t.Any, client_address: t.Any) -> None:
                 self.live.add(request)
-                super().process_request(request, address)
+                super().process_request(request, client_address)
 
         self.server = Open(("127.0.0.1", port), Answer)
         self.port = self.server.server_address[1]

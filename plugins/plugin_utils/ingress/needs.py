@@ -145,7 +145,8 @@ class Needs:
         if recording() is not None or self.kube.absent:
             return []
         errors = []
-        if site.api == GATEWAY_API and not all([await self._has(*kind) for kind in GATEWAY_KINDS]):
+        served = [await self._has(*kind) for kind in GATEWAY_KINDS] if site.api == GATEWAY_API else []
+        if not all(served):
             errors.append(
                 NotThereYet(
                     "the Gateway API is not installed",

@@ -31,7 +31,7 @@ def test_files_of_objects_name_what_is_left_out() -> None:
         assert asyncio.run(serve(Connection(), {})) == Served()
         assert not record.left_out
         assert asyncio.run(serve(Connection(), RECORDS)) == Served()
-    (left,) = record.left_out.values()
+    (left,) = list(record.left_out.values())
     assert (left.cluster, left.object) == ("west", "Corefile of kube-system")
     assert "mesh.fleet.services" in left.instead
 

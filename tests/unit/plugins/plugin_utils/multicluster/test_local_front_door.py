@@ -56,7 +56,7 @@ NOTHING = seen(services={}, ready=set())
 
 def test_a_service_is_reached_through_its_clusters_gateways() -> None:
     run = run_of()
-    (gateways,) = run._gateways({"west": seen(), "east": seen(gateway=("10.0.0.8",)), "far": NOTHING}).values()
+    (gateways,) = list(run._gateways({"west": seen(), "east": seen(gateway=("10.0.0.8",)), "far": NOTHING}).values())
     assert [(g.cluster, g.addresses, g.port, g.region) for g in gateways] == [
         ("west", ("10.0.0.9",), 80, "us-west1"),
         ("east", ("10.0.0.8",), 80, "europe-north1"),
@@ -67,7 +67,7 @@ def test_a_service_is_reached_through_its_clusters_gateways() -> None:
 def test_a_service_with_an_address_of_its_own_is_called_there() -> None:
     run = run_of({**ROUTE, "health": {"path": "/healthz/ready", "port": 15021}})
     own = seen(services={"web.shop": balanced("10.0.0.7")}, gateway=())
-    (gateways,) = run._gateways({"west": own, "east": NOTHING, "far": NOTHING}).values()
+    (gateways,) = list(run._gateways({"west": own, "east": NOTHING, "far": NOTHING}).values())
     assert [(g.addresses, g.port, g.health_port) for g in gateways] == [(("10.0.0.7",), 80, 15021)]
     objects = run._objects({"west": own}, {"web.shop": gateways})
     assert objects == {"west": []}
@@ -75,7 +75,7 @@ def test_a_service_with_an_address_of_its_own_is_called_there() -> None:
 
 def test_clusters_without_a_way_are_told() -> None:
     run = run_of()
-    (gateways,) = run._gateways({"west": seen(), "east": seen(gateway=()), "far": seen()}).values()
+    (gateways,) = list(run._gateways({"west": seen(), "east": seen(gateway=()), "far": seen()}).values())
     assert [g.cluster for g in gateways] == ["west"]
     assert ["no ingress gateway" in run.warnings[0], "configured by west" in run.warnings[1]] == [True, True]
     with pytest.raises(FleetError, match="no cluster has a way"):

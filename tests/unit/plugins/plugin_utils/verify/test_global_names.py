@@ -58,7 +58,8 @@ class Cluster:
         return types.SimpleNamespace(code=0, stdout=json.dumps(dict.fromkeys(json.loads(args[-1][-1]), answer)))
 
 
-def called(policies: t.Any = POLICIES, *, seconds: float = 0.0, **clusters: Cluster) -> tuple[list[t.Any], list[t.Any]]:
+def called(policies: t.Any = None, *, seconds: float = 0.0, **clusters: Cluster) -> tuple[list[t.Any], list[t.Any]]:
+    policies = POLICIES if policies is None else policies
     facts = {name: Facts(name, probe="probe-x", sidecar=True) for name in FLEET.clusters}
     return asyncio.run(
         call_global_names(

@@ -47,8 +47,11 @@ def server(image: str = "registry.k8s.io/coredns/coredns:v1.12.1", **mounts: str
 
 
 def plan(
-    configs: t.Sequence[Object], records: t.Mapping[str, list[str]] = RECORDS, servers: t.Sequence[Object] = (server(),)
+    configs: t.Sequence[Object],
+    records: t.Mapping[str, list[str]] | None = None,
+    servers: t.Sequence[Object] = (server(),),
 ) -> Plan:
+    records = RECORDS if records is None else records
     return plan_zone(records, fleet="prod", owner=OWNER, cluster="west", configs=configs, servers=servers)
 
 

@@ -30,8 +30,10 @@ def live(name: str, chain: SigningChain, crl: str = "", **more: bool | str) -> C
     return ClusterTrust(name, data=dataclasses.replace(chain, crl=crl).data, **more)  # type: ignore[arg-type]
 
 
-def planned(west: ClusterTrust, *, given: dict[str, str] = LISTS, **more: dict[str, FleetError]) -> CrlPlan:
-    return plan_crls(given, {"west": west}, {"east": live("east", EAST)}, more.get("unread", {}), {}, NOW)
+def planned(west: ClusterTrust, *, given: dict[str, str] | None = None, **more: dict[str, FleetError]) -> CrlPlan:
+    return plan_crls(
+        LISTS if given is None else given, {"west": west}, {"east": live("east", EAST)}, more.get("unread", {}), {}, NOW
+    )
 
 
 def test_they_are_written_once_and_again_when_they_differ() -> None:
@@ -89,7 +91,7 @@ def test_a_new_chain_waits_for_its_list() -> None:
     renewed = decisions.issue("west", ROOT, POLICY)
     known = {"west": live("west", WEST, LISTS["/crl"]), "east": live("east", EAST)}
     for given in ({}, LISTS):
-        (error,) = waiting_chains(given, known, {"west": renewed}).values()
+        (error,) = list(waiting_chains(given, known, {"west": renewed}).values())
         assert error.cluster == "west" and "L=west" in error.seen and "trust_crl" in error.next_step
     assert waiting_chains({"/crl": LISTS["/crl"] + crl_of(issuer_of(renewed))}, known, {"west": renewed}) == {}
     # Those of another cluster: its proxies would refuse this one's calls.
