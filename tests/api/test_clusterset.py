@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset import ClustersetRun
 
 from . import control_plane
-from .gke_clusters import CRDS, SHOP, actions, on, put, service
+from .gke_clusters import CRDS, SECONDS, SHOP, actions, on, put, service
 from .loop import in_loop
 from .manifests import namespace_of
 from .test_traffic_objects import crds
@@ -70,7 +70,7 @@ def fleets(planes: dict[str, control_plane.ControlPlane], crds: list[dict[str, t
                     where = "istio-system" if kind == "ConfigMap" else SHOP
                     await kube.remove(await kube.list(api, kind, where))
                 for crd in [*OURS, *CRDS]:
-                    await kube.delete(*CRD, crd["metadata"]["name"], wait=60)
+                    await kube.delete(*CRD, crd["metadata"]["name"], wait=SECONDS)
                 await kube.delete("v1", "ConfigMap", "cilium-config", "kube-system")
 
     asyncio.run(prepare())
