@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clu
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     Export,
+    external,
     import_ready,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mesh_name import (
@@ -54,7 +55,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_dns import await_names, serve_names
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, Held, Key, read
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, Held, key_of, read
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 __all__ = ["PART", "ClustersetRun"]
@@ -256,19 +257,19 @@ class ClustersetRun:
         A cluster that this run does not write exports what it has a ServiceExport of: it may have been torn down.
         """
         key = (export.namespace, export.name)
-        found, external = [], {}
+        found, aliases = [], {}
         for name, held in self._held.items():
             service, exported = held.services.get(key), held.exports.get(key)
             if service is None or (exported is None and name not in self.here):
                 continue
             if (service.get("spec") or {}).get("type") == "ExternalName":
-                external[name] = _external(name, export, service)
+                aliases[name] = external(name, export, service)
                 continue
             since = ((exported or {}).get("metadata") or {}).get("creationTimestamp") or ""
             found.append(Source(name, service, str(since)))
         if not found:
             # Beside a real one it is a way to call that one.
-            self._fail(external)
+            self._fail(aliases)
         return sorted(found, key=age)
 
     def _say_merged(self, export: Export, merged: Merged) -> None:
@@ -587,18 +588,18 @@ class ClustersetRun:
         jobs = []
         by_key = {(export.namespace, export.name): export for export in self.exports}
         for obj in self._plans[name].wanted:
-            export = by_key.get(_key(obj))
+            export = by_key.get(key_of(obj))
             if export is None or obj["kind"] not in ("ServiceExport", "ServiceImport"):
                 continue
             if obj["kind"] == "ServiceExport":
                 if self._is_part_unread(export, [name]):
                     continue
-                conditions = export_conditions(self._merged[export.service], name, held.exports.get(_key(obj)), now)
+                conditions = export_conditions(self._merged[export.service], name, held.exports.get(key_of(obj)), now)
                 if conditions:
                     jobs.append(_status(kube, obj, {"conditions": conditions}))
             else:
                 clusters = import_clusters(self._mine[export.service])
-                had = ((held.imports.get(_key(obj)) or {}).get("status") or {}).get("clusters") or []
+                had = ((held.imports.get(key_of(obj)) or {}).get("status") or {}).get("clusters") or []
                 if sorted(str(one.get("cluster")) for one in had) != [one["cluster"] for one in clusters]:
                     jobs.append(_status(kube, obj, {"clusters": clusters}))
         await asyncio.gather(*jobs)
@@ -606,7 +607,7 @@ class ClustersetRun:
     async def _found(self, name: str) -> None:
         """What a cluster's callers have now; another controller's imports are awaited."""
         held = self._held[name]
-        planned = {_key(obj) for obj in self._plans[name].wanted if obj["kind"] == "ServiceImport"}
+        planned = {key_of(obj) for obj in self._plans[name].wanted if obj["kind"] == "ServiceImport"}
         for export in self.exports:
             if not (export.reaches(name) and self._running_in_set(name, export)) or self.dry_run:
                 continue
@@ -678,7 +679,7 @@ class ClustersetRun:
         versions = self._held[name].versions[:1] or VERSIONS[:1]
         for kind in ("ServiceExport", "ServiceImport"):
             for obj in await kube.list(f"{GROUP}/{versions[0]}", kind):
-                if (kind, *_key(obj)) not in gone:
+                if (kind, *key_of(obj)) not in gone:
                     self.warnings.append(
                         f"{name}: the kinds of {GROUP} stay: {kind} {obj['metadata']['namespace']}/"
                         f"{obj['metadata']['name']} is of {owner_of(obj)}, and would go with them"
@@ -698,11 +699,7 @@ def _all(held: Held) -> list[Object]:
 
 
 def _identity(obj: t.Mapping[str, t.Any]) -> tuple[str, str, str]:
-    return (str(obj["kind"]), *_key(obj))
-
-
-def _key(obj: t.Mapping[str, t.Any]) -> Key:
-    return str(obj["metadata"].get("namespace") or ""), str(obj["metadata"]["name"])
+    return (str(obj["kind"]), *key_of(obj))
 
 
 def _is_same(live: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> bool:
@@ -718,7 +715,7 @@ def _some(services: t.Sequence[str]) -> str:
 async def _status(kube: Kube, obj: Object, status: Object) -> None:
     """Write what is ours of an object's status; fields of other managers stay."""
     resource = await kube.resource(obj["apiVersion"], obj["kind"])
-    space, name = _key(obj)
+    space, name = key_of(obj)
     body = {key: obj[key] for key in ("apiVersion", "kind")}
     await kube.transport.request(
         "PATCH",
@@ -728,17 +725,6 @@ async def _status(kube: Kube, obj: Object, status: Object) -> None:
         content_type="application/apply-patch+yaml",
         obj=f"{obj['kind']} {space}/{name}",
         action="report on",
-    )
-
-
-def _external(cluster: str, export: Export, service: Object) -> FleetError:
-    return FleetError(
-        f"{export.service} cannot be exported",
-        cluster=cluster,
-        obj=f"Service {export.namespace}/{export.name}",
-        seen=f"type ExternalName ({service['spec'].get('externalName')})",
-        means="what is exported are a Service's pods, and this one has none",
-        next_step="export the service that it points to, or remove it from mesh_exports",
     )
 
 

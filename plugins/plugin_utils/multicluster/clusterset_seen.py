@@ -54,6 +54,7 @@ class Held:
 
 
 def key_of(obj: t.Mapping[str, t.Any]) -> Key:
+    """Namespace and name of an object; "" for no namespace."""
     return str(obj["metadata"].get("namespace") or ""), str(obj["metadata"]["name"])
 
 
@@ -79,8 +80,13 @@ async def served_versions(kube: Reader) -> tuple[str, ...]:
 async def export_api(kube: Reader) -> tuple[str, str]:
     """The ``apiVersion`` of a cluster's ServiceExports, "" where it serves none; and who else makes ServiceImports."""
     controller, versions = await asyncio.gather(_controller(kube), served_versions(kube))
+    return _api(controller, versions), controller
+
+
+def _api(controller: str, versions: t.Sequence[str]) -> str:
+    """By which ``apiVersion`` a cluster's ServiceExports are read; "" where it serves none."""
     upstream = f"{GROUP}/{versions[0]}" if versions else ""
-    return EXPORT_KIND[0] if controller == GOOGLE else upstream, controller
+    return EXPORT_KIND[0] if controller == GOOGLE else upstream
 
 
 async def read_by_istiod(kube: Reader) -> str:
@@ -102,7 +108,7 @@ async def read(kube: Reader, fleet: str, exports: t.Sequence[Export], istio: str
         istio: ``apiVersion`` of Istio's objects; "" where the cluster's own are not heeded, as a remote's.
     """
     controller, versions = await asyncio.gather(_controller(kube), served_versions(kube))
-    api = EXPORT_KIND[0] if controller == GOOGLE else f"{GROUP}/{versions[0]}" if versions else ""
+    api = _api(controller, versions)
     places = sorted({export.namespace for export in exports})
     places = places if len(places) <= _FEW else [""]
     exported, imported, services, spaces, *named = await asyncio.gather(

@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
     IMPORT_KIND,
     Export,
     export_problems,
+    external,
     import_ready,
     missing_sources,
     offer,
@@ -185,15 +186,7 @@ class ExportRun:
         """Whether it can be exported; if not, this cluster fails. Remembers kind and ports."""
         spec = service.get("spec") or {}
         if spec.get("type") == "ExternalName":
-            error = FleetError(
-                f"{export.service} cannot be exported",
-                cluster=kube.cluster,
-                obj=f"Service {export.namespace}/{export.name}",
-                seen=f"type ExternalName ({spec.get('externalName')})",
-                means="what is exported are a Service's pods, and this one has none",
-                next_step="export the service that it points to, or remove it from mesh_exports",
-            )
-            self._fail({kube.cluster: error})
+            self._fail({kube.cluster: external(kube.cluster, export, service)})
             return False
         self.offers[export.service][kube.cluster] = offer(service)
         self.spoken.setdefault(export.service, {}).update({p.number: p.spoken for p in ports_of(service)})

@@ -12,7 +12,7 @@ import typing as t
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL
-from ..multicluster.exports import split_service, unknown_clusters
+from ..multicluster.exports import read_port, split_service, unknown_clusters
 from ..multicluster.front_door import is_ip
 
 __all__ = [
@@ -44,7 +44,6 @@ _HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[
 _READABLE = 40
 """Characters of a host in the name of its objects."""
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_PORTS = range(1, 65536)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -226,7 +225,7 @@ def _route(
         problems.append(Problem("", f"{where}.api", shown(api), "is no API", hint))
         api = ISTIO
     wanted = _clusters(entry.get("clusters"), f"{where}.clusters", clusters, problems)
-    port = _port(entry.get("port"), f"{where}.port", problems)
+    port = read_port(entry.get("port"), f"{where}.port", problems, "a port of the Service, from 1 to 65535")
     certificate = _certificate(entry, where, certificates, problems)
     redirect = _redirect(entry.get("https_redirect"), f"{where}.https_redirect", certificate, problems)
     if not name:
@@ -251,19 +250,6 @@ def _clusters(
             message = f"names a remote without its primary: {primary} configures the gateway of {name}"
             problems.append(Problem("", where, shown(name), message, f"name {primary}; its routes are {name}'s too"))
     return tuple(str(name) for name in given)
-
-
-def _port(given: t.Any, where: str, problems: list[Problem]) -> int:
-    if given is None or given == "":
-        return 0
-    try:
-        port = 0 if isinstance(given, bool) else int(given)
-    except (TypeError, ValueError):
-        port = 0
-    if port not in _PORTS:
-        problems.append(Problem("", where, shown(given), "is no port", "a port of the Service, from 1 to 65535"))
-        return 0
-    return port
 
 
 def _redirect(given: t.Any, where: str, certificate: Certificate | None, problems: list[Problem]) -> bool:

@@ -17,11 +17,13 @@ __all__ = [
     "IMPORT_KIND",
     "Export",
     "export_problems",
+    "external",
     "import_ready",
     "missing_sources",
     "offer",
     "parse_exports",
     "read_exports",
+    "read_port",
     "refuse",
     "service_export",
     "split_service",
@@ -32,6 +34,7 @@ EXPORT_KIND = ("net.gke.io/v1", "ServiceExport")
 IMPORT_KIND = ("net.gke.io/v1", "ServiceImport")
 _KEYS = ("service", "to", "mtls")
 _MANY = 5
+_PORTS = range(1, 65536)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +98,20 @@ def unknown_clusters(given: t.Iterable[t.Any], variable: str, clusters: t.Collec
     return problems
 
 
+def read_port(given: t.Any, variable: str, problems: list[Problem], hint: str = "a number from 1 to 65535") -> int:
+    """A port of a route; 0 where none is given, or where it is none, which is a problem of ``variable``."""
+    if given is None or given == "":
+        return 0
+    try:
+        port = 0 if isinstance(given, bool) else int(given)
+    except (TypeError, ValueError):
+        port = 0
+    if port not in _PORTS:
+        problems.append(Problem("", variable, shown(given), "is no port", hint))
+        return 0
+    return port
+
+
 def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export], list[Problem]]:
     """``mesh_exports`` as data, and all problems of it.
 
@@ -153,6 +170,18 @@ def _to(given: t.Any, where: str, clusters: t.Collection[str], problems: list[Pr
         problems.append(Problem("", where, "", "names no cluster", "all, or remove the service from the list"))
     problems += unknown_clusters(given, where, clusters)
     return tuple(str(name) for name in given)
+
+
+def external(cluster: str, export: Export, service: t.Mapping[str, t.Any]) -> FleetError:
+    """Why a Service of type ExternalName cannot be exported."""
+    return FleetError(
+        f"{export.service} cannot be exported",
+        cluster=cluster,
+        obj=f"Service {export.namespace}/{export.name}",
+        seen=f"type ExternalName ({service['spec'].get('externalName')})",
+        means="what is exported are a Service's pods, and this one has none",
+        next_step="export the service that it points to, or remove it from mesh_exports",
+    )
 
 
 def service_export(export: Export) -> dict[str, t.Any]:

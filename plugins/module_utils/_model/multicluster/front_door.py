@@ -12,13 +12,12 @@ import typing as t
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL
-from .exports import split_service, unknown_clusters
+from .exports import read_port, split_service, unknown_clusters
 
 __all__ = ["HEALTH_HEADER", "FrontDoor", "HealthCheck", "Route", "is_ip", "read_front_door"]
 
 _ROUTE_KEYS = ("host", "path", "service", "port", "clusters", "health")
 _HEALTH_KEYS = ("path", "port")
-_PORTS = range(1, 65536)
 _HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 """Names of addresses and certificates at a provider."""
@@ -287,7 +286,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
             wanted = None
         else:
             problems += unknown_clusters(wanted, f"{where}.clusters", clusters)
-    port = _port(entry.get("port"), f"{where}.port", problems)
+    port = read_port(entry.get("port"), f"{where}.port", problems)
     health = _health(entry.get("health"), f"{where}.health", problems)
     if not name:
         return None
@@ -302,19 +301,6 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
     )
 
 
-def _port(given: t.Any, where: str, problems: list[Problem]) -> int:
-    if given is None or given == "":
-        return 0
-    try:
-        port = 0 if isinstance(given, bool) else int(given)
-    except (TypeError, ValueError):
-        port = 0
-    if port not in _PORTS:
-        problems.append(Problem("", where, shown(given), "is no port", "a number from 1 to 65535"))
-        return 0
-    return port
-
-
 def _health(given: t.Any, where: str, problems: list[Problem]) -> HealthCheck | None:
     if not given:
         return None
@@ -324,4 +310,4 @@ def _health(given: t.Any, where: str, problems: list[Problem]) -> HealthCheck | 
     if not path or set(given) - set(_HEALTH_KEYS) or not str(path).startswith("/"):
         problems.append(Problem("", where, shown(given), "is no health check", "{path: /healthz, port: 8080}"))
         return None
-    return HealthCheck(str(path), _port(given.get("port"), f"{where}.port", problems))
+    return HealthCheck(str(path), read_port(given.get("port"), f"{where}.port", problems))
