@@ -200,5 +200,5 @@ def test_teardown_leaves_nothing(fleet: Fleet) -> None:
     assert changed(fleet.play("teardown")) > 0
     assert fleet.names() == []
     assert not fleet.state.exists()
-    assert fleet.engine_network not in fleet.ask_engine("volume", "ls", "--format", "{{.Name}} {{.Labels}}")
+    assert fleet.volumes() == []
     assert changed(fleet.play("teardown")) == 0

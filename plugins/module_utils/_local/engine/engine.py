@@ -114,6 +114,12 @@ class Engine:
         done = await self.run("network", "inspect", *names, check=False)
         return [s for n in json.loads(done.out or "[]") for s in network_subnets(n) if ":" not in s]
 
+    async def remove_volumes(self, label: str, *, cluster: str = "") -> None:
+        """Remove the volumes that have a label, such as ``shop-west-control-plane=true``. No container may use them."""
+        names = (await self.run("volume", "ls", "--quiet", "--filter", f"label={label}", cluster=cluster)).out.split()
+        if names:
+            await self.run("volume", "rm", *names, what="removing volumes", cluster=cluster)
+
     def alive(self, container: t.Mapping[str, t.Any]) -> bool:
         """Whether its first process really lives: after a crash podman may go on saying "running"."""
         state = container.get("State") or {}

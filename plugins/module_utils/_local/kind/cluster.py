@@ -158,6 +158,7 @@ class KindCluster:
             "nodes": [{"role": "control-plane", "image": spec.image, "labels": dict(spec.labels)}],
             **kind_patches(self.fleet.engine.machine),
         }
+        await self._remove_volumes()  # of a node whose removal was killed
         unused = self.fleet.directory / f".{self.name}.kubeconfig"
         try:
             await run(
@@ -211,10 +212,17 @@ class KindCluster:
             words = ["rm", "--force", "--time", "0", "--volumes", self.container]
             done = await self.fleet.engine.run(*words, check=False, timeout=_REMOVAL)
             if done.code == 0 or not await self.fleet.engine.containers([self.container]):
+                await self._remove_volumes()
                 return
             if loop.time() > deadline:
                 raise failed("removing the node", done, cluster=self.name)
             await asyncio.sleep(0.5)
+
+    async def _remove_volumes(self) -> None:
+        # For podman kind makes the node's volume by name, with this label (createAnonymousVolume in its provider): such
+        # a volume, which has all images and data of the node, stays when its container goes.
+        if self.fleet.engine.name == "podman":
+            await self.fleet.engine.remove_volumes(f"{self.container}=true", cluster=self.name)
 
     async def _read_mark(self) -> dict[str, t.Any] | None:
         # `cp` reads a stopped container too, which `exec` cannot.

@@ -97,3 +97,15 @@ def test_a_process_of_this_machine_is_alive() -> None:
     assert engine.alive({"State": {"Status": "running", "Pid": os.getpid()}})
     assert not engine.alive({"State": {"Status": "exited", "Pid": os.getpid()}})
     assert not engine.alive({})
+
+
+def test_volumes_of_a_label_go_and_no_others(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    asked = tmp_path / "asked"
+    answers = 'case "$*" in *label=shop-west=true) echo a b;; version*) echo 5.4;; esac'
+    program(path, "podman", f'echo "$*" >> {asked}; {answers}')
+    engine = detect("podman", tmp_path)
+    asked.unlink()
+    asyncio.run(engine.remove_volumes("shop-west=true"))
+    asyncio.run(engine.remove_volumes("shop-east=true"))
+    listed = "volume ls --quiet --filter label="
+    assert asked.read_text().splitlines() == [f"{listed}shop-west=true", "volume rm a b", f"{listed}shop-east=true"]
