@@ -46,6 +46,7 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import gc
 import os
 import sys
 import textwrap
@@ -77,6 +78,8 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.callback.verbose import
 
 NAME_WIDTH = 14
 """Column where the parts of a stage start."""
+NOBODY = ["all:!all"]
+"""The hosts of a play that has nothing to do, as in playbooks/clusters_named.yml."""
 NARROW = 96
 WIDE = 140
 """The duration ends at the terminal's right edge, within these two; output to a file is NARROW."""
@@ -148,6 +151,9 @@ class CallbackModule(VerboseCallback):
             self._say("check mode: nothing will be touched", C.COLOR_HIGHLIGHT)
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        # Each task is a fork of this process. In none of them is what is here by now looked through for garbage, which
+        # would copy its memory as well.
+        gc.freeze()
         self._end_stage()
         if self._loud:
             super().v2_playbook_on_play_start(play)
@@ -322,7 +328,7 @@ class CallbackModule(VerboseCallback):
         self._nothing_to_do = True
         if self._loud:
             super().v2_playbook_on_no_hosts_matched()
-        else:
+        elif list(self._play.hosts) != NOBODY:
             self._say(f"{self._stage:<{NAME_WIDTH}} no hosts matched", C.COLOR_SKIP)
 
     # The end.

@@ -27,6 +27,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         return {**super().run(tmp, task_vars), **self._task.args["result"]}
 """
+FROZEN = ANSWER.replace("from ansible", "import gc\n\nfrom ansible", 1).replace(
+    '**self._task.args["result"]', '"stage_line": "frozen" if gc.get_freeze_count() > 10_000 else "looked through"'
+)
 RunPlays = t.Callable[..., tuple[int, str]]
 
 
@@ -399,6 +402,17 @@ def test_a_stage_that_finds_it_does_not_apply_prints_nothing(run: RunPlays) -> N
     assert run(plays)[1].splitlines() == ["", "east  ok", "west  ok", "0.1 s in all"]
     asked = plays + play("apps", asks.replace("false", "true"), "{answer: {result: {changed: false}}, when: applies}")
     assert run(asked)[1].splitlines()[0] == stage("apps", "ok")
+
+
+def test_a_stage_without_hosts_is_named_unless_it_wants_none(run: RunPlays) -> None:
+    other = play("Other", "answer: {result: {changed: false}}").replace("hosts: all", "hosts: all:!west:!east")
+    mine = play("Mine", "answer: {result: {changed: false}}").replace("hosts: all", "hosts: \"{{ 'all:!all' }}\"")
+    assert run(mine + other) == (0, "other          no hosts matched\n\n0.1 s in all")
+
+
+def test_no_task_looks_for_garbage_in_what_was_there_before(run: RunPlays, tmp_path: Path) -> None:
+    (tmp_path / "action_plugins" / "frozen.py").write_text(FROZEN, encoding="utf-8")
+    assert run(play("first", "frozen: {}"))[1].splitlines()[0] == stage("first", "west frozen · east frozen")
 
 
 def test_of_two_playbooks_each_ends_its_own_stages(run: RunPlays, tmp_path: Path) -> None:
