@@ -143,7 +143,9 @@ async def ready(kube: Waiter, objects: t.Sequence[t.Mapping[str, t.Any]], second
             f"{len(errors)} objects are not ready"
             + (f" after {seconds:g} s" if any(isinstance(error, NotInTime) for error in errors) else ""),
             cluster=kube.cluster,
-            seen="\n         ".join(f"{e.obj}: {e.seen}" + (f" ({e.means})" if e.means else "") for e in errors),
+            seen="\n         ".join(
+                (f"{e.obj}: " if e.obj else "") + e.seen + (f" ({e.means})" if e.means else "") for e in errors
+            ),
             next_step=errors[0].next_step,
         )
 

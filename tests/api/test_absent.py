@@ -89,8 +89,8 @@ def test_a_stranger_says_of_nothing_that_it_is_not_there(plane: ControlPlane, an
     with pytest.raises(FleetError) as caught:
         over(plane, lambda _method, _path: STRANGERS[answer], JOBS[job])
     assert isinstance(caught.value, ApiError)
-    assert caught.value.status == 0
-    assert "is not an API server's" in caught.value.what
+    assert caught.value.status == 0, str(caught.value)
+    assert "is not an API server's" in caught.value.what, str(caught.value)
     assert caught.value.cluster == "west"
     assert caught.value.next_step
 

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.discovery import Kinds
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -210,6 +211,40 @@ def test_a_refused_secret_does_not_show_its_value(connect: Connect, namespace: s
             with pytest.raises(FleetError) as caught:
                 await kube.apply([bad])
             assert "hunter2" not in str(caught.value)
+
+    asyncio.run(run())
+
+
+def test_kinds_that_were_just_made_are_listed_before_it_goes_on(
+    connect: Connect, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who connects next would find them missing. An account that may not list kinds is not held up."""
+    asked: list[str] = []
+    listed = Kinds.listed
+
+    async def late(self: Kinds, transport: t.Any, api_version: str) -> list[str]:
+        asked.append(api_version)
+        if len(asked) == 1:
+            raise ApiError("not there yet", status=404)
+        return [] if len(asked) < 4 else await listed(self, transport, api_version)
+
+    async def forbidden(_self: Kinds, _transport: t.Any, api_version: str) -> list[str]:
+        asked.append(api_version)
+        raise ApiError("refused", status=403)
+
+    async def run() -> None:
+        group = f"{namespace}.example.com"
+        monkeypatch.setattr(Kinds, "listed", late)
+        async with connect() as kube:
+            await kube.apply([crd(group)])
+        assert len(asked) >= 4
+        async with connect() as kube:
+            assert await kube.list(f"{group}/v1", "Widget") == []
+        asked.clear()
+        monkeypatch.setattr(Kinds, "listed", forbidden)
+        async with connect() as kube:
+            await kube.apply([crd(f"other.{group}")])
+        assert len(asked) == 1
 
     asyncio.run(run())
 

@@ -350,6 +350,32 @@ def test_refused_and_silent() -> None:
         assert "no answer in 0.3 s" in error.seen
 
 
+def test_a_silent_server_is_named_not_what_was_asked_first() -> None:
+    async def asked(server: str) -> FleetError:
+        async with to(Connection(server=server, token="x"), timeout=0.3) as kube:
+            with pytest.raises(ApiError) as caught:
+                await kube.get("apps/v1", "Deployment", "submariner-lighthouse-agent", "submariner-operator")
+        return caught.value
+
+    async def one_that_hangs_up() -> FleetError:
+        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            return await asked(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        for server in (
+            f"https://127.0.0.1:{control_plane.closed_port()}",
+            f"https://127.0.0.1:{listening.getsockname()[1]}",
+        ):
+            error = asyncio.run(asked(server))
+            assert error.obj == "" and "submariner" not in str(error)
+            assert server in error.seen
+    broken = asyncio.run(one_that_hangs_up())
+    assert "broke" in broken.what and "submariner-lighthouse-agent" in broken.obj, "a write may have been heard"
+
+
 def test_plain_text_where_tls_is_expected() -> None:
     async def run() -> FleetError:
         async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

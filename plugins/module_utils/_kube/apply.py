@@ -7,17 +7,17 @@ from __future__ import annotations
 import asyncio
 import typing as t
 
-from .._model.istio.ownership import FLEET_LABEL, fleet_of, is_former
+from .._model.istio.ownership import FLEET_LABEL, fleet_of, is_former, owner_of
 from ..errors import FleetError
 from ..results import CREATED, Change
 from .batch import all_of, checked, phase_of
 from .conditions import crd_established
 from .diffs import Object, change_of, described, identity, shown
-from .discovery import from_crd
+from .discovery import Resource, from_crd
 from .errors import ApiError, conflicts
 from .waiting import Waiter
 
-__all__ = ["FIELD_MANAGER", "apply"]
+__all__ = ["FIELD_MANAGER", "apply", "not_ours"]
 
 FIELD_MANAGER = "mesh.fleet"
 
@@ -55,7 +55,7 @@ async def apply(
         changes += await all_of(kube, jobs, "applied")
         crds = [obj for obj in batch if obj["kind"] == "CustomResourceDefinition"]
         if crds and not dry_run:
-            await asyncio.gather(*(_established(kube, crd) for crd in crds))
+            await _established(kube, crds)
     return changes
 
 
@@ -82,10 +82,48 @@ def _created(kube: Waiter, desired: Object, after: Object, mask: bool, diff: boo
     )
 
 
-async def _established(kube: Waiter, crd: Object) -> None:
-    name = crd["metadata"]["name"]
-    await kube.wait(crd["apiVersion"], crd["kind"], name, until=crd_established, timeout=_CRD_TIMEOUT)
-    kube.kinds.learn(from_crd(crd))
+async def _established(kube: Waiter, crds: t.Iterable[Object]) -> None:
+    async def one(crd: Object) -> list[Resource]:
+        name = crd["metadata"]["name"]
+        await kube.wait(crd["apiVersion"], crd["kind"], name, until=crd_established, timeout=_CRD_TIMEOUT)
+        resources = from_crd(crd)
+        kube.kinds.learn(resources)
+        return resources
+
+    kinds: dict[str, set[str]] = {}
+    for resources in await asyncio.gather(*(one(crd) for crd in crds)):
+        for resource in resources:
+            kinds.setdefault(resource.api_version, set()).add(resource.kind)
+    await asyncio.gather(*(_discovered(kube, version, some) for version, some in kinds.items()))
+
+
+async def _discovered(kube: Waiter, api_version: str, kinds: t.Collection[str]) -> None:
+    """Wait until the server lists kinds, which is a moment after they are established: who connects in between, as the
+    next task does, would find them missing, or one of two kinds that were made together.
+
+    An account that may not list kinds is not held up: it knows them as its own connection does.
+    """
+    deadline = asyncio.get_running_loop().time() + _SERVED_TIMEOUT
+    while True:
+        try:
+            listed = await kube.kinds.listed(kube.transport, api_version)
+        except ApiError as error:
+            if error.status != 404:
+                return
+            listed = []
+        missing = sorted(set(kinds) - set(listed))
+        if not missing:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise FleetError(
+                f"the API server does not list the kind after {_SERVED_TIMEOUT:g} s",
+                cluster=kube.cluster,
+                obj=f"{', '.join(missing)} of {api_version}",
+                seen=f"it lists {', '.join(sorted(listed)) or 'none'} there",
+                means="its CustomResourceDefinition is established, but its discovery lags behind",
+                next_step="see the API server's log; then run again",
+            )
+        await asyncio.sleep(0.05)
 
 
 async def _apply_one(
@@ -196,6 +234,18 @@ def _applying(error: ApiError) -> ApiError:
         error.means = "its namespace does not exist"
         error.next_step = "apply the namespace with it, or before"
     return error
+
+
+def not_ours(cluster: str, desired: t.Mapping[str, t.Any], live: t.Mapping[str, t.Any], means: str) -> FleetError:
+    """What is said of an object of ours whose name somebody else's has."""
+    return FleetError(
+        "it is somebody else's",
+        cluster=cluster,
+        obj=described(desired),
+        seen=f"it is of {owner_of(live)}",
+        means=means,
+        next_step="remove or rename it; or let this fleet have it: run once with mesh_take_over: true",
+    )
 
 
 def _conflict(error: ApiError, owners: t.Sequence[tuple[str, str]]) -> FleetError:

@@ -75,7 +75,7 @@ async def all_of(kube: Reader, work: t.Sequence[t.Awaitable[Change]], verb: str)
     same_for_all = isinstance(first, ApiError) and first.status in (0, 401)
     if len(errors) == 1 or same_for_all:
         raise first
-    lines = [f"{e.obj}: {e.what}: {e.seen}" for e in errors]
+    lines = [": ".join(part for part in (e.obj, e.what, e.seen) if part) for e in errors]
     raise FleetError(
         f"{len(errors)} of {len(outcomes)} objects could not be {verb}",
         cluster=kube.cluster,

@@ -160,6 +160,11 @@ class Kinds:
             if "/" not in entry["name"]
         )
 
+    async def listed(self, transport: Transport, api_version: str) -> list[str]:
+        """The kinds that the server lists now in a group's version, whatever is known by now."""
+        answer = await _listing(transport, _prefix(api_version), "APIResourceList", api_version)
+        return [str(entry["kind"]) for entry in answer.get("resources") or [] if "/" not in entry["name"]]
+
     async def every(self, transport: Transport) -> tuple[list[Resource], list[str]]:
         """Every namespaced kind whose objects can be listed and deleted, and the group versions that do not answer."""
         groups = (await _listing(transport, "/apis", "APIGroupList", "/apis")).get("groups") or []

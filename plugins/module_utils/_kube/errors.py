@@ -49,10 +49,12 @@ class ApiError(FleetError):
         """Of a 404: whether the API server itself said it."""
         self.forbidden = status == 403
         """Whether the account may not do it, by the API server's word or by that of what stands before it."""
+        self.untrusted = status == 401
+        """Whether who answers is not trusted, or does not trust us: a certificate, a credential. No wait mends that."""
 
     def because(self, error: FleetError) -> ApiError:
         """The same answer, with what somebody else knows of its cause."""
-        return ApiError(
+        same = ApiError(
             error.what,
             status=self.status,
             reason=self.reason,
@@ -62,6 +64,8 @@ class ApiError(FleetError):
             means=error.means,
             next_step=error.next_step,
         )
+        same.forbidden, same.untrusted = self.forbidden, self.untrusted
+        return same
 
 
 def conflicts(error: ApiError) -> list[tuple[str, str]]:
@@ -226,31 +230,37 @@ def from_transport(
 ) -> ApiError:
     """An ApiError for a failure on the way: name, network, TLS, time-out.
 
+    It names the server's address. Which object was asked for first is chance, and nobody need know it; only where
+    the request may have been heard (no answer came, or the connection broke), the object is named.
+
     Args:
         public_ca: the certificate is checked against the CAs that this machine trusts.
         looked_up: the address is what Google reports for the cluster.
         proxy: the address of the proxy between, without a login; "" for none.
     """
 
-    def failure(what: str, seen: str, means: str, next_step: str) -> ApiError:
+    def failure(what: str, seen: str, means: str, next_step: str, about: str = "") -> ApiError:
         return ApiError(
-            what, cluster=cluster, obj=obj, seen=f"{server}: {scrub(seen)}", means=means, next_step=next_step
+            what, cluster=cluster, obj=about, seen=f"{server}: {scrub(seen)}", means=means, next_step=next_step
         )
 
     where = "the kubeconfig's server address (or cluster_api_url)"
     if looked_up:
         where = "which of the cluster's endpoints is used (gke_endpoint)"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _certificate(error.certificate_error, failure, public_ca)
+        return _untrusted(_certificate(error.certificate_error, failure, public_ca))
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):  # behind a proxy
-        return _certificate(error.__cause__, failure, public_ca)
+        return _untrusted(_certificate(error.__cause__, failure, public_ca))
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
-        return failure(
+        refusal = failure(
             "no TLS connection to the API server",
             str(error),
             "what listens there does not speak TLS as an API server does, or it refused the client's certificate",
             f"check {where} and the client certificate",
         )
+        # A balancer that has nobody behind it ends the connection too: that says nothing of trust.
+        refusal.untrusted = not isinstance(getattr(error, "os_error", error), (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        return refusal
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return failure("the API server's name does not resolve", error.strerror or str(error), "", f"check {where}")
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
@@ -269,6 +279,14 @@ def from_transport(
             "nothing listens there: the cluster is down, or its address changed" if refused else "no route to it",
             f"start the cluster, or correct {where}",
         )
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return failure(
+            "the API server does not answer",
+            "it was asked, and no answer came",
+            "it is overloaded, or waits for something itself (a webhook, etcd); it may have done what it was asked for",
+            "see the API server's log and load, then run again",
+            obj,
+        )
     if isinstance(error, TimeoutError):
         return failure(
             "the API server does not answer",
@@ -281,6 +299,7 @@ def from_transport(
         f"{type(error).__name__} {error}".strip(),
         "it restarted, or something between closed the connection",
         "run again",
+        obj,
     )
 
 
@@ -288,6 +307,11 @@ def _proxy_text(error: aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpPr
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"{error.status} {error.message}"
     return str(error.os_error.strerror or error.os_error)
+
+
+def _untrusted(error: ApiError) -> ApiError:
+    error.untrusted = True
+    return error
 
 
 def _certificate(error: Exception, failure: t.Callable[[str, str, str, str], ApiError], public_ca: bool) -> ApiError:

@@ -18,9 +18,13 @@ from .errors import ApiError, not_an_answer
 from .recording import recording
 from .transport import Transport
 
-__all__ = ["Reader", "is_listing", "selector_of", "where_of"]
+__all__ = ["LARGE_PAGE", "Reader", "is_listing", "selector_of", "where_of"]
 
 _PAGE = "500"
+"""So many objects are in an answer: one may be as large as 1.5 MiB. An API server has the first page in memory, and
+decodes those of any other page anew."""
+LARGE_PAGE = 5000
+"""For kinds whose objects have a kilobyte or so each and may be many: all are on the first page."""
 # Reader.list hides the builtin inside the class.
 Objects = list[Object]
 
@@ -181,6 +185,7 @@ class Reader:
         namespace: str = "",
         labels: t.Mapping[str, str] | str | None = None,
         fields: t.Mapping[str, str] | None = None,
+        page: int = 0,
     ) -> Objects:
         """All objects of a kind (empty when the server has no such kind).
 
@@ -188,6 +193,7 @@ class Reader:
             namespace: "" for every namespace.
             labels: ``{"app": "x"}``, or a selector as in kubectl.
             fields: a field selector, as ``{"status.phase": "Running"}``.
+            page: objects in an answer, more than usual where they are small and may be many; 0 for 500.
         """
         if self.record is not None:
             return self.record.list(self.cluster, api_version, kind, namespace, labels, fields)
@@ -202,16 +208,18 @@ class Reader:
             raise
         while True:
             try:
-                return await self._pages(resource, namespace, selector_of(labels, fields), where)
+                return await self._pages(resource, namespace, selector_of(labels, fields), where, page)
             except ApiError as error:
                 if error.status == 404:
                     return []
                 if error.status != 410:  # 410: the list changed too much between two pages
                     raise
 
-    async def _pages(self, resource: Resource, namespace: str, selector: dict[str, str], where: str) -> Objects:
+    async def _pages(
+        self, resource: Resource, namespace: str, selector: dict[str, str], where: str, page: int
+    ) -> Objects:
         found: Objects = []
-        params = {**selector, "limit": _PAGE}
+        params = {**selector, "limit": str(page or _PAGE)}
         while True:
             answer = await self.transport.request(
                 "GET", resource.path(namespace), params=params, obj=where, action="list"

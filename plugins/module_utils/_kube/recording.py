@@ -53,6 +53,21 @@ class Recording:
         self.objects: dict[str, dict[tuple[str, ...], Object]] = {}
         """By cluster and identity, what would be applied; the last apply of an object counts."""
         self.left_out: dict[tuple[str, str], LeftOut] = {}
+        self.files: dict[str, dict[str, Object]] = {}
+        """By folder and name, what programs outside of the clusters read."""
+
+    def write(self, folder: str, files: t.Mapping[str, Object]) -> str:
+        """Record a folder of files beside those of the clusters. Where one holds a secret, none is recorded.
+
+        Returns:
+            Where that secret is; "" for recorded files.
+        """
+        for name, content in files.items():
+            place = secret_at(content)
+            if place:
+                return f"{name}: {place}"
+        self.files[folder] = {name: copy.deepcopy(content) for name, content in files.items()}
+        return ""
 
     def apply(self, cluster: str, objects: t.Iterable[Object]) -> None:
         """Record objects; those that hold a secret are named instead."""

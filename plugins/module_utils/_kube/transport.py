@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import FleetError
+from ..open_files import allow_many
 from ..proxies import is_socks, proxy_of, without_login
 from .absence import asked_by, is_foreign, is_proof_of_absence
 from .endpoint import Endpoint, Shown
@@ -31,6 +32,9 @@ _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 _READ_TIMEOUT = 65.0
 """Seconds for an answer: an API server itself gives up after 60."""
 _RETRIES = 4
+_AT_ONCE = 32
+"""Requests to one API server at a time, however many are asked for: a connection each, and a place in the server's
+queues. Others wait, without a limit of time of their own."""
 _WRITES = ("PATCH", "POST")
 _READ_BUFFER = 2**21
 """Objects may be larger than aiohttp's default buffer; etcd's limit is 1.5 MiB."""
@@ -55,7 +59,9 @@ class Transport:
         self.cluster = cluster
         self.timeout = timeout
         self.webhook_seconds = WEBHOOK_SECONDS
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._ahead = datetime.timedelta(0)
+        allow_many()
         self._proxy = endpoint.proxy or proxy_of(endpoint.server, os.environ)
         watched = aiohttp.TraceConfig()
         watched.on_request_redirect.append(self._redirected)
@@ -73,7 +79,7 @@ class Transport:
         )
 
     def _connector(self) -> aiohttp.TCPConnector:
-        # No limit here: a watch holds its connection; what sends many requests bounds itself.
+        # No limit here: a watch holds its connection. Requests are bounded by themselves.
         options: dict[str, t.Any] = {"limit": 0}
         if not is_socks(self._proxy):
             return aiohttp.TCPConnector(**options)
@@ -234,16 +240,19 @@ class Transport:
         secret: bool,
         text: bool,
     ) -> t.Any:
-        async with self._session.request(
-            method,
-            self.endpoint.server + path,
-            params=params,
-            # JSON is YAML: an apply patch may be sent as such.
-            data=None if body is None else json.dumps(body).encode(),
-            headers=shown.headers if body is None else {**shown.headers, "Content-Type": content_type},
-            timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=_READ_TIMEOUT),
-            **self._extra(shown),
-        ) as response:
+        async with (
+            self._slots,
+            self._session.request(
+                method,
+                self.endpoint.server + path,
+                params=params,
+                # JSON is YAML: an apply patch may be sent as such.
+                data=None if body is None else json.dumps(body).encode(),
+                headers=shown.headers if body is None else {**shown.headers, "Content-Type": content_type},
+                timeout=aiohttp.ClientTimeout(total=None, connect=self.timeout, sock_read=_READ_TIMEOUT),
+                **self._extra(shown),
+            ) as response,
+        ):
             self._ahead = _ahead(response.headers.get("Date", ""))
             answer = _decoded(await response.read(), response.headers.get("Content-Type", ""))
             if response.status >= 300:

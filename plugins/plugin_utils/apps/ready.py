@@ -64,7 +64,7 @@ async def _settle_all(jobs: t.Iterable[t.Awaitable[None]]) -> None:
         return
     first = errors[0]
     if len(errors) > 1:
-        rest = "; ".join(f"{error.obj}: {error.what}, {error.seen}" for error in errors[1:])
+        rest = "; ".join(": ".join(filter(None, (e.obj, f"{e.what}, {e.seen}"))) for e in errors[1:])
         first.seen = f"{first.seen} (and {rest})"
     raise first
 

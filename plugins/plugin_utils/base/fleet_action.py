@@ -38,6 +38,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.playbook_names import as_called, called
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.provider_edge import with_connections
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rare_collections import rare_collections
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import rendered_stage, rendering
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_lock import of_this_run
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_record import record
@@ -86,7 +87,7 @@ class FleetAction(ActionBase):
             _spec, args = self.validate_argument_spec(argument_spec=self.ARGUMENT_SPEC)
             task_vars = task_vars or {}
             args = self._located(plain(args), task_vars)
-            with rendering(task_vars), contextlib.ExitStack() as stack:
+            with rare_collections(), rendering(task_vars), contextlib.ExitStack() as stack:
                 # In this order: the first may start a process, and the second makes this one a process with threads.
                 kept = stack.enter_context(self._held(args, task_vars))
                 stack.enter_context(shown_waits(os.path.join(constants.DEFAULT_LOCAL_TMP, WAITS), waited, self.say))

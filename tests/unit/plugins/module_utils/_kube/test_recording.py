@@ -173,6 +173,16 @@ def test_what_is_left_out_is_named_once(record: Recording) -> None:
     assert [left.why for left in record.left_out.values()] == ["first"]
 
 
+def test_files_with_a_secret_are_not_recorded(record: Recording) -> None:
+    keys = {"certificate_chain": {"filename": "/keys/tls.crt"}, "private_key": {"filename": "/keys/tls.key"}}
+    files: dict[str, t.Any] = {"clusters.yaml": {"resources": []}, "secret-a.yaml": {"resources": [keys]}}
+    assert record.write("door", files) == "" and record.files == {"door": files}
+    keys["private_key"] = {"inline_string": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}
+    assert record.files["door"] != files, "what a caller changes afterwards is not recorded"
+    said = record.write("other", files)
+    assert said == "secret-a.yaml: resources.0.private_key.inline_string" and list(record.files) == ["door"]
+
+
 def test_without_a_recording_clients_connect() -> None:
     assert recording() is None
     assert client().record is None
