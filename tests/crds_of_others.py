@@ -7,17 +7,17 @@ from __future__ import annotations
 import functools
 import json
 import re
-import shutil
 import subprocess
 import typing as t
 from pathlib import Path
 
-import pytest
 import yaml
+
+from tests import go_program
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CERT_MANAGER = ("github.com/cert-manager/cert-manager", "v1.21.2")
+CERT_MANAGER = "github.com/cert-manager/cert-manager"
 GATEWAY_API = "sigs.k8s.io/gateway-api"
 
 Crd = dict[str, t.Any]
@@ -25,26 +25,31 @@ Crd = dict[str, t.Any]
 
 @functools.cache
 def module(path: str, version: str) -> Path:
-    """The folder of a module; the test is skipped on a machine without Go."""
-    if not shutil.which("go"):
-        pytest.skip("Go, which fetches the CRDs, is not on this machine")
+    """The folder of a module; without Go the test is skipped."""
+    env = go_program.environment("which fetches the CRDs")
     command = ["go", "mod", "download", "-json", f"{path}@{version}"]
-    done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return Path(json.loads(done.stdout)["Dir"])
 
 
 def gateway_api() -> list[Crd]:
     """The standard channel, of the version that Istio is built with."""
-    built = (ROOT / "roles/artifacts/files/go/istio/go.mod").read_text(encoding="utf-8")
-    version = re.search(rf"^\s+{re.escape(GATEWAY_API)} (v\S+)", built, flags=re.MULTILINE)
-    assert version, "Istio's go.mod names it"
-    return _read(module(GATEWAY_API, version[1]) / "config" / "crd" / "standard")
+    version = _version(GATEWAY_API, ROOT / "roles/artifacts/files/go/istio/go.mod")
+    return _read(module(GATEWAY_API, version) / "config" / "crd" / "standard")
 
 
 def cert_manager() -> list[Crd]:
-    """Certificate and what goes with it."""
-    return _read(module(*CERT_MANAGER) / "deploy" / "crds")
+    """Certificate and what goes with it, of the version whose controllers tests/api/cert_manager.py builds."""
+    version = _version(CERT_MANAGER, ROOT / "tests/go/cert-manager/go.mod")
+    return _read(module(CERT_MANAGER, version) / "deploy" / "crds")
+
+
+def _version(path: str, file: Path) -> str:
+    """Of a module, as a go.mod has it."""
+    found = re.search(rf"^(?:require)?\s+{re.escape(path)} (v\S+)", file.read_text("utf-8"), flags=re.MULTILINE)
+    assert found, f"{file} names {path}"
+    return found[1]
 
 
 def _read(folder: Path) -> list[Crd]:

@@ -27,7 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
-from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory, located
+from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
 from ansible_collections.mesh.fleet.plugins.plugin_utils.state.place import State, opened
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
     name_cacerts,
@@ -36,7 +36,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.cacerts import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.ephemeral import ephemeral, grants_that_end
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import ROOT_CERT, ROOT_KEY, Files, locked
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import given_crls
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import given_crls, located_crls
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.run import TrustRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
@@ -84,7 +84,7 @@ class ActionModule(FleetAction):
             return await self._signed_by_others(fleet, primaries)
         if recording() is not None:
             return await self._recorded(fleet, primaries)
-        own = [located(one, self.folder(task_vars)) for one in args["crl"]]
+        own = located_crls(args["crl"], self.folder(task_vars))
         args["crl"] = given_crls(own, task_vars.get("hostvars") or {}, fleet.clusters)
         password, create = args["vault_password_file"], args["vault_password_create"]
         box = VaultBox.of_trust(fleet, password, create, check_mode=self.check_mode)

@@ -68,6 +68,8 @@ options:
       - Certificate revocation lists, each a path to a PEM file with one or more, or PEM. Those in the variable C(trust_crl) of each cluster
         of the inventory are added. They are written as C(ca-crl.pem) to the Secret of every cluster, and a running istiod hands them to the
         proxies before the task ends.
+      - The word V(generated) has the run sign those of CAs whose keys it has and of which none is given. They are good for 30 days, and signed
+        anew in the second half of these with all that they had revoked.
       - Refused before anything is written if one has ended, is not valid yet or was not signed by the CA that it names, or if a CA of the
         mesh has none, because proxies with any would refuse every call whose chain has that CA.
       - Without any, those in a cluster stay as they are. A renewed chain waits, with a warning, until there is a list of its CA beside them.

@@ -528,3 +528,9 @@ def test_revocation_lists_are_checked_written_and_kept(stage: Stage, plane: cont
     due = stage(**given, trust_lifetime="800d", trust_renew_before="740d")
     assert "its new intermediate CA has no certificate revocation list" in due and "2 unchanged" in due
     assert stage.secret() == held, "istiod would load no chain beside a list that lacks one of its CAs"
+    # Where the run signs lists itself, the new chain has one, and a later run has nothing to do.
+    signs = stage(**given, trust_lifetime="800d", trust_renew_before="740d", trust_crl=["generated"])
+    assert "east renewed" in signs and "west renewed" in signs and "revocation lists for 30 days" in signs
+    assert stage.secret()["ca-cert.pem"] != held["ca-cert.pem"]
+    assert stage.secret()["ca-crl.pem"].count("BEGIN X509 CRL") == 5, "root, two new and two former CAs"
+    assert "changed)" not in stage(**given, trust_lifetime="800d", trust_crl=["generated"])

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists import GENERATED
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import plain
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_host, located
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.folder import read_text
 
-__all__ = ["given_crls", "read_crls"]
+__all__ = ["given_crls", "located_crls", "read_crls"]
 
 _VARIABLE = "trust_crl"
 
@@ -29,14 +30,23 @@ def given_crls(own: t.Sequence[str], hostvars: t.Any, hosts: t.Iterable[str]) ->
         if _VARIABLE in raw_get(host):
             value = plain(hostvars[host][_VARIABLE]) or []
             folder = folder_of_host(hostvars, host)
-            found += [located(str(one), folder) for one in ([value] if isinstance(value, str) else value)]
+            found += located_crls([value] if isinstance(value, str) else value, folder)
     return list(dict.fromkeys(one for one in found if one))
 
 
+def located_crls(values: t.Iterable[t.Any], folder: str) -> list[str]:
+    """The values with absolute paths; a file beside the inventory that is called as the word is ``./generated``."""
+    return [str(one) if one == GENERATED else located(str(one), folder) for one in values]
+
+
 def read_crls(given: t.Iterable[str]) -> dict[str, str]:
-    """PEM by the name that errors give it: its path, or the variable's name. Raises FleetError: one cannot be read."""
+    """PEM by the name that errors give it: its path, or the variable's name; the word :data:`GENERATED` is none.
+
+    Raises:
+        FleetError: one cannot be read.
+    """
     texts: dict[str, str] = {}
-    for number, value in enumerate(given, 1):
+    for number, value in enumerate((one for one in given if one != GENERATED), 1):
         if "-----BEGIN" in value:
             texts[f"text {number} of {_VARIABLE}"] = value
         else:

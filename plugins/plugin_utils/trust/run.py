@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import typing as t
@@ -31,12 +32,19 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_root
     self_signed,
     the_live_root,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists import (
+    GENERATED,
+    SIGNED_HERE,
+    authority_of,
+    own_lists,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import Authorities, authorities
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
     CrlPlan,
     plan_crls,
     waiting_chains,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import CRL, SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
@@ -48,6 +56,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import (
     CorporateCa,
     FoundRoot,
     IntermediateIssuer,
+    OwnRoot,
     open_issuer,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import read_crls
@@ -108,7 +117,7 @@ class TrustRun:
         if issuer.made_now or isinstance(issuer, CorporateCa):
             self._warn_of_a_folder_that_ends()
         chains = await self._issue(issuer)
-        plan = await self._with_crls(chains)
+        plan = await self._with_crls(chains, issuer)
         if chains:
             issuer.save()
         if self.keep:
@@ -223,7 +232,7 @@ class TrustRun:
             raise issuer.unsigned()
         return chains
 
-    async def _with_crls(self, chains: dict[str, SigningChain]) -> CrlPlan:
+    async def _with_crls(self, chains: dict[str, SigningChain], issuer: IntermediateIssuer) -> CrlPlan:
         """What is written. What may not be because a CA has no revocation list is taken out of ``chains``.
 
         Raises:
@@ -232,8 +241,12 @@ class TrustRun:
         given = read_crls(self.args.get("crl") or ())
         others: dict[str, ClusterTrust] = {}
         unread: dict[str, FleetError] = {}
-        if given or chains:
+        own = GENERATED in (self.args.get("crl") or ())
+        if given or chains or own:
             others, unread = await self._read_others()
+        silent = {**self.failures, **unread}
+        if own and (text := self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))):
+            given[SIGNED_HERE] = text
         for name, error in waiting_chains(given, {**others, **self.live}, chains).items():
             del chains[name]
             decision = next(d for d in self.decisions if d.cluster == name)
@@ -247,11 +260,32 @@ class TrustRun:
                 self.warnings.append(kept.warning)
         first = next(iter(self.fleet.clusters.values()), None)
         peers = bool(((first.variables.get("mesh_federation") if first else None) or {}).get("peers"))
-        silent = {**self.failures, **unread}
-        plan = plan_crls(given, self.live, others, silent, chains, self.policy.now, peers=peers)
+        plan = plan_crls(given, self.live, others, {**self.failures, **unread}, chains, self.policy.now, peers=peers)
         self.warnings += plan.warnings
         self.crl_days = plan.days
         return plan
+
+    def _own_lists(
+        self,
+        issuer: IntermediateIssuer,
+        given: t.Mapping[str, str],
+        present: t.Mapping[str, ClusterTrust],
+        chains: t.Mapping[str, SigningChain],
+        *,
+        silent: bool,
+    ) -> str:
+        """Lists of the CAs whose keys this run holds: the root's, and those of what is this fleet's in clusters."""
+        ours = [one.data for one in present.values() if not one.owner and not one.tls_form]
+        found = [authority_of(data) for data in (*ours, *(chain.data for chain in chains.values()))]
+        signers = [one for one in found if one is not None]
+        if isinstance(issuer, OwnRoot):
+            signers.append(issuer.authority)
+        known: Authorities = {}
+        for data in (*(one.data for one in present.values()), *(chain.data for chain in chains.values())):
+            with contextlib.suppress(FleetError):  # what is wrong there is told of that cluster
+                known |= authorities([SigningChain.from_data(data or {})])
+        held = [(one.data or {}).get(CRL, "") for one in present.values()]
+        return own_lists(given, held, signers, known, self.policy.now, silent=silent)
 
     async def _signed(
         self, issuer: IntermediateIssuer, decision: Decision, found: ClusterTrust

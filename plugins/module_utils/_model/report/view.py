@@ -19,6 +19,10 @@ GRAPH_CLUSTERS, GRAPH_PAIRS = 12, 20
 ROWS = 200
 """A longer list of what is well is a number instead. What is not well is always listed."""
 SOON_DAYS = 7
+LISTS_DAYS = 2
+"""From when verify complains of revocation lists."""
+LISTS = "revocation lists"
+"""Few meshes have any: without one the page has no column for them."""
 
 Data = t.Mapping[str, t.Any]
 
@@ -67,6 +71,7 @@ def view(declared: Data, document: Data | None, records: t.Sequence[Data], now: 
         "roots": roots,
         "certificates": certificates,
         "lifetimes": _lifetimes(certificates),
+        "lists": [LISTS] if any(row["kind"] == LISTS for row in certificates) else [],
         "first_end": min(ends) if ends else None,
         "exports": declared["exports"],
         "policies": _policies(declared, document),
@@ -222,8 +227,8 @@ def _certificates(declared: Data, mesh: Data, now: datetime.datetime) -> list[di
 
 def _ending(name: str, kind: str, count: int, ends: str, now: datetime.datetime, note: str) -> dict[str, t.Any]:
     days = (_parsed(ends) - now).total_seconds() / 86400 if ends else None
-    # A workload's certificate lives a day, and its proxy renews it.
-    soon = 0.1 if kind == "leaf" else SOON_DAYS
+    # A workload's certificate lives a day, and its proxy renews it; CAs issue revocation lists for days or weeks.
+    soon = {"leaf": 0.1, LISTS: LISTS_DAYS}.get(kind, SOON_DAYS)
     state = OK if days is None else BAD if days <= 0 else SOON if days < soon else OK
     return {
         "cluster": name,

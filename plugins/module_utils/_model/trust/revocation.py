@@ -35,7 +35,9 @@ __all__ = [
     "first_end",
     "judge",
     "key_of",
+    "may_sign",
     "parse_crls",
+    "signed_by",
     "uncovered",
 ]
 
@@ -98,7 +100,7 @@ def authorities(chains: t.Iterable[SigningChain]) -> Authorities:
 
 def uncovered(crls: t.Sequence[x509.CertificateRevocationList], known: Authorities) -> list[x509.Certificate]:
     """The CAs that have signed none of these CRLs, or may sign none."""
-    return [ca for ca in known.values() if not _may_sign(ca) or not any(_signed(crl, ca) for crl in crls)]
+    return [ca for ca in known.values() if not may_sign(ca) or not any(signed_by(crl, ca) for crl in crls)]
 
 
 def first_end(crls: t.Iterable[x509.CertificateRevocationList]) -> datetime.datetime | None:
@@ -113,7 +115,12 @@ def crl_days(crls: t.Iterable[x509.CertificateRevocationList], now: datetime.dat
 
 
 def judge(
-    texts: t.Mapping[str, str], chains: t.Mapping[str, SigningChain], now: datetime.datetime, *, peers: bool = False
+    texts: t.Mapping[str, str],
+    chains: t.Mapping[str, SigningChain],
+    now: datetime.datetime,
+    *,
+    peers: bool = False,
+    signed_here: str = "",
 ) -> Revocations:
     """Check CRLs before they are written. Of several of one CA the newest counts.
 
@@ -121,6 +128,7 @@ def judge(
         texts: PEM, by the name that errors give them.
         chains: by cluster, of the whole mesh.
         peers: whether the mesh calls other meshes, whose CAs are not in ``chains``.
+        signed_here: the name in ``texts`` of what a run signed: what no CA of the mesh signed there is of a former one.
 
     Raises:
         FleetError: istiod would not start with them, or proxies would refuse calls.
@@ -130,7 +138,7 @@ def judge(
     newest: dict[t.Hashable, tuple[str, x509.CertificateRevocationList]] = {}
     warnings = []
     for what, crl in given:
-        signer = next((key for key, ca in known.items() if _signed(crl, ca)), None)
+        signer = next((key for key, ca in known.items() if signed_by(crl, ca)), None)
         if signer is None:
             _refuse_mistakable(what, crl, known)
         key: t.Hashable = signer or key_of(crl)
@@ -141,7 +149,7 @@ def judge(
         _refuse_unfit(what, crl, now)
     if missing := uncovered([crl for _what, crl in kept], known):
         raise _lacking(missing, chains)
-    unknown = {key: found for key, found in newest.items() if key not in known}
+    unknown = {key: found for key, found in newest.items() if key not in known and found[0] != signed_here}
     if peers and not unknown:
         warnings.append(
             "mesh_federation: no CRL in trust_crl is of a peer's CA; proxies with CRLs refuse calls of peers whose CAs "
@@ -220,7 +228,7 @@ def _lacking(missing: t.Sequence[x509.Certificate], chains: t.Mapping[str, Signi
     lines = []
     for ca in missing:
         where = [name for name, found in by_cluster.items() if ca in found.values()]
-        why = "no CRL of it is given" if _may_sign(ca) else "it may sign none: its keyUsage lacks crlSign"
+        why = "no CRL of it is given" if may_sign(ca) else "it may sign none: its keyUsage lacks crlSign"
         lines.append(f"{_named(ca.subject)} (SHA256 {fingerprint(ca)}, of {', '.join(where)}): {why}")
     return FleetError(
         "a CA of the mesh has no certificate revocation list",
@@ -233,7 +241,7 @@ def _lacking(missing: t.Sequence[x509.Certificate], chains: t.Mapping[str, Signi
     )
 
 
-def _signed(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
+def signed_by(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
     """Whether a CRL names this CA, and its key signed it."""
     if crl.issuer != ca.subject:
         return False
@@ -243,7 +251,7 @@ def _signed(crl: x509.CertificateRevocationList, ca: x509.Certificate) -> bool:
         return False
 
 
-def _may_sign(ca: x509.Certificate) -> bool:
+def may_sign(ca: x509.Certificate) -> bool:
     """Whether it may sign CRLs: Go and proxies believe no other (RFC 5280 4.2.1.3)."""
     try:
         return ca.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign

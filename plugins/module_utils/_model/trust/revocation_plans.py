@@ -10,6 +10,7 @@ import typing as t
 
 from ...errors import FleetError
 from .decisions import ClusterTrust
+from .own_lists import SIGNED_HERE
 from .revocation import Revocations, authorities, judge, key_of, parse_crls, uncovered
 from .signing_chain import CRL, SigningChain
 
@@ -70,8 +71,8 @@ def waiting_chains(
                     seen=f"none of {'; '.join(ca.subject.rfc4514_string() for ca in missing)} is in it",
                     means="istiod would not load the chain, and proxies that have CRLs refuse every call whose chain "
                     "has a CA without one",
-                    next_step="with trust_root: external, sign an empty CRL with the key beside the request, add it to "
-                    "trust_crl and run again; with other roots take the CRLs away first (roles/trust/README.md)",
+                    next_step="name generated in trust_crl, so that the run signs one; or, with trust_root: external, "
+                    "sign an empty one with the key beside the request and add it to trust_crl (roles/trust/README.md)",
                 )
                 break
     return waiting
@@ -114,7 +115,7 @@ def plan_crls(
         else:
             present[name] = chain
     whole = {**present, **chains}
-    good = judge(given, whole, now, peers=peers)
+    good = judge(given, whole, now, peers=peers, signed_here=SIGNED_HERE)
     plan = CrlPlan(warnings=list(good.warnings), days=good.days)
     for name, found in live.items():
         if name not in whole or (name not in chains and found.data and found.data.get(CRL) == good.text):

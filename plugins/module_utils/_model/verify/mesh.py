@@ -13,6 +13,8 @@ from ..inventory.fleet import Fleet
 from ..istio.debug_pages import SYNCED
 from ..peering.graph import edges
 from ..trust.certificates import fingerprint, parse_certificates
+from ..trust.revocation import first_end, parse_crls
+from ..trust.signing_chain import CRL
 from .facts import Facts
 
 __all__ = ["mesh_document"]
@@ -21,7 +23,8 @@ __all__ = ["mesh_document"]
 def mesh_document(fleet: Fleet, facts: t.Mapping[str, Facts]) -> dict[str, t.Any]:
     """By cluster what is known of it; of one that could not be read ``problem`` says why.
 
-    Times are ISO 8601 in UTC. Of certificates there is when they end, of tokens whose they are and when they end.
+    Times are ISO 8601 in UTC. Of certificates and revocation lists there is when they end, of tokens whose they are and
+    when they end.
     """
     declared: dict[str, list[str]] = {}
     for watcher, watched in edges(fleet):
@@ -45,7 +48,8 @@ def _cluster(fleet: Fleet, found: Facts, declared: t.Sequence[str]) -> dict[str,
                 ("leaf", found.proxy_chain),
             )
             if (ends := _end(text))
-        },
+        }
+        | _lists((found.cacerts or {}).get(CRL, "")),
         "watches": {
             other: {"declared": other in declared, "secret": other in secrets, "state": _state(found, other)}
             for other in sorted({*declared, *secrets})
@@ -81,6 +85,15 @@ def _end(text: str) -> str:
         return parse_certificates(text)[0].not_valid_after_utc.isoformat() if text else ""
     except FleetError:
         return ""
+
+
+def _lists(text: str) -> dict[str, str]:
+    """When the first of the revocation lists ends; nothing without any, or where none ends or can be read."""
+    try:
+        end = first_end(parse_crls(text, what=CRL)) if text.strip() else None
+    except FleetError:
+        end = None
+    return {"revocation lists": end.isoformat()} if end else {}
 
 
 def _fingerprint(text: str) -> str:

@@ -74,9 +74,12 @@ def _of_clusters(document: t.Mapping[str, t.Any], fleet: str) -> list[_Family]:
     info = _Family("istiod_info", "1 for each control plane's Deployment, with its version.")
     edge = _Family("edge_synced", "1 if the watcher's istiod says that it has synced the watched cluster.")
     certificate = _Family(
-        "certificate_expiry_timestamp_seconds", "When a certificate ends, in seconds since the epoch."
+        "certificate_expiry_timestamp_seconds",
+        "When a certificate, or the first revocation list, ends, in seconds since the epoch.",
     )
-    certificate_days = _Family("certificate_days_left", "Days that a certificate had left when verify ran.")
+    certificate_days = _Family(
+        "certificate_days_left", "Days that a certificate, or the first revocation list, had left when verify ran."
+    )
     token = _Family("token_expiry_timestamp_seconds", "When the token of a remote secret ends, since the epoch.")
     token_days = _Family("token_days_left", "Days that the token of a remote secret had left when verify ran.")
     refused = _Family("token_accepted", "1 if the watched cluster accepts the watcher's token.")

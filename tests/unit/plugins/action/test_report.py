@@ -75,6 +75,19 @@ def test_what_verify_found_is_on_it_and_secrets_are_not(run: Run) -> None:
         assert SECRET not in text and "198.51.100.10" in text
 
 
+def test_revocation_lists_have_a_column_where_there_are_any(run: Run) -> None:
+    document = {**verified(2), "started": "2099-01-01T00:00:00+00:00"}
+    proven(run.folder, document)
+    run.ends()
+    page = run.folder / "report" / "report.html"
+    assert "revocation lists" not in page.read_text(encoding="utf-8")
+    document["mesh"]["fra"]["certificates"]["revocation lists"] = "2099-01-08T10:00:00+00:00"
+    (run.folder / "verify" / "verify.json").write_text(json.dumps(document), encoding="utf-8")
+    run.ends()
+    text = page.read_text(encoding="utf-8")
+    assert "revocation lists</th>" in text and "2099-01-08 10:00" in text
+
+
 def test_results_of_an_earlier_version_count_as_none(run: Run) -> None:
     proven(run.folder, {"started": "2026-01-01T00:00:00+00:00", "checks": [], "calls": []})
     assert run.ends()["stage_line"].endswith("Nothing is proven yet")

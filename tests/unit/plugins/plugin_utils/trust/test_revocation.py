@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
-from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import given_crls, read_crls
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.revocation import given_crls, located_crls, read_crls
 
 TEXT = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
 
@@ -29,6 +29,13 @@ def test_each_cluster_may_name_its_own_and_all_count() -> None:
     found = given_crls(["/etc/root.pem"], hostvars, hostvars)
     assert found == ["/etc/root.pem", "/inventory/west.pem", "/etc/east.pem", TEXT]
     assert given_crls([], hostvars, ["south"]) == []
+
+
+def test_the_word_for_lists_of_the_run_is_no_file() -> None:
+    assert located_crls(["generated", "./generated", "a.pem"], "/inv") == ["generated", "/inv/generated", "/inv/a.pem"]
+    hostvars = Hostvars(west={"inventory_dir": "/inventory", "trust_crl": "generated"})
+    assert given_crls(["generated"], hostvars, hostvars) == ["generated"]
+    assert read_crls(["generated", TEXT]) == {"text 1 of trust_crl": TEXT}
 
 
 def test_files_and_texts(tmp_path: Path) -> None:

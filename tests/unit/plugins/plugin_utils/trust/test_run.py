@@ -394,3 +394,44 @@ def test_a_renewal_waits_for_its_revocation_list(clusters: Clusters) -> None:
     ended = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=731))
     refused = clusters.run("west", policy=ended, args=args)
     assert list(refused.failures) == ["west"] and clusters.written == {} and refused.decisions == []
+    # The run signs it where it is asked to, beside the lists that are given.
+    for crl in (["generated"], [lists[0], "generated"]):
+        clusters.written.clear()
+        renewed = clusters.run("west", policy=later, args={**args, "crl": crl})
+        assert [d.action for d in renewed.decisions] == ["renew"] and renewed.failures == {} and renewed.warnings == []
+        text = clusters.chains["west"].crl
+        assert text.count("BEGIN X509 CRL") == 4 and renewed.crl_days == 30, "the former one's too"
+
+
+@pytest.mark.parametrize("theirs", [{"owner": "somebody else"}, {"tls_form": True}], ids=["owner", "cert-manager"])
+def test_no_list_is_signed_with_a_key_of_somebody_else(clusters: Clusters, theirs: dict[str, t.Any]) -> None:
+    key = certificates.new_key()
+    root = certificates.Authority(certificates.make_root(key, POLICY), key)
+    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
+    args = {**pem, "root": "provided", "crl": ["generated"]}
+    clusters.west = ClusterTrust("west", chains["west"].data, **theirs)
+    with pytest.raises(FleetError, match="has no certificate revocation list") as caught:
+        clusters.run("west", "east", args=args)
+    assert "L=west" in caught.value.seen and "L=east" not in caught.value.seen
+    assert clusters.written == {}
+    clusters.run("west", "east", args={**args, "crl": ["generated", crl_of(chains["west"])]})
+    assert clusters.chains["east"].crl.count("BEGIN X509 CRL") == 3, "who holds the key gives its list"
+
+
+def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clusters) -> None:
+    key = certificates.new_key()
+    root = certificates.Authority(certificates.make_root(key, POLICY), key)
+    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())
+    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
+    args = {**pem, "root": "provided", "crl": ["generated"]}
+    clusters.run("west", "east", args=args)
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    clusters.failing["east"] = FleetError("it does not answer", cluster="east")
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=16))
+    done = clusters.run("west", policy=later, args=args)
+    assert done.failures == {} and any("east: did not answer" in one for one in done.warnings)
+    text = clusters.chains["west"].crl
+    assert text.count("BEGIN X509 CRL") == 3, "east's proxies still need the list of its CA"

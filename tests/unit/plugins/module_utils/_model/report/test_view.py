@@ -75,6 +75,16 @@ def test_many_clusters_have_a_matrix() -> None:
     assert len(found["calls"]) == 2450
 
 
+@pytest.mark.parametrize(("days", "state"), [(6, "ok"), (1.9, "soon"), (-1, "bad")])
+def test_revocation_lists_are_shown_where_there_are_any(days: float, state: str) -> None:
+    document = verified(2)
+    assert view(fleet_data(2), document, [], NOW)["lists"] == []
+    document["mesh"]["fra"]["certificates"]["revocation lists"] = (NOW + datetime.timedelta(days=days)).isoformat()
+    found = view(fleet_data(2), document, [], NOW)
+    assert found["lists"] == ["revocation lists"]
+    assert found["lifetimes"][0]["revocation lists"]["state"] == found["lifetimes"][0]["state"] == state
+
+
 @pytest.mark.parametrize(
     ("days", "state", "note"),
     [(30, "ok", ""), (6.9, "soon", "ends soon"), (-1, "bad", "ended")],

@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts imp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.mesh import mesh_document
 from tests.report_data import verified
 
+from ..trust.authorities import DAY, NOW, ROOT, WEST, crl_of, issuer_of
 from .test_checks import FLEET, whole
 
 
@@ -47,6 +48,17 @@ def test_no_certificate_and_no_token_is_in_it() -> None:
     west.cacerts = {"ca-cert.pem": "no certificate", "root-cert.pem": "nor this"}
     found = mesh_document(FLEET, {"west": west})["west"]
     assert (found["certificates"], found["root"]) == ({}, "")
+
+
+def test_the_revocation_list_that_ends_first_counts() -> None:
+    west = whole("west", "east")
+    before = mesh_document(FLEET, {"west": west})["west"]["certificates"]
+    lists = crl_of(ROOT, ends=NOW + 9 * DAY) + crl_of(issuer_of(WEST), ends=NOW + 5 * DAY)
+    west.cacerts = {**(west.cacerts or {}), "ca-crl.pem": lists}
+    found = mesh_document(FLEET, {"west": west})["west"]["certificates"]
+    assert found == {**before, "revocation lists": (NOW + 5 * DAY).isoformat()}
+    west.cacerts["ca-crl.pem"] = "no list"
+    assert mesh_document(FLEET, {"west": west})["west"]["certificates"] == before
 
 
 def test_a_version_is_the_tag_of_an_image() -> None:

@@ -23,7 +23,10 @@ def samples(document: dict[str, t.Any]) -> dict[str, list[tuple[dict[str, str], 
 
 
 def test_everything_of_a_run_is_there() -> None:
-    found = samples(verified(3, faults=True))
+    document = verified(3, faults=True)
+    certificates = document["mesh"]["fra"]["certificates"]
+    certificates["revocation lists"] = certificates["leaf"]
+    found = samples(document)
     assert ({"fleet": "shop", "watcher": "fra", "watched": "iad"}, 0.0) in found["mesh_fleet_edge_synced"]
     assert ({"fleet": "shop", "watcher": "fra", "watched": "bom"}, 1.0) in found["mesh_fleet_edge_synced"]
     call = {"fleet": "shop", "caller": "fra", "callee": "iad", "service": "probe-iad", "expected": "answer"}
@@ -33,6 +36,7 @@ def test_everything_of_a_run_is_there() -> None:
     assert found["mesh_fleet_verify_last_run_timestamp_seconds"] == [({"fleet": "shop"}, 1795771761.2)]
     days = {(label["cluster"], label["kind"]): value for label, value in found["mesh_fleet_certificate_days_left"]}
     assert days["fra", "intermediate_ca"] == 700.001 and days["fra", "leaf"] == 0.951
+    assert days["fra", "revocation_lists"] == 0.951
     ends = {(label["watcher"], label["watched"]): value for label, value in found["mesh_fleet_token_days_left"]}
     assert ends["iad", "fra"] == 27.001
     version = {"fleet": "shop", "cluster": "fra", "deployment": "istiod", "version": "1.31.1"}

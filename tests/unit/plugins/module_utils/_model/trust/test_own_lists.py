@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, the mesh.fleet authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Revocation lists that a run signs: for whom, until when, and that nothing which was revoked is taken back."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists import (
+    LIFETIME,
+    SIGNED_HERE,
+    authority_of,
+    own_lists,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import authorities, judge, parse_crls
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
+
+from .authorities import DAY, NOW, POLICY, ROOT, WEST, crl_of, issuer_of
+
+
+def plain(ca: certificates.Authority, *, crl_sign: bool) -> x509.Certificate:
+    """Its certificate as another tool might make it, without an ID of its key."""
+    found = ca.certificate
+    usage = x509.KeyUsage(True, False, False, False, False, True, crl_sign, False, False)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(found.subject)
+        .issuer_name(found.issuer)
+        .public_key(found.public_key())
+        .serial_number(9)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + 90 * DAY)
+        .add_extension(usage, critical=True)
+        .sign(ROOT.key, hashes.SHA256())
+    )
+
+
+EAST = decisions.issue("east", ROOT, POLICY)
+CHAINS = {"west": WEST, "east": EAST}
+SIGNERS = [ROOT, issuer_of(WEST), issuer_of(EAST)]
+
+
+def lists(
+    held: str = "",
+    *,
+    given: t.Mapping[str, str] | None = None,
+    chains: t.Mapping[str, SigningChain] | None = None,
+    signers: t.Sequence[certificates.Authority] | None = None,
+    later: datetime.timedelta = datetime.timedelta(),
+    silent: bool = False,
+) -> str:
+    signers = SIGNERS if signers is None else signers
+    chains = CHAINS if chains is None else chains
+    return own_lists(given or {}, [held, held], signers, authorities(chains.values()), NOW + later, silent=silent)
+
+
+def serials(text: str) -> list[int]:
+    return [one.serial_number for crl in parse_crls(text, what="it") for one in crl]
+
+
+def test_each_ca_of_the_mesh_has_one_that_is_good() -> None:
+    good = judge({SIGNED_HERE: lists()}, CHAINS, NOW, signed_here=SIGNED_HERE)
+    assert (good.days, good.warnings) == (LIFETIME.days, ())
+    assert good.text.count("BEGIN X509 CRL") == 3
+
+
+def test_a_run_that_changes_nothing_signs_nothing() -> None:
+    first = lists()
+    assert sorted(lists(first, later=14 * DAY).split("-----END")) == sorted(first.split("-----END"))
+    again = lists(first, later=16 * DAY)
+    assert judge({SIGNED_HERE: again}, CHAINS, NOW + 16 * DAY).days == LIFETIME.days
+
+
+def test_what_was_revoked_stays_revoked() -> None:
+    held = crl_of(ROOT, revoked=[7, 8])
+    assert serials(lists(held)) == [7, 8], "a list that lasts is kept"
+    assert sorted(serials(lists(held, later=29 * DAY))) == [7, 8]
+    assert sorted(serials(lists(held, later=40 * DAY))) == [7, 8], "also when it has ended"
+
+
+def test_of_several_that_clusters_hold_the_newest_counts() -> None:
+    old, new = crl_of(ROOT, begins=NOW - 3 * DAY, revoked=[7]), crl_of(ROOT, begins=NOW - 2 * DAY, revoked=[7, 8])
+    for held in (old + new, new + old):
+        assert sorted(serials(lists(held))) == [7, 8]
+        assert sorted(serials(lists(held, later=29 * DAY))) == [7, 8]
+
+
+def test_a_ca_that_may_sign_no_list_gets_none() -> None:
+    signer = issuer_of(WEST)
+    old = certificates.Authority(plain(signer, crl_sign=False), signer.key)
+    assert lists(signers=[old]) == "", "proxies would believe none of it"
+
+
+def test_a_list_names_the_key_that_signed_it() -> None:
+    signer = issuer_of(WEST)
+    bare = certificates.Authority(plain(signer, crl_sign=True), signer.key)
+    for one in (signer, bare):
+        (crl,) = parse_crls(lists(signers=[one]), what="it")
+        identifier = crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        assert identifier == x509.SubjectKeyIdentifier.from_public_key(signer.certificate.public_key()).digest
+        assert not any(extension.critical for extension in crl.extensions), (
+            "what a proxy does not know it may pass over"
+        )
+
+
+def test_an_unreadable_one_hides_no_other() -> None:
+    broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+    text = own_lists({}, [broken, crl_of(ROOT, revoked=[7])], SIGNERS, authorities(CHAINS.values()), NOW, silent=False)
+    assert serials(text) == [7]
+
+
+def test_what_is_given_counts_and_is_not_signed_beside() -> None:
+    assert lists(given={"root.pem": crl_of(ROOT, revoked=[7])}).count("BEGIN X509 CRL") == 2
+
+
+def test_a_renewed_ca_has_a_list_and_the_former_keeps_its_own() -> None:
+    former = lists()
+    renewed = {"west": decisions.issue("west", ROOT, POLICY), "east": EAST}
+    both = lists(former, chains=renewed, signers=[ROOT, issuer_of(renewed["west"]), issuer_of(EAST)])
+    assert both.count("BEGIN X509 CRL") == 4, "certificates of the former one live on for a day"
+    good = judge({SIGNED_HERE: both}, renewed, NOW, signed_here=SIGNED_HERE)
+    assert good.warnings == ()
+    gone = lists(both, chains=renewed, signers=[ROOT, issuer_of(renewed["west"]), issuer_of(EAST)], later=31 * DAY)
+    assert gone.count("BEGIN X509 CRL") == 3, "a list that has ended would have every call refused"
+
+
+def test_without_a_key_a_list_that_is_there_is_kept() -> None:
+    held = lists()
+    assert lists(held, signers=[]).count("BEGIN X509 CRL") == 3
+    assert lists(signers=[]) == ""
+
+
+@pytest.mark.parametrize(("silent", "count"), [(True, 3), (False, 2)])
+def test_lists_of_a_cluster_that_does_not_answer_are_kept(silent: bool, count: int) -> None:
+    west = {"west": WEST}
+    assert lists(lists(), chains=west, signers=[ROOT, issuer_of(WEST)], silent=silent).count("BEGIN") == count
+
+
+def test_a_list_that_cannot_be_read_is_replaced() -> None:
+    assert lists("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n").count("BEGIN X509 CRL") == 3
+
+
+def test_an_authority_is_a_pair() -> None:
+    assert authority_of(WEST.data) is not None
+    assert authority_of({**WEST.data, "ca-key.pem": EAST.key}) is None
+    assert authority_of(None) is None and authority_of({}) is None
