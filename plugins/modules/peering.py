@@ -75,6 +75,7 @@ options:
     description:
       - Whether to restart an istiod whose queue of remote secrets hangs. In Istio 1.31 it usually hangs for good when a cluster
         is removed whose API never answered this istiod; istiod then reads no remote secret that is written later.
+      - Also an istiod that still has pods of a removed cluster behind global names, which Istio 1.31 keeps until then.
       - It is a rolling restart of the Deployment, shown as a change, with a warning that says what was seen.
     type: bool
     default: true

@@ -11,7 +11,14 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.report import PeeringReport, make_report
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.scope import WatcherScope, scopes
-from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import deciding, leaving, reading, syncing, writing
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering import (
+    deciding,
+    forgetting,
+    leaving,
+    reading,
+    syncing,
+    writing,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import Options, PeeringState
 
 __all__ = ["run_peering", "said_of"]
@@ -50,6 +57,8 @@ async def run_peering(
         await state.on_each(read, lambda state, name: writing.write(state, read[name]))
         if options.sync and not options.dry_run:
             await syncing.sync(state, read)
+        if options.sync or options.dry_run:
+            await state.on_each(read, lambda state, name: forgetting.forget_pods(state, read[name]))
         # Last, because an istiod uses the old token until it has synced with the new one.
         await state.on_each(with_tokens, lambda state, name: leaving.remove_token_secret(state, name, watchers))
         await state.on_each(sorted(state.play), leaving.remove_former_signer)

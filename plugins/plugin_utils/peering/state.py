@@ -35,7 +35,7 @@ class Options:
     dry_run: bool = False
     sync: bool = True
     restart: bool = True
-    """Whether to restart an istiod that no longer reads remote secrets."""
+    """Whether to restart an istiod that no longer reads remote secrets, or keeps pods of a removed peer."""
     restart_timeout: float = 180
     forget: frozenset[str] = frozenset()
     """Clusters that left the fleet: edges to them are removed, though the inventory does not name them."""

@@ -34,7 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.peers import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.state import PeeringState
 
-__all__ = ["count_secret_events", "sync"]
+__all__ = ["await_synced", "count_secret_events", "sync"]
 
 _LOG_LINES = 1500
 _TRIES = 5
@@ -56,10 +56,11 @@ async def count_secret_events(state: PeeringState, watcher: str) -> dict[str, in
 
 async def sync(state: PeeringState, read: t.Mapping[str, WatcherScope]) -> None:
     """Wait until the istiods of all watchers have synced, and restart blocked ones; what fails is in ``faults``."""
-    await state.on_each(read, lambda state, name: _await_synced(state, read[name]))
+    await state.on_each(read, lambda state, name: await_synced(state, read[name]))
 
 
-async def _await_synced(state: PeeringState, scope: WatcherScope) -> None:
+async def await_synced(state: PeeringState, scope: WatcherScope) -> None:
+    """Wait until the istiods of one watcher have synced; restart them if they are blocked, and note what fails."""
     watcher = scope.watcher
     kube, plane = state.kubes[watcher], control_plane_of(state.fleet, state.fleet.clusters[watcher])
     if kube.absent or not plane.has_istiod:

@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.token_en
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.deciding import decide_edges
+from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.forgetting import remember_istiods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.peering.peers import (
     PLANNED,
     check_certificate,
@@ -98,6 +99,7 @@ async def write_once(state: PeeringState, watcher: str) -> None:
         now=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
     await _require_namespace(state, kube, writes)
+    await remember_istiods(state, watcher)
     before = await count_secret_events(state, watcher) if writes != _NOTHING else {}
     managers = _managers(live, {str(o["metadata"]["name"]) for o in writes.apply}, state.fleet.name)
     read = {str(secret["metadata"]["name"]): {**_SECRET, **secret} for secret in live}

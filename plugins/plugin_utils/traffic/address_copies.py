@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import dataclasses
 import random
+import types
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import FIELD_MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import shown
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.discovery import KNOWN
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import LARGE_PAGE
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
@@ -32,9 +34,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import CHANGED, CREATED, REMOVED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 
-__all__ = ["Copies", "Copy"]
+__all__ = ["NO_ENTRIES", "Copies", "Copy", "Entries"]
 
 Object = dict[str, t.Any]
+Entries = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
+"""ServiceEntries by cluster."""
+NO_ENTRIES: Entries = types.MappingProxyType({})
 
 _CONFIG_MAP = KNOWN["v1", "ConfigMap"]
 _PATIENCE = (0.2, 1.0)
@@ -107,9 +112,9 @@ class Copies:
             self.kubes.pop(name, None)
             self.found.pop(name, None)
 
-    async def read(self) -> None:
-        """Read all copies anew."""
-        done, failed = await on_each(self.kubes, self._read_one)
+    async def read(self, entries: Entries = NO_ENTRIES) -> None:
+        """Read all copies anew, and ServiceEntries of the clusters that are not in ``entries``."""
+        done, failed = await on_each(self.kubes, lambda cluster: self._read_one(cluster, entries.get(cluster)))
         self.found = done
         self.lose(failed)
         for name, copy in done.items():
@@ -120,15 +125,19 @@ class Copies:
         self.failed.update(failed)
         self.drop(failed)
 
-    async def _read_one(self, cluster: str) -> Copy:
+    async def _read_one(self, cluster: str, seen: t.Sequence[t.Mapping[str, t.Any]] | None) -> Copy:
         kube, plane = self.kubes[cluster], control_plane_of(self._fleet, self._fleet.clusters[cluster])
-        live, entries, istiod, used = await asyncio.gather(
+
+        async def entries() -> t.Sequence[t.Mapping[str, t.Any]]:
+            return await kube.list(plane.istio_api(), "ServiceEntry", page=LARGE_PAGE) if seen is None else seen
+
+        live, found, istiod, used = await asyncio.gather(
             kube.get("v1", "ConfigMap", object_name(self._fleet.name), plane.namespace),
-            kube.list(plane.istio_api(), "ServiceEntry"),
+            entries(),
             kube.get("apps/v1", "Deployment", istiod_name(self._fleet), plane.namespace),
             self._used(cluster, plane.namespace),
         )
-        held = held_of(cluster, entries, self._fleet.name)
+        held = held_of(cluster, found, self._fleet.name)
         return Copy(live, read_record(live), held, plane.has_istiod and _serves_ipv6(istiod), used)
 
     async def _used(self, cluster: str, namespace: str) -> dict[str, str]:

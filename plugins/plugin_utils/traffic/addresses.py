@@ -35,7 +35,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.record i
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import TRAFFIC
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
-from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.address_copies import Copies
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.address_copies import NO_ENTRIES, Copies, Entries
 
 __all__ = ["Allocated", "allocated", "forgotten"]
 
@@ -61,6 +61,8 @@ async def allocated(
     fleet: Fleet,
     names: t.Iterable[str],
     *,
+    kept: t.Iterable[str] = (),
+    entries: Entries = NO_ENTRIES,
     part: str = TRAFFIC,
     dry_run: bool = False,
     diff: bool = False,
@@ -72,6 +74,9 @@ async def allocated(
         kubes: clients that the caller has; the other clusters that keep the record are connected here.
         fleet: the fleet.
         names: all names that ``part`` uses. What it used before and does not name any more is free after a time.
+        kept: names that ``part`` may use where this run cannot see it: they keep the address that they have, if any.
+        entries: by cluster all its ServiceEntries, as the caller has read them in this run. They are good for finding
+            that nothing is to be done; before anything else is decided, all are read anew.
         part: what uses them.
         dry_run: nothing is written, so a new address may be another in the end.
         diff: whether changes have texts.
@@ -79,7 +84,7 @@ async def allocated(
     """
     async with contextlib.AsyncExitStack() as stack:
         copies = await Copies.connect(stack, kubes, fleet, dry_run=dry_run, diff=diff, timeout=timeout)
-        return await _Run(copies, fleet).allocate(tuple(sorted(set(names))), part)
+        return await _Run(copies, fleet, entries).allocate(tuple(sorted(set(names))), frozenset(kept), part)
 
 
 async def forgotten(
@@ -105,16 +110,18 @@ async def forgotten(
 class _Run:
     """One run over the copies."""
 
-    def __init__(self, copies: Copies, fleet: Fleet) -> None:
-        self._copies, self._fleet = copies, fleet
+    def __init__(self, copies: Copies, fleet: Fleet, entries: Entries = NO_ENTRIES) -> None:
+        self._copies, self._fleet, self._entries = copies, fleet, entries
         self._keepers = tuple(keepers(fleet))
         self._id = uuid.uuid4().hex[:12]
         self._out = Allocated(failed=copies.failed, changes=copies.changes)
 
-    async def allocate(self, names: tuple[str, ...], part: str) -> Allocated:
+    async def allocate(self, names: tuple[str, ...], kept: frozenset[str], part: str) -> Allocated:
         def change(table: Table) -> Decision:
-            wish = self._wish(names, part)
-            decision = decide(table, wish, [one for copy in self._copies.found.values() for one in copy.held])
+            held = [one for copy in self._copies.found.values() for one in copy.held]
+            known = {name for name, entry in table.names.items() if entry.addresses}.union(*(one.hosts for one in held))
+            wish = self._wish(tuple(sorted({*names, *(kept & known)})), part)
+            decision = decide(table, wish, held)
             clashes = (in_use(name, copy.used, wish.ranges) for name, copy in self._copies.found.items())
             wrong = [error for error in clashes if error]
             return self._only_known(table, decision, wrong) if wrong else decision
@@ -164,17 +171,23 @@ class _Run:
 
     async def _change(self, change: t.Callable[[Table], Decision], *, is_needed: bool) -> Decision:
         """Change the record until all copies that answer say what ``change`` makes of it."""
+        seen = self._entries
         while True:
-            await self._copies.read()
+            await self._copies.read(seen)
             read = set(self._copies.found)
             records = {name: copy.record for name, copy in self._copies.found.items()}
             table = latest(records.values())
             decision = change(table)
+            is_done = decision.table == table and agreed(records.values())
+            if seen and not (is_done and self._is_enough(table) and not decision.problems):
+                # Another run may have applied names since they were read.
+                seen = NO_ENTRIES
+                continue
             if not is_needed and all(record == NOTHING for record in records.values()) and not decision.table.names:
                 return decision
             if not self._is_enough(table):
                 return self._only_known(table, decision)
-            if decision.table == table and agreed(records.values()):
+            if is_done:
                 return decision
             if self._copies.dry_run:
                 self._copies.note(decision.table)

@@ -15,6 +15,7 @@ __all__ = [
     "diagnose",
     "diagnose_blocked",
     "parse_clusterz",
+    "parse_entry_clusters",
     "parse_managed",
     "parse_networkz",
     "parse_secret_events",
@@ -107,6 +108,18 @@ def parse_trust_domains(text: str) -> dict[str, set[str]]:
                     if identity:
                         domains.add(identity.group(1))
     return found
+
+
+def parse_entry_clusters(text: str) -> set[str]:
+    """``/debug/endpointShardz``: the clusters of the pods behind ServiceEntries, whose shards are ``External/west``."""
+    found: set[str] = set()
+    document = _decoded(text)
+    for namespaces in (document if isinstance(document, dict) else {}).values():
+        for shards in (namespaces or {}).values():
+            for key, endpoints in ((shards or {}).get("Shards") or {}).items():
+                if str(key).startswith("External/"):
+                    found |= {str((endpoint.get("Locality") or {}).get("ClusterID") or "") for endpoint in endpoints}
+    return found - {""}
 
 
 def parse_secret_events(text: str) -> int:

@@ -68,8 +68,9 @@ def gone(fleet: Fleet, name: str, error: FleetError) -> FleetError:
 
 def deleted(error: FleetError) -> str:
     """A warning about a cluster that leaves and that was deleted before: a wrong name would look the same."""
+    seen = ": ".join(part for part in (error.obj, error.seen) if part)
     return (
-        f"{error.cluster}: {error.what}, so nothing was removed on it ({error.obj}: {error.seen}); if it is another "
+        f"{error.cluster}: {error.what}, so nothing was removed on it ({seen}); if it is another "
         f"one, correct its variables and run playbooks/teardown.yml with --limit {error.cluster} again"
     )
 

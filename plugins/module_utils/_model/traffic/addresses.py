@@ -119,8 +119,7 @@ def decide(table: Table, wish: Wish, held: t.Sequence[Held]) -> Decision:
     for pool in pools:
         for entry in names.values():
             pool.use(entry.addresses)
-        for one in held:
-            pool.use(one.addresses)
+        pool.use({address for one in held for address in one.addresses})
     lacking: dict[str, list[str]] = {}
     for name in dict.fromkeys(wish.names):
         before = names.get(name, Name(()))

@@ -97,6 +97,9 @@ class Fake:
         self.absent = absent
         """This machine has no kubeconfig of it: it reads as an empty one."""
         self.absence = FleetError("it is not known here", cluster=cluster.name) if absent else None
+        self.listed: list[str] = []
+        self.pages: dict[str, int] = {}
+        """By kind how many objects an answer may have; 0 for the usual number."""
         self.fails = ""
         """"before" or "after": the next write fails, without or with its effect."""
 
@@ -113,7 +116,9 @@ class Fake:
         await self._turn()
         return copy.deepcopy(self._there.record)
 
-    async def list(self, _api: str, kind: str, _namespace: str = "") -> list[Values]:
+    async def list(self, _api: str, kind: str, _namespace: str = "", *, page: int = 0) -> list[Values]:
+        self.listed.append(kind)
+        self.pages[kind] = page
         if kind == "Pod":
             status = {"podIPs": [{"ip": self._there.pod_ip}], "hostIPs": [{"ip": self._there.node_ip}]}
             return [{"metadata": {"name": "istiod-x"}, "status": status}]
@@ -212,7 +217,9 @@ def test_no_address_is_used_for_two_names(
         }
         if fails and kubes:
             schedule.chance.choice([*kubes.values()]).fails = fails
-        found = await allocated(t.cast("t.Any", kubes), of, names)
+        # Every other run has read what is there before all others begin, and what it read is old.
+        seen = {c.name: copy.deepcopy([*c.entries.values()]) for c in world if c.name in kubes and number % 2}
+        found = await allocated(t.cast("t.Any", kubes), of, names, entries=seen)
         for name, addresses in found.addresses.items():
             for address in addresses:
                 assert used.setdefault(address, name) == name
@@ -246,6 +253,17 @@ def test_what_is_recorded_needs_no_write() -> None:
     assert {change.action for change in more.changes} == {"changed"}
     assert NAMES[1] not in more.changes[0].before
     assert NAMES[1] in more.changes[0].after
+
+
+def test_a_name_that_is_kept_has_what_it_had() -> None:
+    """A run that does not see all may not know that the name is used."""
+    world, of = clusters_of(2), fleet("west", "east")
+    first = give(world, of, NAMES[0])
+    again = give(world, of, kept=NAMES[:2])
+    assert (again.addresses, again.changes, again.problems) == (first.addresses, [], [])
+    assert read_record(world[0].record).table.names[NAMES[0]].unused_since == ""
+    give(world, of)
+    assert read_record(world[0].record).table.names[NAMES[0]].unused_since != ""
 
 
 def test_without_names_nothing_is_recorded() -> None:
@@ -325,6 +343,35 @@ def test_an_absent_cluster_may_hold_an_address(monkeypatch: pytest.MonkeyPatch) 
     assert planned.failed == {}, "in check mode it is one that is to be made"
     assert connected == [False, False, True]
     assert NAMES[0] in read_record(world[0].record).table.names
+
+
+def test_entries_of_the_caller_serve_to_find_nothing_to_do() -> None:
+    world, of = clusters_of(2), fleet("west", "east")
+    first = give(world, of, *NAMES[:2])
+    kubes = {one.name: Fake(one) for one in world}
+    entries: dict[str, list[Values]] = {"west": [], "east": []}
+    again = asyncio.run(allocated(t.cast("t.Any", kubes), of, NAMES[:2], entries=entries))
+    assert (again.addresses, again.changes) == (first.addresses, [])
+    assert [kube.listed for kube in kubes.values()] == [["Pod"]] * 2
+
+
+def test_entries_are_read_in_one_page() -> None:
+    """A second one costs an API server more than the first, and there may be thousands."""
+    world, of = clusters_of(2), fleet("west", "east")
+    kubes = {one.name: Fake(one) for one in world}
+    asyncio.run(allocated(t.cast("t.Any", kubes), of, NAMES[:2]))
+    assert [kube.pages["ServiceEntry"] for kube in kubes.values()] == [module.LARGE_PAGE] * 2
+
+
+def test_entries_are_read_anew_before_an_address_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the caller read was before another run applied the name again."""
+    world = clusters_of(2)
+    of = fleet("west", "east", mesh_global_range=ONE_ADDRESS)
+    addresses = released(world, of, monkeypatch)
+    asyncio.run(Fake(world[1]).apply(NAMES[0], addresses))
+    found = give(world, of, NAMES[1], entries={"west": [], "east": []})
+    assert found.addresses == {}
+    assert [problem.obj for problem in found.problems] == ["mesh_global_range"]
 
 
 @pytest.mark.parametrize("fails", ["before", "after"])
