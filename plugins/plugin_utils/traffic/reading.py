@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import Reader
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.reading import LARGE_PAGE, Reader
 
 __all__ = ["ISTIO_KINDS", "Live", "read"]
 
@@ -46,8 +46,8 @@ async def read(kube: Reader, api: str, owner: t.Mapping[str, str], namespaces: t
     """
     places = sorted(namespaces) if len(namespaces) <= _FEW else [""]
     asked = [
-        *(kube.list(api, kind) for kind in ISTIO_KINDS),
-        kube.list("v1", "Service", labels=owner),
+        *(kube.list(api, kind, page=LARGE_PAGE) for kind in ISTIO_KINDS),
+        kube.list("v1", "Service", labels=owner, page=LARGE_PAGE),
         *(kube.list("v1", kind, place) for kind in ("Service", "Pod") for place in places),
         *([kube.list("v1", "Namespace")] if namespaces else []),
     ]

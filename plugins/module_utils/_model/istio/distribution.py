@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as t
 
 from .proxy_routes import Routed, is_route_of, routes_seen
@@ -21,8 +22,15 @@ __all__ = ["Proxy", "Rule", "Wanted", "has_routes", "has_rules", "parse_syncz"]
 _UUID = 36
 """The characters of a nonce after the version of its push."""
 _MANY = 2**63
-_SENT = ("cluster", "endpoint", "route")
+_SENT = {
+    "cluster": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    "endpoint": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    "route": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+}
+"""What is looked at, and its type in Envoy's API."""
 _KINDS = ("sidecar", "router")
+_TIME = re.compile(r"(?!0001)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+"""Go's time as JSON (RFC 3339); one that is not set is in the year 1."""
 
 Object = t.Mapping[str, t.Any]
 
@@ -83,27 +91,40 @@ def _number(nonce: str) -> int:
 
 
 def parse_syncz(text: str) -> dict[str, Proxy] | None:
-    """``/debug/syncz`` by proxy, of sidecars and gateways; None when it is not that page."""
+    """``/debug/syncz`` by proxy, of sidecars and gateways; None when it is not that page.
+
+    istiod lists connections. One that broke without its knowledge is there, and gets what is sent, until its keepalive
+    ends it; beside it is the one that the proxy has made since. Of two, the one that has accepted most counts.
+    """
     document = _decoded(text)
     if not isinstance(document, list):
         return None
-    found = {}
+    found: dict[str, Proxy] = {}
     for entry in document:
         if not isinstance(entry, dict) or entry.get("proxy_type") not in _KINDS:
             continue
         late = [kind for kind in _SENT if entry.get(f"{kind}_sent") != entry.get(f"{kind}_acked")]
-        errors = [str(one["lastError"]) for one in (entry.get("resources") or {}).values() if one.get("lastError")]
         name = str(entry.get("proxy"))
-        found[name] = Proxy(
+        proxy = Proxy(
             name,
             str(entry.get("cluster_id") or ""),
             str(entry["proxy_type"]),
             _number(str(entry.get("cluster_acked") or "")),
             _number(str(entry.get("route_acked") or "")),
             bool(entry.get("route_sent")),
-            f"it has not accepted its {late[0]}s{': ' + errors[0] if errors else ''}" if late else "",
+            _not_accepted(late[0], entry.get("resources") or {}) if late else "",
         )
+        if name not in found or found[name].rules <= proxy.rules:
+            found[name] = proxy
     return found
+
+
+def _not_accepted(kind: str, resources: t.Mapping[str, Object]) -> str:
+    """What a proxy has not accepted, why, and since when: one that hangs says no more, a busy one got it just now."""
+    errors = [str(one["lastError"]) for one in resources.values() if one.get("lastError")]
+    sent = str((resources.get(_SENT[kind]) or {}).get("sentTime") or "")
+    when = f", sent at {sent[:19].replace('T', ' ')} by istiod's clock" if _TIME.match(sent) else ""
+    return f"it has not accepted its {kind}s{when}{': ' + errors[0] if errors else ''}"
 
 
 def has_rules(page: str, wanted: t.Iterable[Rule]) -> str | None:

@@ -28,7 +28,8 @@ _PROTOCOLS = (
     "udp",
 )
 """What Istio knows by the name of a port, up to a dash, or by ``appProtocol``."""
-_HTTP = ("grpc-web", "grpc", "http2", "http")
+_HTTP2 = ("grpc-web", "grpc", "http2")
+_HTTP = (*_HTTP2, "http")
 _KUBERNETES = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http"}
 
 
@@ -57,6 +58,11 @@ class Port:
     @property
     def is_http(self) -> bool:
         return self.spoken in _HTTP
+
+    @property
+    def speaks_http2(self) -> bool:
+        """Whether it says so; Istio takes all of these for HTTP/2."""
+        return self.spoken in _HTTP2
 
 
 @dataclasses.dataclass(frozen=True)

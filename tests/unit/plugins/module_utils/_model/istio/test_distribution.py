@@ -51,6 +51,24 @@ def test_a_proxy_that_has_not_accepted_what_it_was_sent() -> None:
     slow = parse_syncz(json.dumps([connected(endpoint_sent=nonce(36))]))
     assert slow is not None
     assert slow["caller-1.shop"].pending == "it has not accepted its endpoints"
+    for when, said in (
+        ("2026-11-28T13:23:31.482Z", ", sent at 2026-11-28 13:23:31 by istiod's clock"),
+        ("0001-01-01T00:00:00Z", ""),
+        ("soon", ""),
+    ):
+        sent = {TYPE: {"sentTime": when, "lastError": "no such filter"}}
+        timed = parse_syncz(json.dumps([connected(cluster_sent=nonce(36), resources=sent)]))
+        assert timed is not None
+        assert timed["caller-1.shop"].pending == f"it has not accepted its clusters{said}: no such filter"
+
+
+def test_of_two_connections_the_one_that_accepted_most_counts() -> None:
+    """The other broke, and istiod does not know it yet."""
+    broken, live = connected(cluster_sent=nonce(36)), connected(cluster_sent=nonce(36), cluster_acked=nonce(36))
+    for page in ([broken, live], [live, broken]):
+        proxies = parse_syncz(json.dumps(page))
+        assert proxies is not None
+        assert (proxies["caller-1.shop"].rules, proxies["caller-1.shop"].pending) == (36, "")
 
 
 def test_a_gateway_without_routes_and_what_is_no_proxy() -> None:

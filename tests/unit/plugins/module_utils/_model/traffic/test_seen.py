@@ -34,6 +34,7 @@ from tests.policies import live
 )
 def test_what_a_port_speaks(port: Port, spoken: str, is_http: bool) -> None:
     assert (port.spoken, port.is_http) == (spoken, is_http)
+    assert port.speaks_http2 is (spoken in ("grpc", "grpc-web", "http2"))
 
 
 def test_services_pods_and_namespaces() -> None:
