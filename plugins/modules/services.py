@@ -18,14 +18,16 @@ description:
   - In clusters of other providers it makes the upstream objects (C(multicluster.x-k8s.io)), a ServiceExport where the service runs,
     and a ServiceImport in the clusters of C(to) and in those that export it, merged by the rules of KEP-1645. The name has one
     address in the whole fleet, of RV(imports) and C(mesh_global_range). Sidecars know it by a ServiceEntry and a VirtualService, and
-    always call it with the mesh's certificates. The kinds themselves are made where they are missing (O(kinds)).
+    always call it with the mesh's certificates. The kinds themselves are made where they are missing, and brought up to date where
+    the fleet made them (O(kinds)).
   - Of such clusters it reads all of the fleet and writes those of the play. What a cluster that does not answer may export stays.
   - Where another controller of these kinds runs (Submariner, Cilium, or GKE in a cluster of provider C(kubeconfig)), it makes the
     ServiceExport and waits for that controller's ServiceImport.
   - An import without the pods of an exporting cluster is one of RV(warnings), or a failure of that cluster if its ServiceExport
     (conditions, Events) gives a reason.
   - A Service without pods of its own (ExternalName) is refused.
-  - Runs once for the fleet (C(run_once)). An export that somebody else made stays as it is.
+  - Runs once for the fleet (C(run_once)). An export that somebody else made stays as it is, and a service that another fleet
+    exports or imports in the same cluster is refused there.
 options:
   state:
     description:
@@ -75,7 +77,9 @@ stage_line:
   returned: success
   type: str
 objects:
-  description: Each object of the run, as C(cluster), C(kind), C(namespace), C(name) and C(action).
+  description:
+    - Each object that was created, changed or removed, as C(cluster), C(kind), C(namespace), C(name) and C(action); in check mode each
+      that would be.
   returned: success
   type: list
   elements: dict
@@ -95,7 +99,9 @@ exports:
   type: list
   elements: dict
 imports:
-  description: Each import, as C(service), C(cluster), C(address), and C(without), the exporting clusters whose pods it lacks.
+  description:
+    - What is imported, by C(service) and C(address), each with the C(clusters) that have it so, and C(without), the exporting clusters
+      whose pods it lacks there.
   returned: success
   type: list
   elements: dict

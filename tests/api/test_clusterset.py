@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import typing as t
 from pathlib import Path
 
@@ -13,15 +15,22 @@ import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.transport import Transport
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import owner_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import parse_exports
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import clusterset
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset import ClustersetRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import allocated
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify import facts as verify_facts
 
 from . import control_plane
 from .gke_clusters import CRDS, SECONDS, SHOP, actions, on, put, service
 from .loop import in_loop
 from .manifests import namespace_of
+from .test_clusterset_dns import COREFILE, deployment
 from .test_traffic_objects import crds
 
 __all__ = ["crds"]
@@ -30,11 +39,13 @@ FILES = Path(__file__).resolve().parents[2] / "roles" / "services" / "files" / "
 OURS = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FILES.glob("*.yaml"))]
 CRD = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 UPSTREAM = "multicluster.x-k8s.io/v1beta1"
+ALPHA = "multicluster.x-k8s.io/v1alpha1"
 ISTIO = "networking.istio.io/v1"
 NAMES = ("west", "east")
 ORDERS = [{"service": "orders.shop", "to": "all"}]
 KINDS = ("ServiceExport", "ServiceImport")
 NAMED = ("ServiceEntry", "VirtualService")
+COREDNS = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"Corefile": COREFILE}}
 Fleets = t.Callable[..., Fleet]
 
 
@@ -148,10 +159,12 @@ async def test_an_unchanged_run_reads_lists_and_writes_nothing(fleets: Fleets, m
     first = await ran(fleet, given)
     assert first.failures == {}
     asked: list[str] = []
+    limits: dict[str, str] = {}
     request = Transport.request
 
     async def counted(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
         asked.append(f"{method} {path}")
+        limits[path.rpartition("/")[2]] = (more.get("params") or {}).get("limit", "")
         return await request(self, method, path, **more)
 
     monkeypatch.setattr(Transport, "request", counted)
@@ -159,13 +172,18 @@ async def test_an_unchanged_run_reads_lists_and_writes_nothing(fleets: Fleets, m
     assert actions(again.changes) == []
     assert [one for one in asked if not one.startswith("GET ")] == []
     assert len(asked) < 50, asked
+    assert len([one for one in asked if one.endswith("/serviceentries")]) == len(NAMES), "each cluster's once"
+    many = ("serviceentries", "virtualservices", "serviceimports", "serviceexports", "services")
+    assert {limits[kind] for kind in many} == {"5000"}, "a second page costs an API server more than the first"
 
 
 @in_loop
 async def test_only_clusters_of_to_and_those_that_export(fleets: Fleets) -> None:
     fleet = fleets()
     await put(fleet, "west", service("orders"))
-    await ran(fleet, [{"service": "orders.shop", "to": ["west"]}])
+    run = await ran(fleet, [{"service": "orders.shop", "to": ["west"]}])
+    (told,) = run.warnings
+    assert told.startswith("to limits who knows the names of orders.shop in clusterset.local, not who may call")
     assert [await live(fleet, "east", kind) for kind in (*KINDS, *NAMED)] == [None] * 4
     made = [await live(fleet, "west", kind) for kind in (*KINDS, *NAMED)]
     assert None not in made
@@ -198,6 +216,38 @@ async def test_conflicts_are_conditions_and_warnings(fleets: Fleets) -> None:
 
 
 @in_loop
+async def test_exports_of_one_run_are_of_one_age(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets()
+    await put(fleet, "east", service("orders", 9090))
+    await put(fleet, "west", service("orders"))
+    request, made = Transport.request, asyncio.Event()
+
+    async def late(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
+        """West is a whole second quicker: east's export is the younger one by its server's clock."""
+        is_export = method == "PATCH" and path.endswith("/serviceexports/orders")
+        if is_export and self.cluster == "east":
+            await made.wait()
+            began = self.server_time()
+            while self.server_time().replace(microsecond=0) <= began.replace(microsecond=0):
+                await request(self, "GET", "/version")
+        answer = await request(self, method, path, **more)
+        if is_export and self.cluster == "west":
+            made.set()
+        return answer
+
+    planned = await ran(fleet, ORDERS, dry_run=True)
+    monkeypatch.setattr(Transport, "request", late)
+    run = await ran(fleet, ORDERS)
+    monkeypatch.undo()
+    ages = [(await live(fleet, name, "ServiceExport") or {})["metadata"] for name in ("west", "east")]
+    assert ages[0]["creationTimestamp"] < ages[1]["creationTimestamp"]
+    again = await ran(fleet, ORDERS)
+    assert actions(again.changes) == []
+    assert planned.warnings == run.warnings == again.warnings
+    assert [one["port"] for one in (await spec(fleet, "west", "ServiceImport"))["ports"]] == [9090]
+
+
+@in_loop
 async def test_a_part_of_the_fleet_makes_the_same(fleets: Fleets) -> None:
     fleet = fleets()
     await put(fleet, "west", service("orders"))
@@ -209,16 +259,45 @@ async def test_a_part_of_the_fleet_makes_the_same(fleets: Fleets) -> None:
 
 
 @in_loop
-async def test_what_a_silent_cluster_exports_stays(fleets: Fleets) -> None:
+async def test_what_a_silent_cluster_exports_stays(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+
+    async def asked(*these: t.Any, **more: t.Any) -> t.Any:
+        kept.extend(more["kept"])
+        return await allocated(*these, **more)
+
     fleet = fleets()
     await put(fleet, "west", service("orders"))
     await ran(fleet, ORDERS)
+    before = await spec(fleet, "east", "ServiceEntry")
+    monkeypatch.setattr(clusterset, "allocated", asked)
     lost = read_silent(fleet, "west")
-    run = await ran(lost, ORDERS, play=["east"])
-    assert run.failures == {}
-    assert of_orders(run.changes, "removed") == []
+    # What nobody runs needs no address, which half of the clusters could not give.
+    for given in (ORDERS, [*ORDERS, {"service": f"nothing.{SHOP}", "to": "all"}]):
+        run = await ran(lost, given, play=["east"])
+        assert run.failures == {}
+        assert of_orders(run.changes, "removed") == []
+        assert await live(fleet, "east", "ServiceImport")
+        assert await live(fleet, "east", "VirtualService")
+    assert "orders.shop.svc.clusterset.local" in kept
+    # Once everything answers again, the name has the address that it had.
+    await ran(fleet, ORDERS)
+    assert (await spec(fleet, "east", "ServiceEntry"))["addresses"] == before["addresses"]
+
+
+@in_loop
+async def test_check_mode_keeps_what_a_missing_cluster_exports(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await ran(fleet, ORDERS)
+    hosts = {name: dict(cluster.variables) for name, cluster in fleet.clusters.items()}
+    hosts["west"] = {"fleet_name": "set", "cluster_provider": "kubeconfig", "cluster_kubeconfig": "/nowhere"}
+    lost = read_fleet(hosts, environment())
+    planned = await ran(lost, ORDERS, dry_run=True)
+    run = await ran(lost, ORDERS)
+    assert of_orders(planned.changes, "removed") == of_orders(run.changes, "removed") == []
+    assert list(run.failures) == ["west"]
     assert await live(fleet, "east", "ServiceImport")
-    assert await live(fleet, "east", "VirtualService")
 
 
 @in_loop
@@ -265,6 +344,7 @@ async def test_objects_of_others_stay_and_are_named(fleets: Fleets) -> None:
     assert list(run.failures) == ["east"]
     text = str(run.failures["east"][0])
     assert "ServiceEntry shop/orders-clusterset" in text and "somebody-else" in text and "mesh_take_over" in text
+    assert any(one.startswith("east: ServiceImport shop/orders is of somebody-else, and stays") for one in run.warnings)
     assert (await spec(fleet, "east", "ServiceImport"))["ips"] == ["10.9.8.7"]
     await ran(fleet, [])
     left = await ran(fleet, [], leaves=True)
@@ -304,6 +384,187 @@ async def test_an_export_that_others_made_is_theirs_to_remove(fleets: Fleets) ->
     await ran(fleet, [])
     export = await live(fleet, "west", "ServiceExport")
     assert export is not None and not export["metadata"].get("labels")
+
+
+def older(
+    release: str, stored: str = "v1alpha1", *, kinds: t.Sequence[dict[str, t.Any]] = OURS
+) -> list[dict[str, t.Any]]:
+    """The kinds as another release has them: with one version, in which objects are stored."""
+    made = copy.deepcopy(list(kinds))
+    for crd in made:
+        crd["metadata"]["labels"]["multicluster.x-k8s.io/release-version"] = release
+        crd["spec"]["versions"] = [one for one in crd["spec"]["versions"] if one["name"] == "v1alpha1"]
+        crd["spec"]["versions"][0]["storage"] = stored == "v1alpha1"
+        if stored != "v1alpha1":
+            crd["spec"]["versions"].append({**crd["spec"]["versions"][0], "name": stored, "storage": True})
+    return made
+
+
+async def kinds_of(fleet: Fleet, cluster: str) -> list[tuple[str, list[str]]]:
+    """Of each kind, the release and the versions."""
+    async with on(fleet, cluster) as kube:
+        found = [await kube.get(*CRD, crd["metadata"]["name"]) for crd in OURS]
+    return [
+        (
+            crd["metadata"]["labels"]["multicluster.x-k8s.io/release-version"],
+            [version["name"] for version in crd["spec"]["versions"]],
+        )
+        for crd in found
+        if crd is not None
+    ]
+
+
+async def put_ours(fleet: Fleet, cluster: str, *objects: dict[str, t.Any]) -> None:
+    async with on(fleet, cluster) as kube:
+        await kube.apply(objects, labels=owner_labels("services", fleet.name))
+
+
+BROUGHT = [("v0.5.2", ["v1alpha1", "v1beta1"])] * 2
+
+
+@in_loop
+async def test_our_kinds_of_an_older_release_become_the_newer(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    for name in NAMES:
+        await put_ours(fleet, name, *older("v0.3.0"))
+    theirs = {"apiVersion": ALPHA, "kind": "ServiceExport", "metadata": {"name": "theirs", "namespace": SHOP}}
+    await put(fleet, "west", theirs)
+    planned = await ran(fleet, ORDERS, dry_run=True)
+    assert await kinds_of(fleet, "west") == [("v0.3.0", ["v1alpha1"])] * 2
+    run = await ran(fleet, ORDERS)
+    assert run.failures == planned.failures == {}
+    changed = [one for one in actions(run.changes) if "CustomResourceDefinition" in one]
+    assert len(changed) == 4 and all(one.endswith(" changed") for one in changed)
+    assert [one for one in actions(planned.changes) if "CustomResourceDefinition" in one] == changed
+    assert [await kinds_of(fleet, name) for name in NAMES] == [BROUGHT] * 2
+    assert await live(fleet, "west", "ServiceExport", "theirs"), "what was stored is read by the newer version"
+    assert actions((await ran(fleet, ORDERS)).changes) == []
+
+
+@in_loop
+async def test_kinds_of_others_and_newer_ones_stay(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    async with on(fleet, "west") as kube:
+        await kube.apply(older("v0.3.0"), labels=owner_labels("services", "another"))
+    await put_ours(fleet, "east", *older("v0.9.0"))
+    run = await ran(fleet, ORDERS)
+    assert run.failures == {}
+    assert await kinds_of(fleet, "west") == [("v0.3.0", ["v1alpha1"])] * 2
+    assert await kinds_of(fleet, "east") == [("v0.9.0", ["v1alpha1"])] * 2
+    async with on(fleet, "west") as kube:
+        assert await kube.get(ALPHA, "ServiceExport", "orders", SHOP), "by the one version that the cluster serves"
+    told = [one for one in run.warnings if "release" in one]
+    assert len(told) == 2 and all(one.startswith("east: service") and "newer collection" in one for one in told), told
+
+
+@in_loop
+async def test_kinds_whose_stored_version_would_go_stay(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await put_ours(fleet, "west", *older("v0.3.0", "v1alpha0"))
+    run = await ran(fleet, ORDERS, play=["west"])
+    assert run.failures == {}
+    assert await kinds_of(fleet, "west") == [("v0.3.0", ["v1alpha1", "v1alpha0"])] * 2
+    assert any("objects are stored as v1alpha0" in one and "storedVersions" in one for one in run.warnings)
+
+
+@in_loop
+async def test_half_of_the_kinds_is_completed_if_it_is_ours(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await put_ours(fleet, "west", OURS[0])
+    await put(fleet, "east", *older("v0.3.0", kinds=OURS[:1]))
+    run = await ran(fleet, ORDERS)
+    assert await kinds_of(fleet, "west") == BROUGHT, "a run was killed between the two"
+    assert await kinds_of(fleet, "east") == [("v0.3.0", ["v1alpha1"])], "somebody else's is not overwritten"
+    assert list(run.failures) == ["east"]
+    text = str(run.failures["east"][0])
+    assert "of kube-apiserver, somebody-else, serves v1alpha1" in text
+    assert "let those who made them complete them" in text
+
+
+async def labelled(fleet: Fleet, cluster: str) -> dict[str, t.Any]:
+    """The objects of orders, with version and fleet."""
+    found = {kind: await live(fleet, cluster, kind) for kind in (*KINDS, *NAMED)}
+    return {
+        kind: obj and (obj["metadata"]["resourceVersion"], obj["metadata"]["labels"]["mesh.fleet/fleet"])
+        for kind, obj in found.items()
+    }
+
+
+@in_loop
+async def test_a_service_of_another_fleet_is_refused(fleets: Fleets) -> None:
+    fleet = fleets()
+    other = fleets(**{name: {"fleet_name": "other"} for name in NAMES})
+    await put(fleet, "west", service("orders"), service("more"))
+    await ran(fleet, [{"service": "orders.shop", "to": ["west"]}])
+    before = await labelled(fleet, "west")
+    given = [*ORDERS, {"service": "more.shop"}]
+    planned = await ran(other, given, dry_run=True)
+    run = await ran(other, given)
+    for one in (planned, run):
+        (error,) = one.failures["west"]
+        assert list(one.failures) == ["west"]
+        assert error.what == "fleet set exports or imports orders.shop in this cluster already"
+        assert "leave it to fleet set" in str(error) and "mesh_take_over: true" in str(error)
+    assert await labelled(fleet, "west") == before
+    assert await live(fleet, "west", "ServiceImport", "more"), "its other services are exported"
+    gone = await ran(other, [], leaves=True)
+    assert not gone.failures and not of_orders(gone.changes, "west ServiceImport orders removed")
+    assert await labelled(fleet, "west") == before, "nor does it go with the other fleet"
+    consent = fleets_again(other, mesh_take_over=True)
+    taken = await ran(consent, ORDERS, play=["west"])
+    assert taken.failures == {}
+    assert {fleet for _version, fleet in (await labelled(fleet, "west")).values()} == {"other"}
+
+
+def fleets_again(fleet: Fleet, **more: t.Any) -> Fleet:
+    """The same fleet, with more variables."""
+    hosts = {name: {**cluster.variables, **more} for name, cluster in fleet.clusters.items()}
+    return read_fleet(hosts, environment())
+
+
+@in_loop
+async def test_exports_that_nothing_names_are_told(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"), service("mine"))
+    await ran(fleet, ORDERS)
+    mine = {"apiVersion": UPSTREAM, "kind": "ServiceExport", "metadata": {"name": "mine", "namespace": SHOP}}
+    await put(fleet, "west", mine)
+    for dry_run in (True, False):
+        run = await ran(fleet, ORDERS, dry_run=dry_run)
+        (told,) = run.warnings
+        assert told.startswith("west: no cluster imports what ServiceExport shop/mine of others exports")
+    assert await live(fleet, "east", "ServiceImport", "mine") is None
+    named = await ran(fleet, [*ORDERS, {"service": "mine.shop"}])
+    assert named.warnings == []
+    assert await live(fleet, "east", "ServiceImport", "mine")
+
+
+@in_loop
+async def test_the_part_of_a_silent_cluster_stays_without_status(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders", 9090))
+    more = {"ports": [{"name": "other", "port": 8080}]}
+    await put(fleet, "east", {**service("orders"), "spec": {"selector": {"app": "orders"}, **more}})
+
+    async def killed(self: ClustersetRun, name: str) -> None:
+        """The run ends before it writes any status."""
+
+    monkeypatch.setattr(ClustersetRun, "_report", killed)
+    await ran(fleet, ORDERS)
+    monkeypatch.undo()
+    before = await spec(fleet, "east", "ServiceImport")
+    run = await ran(read_silent(fleet, "west"), ORDERS, play=["east"])
+    assert run.failures == {}
+    assert await spec(fleet, "east", "ServiceImport") == before
+    await ran(fleet, ORDERS)
+    made = await live(fleet, "east", "ServiceImport")
+    assert made is not None and [one["cluster"] for one in made["status"]["clusters"]] == ["east", "west"]
 
 
 @in_loop
@@ -392,14 +653,211 @@ async def test_headless_services_have_an_address_of_the_mesh(fleets: Fleets) -> 
 
 
 @in_loop
-async def test_with_istiods_own_services_no_objects_of_istio(fleets: Fleets) -> None:
+async def test_pods_of_one_name_in_two_clusters_are_told(fleets: Fleets) -> None:
+    fleet = fleets()
+    labels = {"app": "orders"}
+    runs = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "orders-db", "namespace": SHOP},
+        "spec": {
+            "serviceName": "orders",
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "db", "image": "db"}]},
+            },
+        },
+    }
+    for name in NAMES:
+        await put(fleet, name, service("orders", clusterIP="None"), runs)
+    told = [one for one in (await ran(fleet, ORDERS, dry_run=True)).warnings if "StatefulSet" in one]
+    (warning,) = [one for one in (await ran(fleet, ORDERS)).warnings if "StatefulSet" in one]
+    assert told == [warning]
+    assert warning.startswith("orders.shop: StatefulSet orders-db runs in east, west")
+    for name in NAMES:
+        async with on(fleet, name) as kube:
+            await kube.remove([runs])
+
+
+async def set_istiod(
+    fleet: Fleet, name: str, *, updated: int, reads: str = "true", called: str = "istiod", **more: str
+) -> None:
+    """An istiod of two pods that reads ServiceExports or not, with so many of them updated; more settings of it."""
+    settings = {"ENABLE_MCS_SERVICE_DISCOVERY": reads, "ENABLE_MCS_HOST": reads, **more}
+    env = [{"name": key, "value": value} for key, value in settings.items()]
+    box = {"name": "discovery", "image": "pilot", "env": env}
+    labels = {"app": "istiod"}
+    istiod = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": called, "namespace": "istio-system", "labels": labels},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [box]}},
+        },
+    }
+    await put(fleet, name, istiod)
+    async with on(fleet, name) as kube:
+        path = f"/apis/apps/v1/namespaces/istio-system/deployments/{called}/status"
+        counts = {"replicas": 2, "updatedReplicas": updated, "readyReplicas": 2, "availableReplicas": 2}
+        made = await kube.get("apps/v1", "Deployment", called, "istio-system")
+        assert made is not None
+        counts["observedGeneration"] = made["metadata"]["generation"]
+        status = {"status": counts}
+        await kube.transport.request("PATCH", path, body=status, content_type="application/merge-patch+json")
+
+
+async def without_istiods(fleet: Fleet) -> None:
+    for name in NAMES:
+        async with on(fleet, name) as kube:
+            await kube.remove(await kube.list("apps/v1", "Deployment", "istio-system", {"app": "istiod"}))
+
+
+@contextlib.asynccontextmanager
+async def exported_before_istiods(fleet: Fleet) -> t.AsyncIterator[None]:
+    """Orders were exported before there were istiods, which now read exports; these are gone in the end."""
+    await put(fleet, "west", service("orders"))
+    await ran(fleet, ORDERS)
+    try:
+        for name in NAMES:
+            await set_istiod(fleet, name, updated=2)
+        yield
+    finally:
+        await without_istiods(fleet)
+
+
+@in_loop
+async def test_submariner_is_awaited(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"), *OURS)
+    agent = {**deployment(), "metadata": {"name": "submariner-lighthouse-agent", "namespace": "submariner-operator"}}
+    await put(fleet, "west", namespace_of("submariner-operator"), agent)
+    run = await ran(fleet, ORDERS, timeout=1, play=["west"])
+    async with on(fleet, "west") as kube:
+        await kube.remove([agent])
+    assert "Submariner makes the imports of this cluster" in str(run.failures["west"][0])
+    assert await live(fleet, "west", "ServiceExport")
+    assert [await live(fleet, "west", kind) for kind in ("ServiceImport", *NAMED)] == [None] * 3
+
+
+@in_loop
+async def test_names_stay_until_istiod_makes_them_known(fleets: Fleets) -> None:
     fleet = fleets()
     await put(fleet, "west", service("orders"))
     await ran(fleet, ORDERS)
+    try:
+        # One that does not read them, and one of which a pod does not yet.
+        await set_istiod(fleet, "west", updated=2, reads="false")
+        assert actions((await ran(fleet, ORDERS, confined=True)).changes) == []
+        await set_istiod(fleet, "west", updated=1)
+        run = await ran(fleet, ORDERS, confined=True)
+        assert actions(run.changes) == []
+        (told,) = run.warnings
+        assert told.startswith("west, east: istiod does not read ServiceExports, or not with all its pods yet")
+        assert "Run stage control_plane, then services" in told
+    finally:
+        await without_istiods(fleet)
+
+
+@in_loop
+async def test_names_stay_beside_other_settings_of_istiod(fleets: Fleets) -> None:
+    fleet = fleets()
+    async with exported_before_istiods(fleet):
+        for setting, value in (
+            ("ENABLE_MCS_HOST", "false"),
+            ("ENABLE_MCS_SERVICE_DISCOVERY", "0"),
+            ("MCS_API_GROUP", "net.gke.io"),
+            ("MCS_API_VERSION", "v1"),
+        ):
+            await set_istiod(fleet, "west", updated=2, **{setting: value})
+            run = await ran(fleet, ORDERS, confined=True, dry_run=True)
+            assert [one for one in actions(run.changes) if one.startswith("west")] == [], setting
+            assert run.warnings[0].startswith("west: istiod does not read ServiceExports"), setting
+        await set_istiod(fleet, "west", updated=2, reads="T", MCS_API_VERSION="v1beta1", ENABLE_MCS_CLUSTER_LOCAL="1")
+        run = await ran(fleet, ORDERS, confined=True, dry_run=True)
+        assert len(of_orders(run.changes, "removed")) == 4 and run.warnings == []
+
+
+@in_loop
+async def test_names_stay_for_proxies_of_another_revision(fleets: Fleets) -> None:
+    fleet = fleets()
+    async with exported_before_istiods(fleet):
+        await set_istiod(fleet, "west", updated=2, reads="false", called="istiod-old")
+        run = await ran(fleet, ORDERS, confined=True)
+        assert actions(run.changes) == [f"east {kind} orders-clusterset removed" for kind in NAMED]
+        (told,) = run.warnings
+        assert told.startswith("west: istiod of another revision does not read ServiceExports (istiod-old)")
+        assert await live(fleet, "west", "ServiceEntry")
+        # It has no pods any more.
+        async with on(fleet, "west") as kube:
+            old = "/apis/apps/v1/namespaces/istio-system/deployments/istiod-old"
+            patch, media = {"spec": {"replicas": 0}}, "application/merge-patch+json"
+            await kube.transport.request("PATCH", old, body=patch, content_type=media)
+            patch = {"status": {"replicas": 0, "readyReplicas": 0, "availableReplicas": 0, "updatedReplicas": 0}}
+            await kube.transport.request("PATCH", f"{old}/status", body=patch, content_type=media)
+        run = await ran(fleet, ORDERS, confined=True)
+        assert run.warnings == [] and len(of_orders(run.changes, "removed")) == 2
+
+
+@in_loop
+async def test_verify_knows_whether_istiods_read_exports(fleets: Fleets) -> None:
+    fleet = fleets_again(fleets(), mesh_unexported_services="own_cluster")
+
+    async def reads() -> bool | None:
+        found = Facts("west")
+        async with on(fleet, "west") as kube:
+            with pytest.raises(FleetError, match="no istiod of revision default is ready"):  # no pods run here
+                await verify_facts._istiods(kube, fleet, fleet.clusters["west"], found)
+        return found.reads_exports
+
+    try:
+        assert await reads() is False
+        await set_istiod(fleet, "west", updated=2)
+        assert await reads() is True
+        await set_istiod(fleet, "west", updated=2, reads="false", called="istiod-old")
+        assert await reads() is False
+    finally:
+        await without_istiods(fleet)
+
+
+@in_loop
+async def test_an_istiod_that_exports_every_service_is_told(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    try:
+        for name in NAMES:
+            await set_istiod(fleet, name, updated=2)
+        await set_istiod(fleet, "west", updated=2, ENABLE_MCS_AUTO_EXPORT="true")
+        (told,) = (await ran(fleet, ORDERS, confined=True)).warnings
+        assert told.startswith("west: istiod exports every service (ENABLE_MCS_AUTO_EXPORT)")
+        assert (await ran(fleet, ORDERS)).warnings == [], "nobody asked for services that stay in their clusters"
+    finally:
+        await without_istiods(fleet)
+
+
+@in_loop
+async def test_what_cannot_be_confined_is_not_written(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await put(fleet, "east", *(crd for crd in CRDS if crd["spec"]["group"] == "net.gke.io"))
     run = await ran(fleet, ORDERS, confined=True)
-    removed = [f"{name} {kind} orders-clusterset removed" for name in sorted(NAMES) for kind in NAMED]
-    assert actions(run.changes) == removed
-    assert await live(fleet, "east", "ServiceImport")
+    assert sorted(run.failures) == ["east", "west"]
+    assert "services cannot be confined to their clusters in this fleet" in str(run.failures["west"][0])
+    assert run.changes == []
+    assert await live(fleet, "west", "ServiceExport") is None
+
+
+@in_loop
+async def test_with_istiods_own_services_no_objects_of_istio(fleets: Fleets) -> None:
+    fleet = fleets()
+    async with exported_before_istiods(fleet):
+        run = await ran(fleet, ORDERS, confined=True)
+        assert run.warnings == []
+        removed = [f"{name} {kind} orders-clusterset removed" for name in sorted(NAMES) for kind in NAMED]
+        assert actions(run.changes) == removed
+        assert await live(fleet, "east", "ServiceImport")
 
 
 @in_loop
@@ -515,3 +973,70 @@ async def test_a_remotes_names_are_made_in_its_primary(fleets: Fleets) -> None:
     assert any("made in its primary west, which this run does not change" in one for one in part.warnings)
     whole = await ran(fleet, [{"service": "orders.shop", "to": ["east"]}])
     assert any("west can call orders.shop too" in one for one in whole.warnings)
+
+
+@in_loop
+async def test_dns_keeps_its_names_where_addresses_are_unknown(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    place = {"name": "coredns", "namespace": "kube-system"}
+    await put(fleet, "east", deployment(), {**COREDNS, "metadata": place})
+    await ran(fleet, ORDERS, dns=True, play=["west"])
+    first = await ran(fleet, ORDERS, dns=True, play=["east"])
+    assert first.failures == {}
+
+    async def corefile() -> str:
+        async with on(fleet, "east") as kube:
+            return str((await kube.get("v1", "ConfigMap", "coredns", "kube-system") or {})["data"])
+
+    before = await corefile()
+    assert "orders.shop.svc.clusterset.local" in before
+
+    async def busy(*_: t.Any, **__: t.Any) -> t.Any:
+        raise FleetError("other runs write the record of addresses")
+
+    monkeypatch.setattr(clusterset, "allocated", busy)
+    run = await ran(fleet, ORDERS, dns=True, play=["east"])
+    assert "other runs write" in str(run.failures["east"][0])
+    assert await corefile() == before
+    monkeypatch.undo()
+    await ran(fleet, [], play=["east"])
+    assert "clusterset.local" not in await corefile()
+    async with on(fleet, "east") as kube:
+        await kube.delete("apps/v1", "Deployment", "coredns", "kube-system")
+        await kube.delete("v1", "ConfigMap", "coredns", "kube-system")
+
+
+@in_loop
+async def test_a_zone_of_others_is_told_without_services_dns(fleets: Fleets) -> None:
+    """Pods with a sidecar and pods without one would mean different services by one name."""
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    theirs = {**COREDNS, "data": {"Corefile": f"{COREFILE}clusterset.local:53 {{\n    forward . 10.1.1.1\n}}\n"}}
+    await put(fleet, "east", {**theirs, "metadata": {"name": "coredns", "namespace": "kube-system"}})
+    try:
+        run = await ran(fleet, ORDERS)
+        assert [one for one in run.warnings if "serves clusterset.local" in one] == [
+            "east: the cluster's DNS serves clusterset.local for somebody else (ConfigMap kube-system/coredns, "
+            "Corefile, line 7: clusterset.local:53 {): a name there that is an exported service too means that service "
+            "to pods with a sidecar, and something else to the others"
+        ]
+        assert not [one for one in (await ran(fleet, [])).warnings if "serves clusterset.local" in one]
+    finally:
+        async with on(fleet, "east") as kube:
+            await kube.delete("v1", "ConfigMap", "coredns", "kube-system")
+
+
+@in_loop
+async def test_a_cluster_that_leaves_says_which_names_stay(fleets: Fleets) -> None:
+    fleet = fleets()
+    await put(fleet, "west", service("orders"))
+    await ran(fleet, ORDERS)
+    left = await ran(fleet, [], leaves=True, play=["west"])
+    assert left.failures == {}
+    (told,) = left.warnings
+    assert told.startswith("east: names of orders.shop, which west exported, stay until stage services runs there")
+    assert await live(fleet, "east", "ServiceImport")
+    await ran(fleet, ORDERS, play=["east"])
+    assert await live(fleet, "east", "ServiceImport") is None, "as the warning says"
+    assert (await ran(fleet, [], leaves=True, play=["east"])).failures == {}

@@ -4,6 +4,8 @@
 
 The clusters are API servers without nodes, which share this machine's cores with the run. Each service is in two of
 them and for all, names in the DNS included. Seconds are of the whole ``ansible-playbook``, from its start to its end.
+Processor seconds say whose time that is: ``run`` is ansible-playbook with its processes, ``servers`` the API servers,
+``etcd`` their etcds. ``mb`` is what went over the loopback interface, between these three and whatever else uses it.
 
 BENCH_CLUSTERS=4 and BENCH_EXPORTS=100 make it smaller.
 """
@@ -40,6 +42,7 @@ AT_ONCE = 4
 """API servers that start side by side, and that get their Services."""
 COREFILE = ".:53 {\n    kubernetes cluster.local\n    reload\n}\n"
 DNS = {"k8s-app": "kube-dns"}
+TICKS = os.sysconf("SC_CLK_TCK")
 
 Object = dict[str, t.Any]
 
@@ -77,24 +80,46 @@ async def prepare(plane: control_plane.ControlPlane, objects: list[Object]) -> N
         await kube.apply(objects, diff=False)
 
 
-def run(folder: Path) -> dict[str, t.Any]:
-    """The stage once: seconds, and what it says of itself."""
+def processor_seconds(planes: t.Sequence[control_plane.ControlPlane]) -> dict[str, float]:
+    """What ended processes, API servers and etcds have used so far, by proc_pid_stat(5)."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = {"run": ended.ru_utime + ended.ru_stime, "servers": 0.0, "etcd": 0.0}
+    for process in (process for plane in planes for process in plane.processes):
+        name = Path(str(process.args[0] if isinstance(process.args, list) else process.args)).name
+        # The second field, the name, may hold blanks. utime and stime are the 14th and 15th.
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        used["servers" if name == "kube-apiserver" else "etcd"] += (int(fields[11]) + int(fields[12])) / TICKS
+    return used
+
+
+def loopback_bytes() -> int:
+    """What has gone over the loopback interface so far."""
+    lines = Path("/proc/net/dev").read_text(encoding="utf-8").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.split()[0] == "lo:"), 0)
+
+
+def run(folder: Path, planes: t.Sequence[control_plane.ControlPlane]) -> dict[str, t.Any]:
+    """The stage once: seconds, whose they are, and what it says of itself."""
     command = ["ansible-playbook", "-i", str(folder / "hosts.yml"), str(ROOT / "playbooks" / "services.yml")]
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(conftest.COLLECTIONS),
         "ANSIBLE_STDOUT_CALLBACK": "mesh.fleet.stages",
     }
-    began = time.monotonic()
+    used, sent, began = processor_seconds(planes), loopback_bytes(), time.monotonic()
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     took = round(time.monotonic() - began, 1)
-    print(done.stdout[-1500:], done.stderr[-1500:], file=sys.stderr)
+    processor = {name: round(now - used[name], 1) for name, now in processor_seconds(planes).items()}
+    megabytes = round((loopback_bytes() - sent) / 1e6)
+    # Of a failure all: its cause comes before a line for each cluster.
+    said = done.stdout if done.returncode else done.stdout[-1500:]
+    print(said, done.stderr[-1500:], file=sys.stderr)
     if done.returncode:
         sys.exit(f"the stage ended with {done.returncode}")
-    said = next((line for line in done.stdout.splitlines() if line.startswith("services")), "")
-    return {"seconds": took, "said": " ".join(said.split())}
+    line = next((line for line in done.stdout.splitlines() if line.startswith("services")), "")
+    return {"seconds": took, "processor": processor, "mb": megabytes, "said": " ".join(line.split())}
 
 
 def measure(folder: Path, clusters: int, exports: int) -> dict[str, t.Any]:
@@ -130,8 +155,8 @@ def measure(folder: Path, clusters: int, exports: int) -> dict[str, t.Any]:
         }
         inventory = {"mesh_clusters": {"vars": variables, "hosts": hosts}}
         (folder / "hosts.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        first = run(folder)
-        unchanged = [run(folder) for _time in range(3)]
+        first = run(folder, planes)
+        unchanged = [run(folder, planes) for _time in range(3)]
         # Of the playbooks: the servers have not ended yet.
         peak = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
     return {"clusters": clusters, "exports": exports, "first": first, "unchanged": unchanged, "peak_mb": peak}

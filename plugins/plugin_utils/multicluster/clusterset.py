@@ -17,8 +17,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import FIEL
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
+from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
+    fleet_of,
     has_our_labels,
     owner_labels,
     owner_of,
@@ -30,12 +33,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clu
     Source,
     age,
     export_conditions,
+    exported_at,
     import_clusters,
+    later_than,
     mcs_version,
     merge,
     service_export,
     service_import,
+    shared_pod_names,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clusterset_kinds import plan_kinds
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import (
     Export,
     external,
@@ -55,7 +62,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_dns import await_names, serve_names
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, Held, key_of, read
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import (
+    CRD_KIND,
+    GOOGLE,
+    PART,
+    Held,
+    key_of,
+    read,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 __all__ = ["PART", "ClustersetRun"]
@@ -63,9 +77,6 @@ __all__ = ["PART", "ClustersetRun"]
 _FEW = 3
 _DNS_SECONDS = 180
 """In which every CoreDNS has read its file: kubelets bring it within a minute or so, and it is read each 30 s."""
-
-PART = "services"
-_CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 Object = dict[str, t.Any]
 
@@ -88,7 +99,8 @@ class ClustersetRun:
         fleet: the whole fleet.
         play: names of the clusters to write.
         exports: what is to be exported; what was made for others is removed.
-        kinds: the CustomResourceDefinitions of the upstream kinds, made where they are missing.
+        kinds: the CustomResourceDefinitions of the upstream kinds, made where they are missing, and brought up to date
+            where this fleet made them.
         confined: whether istiods read ServiceExports and ServiceImports themselves, which confines services that are
             not exported to their own clusters. Otherwise Istio's objects make the names known.
         dns: whether the clusters' DNS serves the names too, for pods without a sidecar.
@@ -138,6 +150,8 @@ class ClustersetRun:
         self._served = self._paths.served
         self._kubes: dict[str, Kube] = {}
         self._held: dict[str, Held] = {}
+        self._now = ""
+        """When this run read the clusters, by the clock that is the furthest ahead, and after what it read was made."""
         self._unread: list[str] = []
         """Clusters that may export, but did not answer."""
         self._mine: dict[str, list[str]] = {export.service: [] for export in exports}
@@ -147,6 +161,14 @@ class ClustersetRun:
         """By service, what each port of the merged one speaks, in Istio's words."""
         self._addresses: t.Mapping[str, t.Sequence[str]] = {}
         self._ipv6: frozenset[str] = frozenset()
+        self._usable: dict[tuple[str, bool], list[str]] = {}
+        """By name and whether IPv6 is of use, its addresses."""
+        self._named: dict[tuple[str, str, tuple[str, ...]], list[Object]] = {}
+        """Istio's objects by service, C(apiVersion) and addresses: most clusters have the same."""
+        self._imported: dict[tuple[str, str, tuple[str, ...]], Object] = {}
+        """ServiceImports, likewise."""
+        self._is_unallocated = False
+        """Whether the addresses that names have could not be learned."""
         self._plans: dict[str, _Plan] = {}
 
     async def run(self) -> None:
@@ -161,8 +183,15 @@ class ClustersetRun:
             self._stop(failed)
             self._held, failed = await on_each(self._kubes, self._read)
             self._stop(failed)
-            self._unread = [name for name in self.all if name not in self._held] if self.exports else []
-            self._check_versions()
+            # One that is not there in check mode may export too, once it is.
+            there = [name for name in self._held if not self._kubes[name].absent]
+            self._unread = [name for name in self.all if name not in there] if self.exports else []
+            if not self._are_versions_common():
+                return
+            now = max((_now(self._kubes[name]) for name in there), default="")
+            keys = {(export.namespace, export.name) for export in self.exports}
+            lives = [obj for held in self._held.values() for key, obj in held.exports.items() if key in keys]
+            self._now = later_than((exported_at(obj, now) for obj in lives), now)
             self._merge()
             self._say_of_sets()
             await self._give_addresses()
@@ -206,17 +235,22 @@ class ClustersetRun:
     # -- reading -------------------------------------------------------------------------------
 
     async def _read(self, name: str) -> Held:
-        return await read(self._kubes[name], self.fleet.name, self.exports, self._istio(name))
+        plane, istio = control_plane_of(self.fleet, self.fleet.clusters[name]), self._istio(name)
+        istiod = (plane.namespace, istiod_name(self.fleet)) if istio and self.confined else None
+        return await read(self._kubes[name], self.fleet.name, self.exports, istio, istiod)
 
     def _istio(self, name: str) -> str:
         """The ``apiVersion`` of Istio's objects of a cluster; "" where its own are not heeded."""
         return self._paths.istio_api(name) if name in self._served else ""
 
-    def _check_versions(self) -> None:
-        """Each istiod reads all clusters by the one group and version that its own cluster made it choose."""
+    def _are_versions_common(self) -> bool:
+        """Whether services can be confined as is wished; if not, the run fails and writes nothing.
+
+        Each istiod reads all clusters by the one group and version that its own cluster made it choose.
+        """
         with_google = [name for name, held in self._held.items() if held.controller == GOOGLE]
-        if not self.confined or not self._held:
-            return
+        if not self.confined or not self._held or not self.exports:
+            return True
         try:
             if with_google and len(with_google) < len(self._held):
                 raise FleetError(
@@ -231,6 +265,8 @@ class ClustersetRun:
                 mcs_version({name: versions[-1:] for name, versions in known.items()})
         except FleetError as error:
             self._fail({"": error})
+            return False
+        return True
 
     def _merge(self) -> None:
         """What the clusters' Services come to."""
@@ -265,8 +301,7 @@ class ClustersetRun:
             if (service.get("spec") or {}).get("type") == "ExternalName":
                 aliases[name] = external(name, export, service)
                 continue
-            since = ((exported or {}).get("metadata") or {}).get("creationTimestamp") or ""
-            found.append(Source(name, service, str(since)))
+            found.append(Source(name, service, exported_at(exported, self._now)))
         if not found:
             # Beside a real one it is a way to call that one.
             self._fail(aliases)
@@ -288,6 +323,20 @@ class ClustersetRun:
             self.warnings.append(
                 f"{export.service}: is headless, and its port leads to one of its pods by name: calls go to the "
                 "Service's own number. Give targetPort as a number"
+            )
+        if merged.headless:
+            self._say_shared_pods(export)
+
+    def _say_shared_pods(self, export: Export) -> None:
+        found = {
+            name: [one for one in self._held[name].stateful_sets if key_of(one)[0] == export.namespace]
+            for name in self._mine[export.service]
+        }
+        for name, clusters in shared_pod_names(found, self._selector(export)).items():
+            self.warnings.append(
+                f"{export.service}: StatefulSet {name} runs in {', '.join(clusters)}, so that its pods have the same "
+                "names there, and each istiod finds only one pod of a name. Name it otherwise in each cluster, or "
+                "export a Service with an address for these pods"
             )
 
     def _say_of_sets(self) -> None:
@@ -326,12 +375,27 @@ class ClustersetRun:
         )
         if recording() is not None or self.leaves or not self._held or not (self._merged or ours):
             return
-        names = {export.host for export in self.exports if export.service in self._merged or self._unread}
+        names = {export.host for export in self.exports if export.service in self._merged}
+        # A cluster that is silent may run what nobody else does: that has an address, unless nobody ever ran it.
+        kept = {export.host for export in self.exports} if self._unread else set()
         known = {name: self._kubes[name] for name in self._held}
+        read = [name for name in known if self._istio(name)]
+        entries = {
+            name: [obj for obj in self._held[name].names.values() if obj["kind"] == "ServiceEntry"] for name in read
+        }
         try:
-            given = await allocated(known, self.fleet, names, part=PART, dry_run=self.dry_run, diff=self.diff)
+            given = await allocated(
+                known,
+                self.fleet,
+                names,
+                kept=kept,
+                entries=entries,
+                part=PART,
+                dry_run=self.dry_run,
+                diff=self.diff,
+            )
         except FleetError as error:
-            given = Allocated(problems=[error])
+            given, self._is_unallocated = Allocated(problems=[error]), True
         self._addresses, self._ipv6 = given.addresses, given.ipv6
         self.changes += given.changes
         self.warnings += given.warnings
@@ -345,14 +409,21 @@ class ClustersetRun:
         plan = self._plans[name] = _Plan()
         held = self._held[name]
         missing: list[Export] = []
+        taken: dict[str, list[tuple[Export, Object]]] = {}
         for export in self.exports:
             key = (export.namespace, export.name)
             sources = self.sources[export.service]
             if not sources and self._unread:
                 self._keep(plan, name, export)
                 continue
+            theirs = self._of_another_fleet(name, export)
+            if theirs is not None and (name in sources or export.reaches(name)):
+                taken.setdefault(fleet_of(theirs), []).append((export, theirs))
+                self._keep(plan, name, export)
+                continue
             if name in sources and (held.controller or export.service in self._merged):
-                plan.wanted += self._of_ours(name, held.exports.get(key), service_export(export, self._api(name)))
+                live = held.exports.get(key)
+                plan.wanted += self._of_ours(name, live, service_export(export, self._api(name), live, self._now))
             named = export.service in self._merged or bool(held.controller and self._running_in_set(name, export))
             callers = [c for c in self._served.get(name, ()) if export.reaches(c) or c in sources]
             concerned = name in sources or export.reaches(name)
@@ -369,11 +440,25 @@ class ClustersetRun:
                 self._elsewhere.setdefault(name, []).append(export.service)
         if missing and not self._kubes[name].absent and recording() is None:
             self._fail({name: _without_namespace(name, missing)})
-        if (
-            any(obj["kind"] == "ServiceExport" or obj["kind"] == "ServiceImport" for obj in plan.wanted)
-            and not held.api
-        ):
-            plan.wanted = [*self.kinds, *plan.wanted]
+        for fleet, found in taken.items():
+            self._fail({name: _taken(name, fleet, found)})
+        self._plan_kinds(plan, name)
+
+    def _plan_kinds(self, plan: _Plan, name: str) -> None:
+        """The kinds, where they are missing and of use, or ours of an older release."""
+        held = self._held[name]
+        ours = [kind for kind, crd in held.kinds.items() if has_our_labels(crd, self.fleet.name, PART)]
+        planned = plan_kinds(self.kinds, held.kinds, ours)
+        uses = [obj for obj in plan.wanted if obj["kind"] in ("ServiceExport", "ServiceImport")]
+        if not held.kinds and (held.api or not uses):
+            return
+        self.warnings += [f"{name}: {fact}" for fact in planned.facts]
+        made = [] if held.api or not uses else planned.missing
+        if self.kinds and uses and not held.api and VERSIONS[0] not in planned.versions:
+            self._fail({name: _unknown_kinds(name, held.kinds.values())})
+            plan.wanted = [obj for obj in plan.wanted if obj not in uses]
+            made = []
+        plan.wanted = [*map(dict, made), *map(dict, planned.older), *plan.wanted]
 
     def _api(self, name: str) -> str:
         return self._held[name].api or f"{GROUP}/{VERSIONS[0]}"
@@ -382,6 +467,15 @@ class ClustersetRun:
         """``wanted``, unless somebody else made it, so that it is theirs to change and remove."""
         theirs = live is not None and not has_our_labels(live, self.fleet.name, PART)
         return [] if theirs and not self.fleet.clusters[name].take_over else [wanted]
+
+    def _of_another_fleet(self, name: str, export: Export) -> Object | None:
+        """What another fleet made for a service in a cluster; None where it made nothing, or gives it to this one."""
+        held, key = self._held[name], (export.namespace, export.name)
+        named = (held.names.get((kind, export.namespace, f"{export.name}-clusterset")) for kind in MESH_NAME_KINDS)
+        for live in (held.exports.get(key), held.imports.get(key), *named):
+            if fleet_of(live) not in ("", self.fleet.name) and not self.fleet.clusters[name].take_over:
+                return live
+        return None
 
     def _keep(self, plan: _Plan, name: str, export: Export) -> None:
         """Leave what an earlier run made for an export of which nothing is known now."""
@@ -397,22 +491,46 @@ class ClustersetRun:
         if live is not None and self._is_part_unread(export, [name]):
             plan.stays.append(live)
         elif recording() is None and (merged.headless or addresses):
-            plan.wanted += self._of_ours(name, live, service_import(export, merged, addresses, self._api(name)))
+            made = self._of_ours(name, live, self._import_of(export, addresses, self._api(name)))
+            plan.wanted += made
+            if live is not None and not made:
+                self.warnings.append(
+                    f"{name}: ServiceImport {export.namespace}/{export.name} is of {owner_of(live)}, and stays: its "
+                    "address and ports may differ from those of the fleet"
+                )
         elif live is not None:
             plan.stays.append(live)
 
     def _is_part_unread(self, export: Export, names: t.Iterable[str]) -> bool:
-        """Whether a cluster that does not answer has its part in what these clusters import."""
+        """Whether a cluster that does not answer has, or may have, its part in what these clusters import."""
         if not self._unread:
             return False
-        lives = (self._held[name].imports.get((export.namespace, export.name)) for name in names if name in self._held)
-        clusters = [one for live in lives for one in ((live or {}).get("status") or {}).get("clusters") or []]
-        return any(one.get("cluster") in self._unread for one in clusters)
+        key = (export.namespace, export.name)
+        for live in (self._held[name].imports.get(key) for name in names if name in self._held):
+            clusters = ((live or {}).get("status") or {}).get("clusters") or []
+            # A run that ended before it wrote the status leaves an import that does not say whose part is in it.
+            if live is not None and (not clusters or any(one.get("cluster") in self._unread for one in clusters)):
+                return True
+        return False
 
     def _addresses_for(self, name: str, export: Export) -> list[str]:
         primary = self.fleet.clusters[name].primary
         ipv6 = (name if name in self._served else primary) in self._ipv6
-        return for_cluster(self._addresses.get(export.host, ()), ipv6)
+        if (export.host, ipv6) not in self._usable:
+            self._usable[export.host, ipv6] = for_cluster(self._addresses.get(export.host, ()), ipv6)
+        return self._usable[export.host, ipv6]
+
+    def _import_of(self, export: Export, addresses: t.Sequence[str], api: str) -> Object:
+        key = (export.service, api, tuple(addresses))
+        if key not in self._imported:
+            self._imported[key] = service_import(export, self._merged[export.service], addresses, api)
+        return self._imported[key]
+
+    def _named_by(self, export: Export, api: str, addresses: t.Sequence[str]) -> list[Object]:
+        key = (export.service, api, tuple(addresses))
+        if key not in self._named:
+            self._named[key] = mesh_name_objects(export, self._ports[export.service], api, addresses)
+        return self._named[key]
 
     def _plan_names(self, plan: _Plan, name: str, export: Export, callers: t.Sequence[str]) -> None:
         api = self._istio(name)
@@ -434,9 +552,8 @@ class ClustersetRun:
                     export, self._headless_ports(export), self._selector(export), api, addresses
                 )
             else:
-                objects = (
-                    [] if self.confined else mesh_name_objects(export, self._ports[export.service], api, addresses)
-                )
+                by_istiod = self.confined and self._held[name].istiods.all_read
+                objects = [] if by_istiod else self._named_by(export, api, addresses)
             if objects and not addresses:
                 self._keep(plan, name, export)
                 return
@@ -467,6 +584,18 @@ class ClustersetRun:
 
     def _say_limits(self) -> None:
         """What names do not do, each said once."""
+        if self.exports:
+            self._say_unnamed()
+        limited = [
+            export.service for export in self.exports if export.to is not None and export.service in self._merged
+        ]
+        if limited:
+            self.warnings.append(
+                f"to limits who knows the names of {_some(limited)} in clusterset.local, not who may call: every "
+                "cluster of the mesh reaches them as name.namespace. An AuthorizationPolicy says who may call"
+            )
+        if self.confined and self._merged and recording() is None:
+            self._say_unconfined()
         for (primary, others), services in self._shared.items():
             self.warnings.append(
                 f"{', '.join(others)} can call {_some(services)} too: one istiod, that of {primary}, configures its "
@@ -482,6 +611,46 @@ class ClustersetRun:
             self.warnings.append(
                 f"{service}: is headless, so that its name is not in the DNS of {', '.join(names)}: pods come and go"
             )
+
+    def _say_unconfined(self) -> None:
+        """Istiods that do not keep services in their clusters, each said with what is to be done."""
+        istiods = {name: self._held[name].istiods for name in self._working if self._istio(name)}
+        unready = [name for name, found in istiods.items() if not found.reads]
+        if unready:
+            self.warnings.append(
+                f"{', '.join(unready)}: istiod does not read ServiceExports, or not with all its pods yet: names of "
+                "exported services stay known without it, and other services leave their cluster. Run stage "
+                "control_plane, then services"
+            )
+        for name, found in istiods.items():
+            if found.others:
+                self.warnings.append(
+                    f"{name}: istiod of another revision does not read ServiceExports ({', '.join(found.others)}): "
+                    "names of exported services stay known without it, and other services leave their cluster for "
+                    "the proxies that it configures. Restart those workloads, uninstall it, then run stage services"
+                )
+            if found.export_all:
+                self.warnings.append(
+                    f"{name}: {', '.join(found.export_all)} exports every service (ENABLE_MCS_AUTO_EXPORT), so that "
+                    "none stays in its cluster. Take that setting out of istiod's values, run stage control_plane, "
+                    "and delete the ServiceExports that it made"
+                )
+
+    def _say_unnamed(self) -> None:
+        """ServiceExports that users made, of which nothing comes."""
+        named = {(export.namespace, export.name) for export in self.exports}
+        for name in self._working:
+            held = self._held[name]
+            idle = [
+                "/".join(key)
+                for key, obj in sorted(held.exports.items())
+                if not (held.controller or key in named or fleet_of(obj))
+            ]
+            if idle:
+                self.warnings.append(
+                    f"{name}: no cluster imports what ServiceExport {_some(idle)} of others exports, as mesh_exports "
+                    "does not name it. Name it there, or remove the ServiceExport"
+                )
 
     def _say_unknown(self, record: Recording | None) -> None:
         without = [export for export in self.exports if export.service not in self._merged]
@@ -528,11 +697,16 @@ class ClustersetRun:
         """The names in the cluster's DNS, by choice; what an earlier run wrote there goes otherwise."""
         kube, held = self._kubes[name], self._held[name]
         wanted = self.dns and not held.controller and not self.leaves
-        if wanted and self._unread:
-            # What they export has its names there, of which nothing is known now.
+        if wanted and (self._unread or self._is_unallocated):
+            # There are names of which nothing is known now.
             return
         served = await serve_names(
-            kube, self.fleet.name, self._records(name) if wanted else {}, dry_run=self.dry_run, diff=self.diff
+            kube,
+            self.fleet.name,
+            self._records(name) if wanted else {},
+            named=bool(self._merged) and not (held.controller or self.leaves),
+            dry_run=self.dry_run,
+            diff=self.diff,
         )
         self.changes += served.changes
         self.warnings += served.warnings
@@ -584,7 +758,7 @@ class ClustersetRun:
         kube, held = self._kubes[name], self._held[name]
         if held.controller or kube.absent:
             return
-        now = kube.transport.server_time().strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = _now(kube)
         jobs = []
         by_key = {(export.namespace, export.name): export for export in self.exports}
         for obj in self._plans[name].wanted:
@@ -656,6 +830,7 @@ class ClustersetRun:
         leaving = self._working
         if not leaving:
             return
+        self._say_left(leaving)
         known = {name: self._kubes[name] for name in self._held}
         try:
             left = await forgotten(known, self.fleet, leaving, part=PART, dry_run=self.dry_run, diff=self.diff)
@@ -666,9 +841,24 @@ class ClustersetRun:
         self._fail({name: error for name, error in left.failed.items() if name in leaving})
         await self._each(self._remove_kinds)
 
+    def _say_left(self, leaving: t.Sequence[str]) -> None:
+        """Names that clusters know which stay."""
+        stay = [name for name in self.all if name not in self.here]
+        for name in leaving if stay else ():
+            exported = [
+                f"{service}.{space}"
+                for (space, service), obj in sorted(self._held[name].exports.items())
+                if has_our_labels(obj, self.fleet.name, PART)
+            ]
+            if exported:
+                self.warnings.append(
+                    f"{', '.join(stay)}: names of {_some(exported)}, which {name} exported, stay until stage services "
+                    f"runs there: run it with --limit {','.join(stay)}"
+                )
+
     async def _remove_kinds(self, name: str) -> None:
         kube = self._kubes[name]
-        ours = await kube.list(*_CRD_KIND, labels=self._owner)
+        ours = await kube.list(*CRD_KIND, labels=self._owner)
         if not ours:
             return
         gone = {
@@ -686,6 +876,11 @@ class ClustersetRun:
                     )
                     return
         self.changes += await kube.remove(ours, dry_run=self.dry_run, diff=self.diff)
+
+
+def _now(kube: Kube) -> str:
+    """The time of a cluster's API server, as it writes it."""
+    return kube.transport.server_time().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _spoken(merged: Merged, services: t.Sequence[t.Mapping[str, t.Any]]) -> dict[int, str]:
@@ -738,6 +933,38 @@ def _without_namespace(cluster: str, exports: t.Sequence[Export]) -> FleetError:
         seen="it does not exist",
         means="an import is in the namespace of the service, in every cluster that calls it",
         next_step=f"create the namespace, or remove {cluster} from to in mesh_exports; then run again",
+    )
+
+
+def _unknown_kinds(cluster: str, kinds: t.Iterable[Object]) -> FleetError:
+    seen = [
+        f"{crd['metadata']['name']}, of {owner_of(crd)}, serves "
+        f"{', '.join(one['name'] for one in crd['spec'].get('versions') or [] if one.get('served')) or 'none'}"
+        for crd in kinds
+    ]
+    return FleetError(
+        "the kinds of multi-cluster services are not there as this collection knows them",
+        cluster=cluster,
+        obj=f"CustomResourceDefinition of {GROUP}",
+        seen="; ".join(seen),
+        means=f"nothing is exported or imported there without {VERSIONS[0]} or {VERSIONS[1]} of both kinds, and kinds "
+        "that others made are not changed",
+        next_step="let those who made them complete them, or remove them if they are left over; then run again",
+    )
+
+
+def _taken(cluster: str, fleet: str, found: t.Sequence[tuple[Export, Object]]) -> FleetError:
+    services = _some([export.service for export, _live in found])
+    _export, live = found[0]
+    return FleetError(
+        f"fleet {fleet} exports or imports {services} in this cluster already",
+        cluster=cluster,
+        obj=f"{live['kind']} {live['metadata']['namespace']}/{live['metadata']['name']}",
+        seen=f"it is of fleet {fleet}",
+        means="a cluster is part of one clusterset (KEP-1645), in which a service has one export and one import: "
+        "nothing of it was changed there",
+        next_step=f"leave {'it' if len(found) == 1 else 'them'} to fleet {fleet}, and take this cluster out of to, or "
+        "remove the service from mesh_exports; or run once with mesh_take_over: true, and remove it from that fleet's",
     )
 
 

@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clu
     Records,
     blocks_of,
     plan_zone,
+    zone_of_others,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.corefile import ZONE
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -47,7 +48,15 @@ class Served:
     """For :func:`await_names`."""
 
 
-async def serve_names(kube: Kube, fleet: str, records: Records, *, dry_run: bool = False, diff: bool = True) -> Served:
+async def serve_names(
+    kube: Kube,
+    fleet: str,
+    records: Records,
+    *,
+    named: bool = False,
+    dry_run: bool = False,
+    diff: bool = True,
+) -> Served:
     """Write the names into the Corefile of the cluster's CoreDNS, only where it differs, and never over what somebody
     wrote since it was read.
 
@@ -57,6 +66,7 @@ async def serve_names(kube: Kube, fleet: str, records: Records, *, dry_run: bool
         records: addresses of either family by name (``svc.ns.svc.clusterset.local``), as pods of this cluster are to
             see them. Empty: what an earlier run wrote is removed, and a cluster whose DNS is none of ours to change is
             no error.
+        named: whether sidecars know exported names where the cluster's DNS is not given any.
         dry_run: write nothing.
         diff: whether changes show what they change.
 
@@ -86,7 +96,9 @@ async def serve_names(kube: Kube, fleet: str, records: Records, *, dry_run: bool
                 break
             changes.append(_change(kube, fleet, found, wanted, diff))
         else:
-            return Served(changes, [f"{kube.cluster}: {fact}" for fact in plan.facts], plan)
+            theirs = zone_of_others(configs, fleet) if named and not records else ""
+            facts = [*plan.facts, *([_two_answers(theirs)] if theirs else [])]
+            return Served(changes, [f"{kube.cluster}: {fact}" for fact in facts], plan)
     raise FleetError(
         "the cluster's Corefile was written by somebody else each time that this run was about to",
         cluster=kube.cluster,
@@ -118,11 +130,18 @@ async def await_names(kube: Kube, served: Served, *, timeout: float) -> str:
             except ApiError as error:
                 if error.forbidden:
                     return f"{unseen}, since {error.obj} may not be read; it takes up to two minutes"
-                wait.seen = f"{error.obj}: {error.what}"
+                wait.seen = ": ".join(part for part in (error.obj, error.what) if part)
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 return f"{unseen} within {timeout:g} s: {wait.seen}"
             await asyncio.sleep(min(_BETWEEN_LOOKS, left))
+
+
+def _two_answers(theirs: str) -> str:
+    return (
+        f"the cluster's DNS serves {ZONE} for somebody else ({theirs}): a name there that is an exported service too "
+        "means that service to pods with a sidecar, and something else to the others"
+    )
 
 
 async def _read(kube: Reader, *, whole: bool) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:

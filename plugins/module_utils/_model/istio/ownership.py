@@ -80,7 +80,8 @@ def is_former(obj: t.Mapping[str, t.Any] | None) -> bool:
 
 def has_our_labels(obj: t.Mapping[str, t.Any] | None, fleet: str, part_of: str = "") -> bool:
     """Whether an object is this fleet's, and with ``part_of`` that role's; None (no such object) is not."""
-    return fleet_of(obj) == fleet and part_of in ("", labels_of(obj).get(PART_OF))
+    labels = labels_of(obj)
+    return labels.get(FLEET_LABEL, "") == fleet and part_of in ("", labels.get(PART_OF))
 
 
 def is_published_root(obj: t.Mapping[str, t.Any]) -> bool:

@@ -10,14 +10,17 @@ v0.5.2.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 from ...errors import FleetError
+from ...metadata import annotations_of
 from .exports import Export
 
 __all__ = [
     "CLUSTERSET",
     "CONTROLLERS",
+    "EXPORTED_AT",
     "GROUP",
     "VERSIONS",
     "Conflict",
@@ -25,16 +28,24 @@ __all__ = [
     "Source",
     "age",
     "export_conditions",
+    "exported_at",
     "import_clusters",
+    "later_than",
     "mcs_version",
     "merge",
     "service_export",
     "service_import",
+    "shared_pod_names",
 ]
 
 GROUP = "multicluster.x-k8s.io"
 VERSIONS = ("v1beta1", "v1alpha1")
 """Of C(GROUP), the newest first: what C(sigs.k8s.io/mcs-api) v0.5.2 serves."""
+EXPORTED_AT = "mesh.fleet/exported-at"
+"""Annotation of a ServiceExport of ours: when the run that made it read the clusters.
+
+All that one run makes are of one age: which is the oldest does not hang on which API server was the quickest.
+"""
 CLUSTERSET = "clusterset.local"
 """The zone of the names of exported services."""
 CONTROLLERS: t.Mapping[str, tuple[str, str, str, str, str]] = {
@@ -43,13 +54,14 @@ CONTROLLERS: t.Mapping[str, tuple[str, str, str, str, str]] = {
 }
 """Who else makes ServiceImports of C(GROUP): by name an object that is there with it (C(apiVersion), C(kind),
 namespace, name), and the key of its C(data) that must be C(true); "" for none. As Submariner and Cilium document."""
+_SECOND = datetime.timedelta(seconds=1)
 _CLIENT_IP_SECONDS = 10800
 """What an API server fills in for C(ClientIP) without a timeout."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A cluster's own Service, and when that cluster exported it; "": its ServiceExport is not there yet."""
+    """A cluster's own Service, and when that cluster exported it (RFC 3339 to the second, UTC), "" where unknown."""
 
     cluster: str
     service: t.Mapping[str, t.Any]
@@ -80,30 +92,51 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
+def exported_at(live: t.Mapping[str, t.Any] | None, now: str) -> str:
+    """When a cluster exported a service: by its ServiceExport, and C(now) where there is none yet."""
+    made = ((live or {}).get("metadata") or {}).get("creationTimestamp")
+    return str(annotations_of(live).get(EXPORTED_AT) or made or now)
+
+
+def later_than(ages: t.Iterable[str], now: str) -> str:
+    """C(now), or the second after the youngest of these exports: what is made next is younger than each of them."""
+    later = [now]
+    for given in ages:
+        try:
+            made = datetime.datetime.fromisoformat(given)
+            following = made.replace(tzinfo=made.tzinfo or datetime.UTC).astimezone(datetime.UTC) + _SECOND
+        except (ValueError, OverflowError):
+            continue  # Whoever edits the annotation decides on that export, but not on the others.
+        later.append(following.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return max(later)
+
+
 def age(source: Source) -> tuple[bool, str, str]:
-    """By which exports are sorted, the oldest first; those that are not there yet are the youngest."""
+    """By which exports are sorted, the oldest first; those of unknown age are the youngest.
+
+    Of one second, the one whose cluster's name comes first: names of clusters are unique, so no two are of one age.
+    """
     return not source.exported_at, source.exported_at, source.cluster
 
 
 def merge(sources: t.Sequence[Source]) -> Merged:
     """The service that comes of all its sources (one or more).
 
-    Exports of the same second, and those that are not there yet, go by their clusters' names: neither the order of the
-    inventory nor the part of the fleet that a run works on changes what comes out.
+    Neither the order of the inventory nor the part of the fleet that a run works on changes what comes out.
     """
     first, *others = sorted(sources, key=age)
     headless, affinity = _headless(first), _affinity_seconds(first)
     conflicts: list[Conflict] = []
     for other in others:
         if _headless(other) != headless:
-            message = f"is {_kind(other)}, but {_kind(first)} in {first.cluster}, which exported it first"
+            message = f"is {_kind(other)}, but {_kind(first)} in {_older(first, other)}"
             conflicts.append(Conflict(other.cluster, "TypeConflict", message))
         seconds = _affinity_seconds(other)
         # A headless service has no affinity that counts.
         if seconds != affinity and not headless:
             both = bool(seconds and affinity)
             reason = "SessionAffinityConfigConflict" if both else "SessionAffinityConflict"
-            message = f"has {_affinity(seconds)}, but {_affinity(affinity)} in {first.cluster}, which exported it first"
+            message = f"has {_affinity(seconds)}, but {_affinity(affinity)} in {_older(first, other)}"
             conflicts.append(Conflict(other.cluster, reason, message))
     ports, differing = _ports([first, *others])
     return Merged(ports, headless, 0 if headless else affinity, (*conflicts, *differing))
@@ -111,25 +144,25 @@ def merge(sources: t.Sequence[Source]) -> Merged:
 
 def _ports(sources: t.Sequence[Source]) -> tuple[tuple[t.Mapping[str, t.Any], ...], list[Conflict]]:
     """The union of all ports, oldest first; no name twice, and no number of a protocol twice."""
-    by_name: dict[str, tuple[str, dict[str, t.Any]]] = {}
-    by_number: dict[tuple[str, int], tuple[str, dict[str, t.Any]]] = {}
+    by_name: dict[str, tuple[Source, dict[str, t.Any]]] = {}
+    by_number: dict[tuple[str, int], tuple[Source, dict[str, t.Any]]] = {}
     conflicts: list[Conflict] = []
     for source in sources:
         for given in source.spec.get("ports") or ():
             port = _port(given)
             number = (port["protocol"], port["port"])
-            owner, taken = by_name.get(port.get("name", "")) or by_number.get(number) or ("", port)
-            if not owner:
-                by_name[port.get("name", "")] = by_number[number] = (source.cluster, port)
+            owner, taken = by_name.get(port.get("name", "")) or by_number.get(number) or (None, port)
+            if owner is None:
+                by_name[port.get("name", "")] = by_number[number] = (source, port)
             elif taken != port:
-                message = f"has {_words(port)}, but {_words(taken)} in {owner}, which exported it first"
+                message = f"has {_words(port)}, but {_words(taken)} in {_older(owner, source)}"
                 conflicts.append(Conflict(source.cluster, "PortConflict", message))
     for source in sources:
         numbers = {(port["protocol"], port["port"]) for port in map(_port, source.spec.get("ports") or ())}
         names = {port.get("name", "") for port in source.spec.get("ports") or ()}
         for name, (owner, port) in by_name.items():
             if name not in names and (port["protocol"], port["port"]) not in numbers:
-                message = f"lacks {_words(port)}, which {owner} exports"
+                message = f"lacks {_words(port)}, which {owner.cluster} exports"
                 conflicts.append(Conflict(source.cluster, "PortConflict", message))
     return tuple(port for _owner, port in by_name.values()), conflicts
 
@@ -147,6 +180,13 @@ def _words(port: t.Mapping[str, t.Any]) -> str:
     named = f" ({port['name']})" if port.get("name") else ""
     speaks = f" as {port['appProtocol']}" if port.get("appProtocol") else ""
     return f"port {port['port']}/{port['protocol']}{named}{speaks}"
+
+
+def _older(first: Source, other: Source) -> str:
+    """The cluster that decides, and why."""
+    at_once = first.exported_at == other.exported_at
+    why = "whose name comes first, as both exported it at once" if at_once else "which exported it first"
+    return f"{first.cluster}, {why}"
 
 
 def _headless(source: Source) -> bool:
@@ -200,12 +240,21 @@ def _since(had: t.Mapping[str, t.Any], status: str) -> str:
     return str(had.get("lastTransitionTime") or "") if had.get("status") == status else ""
 
 
-def service_export(export: Export, api: str) -> dict[str, t.Any]:
-    """The ServiceExport: it names the Service, and has no other settings. ``api`` is its C(apiVersion)."""
+def service_export(export: Export, api: str, live: t.Mapping[str, t.Any] | None, now: str) -> dict[str, t.Any]:
+    """The ServiceExport: it names the Service, and has no other settings.
+
+    Args:
+        export: the service.
+        api: its C(apiVersion).
+        live: the ServiceExport that is there, whose age stays.
+        now: when the run began.
+    """
+    since = annotations_of(live).get(EXPORTED_AT, "") if live else now
+    dated = {"annotations": {EXPORTED_AT: since}} if since else {}
     return {
         "apiVersion": api,
         "kind": "ServiceExport",
-        "metadata": {"name": export.name, "namespace": export.namespace},
+        "metadata": {"name": export.name, "namespace": export.namespace, **dated},
     }
 
 
@@ -235,6 +284,27 @@ def service_import(export: Export, merged: Merged, addresses: t.Sequence[str], a
         "metadata": {"name": export.name, "namespace": export.namespace},
         "spec": spec,
     }
+
+
+def shared_pod_names(
+    stateful_sets: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]], selector: t.Mapping[str, str]
+) -> dict[str, list[str]]:
+    """By name of a StatefulSet with pods that C(selector) selects, the clusters that have it, where there are several.
+
+    Its pods then have the same names in each. istiod finds the pods of a ServiceEntry by namespace and name alone
+    (istio/istio#38381), so that those of one name are one pod to it, that of the cluster that it heard of last.
+
+    Args:
+        stateful_sets: by cluster those of the service's namespace.
+        selector: of the service's pods.
+    """
+    clusters: dict[str, list[str]] = {}
+    for cluster, found in sorted(stateful_sets.items()):
+        for one in found:
+            labels = ((one["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+            if selector and selector.items() <= labels.items():
+                clusters.setdefault(str(one["metadata"]["name"]), []).append(cluster)
+    return {name: where for name, where in sorted(clusters.items()) if len(where) > 1}
 
 
 def mcs_version(served: t.Mapping[str, t.Collection[str]]) -> str:

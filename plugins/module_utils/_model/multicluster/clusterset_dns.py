@@ -13,7 +13,9 @@ The blocks are between two comment lines, which name the fleet. What is between 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import ipaddress
 import itertools
@@ -25,7 +27,7 @@ from ...metadata import annotations_of, labels_of
 from ..inventory.values import LABEL
 from .corefile import ZONE, Server, imported_folder, main_server, reloads, who_serves
 
-__all__ = ["Plan", "Records", "blocks_of", "plan_zone", "with_block", "without_block", "zone_block"]
+__all__ = ["Plan", "Records", "blocks_of", "plan_zone", "with_block", "without_block", "zone_block", "zone_of_others"]
 
 Object = t.Mapping[str, t.Any]
 Records = t.Mapping[str, t.Sequence[str]]
@@ -63,6 +65,12 @@ class Plan:
     """The port of those metrics."""
 
 
+@functools.lru_cache(maxsize=65536)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address; most clusters have the same. Raises ValueError."""
+    return ipaddress.ip_address(text)
+
+
 def checked(records: Records) -> dict[str, list[str]]:
     """The records in one order, addresses in their short form; names without an address are left out.
 
@@ -78,7 +86,7 @@ def checked(records: Records) -> dict[str, list[str]]:
         addresses = set()
         for address in records[name]:
             try:
-                addresses.add(ipaddress.ip_address(address))
+                addresses.add(_address(address))
             except ValueError:
                 wrong.append(f"{address!r} of {name} is no address")
         if addresses:
@@ -370,6 +378,20 @@ def _refuse_node_local(configs: t.Sequence[Object], cluster: str) -> None:
             next_step=f"add to its Corefile: {ZONE}:53 {{ forward . IP }}, with bind as its other blocks have it and "
             "the IP to which they forward cluster.local; then run again",
         )
+
+
+def zone_of_others(configs: t.Iterable[Object], fleet: str) -> str:
+    """Where a cluster's DNS serves the zone for somebody else; "" where it does not, or where that cannot be read.
+
+    Args:
+        configs: ConfigMaps of :data:`NAMESPACE`.
+        fleet: whose blocks do not count.
+    """
+    bare = {_id(config): config for config in configs}
+    with contextlib.suppress(FleetError):  # blocks of ours that were cut are told when they are changed
+        bare = {where: _without(config, fleet) for where, config in bare.items()}
+    found = (_served_by_others(one, bare) for one in bare.values() if _FILE in (one.get("data") or {}))
+    return next((where for where in found if where), "")
 
 
 def _served_by_others(config: Object, bare: t.Mapping[tuple[str, str], Object]) -> str:

@@ -8,15 +8,22 @@ import itertools
 import typing as t
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.clusterset import (
+    EXPORTED_AT,
+    Merged,
     Source,
     export_conditions,
+    exported_at,
     import_clusters,
+    later_than,
     mcs_version,
     merge,
     service_export,
     service_import,
+    shared_pod_names,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -172,14 +179,103 @@ def test_clusters_without_a_common_version_are_told() -> None:
     assert "west: v1alpha1; north: v1beta1" in str(raised.value)
 
 
-def test_an_export_names_the_service_alone() -> None:
-    made = service_export(ORDERS, "multicluster.x-k8s.io/v1beta1")
+def test_an_export_names_the_service_and_its_age() -> None:
+    made = service_export(ORDERS, "multicluster.x-k8s.io/v1beta1", None, NOW)
     assert made == {
         "apiVersion": "multicluster.x-k8s.io/v1beta1",
         "kind": "ServiceExport",
-        "metadata": {"name": "orders", "namespace": "shop"},
+        "metadata": {"name": "orders", "namespace": "shop", "annotations": {"mesh.fleet/exported-at": NOW}},
     }
+
+
+def test_age_of_an_export_stays() -> None:
+    dated = {"metadata": {"creationTimestamp": NEW, "annotations": {EXPORTED_AT: OLD}}}
+    former = {"metadata": {"creationTimestamp": NEW}}
+    assert [exported_at(one, NOW) for one in (dated, former, None)] == [OLD, NEW, NOW]
+    assert service_export(ORDERS, "v", dated, NOW)["metadata"]["annotations"] == {EXPORTED_AT: OLD}
+    assert "annotations" not in service_export(ORDERS, "v", former, NOW)["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("ages", "later"),
+    [
+        ([], NOW),
+        ([OLD, NEW], NOW),
+        ([NOW, OLD], "2026-03-01T00:00:01Z"),
+        (["2026-12-31T23:59:59Z"], "2027-01-01T00:00:00Z"),
+        (["yesterday", "9999-12-31T23:59:59Z", "2026-03-01"], "2026-03-01T00:00:01Z"),
+    ],
+    ids=["none", "older", "same-second", "clock-ahead", "edited"],
+)
+def test_what_is_exported_next_is_the_youngest(ages: list[str], later: str) -> None:
+    assert later_than(ages, NOW) == later
+
+
+def test_exports_of_one_second_do_not_say_first() -> None:
+    one, other = source("north", HTTP, at=NOW), source("west", {"name": "http", "port": 81}, at=NOW)
+    (conflict,) = merge([other, one]).conflicts
+    assert conflict.message.endswith("in north, whose name comes first, as both exported it at once")
+
+
+SECONDS = st.integers(0, 3).map(lambda second: f"2026-03-01T00:00:0{second}Z")
+SPECS = st.fixed_dictionaries(
+    {
+        "ports": st.lists(
+            st.fixed_dictionaries({"name": st.sampled_from(["http", "grpc"]), "port": st.integers(80, 82)}),
+            min_size=1,
+            max_size=2,
+            unique_by=lambda port: port["name"],
+        ),
+        "clusterIP": st.sampled_from(["None", "10.0.0.1"]),
+        "sessionAffinity": st.sampled_from(["None", "ClientIP"]),
+    }
+)
+EXPORTS = st.dictionaries(st.sampled_from(["east", "north", "south", "west"]), st.tuples(SPECS, SECONDS), min_size=1)
+
+
+def exported(services: t.Mapping[str, t.Any], live: t.Mapping[str, t.Any], now: str) -> Merged:
+    return merge([Source(name, {"spec": spec}, exported_at(live.get(name), now)) for name, spec in services.items()])
+
+
+@settings(max_examples=100, deadline=None)
+@given(EXPORTS, st.randoms(use_true_random=False), st.data())
+def test_whoever_writes_first_the_next_run_says_the_same(given_: dict[str, t.Any], chance: t.Any, data: t.Any) -> None:
+    services = {name: spec for name, (spec, _second) in given_.items()}
+    there = data.draw(st.sets(st.sampled_from(sorted(services))))
+    live: dict[str, t.Any] = {name: {"metadata": {"creationTimestamp": given_[name][1]}} for name in there}
+    now = later_than([exported_at(one, "") for one in live.values()], "2026-03-01T00:00:02Z")
+    first = exported(services, live, now)
+    for name in set(services) - there:
+        # Servers write when they come to it, by clocks of their own.
+        made = service_export(ORDERS, "v", None, now)
+        live[name] = {"metadata": {**made["metadata"], "creationTimestamp": data.draw(SECONDS)}}
+    if there:
+        oldest = min(there, key=lambda name: (given_[name][1], name))
+        assert first.headless is (services[oldest]["clusterIP"] == "None"), "what was there decides"
+    shuffled = list(services.items())
+    chance.shuffle(shuffled)
+    second = exported(dict(shuffled), live, "2026-03-01T00:10:00Z")
+    assert second == first
+    for name, export in live.items():
+        had = {**export, "status": {"conditions": export_conditions(first, name, export, now)}}
+        assert export_conditions(second, name, had, "2026-03-01T00:10:00Z") == []
 
 
 def test_an_import_names_its_clusters_in_order() -> None:
     assert import_clusters(["west", "east"]) == [{"cluster": "east"}, {"cluster": "west"}]
+
+
+def stateful_set(name: str, **labels: str) -> dict[str, t.Any]:
+    return {"metadata": {"name": name}, "spec": {"template": {"metadata": {"labels": labels}}}}
+
+
+def test_pods_of_one_name_are_told_by_cluster() -> None:
+    west = [
+        stateful_set("db", app="db", tier="x"),
+        stateful_set("other", app="other"),
+        stateful_set("db-west", app="db"),
+    ]
+    east = [stateful_set("db", app="db"), stateful_set("other", app="other"), stateful_set("db-east", app="db")]
+    assert shared_pod_names({"west": west, "east": east}, {"app": "db"}) == {"db": ["east", "west"]}
+    assert shared_pod_names({"west": west}, {"app": "db"}) == {}
+    assert shared_pod_names({"west": west, "east": east}, {}) == {}, "a Service without a selector selects no pods"
