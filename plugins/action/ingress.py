@@ -23,6 +23,7 @@ class ActionModule(FleetAction):
         "certificates": {"type": "dict", "default": {}, "no_log": True},
         "gateways_ingress": {"type": "raw", "default": True},
         "gateways_namespace": {"type": "str", "default": ""},
+        "timeout": {"type": "int", "default": 180},
     }
 
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -38,6 +39,7 @@ class ActionModule(FleetAction):
             args["certificates"],
             namespace=args["gateways_namespace"],
             gateways=args["gateways_ingress"],
+            timeout=float(args["timeout"]),
             dry_run=self.check_mode,
             diff=self.diff_mode,
         )

@@ -15,6 +15,8 @@ description:
   - Objects are in the gateway's namespace, except HTTPRoutes, which are beside their services. Those of somebody else stay, and are refused by
     name. What the routes no longer ask for is removed.
   - A cluster in which something is missing keeps what it has, and is reported with all that is wrong there.
+  - Waits until cert-manager has issued the certificates and istiod has taken the objects of the Gateway API, as their conditions say. In check
+    mode it waits for nothing.
   - A remote has no objects of its own; its primary's configure its gateway.
   - Runs once for the fleet (C(run_once)). It reads all clusters, and writes those of the play.
 options:
@@ -46,6 +48,11 @@ options:
     description: Namespace of the gateways, as C(gateways_namespace) of role C(gateways).
     type: str
     default: ""
+  timeout:
+    description:
+      - Seconds in which cert-manager must have issued every certificate, and istiod taken every Gateway and HTTPRoute. V(0) waits for neither.
+    type: int
+    default: 180
 extends_documentation_fragment:
   - mesh.fleet.fleet_action
 """
@@ -89,7 +96,8 @@ served:
   returned: success
   type: dict
 warnings:
-  description: What a run in check mode has not seen yet, hosts that somebody else's Gateway has too, and that no cluster has an ingress gateway.
+  description: What a run in check mode has not seen yet, hosts that somebody else's Gateway has too, certificates that cert-manager could not renew, and
+    that no cluster has an ingress gateway.
   returned: when there are any
   type: list
   elements: str

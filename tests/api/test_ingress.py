@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import os
 import re
@@ -28,7 +29,7 @@ from . import control_plane
 from .gke_clusters import actions, on, put
 from .loop import in_loop
 from .manifests import namespace_of
-from .plays import role_play, run_plays
+from .plays import Ran, role_play, run_plays
 
 Values = dict[str, t.Any]
 
@@ -95,9 +96,10 @@ def fleet(plane: control_plane.ControlPlane) -> t.Iterator[Fleet]:
 
 
 async def ran(fleet: Fleet, *routes: Values, **more: t.Any) -> IngressRun:
+    """Nobody waits by default: no cert-manager and no istiod runs here (tests/api/test_ingress_ready.py has them)."""
     read, wrong = read_routes(routes, {"west": "west"})
     assert wrong == []
-    run = IngressRun(fleet, ["west"], read, more.pop("certificates", {}), **more)
+    run = IngressRun(fleet, ["west"], read, more.pop("certificates", {}), **{"timeout": 0.0, **more})
     await run.run()
     return run
 
@@ -160,6 +162,61 @@ async def test_all_that_is_wrong_is_told_and_nothing_is_changed(fleet: Fleet) ->
         assert part in said, part
     assert wrong.changes == []
     assert await held(fleet) == BOTH, "what was served is served"
+
+
+@in_loop
+async def test_a_silent_cluster_keeps_nothing_from_a_healthy_one(
+    plane: control_plane.ControlPlane, fleet: Fleet
+) -> None:
+    nowhere = f"https://127.0.0.1:{control_plane.closed_port()}"
+    hosts = {"west": host_of(plane), "east": {**host_of(plane), "cluster_api_url": nowhere}}
+    two = read_fleet(hosts, environment())
+    run = await ran(two, SHOP)
+    assert (run.failures, actions(run.changes)) == ({}, [f"west {one} created" for one in BOTH])
+    far = {**SHOP, "path": "/far", "service": "far.shop"}
+    said = texts(await ran(two, SHOP, far))
+    assert "west Service shop/far: there is no service far.shop" in said
+    assert "in no cluster that answered and that this one may call; east did not answer" in said
+    assert "give the route a port, which is taken unseen while a cluster does not answer" in said
+    run = await ran(two, SHOP, {**far, "port": 8080})
+    assert (run.failures, actions(run.changes)) == ({}, [f"west VirtualService {NAME} changed"])
+    assert run.warnings == [
+        "west: nobody knows whether far.shop has the port 8080 of ingress_routes: east did not answer"
+    ]
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["silent", "no-kubeconfig"])
+@in_loop
+async def test_routes_of_a_silent_remotes_gateway_stay(
+    plane: control_plane.ControlPlane, fleet: Fleet, tmp_path: Path, reached: bool
+) -> None:
+    """Its primary has their objects, and no gateway itself."""
+    given = pair("shop.example")
+    named = {"ours": {"certificate": given.certificate, "key": given.key}}
+    secured = {**SHOP, "certificate": "ours"}
+    assert (await ran(fleet, secured, certificates=named)).failures == {}
+    there = await held(fleet)
+    assert there
+    remote = {**host_of(plane), "cluster_api_url": f"https://127.0.0.1:{control_plane.closed_port()}"}
+    if not reached:
+        named_by = {"cluster_kubeconfig": str(tmp_path / "missing"), "cluster_context": "edge"}
+        remote = {**{key: value for key, value in remote.items() if "_api_" not in key}, **named_by}
+    remote |= {"mesh_role": "remote", "mesh_primary": "west"}
+    mesh = read_fleet({"west": host_of(plane), "edge": remote}, environment())
+    async with on(fleet, "west") as kube:
+        gateway = await kube.get("v1", "Service", "istio-ingressgateway", GATEWAYS)
+        assert gateway
+        await kube.remove([gateway])
+        try:
+            run = await ran(mesh, secured, certificates=named)
+            assert (actions(run.changes), list(run.failures)) == ([], ["west"])
+            for part in ("whether it has an ingress gateway is not known", "edge did not answer", "start edge"):
+                assert part in texts(run)
+            assert await held(fleet) == there
+        finally:
+            ours = {key: value for key, value in gateway["spec"].items() if not key.startswith("clusterIP")}
+            kept = {"name": gateway["metadata"]["name"], "namespace": GATEWAYS, "labels": gateway["metadata"]["labels"]}
+            await kube.apply([{"apiVersion": "v1", "kind": "Service", "metadata": kept, "spec": ours}])
 
 
 @in_loop
@@ -260,6 +317,40 @@ async def test_the_gateway_api_and_cert_manager_are_asked_for_and_used(fleet: Fl
     assert await held(fleet) == sorted([f"Certificate {NAME}", *BOTH, f"Secret {NAME}-tls"])
 
 
+def http_route_of_others(namespace: str) -> list[Values]:
+    """A Gateway of the Gateway API at the ingress gateway, and an HTTPRoute for shop.example by it."""
+    address = {"type": "Hostname", "value": f"istio-ingressgateway.{GATEWAYS}.svc.cluster.local"}
+    allowed = {"namespaces": {"from": "All"}}
+    listener = {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": allowed}
+    gateway = {"gatewayClassName": "istio", "addresses": [address], "listeners": [listener]}
+    backend = {"name": "theirs", "port": 80}
+    parent = {"name": "theirs", "namespace": GATEWAYS}
+    route = {"parentRefs": [parent], "hostnames": ["shop.example"], "rules": [{"backendRefs": [backend]}]}
+    return [
+        {"apiVersion": HTTP, "kind": kind, "metadata": {"name": "theirs", "namespace": space}, "spec": spec}
+        for kind, space, spec in (("Gateway", GATEWAYS, gateway), ("HTTPRoute", namespace, route))
+    ]
+
+
+@in_loop
+async def test_a_host_of_somebody_elses_http_route_is_told(fleet: Fleet) -> None:
+    await put(fleet, "west", *crds_of_others.gateway_api())
+    theirs = http_route_of_others("shop")
+    async with on(fleet, "west") as kube:
+        await kube.apply(theirs, manager="somebody-else")
+    try:
+        for api in ("istio", "gateway"):
+            run = await ran(fleet, {**SHOP, "api": api}, {**SHOP, "api": api, "host": "other.example"})
+            assert run.failures == {}
+            assert run.warnings == [
+                "west: HTTPRoute shop/theirs has the host shop.example of ingress_routes too: take it out of one of "
+                "them"
+            ], "and none of our own"
+    finally:
+        async with on(fleet, "west") as kube:
+            await kube.remove(theirs)
+
+
 @pytest.mark.parametrize("page", ["docs/ingress.md", "roles/ingress/README.md"])
 @in_loop
 async def test_the_examples_of_the_pages_become_objects(fleet: Fleet, page: str) -> None:
@@ -310,14 +401,52 @@ async def test_files_hold_what_is_known_without_clusters(fleet: Fleet) -> None:
     ], "the key, and a port that only the cluster knows"
 
 
-def test_the_role_shows_no_key(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
-    made = pair("shop.example")
-    variables = {
-        "ingress_routes": [{**SHOP, "certificate": "shop"}],
-        "ingress_certificates": {"shop": dataclasses.asdict(made)},
-    }
-    hosts = {"vars": variables, "hosts": {"west": host_of(plane)}}
-    done = run_plays(tmp_path, hosts, role_play("ingress"), "--check", "--diff", "-vvv")
-    assert done.code == 0, done.output
-    assert "1 route in 1 of 1 clusters, 3 changed" in done.output
-    assert made.key.splitlines()[1] not in done.output
+def test_no_key_is_printed_logged_rendered_or_recorded(
+    plane: control_plane.ControlPlane, fleet: Fleet, tmp_path: Path
+) -> None:
+    """Nor a part of it: by the tasks that have it, in messages when it is wrong, and in all files that they leave."""
+    made, other = pair("shop.example"), pair("shop.example")
+    good = {"certificate": made.certificate, "key": made.key}
+    log = tmp_path / "ansible.log"
+    routes = [{**SHOP, "port": 80, "certificate": "shop"}, {**SHOP, "host": "b.example", "certificate": "b"}]
+
+    def played(name: str, play: Values | Path, given: t.Any, *arguments: str, of: int = 1) -> Ran:
+        folder = tmp_path / name
+        folder.mkdir()
+        variables = {"ingress_routes": routes[:of], "ingress_certificates": given}
+        hosts = {"vars": variables, "hosts": {"west": host_of(plane)}}
+        shell = {"ANSIBLE_LOG_PATH": str(log), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
+        done = run_plays(folder, hosts, play, "--diff", "-vvv", *arguments, environment=shell)
+        (folder / "hosts.yml").unlink()  # the inventory holds the key, and is no output
+        (folder / "printed").write_text(done.output)
+        return done
+
+    stage = role_play("ingress")
+    done = played("good", stage, {"shop": good})
+    assert done.code == 0 and "1 route in 1 of 1 clusters, 3 changed" in done.output, done.output
+    wrong = {"shop": {**good, "key": other.key}, "b": {**good, "key": made.key[:60] + made.key[70:]}}
+    refused = played("wrong", stage, wrong, of=2).output
+    assert "the private key is not that of the certificate" in refused
+    assert "the private key cannot be read" in refused
+    # A key where a certificate with its key should be.
+    assert "is no certificate with its key" in played("entry", stage, {"shop": made.key}).output
+    assert played("all", role_play("preflight"), made.key).code != 0
+    assert played("render", ROOT / "playbooks" / "render.yml", {"shop": good}).code == 0
+    read = [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    assert {log, tmp_path / "good" / "printed"} <= set(read)
+    for name in ("87-ingress.yaml", ".jsonl"):
+        assert [path for path in read if path.name.endswith(name)], name
+    pieces = pieces_of(made.key) | pieces_of(other.key)
+    for path in read:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert [piece for piece in pieces if piece in text] == [], path
+
+
+def pieces_of(key: str) -> set[str]:
+    """Every piece of a key that is long enough to be nothing else, as it is and as a Secret has it.
+
+    The first characters of all keys of a kind are the same.
+    """
+    body = "".join(key.splitlines()[1:-1])[9:]
+    encoded = base64.b64encode(key.encode()).decode()[60:]
+    return {text[at : at + 12] for text in (body, encoded) for at in range(len(text) - 12)}

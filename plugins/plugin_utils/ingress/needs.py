@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime
 import typing as t
 
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import not_ours
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certificates import (
@@ -19,6 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certific
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import (
     CERT_MANAGER,
+    GATEWAY_API_VERSION,
     GATEWAY_KINDS,
     INGRESS_SELECTOR,
     Place,
@@ -32,7 +34,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes i
     Site,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels, owner_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.claims import (
+    HTTP_KINDS,
+    claims,
+    route_claims,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import may_call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -41,7 +49,7 @@ __all__ = ["Needs", "NotThereYet", "also_served", "refuse_foreign"]
 
 Object = dict[str, t.Any]
 
-_CRDS = "https://gateway-api.sigs.k8s.io/guides/getting-started/introduction/"
+_CRDS = f"https://github.com/kubernetes-sigs/gateway-api/releases/download/{GATEWAY_API_VERSION}/standard-install.yaml"
 
 
 class NotThereYet(FleetError):
@@ -64,6 +72,7 @@ class Needs:
     certificates: t.Mapping[str, t.Any]
     place: Place
     now: datetime.datetime
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def kube(self) -> Kube:
@@ -74,14 +83,27 @@ class Needs:
 
         The Service may be in any cluster that this one's control plane watches, as its pods.
         """
-        ports = await self._ports(route)
+        ports, silent = await self._ports(route)
+        if ports is None and silent and route.port:
+            self.warnings.append(
+                f"{self.cluster}: nobody knows whether {route.service} has the port {route.port} of ingress_routes: "
+                f"{_listed(silent)} did not answer"
+            )
+            return route.port
         if ports is None:
+            unknown = f"; {_listed(silent)} did not answer" if silent else ""
             raise NotThereYet(
                 f"there is no service {route.service}",
                 cluster=self.cluster,
                 obj=f"Service {route.namespace}/{route.name}",
-                seen=f"{route.called} goes to it; it is in no cluster that answered and that this one may call",
-                next_step="bring it by the apps stage, or correct the route's service; then run the ingress stage",
+                seen=f"{route.called} goes to it; it is in no cluster that answered and that this one may call"
+                + unknown,
+                next_step="bring it by the apps stage, or correct the route's service; then run the ingress stage"
+                + (
+                    "; or give the route a port, which is taken unseen while a cluster does not answer"
+                    if silent
+                    else ""
+                ),
             )
         if not route.port and ports:
             return ports[0].number
@@ -96,15 +118,28 @@ class Needs:
             )
         return route.port
 
-    async def _ports(self, route: Route) -> list[Port] | None:
-        """TCP ports of the Service, in its order; None where it is nowhere. The cluster's own Service counts first."""
-        near = [n for n in self.kubes if n != self.cluster and may_call(self.fleet, self.cluster, n)]
-        # Of the Gateway API a Service beside its route counts alone.
-        for name in (self.cluster, *near):
-            service = await self.kubes[name].get("v1", "Service", route.name, route.namespace)
-            if service is not None:
-                return [port for port in ports_of(service) if port.protocol == "TCP"]
-        return None
+    async def _ports(self, route: Route) -> tuple[list[Port] | None, list[str]]:
+        """TCP ports of the Service, in its order, and the clusters that do not say whether they have it.
+
+        The cluster's own Service counts first. None where it is in no cluster that answers.
+        """
+        of = ("v1", "Service", route.name, route.namespace)
+        service = await self.kube.get(*of)
+        silent: list[str] = []
+        if service is None:
+            # Of the Gateway API a Service beside its route counts alone.
+            near = [n for n in self.fleet.clusters if n != self.cluster and may_call(self.fleet, self.cluster, n)]
+            there = [name for name in near if name in self.kubes]
+            asked = await asyncio.gather(*(self.kubes[name].get(*of) for name in there), return_exceptions=True)
+            answers = dict(zip(there, asked, strict=True))
+            for error in asked:
+                if isinstance(error, BaseException) and not isinstance(error, FleetError):
+                    raise error
+            silent = [name for name in near if name not in answers or isinstance(answers[name], FleetError)]
+            service = next((one for one in asked if isinstance(one, dict)), None)
+        if service is None:
+            return None, silent
+        return [port for port in ports_of(service) if port.protocol == "TCP"], []
 
     async def certificate(self, site: Site) -> list[Object]:
         """The Secret to apply for a host: none where it has no HTTPS, or somebody else keeps the Secret."""
@@ -154,7 +189,8 @@ class Needs:
                     obj=f"route of {site.host or 'any host'}",
                     seen="the API server does not know Gateway and HTTPRoute of gateway.networking.k8s.io/v1",
                     means="Kubernetes does not bring these kinds, nor does Istio",
-                    next_step=f"install its CRDs of the standard channel ({_CRDS}), or set api: istio",
+                    next_step=f"install its CRDs of the standard channel: kubectl apply --server-side -f {_CRDS}; "
+                    "or set api: istio",
                 )
             )
         if site.certificate and site.certificate.source == ISSUER and not await self._has(*CERT_MANAGER):
@@ -194,36 +230,46 @@ async def refuse_foreign(kube: Kube, objects: t.Sequence[Object], fleet: str) ->
                 raise
             continue
         if live is not None and not has_our_labels(live, fleet):
-            errors.append(
-                FleetError(
-                    "it is somebody else's",
-                    cluster=kube.cluster,
-                    obj=described(obj),
-                    seen=f"it is of {owner_of(live)}",
-                    means="the object of the route has this name, and nothing of theirs is overwritten",
-                    next_step="remove or rename it; or let this fleet have it: run once with mesh_take_over: true",
-                )
-            )
+            means = "the object of the route has this name, and nothing of theirs is overwritten"
+            errors.append(not_ours(kube.cluster, obj, live, means))
     return errors
 
 
 async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: str) -> list[str]:
-    """Warnings of hosts that somebody else's Gateway has at the same gateway.
+    """Warnings of hosts that somebody else serves at the same gateway: by a Gateway, a VirtualService or an HTTPRoute.
 
-    Istio merges both, and which of them answers is not for an inventory to say.
+    Istio merges all of them, and which of them answers is not for an inventory to say.
     """
     if kube.absent or recording() is not None:
         return []
     hosts = {site.host or "*" for site in sites}
-    warnings = []
-    for gateway in await kube.list(place.istio_api, "Gateway"):
+    kinds = [(place.istio_api, "Gateway"), (place.istio_api, "VirtualService"), *HTTP_KINDS]
+    gateways, virtual, http_gateways, http_routes = [await kube.list(*kind) for kind in kinds]
+
+    def theirs(some: t.Iterable[Object]) -> list[Object]:
+        return [one for one in some if not has_our_labels(one, fleet, "ingress")]
+
+    found: dict[str, set[str]] = {}
+    for gateway in theirs(gateways):
         spec, meta = gateway.get("spec") or {}, gateway["metadata"]
-        if has_our_labels(gateway, fleet, "ingress") or spec.get("selector") != INGRESS_SELECTOR:
-            continue
-        named = {str(host).rpartition("/")[2] for server in spec.get("servers") or [] for host in server["hosts"]}
-        warnings += [
-            f"{kube.cluster}: Gateway {meta['namespace']}/{meta['name']} has the host {host} of ingress_routes too: "
-            "take it out of one of them"
-            for host in sorted(hosts & named)
-        ]
-    return warnings
+        if spec.get("selector") == INGRESS_SELECTOR:
+            named = {str(host).rpartition("/")[2] for server in spec.get("servers") or [] for host in server["hosts"]}
+            for host in hosts & named:
+                found.setdefault(host, set()).add(f"Gateway {meta['namespace']}/{meta['name']}")
+    told = set(found)
+    for claim in (
+        *claims(gateways, theirs(virtual)),
+        *route_claims(http_gateways, theirs(http_routes), INGRESS, place.namespace),
+    ):
+        if claim.host in hosts - told:
+            found.setdefault(claim.host, set()).add(claim.object)
+    return [
+        f"{kube.cluster}: {one} has the host {host} of ingress_routes too: take it out of one of them"
+        for host, some in sorted(found.items())
+        for one in sorted(some)
+    ]
+
+
+def _listed(names: t.Sequence[str]) -> str:
+    """The first three of many clusters."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

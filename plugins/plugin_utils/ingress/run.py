@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import service_address
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
@@ -32,6 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import (
     also_served,
     refuse_foreign,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.ready import Readiness
 
 __all__ = ["PART", "IngressRun"]
 
@@ -52,6 +55,7 @@ class IngressRun:
         certificates: by name those that the inventory gives.
         namespace: of the gateways, as the role ``gateways`` has it; "" for the default.
         gateways: which clusters get an ingress gateway, as the role ``gateways`` has it.
+        timeout: seconds for cert-manager and istiod to do their part; 0 waits for neither.
         dry_run: plan only.
         diff: whether changes show what they change.
     """
@@ -65,11 +69,13 @@ class IngressRun:
         *,
         namespace: str = "",
         gateways: t.Any = True,
+        timeout: float = 180,
         dry_run: bool = False,
         diff: bool = True,
     ) -> None:
         self.fleet, self.play, self.routes, self.certificates = fleet, list(play), list(routes), certificates
         self.namespace, self.gateways, self.dry_run, self.diff = namespace, gateways, dry_run, diff
+        self.timeout = timeout
         self.now = datetime.datetime.now(datetime.UTC)
         self.kubes: dict[str, Kube] = {}
         self.changes: list[Change] = []
@@ -114,33 +120,46 @@ class IngressRun:
         kube, plane = self.kubes[name], control_plane_of(self.fleet, self.fleet.clusters[name])
         owner = owner_labels(PART, self.fleet.name)
         options: dict[str, t.Any] = {"labels": owner, "dry_run": self.dry_run, "diff": self.diff}
-        objects: list[Object] = []
-        made_by_others: list[Object] = []
+        made: dict[Site, list[Object]] = {}
+        place, address = None, ""
         if self.fleet.clusters[name].primary == name:
             wanted = sites(self.routes, name)
             gateway = await self._gateway(name, wanted)
             if gateway:
                 place = Place(gateway["metadata"]["namespace"], plane.istio_api(), plane.revision, owner)
-                objects, errors = await self._objects(name, wanted, place)
+                made, errors = await self._objects(name, wanted, place)
                 if errors:
                     # Nothing is changed here: what is served now goes on.
                     self.failures.setdefault(name, []).extend(errors)
                     return
-                if wanted:
-                    address = service_address(gateway).host
-                    self.served[name] = [
-                        f"{site.host or '*'} at {address}" if address else site.host for site in wanted
-                    ]
+                address = service_address(gateway).host
                 self.warnings += await also_served(kube, wanted, place, self.fleet.name)
-                issued = [site for site in wanted if site.certificate and site.certificate.source == ISSUER]
-                made_by_others = [_stub(site.secret, place) for site in issued]
+        # Two hosts may have one certificate.
+        unique = {(obj["apiVersion"], described(obj)): obj for some in list(made.values()) for obj in some}
+        objects = list(unique.values())
         secrets = [obj for obj in objects if obj["kind"] == "Secret"]
         others = [obj for obj in objects if obj["kind"] != "Secret"]
         # A gateway whose Secret is not there serves nothing on its port.
         for some in (secrets, others):
             self.changes += await kube.apply(some, **options)
-        keep = [*objects, *made_by_others]
+        issued = [site for site in made if site.certificate and site.certificate.source == ISSUER]
+        keep = [*objects, *(_stub(site.secret, place) for site in issued if place)]
         self.changes += await kube.prune(keep, kinds=kinds(plane.istio_api()), **options)
+        bad: list[Site] = []
+        if place and self.timeout and not self._planned(kube):
+            bad = await self._not_served(name, made, Readiness(kube, place, plane.namespace, self.timeout))
+        if made:
+            hosts = [site.host or "*" for site in made if site not in bad]
+            self.served[name] = [f"{host} at {address}" if address else host for host in hosts]
+
+    async def _not_served(self, name: str, made: t.Mapping[Site, list[Object]], ready: Readiness) -> list[Site]:
+        """Wait for those who do the rest; the hosts that they do not serve, each a failure of the cluster."""
+        found = await asyncio.gather(*(ready.errors(site, objects) for site, objects in made.items()))
+        self.warnings += ready.warnings
+        errors = [error for some in found for error in some]
+        if errors:
+            self.failures.setdefault(name, []).extend(errors)
+        return [site for site, some in zip(made, found, strict=True) if some]
 
     async def _gateway(self, name: str, wanted: t.Sequence[Site]) -> Object | None:
         """The Service of the ingress gateway that a cluster's objects configure: its own, or a remote's."""
@@ -149,11 +168,28 @@ class IngressRun:
         plane = control_plane_of(self.fleet, self.fleet.clusters[name])
         expected = plane.gateways_namespace(self.namespace)
         remotes = remotes_of(self.fleet, name)
+        silent: list[str] = []
         for where in (name, *(remote.name for remote in remotes)):
-            if where in self.kubes:
-                found = (await find_gateways(self.kubes[where], self.fleet.name, expected)).get(INGRESS)
-                if found:
-                    return found
+            try:
+                kube = self.kubes.get(where)
+                found = (await find_gateways(kube, self.fleet.name, expected)).get(INGRESS) if kube else None
+            except ApiError:
+                if where == name:
+                    raise
+                kube = found = None
+            if found:
+                return found
+            silent += [] if kube else [where]
+        if silent:
+            # What prunes here would take the routes from a gateway that serves them.
+            raise FleetError(
+                "whether it has an ingress gateway is not known",
+                cluster=name,
+                obj=f"Service {expected}/{INGRESS}",
+                seen=f"neither it nor a remote of it that answered has one; {', '.join(silent)} did not answer",
+                means="nothing was changed: what the gateway of a remote serves goes on",
+                next_step=f"start {', '.join(silent)}, or take it out of the inventory; then run again",
+            )
         to_come = any(ingress_wanted(one, self.gateways) for one in (self.fleet.clusters[name], *remotes))
         if to_come and self._planned(self.kubes[name]):
             return {"metadata": {"name": INGRESS, "namespace": expected}}
@@ -177,19 +213,18 @@ class IngressRun:
 
     async def _objects(
         self, name: str, wanted: t.Sequence[Site], place: Place
-    ) -> tuple[list[Object], list[FleetError]]:
-        """The objects of a cluster, and all that is wrong."""
+    ) -> tuple[dict[Site, list[Object]], list[FleetError]]:
+        """The objects of a cluster by host, and all that is wrong."""
         needs = Needs(self.fleet, name, self.kubes, self.certificates, place, self.now)
-        objects: list[Object] = []
+        made: dict[Site, list[Object]] = {}
         errors: list[FleetError] = []
         for site in wanted:
-            made, wrong = await self._of_site(needs, site)
-            objects += made
+            made[site], wrong = await self._of_site(needs, site)
             errors += wrong
+        self.warnings += needs.warnings
+        objects = [obj for some in list(made.values()) for obj in some]
         errors += await refuse_foreign(self.kubes[name], objects, self.fleet.name)
-        # Two hosts may have one certificate.
-        unique = {(obj["apiVersion"], described(obj)): obj for obj in objects}
-        return list(unique.values()), list({str(error): error for error in errors}.values())
+        return made, list({str(error): error for error in errors}.values())
 
     async def _of_site(self, needs: Needs, site: Site) -> tuple[list[Object], list[FleetError]]:
         ports: dict[Route, int] = {}

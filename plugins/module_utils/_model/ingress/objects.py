@@ -19,6 +19,8 @@ from .routes import GATEWAY_API, ISSUER, Route, Site
 
 __all__ = [
     "CERT_MANAGER",
+    "GATEWAY_API_VERSION",
+    "GATEWAY_CLASS",
     "GATEWAY_KINDS",
     "INGRESS_SELECTOR",
     "Place",
@@ -32,8 +34,10 @@ Manifest = dict[str, t.Any]
 
 CERT_MANAGER = ("cert-manager.io/v1", "Certificate")
 _GATEWAY = "gateway.networking.k8s.io/v1"
+GATEWAY_API_VERSION = "v1.6.0"
+"""The release that the local fleet's Istio is built with."""
 GATEWAY_KINDS = ((_GATEWAY, "Gateway"), (_GATEWAY, "HTTPRoute"))
-_CLASS = "istio"
+GATEWAY_CLASS = "istio"
 """The GatewayClass that istiod makes."""
 INGRESS_SELECTOR: t.Mapping[str, str] = {"istio": INGRESS.removeprefix("istio-")}
 """The labels of the ingress gateway's pods."""
@@ -189,7 +193,7 @@ def _gateway_api(site: Site, ports: t.Mapping[Route, int], place: Place) -> list
         "kind": "Gateway",
         "metadata": meta,
         "spec": {
-            "gatewayClassName": _CLASS,
+            "gatewayClassName": GATEWAY_CLASS,
             "addresses": [{"type": "Hostname", "value": address}],
             "listeners": listeners,
         },

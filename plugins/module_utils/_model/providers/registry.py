@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..inventory.cluster_variables import CLUSTERS
 from ..inventory.fleet import Cluster
 from ..inventory.mesh_variables import MESH
@@ -16,6 +18,7 @@ from .kubeconfig import Kubeconfig
 __all__ = [
     "PROVIDERS",
     "VARIABLES",
+    "front_door_kind",
     "is_access",
     "may_be_stored",
     "of_roles",
@@ -59,6 +62,16 @@ for _provider in (Kind(), Gke(), Kubeconfig()):
 def provider_of(cluster: Cluster) -> Provider:
     """The provider of a cluster."""
     return PROVIDERS.get(cluster.provider, _UNKNOWN)
+
+
+def front_door_kind(kinds: t.Iterable[str]) -> str:
+    """Which front door a fleet has: it is before clusters of one kind. "" for none.
+
+    Args:
+        kinds: what :attr:`Provider.front_door` says of each cluster's provider.
+    """
+    given = set(kinds)
+    return next((kind for kind in ("google", "engine", "files") if kind in given), "")
 
 
 def provider_of_host(variables: Values) -> Provider:

@@ -18,6 +18,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import (
     PROVIDERS,
     VARIABLES,
+    front_door_kind,
     may_be_stored,
     of_roles,
     prefixes,
@@ -125,3 +126,9 @@ def test_variables_of_a_further_provider_are_for_it_alone(further: Further) -> N
 def test_what_is_not_registered_is_not_known() -> None:
     (found,) = said({"west": {**KIND, "cluster_provider": "test", "test_teir": "back"}})
     assert found.startswith('west cluster_provider "test" is unknown | one of: kind, gke, kubeconfig')
+
+
+def test_a_fleet_has_one_kind_of_front_door() -> None:
+    assert front_door_kind(["files", "google", "files"]) == "google"
+    assert front_door_kind(["files", "engine"]) == "engine"
+    assert [front_door_kind(["files", ""]), front_door_kind([])] == ["files", ""]
