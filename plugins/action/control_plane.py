@@ -43,7 +43,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
 from ansible_collections.mesh.fleet.plugins.module_utils.results import as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.paths import folder_of_inventory
-from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard, refuse_own_keys
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.helm.action import HelmAction
@@ -135,13 +135,14 @@ class ActionModule(HelmAction):
         agent = await plan_agent(kube, fleet, cluster, args["cni_namespace"])
         pods = said_of_pods(args, fleet, cluster, args["values"], args["istiod_values"])
         await check_admission(kube, fleet, cluster, agent, pods)
+        peers = read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True)) if primary else Peers()
+        await refuse_own_keys(kube, fleet, peers.trusted)
         changes = await ensure_namespace(kube, fleet, cluster, dry_run=self.check_mode)
         others = await other_users(kube, fleet)
         serves = primary and await self._serves_unnamed(kube, fleet, cluster)
         if primary and args["require_cacerts"] and not another_ca_signs(args["values"], args["istiod_values"]):
             await self._check_cacerts(kube, fleet, cluster)
         exports_api = await read_by_istiod(kube) if primary and fleet.confined else ""
-        peers = read_files(fleet, folder_of_inventory(task_vars, whole_fleet=True)) if primary else Peers()
         guarded = not peers.trusted
         if not guarded:
             guarded, made = await guard(kube, fleet, peers.trusted, dry_run=self.check_mode)

@@ -25,6 +25,7 @@ class ActionModule(FleetAction):
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "directory": {"type": "str", "default": ""},
         "lifetime": {"type": "str", "default": "90d"},
+        "istiod_stays": {"type": "bool", "default": True},
         "timeout": {"type": "int", "default": 60},
     }
 
@@ -44,6 +45,7 @@ class ActionModule(FleetAction):
             directory=os.path.expanduser(args["directory"]) or os.path.join(fleet.directory, "federation"),
             lifetime=duration(args["lifetime"], name="federation_lifetime"),
             leaves=leaves,
+            istiod_stays=args["istiod_stays"],
             dry_run=self.check_mode,
             diff=self.diff_mode,
             timeout=float(args["timeout"]),

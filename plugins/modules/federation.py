@@ -32,6 +32,12 @@ options:
     description: How long a bundle of this mesh is good, such as V(90d).
     type: str
     default: 90d
+  istiod_stays:
+    description:
+      - With O(state=absent), whether the istiods of the clusters go on running. While one of them trusts a peer's root, the policy that
+        refuses all calls of that peer stays, with mutual TLS for the whole mesh, and a warning says how that ends.
+    type: bool
+    default: true
   timeout:
     description: Seconds for other runs to let this one write the record of addresses.
     type: int

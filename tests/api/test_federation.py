@@ -28,13 +28,14 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
     Policy,
     certificate_pem,
     fingerprint,
+    make_intermediate,
     make_root,
     new_key,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
-from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import guard, refuse_own_keys
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers, read_files
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.run import FederationRun
 from tests.unit.plugins.module_utils._model.federation.test_peer_roots import plain_root
@@ -135,10 +136,10 @@ def running(root: str) -> list[Values]:
     ]
 
 
-async def ran(fleet: Fleet, folder: Path, **more: t.Any) -> FederationRun:
+async def ran(fleet: Fleet, folder: Path, play: t.Sequence[str] = ("east",), **more: t.Any) -> FederationRun:
     peers = Peers() if more.get("leaves") else read_files(fleet, str(folder))
     options = {"directory": str(folder / "out"), "lifetime": 90 * DAY, **more}
-    run = FederationRun(fleet, ["east"], peers, **options)
+    run = FederationRun(fleet, list(play), peers, **options)
     await run.run()
     return run
 
@@ -205,6 +206,12 @@ async def test_a_federation_comes_and_goes(plane: control_plane.ControlPlane, tm
     assert second.warnings == []
     again = await ran(fleet, tmp_path)
     assert actions([*again.changes, *again.files.changes]) == []
+    # A moment without pods.
+    async with on(fleet, "east") as kube:
+        await kube.delete("v1", "Pod", "till", "shop")
+    podless = await ran(fleet, tmp_path)
+    assert (podless.failures, actions([*podless.changes, *podless.files.changes])) == ({}, [])
+    assert any("has no pod in any cluster that answered" in one for one in podless.warnings)
     # The peer leaves.
     without = await ran(fleet_of(plane, tmp_path), tmp_path)
     assert without.failures == {}
@@ -220,6 +227,77 @@ async def test_a_federation_comes_and_goes(plane: control_plane.ControlPlane, tm
         maps = [one["metadata"]["name"] for one in await kube.list("v1", "ConfigMap", "istio-system")]
     assert "istio-ca-root-cert" in maps
     assert [one for one in maps if "address" in one] == [], "the record of addresses"
+
+
+def trusting(*domains: str, name: str = "istio") -> Values:
+    """The configuration of an istiod that has further roots."""
+    mesh = {"caCertificates": [{"trustDomains": [domain], "pem": "its root"} for domain in domains]}
+    meta = {"name": name, "namespace": "istio-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"mesh": yaml.safe_dump(mesh)}}
+
+
+async def rules(fleet: Fleet) -> list[Values]:
+    async with on(fleet, "east") as kube:
+        policy = await kube.get(SECURITY, "AuthorizationPolicy", "federation-west.mesh", "istio-system")
+    return list(policy["spec"]["rules"]) if policy else []
+
+
+@in_loop
+async def test_a_peer_is_refused_as_long_as_it_is_trusted(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    """Also by an istiod of another revision, however the federation goes."""
+    fleet = fleet_of(plane, tmp_path, WEST)
+    own = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
+    await put(fleet, "east", *crds(), *running(certificate_pem(own)))
+    nothing = [{"from": [{"source": {"principals": ["west.mesh/*"]}}]}]
+    for name in ("istio", "istio-canary"):
+        assert (await ran(fleet, tmp_path)).failures == {}
+        assert len(await rules(fleet)) == 2
+        # Of a root that this fleet made no policy for, somebody else knows what it is for.
+        await put(fleet, "east", trusting("west.mesh", "others.mesh", name=name))
+        for goes in (fleet_of(plane, tmp_path), fleet_of(plane, tmp_path, federated=False)):
+            run = await ran(goes, tmp_path)
+            assert await rules(fleet) == nothing and await held(fleet) == OBJECTS
+            assert any("istiod still trusts the root of west.mesh, so" in one for one in run.warnings), run.warnings
+        await ran(fleet, tmp_path)
+        for _again in range(2):
+            left = await ran(fleet, tmp_path, leaves=True)
+            assert await rules(fleet) == nothing and await held(fleet) == OBJECTS
+            assert any("run the control_plane stage, then federation" in one for one in left.warnings)
+        await put(fleet, "east", trusting("others.mesh", name=name))
+        last = await ran(fleet, tmp_path, leaves=True)
+        assert (last.warnings, await held(fleet)) == ([], [])
+    # With the mesh all of it goes.
+    await ran(fleet, tmp_path)
+    await put(fleet, "east", trusting("west.mesh"))
+    await ran(fleet, tmp_path, leaves=True, istiod_stays=False)
+    assert await held(fleet) == []
+    await put(fleet, "east", trusting())
+
+
+@in_loop
+async def test_what_others_protect_is_not_made_ours(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    """By the same words it would be applied without a conflict, and go with the federation."""
+    fleet = fleet_of(plane, tmp_path, WEST)
+    own = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
+    await put(fleet, "east", *crds(), *running(certificate_pem(own)))
+    theirs = {
+        "apiVersion": SECURITY,
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "federation", "namespace": "istio-system"},
+        "spec": {"mtls": {"mode": "STRICT"}},
+    }
+    await put(fleet, "east", theirs)
+    run = await ran(fleet, tmp_path)
+    (error,) = run.failures["east"]
+    for part in ("PeerAuthentication istio-system/federation", "somebody else's", "mesh_take_over: true"):
+        assert part in str(error)
+    async with on(fleet, "east") as kube:
+        with pytest.raises(FleetError, match="somebody else's"):
+            await guard(kube, fleet, ["west.mesh"], dry_run=False)
+    await ran(fleet, tmp_path, leaves=True)
+    assert await held(fleet) == ["PeerAuthentication federation"]
+    async with on(fleet, "east") as kube:
+        await kube.remove([theirs])
 
 
 @in_loop
@@ -267,6 +345,89 @@ async def test_files_hold_what_is_known_without_clusters(plane: control_plane.Co
 
 
 @in_loop
+async def test_a_mesh_of_two_networks_names_the_gateways_of_both(
+    plane: control_plane.ControlPlane, new_plane: control_plane.Start, tmp_path: Path
+) -> None:
+    peer = {**WEST, "exports": [EXPORT, {"service": "mill.shop"}]}
+    east = fleet_of(plane, tmp_path, peer)
+    far = new_plane("south")
+    at_far = {"cluster_api_url": far.server, "cluster_api_ca": far.ca_pem, "mesh_network": "south-net"}
+    hosts = {name: dict(east.clusters["east"].variables) for name in ("east", "south")}
+    fleet = read_fleet({"east": hosts["east"], "south": {**hosts["south"], **at_far}}, environment())
+    root = certificate_pem(make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW)))
+    there = json.loads(json.dumps(running(root)).replace("198.51.100.4", "198.51.100.5"))
+    mill = json.loads(json.dumps([one for one in running(root) if one["metadata"]["name"] in ("till", "till-sa")]))
+    mill = json.loads(json.dumps(mill).replace("till", "mill"))
+    await put(fleet, "east", *crds(), *running(root))
+    # In the south, the same labels are on pods that are not the service's.
+    (other,) = [one for one in there if one["kind"] == "Service" and one["metadata"]["name"] == "till"]
+    other["spec"]["selector"] = {"app": "till", "tier": "web"}
+    other["spec"]["ports"] += [{"name": "grpc", "port": 90, "targetPort": 9090}]
+    there[-1]["metadata"]["labels"] = other["spec"]["selector"]
+    await put(fleet, "south", *crds(), *there, *mill)
+    mail(
+        tmp_path,
+        gateways=(Gateway("net", "203.0.113.7", 15443), Gateway("other", "203.0.113.8", 15443)),
+        services=(
+            Offer("stock.shop.global", (OfferedPort(80, "http", "HTTP"),), TILL.identities, ("net", "other")),
+            Offer("depot.shop.global", (OfferedPort(80, "http", "HTTP"),), TILL.identities, ("other",)),
+        ),
+    )
+    # A part of the mesh offers nothing that the others do not know yet.
+    bundle = tmp_path / "out" / "east.mesh-for-west.mesh.json"
+    part = await ran(fleet, tmp_path, play=("east",))
+    assert part.failures == {} and not bundle.exists()
+    assert any("stays as it is: nothing new is known in south yet" in one for one in part.warnings), part.warnings
+    run = await ran(fleet, tmp_path, play=("east", "south"))
+    assert run.failures == {}
+    written = json.loads(bundle.read_text())
+    again = await ran(fleet, tmp_path, play=("east",))
+    assert json.loads(bundle.read_text()) == written
+    assert not any("stays as it is" in one for one in again.warnings)
+    moved = json.loads(json.dumps([one for one in there if one["metadata"]["name"] == "istio-eastwestgateway"]))
+    moved[0]["spec"]["externalIPs"] = ["198.51.100.6"]
+    await put(fleet, "south", *moved)
+    await ran(fleet, tmp_path, play=("east",))
+    assert json.loads(bundle.read_text()) == written
+    moved[0]["spec"]["externalIPs"] = ["198.51.100.5"]
+    await put(fleet, "south", *moved)
+    assert [(one["network"], one["address"]) for one in written["gateways"]] == [
+        ("east-net", "198.51.100.4"),
+        ("south-net", "198.51.100.5"),
+    ]
+    assert {one["host"]: one["networks"] for one in written["services"]} == {
+        "till.shop.global": ["east-net", "south-net"],
+        "mill.shop.global": ["south-net"],
+    }
+    (differ,) = [one for one in run.warnings if "differ" in one]
+    assert differ.startswith("till.shop: selector and ports of its Service in east and in south differ")
+    offered = {one["host"]: [port["number"] for port in one["ports"]] for one in written["services"]}
+    assert offered["till.shop.global"] == [80, 90]
+    entries = {}
+    for name in ("east", "south"):
+        async with on(fleet, name) as kube:
+            entries[name] = {
+                one["spec"]["hosts"][0]: one["spec"] for one in await kube.list(NETWORKING, "ServiceEntry")
+            }
+    for found in entries.values():
+        reached = {
+            host: [e["address"] for e in found[host]["endpoints"]] for host in found if "endpoints" in found[host]
+        }
+        assert reached == {
+            "stock.shop.global": ["203.0.113.7", "203.0.113.8"],
+            "depot.shop.global": ["203.0.113.8"],
+        }
+    own = {name: found["till.shop.global"] for name, found in entries.items()}
+    assert own["east"]["workloadSelector"] == {"labels": {"app": "till"}}
+    assert own["south"]["workloadSelector"] == {"labels": {"app": "till", "tier": "web"}}
+    targets = {name: [port["targetPort"] for port in one["ports"]] for name, one in own.items()}
+    assert targets == {"east": [8080], "south": [8080, 9090]}
+    addresses = [{host: spec["addresses"] for host, spec in found.items()} for found in entries.values()]
+    assert addresses[0] == addresses[1], "a name has one address in the whole mesh"
+    await ran(fleet, tmp_path, play=("east", "south"), leaves=True)
+
+
+@in_loop
 async def test_a_silent_cluster_withdraws_nothing(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
     fleet = fleet_of(plane, tmp_path, WEST)
     own = make_root(new_key(), Policy("east.mesh", "istio-system", "default", NOW))
@@ -311,6 +472,60 @@ def test_a_file_that_is_not_fit_is_refused(
         read_files(fleet_of(plane, tmp_path, WEST), str(tmp_path))
     assert caught.value.obj == str(tmp_path / "west.json")
     assert caught.value.next_step
+
+
+def test_two_peers_have_two_keys(plane: control_plane.ControlPlane, tmp_path: Path) -> None:
+    """One unconstrained corporate root signs for both."""
+    corporate = plain_root().certificate
+    mail(tmp_path, roots=(corporate,), services=())
+    (tmp_path / "west.json").rename(tmp_path / "north.json")
+    text = (tmp_path / "north.json").read_text().replace("west.mesh", "north.mesh")
+    (tmp_path / "north.json").write_text(text)
+    north = {"trust_domain": "north.mesh", "bundle": "north.json"}
+    mail(tmp_path, roots=(corporate,))
+    with pytest.raises(FleetError, match=r"north\.mesh and west\.mesh sent roots with one key") as caught:
+        read_files(fleet_of(plane, tmp_path, north, WEST), str(tmp_path))
+    assert caught.value.obj == str(tmp_path / "west.json")
+
+
+@in_loop
+@pytest.mark.parametrize("where", ["published", "root-cert.pem", "ca-cert.pem", "ca.crt"])
+async def test_a_peer_with_a_key_of_ours_is_refused(
+    plane: control_plane.ControlPlane, tmp_path: Path, where: str
+) -> None:
+    fleet = fleet_of(plane, tmp_path, WEST)
+    corporate, key = plain_root(), new_key()
+    policy = Policy("east.mesh", "istio-system", "default", NOW)
+    below = make_intermediate(corporate, key, "east", policy)
+    ours = below if where == "ca-cert.pem" else corporate.certificate
+    other = certificate_pem(make_root(new_key(), policy))
+    await put(fleet, "east", *crds(), *running(certificate_pem(ours) if where == "published" else other))
+    cacerts: Values = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "cacerts", "namespace": "istio-system"},
+        "stringData": {"tls.crt": other} if where == "ca.crt" else {},
+    }
+    cacerts["stringData"] |= {} if where == "published" else {where: certificate_pem(ours)}
+    await put(fleet, "east", cacerts)
+    mail(tmp_path, roots=(ours,))
+    try:
+        async with on(fleet, "east") as kube:
+            with pytest.raises(FleetError, match=r"the root of west\.mesh has a key of this mesh"):
+                await refuse_own_keys(kube, fleet, read_files(fleet, str(tmp_path)).trusted)
+        run = await ran(fleet, tmp_path)
+        assert "has a key of this mesh" in run.failures["east"][0].what
+        assert await held(fleet) == [], "nothing of the peer is callable"
+        # A copy of the peer's own root, of a run before, is none of ours.
+        mail(tmp_path)
+        trusted = read_files(fleet, str(tmp_path)).trusted
+        await put(fleet, "east", *running(other + certificate_pem(*trusted["west.mesh"]))[:4])
+        async with on(fleet, "east") as kube:
+            await refuse_own_keys(kube, fleet, trusted)
+    finally:
+        async with on(fleet, "east") as kube:
+            await kube.delete("v1", "Secret", "cacerts", "istio-system")
+        await ran(fleet, tmp_path, leaves=True)
 
 
 @in_loop

@@ -17,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundl
     read_bundle,
     usable,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import trusted_copy
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import refuse_shared, trusted_copy
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import (
     OWN,
     VARIABLE,
@@ -90,6 +90,7 @@ def read_files(fleet: Fleet, folder: str, now: datetime.datetime | None = None) 
         usable(bundle, peer.trust_domain, fleet.trust_domain, now, path)
         try:
             roots = [trusted_copy(root, peer.trust_domain, bundle.namespace, now) for root in bundle.roots]
+            refuse_shared({**found.trusted, peer.trust_domain: roots})
         except FleetError as error:
             error.obj = path
             raise

@@ -28,6 +28,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundl
     read_bundle,
     refreshed,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.live_services import (
+    LiveService,
+    difference,
+    in_cluster,
+    merged,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.objects import (
     KINDS,
     PART,
@@ -50,6 +56,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.guard import (
+    refuse_foreign,
+    refuse_own_keys,
+    still_trusted,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.federation.peers import Peers
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import address_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
@@ -63,15 +74,6 @@ Object = dict[str, t.Any]
 _PORT = 15443
 
 
-@dataclasses.dataclass
-class _Found:
-    """What one cluster has of an export."""
-
-    selector: dict[str, str]
-    ports: tuple[Port, ...]
-    accounts: frozenset[str]
-
-
 class FederationRun:
     """One run over the clusters of the play.
 
@@ -83,6 +85,8 @@ class FederationRun:
         directory: where our bundles are written.
         lifetime: how long a bundle of ours is good.
         leaves: remove all that this run makes.
+        istiod_stays: with ``leaves``, whether istiods go on running: while one trusts a peer's root, the policy that
+            refuses the peer's calls stays.
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds for other runs to let this one write the record of addresses.
@@ -98,13 +102,14 @@ class FederationRun:
         directory: str,
         lifetime: datetime.timedelta,
         leaves: bool = False,
+        istiod_stays: bool = True,
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 60,
     ) -> None:
         self.fleet, self.play, self.peers, self.taken = fleet, set(play), peers, taken
         self.directory, self.lifetime, self.leaves = directory, lifetime, leaves
-        self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
+        self.dry_run, self.diff, self.timeout, self.istiod_stays = dry_run, diff, timeout, istiod_stays
         self.now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self.files = Files(dry_run)
         self.changes: list[Change] = []
@@ -113,7 +118,7 @@ class FederationRun:
         self.written: dict[str, str] = {}
         """By the peer's trust domain the file for it."""
         self._exports = {export.host: export for peer in peers.named for export in peer.exports}
-        self._found: dict[str, dict[str, _Found]] = {}
+        self._found: dict[str, dict[str, LiveService]] = {}
         """By host and cluster."""
         self._gateways: dict[str, Gateway] = {}
 
@@ -134,6 +139,7 @@ class FederationRun:
             if not self.peers.federated:
                 await self._end(mine)
                 return
+            silent: list[str] = []
             if self.peers.named:
                 _done, unread = await on_each(kubes, lambda name: self._read(kubes[name]))
                 self._fail({name: error for name, error in unread.items() if name in self.play})
@@ -145,19 +151,25 @@ class FederationRun:
                         f"{', '.join(silent)} did not answer: bundles stay as they are, because what is exported there "
                         "is not known"
                     )
-                else:
-                    await self._write_bundles(kubes)
             self._forget_bundles()
             addresses = await self._addresses(kubes)
             exported = self._exported()
             _done, failed = await on_each(mine, lambda name: self._apply(mine[name], exported, addresses))
             self._fail(failed)
+            # Last: what a bundle offers is there by then, also if the run is killed on its way.
+            if self.peers.named and not silent:
+                done = {*mine}.difference(failed)
+                await self._write_bundles(kubes, [n for n in self.fleet.clusters if n in with_istiod - done])
 
     async def _remove(self, mine: t.Mapping[str, Kube]) -> list[str]:
         """Remove all objects of ours; the clusters where that went well."""
 
         async def remove(name: str) -> list[Change]:
-            return await mine[name].prune([], labels=self._owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
+            options: dict[str, t.Any] = {"labels": self._owner, "dry_run": self.dry_run, "diff": self.diff}
+            former = await self._former(mine[name]) if self.istiod_stays else {}
+            kept = mesh_objects(self.fleet, former) if former else []
+            changes = await mine[name].apply(kept, **options)
+            return [*changes, *await mine[name].prune(kept, kinds=KINDS, **options)]
 
         done, failed = await on_each(mine, remove)
         self.changes += [change for some in done.values() for change in some]
@@ -179,6 +191,18 @@ class FederationRun:
             )
             self._take(gone)
 
+    async def _former(self, kube: Kube) -> dict[str, tuple[Exported, ...]]:
+        """What former peers may call whose roots are still trusted: nothing. A warning says how that ends."""
+        named = [] if self.leaves else [peer.trust_domain for peer in self.peers.named]
+        trusted = await still_trusted(kube, self.fleet, named)
+        if trusted:
+            self.warnings.append(
+                f"{kube.cluster}: istiod still trusts the root of {' and '.join(trusted)}, so the policy that refuses "
+                "all its calls stays, with mutual TLS for the whole mesh. To end it, take the peer out of "
+                "mesh_federation, and run the control_plane stage, then federation"
+            )
+        return dict.fromkeys(trusted, ())
+
     @property
     def _owner(self) -> dict[str, str]:
         return owner_labels(PART, self.fleet.name)
@@ -197,24 +221,47 @@ class FederationRun:
             if found:
                 self._found.setdefault(host, {})[kube.cluster] = found
 
-    async def _look_for(self, kube: Reader, export: Export) -> _Found | None:
+    async def _look_for(self, kube: Reader, export: Export) -> LiveService | None:
         service = await kube.get("v1", "Service", export.name, export.namespace)
         selector = ((service or {}).get("spec") or {}).get("selector")
         if service is None or not selector:
             return None
         pods = await kube.list("v1", "Pod", namespace=export.namespace, labels=selector)
-        if not pods:
-            return None
-        accounts = {str((pod.get("spec") or {}).get("serviceAccountName") or "default") for pod in pods}
-        ports = tuple(_numbered(port, pods) for port in ports_of(service) if port.protocol == "TCP")
-        return _Found(dict(selector), ports, frozenset(accounts))
+        # A moment without pods, such as while a Deployment replaces its only one, is no end of an export.
+        alike = pods or await _templates(kube, export.namespace, selector)
+        accounts = {str((pod.get("spec") or {}).get("serviceAccountName") or "default") for pod in alike}
+        ports = tuple(_numbered(port, alike) for port in ports_of(service) if port.protocol == "TCP")
+        if not alike and any(isinstance(port.target, str) for port in ports):
+            entry = await kube.get(*KINDS[0], f"{export.name}.federation", export.namespace)
+            ports = tuple(_as_before(port, entry or {}) for port in ports)
+        return LiveService(dict(selector), ports, frozenset(accounts), bool(pods))
+
+    def _clusters_of(self, host: str) -> dict[str, LiveService]:
+        """What the clusters have of an export, in the inventory's order: who answers first is chance."""
+        answers = self._found.get(host, {})
+        found = {name: answers[name] for name in self.fleet.clusters if name in answers}
+        known = {name: one for name, one in found.items() if one.accounts}
+        if known or not found:
+            return known
+        # No pod and no workload of a kind that we read: while the Service is there, what the last bundle said holds.
+        last = self._last_accounts(host)
+        return {name: dataclasses.replace(one, accounts=last) for name, one in found.items()} if last else {}
+
+    def _last_accounts(self, host: str) -> frozenset[str]:
+        """The accounts of an exported service that peers were told last."""
+        bundles = [self._old(self._path(peer)) for peer in self.peers.named]
+        offers = [offer for bundle in bundles if bundle for offer in bundle.services if offer.host == host]
+        return frozenset(identity.rpartition("/")[2] for offer in offers for identity in offer.identities)
+
+    def _path(self, peer: Peer) -> str:
+        return os.path.join(self.directory, f"{self.fleet.trust_domain}-for-{peer.trust_domain}.json")
 
     def _is_unknown(self, silent: t.Sequence[str], mine: t.Iterable[str]) -> bool:
         """Whether only clusters that did not answer may have an exported service: then nothing of it is changed.
 
         Its ports are not known, and without them a peer could not call it any more.
         """
-        lost = [host for host in self._exports if host not in self._found]
+        lost = [host for host in self._exports if not self._clusters_of(host)]
         if not lost:
             return False
         for name in mine:
@@ -230,7 +277,14 @@ class FederationRun:
 
     # -- bundles -------------------------------------------------------------------------------
 
-    async def _write_bundles(self, kubes: t.Mapping[str, Kube]) -> None:
+    async def _write_bundles(self, kubes: t.Mapping[str, Kube], unfinished: t.Sequence[str]) -> None:
+        """Say to each peer what it may call, and where.
+
+        Args:
+            kubes: of all clusters.
+            unfinished: primaries that do not know yet what is exported now: outside of the play, or failed. Calls would
+                reach their gateways too, so nothing new is offered.
+        """
         roots = await self._roots(kubes)
         if not roots:
             return
@@ -242,7 +296,7 @@ class FederationRun:
                     "others make a new root (a rotation), or such a copy (docs/federation.md)"
                 )
         for peer in self.peers.named:
-            path = os.path.join(self.directory, f"{self.fleet.trust_domain}-for-{peer.trust_domain}.json")
+            path = self._path(peer)
             new = Bundle(
                 trust_domain=self.fleet.trust_domain,
                 receiver=peer.trust_domain,
@@ -253,8 +307,18 @@ class FederationRun:
                 gateways=tuple(sorted(set(self._gateways.values()), key=dataclasses.astuple)),
                 services=tuple(offer for export in peer.exports if (offer := self._offer(peer, export))),
             )
-            bundle = refreshed(new, self._old(path), self.now, self.lifetime)
-            if bundle != self._old(path):
+            old = self._old(path)
+            if unfinished and (old is None or (new.gateways, new.services) != (old.gateways, old.services)):
+                self.warnings.append(
+                    f"what {peer.trust_domain} is offered stays as it is: nothing new is known in "
+                    f"{', '.join(unfinished)} yet, and calls would go there too; run the federation stage for the "
+                    "whole fleet"
+                )
+                if old is None:
+                    continue
+                new = dataclasses.replace(new, gateways=old.gateways, services=old.services)
+            bundle = refreshed(new, old, self.now, self.lifetime)
+            if bundle != old:
                 self.files.write(path, as_text(bundle), shown=as_text(bundle))
             self.written[peer.trust_domain] = path
         if not self._gateways and self._exports:
@@ -274,21 +338,22 @@ class FederationRun:
         return []
 
     def _offer(self, peer: Peer, export: Export) -> Offer | None:
-        found = self._found.get(export.host)
+        found = self._clusters_of(export.host)
         if not found:
             self.warnings.append(
                 f"{export.name}.{export.namespace}: exported to {peer.trust_domain}, but no cluster that answered has "
-                "that Service with pods"
+                "that Service with pods, or a workload for them"
             )
             return None
         accounts = sorted({account for one in found.values() for account in one.accounts})
         prefix = f"spiffe://{self.fleet.trust_domain}/ns/{export.namespace}/sa/"
-        ports = next(iter(found.values())).ports
+        ports = merged(export, found).ports
+        running = [name for name, one in found.items() if one.has_pods] or list(found)
         return Offer(
             export.host,
             tuple(OfferedPort(p.number, p.name or f"port-{p.number}", p.spoken.upper() or "TCP") for p in ports),
             tuple(prefix + account for account in accounts),
-            tuple(sorted({self.fleet.clusters[name].network for name in found})),
+            tuple(sorted({self.fleet.clusters[name].network for name in running})),
         )
 
     def _old(self, path: str) -> Bundle | None:
@@ -337,25 +402,39 @@ class FederationRun:
 
     def _exported(self) -> dict[str, list[Exported]]:
         """By peer what it may call, of what runs."""
+        for host, export in self._exports.items():
+            found = self._clusters_of(host)
+            if found and not any(one.has_pods for one in found.values()):
+                self.warnings.append(
+                    f"{export.name}.{export.namespace}: its Service has no pod in any cluster that answered. It stays "
+                    "exported, and peers' calls fail until it has one; take the export out of mesh_federation to end it"
+                )
+            differs = difference(found)
+            if differs:
+                self.warnings.append(
+                    f"{export.name}.{export.namespace}: {differs}. Peers are offered the ports of all, and each "
+                    "cluster finds pods, also those of clusters that its istiod reads, by its own Service: make them "
+                    "equal"
+                )
         return {
             peer.trust_domain: [
-                Exported(export, one.selector, one.ports)
-                for export in peer.exports
-                for one in list(self._found.get(export.host, {}).values())[:1]
+                merged(export, found) for export in peer.exports if (found := self._clusters_of(export.host))
             ]
             for peer in self.peers.named
         }
 
     async def _apply(self, kube: Kube, exported: t.Mapping[str, t.Sequence[Exported]], addresses: Allocated) -> None:
+        await refuse_own_keys(kube, self.fleet, self.peers.trusted)
         await self._warn_of_plain_text(kube)
-        objects = mesh_objects(self.fleet, exported)
+        objects = mesh_objects(self.fleet, {**exported, **await self._former(kube)})
         ipv6 = kube.cluster in addresses.ipv6
         record = recording()
         usual = {host: list(some) if record else for_cluster(some, ipv6) for host, some in addresses.addresses.items()}
         for one in {one.export.host: one for some in exported.values() for one in some}.values():
             host, namespace = one.export.host, one.export.namespace
             if host in usual and await kube.get("v1", "Namespace", namespace):
-                objects.append(export_entry(self.fleet, one, usual[host]))
+                own = in_cluster(one, self._clusters_of(host), kube.cluster)
+                objects.append(export_entry(self.fleet, own, usual[host]))
         for peer, bundle in self.peers.imports:
             objects += import_objects(self.fleet, peer, bundle, usual)
         if record:
@@ -365,6 +444,7 @@ class FederationRun:
         guards = [one for one in objects if one["kind"] != "ServiceEntry"]
         entries = [one for one in objects if one["kind"] == "ServiceEntry"]
         options: dict[str, t.Any] = {"labels": self._owner, "dry_run": self.dry_run, "diff": self.diff}
+        await refuse_foreign(kube, self.fleet, objects)
         for some in (guards, entries):
             self.changes += await kube.apply(some, **options)
         self.changes += await kube.prune(objects, kinds=KINDS, **options)
@@ -376,7 +456,7 @@ class FederationRun:
         unknown = {
             f"federation-{peer.trust_domain}"
             for peer in self.peers.named
-            if any(export.host not in self._found for export in peer.exports)
+            if any(not self._clusters_of(export.host) for export in peer.exports)
         }
         for obj in objects:
             if obj["kind"] == "ServiceEntry":
@@ -421,6 +501,26 @@ class FederationRun:
         touched = sum(change.action != UNCHANGED for change in (*self.changes, *self.files.changes))
         parts += [f"{touched} changed"] if touched else []
         return ", ".join(parts)
+
+
+async def _templates(kube: Reader, namespace: str, selector: t.Mapping[str, str]) -> list[Object]:
+    """What workloads of a namespace make their pods of, as far as a Service would choose these."""
+    found = []
+    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        for one in await kube.list("apps/v1", kind, namespace=namespace):
+            template = (one.get("spec") or {}).get("template") or {}
+            labels = (template.get("metadata") or {}).get("labels") or {}
+            if all(labels.get(key) == value for key, value in selector.items()):
+                found.append(template)
+    return found
+
+
+def _as_before(port: Port, entry: t.Mapping[str, t.Any]) -> Port:
+    """A port whose pods' port is the one that an earlier run wrote: no pod says what its name means."""
+    for one in (entry.get("spec") or {}).get("ports") or []:
+        if one.get("number") == port.number and one.get("targetPort"):
+            return dataclasses.replace(port, target=int(one["targetPort"]))
+    return port
 
 
 def _numbered(port: Port, pods: t.Sequence[t.Mapping[str, t.Any]]) -> Port:

@@ -110,13 +110,24 @@ def read_bundle(content: str, where: str) -> Bundle:
     Raises:
         FleetError: it is none.
     """
+    if "PRIVATE KEY-----" in content:
+        raise FleetError(
+            "the file of a peer holds a private key",
+            obj=where,
+            means="who has it can speak for whom it is of; a bundle holds certificates alone",
+            next_step="delete the file, and tell who sent it that the key is known now; ask for the bundle",
+        )
+    if not content.strip():
+        raise _unreadable(where, "it is empty")
+    if content.lstrip().startswith("-----BEGIN"):
+        raise _unreadable(where, "it is a certificate alone")
     try:
         data = json.loads(content)
+        if not isinstance(data, dict):
+            raise ValueError("it is no JSON object")
         if data.get("format") != FORMAT:
             raise ValueError(f"format is {data.get('format')!r}, not {FORMAT!r}")
-        roots = tuple(
-            root for one in data["roots"] for root in parse_certificates("\n".join(one["pem"]), what="a root")
-        )
+        roots = tuple(_root(one) for one in _listed(data, "roots"))
         bundle = Bundle(
             trust_domain=_name(data["trust_domain"]),
             receiver=_name(data["for"]),
@@ -124,8 +135,8 @@ def read_bundle(content: str, where: str) -> Bundle:
             made=_time(data["made"]),
             expires=_time(data["expires"]),
             roots=roots,
-            gateways=tuple(_gateway(one) for one in data["gateways"]),
-            services=tuple(_offer(one, data["trust_domain"]) for one in data["services"]),
+            gateways=tuple(_gateway(one) for one in _listed(data, "gateways")),
+            services=tuple(_offer(one, data["trust_domain"]) for one in _listed(data, "services")),
         )
         if not roots:
             raise ValueError("it has no root")
@@ -133,9 +144,30 @@ def read_bundle(content: str, where: str) -> Bundle:
         raise _unreadable(where, f"{error.what}; {error.seen}") from None
     except KeyError as error:
         raise _unreadable(where, f"{error} is missing") from None
+    except json.JSONDecodeError as error:
+        raise _unreadable(where, f"it is no JSON: line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _unreadable(where, "its JSON is nested without end") from None
     except (ValueError, TypeError, AttributeError) as error:
         raise _unreadable(where, str(error)[:200]) from None
     return bundle
+
+
+def _listed(data: t.Mapping[str, t.Any], key: str) -> list[t.Any]:
+    if not isinstance(data[key], list) or not all(isinstance(one, dict) for one in data[key]):
+        raise ValueError(f"{key} is no list of objects")
+    return list(data[key])
+
+
+def _root(value: t.Mapping[str, t.Any]) -> x509.Certificate:
+    """A root whose number is that of its certificate: people compare the number alone."""
+    found = parse_certificates("\n".join(value["pem"]), what="a root")
+    if len(found) != 1:
+        raise ValueError(f"a root has {len(found)} certificates")
+    said = str(value["sha256"]).replace(":", "").lower()
+    if said != fingerprint(found[0]).replace(":", "").lower():
+        raise ValueError(f"sha256 {value['sha256']} is not that of the root beside it, {fingerprint(found[0])}")
+    return found[0]
 
 
 def usable(bundle: Bundle, domain: str, own: str, now: datetime.datetime, where: str) -> None:
@@ -170,10 +202,14 @@ def usable(bundle: Bundle, domain: str, own: str, now: datetime.datetime, where:
             next_step=f"ask the peer for its file for {own}",
         )
     if bundle.days_left(now) < 0 or bundle.expires <= now:
+        first = min(bundle.roots, key=lambda root: root.not_valid_after_utc)
+        seen = f"on {bundle.expires:%Y-%m-%d}"
+        if first.not_valid_after_utc < bundle.expires:
+            seen = f"its root SHA256 {fingerprint(first)} ended on {first.not_valid_after_utc:%Y-%m-%d}"
         raise FleetError(
             f"the bundle of {domain} has expired",
             obj=where,
-            seen=f"on {bundle.expires:%Y-%m-%d}",
+            seen=seen,
             means="the peer may have another root by now",
             next_step=f"{_NEXT}; or take the peer out of mesh_federation",
         )

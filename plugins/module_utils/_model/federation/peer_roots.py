@@ -23,7 +23,9 @@ from ..trust.certificates import (
     name_constraint,
     new_key,
     parse_certificates,
+    public_bytes,
 )
+from ..trust.signing_chain import uri_permitted
 
 try:
     from cryptography import x509
@@ -33,7 +35,18 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["constrained_copy", "is_constrained", "trusted_copy", "without"]
+__all__ = [
+    "constrained_copy",
+    "is_constrained",
+    "may_sign_for",
+    "refuse_own",
+    "refuse_shared",
+    "trusted_copy",
+    "without",
+]
+
+Roots = t.Mapping[str, t.Sequence["x509.Certificate"]]
+"""What is trusted of each peer, by its trust domain."""
 
 
 def is_constrained(root: x509.Certificate) -> bool:
@@ -41,6 +54,60 @@ def is_constrained(root: x509.Certificate) -> bool:
     found = _constraint_of(root)
     permitted = (found.permitted_subtrees or ()) if found else ()
     return {type(one) for one in permitted} >= {x509.UniformResourceIdentifier, x509.DNSName}
+
+
+def may_sign_for(certificate: x509.Certificate, trust_domain: str) -> bool:
+    """Whether its name constraint lets a CA sign identities of a trust domain; one without any may."""
+    found = _constraint_of(certificate)
+    return found is None or uri_permitted(trust_domain, found.permitted_subtrees or (), found.excluded_subtrees or ())
+
+
+def refuse_shared(trusted: Roots) -> None:
+    """Each peer has a key of its own: a CA below a common root could speak for either.
+
+    Raises:
+        FleetError: roots of two peers have one key.
+    """
+    known: dict[bytes, str] = {}
+    for domain, roots in trusted.items():
+        for root in roots:
+            other = known.setdefault(public_bytes(root), domain)
+            if other != domain:
+                raise FleetError(
+                    f"{other} and {domain} sent roots with one key",
+                    seen=root.subject.rfc4514_string(),
+                    means="one CA signs for both, so each could speak for the other, and proxies would refuse calls of "
+                    "either",
+                    next_step=f"ask {other} or {domain} for a bundle with a root of its own",
+                )
+
+
+def refuse_own(trusted: Roots, own: t.Iterable[x509.Certificate]) -> None:
+    """No peer has a key of this mesh's CAs.
+
+    Proxies look for issuers by name and take the first that fits: with our own root first in their list the peer's CA
+    speaks for us, and with the peer's copy first they refuse our own workloads.
+
+    Args:
+        own: the roots and intermediate CAs of this mesh.
+
+    Raises:
+        FleetError: a root of a peer has a key of ours.
+    """
+    ours = {public_bytes(one): one for one in own}
+    for domain, roots in trusted.items():
+        for root in roots:
+            if found := ours.get(public_bytes(root)):
+                raise FleetError(
+                    f"the root of {domain} has a key of this mesh",
+                    seen=f"{found.subject.rfc4514_string()}, SHA256 {fingerprint(found)}, is in cacerts or in "
+                    "istio-ca-root-cert",
+                    means="one CA signs for both meshes, or the peer sent a root of ours: the peer could speak for our "
+                    "workloads, or proxies would refuse our own",
+                    next_step=f"ask {domain} for a bundle with a root of its own. Where one corporate root signs for "
+                    f"both, one mesh first needs another (a rotation); where cacerts only trusts {domain} too, take "
+                    "its root out there",
+                )
 
 
 def trusted_copy(root: x509.Certificate, trust_domain: str, namespace: str, now: datetime.datetime) -> x509.Certificate:

@@ -74,14 +74,22 @@ def peer_calls(
 
 
 def judge_peer(call: PeerCall, answer: Answer) -> Call:
-    """The call as it ended. A refusal by the peer's policy proves both certificates: the probe is no caller of it."""
+    """The call as it ended. A refusal by the peer's policy proves both certificates: the probe is no caller of it.
+
+    Any other answer proves none: without our ServiceEntry a sidecar passes the call to whatever DNS names, and a status
+    may be the sidecar's own. So no identity is named then.
+    """
     words = f"{answer.what} {answer.said}"
     refused = answer.status == 403 and "RBAC" in words
     good = refused or (200 <= answer.status < 500 and not _UNTRUSTED.search(words))
     who = " or ".join(call.identities)
     if good:
-        seen = f"{answer.status} from {who} in {answer.latency_ms:.0f} ms"
-        seen += ": the probe is none of the callers that the peer permits" if refused else ""
+        took = f"in {answer.latency_ms:.0f} ms"
+        seen = (
+            f"{answer.status} from {who} {took}: the probe is none of the callers that the peer permits"
+            if refused
+            else f"{answer.status} {took}: who answered is not shown; the bundle names {who}"
+        )
         means = step = ""
     else:
         seen = answer.what or f"status {answer.status or 'no answer'}"

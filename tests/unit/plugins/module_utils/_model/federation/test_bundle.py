@@ -21,6 +21,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.bundl
     refreshed,
     usable,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
+    certificate_pem,
+    fingerprint,
+    key_pem,
+    new_key,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 from .test_peer_roots import NOW, OWN_ROOT, THEIRS
@@ -77,6 +83,11 @@ def changed(*path: str | int, value: t.Any = None) -> str:
         changed("services", 0, "identities", value=[]),
         changed("services", 0, "ports", 0, "protocol", value="UDP"),
         changed("namespace", value="*"),
+        changed("roots", 0, "sha256", value="00" * 32),
+        changed("roots", 0, "pem", value=[*certificate_pem(OWN_ROOT.certificate).splitlines()] * 2),
+        changed("gateways", value="east"),
+        changed("services", value=["till"]),
+        "[" * 200_000,
     ],
 )
 def test_what_is_no_bundle_is_refused_in_one_message(text: str) -> None:
@@ -85,6 +96,40 @@ def test_what_is_no_bundle_is_refused_in_one_message(text: str) -> None:
     assert caught.value.obj == "/mail/east.json"
     assert caught.value.seen
     assert "ask the peer" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (" \n", "it is empty"),
+        ("{", "it is no JSON: line 1, column 2"),
+        ("[]", "it is no JSON object"),
+        ("[" * 200_000, "nested without end"),
+        (certificate_pem(OWN_ROOT.certificate), "a certificate alone"),
+        (changed("gateways", value="east"), "gateways is no list of objects"),
+        (changed("roots", 0, "sha256", value="00:00"), "sha256 00:00 is not that of the root beside it, "),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_words(text: str, said: str) -> None:
+    with pytest.raises(FleetError) as caught:
+        read_bundle(text, "f")
+    assert said in caught.value.seen
+
+
+def test_a_private_key_is_no_bundle_and_is_not_shown() -> None:
+    secret = key_pem(new_key())
+    with pytest.raises(FleetError, match="holds a private key") as caught:
+        read_bundle(secret, "/mail/east.json")
+    assert "delete the file" in caught.value.next_step
+    assert secret.splitlines()[1] not in str(caught.value)
+
+
+def test_a_root_that_has_ended_is_named() -> None:
+    ended = OWN_ROOT.certificate.not_valid_after_utc + DAY
+    later = dataclasses.replace(BUNDLE, expires=ended + 90 * DAY)
+    with pytest.raises(FleetError, match="has expired") as caught:
+        usable(later, "east.mesh", "west.mesh", ended + DAY, "f")
+    assert f"its root SHA256 {fingerprint(OWN_ROOT.certificate)} ended on" in caught.value.seen
 
 
 @pytest.mark.parametrize(

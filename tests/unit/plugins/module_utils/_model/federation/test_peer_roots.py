@@ -18,6 +18,9 @@ from cryptography.x509.oid import NameOID
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.peer_roots import (
     constrained_copy,
     is_constrained,
+    may_sign_for,
+    refuse_own,
+    refuse_shared,
     trusted_copy,
     without,
 )
@@ -164,3 +167,24 @@ def test_a_root_that_is_not_fit_is_refused(options: dict[str, t.Any], message: s
     with pytest.raises(FleetError, match=message) as caught:
         trusted_copy(plain_root(**options).certificate, "east.mesh", "istio-system", NOW)
     assert caught.value.next_step
+
+
+def test_a_common_root_is_refused() -> None:
+    """Also where its certificate is another one: what counts is the key."""
+    common, other = plain_root(), plain_root().certificate
+    copies = {name: [trusted_copy(common.certificate, name, "istio-system", NOW)] for name in ("east.mesh", "x.y")}
+    with pytest.raises(FleetError, match=r"the root of east\.mesh has a key of this mesh") as caught:
+        refuse_own({"east.mesh": copies["east.mesh"]}, [other, common.certificate])
+    assert "ask east.mesh for a bundle with a root of its own" in caught.value.next_step
+    refuse_own(copies, [other])
+    with pytest.raises(FleetError, match=r"east\.mesh and x\.y sent roots with one key"):
+        refuse_shared(copies)
+    # A root that was made again with its key is still that peer's.
+    refuse_shared({"east.mesh": [*copies["east.mesh"], common.certificate], "x.y": [other]})
+
+
+def test_a_copy_of_a_peers_root_is_none_of_ours() -> None:
+    assert may_sign_for(plain_root().certificate, "west.mesh")
+    assert may_sign_for(OWN_ROOT.certificate, "east.mesh")
+    copy = trusted_copy(plain_root().certificate, "east.mesh", "istio-system", NOW)
+    assert not may_sign_for(copy, "west.mesh"), "else a run after the first would refuse each peer"

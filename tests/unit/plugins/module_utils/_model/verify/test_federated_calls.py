@@ -67,14 +67,15 @@ def answer(status: int, said: str = "", cluster: str = "", made: bool = True) ->
     return Answer(status == 200, status, 12.0, cluster, "", what, said=said, made=made)
 
 
-def test_an_answer_says_by_identity_who_gave_it() -> None:
+def test_an_identity_answers_only_where_it_is_proven() -> None:
     # A cluster of the peer's may be called as one of ours is.
     call = judge_peer(CALL, answer(200, cluster="west"))
     assert (call.ok, call.callee, call.service, call.path) == (True, "east.mesh", "till.shop.global", FEDERATED)
-    assert call.seen == f"200 from {WHO} in 12 ms"
+    assert call.seen == f"200 in 12 ms: who answered is not shown; the bundle names {WHO}"
+    assert "from" not in judge_peer(CALL, answer(404, "not found")).seen, "a sidecar's own answer"
     denied = judge_peer(CALL, answer(403, "RBAC: access denied"))
     assert denied.ok, "the peer's proxy knew who called, and ours who answered"
-    assert "none of the callers" in denied.seen
+    assert denied.seen == f"403 from {WHO} in 12 ms: the probe is none of the callers that the peer permits"
 
 
 @pytest.mark.parametrize(
