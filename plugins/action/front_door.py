@@ -21,24 +21,28 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import refuse
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    LOCAL_SECONDS,
     FrontDoor,
     is_ip,
     read_front_door,
+    without_machines,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_gateways import local_problems
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     ingress_problems,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import config_cluster
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import (
+    front_door_kind,
+    provider_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
-from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
+from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.local_front_door import LocalFrontDoor
-
-_LOCAL_SECONDS = 120.0
-"""Google needs many minutes; nothing on this machine does."""
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.recorded_front_door import RecordedFrontDoor
 
 
 class ActionModule(GoogleFleetAction):
@@ -51,6 +55,7 @@ class ActionModule(GoogleFleetAction):
         "routes": {"type": "list", "elements": "dict", "default": []},
         "certificates": {"type": "list", "elements": "str", "default": []},
         "address": {"type": "str", "default": ""},
+        "addresses": {"type": "list", "elements": "str", "default": []},
         "release_address": {"type": "bool", "default": False},
         "https_redirect": {"type": "bool", "default": False},
         "regions": {"type": "dict", "default": {}},
@@ -74,12 +79,14 @@ class ActionModule(GoogleFleetAction):
             regions=args["regions"] if present else {},
             region_header=args["region_header"] if present else "",
             trusted=args["region_header_from"] if present else [],
+            addresses=args["addresses"] if present else [],
         )
         providers = {name: provider_of(c) for name, c in scope.fleet.clusters.items()}
-        kind = next((k for k in ("google", "engine", "files") if k in {p.front_door for p in providers.values()}), "")
+        kind = front_door_kind(provider.front_door for provider in providers.values())
         local = [] if scope.everybody else [name for name, p in providers.items() if kind and p.front_door == kind]
         others = {name: p.name for name, p in providers.items() if name not in scope.everybody and name not in local}
         own = ingress_problems if scope.everybody else local_problems
+        problems += without_machines(door, kind)
         refuse(problems + (own(door, others) if scope.everybody or local else []))
         elsewhere = sorted(others) if door.routes else []
         means = "a front door leads to clusters of one provider"
@@ -88,13 +95,13 @@ class ActionModule(GoogleFleetAction):
             return await self._own(args, task_vars, scope.fleet, local, door, not_served)
         if not scope.everybody:
             said = f"{', '.join(elsewhere)}: no front door" if elsewhere else "no routes"
-            return result(summary=said, address="", not_served=not_served, routes=[])
+            return result(summary=said, address="", not_served=not_served, routes=[], errors={})
         home = config_cluster(scope.fleet, scope.everybody)
         if not door.routes and home not in scope.play:
             said = (
                 f"it stays: its config cluster {home} is not in this run" if args["state"] == "absent" else "no routes"
             )
-            return result(summary=said, address="", not_served=not_served, routes=[])
+            return result(summary=said, address="", not_served=not_served, routes=[], errors={})
         changes: list[Change] = []
         # A cluster that is gone has no front door left to remove.
         gone_ok = self.check_mode or not door.routes
@@ -140,12 +147,13 @@ class ActionModule(GoogleFleetAction):
         said = f"{vip or ip or 'address to come'}: {count}" if routes else "no routes"
         return result(
             changes,
-            summary=said,
+            summary=said + as_planned(changes, check=self.check_mode),
             with_diff=self.diff_mode,
             address=vip or ip,
             routes=routes,
             not_served=not_served,
             warnings=run.warnings,
+            errors={},
         )
 
     async def _own(
@@ -158,50 +166,69 @@ class ActionModule(GoogleFleetAction):
         not_served: dict[str, str],
     ) -> dict[str, t.Any]:
         """A front door of ours: a container of this machine, or files for machines of the user's."""
-        record = recording()
-        if record is not None:
-            if door.routes:
-                instead = "run mesh.fleet.front_door"
-                why = "addresses of gateways and ports of services are known only to the clusters"
-                record.leave_out(clusters[0], f"FrontDoor {door.name}", why, instead)
-            return result(summary="in no file", address="", not_served=not_served, routes=[])
         directory = pathlib.Path(fleet.directory)
         folder = FrontDoorFolder(directory)
-        if not door.routes and not folder.exists():
-            return {"changed": False, "skipped": True, "skip_reason": "no front door is asked for, and none is there"}
-        local = None
-        if provider_of(fleet.clusters[clusters[0]]).local:
+        local, here = None, provider_of(fleet.clusters[clusters[0]]).local
+        play = {str(host) for host in task_vars["ansible_play_hosts"]}
+        record = recording()
+        if record is not None:
+            files = RecordedFrontDoor(fleet, clusters, play, folder, None, door, dry_run=True)
+            changes = await files.recorded(record, here=here) if door.routes else []
+            return result(
+                changes,
+                summary="recorded",
+                address="",
+                not_served=not_served,
+                routes=[],
+                warnings=files.warnings,
+                errors=files.failures,
+            )
+        if here:
             programs = self.artifacts_folder(task_vars) / "bin"
-            engine = await Engine.detect(args["engine"], programs.parent)
-            local = KindFleet(fleet.name, directory, engine, str(programs / "kind"))
+            try:
+                engine = await Engine.detect(args["engine"], programs.parent)
+            except FleetError:
+                if door.routes:
+                    raise
+            else:
+                local = KindFleet(fleet.name, directory, engine, str(programs / "kind"))
         run = LocalFrontDoor(
             fleet,
             clusters,
-            {str(host) for host in task_vars["ansible_play_hosts"]},
+            play,
             folder,
             local,
             door,
             dry_run=self.check_mode,
             diff=self.diff_mode,
-            timeout=min(float(args["timeout"]), _LOCAL_SECONDS) if args["wait"] else 0.0,
+            timeout=min(float(args["timeout"]), LOCAL_SECONDS) if args["wait"] else 0.0,
         )
-        # Two runs must not write the files of one Envoy; the lock is beside the folder, which may go.
-        with locked(directory / ".front_door.lock"):
-            changes = await (run.present() if door.routes else run.absent())
-        routes = [
-            {"host": r.host, "path": r.path, "service": r.service, "clusters": run.served.get(r.service, [])}
-            for r in door.routes
-        ]
+        if door.routes or folder.exists():
+            # Two runs must not write the files of one Envoy; the lock is beside the folder, which may go.
+            with locked(directory / ".front_door.lock"):
+                changes = await (run.present() if door.routes else run.absent())
+        else:
+            # Another machine may have made one: its container and its objects are found by their labels.
+            changes = await run.absent()
+            if not changes and not run.stays and (args["state"] == "present" or not run.warnings):
+                reason = "no front door is asked for, and none was found"
+                return {"changed": False, "skipped": True, "skip_reason": reason}
+        routes = [{"host": r.host, "path": r.path, "service": r.service, "clusters": run.led(r)} for r in door.routes]
         count = f"{len(routes)} route{'' if len(routes) == 1 else 's'}"
         at = run.address or ("address to come" if local else f"files in {folder.path}")
+        if door.addresses and any(change.kind == "FrontDoor" and change.action != UNCHANGED for change in changes):
+            at += f", to be copied to {', '.join(door.addresses)}"
+        no_routes = f"it stays: {', '.join(run.stays)} not in this run" if run.stays else "no routes"
         return result(
             changes,
-            summary=f"{at}: {count}" if routes else "no routes",
+            summary=(f"{at}: {count}" if routes else no_routes) + as_planned(changes, check=self.check_mode),
             with_diff=self.diff_mode,
             address=run.address,
             routes=routes,
+            round_trips=run.distances.milliseconds,
             not_served=not_served,
             warnings=run.warnings,
+            errors=run.failures,
         )
 
     async def _address(

@@ -12,7 +12,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fleet_action import FleetAction
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import RunRecords
-from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import STAGES, files_of, with_remedies
+from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import (
+    STAGES,
+    envoy_files,
+    files_of,
+    with_remedies,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.folder import clusters_in, update
 
 
@@ -34,15 +39,17 @@ class ActionModule(FleetAction):
             _refuse_parts(fleet, play)
         records = RunRecords()
         rendered = {name: records.of(name) if present else {} for name in play}
-        gone = [name for name in clusters_in(folder, fleet.name) if name not in fleet.clusters]
+        outside = {name: envoy_files(fleet.name, files) for name, files in (records.files() if present else {}).items()}
+        gone = [name for name in clusters_in(folder, fleet.name) if name not in fleet.clusters and name not in outside]
         changes: list[Change] = []
         errors: dict[str, FleetError] = {}
-        for name in [*play, *gone]:
-            wanted = files_of(fleet.name, name, rendered.get(name) or {})
+        for name in [*play, *outside, *gone]:
+            wanted = outside.get(name) or files_of(fleet.name, name, rendered.get(name) or {})
             try:
                 changes += update(folder, fleet.name, name, wanted, dry_run=self.check_mode, diff=self.diff_mode)
             except FleetError as error:
-                errors[name] = error
+                # Of a folder that is no cluster's, every cluster's run hears.
+                errors.update(dict.fromkeys([name] if name in fleet.clusters else play, error))
         left = [
             (stage, one)
             for name in play

@@ -68,6 +68,7 @@ class ActionModule(FleetAction):
         "front_door_routes": {"type": "list", "elements": "dict", "default": []},
         "ingress_routes": {"type": "list", "elements": "raw", "default": []},
         "front_door_certificates": {"type": "list", "elements": "str", "default": []},
+        "front_door_addresses": {"type": "list", "elements": "str", "default": []},
         "front_door_timeout": {"type": "int", "default": 600},
         "requests": {"type": "int", "default": 400},
         "requests_per_second": {"type": "float", "default": 100.0},
@@ -91,6 +92,7 @@ class ActionModule(FleetAction):
             args["front_door_routes"],
             fleet.clusters,
             certificates=args["front_door_certificates"],
+            addresses=args["front_door_addresses"],
         )
         primaries = {name: cluster.primary for name, cluster in fleet.clusters.items()}
         routes, _problems = read_routes(args["ingress_routes"], primaries)

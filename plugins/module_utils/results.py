@@ -68,6 +68,7 @@ def result(
     *,
     summary: str = "",
     with_diff: bool = True,
+    with_unchanged: bool = True,
     errors: Errors | None = None,
     missing: Errors | None = None,
     warnings: t.Sequence[str] = (),
@@ -79,6 +80,8 @@ def result(
         changes: what was done to each object.
         summary: one line for people.
         with_diff: whether ``--diff`` was asked for.
+        with_unchanged: whether objects that stayed as they were are listed. Ansible copies a result several times: of
+            tens of thousands that takes seconds.
         errors: what failed on single clusters; given by an action that runs once for the fleet, also when it is empty.
         missing: what single clusters go on without, see above; each text is a warning too.
         warnings: Ansible prints them.
@@ -99,7 +102,7 @@ def result(
         "stage_line": summary,
         "objects": [
             {"cluster": c.cluster, "kind": c.kind, "namespace": c.namespace, "name": c.name, "action": c.action}
-            for c in listed
+            for c in (listed if with_unchanged else touched)
         ],
         "problems": _problems(errors or {}, missing or {}),
     }

@@ -17,7 +17,7 @@ description:
   - Before clusters of this machine it is a container with Envoy on the network of the nodes; before other clusters Envoy is on machines
     of the user's, and its files are written to C(front_door) of the fleet's folder. It leads to the ingress gateways, and
     behind each to pods of its own cluster, by a Gateway, a VirtualService and a Service. Callers get to their region's clusters first,
-    and to the next one when the health checks of these fail. Another configuration is loaded without ending connections.
+    then to those nearest to the container, and to the next one when health checks fail. Another configuration is loaded without ending connections.
   - Checks everything before it makes anything. Never overwrites objects of somebody else.
   - When Google refuses a change, it keeps the old address and routes and reports the refusal in Events only. The wait therefore ends
     when Google has processed the last change and no Warning about it is left. A refusal fails the task with Google's words, also if
@@ -25,7 +25,9 @@ description:
   - Runs once for the fleet (C(run_once)). Removes objects of earlier runs that O(routes) does not need any more.
 options:
   state:
-    description: V(absent) removes the front door, if the config cluster, which holds it, is in the play.
+    description:
+      - V(absent) removes the front door. On GKE, if the config cluster, which holds it, is in the play. Elsewhere it stays for clusters
+        that are not in the play, and leads to those of the play no longer.
     type: str
     choices: [present, absent]
     default: present
@@ -56,6 +58,13 @@ options:
       - On this machine, an IP of the fleet's container network. Empty means any address.
     type: str
     default: ""
+  addresses:
+    description:
+      - Of Envoy on machines of the user's, their names or IPs, or those of what stands before them. RV(stage_line) names them when files
+        have changed. M(mesh.fleet.verify) calls them.
+    type: list
+    elements: str
+    default: []
   regions:
     description:
       - By region, the ranges of its callers' addresses. Not on GKE, where Google knows. Pods of the fleet are known by themselves.
@@ -130,6 +139,10 @@ objects:
   returned: success
   type: list
   elements: dict
+failures:
+  description: By cluster, why it failed, as text. The task itself succeeds, so that the other clusters go on; the role fails these.
+  returned: success
+  type: dict
 problems:
   description:
     - By cluster, a list of what went wrong, each with C(what), C(cluster), C(object), C(seen), C(means) and C(next), those that are known.
@@ -146,6 +159,13 @@ routes:
   returned: success
   type: list
   elements: dict
+round_trips:
+  description:
+    - By cluster, the milliseconds of a TCP connect from the front door to its gateway, which decide the order of clusters. One that was never
+      measured is missing. A recorded time stays until a new one differs by more than 5 ms and a fifth.
+  returned: success, of a front door of this machine
+  type: dict
+  sample: {west: 0.21, east: 38.4}
 not_served:
   description: By cluster, why it is not served.
   returned: success

@@ -14,6 +14,7 @@ description:
     and neither change nor ask a cluster. Helm releases are recorded as the objects that they consist of.
   - Writes a folder for each cluster, with one file for each stage that has something to apply, and a page C(README.md) that says what is
     in no file and what to do instead.
+  - Envoy's files of a front door on machines of the user's are in a folder C(front_door_<fleet_name>), where files say all addresses.
   - An object that several stages apply is in the file of the first of them.
   - What holds a secret is in no file; nor is what only a live cluster knows. A secret is the data of a Secret, and in other objects
     a private key, a JSON web token, a bearer or basic credential, a login in an address, and what a key C(password), C(token) or

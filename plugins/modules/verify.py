@@ -112,8 +112,17 @@ options:
     type: list
     elements: str
     default: []
+  front_door_addresses:
+    description:
+      - Where it answers on machines of the user's, as O(mesh.fleet.front_door#module:addresses). The controller calls each address, and asks it
+        which files Envoy has loaded. An address that does not answer the controller is a failed check, as are other files than those of the
+        fleet's folder. A cluster whose pods do not reach it is named as not called.
+    type: list
+    elements: str
+    default: []
   front_door_timeout:
-    description: Seconds in which it must answer from every cluster. A load balancer of Google's takes minutes after it has its address.
+    description: Seconds in which it must answer from every cluster. A load balancer of Google's takes minutes after it has its address; before
+      clusters of this machine a run waits two minutes at most.
     type: int
     default: 600
   requests:

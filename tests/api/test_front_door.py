@@ -101,6 +101,11 @@ async def test_a_route_without_service_is_refused_before_any_change(fleet: Fleet
     with pytest.raises(FleetError) as refused:
         await place(fleet, door(fleet, {"service": "web.shop", "clusters": ["west", "north"]}))
     assert "not in north" in str(refused.value)
+    _plan, planned = await place(fleet, door(fleet, {"service": "none.shop"}), dry_run=True)
+    assert planned.warnings == [
+        "Service shop/none does not exist yet: the selector and ports that check mode shows for it are not the ones "
+        "that a run will write"
+    ]
     async with on(fleet, "west") as kube:
         assert await kube.list(API, "MultiClusterService") == []
 

@@ -20,19 +20,30 @@ import threading
 import typing as t
 import urllib.request
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_admin import (
+    as_loaded,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_envoy import (
     BOOTSTRAP,
     Certificate,
     EnvoyDoor,
-    Gateway,
-    as_loaded,
     as_static,
     render,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_upstreams import (
+    Gateway,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_version import (
+    VERSION_HOST,
+    version_in,
+    version_said,
+    with_version,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.paths import artifacts_dir
 from tests.e2e.waiting import until
@@ -49,13 +60,36 @@ DOOR = FrontDoor("front-door", (SHOP,), region_header="x-region", trusted=("127.
 
 
 class Server:
-    """Answers with its name, as long as it runs."""
+    """Answers with its name, as long as it runs.
+
+    Calls below the path ``held`` are taken, and wait for what was ``freed`` when they came; of a path that ends with
+    ``/long`` the answer has begun then.
+    """
 
     def __init__(self, name: str, port: int = 0) -> None:
+        self.held, self.freed = "", threading.Event()
+        self.asked = asked = list[str]()
+        mine = self
+
         class Answer(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
+                asked.append(f"{self.command} {self.path}")
+                held, freed = mine.held and self.path.startswith(mine.held), mine.freed
+                if held and self.path.endswith("/long"):
+                    self.send_response(200)
+                    self.send_header("content-length", "12")
+                    self.end_headers()
+                    self.wfile.write(b"begins")
+                    freed.wait()
+                    self.wfile.write(b", ends")
+                    return
+                if held:
+                    freed.wait()
                 said = f"{name} {self.path} {self.headers.get('x-mesh-fleet-health', '')}".encode()
                 self.send_response(200)
                 self.send_header("content-length", str(len(said)))
@@ -78,6 +112,7 @@ class Server:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
+        self.freed.set()
         self.server.shutdown()
         self.server.server_close()
         for one in self.server.live:
@@ -94,7 +129,9 @@ def free_port() -> int:
 class Running:
     """Envoy with a folder of ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, door: FrontDoor = DOOR, further: t.Mapping[str, tuple[Gateway, ...]] = MappingProxyType({})
+    ) -> None:
         self.folder = FrontDoorFolder(path)
         self.servers = {name: Server(name) for name in ("west", "east")}
         gateways = (
@@ -105,7 +142,7 @@ class Running:
         self.trusted = certificate.decode()
         self.folder.write_keys("shop-1", self.trusted, key.decode())
         self.envoy = EnvoyDoor(
-            dict.fromkeys(("web.shop", "pay.shop"), gateways),
+            {**dict.fromkeys(("web.shop", "pay.shop"), gateways), **further},
             certificates=(Certificate("shop", str(self.folder.path / "keys" / "shop-1")),),
             regions=REGIONS,
             folder=str(self.folder.path),
@@ -114,12 +151,12 @@ class Running:
             admin_port=free_port(),
             bind="127.0.0.1",
         )
-        self.put(DOOR)
+        self.put(door)
         words = [str(ENVOYS[-1]), "-c", str(self.folder.path / BOOTSTRAP), "--concurrency", "1", "-l", "error"]
         self.process = subprocess.Popen([*words, "--disable-hot-restart"], stderr=subprocess.DEVNULL)
 
     def put(self, door: FrontDoor) -> dict[str, t.Any]:
-        files = render(door, self.envoy)
+        files = with_version(door.name, render(door, self.envoy))
         for name in sorted(files, key=lambda name: (name != "clusters.yaml", name == "listeners.yaml", name)):
             if self.folder.read(name) != files[name]:
                 self.folder.write(name, files[name])
@@ -167,7 +204,7 @@ class Running:
 def door(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Running]:
     running = Running(tmp_path_factory.mktemp("door"))
     try:
-        running.until_loaded(render(DOOR, running.envoy))
+        running.until_loaded(with_version(DOOR.name, render(DOOR, running.envoy)))
         until(lambda: running.who(EU) == "west" and running.who(US) == "east", "healthy gateways", timeout=30)
         yield running
     finally:
@@ -176,7 +213,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Running]:
 
 def test_envoy_itself_takes_the_configuration(door: Running, tmp_path: Path) -> None:
     for good in (True, False):
-        static = as_static(render(DOOR, door.envoy))
+        static = as_static(with_version(DOOR.name, render(DOOR, door.envoy)))
         if not good:
             static["static_resources"]["clusters"][0]["nonsense"] = 1
         (tmp_path / "all.json").write_text(json.dumps(static))
@@ -221,6 +258,24 @@ def test_https_http2_and_the_redirect(door: Running) -> None:
     door.until_loaded(door.put(DOOR))
 
 
+def test_envoy_says_which_files_it_has(door: Running) -> None:
+    def has(source: str, https: bool = False) -> str:
+        status, text = door.ask(source, https=https, Host=VERSION_HOST)
+        return version_said(text) if status == 200 else ""
+
+    def written() -> str:
+        return version_in(door.folder.read("routes-http-any.yaml"))
+
+    first = written()
+    assert first and {has(EU), has(STRANGER), has(STRANGER, https=True), has(CDN, https=True)} == {first}
+    assert door.ask(EU, "/other", Host=VERSION_HOST)[0] == 404
+    changed = dataclasses.replace(DOOR, routes=(SHOP, Route("web", "shop")), https_redirect=True)
+    door.until_loaded(door.put(changed))
+    assert has(EU) == written() != first, "whatever the routes take, and however they redirect"
+    door.until_loaded(door.put(DOOR))
+    assert has(EU) == written() == first
+
+
 def test_other_routes_end_no_connection_and_lose_no_call(door: Running) -> None:
     over, failed, made = threading.Event(), list[str](), list[int]()
 
@@ -250,6 +305,56 @@ def test_other_routes_end_no_connection_and_lose_no_call(door: Running) -> None:
             over.set()
         calling.result()
     assert failed == [] and len(made) > 4
+
+
+@contextlib.contextmanager
+def held(door: Running, path: str, *names: str) -> t.Iterator[None]:
+    """Servers that take calls below a path, and do not answer them meanwhile. Envoy's patience is short."""
+    patient, some = door.envoy, [door.servers[name] for name in names]
+    door.envoy = dataclasses.replace(patient, patience="0.5s")
+    try:
+        door.until_loaded(door.put(DOOR))
+        for server in some:
+            server.held = path
+        yield
+    finally:
+        for server in some:
+            server.held = ""
+            server.freed.set()
+            server.freed = threading.Event()
+        door.envoy = patient
+        door.until_loaded(door.put(DOOR))
+
+
+def test_a_frozen_cluster_costs_a_call_its_patience_alone(door: Running) -> None:
+    # It takes calls and health checks, and answers none. The first call is led on before any check has failed.
+    with held(door, "/", "west"):
+        assert door.ask(EU, "/frozen") == (200, "east /frozen ")
+        assert "GET /frozen" in door.servers["west"].asked
+    until(lambda: door.who(EU) == "west", "west to answer again", timeout=30)
+
+
+def test_slow_answers_arrive_and_only_safe_calls_are_repeated(door: Running) -> None:
+    asked = {name: server.asked for name, server in door.servers.items()}
+    with held(door, "/held", "west", "east"), contextlib.ExitStack() as stack:
+        calls = {}
+        for method, path in (("GET", "/held/long"), ("POST", "/held/post"), ("GET", "/held/slow")):
+            calls[path] = stack.enter_context(contextlib.closing(door.connect(EU)))
+            calls[path].request(method, path, headers={"Host": "shop.example"})
+            until(lambda seen=f"{method} {path}": seen in asked["west"], f"west to take {path}", timeout=30)
+        download = calls["/held/long"].getresponse()
+        assert download.read(6) == b"begins"
+        # Only what west has taken by now is answered, so no other try.
+        first, door.servers["west"].freed = door.servers["west"].freed, threading.Event()
+        # The others began before this one, so they have lasted as long.
+        until(lambda: "GET /held/slow" in asked["east"], "the slow call to be sent to east too", timeout=30)
+        first.set()
+        slow, post = calls["/held/slow"].getresponse(), calls["/held/post"].getresponse()
+        assert (slow.status, slow.read()) == (200, b"west /held/slow ")
+        assert (post.status, post.read()) == (200, b"west /held/post ")
+        assert download.read() == b", ends"
+    everywhere = asked["west"] + asked["east"]
+    assert [everywhere.count("POST /held/post"), everywhere.count("GET /held/long")] == [1, 1]
 
 
 def test_many_calls_at_once_are_led_on(door: Running) -> None:

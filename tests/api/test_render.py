@@ -118,6 +118,9 @@ def fleet(api: control_plane.ControlPlane, tmp_path: Path) -> dict[str, t.Any]:
                 {"service": "web.web", "timeout": "2s", "split": [{"weight": 100, "labels": {"version": "v1"}}]},
                 {"service": "elsewhere.web", "timeout": "3s"},
             ],
+            "gateways_ingress_values": {"service": {"externalIPs": ["198.51.100.7"]}},
+            "front_door_routes": [{"host": "shop.example", "service": "web.web"}],
+            "front_door_certificates": ["shop-tls"],
             "apps_list": [
                 {
                     "name": "beside",
@@ -231,6 +234,11 @@ def test_files_are_applied_by_kubectl_and_adopted(
     for obj in ("istio-system/cacerts", "shop/password", "shop/kept-away"):
         assert f"Secret {obj}: it holds a secret. Instead: " in page
     assert "Job before of release shop/own: it is a hook (post-delete)" in page
+    assert "certificate shop-tls of front door front-door: it holds a secret. Instead: write tls.crt and" in page
+    assert "198.51.100.7" in (folder / "front_door_render" / "clusters.yaml").read_text(encoding="utf-8")
+    door = (folder / "west" / "90-front_door.yaml").read_text(encoding="utf-8")
+    kinds = ["Service", "Gateway", "Gateway", "VirtualService", "VirtualService"]
+    assert re.findall("^kind: (.*)", door, flags=re.MULTILINE) == kinds, "the gateway of far is configured here"
     page = (folder / "far" / "README.md").read_text(encoding="utf-8")
     assert "release istio-system/istiod: it needs the address of the east-west gateway of west" in page
 

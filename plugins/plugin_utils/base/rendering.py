@@ -29,6 +29,8 @@ __all__ = ["STAGE", "Rendered", "RunRecords", "rendered_stage", "rendering"]
 
 STAGE = "__render_stage"
 """The variable of a play that renders a stage: its name."""
+_FILES = "_files"
+"""No cluster has such a name."""
 
 
 @dataclasses.dataclass
@@ -65,8 +67,21 @@ class RunRecords:
         """All objects that were recorded for a cluster; of one that several stages apply, the last comes last."""
         return [obj for rendered in self.of(cluster).values() for obj in rendered.objects]
 
+    def files(self) -> dict[str, dict[str, Object]]:
+        """By folder and name, what was recorded for programs outside of the clusters."""
+        try:
+            with open(self._path(_FILES), encoding="utf-8") as stream:
+                found: dict[str, dict[str, Object]] = json.load(stream)
+        except FileNotFoundError:
+            return {}
+        return found
+
     def add(self, stage: str, record: Recording) -> None:
         """Keep what a task recorded for a stage, beside what other tasks of that stage did."""
+        if record.files:
+            path = self._path(_FILES)
+            with locked(f"{path}.lock"):
+                write_file(path, json.dumps({**self.files(), **record.files}), durable=False)
         names = {*record.objects, *(cluster for cluster, _obj in record.left_out)}
         for cluster in sorted(names):
             path = self._path(cluster)

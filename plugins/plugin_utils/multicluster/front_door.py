@@ -230,6 +230,11 @@ class FrontDoorRun:
                     next_step="deploy the service there, or correct clusters in front_door_routes; then run again",
                 )
             found[name] = has[0][1] if has else self._planned(route)
+            if not has:
+                self.warnings.append(
+                    f"Service {route.namespace}/{name} does not exist yet: the selector and ports that check mode "
+                    "shows for it are not the ones that a run will write"
+                )
             difference = service_differences(route.service, dict(has))
             self.warnings += [difference] if difference else []
         return found

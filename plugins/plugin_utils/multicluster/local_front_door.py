@@ -9,52 +9,61 @@ In the order in which no call is lost: a route comes to the gateways before it c
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-import datetime
 import json
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import addresses_of
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine import address_of
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import Container, FrontDoorFolder
-from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import ROLE_PRIMARY, Fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     fleet_of,
     has_our_labels,
     owner_labels,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_certificate import (
-    Pair,
-    read_pair,
-    uncovered,
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.claims import (
+    claims,
+    route_claims,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor, Route
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_admin import (
+    as_loaded,
+    health_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_certificate import Pair
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_envoy import (
     ADMIN_PORT,
     BOOTSTRAP,
     CLUSTERS,
     Certificate,
     EnvoyDoor,
-    Gateway,
-    as_loaded,
     as_static,
     callers,
-    health_of,
     render,
     union_of_clusters,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_gateways import (
     KINDS,
-    claims,
     gateway_objects,
+    objects_of_remote,
     port_of,
     rivals,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_upstreams import (
+    Gateway,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_version import with_version
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_written import (
+    clusters_of,
+    gateway_of,
+    leads,
+    without,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import (
     CHANGED,
@@ -65,29 +74,24 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import PART
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_pairs import (
+    find_pairs,
+    read_secrets,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_seen import (
+    Live,
+    Seen,
+    is_silent,
+    look,
+    outside,
+)
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.round_trips import Distances
 
 __all__ = ["LocalFrontDoor"]
 
-_SLICE = ("discovery.k8s.io/v1", "EndpointSlice")
 _LOAD_SECONDS = 30.0
 _STATS = "/stats?format=json&filter=version_text%24"
 _HEALTH = "/clusters?format=json"
-
-Live = t.Mapping[str, t.Any]
-
-
-@dataclasses.dataclass
-class _Seen:
-    """What one cluster has."""
-
-    services: dict[str, Live] = dataclasses.field(default_factory=dict)
-    """By ``name.namespace``."""
-    ready: set[str] = dataclasses.field(default_factory=set)
-    """Those with a ready pod."""
-    gateway: tuple[str, ...] = ()
-    """Addresses of its ingress gateway."""
-    gateways: t.Sequence[Live] = ()
-    virtual: t.Sequence[Live] = ()
 
 
 class LocalFrontDoor:
@@ -123,12 +127,31 @@ class LocalFrontDoor:
         self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
         self.folder = folder
         self.container = Container(local, folder) if local else None
+        self.distances = Distances(self.container, folder, clusters)
         self.owner = owner_labels(PART, fleet.name)
         self.served: dict[str, list[str]] = {}
         """By service, the clusters behind the front door."""
+        self.stays: list[str] = []
+        """Clusters outside of the play for which it stays, where it was to go."""
         self.address = ""
         self.warnings: list[str] = []
         self.kubes: dict[str, Kube] = {}
+        self.unread: dict[str, str] = {}
+        """Clusters in which a step failed, or whose primary's did, and why. What Envoy has of them stays as it is."""
+        self.failures: dict[str, FleetError] = {}
+        """Those of the play for which that is no mere silence before anything was written."""
+        self._steps: dict[str, str] = {}
+        """What to do about each of them, where its error says it."""
+        self._written: set[str] = set()
+        """Those of them in which some of what was to be written may be."""
+        self._read_warnings = 0
+        """How many warnings are of reading: those of a plan go when another is made."""
+        self._knowing: dict[tuple[str, str], set[str]] = {}
+        """By host and path of a route that not all gateways of its service know, the clusters whose gateways do."""
+        self._claimed: dict[str, set[str]] = {}
+        """By cluster, hosts that somebody else serves there as the routes say."""
+        self.away: set[str] = set()
+        """They, and those of this machine that were deleted."""
         self._without_pods: dict[str, list[str]] = {}
         """By service, the clusters that have no ready pod of it: nobody waits for them."""
 
@@ -138,21 +161,51 @@ class LocalFrontDoor:
         """Make it as it is wanted, and wait until its routes are healthy."""
         async with contextlib.AsyncExitStack() as stack:
             seen = await self._read(stack)
-            gateways = self._gateways(seen)
-            self._insist_on_pods(seen)
-            objects = self._objects(seen, gateways)
-            await self._refuse_foreign(objects)
-            pairs = await self._certificates()
-            changes = await self._apply(objects)
+            secrets, failed = await on_each(seen, lambda name: read_secrets(self.kubes[name], self.door))
+            self._go_without(failed, seen)
+            gateways, objects = self._plan(seen)
+            if failed := await self._refuse_foreign(objects):
+                self._go_without(failed, seen)
+                gateways, objects = self._plan(seen)
+            readable = {name: some for name, some in secrets.items() if name in seen}
+            pairs, told = find_pairs(self.door, readable, self.folder, self.unread)
+            changes, failed = await self._apply(objects)
+            if failed:
+                self._go_without(failed, seen, written=True)
+                gateways = self._gateways_left(gateways)
+            self._find_unknown(seen, objects, gateways)
+            self.warnings += told
             changes.append(await self._serve(gateways, pairs))
-            changes += await self._prune(objects)
+            changes += await self._prune(objects, seen)
         return changes
 
+    def _plan(
+        self, seen: t.Mapping[str, Seen]
+    ) -> tuple[dict[str, tuple[Gateway, ...]], dict[str, list[dict[str, t.Any]]]]:
+        """Where services are reached, and what the gateways need for it, by what the clusters have."""
+        del self.warnings[self._read_warnings :]
+        gateways = self._gateways(seen)
+        self._insist_on_pods(seen)
+        return gateways, self._objects(seen, gateways)
+
     async def absent(self) -> list[Change]:
-        """Remove the container, its files, and what it needed in the clusters."""
-        changes = []
+        """Remove the container, its files, and what it needed in the clusters, whoever made it and wherever from.
+
+        With clusters that are not in the play it stays for these, and leads no longer to those of the play.
+        """
+        if self.container and not self.dry_run:
+            await self.container.remove_left()
         there = await self._container_exists()
-        if there or self.folder.exists():
+        written = self.folder.read(CLUSTERS)
+        others = [name for name in self.clusters if not self._goes(name)]
+        if self.folder.exists() or there:
+            # Without its files nobody knows where it leads.
+            led = clusters_of(written) if written else others
+            self.stays = [name for name in others if name in led]
+        changes = []
+        if self.stays:
+            changes += await self._leave(written, lives=there)
+        elif there or self.folder.exists():
             if not self.dry_run:
                 if self.container and there:
                     await self.container.remove()
@@ -161,9 +214,36 @@ class LocalFrontDoor:
         async with contextlib.AsyncExitStack() as stack:
             known = (self.fleet.clusters[name] for name in self.play)
             self.kubes, failed = await connect_each(stack, known, absent_ok=True)
-            changes += await self._prune({})
+            removed, unseen = await on_each(self.kubes, lambda name: self._prune_one(name, []))
+        failed |= unseen
+        changes += [change for some in removed.values() for change in some]
         self.warnings += [f"{host} may still hold objects of the front door: {e.what}" for host, e in failed.items()]
         return changes
+
+    async def _leave(self, written: Live, *, lives: bool) -> list[Change]:
+        """Lead nobody to the clusters of the play any more."""
+        leaving = [name for name in clusters_of(written) if self._goes(name)]
+        if not leaving:
+            return []
+        # A file that was cut is none, and a run that writes it anew mends it.
+        before = {name: content for name in self.folder.names() if (content := self.folder.read(name))}
+        files = {**before, CLUSTERS: without(written, leaving)}
+        if self.container is None:
+            files = with_version(self.door.name, files)
+        if not self.dry_run:
+            await self._put(files, before, lives=lives and bool(await self._address()))
+            if lives and await self._address():
+                await self._until_loaded(files)
+        texts = [_text(before), _text(files)] if self.diff else ["", ""]
+        return [Change("", "FrontDoor", self.door.name, CHANGED, before=texts[0], after=texts[1])]
+
+    def _goes(self, name: str) -> bool:
+        """Whether a cluster has no front door after a removal: in the play is it, or who configures its gateway."""
+        cluster = self.fleet.clusters.get(name)
+        return name in self.play or (cluster is not None and cluster.primary in self.play)
+
+    async def _address(self) -> str:
+        return await self.container.address() if self.container else self.door.address
 
     async def _container_exists(self) -> bool:
         try:
@@ -174,48 +254,96 @@ class LocalFrontDoor:
 
     # -- what the clusters have ----------------------------------------------------------------
 
-    async def _read(self, stack: contextlib.AsyncExitStack) -> dict[str, _Seen]:
+    async def _read(self, stack: contextlib.AsyncExitStack) -> dict[str, Seen]:
+        """What the clusters have that can be read. Another is what a front door is for: it stops no change."""
         known = (self.fleet.clusters[name] for name in self.clusters)
-        self.kubes, failed = await connect_each(stack, known, absent_ok=self.dry_run)
-        seen, unread = await on_each(self.kubes, self._look)
-        for error in [*failed.values(), *unread.values()]:
-            raise error
+        kubes, failed = await connect_each(stack, known, absent_ok=self.dry_run)
+        seen, unread = await on_each(kubes, lambda name: look(kubes[name], self.fleet, self.door, name))
+        failed |= unread
+        gone = await self._without_node(failed)
+        self.warnings += [
+            f"{name} has no node on this machine: the front door does not lead there" for name in failed if name in gone
+        ]
+        self.kubes, self.away = kubes, set(gone)
+        self._go_without(failed, seen)
+        self.warnings += [
+            f"{name}: the account may not list {' and '.join(has.hidden)}: whether they serve a host of the front door "
+            "there is not known; allow it to list them, or see to it yourself"
+            for name, has in seen.items()
+            if has.hidden
+        ]
+        self._read_warnings = len(self.warnings)
         return seen
 
-    async def _look(self, name: str) -> _Seen:
-        kube, found = self.kubes[name], _Seen()
-        wanted = [r for r in self.door.services().values() if r.clusters is None or name in r.clusters]
-        services = await asyncio.gather(*(kube.get("v1", "Service", r.name, r.namespace) for r in wanted))
-        for route, service in zip(wanted, services, strict=True):
-            if service is None:
-                continue
-            found.services[route.service] = service
-            labels = {"kubernetes.io/service-name": route.name}
-            slices = await kube.list(*_SLICE, route.namespace, labels)
-            if any((e.get("conditions") or {}).get("ready", True) for s in slices for e in s.get("endpoints") or []):
-                found.ready.add(route.service)
-        gateways = await kube.list("v1", "Service", labels=owner_labels("gateways", self.fleet.name))
-        ours = next((one for one in gateways if one["metadata"]["name"] == INGRESS), None)
-        # Where nobody of ours made one, one of this name does as well.
-        found.gateway = _outside(ours or await kube.get("v1", "Service", INGRESS, self.fleet.namespace) or {})
-        found.virtual, found.gateways = await kube.list(*KINDS[0]), await kube.list(*KINDS[1])
-        return found
+    def _go_without(self, failed: t.Mapping[str, FleetError], seen: dict[str, Seen], *, written: bool = False) -> None:
+        """Do no more in clusters in which a step failed, nor in remotes of theirs.
 
-    def _gateways(self, seen: t.Mapping[str, _Seen]) -> dict[str, tuple[Gateway, ...]]:
+        Args:
+            failed: by cluster, how.
+            seen: what the clusters have; these are taken out.
+            written: whether some of what was to be written there may be there.
+
+        Raises:
+            FleetError: no cluster is left.
+        """
+        gone = set(failed) & self.away
+        for name, error in failed.items():
+            seen.pop(name, None)
+            if name in gone:
+                continue
+            self.unread[name] = f"{error.what}{f' ({error.seen})' if error.seen else ''}"
+            self._steps[name] = error.next_step
+            if name in self.play and (written or not is_silent(error)):
+                self.failures[name] = error
+        for name in list(seen):
+            primary = self.fleet.clusters[name].primary
+            if primary in failed:
+                del seen[name]
+                why = "does not answer" if is_silent(failed[primary]) else "failed"
+                why = "has no node on this machine" if primary in gone else why
+                self.unread[name] = f"its gateway is configured by {primary}, which {why}"
+        for error in [] if seen else failed.values():
+            raise error
+        self.away |= set(self.unread)
+        self._written |= set(failed) if written else set()
+        self.kubes = {name: kube for name, kube in self.kubes.items() if name in seen}
+
+    async def _without_node(self, clusters: t.Iterable[str]) -> set[str]:
+        """Those of some clusters of this machine that somebody deleted."""
+        if self.local is None:
+            return set()
+        names = {name: self.local.container_name(name) for name in clusters}
+        nodes = await self.local.engine.containers(list(names.values())) if names else {}
+        return {name for name, node in names.items() if node not in nodes}
+
+    def _gateways(self, seen: t.Mapping[str, Seen]) -> dict[str, tuple[Gateway, ...]]:
         """By service, where the front door reaches it in each cluster that has it."""
         found: dict[str, tuple[Gateway, ...]] = {}
         for service, route in self.door.services().items():
-            has = [name for name in self.clusters if service in seen[name].services]
-            lacking = [name for name in route.clusters or () if name not in has]
-            if (lacking or not has) and not self.dry_run:
+            has = [name for name in seen if service in seen[name].services]
+            kept = self._kept(service, route)
+            lacking = [name for name in route.clusters or () if name not in has and name not in self.away]
+            nobody = not (has or kept) and not (route.clusters and self.away.issuperset(route.clusters))
+            if (lacking or nobody) and not self.dry_run:
                 raise FleetError(
                     "the service of a route does not exist",
                     cluster=lacking[0] if len(lacking) == 1 else "",
                     obj=f"Service {route.namespace}/{route.name}",
-                    seen=f"not in {', '.join(lacking or self.clusters)}",
+                    seen="; ".join(
+                        [
+                            f"not in {', '.join(lacking or seen)}",
+                            *(f"{name}: {why}" for name, why in self.unread.items()),
+                        ]
+                    ),
                     next_step="deploy the service there, or correct clusters in front_door_routes; then run again",
                 )
-            some = [gateway for name in has if (gateway := self._gateway(name, route, seen[name]))]
+            if lacking or nobody:
+                self.warnings.append(
+                    f"Service {route.namespace}/{route.name} does not exist yet in {', '.join(lacking or seen)}: where "
+                    "it will be reached there is not known before a run, and check mode leaves it out"
+                )
+            ways = {**kept, **{name: self._gateway(name, route, seen) for name in has}}
+            some = [way for name in self.clusters if (way := ways.get(name))]
             if has and not some:
                 raise FleetError(
                     "no cluster has a way from a front door to a service",
@@ -228,30 +356,59 @@ class LocalFrontDoor:
             self.served[service] = [gateway.cluster for gateway in some]
         return found
 
-    def _gateway(self, name: str, route: Route, seen: _Seen) -> Gateway | None:
+    def _kept(self, service: str, route: Route) -> dict[str, Gateway]:
+        """By unread cluster, where Envoy reaches a service there already."""
+        written, found = self.folder.read(CLUSTERS), {}
+        if self.unread and not written and CLUSTERS in self.folder.names():
+            raise FleetError(
+                "a file of the front door cannot be read",
+                obj=str(self.folder.path / CLUSTERS),
+                means=f"it says where {', '.join(self.unread)} is reached, which cannot be read now",
+                next_step="run again when it can; to go on without it, remove that file",
+            )
+        for name in self.unread:
+            way = gateway_of(written, service, name)
+            if way is not None and (route.clusters is None or name in route.clusters):
+                found[name] = dataclasses.replace(way, region=self.fleet.clusters[name].region or name)
+        return found
+
+    def _gateways_left(self, gateways: t.Mapping[str, tuple[Gateway, ...]]) -> dict[str, tuple[Gateway, ...]]:
+        """Where services are reached when some clusters did not take what their gateways need: there, as before."""
+        found: dict[str, tuple[Gateway, ...]] = {}
+        for service, route in self.door.services().items():
+            ways = {way.cluster: way for way in gateways[service] if way.cluster not in self.unread}
+            ways |= self._kept(service, route)
+            found[service] = tuple(ways[name] for name in self.clusters if name in ways)
+            self.served[service] = [way.cluster for way in found[service]]
+        return found
+
+    def _gateway(self, name: str, route: Route, seen: t.Mapping[str, Seen]) -> Gateway | None:
         """Where a cluster's service is reached; None, with a warning, where it is not."""
         cluster = self.fleet.clusters[name]
-        service = seen.services[route.service]
+        service = seen[name].services[route.service]
         region = cluster.region or name
         number = int(port_of(route, service, name)["port"])
-        own = _outside(service)
+        http2 = any(port.speaks_http2 for port in ports_of(service) if port.number == number)
+        own = outside(service)
         if own:
             # A gateway of the user's, or a service with an address of its own.
-            return Gateway(name, own, number, region, route.health.port if route.health else 0)
+            return Gateway(name, own, number, region, route.health.port if route.health else 0, http2, own=True)
         why = ""
-        if not seen.gateway:
+        if not seen[name].gateway:
             why = "it has no ingress gateway with an address"
-        elif cluster.role != ROLE_PRIMARY:
-            why = f"its gateway is configured by {cluster.primary}, for both clusters alike"
+        elif cluster.primary not in self.clusters:
+            why = f"its gateway is configured by {cluster.primary}, which is of another provider"
+        elif name != cluster.primary and route.namespace not in seen[cluster.primary].spaces:
+            why = f"its gateway is configured by {cluster.primary}, which has no namespace {route.namespace}"
         if why:
             self.warnings.append(f"{name}: the front door does not lead to its {route.service}: {why}")
             return None
-        return Gateway(name, seen.gateway, 80, region)
+        return Gateway(name, seen[name].gateway, 80, region, http2=http2)
 
-    def _insist_on_pods(self, seen: t.Mapping[str, _Seen]) -> None:
+    def _insist_on_pods(self, seen: t.Mapping[str, Seen]) -> None:
         """Refuse routes to nothing, before anything is changed; say where pods are missing."""
         for service, served in self.served.items():
-            without = [name for name in served if service not in seen[name].ready]
+            without = [name for name in served if name in seen and service not in seen[name].ready]
             if without == served and served and not self.dry_run:
                 raise FleetError(
                     "a route leads to a service without ready pods",
@@ -268,41 +425,71 @@ class LocalFrontDoor:
     # -- what the gateways need ----------------------------------------------------------------
 
     def _objects(
-        self, seen: t.Mapping[str, _Seen], gateways: t.Mapping[str, tuple[Gateway, ...]]
+        self, seen: t.Mapping[str, Seen], gateways: t.Mapping[str, tuple[Gateway, ...]]
     ) -> dict[str, list[dict[str, t.Any]]]:
-        """By cluster the objects that bring calls from its gateway to its own pods."""
-        found: dict[str, list[dict[str, t.Any]]] = {}
+        """By cluster the objects that bring calls from gateways to pods of their own clusters."""
+        found: dict[str, list[dict[str, t.Any]]] = {name: [] for name in seen}
         problems: list[str] = []
-        for name, has in seen.items():
-            through = {
+        unread = self._of_unread_remotes(seen)
+        through_of = {
+            name: {
                 service: live
                 for service, live in has.services.items()
-                if not _outside(live) and any(g.cluster == name for g in gateways[service])
+                if not outside(live) and any(g.cluster == name for g in gateways[service])
             }
+            for name, has in seen.items()
+        }
+        homes = {name: self.fleet.clusters[name].primary for name, through in through_of.items() if through}
+        for name, through in through_of.items():
+            home = homes.get(name, name)
+            has = seen[home]
             others = [
                 [obj for obj in objects if not has_our_labels(obj, self.fleet.name, PART)]
                 for objects in (has.gateways, has.virtual)
             ]
-            against, same = rivals(self.door, claims(*others)) if through else ([], set())
-            problems += [f"{name}: {c.host} by {c.object} (to {', '.join(c.services)})" for c in against]
+            served = [*claims(*others), *route_claims(has.http_gateways, has.http_routes, INGRESS, has.namespace)]
+            against, same = rivals(self.door, served) if through else ([], set())
+            problems += [
+                f"{name}: {c.host} by {c.object} (to {', '.join(c.services) or 'no service'})" for c in against
+            ]
             self.warnings += [
-                f"{name}: {host} is served there by somebody else's VirtualService, which stays: pods of other "
-                "clusters may answer"
+                f"{name}: {host} is served there by a route of somebody else's, which stays: pods of other clusters "
+                "may answer"
                 for host in sorted(same)
             ]
-            found[name] = gateway_objects(self.door, name, through, same)
+            self._claimed[name] = same
+            shared = list(homes.values()).count(home) > 1 or bool(unread.get(home))
+            for obj in gateway_objects(self.door, name, through, same, remote=home != name, shared=shared):
+                found[name if obj["kind"] == "Service" else home].append(obj)
         if problems:
             raise FleetError(
                 "a host of the front door is served by something else at the same gateways",
                 seen="; ".join(problems),
                 means="two routes for one host: which of them counts, Istio decides by their age",
                 next_step="remove or rename one of them: front_door_routes, another fleet's front door, or that "
-                "VirtualService (the sample's page has apps_sample_hosts)",
+                "object (the sample's page has apps_sample_hosts)",
             )
         return found
 
-    async def _refuse_foreign(self, objects: t.Mapping[str, t.Sequence[Live]]) -> None:
-        """Refuse to overwrite what others made under the same names: a later run would remove it as ours."""
+    def _of_unread_remotes(self, seen: t.Mapping[str, Seen]) -> dict[str, list[Live]]:
+        """By primary, what the gateways of its remotes that are not read go on by."""
+        found: dict[str, list[Live]] = {}
+        for name in self.unread:
+            home = self.fleet.clusters[name].primary
+            if home in seen:
+                ours = (
+                    [obj for obj in objects if has_our_labels(obj, self.fleet.name, PART)]
+                    for objects in (seen[home].gateways, seen[home].virtual)
+                )
+                found.setdefault(home, []).extend(objects_of_remote(self.door.name, name, *ours))
+        return found
+
+    async def _refuse_foreign(self, objects: t.Mapping[str, t.Sequence[Live]]) -> dict[str, FleetError]:
+        """Refuse to overwrite what others made under the same names: a later run would remove it as ours.
+
+        Returns:
+            By cluster why it could not be asked.
+        """
 
         async def look(name: str) -> list[str]:
             kube, foreign = self.kubes[name], []
@@ -316,8 +503,6 @@ class LocalFrontDoor:
             return foreign
 
         found, failed = await on_each(objects, look)
-        for error in failed.values():
-            raise error
         foreign = [text for some in found.values() for text in some]
         if foreign:
             raise FleetError(
@@ -327,80 +512,128 @@ class LocalFrontDoor:
                 next_step="remove or rename them, or choose another front_door_name; to give them to this fleet, "
                 "run once with mesh_take_over: true",
             )
+        return failed
 
-    async def _apply(self, objects: t.Mapping[str, t.Sequence[Live]]) -> list[Change]:
+    def _changes(self, name: str) -> bool:
+        """Whether this run brings its routes to a cluster's gateway: a remote's are in its primary."""
+        return {name, self.fleet.clusters[name].primary} <= {one for one in self.play if one not in self.away}
+
+    def _find_unknown(
+        self,
+        seen: t.Mapping[str, Seen],
+        objects: t.Mapping[str, t.Sequence[Live]],
+        gateways: t.Mapping[str, tuple[Gateway, ...]],
+    ) -> None:
+        """Find routes that gateways do not know which this run does not change: they answer 404, or with another
+        service, and their health checks may ask for a route that they do know."""
+        written = self.folder.read(CLUSTERS)
+        routes = [self.folder.read(name) for name in self.folder.names() if name.startswith("routes-")]
+        lacking: dict[str, list[str]] = {}
+        for route in self.door.routes:
+            led = leads(written, routes, route.service, route.host, route.path)
+            for gateway in gateways[route.service]:
+                name = gateway.cluster
+                if self._changes(name) or name in led or self._serves_already(name, route, seen, objects):
+                    continue
+                lacking.setdefault(name, []).append(_text_of(route))
+                everyone = {one.cluster for one in gateways[route.service]}
+                self._knowing.setdefault((route.host, route.path), everyone).discard(name)
+        for name in (name for name in lacking if name not in self.away):
+            self.warnings.append(
+                f"{name} is not in this run, and its gateway does not know {', '.join(lacking[name])} yet: such calls "
+                "go past it until a run without --limit"
+            )
+        for name, why in self.unread.items():
+            ways = [_text_of(route) for route in self.door.routes if name in self.led(route)]
+            stays = f"it goes on to lead there for {', '.join(ways)}" if ways else "it does not lead there"
+            later = f", and not yet for {', '.join(lacking[name])}" if name in lacking else ""
+            cause = f"{why}; {self._steps.get(name) or 'run again when it answers'}, or take it out of the inventory"
+            if name in self.failures:
+                cause = "see its error"
+            done = "not all was written there" if name in self._written else "the front door changes nothing there"
+            self.warnings.append(f"{name}: {done}, and {stays}{later}: {cause}")
+
+    def led(self, route: Route) -> list[str]:
+        """The clusters that a route leads to."""
+        some = self.served.get(route.service, [])
+        known = self._knowing.get((route.host, route.path))
+        return [name for name in some if known is None or name in known]
+
+    def _serves_already(
+        self, name: str, route: Route, seen: t.Mapping[str, Seen], objects: t.Mapping[str, t.Sequence[Live]]
+    ) -> bool:
+        """Whether a cluster outside of the play has what its gateway needs for a route, or needs nothing."""
+        home = self.fleet.clusters[name].primary
+        if name not in seen or home not in seen:
+            return False
+        if outside(seen[name].services[route.service]) or (route.host or "*") in self._claimed.get(name, ()):
+            return True
+        # Which Services of ours a remote has is not read.
+        if name != home:
+            return False
+        live = [one for one in seen[home].virtual if has_our_labels(one, self.fleet.name, PART)]
+        specs = {(one["metadata"]["namespace"], one["metadata"]["name"]): one.get("spec") for one in live}
+        wanted = [
+            one
+            for one in objects[home]
+            if one["kind"] == "VirtualService"
+            and (one["spec"]["hosts"], one["spec"]["gateways"]) == ([route.host or "*"], [self.door.name])
+        ]
+        return all(specs.get((one["metadata"]["namespace"], one["metadata"]["name"])) == one["spec"] for one in wanted)
+
+    async def _apply(self, objects: t.Mapping[str, t.Sequence[Live]]) -> tuple[list[Change], dict[str, FleetError]]:
+        """Write them; by cluster, what failed."""
+
         async def one(name: str) -> list[Change]:
             kube = self.kubes[name]
             return await kube.apply(objects[name], labels=self.owner, dry_run=self.dry_run, diff=self.diff)
 
         done, failed = await on_each((name for name in self.play if objects.get(name)), one)
-        for error in failed.values():
-            raise error
+        return [change for some in done.values() for change in some], failed
+
+    async def _prune(self, objects: t.Mapping[str, t.Sequence[Live]], seen: t.Mapping[str, Seen]) -> list[Change]:
+        """Remove what is no longer wanted. Envoy leads nobody there any more: where it fails, a later run does it."""
+        names = [name for name in self.play if name in self.kubes]
+        unread = self._of_unread_remotes(seen)
+        done, failed = await on_each(
+            names, lambda name: self._prune_one(name, [*objects.get(name, ()), *unread.get(name, ())])
+        )
+        self.failures |= failed
         return [change for some in done.values() for change in some]
 
-    async def _prune(self, objects: t.Mapping[str, t.Sequence[Live]]) -> list[Change]:
-        """Remove what is no longer wanted. Envoy leads nobody there any more."""
-
-        async def one(name: str) -> list[Change]:
-            changes = []
-            for kind in KINDS:
-                keep = objects.get(name, [])
-                changes += await self.kubes[name].prune(
-                    keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff
-                )
-            return changes
-
-        done, failed = await on_each((name for name in self.play if name in self.kubes), one)
-        for error in failed.values():
-            raise error
-        return [change for some in done.values() for change in some]
-
-    # -- certificates --------------------------------------------------------------------------
-
-    async def _certificates(self) -> list[Pair]:
-        """The certificates, each from the first cluster that has its Secret in a namespace of the routes."""
-        found = []
-        spaces = list(dict.fromkeys(route.namespace for route in self.door.routes))
-        now = datetime.datetime.now(datetime.UTC)
-        for name in self.door.certificates:
-            pair = None
-            for cluster in self.clusters:
-                for space in spaces:
-                    secret = await self.kubes[cluster].get("v1", "Secret", name, space)
-                    if secret is not None and pair is None:
-                        pair = read_pair(secret, cluster, now)
-            if pair is None:
-                raise FleetError(
-                    "a certificate of the front door does not exist",
-                    obj=f"Secret {name}",
-                    seen=f"not in namespace {', '.join(spaces)} of {', '.join(self.clusters)}",
-                    next_step="make it there (kubectl create secret tls, or cert-manager), or correct "
-                    "front_door_certificates; then run again",
-                )
-            found.append(pair)
-            if pair.ends_soon:
-                self.warnings.append(f"the front door's certificate {name} ends on {pair.ends_soon}")
-        if found and (missing := uncovered(self.door.hosts(), found)):
-            self.warnings.append(f"no certificate of the front door is for {', '.join(missing)}")
-        return found
+    async def _prune_one(self, name: str, keep: t.Sequence[Live]) -> list[Change]:
+        changes = []
+        for kind in KINDS:
+            changes += await self.kubes[name].prune(
+                keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff
+            )
+        return changes
 
     # -- Envoy ---------------------------------------------------------------------------------
 
     async def _serve(self, gateways: t.Mapping[str, tuple[Gateway, ...]], pairs: t.Sequence[Pair]) -> Change:
         """Give Envoy its configuration, start it where it does not live, and wait until it has loaded it."""
         certificates = tuple(Certificate(p.name, self.folder.keys_inside(p.folder)) for p in pairs)
-        files = render(
-            self.door,
-            EnvoyDoor(gateways, certificates, callers(self.door, await self._known_callers()), self.folder.inside),
-        )
+        known = callers(self.door, await self._known_callers())
+
+        def drawn() -> dict[str, dict[str, t.Any]]:
+            ways = self.distances.in_order(gateways)
+            envoy = EnvoyDoor(ways, certificates, known, self.folder.inside, knowing=self._knowing)
+            drawing = render(self.door, envoy)
+            return drawing if self.container else with_version(self.door.name, drawing)
+
+        files = drawn()
         before = {name: self.folder.read(name) for name in self.folder.names()}
         keys = [p for p in pairs if not self.folder.has_keys(p.folder, p.certificate, p.key)]
-        stale = sorted(set(before) - set(files))
-        changed = [name for name in files if before.get(name) != files[name]]
         container, image, lives = self.container, "", True
         if container and (before or not self.dry_run):
             image = await container.image(self.clusters)
             lives = bool(before) and await container.as_wanted(image, files[BOOTSTRAP], self.door.address)
+        if before and lives:
+            await self.distances.measure(gateways)
+            files = drawn()
+        stale = sorted(set(before) - set(files))
+        changed = [name for name in files if before.get(name) != files[name]]
         action = CREATED if not before else UNCHANGED if lives and not (changed or stale or keys) else CHANGED
         if not self.dry_run:
             for pair in keys:
@@ -410,12 +643,18 @@ class LocalFrontDoor:
             await self._put(files, before, lives=lives)
             if container and not lives:
                 await container.make(image, files[BOOTSTRAP], self.door.address)
+                # Only now is there a place to measure from.
+                await self.distances.measure(gateways)
+                first, files = files, drawn()
+                await self._until_loaded(first)
+                await self._put(files, first, lives=True)
             await self._until_loaded(files)
+            self.distances.record()
             for name in stale:
                 self.folder.remove(name)
             self.folder.forget_keys([p.folder for p in pairs])
             await self._until_healthy()
-        self.address = await container.address() if container else self.door.address
+        self.address = await self._address()
         texts = (
             [_text(some) if some else "" for some in (before, files)] if action != UNCHANGED and self.diff else ["", ""]
         )
@@ -471,7 +710,9 @@ class LocalFrontDoor:
         """Wait until Envoy finds every cluster with the service healthy; one for each route is a must."""
         if self.container is None or not self.timeout:
             return
-        wanted = {service: set(some) for service, some in self.served.items()}
+        # No wait makes a cluster healthy that is unread, or that this run may not change.
+        changed = [name for name in self.clusters if self._changes(name)]
+        wanted = {service: {name for name in some if name in changed} for service, some in self.served.items()}
 
         def missing(page: t.Any) -> str:
             health = health_of(self.door, page)
@@ -488,7 +729,7 @@ class LocalFrontDoor:
         if not left:
             return
         health = health_of(self.door, await self.container.ask(_HEALTH, ADMIN_PORT) or {})
-        dead = [service for service, state in health.items() if not state.healthy]
+        dead = [service for service, state in health.items() if wanted[service] and not state.healthy]
         route = self.door.services()[dead[0]] if dead else None
         path = (route.health.path if route.health else route.path) if route else ""
         means = "its health check asks each gateway for the route's host and path, and takes statuses 200 to 399"
@@ -503,9 +744,8 @@ class LocalFrontDoor:
         self.warnings.append(f"the front door leads past some clusters: {left}: {means}")
 
 
-def _outside(service: Live) -> tuple[str, ...]:
-    """Where a Service is reached from outside its cluster; nowhere for most."""
-    return tuple(addresses_of(service)) or tuple(str(ip) for ip in (service.get("spec") or {}).get("externalIPs") or ())
+def _text_of(route: Route) -> str:
+    return f"{route.host or 'any host'}{route.path.rstrip('/')}"
 
 
 def _text(files: t.Mapping[str, t.Any]) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import typing as t
 
@@ -16,7 +17,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import 
 from ansible_collections.mesh.fleet.plugins.module_utils.fast_yaml import DUMPER
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.rendering import Rendered
 
-__all__ = ["PAGE", "STAGES", "files_of", "is_file_name", "is_marked", "mark_of", "with_remedies"]
+__all__ = ["PAGE", "STAGES", "envoy_files", "files_of", "is_file_name", "is_marked", "mark_of", "with_remedies"]
 
 _NUMBERS = {
     "gke_fleet": 10,
@@ -42,7 +43,7 @@ _REMEDIES = {
 """By stage, what to do about an object that holds a secret."""
 _REMEDY = "let what manages your secrets write it, such as Sealed Secrets, External Secrets or SOPS"
 _MOVE = f"keep that value in a Secret to which the object refers, or {_REMEDY}"
-_NAME = re.compile(r"\d\d-[a-z_]+\.yaml|README\.md")
+_NAME = re.compile(r"\d\d-[a-z_]+\.yaml|README\.md|(?:bootstrap|clusters|listeners|routes-\S+|secret-\S+)\.yaml")
 _PLAIN = re.compile(r"[A-Za-z_/][\w./-]*(?: [\w./-]+)*")
 _WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none"))
 """What YAML does not read as a text, in whatever case."""
@@ -95,6 +96,23 @@ def files_of(fleet: str, cluster: str, rendered: t.Mapping[str, Rendered]) -> di
     if files or left:
         files[PAGE] = _page(fleet, cluster, list(files), left)
     return files
+
+
+def envoy_files(fleet: str, files: t.Mapping[str, Object]) -> dict[str, str]:
+    """By name, the text of each file of a front door's Envoy, and of a page about them; YAML, since JSON is."""
+    first, comment = _first_lines(fleet)
+    texts = {name: f"{first}\n{json.dumps(files[name], indent=1, sort_keys=True)}\n" for name in sorted(files)}
+    keys = [
+        f"- `{one}`: `tls.crt` and `tls.key` of Secret `{one}` go to `/etc/front-door/keys/{one}`, "
+        "for the user of Envoy alone."
+        for one in (name.removeprefix("secret-").removesuffix(".yaml") for name in texts if name.startswith("secret-"))
+    ]
+    lines = [comment, "# Front door", "", "What Envoy reads on each machine of the front door, as `/etc/front-door`:"]
+    lines += ["`envoy --config-path /etc/front-door/bootstrap.yaml`. The documentation (docs/front-door.md) says how"]
+    lines += ["changes are copied.", "", *(f"- `{name}`" for name in texts)]
+    if keys:
+        lines += ["", "## In no file", "", *keys]
+    return {**texts, PAGE: "\n".join(lines) + "\n"}
 
 
 def with_remedies(stage: str, left_out: t.Iterable[LeftOut]) -> list[LeftOut]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -18,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe 
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 
-__all__ = ["ask_probes"]
+__all__ = ["Asked", "ask_probes"]
 
 
 class Planned(t.Protocol):
@@ -29,6 +30,14 @@ class Planned(t.Protocol):
 
     @property
     def url(self) -> str: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A call as the program in a probe knows it: the URL and the Host header."""
+
+    caller: str
+    url: str
 
 
 Some = t.TypeVar("Some", bound=Planned)

@@ -27,6 +27,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls imp
     judge_call,
     judge_forbidden_call,
     path_of,
+    unconfined,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import SKIPPED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
@@ -126,16 +127,26 @@ class Calls:
     async def _call_forbidden(self, pairs: list[Pair]) -> dict[Pair, Call]:
         answers = await self._ask(pairs)
         return {
-            pair: judge_forbidden_call(pair, answers[pair], self.facts[pair[0]].proxy_endpoints.get(pair[1]) or ())
+            pair: judge_forbidden_call(
+                pair,
+                answers[pair],
+                self.facts[pair[0]].proxy_endpoints.get(pair[1]) or (),
+                self._unconfined(pair[0]) if self.fleet.confined and may_call(self.fleet, *pair) else None,
+            )
             for pair in pairs
         }
+
+    def _unconfined(self, caller: str) -> tuple[str, str]:
+        primary = self.fleet.clusters[caller].primary
+        return unconfined(caller, primary, self.facts[primary].reads_exports)
 
     def _sample_pairs(self) -> list[Pair]:
         callers = [n for n in self.play if self.facts[n].probe and self.facts[n].caller]
         return [(n, "sample") for n in callers if self._producers(n)]
 
-    def _producers(self, caller: str) -> set[str]:
-        confined = self.fleet.confined and not self.sample_exported
+    def _producers(self, caller: str, *, leaving: bool = False) -> set[str]:
+        """Clusters whose producer may answer a caller; with ``leaving`` also those that must keep theirs."""
+        confined = self.fleet.confined and not (self.sample_exported or leaving)
         return {
             n
             for n, f in self.facts.items()
@@ -149,7 +160,7 @@ class Calls:
             url = f"http://sample-producer:{PORT}/"
             answer = (await self._exec(caller, namespace, self.facts[caller].caller, "sample-caller", [url]))[url]
             callee = answer.cluster or "sample"
-            out[pair] = judge_call(
+            judged = judge_call(
                 self.fleet,
                 (caller, callee),
                 "sample-producer",
@@ -158,6 +169,10 @@ class Calls:
                 clusters=self._producers(caller),
                 path=path_of(self.facts[caller], self.facts[callee]) if callee in self.facts else "",
             )
+            if answer.ok and callee not in self._producers(caller) and callee in self._producers(caller, leaving=True):
+                means, step = self._unconfined(caller)
+                judged = dataclasses.replace(judged, means=means, next_step=step)
+            out[pair] = judged
         return out
 
     async def _ask(self, pairs: list[Pair]) -> dict[Pair, Answer]:

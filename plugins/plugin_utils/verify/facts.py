@@ -20,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.debug_page
     parse_trust_domains,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.former import SIGNER, is_unwanted_signer
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import EASTWEST, INGRESS, istiod_name
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.proxy_view import endpoints_of, parse_secrets
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.remote_secrets import LABEL, OURS, read_entries
@@ -37,6 +37,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.address import
 from ansible_collections.mesh.fleet.plugins.plugin_utils.gateways.services import find_gateways
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.debug_pages import debug_page, istiod_pods
 from ansible_collections.mesh.fleet.plugins.plugin_utils.istiod.versions import running_versions
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import istiods_of
 
 __all__ = ["find_pods", "read_facts"]
 
@@ -142,6 +143,8 @@ async def _global_names(kube: Reader, fleet: Fleet, cluster: Cluster, found: Fac
 async def _istiods(kube: Kube, fleet: Fleet, cluster: Cluster, found: Facts) -> None:
     if kube.absent or not control_plane_of(fleet, cluster).has_istiod:
         return
+    if fleet.confined:
+        found.reads_exports = (await istiods_of(kube, (fleet.namespace, istiod_name(fleet)))).all_read
     found.istiods = []
     for pod in await istiod_pods(kube, fleet.namespace, fleet.revision):
         clusters, networks, shards = await asyncio.gather(

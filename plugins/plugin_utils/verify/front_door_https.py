@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
@@ -24,21 +23,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.https_cal
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import NOT_CALLED, NameCall
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
-from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.asking import ask_probes
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.asking import Asked, ask_probes
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
-__all__ = ["call_by_https"]
+__all__ = ["call_by_https", "is_ready"]
 
 _RETRY_SECONDS = 1.0
 _SLICE = ("discovery.k8s.io/v1", "EndpointSlice")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    """A call as the program in a probe knows it: the URL and the Host header."""
-
-    caller: str
-    url: str
 
 
 async def call_by_https(
@@ -70,7 +61,7 @@ async def call_by_https(
     async def look(cluster: str) -> tuple[str, list[bool]]:
         kube = kubes[cluster]
         live = await kube.get(API, INGRESS, door.name, door.namespace)
-        ready = await asyncio.gather(*(_is_ready(kube, *service) for service in services))
+        ready = await asyncio.gather(*(is_ready(kube, *service) for service in services))
         ours = live if live is not None and has_our_labels(live, fleet.name) else {}
         return str((ours.get("status") or {}).get("VIP") or ""), list(ready)
 
@@ -83,7 +74,7 @@ async def call_by_https(
     unproven: dict[NameCall, str] = {}
 
     async def judged(left: list[NameCall]) -> dict[NameCall, Call]:
-        asked = {call: _Asked(call.caller, call.key) for call in left}
+        asked = {call: Asked(call.caller, call.key) for call in left}
         answers = await ask_probes(list(asked.values()), kubes, facts, timeout_ms)
         ended = {}
         for call in left:
@@ -105,7 +96,8 @@ async def call_by_https(
     return calls, [*without_host(door), *checks]
 
 
-async def _is_ready(kube: Reader, name: str, namespace: str) -> bool:
+async def is_ready(kube: Reader, name: str, namespace: str) -> bool:
+    """Whether a cluster has a ready pod of a service."""
     slices = await kube.list(*_SLICE, namespace, {"kubernetes.io/service-name": name})
     endpoints = [endpoint for piece in slices for endpoint in piece.get("endpoints") or []]
     return any((endpoint.get("conditions") or {}).get("ready", True) for endpoint in endpoints)

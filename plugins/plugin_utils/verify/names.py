@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
+import dataclasses
 import json
 import pathlib
-import socket
-import ssl
 import time
 import typing as t
 
@@ -19,25 +17,27 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import EXPORT_KIND, Export
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import LOCAL_SECONDS, FrontDoor
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_certificate import covered
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import API, INGRESS
-from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import provider_of
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import (
+    front_door_kind,
+    provider_of,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer, Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import FAILED, SKIPPED, Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
     CONTROLLER,
     NOT_CALLED,
-    REDIRECTS,
     NameCall,
     Offered,
     called_host,
     door_calls,
     export_calls,
     judge_name,
-    not_followed,
     not_from_here,
+    redirected,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.workloads.probe import (
     CONTAINER,
@@ -48,14 +48,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.unexpected import as_problem
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import GOOGLE, export_api
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.from_here import call_from_here
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import until_ok
 
 __all__ = ["Names"]
 
 _RETRY_SECONDS = 1.0
 _SLICE = ("discovery.k8s.io/v1", "EndpointSlice")
-_LONGEST = 64 * 1024
-"""Bytes of an answer that are read."""
 
 
 class Names:
@@ -97,13 +96,14 @@ class Names:
         """By cluster the ``apiVersion`` of its exports, and who else makes its imports."""
         self.callers = [n for n in self.served if n in play and facts[n].probe]
         kinds = {n: provider_of(c).front_door for n, c in fleet.clusters.items()}
-        self.door_by = next((kind for kind in ("google", "engine") if kind in kinds.values()), "")
-        self.behind = [
-            n for n in kubes if kinds[n] == self.door_by and not (kubes[n].absent or facts[n].problem) and self.door_by
-        ]
+        self.door_by = front_door_kind(kinds.values())
+        behind = [n for n in kubes if self.door_by and kinds[n] == self.door_by and self.door_by != "files"]
+        self.behind = [n for n in behind if not (kubes[n].absent or facts[n].problem)]
         self.door_callers = [n for n in self.behind if n in play and facts[n].probe]
         self.trusted = ""
         """Certificates of a front door, as PEM: whoever issued them, it is that one which must answer."""
+        self._redirects: dict[NameCall, Check | None] = {}
+        """By call, what a redirect to HTTPS that answered it proves."""
         self.calls: list[Call] = []
         self.checks: list[Check] = []
 
@@ -112,13 +112,14 @@ class Names:
         if self.served and self.exports:
             offered = await self._offered(self.served, sorted({(e.name, e.namespace) for e in self.exports}))
             by_mesh = [name for name, (_api, controller) in self._apis.items() if not controller]
-            planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers, by_mesh)
+            reads = {name: facts.reads_exports for name, facts in self.facts.items()}
+            planned, skipped = export_calls(self.fleet, self.exports, offered, self.callers, by_mesh, reads)
             self.checks += skipped
             self.calls += await self._until_ok(planned, self.deadline)
         if self.behind and self.door:
             await self._call_door(self.door)
-        elif self.door and any(provider_of(c).front_door == "files" for c in self.fleet.clusters.values()):
-            seen = "Envoy is on machines of yours: call its address yourself"
+        elif self.door and self.door_by == "files" and not self.door.addresses:
+            seen = "Envoy is on machines of yours: say in front_door_addresses where, and verify calls it"
             self.checks.append(Check(NOT_CALLED, self.door.name, SKIPPED, seen, ()))
 
     async def _call_door(self, door: FrontDoor) -> None:
@@ -134,16 +135,19 @@ class Names:
         callers = [*self.door_callers, CONTROLLER]
         https = covered((called_host(route.host) for route in door.routes), certificates)
         planned = door_calls(self.fleet, door, address, offered, callers, by=self.door_by, https=https)
-        made = await self._until_ok(planned, time.monotonic() + self.door_seconds)
+        seconds = min(self.door_seconds, LOCAL_SECONDS) if local else self.door_seconds
+        made = await self._until_ok(planned, time.monotonic() + seconds)
         # Of a front door that this machine reaches, each route has to answer it.
         reached = local and any(call.caller == CONTROLLER and call.status for call in made)
-        for call in made:
-            if call.status in REDIRECTS:
-                self.checks.append(not_followed(call))
-            elif call.caller == CONTROLLER and not call.ok and not reached:
+        for plan, call in zip(planned, made, strict=True):
+            here = call.caller == CONTROLLER
+            told = self._redirects.get(plan) if call.ok else None
+            if told:
+                self.checks.append(told)
+            elif here and not call.ok and not reached:
                 self.checks.append(not_from_here(call))
             else:
-                self.calls.append(call)
+                self.calls.append(dataclasses.replace(call, blamed=tuple(self.door_callers[:1])) if here else call)
 
     def _local_address(self, door: FrontDoor, folder: FrontDoorFolder) -> str:
         address = str(folder.read("address.json").get("address") or "")
@@ -218,6 +222,7 @@ class Names:
 
         async def judged(left: list[NameCall]) -> dict[NameCall, Call]:
             answers = await self._ask(left)
+            self._redirects.update({call: redirected(call, answers[call]) for call in left})
             return {call: judge_name(call, answers[call]) for call in left}
 
         return await until_ok(
@@ -244,13 +249,13 @@ class Names:
 
     async def _of_one(self, caller: str, calls: t.Sequence[NameCall]) -> dict[NameCall, Answer]:
         if caller == CONTROLLER:
-            here = (asyncio.to_thread(_from_here, call, self.timeout_ms, self.trusted) for call in calls)
+            here = (asyncio.to_thread(call_from_here, call, self.timeout_ms, self.trusted) for call in calls)
             made = await asyncio.gather(*here)
             return dict(zip(calls, made, strict=True))
         raw: dict[str, t.Any] = {}
         what = ""
         try:
-            command = call_command([call.key for call in calls], self.timeout_ms)
+            command = call_command([call.key for call in calls], self.timeout_ms, self.trusted)
             done = await self.kubes[caller].exec(NAMESPACE, self.facts[caller].probe, CONTAINER, command, timeout=60)
             raw = json.loads(done.stdout) if done.code == 0 else {}
             what = "" if raw else f"the program ended with {done.code}: {done.stderr.strip()[-200:]}"
@@ -281,52 +286,3 @@ async def _look(kube: Reader, service: tuple[str, str], api: str) -> tuple[bool,
 
 async def _nothing() -> None:
     return None
-
-
-class _Named(http.client.HTTPSConnection):
-    """HTTPS to an address, for a name: the certificate must be for it."""
-
-    def __init__(self, where: str, name: str, trusted: str, timeout: float) -> None:
-        self._context = ssl.create_default_context(cadata=trusted)
-        # The certificate itself is trusted, whoever issued it.
-        self._context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        super().__init__(where, timeout=timeout, context=self._context)
-        self._name = name
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        self.sock = self._context.wrap_socket(plain, server_hostname=self._name)
-
-
-def _from_here(call: NameCall, timeout_ms: int, trusted: str = "") -> Answer:
-    """The same call from this machine, without a proxy; what it prints is what a probe would.
-
-    Args:
-        trusted: for a call by HTTPS, the certificates of which the answering server must have one, as PEM.
-    """
-    scheme, _sep, url = call.url.partition("://")
-    where, _slash, path = url.partition("/")
-    began = time.monotonic()
-    seconds = timeout_ms / 1000
-    connection: http.client.HTTPConnection
-    if scheme == "https":
-        connection = _Named(where, call.host, trusted, seconds)
-    else:
-        connection = http.client.HTTPConnection(where, timeout=seconds)
-    try:
-        headers = {"Accept": "application/json", "Connection": "close", **({"Host": call.host} if call.host else {})}
-        connection.request("GET", f"/{path}", headers=headers)
-        answer = connection.getresponse()
-        status, body = answer.status, answer.read(_LONGEST).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        return Answer(False, 0, 0.0, "", "", str(error) or type(error).__name__)
-    finally:
-        connection.close()
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = None
-    cluster = str(said.get("cluster") or "") if isinstance(said, dict) else ""
-    latency = (time.monotonic() - began) * 1000
-    text = "" if isinstance(said, dict) else body[:600]
-    return Answer(status < 400, status, latency, cluster, "", f"status {status}: {text}" if text else "", said=text)

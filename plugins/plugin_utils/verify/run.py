@@ -47,6 +47,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.front_door_https
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.global_names import call_global_names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.ingress import call_ingress
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.knocking import knock_at_exports
+from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.machines import call_machines
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.probes import install_probe, remove_probe
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.shares import Limits, Shares
@@ -171,6 +172,17 @@ class VerifyRun:
             self.facts,
             timeout_ms=self.options.call_timeout_ms,
             deadline=time.monotonic() + self.options.door_seconds,
+        )
+        self.calls += made
+        self.checks += checks
+        made, checks = await call_machines(
+            self.fleet,
+            self.options.door,
+            self.play,
+            self.kubes,
+            self.facts,
+            timeout_ms=self.options.call_timeout_ms,
+            deadline=time.monotonic() + min(self.options.door_seconds, self.options.timeout),
         )
         self.calls += made
         self.checks += checks

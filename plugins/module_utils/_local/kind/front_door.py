@@ -9,6 +9,7 @@ and with them Envoy. So a front door needs no image of its own, and no registry.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import pathlib
@@ -32,6 +33,12 @@ _ENVOY = 'exec "$(ls /kind/layers/*/usr/local/bin/envoy | head -n 1)" "$@"'
 _KEYS = "keys"
 _READ_SECONDS = 20
 _STEP = 0.2
+_CONNECTS = """
+for round in 1 2 3 4 5; do printf '%s\\n' "$@"; done | xargs -I@ -P 8 curl --silent --output /dev/null \\
+  --connect-timeout 1 --write-out '@ %{time_namelookup} %{time_connect}\\n' --max-time 2 telnet://@
+"""
+"""Connects and says nothing: a call would be slower where pods are busy, and be one of theirs."""
+_CONNECT_SECONDS = 120
 
 
 class FrontDoorFolder:
@@ -78,6 +85,14 @@ class FrontDoorFolder:
             return False
         return found == [certificate, key]
 
+    def read_keys(self, folder: str) -> dict[str, str] | None:
+        """Certificate and key as the data of a Secret holds them; None where they are not there."""
+        try:
+            found = {name: (self.path / _KEYS / folder / name).read_bytes() for name in ("tls.crt", "tls.key")}
+        except OSError:
+            return None
+        return {name: base64.b64encode(text).decode() for name, text in found.items()}
+
     def forget_keys(self, keep: t.Collection[str]) -> list[str]:
         """Remove the folders of certificates that nothing names any more; their names."""
         root = self.path / _KEYS
@@ -111,6 +126,7 @@ class Container:
     def __init__(self, fleet: KindFleet, folder: FrontDoorFolder) -> None:
         self.fleet, self.folder = fleet, folder
         self.name = f"{fleet.name}-front-door"
+        self._checker = f"{self.name}-check"
 
     async def inspect(self) -> dict[str, t.Any] | None:
         """The container, dead or alive; None for none.
@@ -165,10 +181,12 @@ class Container:
         Raises FleetError with its words.
         """
         name = "validate.json"
+        await self.remove_left()
         self.folder.write(name, static)
         try:
             done = await self.fleet.engine.run(
-                *("run", "--rm", "--network", "none", "--label", f"{FLEET_LABEL}={self.fleet.name}"),
+                *("run", "--rm", "--name", self._checker, "--network", "none"),
+                *("--label", f"{FLEET_LABEL}={self.fleet.name}"),
                 *self._options(image),
                 *("--mode", "validate", "--config-path", f"{_INSIDE}/{name}", "--log-level", "error"),
                 what="checking the configuration of the front door",
@@ -185,6 +203,13 @@ class Container:
                 means="what serves callers now stays as it is",
                 next_step="correct what it names in the front_door variables; else report a defect",
             )
+
+    async def remove_left(self) -> None:
+        """Remove what a run left that was killed while Envoy read a configuration."""
+        name = self._checker
+        found = (await self.fleet.engine.containers([name])).get(name)
+        if found and ((found.get("Config") or {}).get("Labels") or {}).get(FLEET_LABEL) == self.fleet.name:
+            await self.fleet.engine.run("rm", "--force", "--volumes", name, what="removing what a killed run left")
 
     async def make(self, image: str, bootstrap: t.Mapping[str, t.Any], address: str) -> str:
         """Make it, in place of one that is dead or was made by something else; its address.
@@ -239,7 +264,7 @@ class Container:
             return False
         record_exit(self.fleet.engine, found)
         at_once = ["--time", "0"] if self.fleet.engine.name == "podman" else []
-        await self.fleet.engine.run("rm", "--force", *at_once, self.name, what="removing the front door")
+        await self.fleet.engine.run("rm", "--force", "--volumes", *at_once, self.name, what="removing the front door")
         return True
 
     async def log(self) -> str:
@@ -256,6 +281,28 @@ class Container:
             return json.loads(done.out) if done.code == 0 else None
         except ValueError:
             return None
+
+    async def round_trips(self, targets: t.Sequence[str]) -> dict[str, float]:
+        """How long a packet goes there and back, in milliseconds, by target; those that answer nothing are missing.
+
+        It is the time of a TCP connect from the container's own place, the shortest of five, as whatever else the
+        machine does only adds to it.
+
+        Args:
+            targets: ``address:port``.
+        """
+        words = ["exec", self.name, "/bin/sh", "-c", _CONNECTS, "connect", *targets]
+        done = await self.fleet.engine.run(*words, check=False, timeout=_CONNECT_SECONDS)
+        found: dict[str, float] = {}
+        for line in done.out.splitlines():
+            target, _space, times = line.partition(" ")
+            try:
+                resolved, connected = (float(text) * 1000 for text in times.split())
+            except ValueError:
+                continue
+            if connected > 0:
+                found[target] = min(connected - resolved, found.get(target, connected))
+        return found
 
     async def until(self, page: str, port: int, missing: t.Callable[[t.Any], str], what: str, seconds: float) -> str:
         """Ask for a page until nothing is missing; what was missing last, "" for nothing.
@@ -277,6 +324,7 @@ class Container:
 async def remove_without_nodes(fleet: KindFleet) -> bool:
     """Remove the front door if nothing else is left on the fleet's network; whether it was."""
     container = Container(fleet, FrontDoorFolder(fleet.directory))
+    await container.remove_left()
     listed = ("ps", "--all", "--filter", f"network={fleet.network_name}", "--format", "{{.Names}}")
     if (await fleet.engine.run(*listed)).out.split() != [container.name]:
         return False

@@ -14,7 +14,19 @@ from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL
 from .exports import read_port, split_service, unknown_clusters
 
-__all__ = ["HEALTH_HEADER", "FrontDoor", "HealthCheck", "Route", "is_ip", "read_front_door"]
+__all__ = [
+    "HEALTH_HEADER",
+    "LOCAL_SECONDS",
+    "FrontDoor",
+    "HealthCheck",
+    "Route",
+    "is_ip",
+    "read_front_door",
+    "without_machines",
+]
+
+LOCAL_SECONDS = 120.0
+"""As long as a run waits for a front door of this machine: Google needs many minutes; nothing here does."""
 
 _ROUTE_KEYS = ("host", "path", "service", "port", "clusters", "health")
 _HEALTH_KEYS = ("path", "port")
@@ -66,6 +78,8 @@ class FrontDoor:
     """The header that names a caller's region; "" for none."""
     trusted: tuple[str, ...] = ()
     """The ranges from which that header counts."""
+    addresses: tuple[str, ...] = ()
+    """Where machines of the user's answer, or what stands before them."""
 
     @property
     def namespace(self) -> str:
@@ -114,6 +128,20 @@ def is_ip(text: str) -> bool:
     return True
 
 
+def without_machines(door: FrontDoor, kind: str) -> list[Problem]:
+    """Addresses of machines, where the front door is on none of the user's.
+
+    Args:
+        door: what the user wants.
+        kind: as ``Provider.front_door`` of the clusters that it leads to.
+    """
+    if not door.addresses or kind == "files":
+        return []
+    message = "is for Envoy on machines of yours, before clusters of provider kubeconfig alone"
+    hint = "remove it: verify finds the address of this front door by itself"
+    return [Problem("", "front_door_addresses", shown(list(door.addresses)), message, hint)]
+
+
 def read_front_door(
     name: str,
     routes: t.Any,
@@ -125,6 +153,7 @@ def read_front_door(
     regions: t.Any = None,
     region_header: str = "",
     trusted: t.Any = (),
+    addresses: t.Any = (),
 ) -> tuple[FrontDoor, list[Problem]]:
     """The role's variables as data, without what cannot be read, and all problems of them.
 
@@ -138,6 +167,7 @@ def read_front_door(
         regions: a dictionary of lists of ranges by region.
         region_header: the name of a header.
         trusted: a list of ranges.
+        addresses: a list of names and IPs.
     """
     problems: list[Problem] = []
     if not LABEL.fullmatch(name):
@@ -179,6 +209,7 @@ def read_front_door(
         regions=where_from,
         region_header=region_header.lower(),
         trusted=ranges,
+        addresses=_addresses(addresses, problems),
     )
     return door, problems
 
@@ -221,6 +252,24 @@ def _ranges(given: t.Any, where: str, problems: list[Problem]) -> list[str]:
         except ValueError:
             problems.append(Problem("", where, shown(text), "is no range of addresses", "for example 192.0.2.0/24"))
     return found
+
+
+def _addresses(given: t.Any, problems: list[Problem]) -> tuple[str, ...]:
+    """Names and IPs of machines, each once."""
+    where, hint = "front_door_addresses", "[192.0.2.4, door-2.example]; ports are 80 and 443"
+    if not isinstance(given, (list, tuple)):
+        if given:
+            problems.append(Problem("", where, shown(given), "is no list of addresses", hint))
+        return ()
+    found = []
+    for number, one in enumerate(given):
+        if isinstance(one, str) and (is_ip(one) or (_HOST.fullmatch(one) and not one.startswith("*"))):
+            found.append(one)
+        else:
+            problems.append(
+                Problem("", f"{where}[{number}]", shown(one), "is neither a name nor an IP of a machine", hint)
+            )
+    return tuple(dict.fromkeys(found))
 
 
 def _certificates(given: t.Any, problems: list[Problem]) -> tuple[str, ...]:
@@ -268,7 +317,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
             hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_ROUTE_KEYS)}"
             problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
     name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
-    host = str(entry.get("host") or "")
+    host = str(entry.get("host") or "").lower().rstrip(".")
     if host and (is_ip(host) or not _HOST.fullmatch(host)):
         hint = "a name without scheme, port and path, for example shop.example or *.shop.example"
         problems.append(Problem("", f"{where}.host", shown(host), "is no host name", hint))

@@ -19,28 +19,25 @@ import hashlib
 import json
 import typing as t
 
-from .front_door import HEALTH_HEADER, FrontDoor, Route, is_ip
+from .front_door import HEALTH_HEADER, FrontDoor, Route
+from .front_door_upstreams import ANY, MOST, Gateway, address, cluster_of, name_of, speaks_http2
 
 __all__ = [
     "ADMIN_PORT",
     "BOOTSTRAP",
     "CLUSTERS",
+    "LISTENERS",
     "Certificate",
     "EnvoyDoor",
-    "Gateway",
-    "Health",
-    "as_loaded",
+    "Files",
     "as_static",
     "callers",
-    "health_of",
-    "ordered",
     "render",
     "union_of_clusters",
 ]
 
 _TYPE = "type.googleapis.com/envoy."
 _HCM = f"{_TYPE}extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_OPTIONS = f"{_TYPE}extensions.upstreams.http.v3.HttpProtocolOptions"
 BOOTSTRAP = "bootstrap.yaml"
 CLUSTERS = "clusters.yaml"
 LISTENERS = "listeners.yaml"
@@ -48,26 +45,11 @@ ADMIN_PORT = 9901
 """On its loopback alone."""
 _SAFE = "GET|HEAD|OPTIONS"
 """Methods that a caller may repeat, as they have no effect (RFC 9110, section 9.2.1)."""
-_LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-_MOST = 50000
-"""As many as the door takes connections."""
-_ANY = "any"
-"""The region of callers of whom nothing is known."""
+_NEVER_BEGUN = "connect-failure,refused-stream,reset-before-request"
+"""What happened to calls of which no cluster has got anything."""
 
 Object = dict[str, t.Any]
 Files = t.Mapping[str, t.Mapping[str, t.Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Gateway:
-    """Where the front door reaches a service of a cluster: mostly its ingress gateway."""
-
-    cluster: str
-    addresses: tuple[str, ...]
-    port: int = 80
-    region: str = ""
-    health_port: int = 0
-    """Another port at the same addresses, for the health check; 0 for none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +64,8 @@ class Certificate:
 class EnvoyDoor:
     """What Envoy's configuration is made of, besides the routes.
 
-    ``gateways``: by service, in the order of the inventory. ``regions``: ranges of callers' addresses by region.
+    ``gateways``: by service, in the order in which callers of no region are led to them. ``regions``: ranges of
+    callers' addresses by region.
     """
 
     gateways: t.Mapping[str, tuple[Gateway, ...]]
@@ -93,16 +76,26 @@ class EnvoyDoor:
     https_port: int = 443
     admin_port: int = ADMIN_PORT
     bind: str = "0.0.0.0"
+    patience: str = "3s"
+    """How long a call that may be repeated waits for one cluster alone, before the next one is asked too."""
+    longest: str = "30s"
+    """How long a call may take, but one of gRPC."""
+    knowing: t.Mapping[tuple[str, str], t.Collection[str]] = dataclasses.field(default_factory=dict)
+    """By host and path of a route that not all gateways of its service know yet, the clusters whose gateways do."""
 
+    def gateways_of(self, route: Route) -> tuple[Gateway, ...]:
+        """Those that a route's callers are led to."""
+        some = self.gateways.get(route.service, ())
+        known = self.knowing.get((route.host, route.path))
+        if known is None:
+            return some
+        # It is one service, and speaks one protocol.
+        http2 = speaks_http2(some)
+        return tuple(dataclasses.replace(g, http2=http2) for g in some if g.cluster in known)
 
-@dataclasses.dataclass(frozen=True)
-class Health:
-    """What Envoy thinks of the gateways of one service."""
-
-    healthy: tuple[str, ...] = ()
-    """Clusters that callers are led to."""
-    unhealthy: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The others, with Envoy's words."""
+    def apart(self, route: Route) -> str:
+        """What names a route's own cluster; "" where it has that of its service."""
+        return f"{route.host}{route.path}" if (route.host, route.path) in self.knowing else ""
 
 
 def callers(door: FrontDoor, known: t.Mapping[str, t.Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -120,18 +113,26 @@ def callers(door: FrontDoor, known: t.Mapping[str, t.Sequence[str]]) -> dict[str
     return {region: tuple(some) for region, some in found.items() if some}
 
 
-def ordered(gateways: t.Iterable[Gateway], region: str) -> list[list[Gateway]]:
-    """The gateways by priority for a caller of that region: those of it share the calls, then one after the other."""
-    near = [g for g in gateways if region and g.region == region]
-    return [*([near] if near else []), *([g] for g in gateways if g not in near)]
-
-
 def render(door: FrontDoor, envoy: EnvoyDoor) -> dict[str, Object]:
     """Files by name: bootstrap.yaml, and those that Envoy watches. The same input gives the same files."""
     chains = _chains(door, envoy)
     regions = ["", *sorted({region for chain in chains for region in chain.regions})]
     files: dict[str, Object] = {
-        CLUSTERS: _file(_cluster(r, region, envoy) for r in door.services().values() for region in regions),
+        CLUSTERS: _file(
+            [
+                *(
+                    cluster_of(r, region, envoy.gateways.get(r.service, ()))
+                    for r in door.services().values()
+                    for region in regions
+                ),
+                *(
+                    cluster_of(r, region, envoy.gateways_of(r), apart=envoy.apart(r))
+                    for r in door.routes
+                    if envoy.apart(r)
+                    for region in regions
+                ),
+            ]
+        ),
         LISTENERS: _file(_listeners(door, envoy, chains)),
     }
     for listener in _names(envoy):
@@ -174,59 +175,6 @@ def union_of_clusters(new: t.Mapping[str, t.Any], old: t.Mapping[str, t.Any]) ->
     return _file([*new["resources"], *(c for c in old.get("resources") or () if c["name"] not in names)])
 
 
-def as_loaded(files: Files, stats: t.Mapping[str, t.Any]) -> list[str]:
-    """The files that Envoy has not loaded as they are.
-
-    Args:
-        files: what :func:`render` gave.
-        stats: the page ``/stats?format=json`` of its admin port, whose texts hold the versions.
-    """
-    texts: dict[str, str] = {}
-    for stat in stats.get("stats") or ():
-        texts[str(stat.get("name"))] = str(stat.get("value"))
-    wanted = {CLUSTERS: "cluster_manager.cds.version_text", LISTENERS: "listener_manager.lds.version_text"}
-    for name in files:
-        if name.startswith("routes-"):
-            own = name.removeprefix("routes-").removesuffix(".yaml")
-            wanted[name] = f"http.{own}.rds.{own}.version_text"
-    return [name for name, stat in wanted.items() if name in files and texts.get(stat) != files[name]["version_info"]]
-
-
-def health_of(door: FrontDoor, page: t.Mapping[str, t.Any]) -> dict[str, Health]:
-    """By service, what Envoy thinks of its gateways.
-
-    Args:
-        page: ``/clusters?format=json`` of its admin port.
-    """
-    seen: dict[str, dict[str, list[str]]] = {}
-    for status in page.get("cluster_statuses") or ():
-        service, _bar, region = str(status.get("name")).partition("|")
-        if region != _ANY:
-            continue
-        for host in status.get("host_statuses") or ():
-            cluster = str((host.get("locality") or {}).get("zone"))
-            seen.setdefault(service, {}).setdefault(cluster, []).append(_faults(host.get("health_status") or {}))
-    found = {}
-    for service in door.services():
-        of = seen.get(service, {})
-        healthy = tuple(cluster for cluster, faults in of.items() if "" in faults)
-        found[service] = Health(healthy, {c: faults[0] for c, faults in of.items() if "" not in faults})
-    return found
-
-
-def _faults(status: t.Mapping[str, t.Any]) -> str:
-    """What is wrong with a host in Envoy's words; "" for nothing."""
-    words = {
-        "failed_active_health_check": "its health check fails",
-        "failed_active_hc_timeout": "its health check gets no answer in time",
-        "pending_active_hc": "its first health check goes on",
-    }
-    said = [text for key, text in words.items() if status.get(key)]
-    return (said[-1] if said else "") or (
-        "" if status.get("eds_health_status", "HEALTHY") == "HEALTHY" else "unhealthy"
-    )
-
-
 def _file(resources: t.Iterable[Object]) -> Object:
     listed = list(resources)
     text = json.dumps(listed, sort_keys=True)
@@ -251,7 +199,7 @@ def _source(folder: str, name: str) -> Object:
 def _bootstrap(door: FrontDoor, envoy: EnvoyDoor) -> Object:
     return {
         "node": {"id": door.name, "cluster": door.name},
-        "admin": {"address": _address("127.0.0.1", envoy.admin_port)},
+        "admin": {"address": address("127.0.0.1", envoy.admin_port)},
         "dynamic_resources": {
             "cds_config": _source(envoy.folder, CLUSTERS),
             "lds_config": _source(envoy.folder, LISTENERS),
@@ -264,84 +212,12 @@ def _bootstrap(door: FrontDoor, envoy: EnvoyDoor) -> Object:
                     "typed_config": {
                         "@type": f"{_TYPE}extensions.resource_monitors.downstream_connections.v3."
                         "DownstreamConnectionsConfig",
-                        "max_active_downstream_connections": _MOST,
+                        "max_active_downstream_connections": MOST,
                     },
                 }
             ]
         },
     }
-
-
-def _name(service: str, region: str) -> str:
-    return f"{service}|{region or _ANY}"
-
-
-def _cluster(route: Route, region: str, envoy: EnvoyDoor) -> Object:
-    gateways = envoy.gateways.get(route.service, ())
-    # Which of the gateways' routes is asked, a host decides; the answer is the service's own.
-    host = route.host.replace("*", "health", 1) or "front-door"
-    check: Object = {
-        "timeout": "1s",
-        "interval": "1s",
-        "no_traffic_interval": "1s",
-        "unhealthy_threshold": 2,
-        "healthy_threshold": 2,
-        "http_health_check": {
-            "path": route.health.path if route.health else route.path,
-            "host": host,
-            # Neither 404, a gateway without the route, nor 503, a gateway without pods behind it, is health.
-            "expected_statuses": [{"start": 200, "end": 400}],
-        },
-    }
-    if route.health:
-        # The health check's path need not be one of the routes.
-        asked = {"header": {"key": HEALTH_HEADER, "value": route.service}}
-        check["http_health_check"]["request_headers_to_add"] = [asked]
-    return {
-        "@type": f"{_TYPE}config.cluster.v3.Cluster",
-        "name": _name(route.service, region),
-        "type": "STATIC" if all(is_ip(ip) for g in gateways for ip in g.addresses) else "STRICT_DNS",
-        "connect_timeout": "1s",
-        # Where health checks fail in every cluster, they may be what is wrong: calls go on. A healthy one gets all.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
-        # By default three calls may be led on at a time, and when a cluster dies all of its calls are.
-        "circuit_breakers": {"thresholds": [dict.fromkeys(_LIMITS, _MOST)]},
-        # A call that waits for a cluster which is found dead goes on elsewhere, or ends.
-        "close_connections_on_host_health_failure": True,
-        "health_checks": [check],
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": _OPTIONS,
-                "common_http_protocol_options": {"idle_timeout": "60s"},
-                "explicit_http_config": {"http_protocol_options": {}},
-            }
-        },
-        "load_assignment": {
-            "cluster_name": _name(route.service, region),
-            # Only when all of a priority are gone does the next one get calls.
-            "policy": {"overprovisioning_factor": 100 * max(2, sum(len(g.addresses) for g in gateways))},
-            "endpoints": [
-                {
-                    "priority": priority,
-                    "locality": {"region": gateway.region, "zone": gateway.cluster},
-                    "lb_endpoints": [_endpoint(gateway, ip) for ip in sorted(gateway.addresses)],
-                }
-                for priority, some in enumerate(ordered(gateways, region))
-                for gateway in some
-            ],
-        },
-    }
-
-
-def _endpoint(gateway: Gateway, ip: str) -> Object:
-    endpoint: Object = {"address": _address(ip, gateway.port)}
-    if gateway.health_port:
-        endpoint["health_check_config"] = {"port_value": gateway.health_port}
-    return {"endpoint": endpoint}
-
-
-def _address(ip: str, port: int) -> Object:
-    return {"socket_address": {"address": ip, "port_value": port}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -364,7 +240,7 @@ def _chains(door: FrontDoor, envoy: EnvoyDoor) -> list[_Chain]:
         known = {g.region for some in envoy.gateways.values() for g in some if g.region}
         trusted = tuple(sorted({*known, *ranges}))
         chains.insert(0, _Chain("trusted", door.trusted, trusted, door.region_header))
-    return [*chains, _Chain(_ANY)]
+    return [*chains, _Chain(ANY)]
 
 
 def _names(envoy: EnvoyDoor) -> tuple[str, ...]:
@@ -380,7 +256,7 @@ def _listeners(door: FrontDoor, envoy: EnvoyDoor, chains: t.Sequence[_Chain]) ->
             {
                 "@type": f"{_TYPE}config.listener.v3.Listener",
                 "name": name,
-                "address": _address(envoy.bind, port),
+                "address": address(envoy.bind, port),
                 "per_connection_buffer_limit_bytes": 32768,
                 "filter_chains": made[:-1],
                 "default_filter_chain": made[-1],
@@ -458,7 +334,7 @@ def _range(text: str) -> Object:
 def _routes(name: str, door: FrontDoor, envoy: EnvoyDoor, chain: _Chain, redirect: bool) -> Object:
     hosts = []
     for number, (host, routes) in enumerate(door.hosts().items()):
-        entries = [entry for route in routes for entry in _of_route(route, chain)]
+        entries = [entry for route in routes for entry in _of_route(route, chain, envoy)]
         if redirect:
             entries = [{"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}]
         hosts.append({"name": f"host-{number}", "domains": [host or "*"], "routes": entries})
@@ -472,27 +348,44 @@ def _routes(name: str, door: FrontDoor, envoy: EnvoyDoor, chain: _Chain, redirec
     }
 
 
-def _of_route(route: Route, chain: _Chain) -> list[Object]:
+def _of_route(route: Route, chain: _Chain, envoy: EnvoyDoor) -> list[Object]:
     if not chain.header:
         region = chain.regions[0] if chain.regions else ""
-        return _for_methods(route, region, [])
+        return _for_calls(route, region, [], envoy)
     found = []
     for region in chain.regions:
-        found += _for_methods(route, region, [{"name": chain.header, "string_match": {"exact": region}}])
-    return [*found, *_for_methods(route, "", [])]
+        header = {"name": chain.header, "string_match": {"exact": region}}
+        found += _for_calls(route, region, [header], envoy)
+    return [*found, *_for_calls(route, "", [], envoy)]
 
 
-def _for_methods(route: Route, region: str, headers: list[Object]) -> list[Object]:
+def _for_calls(route: Route, region: str, headers: list[Object], envoy: EnvoyDoor) -> list[Object]:
+    """Calls of gRPC have the time that their callers give them: a stream may last for hours."""
+    others = _for_methods(route, region, headers, envoy)
+    if not speaks_http2(envoy.gateways.get(route.service, ())):
+        return others
+    calls = _route(route, region, headers, _NEVER_BEGUN, envoy)
+    calls["match"]["grpc"] = {}
+    calls["route"].update(timeout="0s", max_stream_duration={"grpc_timeout_header_max": "0s"})
+    return [calls, *others]
+
+
+def _for_methods(route: Route, region: str, headers: list[Object], envoy: EnvoyDoor) -> list[Object]:
     """Calls that may be repeated go on to the next cluster whenever one breaks, or its gateway has no way to the
-    service; others if they never got to it."""
+    service; others if they never got to it.
+
+    A frozen node breaks no connection: its kernel takes the call, and no answer comes. Nor does Envoy end calls for a
+    failed health check. So one that may be repeated is sent to the next cluster too after a while. The first one is
+    not given up: the first answer counts, so a slow service is no failure, and one that has begun to answer has time.
+    """
     safe = {"name": ":method", "string_match": {"safe_regex": {"regex": _SAFE}}}
-    return [
-        _route(route, region, [*headers, safe], "connect-failure,refused-stream,reset,gateway-error"),
-        _route(route, region, headers, "connect-failure,refused-stream,reset-before-request"),
-    ]
+    repeated = _route(route, region, [*headers, safe], "connect-failure,refused-stream,reset,gateway-error", envoy)
+    repeated["route"]["retry_policy"]["per_try_timeout"] = envoy.patience
+    repeated["route"]["hedge_policy"] = {"hedge_on_per_try_timeout": True}
+    return [repeated, _route(route, region, headers, _NEVER_BEGUN, envoy)]
 
 
-def _route(route: Route, region: str, headers: list[Object], retry_on: str) -> Object:
+def _route(route: Route, region: str, headers: list[Object], retry_on: str, envoy: EnvoyDoor) -> Object:
     match: Object = {"prefix": "/"} if route.path == "/" else {"path_separated_prefix": route.path}
     if headers:
         match["headers"] = headers
@@ -503,8 +396,8 @@ def _route(route: Route, region: str, headers: list[Object], retry_on: str) -> O
     return {
         "match": match,
         "route": {
-            "cluster": _name(route.service, region),
-            "timeout": "30s",
+            "cluster": name_of(route.service, region, envoy.apart(route)),
+            "timeout": envoy.longest,
             "retry_policy": {
                 "retry_on": retry_on,
                 "num_retries": 2,

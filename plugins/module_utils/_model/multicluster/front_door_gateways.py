@@ -13,27 +13,17 @@ import typing as t
 
 from ...errors import FleetError
 from ..inventory.problems import Problem
+from .claims import SELECTOR, Claim
 from .front_door import HEALTH_HEADER, FrontDoor, Route, is_ip
 
-__all__ = ["KINDS", "Claim", "claims", "gateway_objects", "local_name", "local_problems", "port_of", "rivals"]
+__all__ = ["KINDS", "gateway_objects", "local_name", "local_problems", "objects_of_remote", "port_of", "rivals"]
 
 Object = dict[str, t.Any]
 _ISTIO = "networking.istio.io"
 KINDS = ((f"{_ISTIO}/v1", "VirtualService"), (f"{_ISTIO}/v1", "Gateway"), ("v1", "Service"))
 """In the order of removal."""
-_SELECTOR = {"istio": "ingressgateway"}
-"""The label that Istio's chart gives the pods of a gateway of this name."""
+_CLUSTER = "topology.istio.io/cluster"
 _LONGEST = 63
-
-
-class Claim(t.NamedTuple):
-    """A host that an object of somebody else serves at the ingress gateway."""
-
-    host: str
-    object: str
-    """``VirtualService namespace/name``."""
-    services: tuple[str, ...]
-    """``name.namespace`` of those that it leads to."""
 
 
 def local_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Problem]:
@@ -86,16 +76,29 @@ def port_of(route: Route, service: t.Mapping[str, t.Any], cluster: str) -> Objec
 
 
 def gateway_objects(
-    door: FrontDoor, cluster: str, services: t.Mapping[str, t.Mapping[str, t.Any]], claimed: t.Collection[str] = ()
+    door: FrontDoor,
+    cluster: str,
+    services: t.Mapping[str, t.Mapping[str, t.Any]],
+    claimed: t.Collection[str] = (),
+    *,
+    remote: bool = False,
+    shared: bool = False,
 ) -> list[Object]:
-    """The objects of one cluster.
+    """The objects that bring calls from one cluster's gateway to its own pods.
+
+    Services are for the cluster itself, the others for who configures its gateway: a remote's primary.
 
     Args:
         door: what the user wants.
         cluster: its name.
         services: by ``name.namespace``, the live Services that are reached through its gateway.
         claimed: hosts that somebody else serves as the routes say, and which stay as they are.
+        remote: whether it is a remote.
+        shared: whether who configures its gateway configures those of other clusters for this front door too.
     """
+    base = _base_of_remote(door.name, cluster) if remote else door.name
+    # To the labels of a proxy's pod istiod adds the cluster in which it runs.
+    selector = {**SELECTOR, **({_CLUSTER: cluster} if shared or remote else {})}
     spaces: dict[str, dict[str, list[Route]]] = {}
     used: dict[str, Route] = {}
     for host, routes in door.hosts().items():
@@ -105,19 +108,19 @@ def gateway_objects(
             spaces.setdefault(here[-1].namespace, {})[host or "*"] = here
     found = [_service(route, services[service], door.name, cluster) for service, route in used.items()]
     for space, hosts in spaces.items():
-        meta = {"name": door.name, "namespace": space}
+        meta = {"name": base, "namespace": space}
         server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": sorted(hosts)}
-        gateway = {"selector": dict(_SELECTOR), "servers": [server]}
+        gateway = {"selector": dict(selector), "servers": [server]}
         found.append({"apiVersion": KINDS[1][0], "kind": "Gateway", "metadata": dict(meta), "spec": gateway})
         for host, routes in sorted(hosts.items()):
             found.append(
                 {
                     "apiVersion": KINDS[0][0],
                     "kind": "VirtualService",
-                    "metadata": {"name": _name_of_host(door.name, host), "namespace": space},
+                    "metadata": {"name": _name_of_host(base, host), "namespace": space},
                     "spec": {
                         "hosts": [host],
-                        "gateways": [door.name],
+                        "gateways": [base],
                         "http": [
                             rule
                             for of_route in (_health, _http)
@@ -130,33 +133,27 @@ def gateway_objects(
     return found
 
 
-def claims(gateways: t.Iterable[t.Mapping[str, t.Any]], virtual: t.Iterable[t.Mapping[str, t.Any]]) -> list[Claim]:
-    """Hosts that objects of others serve at the ingress gateway.
+def objects_of_remote(
+    door: str, cluster: str, gateways: t.Iterable[t.Mapping[str, t.Any]], virtual: t.Iterable[t.Mapping[str, t.Any]]
+) -> list[t.Mapping[str, t.Any]]:
+    """Of what a front door has in a primary, the objects that configure the gateway of one of its remotes.
 
     Args:
-        gateways: the Gateways that are not ours.
-        virtual: the VirtualServices that are not ours.
+        door: the front door's name.
+        cluster: the remote's.
+        gateways: the front door's Gateways in the primary.
+        virtual: its VirtualServices there.
     """
-    served = set()
-    for gateway in gateways:
-        selector = (gateway.get("spec") or {}).get("selector") or {}
-        if all(_SELECTOR.get(key) == value for key, value in selector.items()):
-            served.add((str(gateway["metadata"]["namespace"]), str(gateway["metadata"]["name"])))
-    found = []
-    for one in virtual:
-        spec, meta = one.get("spec") or {}, one["metadata"]
-        space = str(meta["namespace"])
-        named = [str(name) for name in spec.get("gateways") or ()]
-        bound = {tuple(name.split("/", 1)) if "/" in name else (space, name) for name in named}
-        if not bound & served:
-            continue
-        rules = [rule for kind in ("http", "tls", "tcp") for rule in spec.get(kind) or ()]
-        to = [d.get("destination", {}).get("host", "") for rule in rules for d in rule.get("route") or ()]
-        services = tuple(sorted({_service_name(str(host), space) for host in to}))
-        found += [
-            Claim(str(host), f"VirtualService {space}/{meta['name']}", services) for host in spec.get("hosts") or ()
-        ]
-    return found
+    base = _base_of_remote(door, cluster)
+    return [
+        *(one for one in gateways if one["metadata"]["name"] == base),
+        *(one for one in virtual if (one.get("spec") or {}).get("gateways") == [base]),
+    ]
+
+
+def _base_of_remote(door: str, cluster: str) -> str:
+    # No host begins with a hyphen, so no object of the primary's own has this name.
+    return f"{door}--{cluster}"
 
 
 def rivals(door: FrontDoor, found: t.Iterable[Claim]) -> tuple[list[Claim], set[str]]:
@@ -165,12 +162,6 @@ def rivals(door: FrontDoor, found: t.Iterable[Claim]) -> tuple[list[Claim], set[
     against = [c for c in found if c.host in hosts and set(c.services) != hosts[c.host]]
     same = {c.host for c in found if c.host in hosts and set(c.services) == hosts[c.host]}
     return against, same - {c.host for c in against}
-
-
-def _service_name(host: str, namespace: str) -> str:
-    """``name.namespace`` of a destination's host, which may be short."""
-    name, *rest = host.split(".")
-    return f"{name}.{rest[0] if rest else namespace}"
 
 
 def _name_of_host(door: str, host: str) -> str:
@@ -192,14 +183,31 @@ def _service(route: Route, live: t.Mapping[str, t.Any], door: str, cluster: str)
             means="a front door finds the pods of this cluster by the Service's selector",
             next_step="route to a Service with a selector",
         )
-    chosen = port_of(route, live, cluster)
+    given = port_of(route, live, cluster)
+    # What the API server adds to each port, so that a Service of a file and a live one give the same.
+    chosen = {"protocol": "TCP", "targetPort": given["port"], **given}
     port = {key: chosen[key] for key in ("name", "port", "protocol", "targetPort", "appProtocol") if chosen.get(key)}
+    ports, health = [port], _health_number(route, chosen)
+    if route.health and health != chosen["port"]:
+        # With two ports, each has a name. Of this one Istio finds out the protocol, as of one without.
+        port.setdefault("name", "port")
+        ports.append({"name": "http-health-check", "port": health, "targetPort": route.health.port})
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": local_name(route, door, cluster), "namespace": route.namespace},
-        "spec": {"selector": dict(selector), "ports": [port]},
+        "spec": {"selector": dict(selector), "ports": ports},
     }
+
+
+def _health_number(route: Route, chosen: t.Mapping[str, t.Any]) -> int:
+    """The port of the Service of one cluster by which a health check gets to its port of the pods."""
+    number = int(chosen["port"])
+    asked = route.health.port if route.health else 0
+    if asked in (0, chosen.get("targetPort", number)):
+        return number
+    # The Service may have this number for another port of the pods.
+    return asked if asked != number else asked % 65535 + 1
 
 
 def _health(route: Route, live: t.Mapping[str, t.Any], door: str, cluster: str) -> list[Object]:
@@ -207,17 +215,17 @@ def _health(route: Route, live: t.Mapping[str, t.Any], door: str, cluster: str) 
     if not route.health:
         return []
     match = {"uri": {"exact": route.health.path}, "headers": {HEALTH_HEADER: {"exact": route.service}}}
-    return [{"match": [match], **_to(route, live, door, cluster)}]
+    number = _health_number(route, port_of(route, live, cluster))
+    return [{"match": [match], **_to(route, number, door, cluster)}]
 
 
 def _http(route: Route, live: t.Mapping[str, t.Any], door: str, cluster: str) -> list[Object]:
-    rule = _to(route, live, door, cluster)
+    rule = _to(route, int(port_of(route, live, cluster)["port"]), door, cluster)
     if route.path != "/":
         rule["match"] = [{"uri": {"exact": route.path}}, {"uri": {"prefix": f"{route.path}/"}}]
     return [rule]
 
 
-def _to(route: Route, live: t.Mapping[str, t.Any], door: str, cluster: str) -> Object:
+def _to(route: Route, number: int, door: str, cluster: str) -> Object:
     host = f"{local_name(route, door, cluster)}.{route.namespace}.svc.cluster.local"
-    number = int(port_of(route, live, cluster)["port"])
     return {"route": [{"destination": {"host": host, "port": {"number": number}}}]}

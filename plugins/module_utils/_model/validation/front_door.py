@@ -14,11 +14,11 @@ from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
 from ..inventory.values import fault_of, label
 from ..inventory.variable import FLEET, Variable
-from ..multicluster.front_door import read_front_door
+from ..multicluster.front_door import read_front_door, without_machines
 from ..multicluster.front_door_gateways import local_problems
 from ..multicluster.multicluster_ingress import ingress_problems
 from ..providers.base import Hosts
-from ..providers.registry import PROVIDERS, provider_of_host
+from ..providers.registry import PROVIDERS, front_door_kind, provider_of_host
 from .shared import distinct
 
 __all__ = ["DOOR_PREFIX", "DOOR_VARIABLES", "check"]
@@ -32,6 +32,7 @@ DOOR_VARIABLES: t.Mapping[str, Variable] = {
         Variable("front_door_certificates", FLEET, "", type="list"),
         Variable("front_door_https_redirect", FLEET, "", type="bool"),
         Variable("front_door_address", FLEET, ""),
+        Variable("front_door_addresses", FLEET, "", type="list"),
         Variable("front_door_regions", FLEET, "", type="dict"),
         Variable("front_door_region_header", FLEET, ""),
         Variable("front_door_region_header_from", FLEET, "", type="list"),
@@ -73,14 +74,15 @@ def check(hosts: Hosts, sound: Hosts) -> list[Problem]:
         regions=values.get("front_door_regions") or {},
         region_header=str(values.get("front_door_region_header") or ""),
         trusted=values.get("front_door_region_header_from") or [],
+        addresses=values.get("front_door_addresses") or [],
     )
     problems += found
     providers = {host: provider_of_host(variables) for host, variables in sound.items()}
-    for kind, own in (("google", ingress_problems), ("engine", local_problems), ("files", local_problems)):
+    kind = front_door_kind(provider.front_door for provider in providers.values())
+    problems += without_machines(door, kind)
+    if kind:
         elsewhere = {host: provider.name for host, provider in providers.items() if provider.front_door != kind}
-        if len(elsewhere) < len(sound):
-            problems += own(door, elsewhere)
-            break  # one front door is before clusters of one kind
+        problems += (ingress_problems if kind == "google" else local_problems)(door, elsewhere)
     if door.routes:
         named = [set(route.clusters or ()) for route in door.routes]
         behind = sound if not all(named) else {h: v for h, v in sound.items() if h in set().union(*named)}

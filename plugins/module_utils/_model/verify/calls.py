@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import json
 import typing as t
 
 from ..control_planes.registry import control_plane_of
@@ -14,7 +15,17 @@ from ..peering.graph import may_call
 from ..workloads.probe import ACCOUNT, NAMESPACE, target
 from .facts import FAILED, OK, Check, Facts
 
-__all__ = ["Answer", "Call", "call_pairs", "expected_identity", "judge_call", "judge_forbidden_call", "path_of"]
+__all__ = [
+    "Answer",
+    "Call",
+    "call_pairs",
+    "expected_identity",
+    "judge_call",
+    "judge_forbidden_call",
+    "path_of",
+    "sample_said",
+    "unconfined",
+]
 
 Pair = tuple[str, str]
 """``(caller, callee)``, clusters."""
@@ -34,6 +45,8 @@ class Answer:
     next_step: str = ""
     said: str = ""
     """The text of an answer that is not the callee's."""
+    location: str = ""
+    """Where a redirect leads."""
     made: bool = True
     """Whether the call was made at all: False if the command in the caller's pod did not report it."""
 
@@ -54,7 +67,17 @@ class Answer:
             means=str(problem.get("means") or ""),
             next_step=str(problem.get("next") or ""),
             said="" if raw["ok"] else text,
+            location=str(raw.get("location") or ""),
         )
+
+
+def sample_said(body: str) -> dict[str, t.Any] | None:
+    """What the sample's program or a probe says of itself; None where another service answered."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +99,8 @@ class Call:
     next_step: str = ""
     said: str = ""
     """The text of an answer that is not the callee's; usually a proxy's."""
+    blamed: tuple[str, ...] = ()
+    """Clusters that a failure is told of, where neither caller nor callee is one."""
 
     def as_check(self) -> Check:
         return Check(
@@ -83,7 +108,7 @@ class Call:
             f"{self.caller} → {self.callee} ({self.service})",
             OK if self.ok else FAILED,
             self.seen,
-            (self.caller, self.callee),
+            self.blamed or (self.caller, self.callee),
             self.means,
             self.next_step,
         )
@@ -160,8 +185,42 @@ def judge_call(
     )
 
 
-def judge_forbidden_call(pair: Pair, answer: Answer, endpoints: t.Sequence[str] = ()) -> Call:
-    """Judge a call that the peering graph does not allow.
+def unconfined(caller: str, primary: str, reads: bool | None) -> tuple[str, str]:
+    """What it means that a service which is not exported answers a cluster other than its own, and the next step.
+
+    Args:
+        caller: the cluster that was answered.
+        primary: whose istiod configures it.
+        reads: whether all istiods there read ServiceExports; None where that could not be read.
+    """
+    if reads is None:
+        return (
+            f"whether the istiods of {primary} read ServiceExports, without which services leave their cluster, could "
+            "not be read",
+            f"see what is said of {primary}; then verify again",
+        )
+    if reads:
+        return (
+            f"the istiod of {primary} keeps services in their clusters that nobody exports: a ServiceExport names this "
+            f"one, or proxies of {caller} have not got the change yet",
+            "look for its ServiceExport in all clusters (kubectl get serviceexports --all-namespaces); then verify "
+            "again",
+        )
+    return (
+        f"an istiod of {primary} does not read ServiceExports, or not with all its pods yet, so that services leave "
+        "their cluster in spite of mesh_unexported_services: own_cluster; one of another revision counts too",
+        f"run the control_plane stage with --limit {primary}, uninstall an istiod of another revision that still runs, "
+        "then run the services stage; then verify again",
+    )
+
+
+def judge_forbidden_call(
+    pair: Pair,
+    answer: Answer,
+    endpoints: t.Sequence[str] = (),
+    leaves: tuple[str, str] | None = None,
+) -> Call:
+    """Judge a call that the peering graph, or ``mesh_unexported_services``, does not allow.
 
     Only an answer proves something: the caller's sidecar must say that it has nowhere to send the call. A command that
     did not run, or a call without an answer, looks the same in a mesh that is not isolated.
@@ -170,10 +229,17 @@ def judge_forbidden_call(pair: Pair, answer: Answer, endpoints: t.Sequence[str] 
         pair: caller and callee.
         answer: how the call ended.
         endpoints: addresses of the callee's probe that the caller's sidecar knows.
+        leaves: what it means that the callee's service leaves its cluster, and the next step, see :func:`unconfined`;
+            None where the peering graph alone forbids the call.
     """
     caller, callee = pair
     seen, means, step = f"{answer.status}, as declared", "", ""
-    if answer.ok or answer.cluster:
+    answered = answer.ok or bool(answer.cluster)
+    if leaves and (answered or (answer.made and answer.status and endpoints)):
+        seen = f"answered {answer.status} from {answer.cluster}" if answered else f"{answer.status}"
+        seen += f", and the sidecar has {', '.join(endpoints[:3])} for {callee}" if endpoints and not answered else ""
+        means, step = leaves
+    elif answered:
         seen = f"answered {answer.status} from {answer.cluster}"
         means = (
             f"{caller} has a remote secret that the inventory does not name, or its proxies still use one that is gone"

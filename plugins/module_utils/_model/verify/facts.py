@@ -90,6 +90,8 @@ class Facts:
     tokens: list[HeldToken] = dataclasses.field(default_factory=list)
     """By which its istiod reads other clusters."""
     istiods: list[IstiodFacts] = dataclasses.field(default_factory=list)
+    reads_exports: bool | None = None
+    """Whether all its istiods read ServiceExports, which keeps other services in their clusters. None: not asked."""
     probe: str = ""
     """Name of the probe's pod; "" when none is ready."""
     probe_ip: str = ""

@@ -191,6 +191,7 @@ def _probe_of(call: GlobalCall) -> str:
 
 def _restart(call: GlobalCall) -> str:
     return (
-        f"restart the istiod that serves {call.caller} (kubectl rollout restart deployment -l app=istiod); if it "
-        "stays, look for other remote secrets there"
+        f"run the peering stage with --limit {call.caller}: it restarts an istiod that keeps pods of a cluster that a "
+        "run took away; if it stays, kubectl rollout restart deployment -l app=istiod, and look for other remote "
+        "secrets there"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
+import urllib.parse
 
 from ..inventory.fleet import Fleet
 from ..multicluster.exports import Export
@@ -17,7 +18,7 @@ from ..multicluster.front_door import FrontDoor
 from ..peering.graph import may_call
 from ..traffic.seen import Port
 from .calls import Answer, Call, expected_identity
-from .facts import SKIPPED, Check
+from .facts import OK, SKIPPED, Check
 
 __all__ = [
     "CONTROLLER",
@@ -28,13 +29,14 @@ __all__ = [
     "REDIRECTS",
     "NameCall",
     "Offered",
+    "about_redirect",
     "called_host",
     "door_calls",
     "export_calls",
     "judge_name",
     "nearest",
-    "not_followed",
     "not_from_here",
+    "redirected",
 ]
 
 FRONT_DOOR = "front door"
@@ -84,6 +86,25 @@ class NameCall:
     """Whether the mesh makes the name, not a provider."""
     by: str = ""
     """What the front door is, as ``Provider.front_door`` says; "" for another name."""
+    redirects: bool = False
+    """Whether the front door is told to send it on to HTTPS."""
+    certified: bool = False
+    """Whether somebody calls the same by HTTPS: a certificate is for the host."""
+
+    reads: bool | None = None
+    """Whether the caller's istiod reads ServiceExports and so makes the name known; None where it need not."""
+    primary: str = ""
+    """The cluster of that istiod; "" for the caller."""
+
+    @property
+    def by_https(self) -> bool:
+        return self.url.startswith("https://")
+
+    @property
+    def secured(self) -> str:
+        """The same by HTTPS, as a caller knows it."""
+        parts = urllib.parse.urlsplit(self.url)
+        return f"https://{self.host or parts.netloc}{parts.path}"
 
     @property
     def key(self) -> str:
@@ -131,7 +152,8 @@ def door_calls(
         offered: by ``name.namespace``.
         callers: clusters, and :data:`CONTROLLER`.
         by: what the front door is, as ``Provider.front_door`` says.
-        https: the hosts that the controller calls by HTTPS too.
+        https: the hosts that are called by HTTPS too: by the controller, and by the clusters of a front door of ours
+            beside them.
     """
     at = f"[{address}]" if ":" in address else address
     found = []
@@ -140,11 +162,16 @@ def door_calls(
             ready = offered.get(route.service, Offered()).ready
             serving = [n for n in ready if route.clusters is None or n in route.clusters]
             host = called_host(route.host)
-            may = nearest(fleet, caller, serving)
-            for scheme in ("http", "https") if host in https and caller == CONTROLLER else ("http",):
+            # Machines of the user's know no caller by its cluster.
+            may = tuple(serving) if by == "files" else nearest(fleet, caller, serving)
+            certified = host in https if by != "google" else bool(host and door.certificates)
+            redirects = door.https_redirect and bool(door.certificates)
+            secured = host in https and (caller == CONTROLLER or by == "engine")
+            for scheme in ("http", "https") if secured else ("http",):
                 url = f"{scheme}://{at}{route.path}"
                 shown = f"{'https://' if scheme == 'https' else ''}{host}{route.path} at {address}" if host else url
-                found.append(NameCall(FRONT_DOOR, caller, url, shown, route.service, may, host, by=by))
+                call = NameCall(FRONT_DOOR, caller, url, shown, route.service, may, host, by=by)
+                found.append(dataclasses.replace(call, redirects=redirects, certified=certified))
     return found
 
 
@@ -159,6 +186,7 @@ def export_calls(
     offered: t.Mapping[str, Offered],
     callers: t.Iterable[str],
     by_mesh: t.Collection[str] = (),
+    reads: t.Mapping[str, bool | None] | None = None,
 ) -> tuple[list[NameCall], list[Check]]:
     """A call of each exported service from each cluster that it is for; and what cannot be called.
 
@@ -168,7 +196,9 @@ def export_calls(
     Args:
         by_mesh: clusters in which the mesh makes the names, so that calls always carry its certificates, and a cluster
             that a service is not for does not know its name.
+        reads: by primary, whether its istiod reads ServiceExports, where services are kept in their clusters.
     """
+    known = reads or {}
     calls: list[NameCall] = []
     skipped: list[Check] = []
     clusters = list(callers)
@@ -183,7 +213,8 @@ def export_calls(
                 continue
             call, why = _export_call(fleet, export, it, caller, allowed=allowed, mesh=mesh)
             if call is not None:
-                calls.append(call)
+                primary = fleet.clusters[caller].primary
+                calls.append(dataclasses.replace(call, reads=known.get(primary), primary=primary) if mesh else call)
             elif allowed:
                 skipped.append(Check(NOT_CALLED, f"{caller} → {export.host}", SKIPPED, why, (caller,)))
     return calls, skipped
@@ -239,10 +270,62 @@ def judge_name(call: NameCall, answer: Answer) -> Call:
     )
 
 
-def not_followed(call: Call) -> Check:
-    """A call that was sent on to HTTPS: the load balancer answered by itself, and proves nothing of the service."""
-    seen = f"it redirects to HTTPS (status {call.status}); routes with a host are called by HTTPS too"
-    return Check(NOT_CALLED, f"{call.caller} → {call.service}", SKIPPED, seen, ())
+def redirected(call: NameCall, answer: Answer) -> Check | None:
+    """What a call that was sent on to HTTPS proves, and who goes there; None for another answer.
+
+    It proves nothing of the service: the front door answered by itself, or what stands before it.
+    """
+    if call.kind != FRONT_DOOR or call.by_https or not _to_https(call, answer):
+        return None
+    if call.certified:
+        who = f"{CONTROLLER} alone calls that" if call.by == "files" else "every cluster calls that"
+    else:
+        why = "no certificate is for the host" if call.host else "its route has no host"
+        who = f"nobody calls that: {why}"
+    seen = f"it redirects to {answer.location} (status {answer.status}); {who}"
+    name = f"{call.caller} → {call.name}"
+    if call.redirects:
+        return Check(FRONT_DOOR, name, OK, seen, ())
+    return Check(NOT_CALLED, name, SKIPPED, f"{seen}, and front_door_https_redirect is not set", ())
+
+
+def _to_https(call: NameCall, answer: Answer) -> bool:
+    """Whether an answer leads to the same page by HTTPS."""
+    if answer.status not in REDIRECTS:
+        return False
+    try:
+        found, wanted = urllib.parse.urlsplit(answer.location), urllib.parse.urlsplit(call.secured)
+        where = (found.scheme, found.hostname, found.port or 443, found.path or "/")
+    except ValueError:
+        return False
+    return where == (wanted.scheme, wanted.hostname, wanted.port or 443, wanted.path or "/")
+
+
+def about_redirect(call: NameCall, answer: Answer) -> tuple[str, str, str] | None:
+    """What is wrong with a front door's redirect, or that it is missing: seen, means, next step; None if nothing is."""
+    to_https = _to_https(call, answer)
+    means = (
+        "something behind the front door sends callers on to HTTPS, and the front door calls it by HTTP whatever its "
+        "callers do"
+    )
+    step = (
+        f"look in the clusters for a Gateway with httpsRedirect for {call.host or 'any host'}, and for a redirect of "
+        f"{call.service} itself, and take it away: front_door_https_redirect does the same; then verify again"
+    )
+    if to_https and call.by_https:
+        return f"{answer.status} to {answer.location}, which is the same again: callers never arrive", means, step
+    if to_https and not call.redirects and call.by == "engine" and not call.certified:
+        return f"{answer.status} to {answer.location}, where no certificate is for the host", means, step
+    # Of a load balancer of Google's, the redirect may come later than its routes.
+    answered = answer.status in REDIRECTS or (call.by in ("engine", "files") and 200 <= answer.status < 300)
+    if call.redirects and not call.by_https and not to_https and answered:
+        led = f"{answer.status} to {answer.location or 'nowhere'}" if answer.status in REDIRECTS else f"{answer.status}"
+        return (
+            f"{led}, expected a redirect to {call.secured}",
+            "callers by HTTP are not led to the same page by HTTPS, as front_door_https_redirect says",
+            "run the front_door stage, and see what else stands before the front door; then verify again",
+        )
+    return None
 
 
 def not_from_here(call: Call) -> Check:
@@ -267,6 +350,9 @@ def _judged_forbidden(call: NameCall, answer: Answer) -> tuple[str, str, str]:
 
 def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:
     """What was seen, what it means and the next step; two empty texts where it is well."""
+    wrong = about_redirect(call, answer) if call.kind == FRONT_DOOR else None
+    if wrong:
+        return wrong
     if not 200 <= answer.status < 500 or _OF_BALANCER.search(answer.said) or _of_envoy(call, answer):
         return answer.what or f"status {answer.status or 'no answer'}", *_cause(call, answer)
     seen = f"{answer.status} from {answer.cluster or 'a service that does not name its cluster'}"
@@ -287,7 +373,7 @@ def _judged(call: NameCall, answer: Answer) -> tuple[str, str, str]:
 
 def _of_envoy(call: NameCall, answer: Answer) -> bool:
     """Whether a front door of ours has no route for it: its own 404 says nothing."""
-    return call.by == "engine" and answer.status == 404 and not answer.said and not answer.cluster
+    return call.by in ("engine", "files") and answer.status == 404 and not answer.said and not answer.cluster
 
 
 def _elsewhere(call: NameCall, cluster: str) -> tuple[str, str]:
@@ -345,7 +431,10 @@ def _cause_of_local_door(call: NameCall, answer: Answer) -> tuple[str, str]:
         )
     if answer.status:
         return f"{call.service} itself answers with an error", f"see the log of {call.service}"
-    return "nothing answers at the front door's address, or its certificate is not for that name", again
+    means = "nothing answers at the front door's address, or its certificate is not for that name"
+    if call.by_https and call.caller != CONTROLLER:
+        means += f"; or {call.caller}'s sidecar does not let its pods call addresses outside the mesh, as by HTTP"
+    return means, again
 
 
 def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:
@@ -376,8 +465,27 @@ def _cause_of_door(call: NameCall, answer: Answer) -> tuple[str, str]:
     )
 
 
+def _cause_of_istiods_name(call: NameCall, primary: str, namespace: str) -> tuple[str, str]:
+    """The same of a name that istiod makes known, by mesh_unexported_services: own_cluster."""
+    if not call.reads:
+        return (
+            f"an istiod of {primary} does not read ServiceExports, or not with all its pods yet, and nothing else "
+            "makes the name known there; one of another revision counts too",
+            f"run the control_plane stage with --limit {primary}, uninstall an istiod of another revision that still "
+            "runs, then run the services stage; then verify again",
+        )
+    return (
+        f"the sidecar of {call.caller} does not know the name: the istiod of {primary} has no ServiceImport of it "
+        "(of a headless service: no ServiceEntry), or sidecars do not resolve names (control_plane_dns_capture)",
+        f"run the services stage, then kubectl -n {namespace} get serviceimports,serviceentries in {primary}",
+    )
+
+
 def _cause_of_export(call: NameCall, answer: Answer, words: str) -> tuple[str, str]:
     namespace = call.service.partition(".")[2]
+    primary = call.primary or call.caller
+    if _UNRESOLVED.search(words) and call.by_mesh and call.reads is not None:
+        return _cause_of_istiods_name(call, primary, namespace)
     if _UNRESOLVED.search(words) and call.by_mesh:
         return (
             f"the sidecar of {call.caller} does not know the name: no ServiceEntry names it there (for a remote in its "

@@ -149,29 +149,40 @@ def _deployment(fleet: Fleet, cluster: Cluster, program: t.Mapping[str, str], im
 
 
 _CALLS = """
-import concurrent.futures as f, json, sys
+import concurrent.futures as f, http.client, json, sys
 sys.path.insert(0, "/app")
-from exchange import call
+from exchange import call, request
+def location(status, url, headers):
+    try:
+        if not 300 <= status < 400:
+            return ""
+        return request("GET", url, None, {timeout}, headers, trusted)[1].get("location", "")
+    except (OSError, http.client.HTTPException):
+        return ""
 def one(text):
     url, _, host = text.partition(" ")
-    found = call("GET", url, None, {timeout}, {{"host": host}} if host else None)
+    headers = {{"host": host}} if host else None
+    found = call("GET", url, None, {timeout}, headers, trusted)
     answer = found.get("answer") or {{}}
     return text, {{
         "ok": found["ok"], "status": found["status"], "latency_ms": found["latency_ms"], "problem": found["problem"],
         "cluster": answer.get("cluster", ""), "identity": (answer.get("identity") or {{}}).get("uri", ""),
-        "text": str(answer.get("text", ""))[:600],
+        "text": str(answer.get("text", ""))[:600], "location": location(found["status"], url, headers),
     }}
-urls = json.loads(sys.argv[1])
+urls, trusted = json.loads(sys.argv[1]), "".join(sys.argv[2:])
 with f.ThreadPoolExecutor(min(16, len(urls))) as pool:
     print(json.dumps(dict(pool.map(one, urls))))
 """
 
 
-def call_command(urls: t.Sequence[str], timeout_ms: int) -> list[str]:
+def call_command(urls: t.Sequence[str], timeout_ms: int, trusted: str = "") -> list[str]:
     """A command for a pod of the sample program: it calls all ``urls`` side by side and prints one JSON object.
 
     Args:
         urls: each a URL, or a URL, a blank and the Host header; the answers have them as keys.
         timeout_ms: milliseconds for each call.
+        trusted: for calls by HTTPS, the certificates of which the answering server must have one, as PEM. Without
+            them those of the image's authorities count.
     """
-    return ["python3", "-B", "-c", _CALLS.format(timeout=int(timeout_ms)), json.dumps(list(urls))]
+    given = [json.dumps(list(urls)), *([trusted] if trusted else [])]
+    return ["python3", "-B", "-c", _CALLS.format(timeout=int(timeout_ms)), *given]

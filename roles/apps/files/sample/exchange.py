@@ -173,27 +173,36 @@ def of_the_mesh(status: int, body: str, host: str) -> Failure | None:
 
 
 class _ForName(http.client.HTTPSConnection):
-    """HTTPS to an address, in the name of a host: the certificate must be the host's."""
+    """HTTPS to an address, in the name of a host: the certificate must be the host's.
 
-    def __init__(self, address: str, port: int, name: str, timeout: float) -> None:
+    With ``trusted`` certificates (PEM) it must be one of them, or of one, whoever issued those.
+    """
+
+    def __init__(self, address: str, port: int, name: str, timeout: float, trusted: str) -> None:
         super().__init__(address, port, timeout=timeout)
-        self.name = name
+        self.name, self.trusted = name, trusted
 
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
-        self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.name)
+        context = ssl.create_default_context(cadata=self.trusted or None)
+        if self.trusted:
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        self.sock = context.wrap_socket(self.sock, server_hostname=self.name)
 
 
 def request(
-    method: str, url: str, data: t.Any, timeout_ms: int, headers: t.Mapping[str, str] | None = None
+    method: str, url: str, data: t.Any, timeout_ms: int, headers: t.Mapping[str, str] | None = None, trusted: str = ""
 ) -> tuple[int, dict[str, str], str]:
-    """Send one request; the timeout holds for the whole of it, not for each read. Raises OSError, HTTPException."""
+    """Send one request; the timeout holds for the whole of it, not for each read. Raises OSError, HTTPException.
+
+    ``trusted`` are the certificates (PEM) that count by HTTPS, instead of those that the image knows.
+    """
     parts = urlsplit(url)
     ends = time.monotonic() + timeout_ms / 1000
     host, seconds = t.cast(str, parts.hostname), timeout_ms / 1000
     connection: http.client.HTTPConnection
     if parts.scheme == "https":
-        connection = _ForName(host, parts.port or 443, (headers or {}).get("host") or host, seconds)
+        connection = _ForName(host, parts.port or 443, (headers or {}).get("host") or host, seconds, trusted)
     else:
         connection = http.client.HTTPConnection(host, parts.port or 80, timeout=seconds)
     try:
@@ -217,7 +226,7 @@ def request(
 
 
 def call(
-    method: str, url: str, data: t.Any, timeout_ms: int, headers: t.Mapping[str, str] | None = None
+    method: str, url: str, data: t.Any, timeout_ms: int, headers: t.Mapping[str, str] | None = None, trusted: str = ""
 ) -> dict[str, t.Any]:
     """One call and its outcome: ``status`` (0: none), ``latency_ms``, ``answer``, ``problem`` (None: none)."""
     parts = urlsplit(url)
@@ -225,7 +234,7 @@ def call(
     began = time.monotonic()
     status, body, failure = 0, "", None
     try:
-        status, _headers, body = request(method, url, data, timeout_ms, headers)
+        status, _headers, body = request(method, url, data, timeout_ms, headers, trusted)
     except (OSError, http.client.HTTPException) as error:
         failure = in_words(error, host, port, timeout_ms)
     latency = round((time.monotonic() - began) * 1000, 1)

@@ -72,6 +72,25 @@ def test_the_files_of_a_cluster_that_left_go(run: Run) -> None:
     }
 
 
+def test_a_folder_of_no_cluster_comes_and_goes(run: Run) -> None:
+    record = Recording()
+    record.write("front_door_f", {"clusters.yaml": {"resources": []}})
+    RunRecords().add("front_door", record)
+    run.ends()
+    there = run.folder / "front_door_f"
+    assert sorted(p.name for p in there.iterdir()) == ["README.md", "clusters.yaml"]
+    assert not run.ends()["changed"]
+    (there / "clusters.yaml").write_text("theirs", encoding="utf-8")
+    assert list(run.ends()["failures"]) == list(CLUSTERS), "no cluster's run may say that all is well"
+    (there / "clusters.yaml").unlink()
+    run.ends()
+    there.rename(run.folder / "front_door_old")
+    run.ends()
+    assert sorted(p.name for p in run.folder.iterdir()) == ["east", "front_door_f", "west"]
+    run.ends("absent")
+    assert list(run.folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("chosen", [{"ansible_run_tags": ["apps"]}, {"ansible_skip_tags": ["trust"]}])
 def test_a_part_of_the_stages_is_refused(run: Run, chosen: dict[str, t.Any]) -> None:
     with pytest.raises(FleetError, match="tags leave out stages"):

@@ -31,6 +31,7 @@ def test_what_changed_is_listed_and_shown_as_a_diff() -> None:
     assert not {"failures", "warnings"} & set(made)
     assert "diff" not in result(changes, with_diff=False)
     assert result(changes[1:])["changed"] is False
+    assert [o["name"] for o in result(changes, with_unchanged=False)["objects"]] == ["a"]
 
 
 def test_errors_are_reported_by_cluster_as_text_and_for_machines() -> None:

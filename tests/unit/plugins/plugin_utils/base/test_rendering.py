@@ -76,6 +76,16 @@ def test_tasks_side_by_side_keep_what_each_recorded() -> None:
     assert len(RunRecords().objects("west")) == 40
 
 
+def test_folders_of_files_are_kept() -> None:
+    assert RunRecords().files() == {}
+    for folder in ("one", "two"):
+        record = Recording()
+        record.write(folder, {"a.yaml": {"resources": [folder]}})
+        RunRecords().add("front_door", record)
+    RunRecords().add("apps", Recording())
+    assert RunRecords().files() == {name: {"a.yaml": {"resources": [name]}} for name in ("one", "two")}
+
+
 def test_a_task_that_renders_nothing_records_nothing(folder: Path) -> None:
     with rendering({}):
         assert recording() is None

@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.rendering.files import 
     PAGE,
     STAGES,
     dumped,
+    envoy_files,
     files_of,
     is_file_name,
     is_marked,
@@ -156,6 +157,17 @@ def test_a_text_is_read_as_it_was(text: str) -> None:
     assert yaml.load(written, Loader=yaml.BaseLoader)["data"]["k"] == text
     if text in ("y", "No", "on", "1234e56", "0644", "12:30", "1_000", "2026-11-27"):
         assert f'k: "{text}"' in written
+
+
+def test_envoys_files_say_the_same_and_whose_they_are() -> None:
+    files = {"clusters.yaml": {"resources": [{"a": "1s"}]}, "secret-shop-tls.yaml": {"resources": []}}
+    texts = envoy_files("shop", files)
+    assert set(texts) == {*files, PAGE}
+    assert {name: yaml.safe_load(texts[name]) for name in files} == files
+    assert all(is_marked(text, "shop") and not is_marked(text, "other") for text in texts.values())
+    assert all(is_file_name(name) for name in (*texts, "routes-http-any.yaml")) and not is_file_name("keys.yaml")
+    assert "Secret `shop-tls` go to `/etc/front-door/keys/shop-tls`" in texts[PAGE]
+    assert "In no file" not in envoy_files("shop", {"clusters.yaml": {}})[PAGE]
 
 
 def test_numbers_and_repeated_values_stay_what_they_are() -> None:

@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
+import dataclasses
 import json
-import threading
 import time
 import types
 import typing as t
+from pathlib import Path
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import FrontDoorFolder
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exports import Export
-from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
+    LOCAL_SECONDS,
+    read_front_door,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Facts
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import CONTROLLER, NameCall
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import CONTROLLER
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify import names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.names import Names
@@ -34,10 +39,10 @@ ORDERS = Export("orders", "shop", ("west",))
 HTTP = {"spec": {"ports": [{"name": "http", "port": 8080}]}}
 
 
-def answer(cluster: str, status: int = 200, text: str = "", what: str = "") -> dict[str, t.Any]:
+def answer(cluster: str, status: int = 200, text: str = "", what: str = "", location: str = "") -> dict[str, t.Any]:
     return {
         "ok": status == 200, "status": status, "latency_ms": 5, "cluster": cluster, "identity": "", "text": text,
-        "problem": {"what": what, "means": "m", "next": "n"} if what else None,
+        "location": location, "problem": {"what": what, "means": "m", "next": "n"} if what else None,
     }  # fmt: skip
 
 
@@ -65,7 +70,7 @@ class Cluster:
         return [{"endpoints": endpoints}]
 
     async def exec(self, _space: str, _pod: str, _container: str, command: list[str], **__: t.Any) -> t.Any:
-        urls = json.loads(command[-1])
+        urls, *self.trusted = json.loads(command[4]), *command[5:]
         self.asked.append(urls)
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return types.SimpleNamespace(code=0, stdout=json.dumps(dict.fromkeys(urls, found)), stderr="")
@@ -136,7 +141,7 @@ def test_a_name_that_does_not_resolve_yet_is_called_again(monkeypatch: t.Any) ->
 
 def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None:
     monkeypatch.setattr(
-        names, "_from_here", lambda call, _ms, _pem: names.Answer(False, 0, 0, "", "", "no route to host")
+        names, "call_from_here", lambda call, _ms, _pem: names.Answer(False, 0, 0, "", "", "no route to host")
     )
     west = Cluster(answer("west"), has=("door", "pod"), vip="203.0.113.7")
     run = called(west, Cluster(answer("west"), has=("pod",)), door=DOOR)
@@ -148,12 +153,22 @@ def test_the_front_door_leads_each_cluster_to_itself(monkeypatch: t.Any) -> None
 
 
 def test_a_front_door_that_redirects_is_no_proof(monkeypatch: t.Any) -> None:
-    monkeypatch.setattr(names, "_from_here", lambda call, _ms, _pem: names.Answer(True, 301, 0, "", "", ""))
-    west = Cluster(answer("", 301), has=("door", "pod"), vip="203.0.113.7")
-    run = called(west, Cluster(answer("", 301), has=("pod",)), door=DOOR)
+    to = "https://203.0.113.7/"
+    made = names.Answer(True, 301, 0, "", "", "", location=to)
+    monkeypatch.setattr(names, "call_from_here", lambda call, _ms, _pem: made)
+    west = Cluster(answer("", 301, location=to), has=("door", "pod"), vip="203.0.113.7")
+    run = called(west, Cluster(answer("", 301, location=to), has=("pod",)), door=DOOR)
     assert run.calls == []
     assert {check.state for check in run.checks} == {"skipped"} and len(run.checks) == 3
-    assert "redirects to HTTPS" in run.checks[0].seen
+    assert f"redirects to {to}" in run.checks[0].seen
+    door = dataclasses.replace(DOOR, certificates=("shop",), https_redirect=True)
+    run = called(west, Cluster(answer("", 301, location="https://203.0.113.7/other"), has=("pod",)), door=door)
+    assert {(check.name, check.state) for check in run.checks} == {
+        ("west → http://203.0.113.7/", "ok"),
+        ("controller → http://203.0.113.7/", "ok"),
+    }
+    (north,) = run.calls
+    assert not north.ok and "expected a redirect to https://203.0.113.7/" in north.seen
 
 
 def test_without_an_address_the_check_says_so() -> None:
@@ -185,37 +200,6 @@ def test_a_defect_in_one_probe_is_told_of_its_calls(defects: list[str]) -> None:
     assert defects.pop()
 
 
-class Sample(http.server.BaseHTTPRequestHandler):
-    """Answers as the sample does, with the Host header that it got."""
-
-    def do_GET(self) -> None:
-        body = json.dumps({"cluster": self.headers["host"]}).encode() if self.path == "/" else b"default backend - 404"
-        self.send_response(200 if self.path == "/" else 404)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: t.Any) -> None:
-        """Quiet."""
-
-
-def test_a_call_from_here_has_the_host_of_its_route() -> None:
-    with http.server.HTTPServer(("127.0.0.1", 0), Sample) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}/"
-        made = [
-            names._from_here(NameCall("front door", CONTROLLER, url + path, "", "web.shop", (), host), 5000)
-            for path, host in (("", "api.example"), ("pay", ""))
-        ]
-        server.shutdown()
-    assert [(one.status, one.cluster, one.said) for one in made] == [
-        (200, "api.example", ""),
-        (404, "", "default backend - 404"),
-    ]
-    closed = names._from_here(NameCall("front door", CONTROLLER, url, "", "web.shop", ()), 500)
-    assert (closed.ok, closed.status) == (False, 0)
-    assert closed.what
-
-
 class Upstream(Cluster):
     """A cluster that serves the upstream kinds."""
 
@@ -241,3 +225,79 @@ def test_where_the_mesh_makes_the_name_others_get_no_answer(monkeypatch: t.Any) 
         (west,) = [call for call in run.calls if call.caller == "west"]
         assert (west.expected, west.ok) == (False, well)
         assert well or "is not for west by mesh_exports" in west.means
+
+
+def local_door(provider: str, folder: Path, *addresses: str, seconds: float = 0) -> Names:
+    """The calls of a front door of ours, where a cluster's own answers it and this machine gets an error."""
+    hosts = {"west": {"fleet_name": "shop", "cluster_provider": provider}}
+    fleet = dataclasses.replace(read_fleet(hosts), directory=str(folder))
+    FrontDoorFolder(folder).write("address.json", {"address": "10.0.0.7"})
+    door, _wrong = read_front_door("front-door", [{"service": "web.shop"}], fleet.clusters, addresses=list(addresses))
+    kubes, facts = {"west": Other(answer("west"), has=["pod"])}, {"west": Facts("west", probe="probe-x")}
+    run = Names(
+        fleet, ["west"], t.cast("t.Any", kubes), facts, [], door, timeout_ms=500,
+        deadline=time.monotonic(), door_seconds=seconds,
+    )  # fmt: skip
+    asyncio.run(run.run())
+    return run
+
+
+def test_for_a_local_door_nobody_waits_as_long_as_for_google(monkeypatch: t.Any, tmp_path: Path) -> None:
+    waits: list[float] = []
+
+    async def until_ok(planned: t.Any, _judged: t.Any, deadline: float, **_: t.Any) -> list[t.Any]:
+        waits.append(round(deadline - time.monotonic(), -1))
+        return [Call(call.caller, "west", call.name, expected=True, ok=True, seen="") for call in planned]
+
+    monkeypatch.setattr(names, "until_ok", until_ok)
+    for seconds in (600, 50):
+        local_door("kind", tmp_path, seconds=seconds)
+    called(Cluster(has=("door", "pod"), vip="192.0.2.7"), Cluster(), door=DOOR, seconds=600)
+    assert waits == [LOCAL_SECONDS, 50, 600]
+
+
+def test_an_error_that_only_this_machine_gets_fails_a_cluster(monkeypatch: t.Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(names, "call_from_here", lambda call, _ms, _pem: names.Answer(False, 503, 0, "", "", "gone"))
+    west, here = local_door("kind", tmp_path).calls
+    assert (west.ok, here.ok, here.caller) == (True, False, CONTROLLER)
+    assert here.as_check().clusters == ("west",), "or the play would succeed"
+
+
+def test_a_circle_of_redirects_fails(monkeypatch: t.Any, tmp_path: Path) -> None:
+    monkeypatch.setattr(names, "covered", lambda hosts, _certificates: set(hosts))
+    monkeypatch.setattr(FrontDoorFolder, "certificates", lambda _self: ["PEM of one,", "PEM of another"])
+    seen_here: list[str] = []
+
+    def from_here(call: t.Any, *_: t.Any) -> names.Answer:
+        seen_here.append(call.url)
+        return names.Answer(True, 301, 0, "", "", "", location="https://shop.example/")
+
+    monkeypatch.setattr(names, "call_from_here", from_here)
+    fleet = dataclasses.replace(
+        read_fleet({"west": {"fleet_name": "shop", "cluster_provider": "kind"}}), directory=str(tmp_path)
+    )
+    FrontDoorFolder(tmp_path).write("address.json", {"address": "10.0.0.7"})
+    door, _wrong = read_front_door(
+        "front-door", [{"service": "web.shop", "host": "shop.example"}], fleet.clusters, certificates=["shop"],
+        https_redirect=True,
+    )  # fmt: skip
+    west = Other(answer("", 301, location="https://shop.example/"), has=["pod"])
+    run = Names(
+        fleet, ["west"], t.cast("t.Any", {"west": west}), {"west": Facts("west", probe="probe-x")}, [], door,
+        timeout_ms=500, deadline=time.monotonic(), door_seconds=0,
+    )  # fmt: skip
+    asyncio.run(run.run())
+    assert seen_here == ["http://10.0.0.7/", "https://10.0.0.7/"]
+    assert west.asked[-1] == ["http://10.0.0.7/ shop.example", "https://10.0.0.7/ shop.example"]
+    assert west.trusted == ["PEM of one,PEM of another"], "an answer by another certificate is none of the front door"
+    assert [(check.state, check.name.split()[0]) for check in run.checks] == [("ok", "west"), ("ok", CONTROLLER)]
+    assert "every cluster calls that" in run.checks[0].seen
+    assert [circle.caller for circle in run.calls] == ["west", CONTROLLER]
+    for circle in run.calls:
+        assert not circle.ok and "callers never arrive" in circle.seen and "west" in circle.as_check().clusters
+
+
+def test_machines_that_nobody_named_are_told_of(tmp_path: Path) -> None:
+    (told,) = local_door("kubeconfig", tmp_path).checks
+    assert (told.group, told.state) == ("name", "skipped") and "front_door_addresses" in told.seen
+    assert local_door("kubeconfig", tmp_path, "192.0.2.4").checks == []

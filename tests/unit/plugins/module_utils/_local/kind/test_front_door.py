@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import socket
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -84,7 +87,7 @@ def test_a_container_of_others_is_neither_used_nor_removed(tmp_path: Path, label
 def test_ours_is_removed_dead_or_alive(tmp_path: Path) -> None:
     engine = Recorded(container(OURS))
     assert asyncio.run(made(engine, tmp_path).remove())
-    assert engine.told == [("rm", "--force", NAME)]
+    assert engine.told == [("rm", "--force", "--volumes", NAME)]
     assert not asyncio.run(made(Recorded({}), tmp_path).remove())
 
 
@@ -104,6 +107,20 @@ def test_a_configuration_that_envoy_refuses_is_not_put_in_place(tmp_path: Path) 
     assert list(FrontDoorFolder(tmp_path).path.iterdir()) == []
 
 
+def test_what_a_killed_run_left_goes_and_what_is_anothers_stays(tmp_path: Path) -> None:
+    left = f"{NAME}-check"
+    for labels, removed in ((OURS, [("rm", "--force", "--volumes", left)]), ({"mesh.fleet/fleet": "other"}, [])):
+        engine = Recorded({left: container(labels)[NAME]})
+        asyncio.run(made(engine, tmp_path).validate("image", {}))
+        assert [words for words in engine.told if words[0] == "rm"] == removed
+        (ran,) = [words for words in engine.told if words[0] == "run"]
+        assert ran[ran.index("--name") + 1] == left
+        # No later run checks anything where the fleet goes instead.
+        engine.told.clear()
+        asyncio.run(remove_without_nodes(made(engine, tmp_path).fleet))
+        assert [words for words in engine.told if words[0] == "rm"] == removed
+
+
 def test_a_dead_container_or_one_made_otherwise_is_made_again(tmp_path: Path) -> None:
     live = container(OURS)
     live[NAME]["State"] = {"Status": "running"}
@@ -117,3 +134,28 @@ def test_a_dead_container_or_one_made_otherwise_is_made_again(tmp_path: Path) ->
     assert not asyncio.run(one.as_wanted("newer", {}, ""))
     live[NAME]["State"] = {"Status": "exited"}
     assert not asyncio.run(one.as_wanted("image", {}, ""))
+
+
+class Here(Engine):
+    """Runs what a container is told on this machine."""
+
+    async def run(self, *argv: str, **_more: t.Any) -> Done:
+        assert argv[:2] == ("exec", NAME)
+        words = functools.partial(subprocess.run, capture_output=True, text=True, check=False, timeout=60)
+        done = await asyncio.to_thread(words, argv[2:])
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_round_trips_are_those_of_who_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as open_port, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        there, gone = (f"127.0.0.1:{one.getsockname()[1]}" for one in (open_port, closed))
+        found = asyncio.run(made(Here("docker", MACHINE), tmp_path).round_trips([gone, there]))
+    assert list(found) == [there]
+    assert 0 < found[there] < 1000
+
+
+def test_the_shortest_of_several_connects_counts_without_lookup(tmp_path: Path) -> None:
+    said = "a:80 0.002000 0.030000\na:80 0.001000 0.021000\na:80 0.000000 0.000000\nb:80\nb:80 0.1 x\n"
+    found = asyncio.run(made(Recorded({}, listed=said), tmp_path).round_trips(["a:80", "b:80"]))
+    assert {target: round(ms, 3) for target, ms in found.items()} == {"a:80": 20.0}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
@@ -15,13 +16,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
     CLUSTERS,
     Certificate,
     EnvoyDoor,
-    Gateway,
-    as_loaded,
     as_static,
     callers,
-    health_of,
     render,
     union_of_clusters,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_upstreams import (
+    Gateway,
 )
 
 EAST, WEST = Gateway("east", ("10.0.0.2",), region="us"), Gateway("west", ("10.0.0.1",), region="eu")
@@ -56,16 +57,6 @@ def test_the_callers_region_comes_first_and_others_follow() -> None:
         (0, "coast"),
         (1, "west"),
     ]
-
-
-def test_dead_clusters_get_no_calls() -> None:
-    for found in resources(files_of(), CLUSTERS).values():
-        assert found["common_lb_config"]["healthy_panic_threshold"] == {"value": 1}
-        assert found["circuit_breakers"]["thresholds"][0]["max_retries"] > 1000
-        assert found["close_connections_on_host_health_failure"] is True
-        (check,) = found["health_checks"]
-        # 404 is a gateway without the route, 503 one without pods.
-        assert check["http_health_check"]["expected_statuses"] == [{"start": 200, "end": 400}]
 
 
 def test_a_health_check_names_its_service_and_callers_cannot() -> None:
@@ -128,8 +119,39 @@ def test_only_calls_without_effect_are_repeated_after_they_began() -> None:
     safe, other = host["routes"]
     assert "GET|HEAD|OPTIONS" in str(safe["match"])
     assert {"reset", "gateway-error"} <= set(safe["route"]["retry_policy"]["retry_on"].split(","))
-    assert "headers" not in other["match"]
+    # The first try goes on: without hedging, Envoy would end an answer that is merely slow.
+    assert safe["route"]["retry_policy"]["per_try_timeout"] == "3s"
+    assert safe["route"]["hedge_policy"] == {"hedge_on_per_try_timeout": True}
+    assert "headers" not in other["match"] and "hedge_policy" not in other["route"]
+    assert "per_try_timeout" not in other["route"]["retry_policy"]
     assert other["route"]["retry_policy"]["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+
+
+def test_calls_of_grpc_have_their_callers_time() -> None:
+    says = EnvoyDoor({**GATEWAYS, "web.shop": (EAST, dataclasses.replace(WEST, http2=True))})
+    (routes,) = files_of(says)["routes-http-any.yaml"]["resources"]
+    (host,) = [h for h in routes["virtual_hosts"] if h["domains"] == ["shop.example"]]
+    call, *others = host["routes"]
+    assert (call["match"], call["route"]["timeout"]) == ({"prefix": "/", "grpc": {}}, "0s")
+    assert call["route"]["max_stream_duration"] == {"grpc_timeout_header_max": "0s"}
+    assert "hedge_policy" not in call["route"] and "per_try_timeout" not in call["route"]["retry_policy"]
+    assert [route["route"]["timeout"] for route in others] == ["30s", "30s"]
+
+
+def test_a_route_goes_past_gateways_that_do_not_know_it() -> None:
+    says = (EAST, dataclasses.replace(WEST, http2=True))
+    envoy = EnvoyDoor({**GATEWAYS, "web.shop": says}, regions=RANGES, knowing={("shop.example", "/"): {"east"}})
+    files = files_of(envoy)
+    found = resources(files, CLUSTERS)
+    assert clusters_asked(found["web.shop|any"]) == [(0, "east"), (1, "west")]
+    assert clusters_asked(found["web.shop|eu|shop.example/"]) == [(0, "east")]
+    protocols = [
+        resources(files, CLUSTERS)[name]["typed_extension_protocol_options"] for name in found if "web" in name
+    ]
+    assert all(one == protocols[0] for one in protocols), "it is one service"
+    (routes,) = files["routes-http-any.yaml"]["resources"]
+    named = {entry["route"]["cluster"] for host in routes["virtual_hosts"] for entry in host["routes"]}
+    assert named == {"web.shop|any|shop.example/", "pay.shop|any"}
 
 
 def test_what_routes_still_name_stays_until_they_are_loaded() -> None:
@@ -140,43 +162,9 @@ def test_what_routes_still_name_stays_until_they_are_loaded() -> None:
     assert both["version_info"] not in (old[CLUSTERS]["version_info"], new[CLUSTERS]["version_info"])
 
 
-def test_a_file_is_loaded_when_envoy_says_its_version() -> None:
-    files = files_of()
-    texts = {"cluster_manager.cds.version_text": files[CLUSTERS]["version_info"]}
-    texts["http.http-any.rds.http-any.version_text"] = files["routes-http-any.yaml"]["version_info"]
-    texts["listener_manager.lds.version_text"] = "another"
-    stats = {"stats": [{"name": name, "value": value} for name, value in texts.items()]}
-    left = as_loaded(files, stats)
-    assert left == ["listeners.yaml", "routes-http-region-eu.yaml", "routes-http-region-us.yaml"]
-    assert as_loaded({CLUSTERS: files[CLUSTERS]}, stats) == []
-
-
 def test_one_file_for_envoys_validation_names_no_other() -> None:
     envoy = EnvoyDoor(GATEWAYS, certificates=(Certificate("shop", "/certs/shop"),), regions=RANGES)
     static = as_static(files_of(envoy))
     assert "path_config_source" not in str(static)
     assert {listener["name"] for listener in static["static_resources"]["listeners"]} == {"http", "https"}
     assert "'shop.example'" in str(static)
-
-
-def host(cluster: str, **status: t.Any) -> dict[str, t.Any]:
-    return {"locality": {"zone": cluster}, "health_status": {"eds_health_status": "HEALTHY", **status}}
-
-
-def test_health_is_told_by_cluster() -> None:
-    statuses = [
-        host("west"),
-        host("east", failed_active_health_check=True, failed_active_hc_timeout=True),
-        host("coast", failed_active_health_check=True, pending_active_hc=True),
-    ]
-    page = {
-        "cluster_statuses": [
-            {"name": "web.shop|any", "host_statuses": statuses},
-            {"name": "web.shop|eu", "host_statuses": [host("east")]},
-        ]
-    }
-    found = health_of(FrontDoor("front-door", (SHOP, PAY)), page)
-    assert found["web.shop"].healthy == ("west",)
-    assert found["web.shop"].unhealthy["east"] == "its health check gets no answer in time"
-    assert found["web.shop"].unhealthy["coast"] == "its first health check goes on"
-    assert found["pay.shop"].healthy == ()

@@ -8,13 +8,13 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.claims import claims
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
     FrontDoor,
     HealthCheck,
     Route,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_gateways import (
-    claims,
     gateway_objects,
     local_name,
     rivals,
@@ -39,7 +39,8 @@ def objects(*routes: Route, claimed: t.Collection[str] = ()) -> dict[tuple[str, 
 def test_calls_stay_in_the_cluster_of_the_gateway() -> None:
     made = objects(WEB, PAY)
     service = made["Service", "shop", "web-front-door-west"]
-    assert service["spec"] == {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+    port = {"name": "http", "port": 80, "protocol": "TCP", "targetPort": 8080}
+    assert service["spec"] == {"selector": {"app": "web"}, "ports": [port]}
     health, pay, web = made["VirtualService", "shop", "front-door-shop.example"]["spec"]["http"]
     hosts = [rule["route"][0]["destination"]["host"] for rule in (health, pay, web)]
     assert hosts == [
@@ -50,6 +51,41 @@ def test_calls_stay_in_the_cluster_of_the_gateway() -> None:
     assert pay["match"] == [{"uri": {"exact": "/pay"}}, {"uri": {"prefix": "/pay/"}}]
     assert health["match"][0]["headers"] == {"x-mesh-fleet-health": {"exact": "web.shop"}}
     assert made["Gateway", "shop", "front-door"]["spec"]["servers"][0]["hosts"] == ["shop.example"]
+
+
+def test_a_service_of_a_file_gives_what_a_live_one_gives() -> None:
+    door = FrontDoor("front-door", (Route("web", "shop", host="shop.example"),))
+    ports = {"name": "http", "port": 80}
+    written, live = (
+        gateway_objects(door, "west", {"web.shop": {"spec": {"selector": {"app": "web"}, "ports": [given]}}})
+        for given in (ports, {**ports, "protocol": "TCP", "targetPort": 80})
+    )
+    assert written == live
+
+
+@pytest.mark.parametrize(
+    ("ports", "asked", "wanted"),
+    [
+        ({"name": "http", "port": 80, "targetPort": 8080}, 9090, 9090),
+        ({"name": "http", "port": 80, "targetPort": "web"}, 9090, 9090),
+        ({"port": 9090, "targetPort": 8080}, 9090, 9091),
+        ({"name": "http", "port": 65535, "targetPort": 8080}, 65535, 1),
+        ({"name": "http", "port": 80, "targetPort": 8080}, 8080, 80),
+        ({"name": "http", "port": 80}, 80, 80),
+    ],
+)
+def test_a_health_check_gets_to_its_port_of_the_pods(ports: dict[str, t.Any], asked: int, wanted: int) -> None:
+    route = Route("web", "shop", host="shop.example", health=HealthCheck("/healthz", asked))
+    door = FrontDoor("front-door", (route,))
+    live = {"web.shop": {"spec": {"selector": {"app": "web"}, "ports": [ports]}}}
+    service, _gateway, virtual_service = gateway_objects(door, "west", live)
+    health, calls = (r["route"][0]["destination"]["port"]["number"] for r in virtual_service["spec"]["http"])
+    assert (health, calls) == (wanted, ports["port"])
+    leads = {p["port"]: p.get("targetPort", p["port"]) for p in service["spec"]["ports"]}
+    assert leads == {ports["port"]: ports.get("targetPort", ports["port"]), wanted: leads[wanted]}
+    assert wanted == ports["port"] or leads[wanted] == asked
+    names = [p.get("name") for p in service["spec"]["ports"]]
+    assert len(names) == len(set(names)) and (len(names) == 1 or None not in names)
 
 
 def test_a_host_that_somebody_else_serves_alike_stays_theirs() -> None:

@@ -62,6 +62,7 @@ def test_every_mistake_of_a_front_door_is_reported_at_once() -> None:
         ({"front_door_certificates": ["Shop 2026"]}, 'front_door_certificates[0] "Shop 2026" is no name'),
         ({"front_door_https_redirect": "maybe"}, "is not true or false"),
         ({"front_door_name": "Front Door"}, "is not a DNS-1123 label"),
+        ({"front_door_addresses": ["192.0.2.4"]}, "is for Envoy on machines of yours"),
     ],
 )
 def test_a_wrong_front_door_is_refused(values: dict[str, t.Any], problem: str) -> None:

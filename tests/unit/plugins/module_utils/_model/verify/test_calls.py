@@ -18,6 +18,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls imp
     judge_call,
     judge_forbidden_call,
     path_of,
+    sample_said,
+    unconfined,
 )
 
 from .test_checks import FLEET, whole
@@ -85,6 +87,28 @@ def test_isolation_is_proven_by_the_sidecars_answer_alone() -> None:
     assert not known.ok and known.seen == "503, but the sidecar has 192.0.2.1:15443 for east"
 
 
+@pytest.mark.parametrize(
+    ("reads", "means", "step"),
+    [
+        (False, "istiod of west does not read ServiceExports", "run the control_plane stage with --limit west"),
+        (None, "could not be read", "see what is said of west"),
+        (True, "a ServiceExport names this one", "kubectl get serviceexports"),
+    ],
+)
+def test_a_service_that_leaves_its_cluster(reads: bool | None, means: str, step: str) -> None:
+    leaves = unconfined("west", "west", reads)
+    nowhere = Answer.from_probe(NOWHERE, "")
+    for call in (
+        judge_forbidden_call(("west", "east"), GOOD, (), leaves),
+        judge_forbidden_call(("west", "east"), nowhere, ["192.0.2.1:15443"], leaves),
+    ):
+        assert not call.ok and means in call.means and step in call.next_step
+        assert "remote secret" not in call.means + call.next_step
+    assert judge_forbidden_call(("west", "east"), nowhere, (), leaves).ok
+    unmade = judge_forbidden_call(("west", "east"), Answer.from_probe(None, ""), ["192.0.2.1:15443"], leaves)
+    assert not unmade.ok and "could not be made" in unmade.means
+
+
 def test_a_cluster_that_may_call_no_other_calls_itself() -> None:
     assert call_pairs(FLEET, ["west", "east"]) == ([("west", "east"), ("east", "west")], [])
     assert call_pairs(FLEET, ["west"]) == ([("west", "west")], [])
@@ -148,3 +172,8 @@ def test_identities_are_compared() -> None:
 def test_a_call_that_was_not_measured_has_no_status() -> None:
     call = Call("west", "east", "probe-east", True, False, "the program ended")
     assert (call.status, call.latency_ms, call.identity, call.path) == (0, 0.0, "", "")
+
+
+def test_the_sample_says_who_it_is_in_one_object() -> None:
+    assert sample_said('{"cluster": "west"}') == {"cluster": "west"}
+    assert [sample_said(text) for text in ("", "no healthy upstream", '["west"]', "7")] == [None] * 4

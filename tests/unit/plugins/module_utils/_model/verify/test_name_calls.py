@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -14,7 +15,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.exp
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import read_front_door
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import SKIPPED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import OK, SKIPPED
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import (
     CONTROLLER,
     EXPORTED,
@@ -26,8 +27,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_call
     export_calls,
     judge_name,
     nearest,
-    not_followed,
     not_from_here,
+    redirected,
 )
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.fleets import fleet
 
@@ -81,15 +82,18 @@ def test_every_route_is_called_from_every_cluster_and_from_here() -> None:
     assert six.url == "http://[2001:db8::7]/"
 
 
-def test_this_machine_calls_names_with_a_certificate_by_https() -> None:
+def test_names_with_a_certificate_are_called_by_https_too() -> None:
     routes = ({"host": "shop.example", "service": "web.shop"}, {"service": "pay.shop", "path": "/pay"})
     made = door_calls(FLEET, door(*routes), "10.0.0.7", {}, ["west", CONTROLLER], by="engine", https=["shop.example"])
     urls = [(call.caller, call.url) for call in made if call.host]
     assert urls == [
         ("west", "http://10.0.0.7/"),
+        ("west", "https://10.0.0.7/"),
         (CONTROLLER, "http://10.0.0.7/"),
         (CONTROLLER, "https://10.0.0.7/"),
     ]
+    made = door_calls(FLEET, door(*routes), "10.0.0.7", {}, ["west", CONTROLLER], by="files", https=["shop.example"])
+    assert [call.caller for call in made if call.by_https] == [CONTROLLER], "pods may not reach a machine of the user's"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +110,13 @@ def test_a_front_door_of_ours_that_fails_says_why(answer: Answer, says: str) -> 
     (call,) = door_calls(FLEET, door({"service": "web.shop"}), "10.0.0.7", offered, ["west"], by="engine")
     judged = judge_name(call, answer)
     assert not judged.ok and says in judged.means and "Google" not in judged.means + judged.next_step
+
+
+@pytest.mark.parametrize(("caller", "said"), [("west", True), (CONTROLLER, False)])
+def test_by_https_a_sidecar_that_holds_calls_back_may_be_why(caller: str, said: bool) -> None:
+    """By HTTP it answers 502 itself; a TLS connection it only ends."""
+    judged = judge_name(shop_call("https", caller=caller), answer(0, what="closed the connection"))
+    assert not judged.ok and ("sidecar does not let" in judged.means) == said
 
 
 def test_an_exported_service_is_called_from_where_it_is_for() -> None:
@@ -141,6 +152,12 @@ def test_the_mesh_makes_names_with_certificates_for_some() -> None:
         "north": (MESH_TLS, True, IDENTITY),
         "coast": (EXPORTED, False, ""),
     }
+    assert {call.reads for call in calls} == {None}, "nothing keeps services in their clusters"
+    confined, _none = export_calls(FLEET, [export], offered, ["west", "north"], list(REGIONS), {"west": False})
+    assert [(call.caller, call.reads, call.primary) for call in confined] == [
+        ("west", False, "west"),
+        ("north", None, "north"),
+    ]
     (forbidden,) = [call for call in calls if not call.allowed]
     assert judge_name(forbidden, answer(0, what="could not be resolved")).ok
     bad = judge_name(forbidden, answer(200, "north"))
@@ -216,6 +233,18 @@ def test_who_answered_is_told(call: NameCall, given: Answer, callee: str) -> Non
             "no ServiceEntry names it",
             "serviceentries,serviceimports in west",
         ),
+        (
+            door_call(kind=MESH_TLS, by_mesh=True, reads=False, primary="north"),
+            answer(0, what="web could not be resolved"),
+            "istiod of north does not read ServiceExports",
+            "run the control_plane stage with --limit north, uninstall",
+        ),
+        (
+            door_call(kind=MESH_TLS, by_mesh=True, reads=True),
+            answer(0, what="web could not be resolved"),
+            "has no ServiceImport of it",
+            "serviceimports,serviceentries in west",
+        ),
         (SECURED, answer(503, said="reset reason: connection termination"), "knows the name", "peering stage"),
         (EXPORT, answer(500, said="oh"), "itself answers with an error", "log of web.shop"),
         (EXPORT, answer(0, what="no answer within 3 s"), "get no answer", "one network"),
@@ -238,10 +267,80 @@ def test_a_call_that_was_not_made_proves_nothing() -> None:
     assert "could not be made" in judged.means
 
 
-def test_a_redirect_proves_nothing_of_the_service() -> None:
-    check = not_followed(judge_name(door_call(caller="west"), answer(301)))
-    assert (check.state, check.clusters) == (SKIPPED, ())
-    assert "status 301" in check.seen and "HTTPS" in check.seen
+def moved(location: str, status: int = 301) -> Answer:
+    return dataclasses.replace(answer(status), location=location)
+
+
+def shop_call(scheme: str = "http", **more: t.Any) -> NameCall:
+    base = {"url": f"{scheme}://10.0.0.7/pay", "host": "shop.example", "by": "engine", "redirects": True}
+    return door_call(**{**base, "certified": True, **more})
+
+
+@pytest.mark.parametrize(
+    ("call", "location", "state", "says"),
+    [
+        (shop_call(), "https://shop.example/pay", OK, "every cluster calls that"),
+        (shop_call(by="files"), "https://shop.example/pay", OK, "controller alone calls that"),
+        (shop_call(by="google"), "https://shop.example:443/pay", OK, "every cluster calls that"),
+        (shop_call(certified=False), "https://shop.example/pay", OK, "nobody calls that: no certificate"),
+        (shop_call(host="", by="google", certified=False), "https://10.0.0.7/pay", OK, "its route has no host"),
+        (shop_call(redirects=False, by="files"), "https://shop.example/pay", SKIPPED, "is not set"),
+    ],
+)
+def test_a_redirect_to_https_is_told_and_who_goes_there(call: NameCall, location: str, state: str, says: str) -> None:
+    check = redirected(call, moved(location))
+    assert check and check.state == state and says in check.seen and location in check.seen
+    assert judge_name(call, moved(location)).ok
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "means"),
+    [
+        # By HTTPS, the same page again: callers go round in a circle, whoever asked for it.
+        (shop_call("https"), moved("https://shop.example/pay"), "sends callers on to HTTPS"),
+        (shop_call("https", redirects=False), moved("https://shop.example/pay", 308), "sends callers on to HTTPS"),
+        (shop_call("https", by="", redirects=False), moved("https://shop.example/pay"), "sends callers on to HTTPS"),
+        (shop_call(redirects=False, certified=False), moved("https://shop.example/pay"), "sends callers on to HTTPS"),
+        # Elsewhere than to the same page of the same host.
+        (shop_call(), moved("https://other.example/pay"), "not led to the same page"),
+        (shop_call(), moved("https://shop.example/"), "not led to the same page"),
+        (shop_call(), moved("http://shop.example/pay"), "not led to the same page"),
+        (shop_call(by="google"), moved("https://shop.example:x/pay"), "not led to the same page"),
+        (shop_call(by="files"), moved(""), "not led to the same page"),
+        (shop_call(), answer(200, "west"), "not led to the same page"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_fails(call: NameCall, given: Answer, means: str) -> None:
+    judged = judge_name(call, given)
+    assert not judged.ok and means in judged.means and judged.next_step
+    assert call.by_https or given.status == 200 or not call.redirects or redirected(call, given) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        (shop_call("https"), moved("https://shop.example/login")),
+        (shop_call(redirects=False), moved("/login", 302)),
+        # Google sends callers on some time after it has the route.
+        (shop_call(by="google"), answer(200, "west")),
+        (dataclasses.replace(EXPORT, redirects=True), moved("https://web.shop.svc.clusterset.local/")),
+    ],
+)
+def test_a_redirect_of_the_service_is_an_answer_of_it(call: NameCall, given: Answer) -> None:
+    assert judge_name(call, given).ok and redirected(call, given) is None
+
+
+def test_what_is_sent_on_is_known_of_each_call() -> None:
+    routes = ({"host": "shop.example", "service": "web.shop"}, {"service": "pay.shop", "path": "/pay"})
+    for by, https in (("engine", ["shop.example"]), ("google", [])):
+        made = dataclasses.replace(door(*routes), certificates=("shop",), https_redirect=True)
+        calls = [c for c in door_calls(FLEET, made, "10.0.0.7", {}, ["west"], by=by, https=https) if not c.by_https]
+        assert [(c.secured, c.redirects, c.certified) for c in calls] == [
+            ("https://shop.example/", True, True),
+            ("https://10.0.0.7/pay", True, False),
+        ]
+    without = dataclasses.replace(door(*routes), https_redirect=True)
+    assert not any(c.redirects for c in door_calls(FLEET, without, "10.0.0.7", {}, ["west"], by="engine"))
 
 
 def test_what_this_machine_does_not_reach_is_no_failure() -> None:
