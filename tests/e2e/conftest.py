@@ -10,12 +10,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
+import re
 import typing as t
 
 import pytest
 
+from .aftermath import keep
 from .google import CLUSTERS_OF, Google
 from .local_fleet import FLEETS, Fleet
+
+FAILED = pathlib.Path(__file__).parents[2] / "build" / "test" / "failed"
+"""Where what was seen of a failure is, while the other tests go on."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what a mesh says as soon as a test of it fails."""
+    report = yield
+    if report.failed:
+        folder = FAILED / re.sub(r"[^\w.-]+", "-", f"{item.name}-{report.when}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "failure.txt").write_text(report.longreprtext, encoding="utf-8")
+        for fleet in getattr(item, "funcargs", {}).values():
+            if isinstance(fleet, Fleet):
+                keep(fleet, folder)
+    return report
 
 
 @contextlib.contextmanager

@@ -7,17 +7,30 @@ from __future__ import annotations
 import json
 import pathlib
 import subprocess
+import threading
 import typing as t
 
+import grpc
 import yaml
 
 from .local_fleet import Fleet
 
-__all__ = ["HOST", "ROUTE", "Door"]
+__all__ = ["CLUSTERS", "GRPC_ROUTE", "HOST", "ROUTE", "Door"]
 
 HOST = "shop.example"
 _SECRET = "shop-tls"
 ROUTE = {"host": HOST, "service": "sample-producer.istio-apps", "health": "/actuator/health/readiness"}
+
+GRPC_HOST = "xds.example"
+GRPC_ROUTE = {
+    "host": GRPC_HOST,
+    "service": "istiod.istio-system",
+    "port": 15010,
+    "health": {"path": "/ready", "port": 8080},
+}
+"""To a server of gRPC that each primary has: istiod itself, which asks for no certificate at this port."""
+_DISCOVERY = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+CLUSTERS = b"type.googleapis.com/envoy.config.cluster.v3.Cluster"
 
 
 class Door:
@@ -77,7 +90,7 @@ class Door:
             "-subj",
             "/CN=shop",
             "-addext",
-            f"subjectAltName=DNS:{HOST}",
+            f"subjectAltName=DNS:{HOST},DNS:{GRPC_HOST}",
             "-keyout",
             str(key),
             "-out",
@@ -96,6 +109,10 @@ class Door:
         found = json.loads(self.fleet.ask_engine("container", "inspect", self.container))[0]
         return str(found["NetworkSettings"]["Networks"][self.fleet.engine_network]["IPAddress"])
 
+    @property
+    def pid(self) -> int:
+        return int(json.loads(self.fleet.ask_engine("container", "inspect", self.container))[0]["State"]["Pid"])
+
     def exists(self) -> bool:
         return self.container in self.fleet.ask_engine("ps", "--all", "--format", "{{.Names}}").split()
 
@@ -103,11 +120,33 @@ class Door:
         """The cluster that answers this machine, or what is said instead."""
         words = ["curl", "--silent", "--max-time", "10", "--resolve", f"{HOST}:443:{self.address}"]
         words += ["--cacert", str(self.folder / "tls.crt"), f"https://{HOST}/"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        try:
-            return str(json.loads(done.stdout)["cluster"])
-        except (ValueError, KeyError):
-            return done.stdout or f"curl: {done.returncode}"
+        return _cluster_said(words)
+
+    def discovered(self, node: str) -> bytes:
+        """What istiod says first to the proxy of that name, which asks by gRPC for its clusters.
+
+        Raises:
+            grpc.RpcError: what istiod says instead.
+        """
+        credentials = grpc.ssl_channel_credentials((self.folder / "tls.crt").read_bytes())
+        named = (("grpc.ssl_target_name_override", GRPC_HOST), ("grpc.enable_http_proxy", 0))
+        over = threading.Event()
+
+        def asks() -> t.Iterator[bytes]:
+            # Field 2 of a DiscoveryRequest is the node, of which field 1 is the id; field 4 is the kind.
+            yield (_field(2, _field(1, node.encode())) if node else b"") + _field(4, CLUSTERS)
+            over.wait(60)  # the stream stays open on both sides
+
+        with grpc.secure_channel(f"{self.address}:443", credentials, named) as channel:
+            call = channel.stream_stream(
+                "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+            )
+            answers = call(asks(), timeout=60)
+            try:
+                return bytes(next(answers))
+            finally:
+                over.set()
+                answers.cancel()
 
     def gateway(self, cluster: str, replicas: int) -> None:
         """Have so many pods of a cluster's ingress gateway."""
@@ -116,3 +155,26 @@ class Door:
         if not replicas:
             pods = ("-n", "istio-system", "pod", "-l", "istio=ingressgateway")
             self.fleet.kubectl(cluster, "delete", *pods, "--force", "--grace-period=0")
+
+    def gateway_address(self, cluster: str) -> str:
+        """Where the front door reaches a cluster."""
+        which = ("-n", "istio-system", "service", "istio-ingressgateway")
+        return self.fleet.kubectl(cluster, "get", *which, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}").strip()
+
+    def behind(self, cluster: str) -> str:
+        """The cluster whose pods answer what a cluster's gateway gets, or what is said instead."""
+        words = ["curl", "--silent", "--max-time", "10", "--header", f"Host: {HOST}"]
+        return _cluster_said([*words, f"http://{self.gateway_address(cluster)}/"])
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A field of a message of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/), below 128 bytes."""
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+def _cluster_said(words: t.Sequence[str]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        return str(json.loads(done.stdout)["cluster"])
+    except (ValueError, KeyError):
+        return done.stdout or f"curl: {done.returncode}"

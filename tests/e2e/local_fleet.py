@@ -73,6 +73,9 @@ class Fleet:
     def __init__(self, name: str) -> None:
         self.name = name
         self.network = "flat"
+        self.regions = {"west": "us-west1", "east": "europe-north1"}
+        """Of its clusters, by name. More than these have to be in one of the ``inventories``."""
+        self.inventories: tuple[str, ...] = ("inventories/local",)
         self._shell = tempfile.TemporaryDirectory()
         self.state = STATE / name
         self.engine_network = f"mesh-fleet-{name}"
@@ -94,13 +97,14 @@ class Fleet:
 
     def start(self, playbook: str, *arguments: str) -> Run:
         """``ansible-playbook``, not waited for."""
-        return Run(playbook, *arguments, environment=self._environment)
+        return Run(playbook, *arguments, inventories=self.inventories, environment=self._environment)
 
     def play(
         self, playbook: str, *arguments: str, good: bool = True, environment: t.Mapping[str, str] | None = None
     ) -> str:
         """Run a playbook to its end; what it said."""
-        return play(playbook, *arguments, good=good, environment={**self._environment, **(environment or {})})
+        given = {**self._environment, **(environment or {})}
+        return play(playbook, *arguments, good=good, inventories=self.inventories, environment=given)
 
     def container(self, cluster: str) -> str:
         return f"{self.name}-{cluster}-control-plane"
@@ -123,6 +127,11 @@ class Fleet:
         ours = re.compile(re.escape(self.name) + "-[a-z0-9]+-control-plane")
         listed = self.ask_engine("ps", "--all", "--format", "{{.Names}}").split()
         return [name for name in listed if ours.fullmatch(name)]
+
+    def volumes(self) -> list[str]:
+        """Volumes of the nodes. By podman such a one has its container's name as label."""
+        labels = (f"label={self.container(cluster)}=true" for cluster in self.regions)
+        return [name for label in labels for name in self.ask_engine("volume", "ls", "-q", "--filter", label).split()]
 
     def names(self) -> list[str]:
         """Every container and network whose name is of this fleet."""
@@ -159,7 +168,7 @@ class Fleet:
                 "cluster_peer_endpoint": f"https://{self.address(name)}:6443",
                 "cluster_region": region,
             }
-            for name, region in (("west", "us-west1"), ("east", "europe-north1"))
+            for name, region in self.regions.items()
         }
 
     def kubeconfig(self, contexts: t.Mapping[str, str]) -> str:
@@ -207,7 +216,7 @@ class Fleet:
         """Whether a namespace of ours is in a cluster. A cluster that does not answer may have one."""
         ours = ("get", "namespaces", "-l", "mesh.fleet/part-of", "-o", "name")
         try:
-            return any(self.kubectl(cluster, *ours) for cluster in ("west", "east"))
+            return any(self.kubectl(cluster, *ours) for cluster in self.regions)
         except AssertionError:
             return True
 

@@ -9,7 +9,18 @@ import typing as t
 
 from .local_fleet import STATE, Fleet
 
-__all__ = ["SHARES", "Calls", "Objects", "calls", "differences", "measured", "objects", "proof", "watched"]
+__all__ = [
+    "SHARES",
+    "Calls",
+    "Objects",
+    "calls",
+    "differences",
+    "measured",
+    "objects",
+    "proof",
+    "unconnected",
+    "watched",
+]
 
 Calls = dict[tuple[str, str, str], dict[str, t.Any]]
 """Calls by ``(caller, callee, service)``."""
@@ -50,9 +61,17 @@ def watched(fleet: Fleet, watcher: str) -> list[list[str]]:
     return [[row[0], *(word for word in row if word == "synced")] for row in others]
 
 
+def unconnected(fleet: Fleet, cluster: str, namespace: str) -> set[str]:
+    """The pods of a namespace whose sidecar its istiod does not know: for a while after that has restarted."""
+    page = ("exec", "deploy/istiod", "--", "pilot-discovery", "request", "GET", "/debug/syncz")
+    known = {one["proxy"] for one in json.loads(fleet.kubectl(cluster, "-n", "istio-system", *page))}
+    pods = fleet.kubectl(cluster, "-n", namespace, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}").split()
+    return {f"{pod}.{namespace}" for pod in pods} - known
+
+
 def objects(fleet: Fleet) -> Objects:
     """Every object of each cluster; pods without the random part of their names."""
-    return {cluster: _objects(fleet, cluster) for cluster in ("west", "east")}
+    return {cluster: _objects(fleet, cluster) for cluster in fleet.regions}
 
 
 def _objects(fleet: Fleet, cluster: str) -> set[str]:

@@ -176,9 +176,11 @@ class Shop:
         self.services = services
         self.namespace = namespace
         self.replicas = replicas
+        self.is_open = False
 
     def open(self) -> None:
         """Make all of it, and wait until it is ready."""
+        self.is_open = True
         for cluster, versions in self.versions.items():
             common = {"namespace": self.namespace, "image": self.fleet.facts["sample_image"], "cluster": cluster}
             manifest = _MANIFEST.format(server=json.dumps(_SERVER), **common)
@@ -198,6 +200,7 @@ class Shop:
         for cluster in self.versions:
             gone = ("wait", "--for=delete", f"namespace/{self.namespace}", "--timeout=300s")
             self.fleet.kubectl(cluster, *gone)
+        self.is_open = False
 
     def kubectl(self, cluster: str, *arguments: str, stdin: str | None = None) -> str:
         return self.fleet.kubectl(cluster, "-n", self.namespace, *arguments, stdin=stdin)

@@ -7,16 +7,14 @@ The tests run in their order. Each call that must pass has one beside it, as lik
 
 from __future__ import annotations
 
-import base64
-import concurrent.futures
 import contextlib
 import datetime
 import functools
 import http.server
 import json
 import pathlib
+import re
 import shutil
-import socket
 import ssl
 import threading
 import typing as t
@@ -27,99 +25,52 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificates import (
-    Authority,
     certificate_pem,
-    key_from_pem,
     key_pem,
     new_key,
-    parse_certificates,
 )
 
-from . import playbooks
-from .local_fleet import FLEETS, STATE, Fleet
-from .mesh import Objects, calls, differences, objects
+from .federated import APPS, CALLER, NAME, PRODUCER, SNI, Mesh, at_once, certificate, knock, send, uri
+from .local_fleet import STATE, Fleet
+from .mesh import Objects, calls, differences, objects, proof
 from .playbooks import ROOT, changed
-from .waiting import until_equal
+from .waiting import until, until_equal
 
 MESHES = {"west": "west.mesh", "east": "east.mesh"}
-APPS = "istio-apps"
-NAME = f"sample-producer.{APPS}.global"
-SNI = f"outbound_.8080_._.{NAME}"
-CALLER = f"/ns/{APPS}/sa/sample-caller-sa"
-PRODUCER = f"/ns/{APPS}/sa/sample-producer-sa"
-CALL = """
-import sys, urllib.error, urllib.request
-try:
-    request = urllib.request.Request(sys.argv[1], headers={"accept": "application/json"})
-    print(urllib.request.urlopen(request, timeout=10).read().decode())
-except urllib.error.HTTPError as error:
-    print(error.code)
-except OSError as error:
-    print("no:", error)
-"""
+WORDS = {
+    "west.example": MESHES["west"],
+    "east.example": MESHES["east"],
+    "shop.store": f"sample-producer.{APPS}",
+    "web/frontend": f"{APPS}/sample-caller-sa",
+}
+"""What the documentation calls otherwise than these meshes do."""
 
 
-class Mesh:
-    """One team's mesh: its inventory, and its cluster."""
+def shown(comment: str) -> dict[str, t.Any]:
+    """The variables that docs/federation.md shows below a comment, in the words of these meshes."""
+    text = (ROOT / "docs" / "federation.md").read_text(encoding="utf-8")
+    (block,) = re.findall(rf"^```yaml\n# {comment}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    for word, here in WORDS.items():
+        block = block.replace(word, here)
+    return dict(yaml.safe_load(block))
 
-    def __init__(self, fleet: Fleet, cluster: str, folder: pathlib.Path) -> None:
-        self.fleet, self.cluster, self.folder = fleet, cluster, folder
-        self.name = f"{FLEETS}-fed-{cluster}"
-        self.domain = MESHES[cluster]
-        self.federation: dict[str, t.Any] = {"peers": []}
-        folder.mkdir()
-        (folder / "group_vars").mkdir()
-        for name in ("connection", "machine"):
-            for path in (ROOT / "inventories/local/group_vars/mesh_clusters").glob(f"{name}*.yml"):
-                (folder / "group_vars" / "mesh_clusters").mkdir(exist_ok=True)
-                shutil.copy(path, folder / "group_vars" / "mesh_clusters")
 
-    def play(self, playbook: str, *arguments: str, good: bool = True) -> str:
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "fleet_name": self.name,
-            "mesh_id": self.cluster,
-            "mesh_trust_domain": self.domain,
-            "mesh_network": f"{self.cluster}-net",
-            "mesh_federation": self.federation,
-            "apps_sample": {"caller": [self.cluster], "producer": {"v1": [self.cluster]}},
-            "apps_sample_image": self.fleet.facts["sample_image"],
-            "gateways_ingress": False,
-            "artifacts_parts": ["tools", "charts"],
-        }
-        hosts = {self.cluster: self.fleet.as_existing()[self.cluster]}
-        inventory = {"mesh_clusters": {"vars": common, "hosts": hosts}}
-        (self.folder / "fleet.yml").write_text(yaml.safe_dump(inventory))
-        return playbooks.play(playbook, *arguments, good=good, inventories=[str(self.folder)])
-
-    def exec(self, app: str, program: str, *arguments: str) -> str:
-        return self.fleet.kubectl(
-            self.cluster, "-n", APPS, "exec", f"deploy/{app}-v1", "-c", app, "--", "python3", "-c", program, *arguments
-        )
-
-    def answer(self, address: str, app: str = "sample-caller") -> str:
-        """Who answers a pod of ours, as the callee's cluster; else what is said in place of an answer."""
-        said = self.exec(app, CALL, f"http://{address}/")
-        try:
-            return str(json.loads(said)["cluster"])
-        except (ValueError, KeyError, TypeError):
-            return said
-
-    def bundle(self, peer: str) -> pathlib.Path:
-        return STATE / self.name / "federation" / f"{self.domain}-for-{MESHES[peer]}.json"
-
-    def gateway(self) -> str:
-        (one,) = json.loads(self.bundle("west" if self.cluster == "east" else "east").read_text())["gateways"]
-        return str(one["address"])
-
-    def authority(self) -> tuple[Authority, str]:
-        """What its istiod signs with, and the chain: who has it can sign whatever name."""
-        text = self.fleet.kubectl(self.cluster, "-n", "istio-system", "get", "secret", "cacerts", "-o", "json")
-        data = {name: base64.b64decode(value).decode() for name, value in json.loads(text)["data"].items()}
-        return Authority(parse_certificates(data["ca-cert.pem"])[0], key_from_pem(data["ca-key.pem"])), data[
-            "cert-chain.pem"
-        ]
+def plain_root() -> dict[str, t.Any]:
+    """A root without a name constraint, as other tools make it, and its key: the trust of a mesh that has it."""
+    key, now = new_key(), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "west")])
+    root = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=900))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return {"trust_root": "provided", "trust_root_cert": certificate_pem(root), "trust_root_key": key_pem(key)}
 
 
 @pytest.fixture(scope="module")
@@ -131,78 +82,32 @@ def before(fleet: Fleet) -> Objects:
 @pytest.fixture(scope="module")
 def meshes(before: Objects, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tuple[Mesh, Mesh]]:
     folder = tmp_path_factory.mktemp("meshes")
-    west, east = (Mesh(fleet, cluster, folder / cluster) for cluster in MESHES)
+    west, east = (Mesh(fleet, [cluster], folder / cluster) for cluster in MESHES)
     for one in (west, east):
         shutil.rmtree(STATE / one.name, ignore_errors=True)
-    west.federation = {"peers": [{"trust_domain": "east.mesh", "bundle": "mail/east.json"}]}
-    export = {"service": f"sample-producer.{APPS}", "callers": [f"{APPS}/sample-caller-sa"]}
-    east.federation = {"peers": [{"trust_domain": "west.mesh", "bundle": "mail/west.json", "exports": [export]}]}
+    # West's root is the user's own and plain, east's is ours: one is trusted as a copy, the other limits itself too.
+    west.trust = plain_root()
+    for one in (west, east):
+        values = shown(one.cluster)
+        assert values == {"mesh_trust_domain": one.domain, "mesh_federation": values["mesh_federation"]}
+        one.federation = values["mesh_federation"]
     yield west, east
     for one in (west, east):
         shutil.rmtree(STATE / one.name, ignore_errors=True)
 
 
-def send(one: Mesh, other: Mesh) -> None:
-    """A mail with the file that one team wrote for the other."""
-    (other.folder / "mail").mkdir(exist_ok=True)
-    shutil.copy(one.bundle(other.cluster), other.folder / "mail" / f"{one.cluster}.json")
-
-
-def both(meshes: tuple[Mesh, Mesh], playbook: str) -> None:
-    """Each team runs a playbook, at the same time."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for done in [pool.submit(one.play, playbook) for one in meshes]:
-            done.result()
-
-
-def certificate(mesh: Mesh, folder: pathlib.Path, *names: x509.GeneralName) -> tuple[str, str]:
-    """Paths of a chain and a key: a workload's certificate with any names, by the CA of a mesh."""
-    authority, chain = mesh.authority()
-    key, now = new_key(), datetime.datetime.now(datetime.UTC)
-    leaf = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
-        .issuer_name(authority.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(list(names)), critical=True)
-        .sign(authority.key, hashes.SHA256())
-    )
-    (folder / "chain.pem").write_text(certificate_pem(leaf) + chain)
-    (folder / "key.pem").write_text(key_pem(key))
-    return str(folder / "chain.pem"), str(folder / "key.pem")
-
-
-def knock(address: str, chain: tuple[str, str], sni: str = SNI) -> str:
-    """The status that a call by mutual TLS gets from outside at a gateway; "refused" where TLS gives none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["istio"])
-    context.load_cert_chain(*chain)
-    try:
-        with (
-            socket.create_connection((address, 15443), timeout=10) as plain,
-            context.wrap_socket(plain, server_hostname=sni) as secure,
-        ):
-            secure.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}:8080\r\nConnection: close\r\n\r\n".encode())
-            said = secure.recv(1000).decode(errors="replace").split()
-            return said[1] if len(said) > 1 else "refused"
-    except OSError:
-        return "refused"
-
-
-def test_each_team_makes_its_mesh_and_a_file(meshes: tuple[Mesh, Mesh]) -> None:
+def test_each_team_makes_its_mesh_and_a_file(meshes: tuple[Mesh, Mesh], tmp_path: pathlib.Path) -> None:
     west, east = meshes
-    both(meshes, "site")
+    at_once(meshes, "site")
     for one, other in ((west, east), (east, west)):
         text = one.bundle(other.cluster).read_text()
         assert "PRIVATE" not in text
         assert len(json.loads(text)["roots"]) == 1
         assert one.answer(f"{NAME}:8080") != other.cluster
     assert [s["host"] for s in json.loads(east.bundle("west").read_text())["services"]] == [NAME]
+    # Before they exchange files, neither its own certificate nor one that claims east's name is anything to east.
+    for name in (f"west.mesh{CALLER}", f"east.mesh{CALLER}"):
+        assert knock(east.gateway(), certificate(west, tmp_path, uri(name))) == "refused"
 
 
 def test_with_the_files_the_calls_pass(meshes: tuple[Mesh, Mesh]) -> None:
@@ -210,15 +115,21 @@ def test_with_the_files_the_calls_pass(meshes: tuple[Mesh, Mesh]) -> None:
     send(west, east)
     send(east, west)
     for one in (east, west):
-        one.play("site", "--tags", "control_plane,federation")
+        said = " ".join(one.play("site", "--tags", "control_plane,federation").split())
+        assert ("has no name constraint" in said) == (one is west), "of a root of ours it is told, with the way out"
     until_equal(functools.partial(west.answer, f"{NAME}:8080"), "east", "west's call to answer from east")
-    said = json.loads(west.exec("sample-caller", CALL, f"http://{NAME}:8080/"))
+    said = json.loads(west.said(f"{NAME}:8080"))
     assert said["identity"] == {"by": f"spiffe://east.mesh{PRODUCER}", "uri": f"spiffe://west.mesh{CALLER}"}
     assert east.answer(f"sample-producer.{APPS}:8080") == "east", "calls within a mesh go on"
     assert west.answer(f"sample-producer.{APPS}:8080") == "west"
     assert changed(west.play("site", "--tags", "control_plane,federation")) == 0
-    west.play("verify")
+    at_once(meshes, "verify")
     made = calls(west.name)["west", "east.mesh", NAME]
+    assert (
+        f"no certificate → {NAME} at {east.gateway()}",
+        "ok",
+        "refused",
+    ) in [(one["name"], one["state"], one["seen"]) for one in proof(east.name)["checks"]]
     assert f"403 from spiffe://east.mesh{PRODUCER}" in made["seen"], "the probe is no caller, and knows who answers"
 
 
@@ -236,9 +147,10 @@ def test_two_services_of_one_name_are_told_apart(meshes: tuple[Mesh, Mesh]) -> N
     west.federation = {"peers": [{**peer, "exports": [{"service": f"sample-producer.{APPS}"}]}]}
     assert "offers a name that is taken" in west.play("federation", good=False)
     west.federation["peers"][0]["names"] = "own"
+    assert {"peers": [{**peer, "names": "own"}]} == shown("west, which exports shop.store itself")["mesh_federation"]
     west.play("federation")
     until_equal(functools.partial(west.answer, f"{own}:8080"), "east", "the peer's own name to answer")
-    said = json.loads(west.exec("sample-caller", CALL, f"http://{own}:8080/"))
+    said = json.loads(west.said(f"{own}:8080"))
     assert said["identity"] == {"by": f"spiffe://east.mesh{PRODUCER}", "uri": f"spiffe://west.mesh{CALLER}"}
     until_equal(
         functools.partial(west.answer, f"{own}:8080", "sample-producer"), "403", "another account to be refused"
@@ -246,10 +158,6 @@ def test_two_services_of_one_name_are_told_apart(meshes: tuple[Mesh, Mesh]) -> N
     until_equal(functools.partial(west.answer, f"{NAME}:8080"), "west", "the name that west exports to be west's")
     west.play("verify")
     assert f"403 from spiffe://east.mesh{PRODUCER}" in calls(west.name)["west", "east.mesh", own]["seen"]
-
-
-def uri(value: str) -> x509.GeneralName:
-    return x509.UniformResourceIdentifier(f"spiffe://{value}")
 
 
 def test_the_peers_ca_speaks_for_the_peer_alone(meshes: tuple[Mesh, Mesh], tmp_path: pathlib.Path) -> None:
@@ -264,6 +172,34 @@ def test_the_peers_ca_speaks_for_the_peer_alone(meshes: tuple[Mesh, Mesh], tmp_p
         assert knock(gateway, sign(uri(f"west.mesh{CALLER}"), forged)) == "refused", forged
     assert knock(gateway, sign(uri(f"north.mesh{CALLER}"))) == "refused"
     assert knock(gateway, sign(uri(f"west.mesh{PRODUCER}"))) == "403"
+
+
+@contextlib.contextmanager
+def trusted_as_it_is(of: Mesh, by: Mesh) -> t.Iterator[None]:
+    """A mesh trusts another's root itself and no copy with a constraint, as Istio's documentation has it."""
+    about = ("-n", "istio-system", "configmap", "istio")
+    config = yaml.safe_load(by.fleet.kubectl(by.cluster, "get", *about, "-o", "jsonpath={.data.mesh}"))
+    (peer,) = config["caCertificates"]
+    assert peer["trustDomains"] == [of.domain] and peer["pem"] != of.trust["trust_root_cert"]
+
+    def trust(pem: str) -> None:
+        data = {"mesh": yaml.safe_dump({**config, "caCertificates": [{**peer, "pem": pem}]})}
+        by.fleet.kubectl(by.cluster, "patch", *about, "--type=merge", "-p", json.dumps({"data": data}))
+
+    trust(of.trust["trust_root_cert"])
+    try:
+        yield
+    finally:
+        trust(peer["pem"])
+
+
+def test_with_the_peers_root_as_it_is_its_ca_speaks_for_us(meshes: tuple[Mesh, Mesh], tmp_path: pathlib.Path) -> None:
+    west, east = meshes
+    forged = certificate(west, tmp_path, uri(f"east.mesh{CALLER}"))
+    refused = functools.partial(knock, east.gateway(), forged)
+    with trusted_as_it_is(west, east):
+        until_equal(refused, "200", "what the test above shows is the constraint's doing, or a forged name to pass")
+    until_equal(refused, "refused", "the forged name to be refused again")
 
 
 def test_what_is_not_exported_is_not_reached(meshes: tuple[Mesh, Mesh], tmp_path: pathlib.Path) -> None:
@@ -350,7 +286,7 @@ def test_a_server_by_the_peers_ca(
 
 def test_a_file_that_was_mixed_up_is_refused(meshes: tuple[Mesh, Mesh]) -> None:
     west, east = meshes
-    shutil.copy(west.bundle("east"), west.folder / "mail" / "east.json")
+    shutil.copy(west.bundle("east"), west.folder / west.federation["peers"][0]["bundle"])
     said = west.play("federation", good=False)
     assert "has our own trust domain" in said
     send(east, west)
@@ -372,11 +308,35 @@ def test_a_root_is_not_trusted_before_its_policy_is_there(meshes: tuple[Mesh, Me
     _west, east = meshes
     named = ("-n", "istio-system", "get", "authorizationpolicies", "-o", "name")
     assert "federation-west.mesh" not in east.fleet.kubectl("east", *named)
-    east.federation = {"peers": [{"trust_domain": "west.mesh", "bundle": "mail/west.json"}]}
+    (peer,) = shown("east")["mesh_federation"]["peers"]
+    east.federation = {"peers": [{name: value for name, value in peer.items() if name != "exports"}]}
     east.play("site", "--tags", "control_plane")
     assert "federation-west.mesh" in east.fleet.kubectl("east", *named)
 
 
+def test_a_peer_whose_istiod_claims_our_domain_is_refused(meshes: tuple[Mesh, Mesh]) -> None:
+    west, east = meshes
+    east.federation = shown("east")["mesh_federation"]
+    east.play("federation")
+    call = functools.partial(west.answer, f"sample-producer.{APPS}.{MESHES['east']}:8080")
+    until_equal(call, "east", "west's call to pass")
+    kubectl = functools.partial(west.fleet.kubectl, "west")
+    config = yaml.safe_load(kubectl("-n", "istio-system", "get", "configmap", "istio", "-o", "jsonpath={.data.mesh}"))
+    data = {"mesh": yaml.safe_dump({**config, "trustDomain": "east.mesh"})}
+    kubectl("-n", "istio-system", "patch", "configmap", "istio", "--type=merge", "-p", json.dumps({"data": data}))
+    for space, name in (("istio-system", "istiod"), (APPS, "sample-caller-v1")):
+        kubectl("-n", space, "rollout", "restart", f"deployment/{name}")
+        kubectl("-n", space, "rollout", "status", f"deployment/{name}", "--timeout=120s")
+    asked = ("-c", "istio-proxy", "--", "pilot-agent", "request", "GET", "certs")
+    until(
+        lambda: f"spiffe://east.mesh{CALLER}" in kubectl("-n", APPS, "exec", "deploy/sample-caller-v1", *asked),
+        "west's pod to claim an identity of east",
+    )
+    until_equal(call, "503", "east to refuse it")
+    with trusted_as_it_is(west, east):
+        until_equal(call, "east", "it to pass where the peer's root is trusted as it is")
+
+
 def test_the_meshes_leave_nothing_behind(meshes: tuple[Mesh, Mesh], before: Objects, fleet: Fleet) -> None:
-    both(meshes, "teardown")
+    at_once(meshes, "teardown")
     until_equal(lambda: differences(fleet, before), {}, "what the meshes leave behind")

@@ -15,14 +15,16 @@ import re
 import threading
 import typing as t
 
+import grpc
 import pytest
 import yaml
 
-from .door import HOST, Door
+from .door import CLUSTERS, GRPC_ROUTE, HOST, ROUTE, Door
 from .exported import check_confined, check_dns, check_exports
+from .far_away import far_away
 from .ingress import gateway_api_serves, istio_serves
 from .local_fleet import Fleet
-from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, watched
+from .mesh import SHARES, Objects, calls, differences, measured, objects, proof, unconnected, watched
 from .playbooks import changed
 from .traffic import CHECKS, OF_OTHERS, Traffic, policies
 from .waiting import until, until_equal
@@ -59,13 +61,32 @@ def door(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Door:
 
 def test_a_front_door_is_made_once(before: Objects, fleet: Fleet, door: Door) -> None:
     key = door.put_certificate()
+    door.ask_for([ROUTE, GRPC_ROUTE])
     assert changed(fleet.play("front_door", *door.given, "--check")) > 0
     assert not door.exists()
     said = fleet.play("front_door", *door.given, "--diff", "-vv")
     assert key.splitlines()[1] not in said and "PRIVATE KEY" not in said
     assert changed(fleet.play("front_door", *door.given)) == 0
-    # Who calls from this machine is of no region: the inventory's first cluster answers.
+    # Who calls from this machine is of no region, and both clusters are near: the inventory's first one answers.
     until_equal(door.who, "west", "the cluster behind the front door")
+
+
+def test_callers_of_no_region_are_led_to_the_nearest(before: Objects, fleet: Fleet, door: Door) -> None:
+    with far_away(door.pid, door.gateway_address("west"), 0.04):
+        assert changed(fleet.play("front_door", *door.given)) > 0
+        until_equal(door.who, "east", "the cluster that is nearer now")
+        assert changed(fleet.play("front_door", *door.given)) == 0
+    assert changed(fleet.play("front_door", *door.given)) > 0
+    until_equal(door.who, "west", "the cluster that is near again")
+
+
+def test_a_stream_of_grpc_passes_istios_gateway(before: Objects, fleet: Fleet, door: Door) -> None:
+    assert CLUSTERS in door.discovered("sidecar~192.0.2.7~caller.shop~shop.svc.cluster.local")
+    # What a server says against a call is in its trailers.
+    with pytest.raises(grpc.RpcError) as refused:
+        door.discovered("")
+    assert refused.value.code() not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
+    assert "node" in refused.value.details()
 
 
 def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: Fleet, door: Door) -> None:
@@ -87,7 +108,8 @@ def test_another_split_than_the_declared_one_is_noticed(before: Objects, fleet: 
     table = (fleet.state / "verify" / "table.txt").read_text()
     for caller in ("west", "east"):
         # By the addresses of their nodes, pods are of their cluster's region.
-        assert re.search(rf"{caller} → {caller} +{HOST}/ at {re.escape(door.address)} +200 .* front door\n", table)
+        for url in (f"{HOST}/", f"https://{HOST}/"):
+            assert re.search(rf"{caller} → {caller} +{url} at {re.escape(door.address)} +200 .* front door\n", table)
     assert re.search(rf"controller → west +https://{HOST}/ at .* 200 ", table)
 
 
@@ -98,11 +120,33 @@ def test_the_next_cluster_answers_when_a_gateway_is_killed(before: Objects, flee
     until_equal(door.who, "west", "the cluster that is back")
 
 
+def test_a_frozen_node_stops_no_change_of_the_front_door(before: Objects, fleet: Fleet, door: Door) -> None:
+    """Its cluster says nothing; the others get what is new, and it keeps what it has."""
+    fleet.ask_engine("pause", fleet.container("west"))
+    try:
+        door.ask_for([ROUTE, GRPC_ROUTE, {**ROUTE, "host": "more.example"}])
+        said = fleet.play("front_door", *door.given)
+        assert "west: the front door changes nothing there, and it goes on to lead there for" in said
+        assert changed(fleet.play("front_door", *door.given)) == 0
+        until_equal(door.who, "east", "the cluster that takes over")
+    finally:
+        fleet.ask_engine("unpause", fleet.container("west"))
+        door.ask_for([ROUTE, GRPC_ROUTE])
+    until_equal(door.who, "west", "the cluster that is back")
+    assert changed(fleet.play("front_door", *door.given)) > 0
+    assert changed(fleet.play("front_door", *door.given)) == 0
+
+
 def test_a_front_door_that_died_is_made_again_and_goes(before: Objects, fleet: Fleet, door: Door) -> None:
     address = door.address
     fleet.ask_engine("kill", door.container)
+    # A run that was killed while Envoy read a configuration has left this.
+    left = f"{door.container}-check"
+    image = fleet.ask_engine("inspect", "--format", "{{.Image}}", f"{fleet.name}-west-control-plane").strip()
+    fleet.ask_engine("create", "--name", left, "--label", f"mesh.fleet/fleet={fleet.name}", image)
     assert changed(fleet.play("front_door", *door.given)) > 0
     assert door.address == address
+    assert fleet.ask_engine("ps", "--all", "--quiet", "--filter", f"name={left}").strip() == ""
     until_equal(door.who, "west", "the cluster behind the front door")
     door.ask_for([])
     fleet.play("front_door", *door.given)
@@ -121,15 +165,34 @@ def test_each_istiod_watches_the_other_cluster(before: Objects, fleet: Fleet, wa
 
 
 @pytest.fixture(scope="module")
-def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
-    made = Traffic(fleet, fleet.play, tmp_path_factory.mktemp("traffic"), same_network=True)
-    made.open()
-    return made
+def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Traffic]:
+    with Traffic(fleet, fleet.play, tmp_path_factory.mktemp("traffic"), same_network=True).opened() as made:
+        yield made
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
     check(traffic)
+
+
+def test_a_peer_that_goes_serves_no_global_name_any_more(traffic: Traffic, fleet: Fleet) -> None:
+    named = [{"service": "timeout.shop", "timeout": "500ms", "global": True, "verify": {"requests": 0}}]
+    alone = ("-e", json.dumps({"mesh_peers": [], "mesh_traffic": named}))
+    names = ("west", "east")
+
+    def served() -> dict[str, set[str]]:
+        return {name: {one.cluster for one in traffic.shop.calls(name, "timeout.shop.global", 20)} for name in names}
+
+    try:
+        said = fleet.play("peering", *alone)
+        assert "west: its istiod was restarted, as it keeps pods of east behind global names" in said
+        assert changed(fleet.play("peering", *alone)) == 0
+        fleet.play("verify", *alone)
+        # A proxy has what the new istiod knows a moment after it has connected to it.
+        until_equal(served, {name: {name} for name in names}, "each cluster to serve the name alone")
+    finally:
+        fleet.play("peering")
+    until_equal(lambda: served()["west"], set(names), "both clusters to serve the name again")
 
 
 KINDS = "virtualservices.networking.istio.io,destinationrules.networking.istio.io"
@@ -189,6 +252,10 @@ def test_exported_names_are_in_the_dns_by_choice(traffic: Traffic) -> None:
 
 def test_by_choice_only_exported_services_leave_their_cluster(traffic: Traffic, fleet: Fleet) -> None:
     check_confined(fleet.play, fleet.name)
+    # It has restarted the istiods. Policies are in effect in proxies that are connected.
+    for cluster in ("west", "east"):
+        left = functools.partial(unconnected, fleet, cluster, "shop")
+        until_equal(left, set(), f"{cluster}'s proxies to connect again")
 
 
 def test_policies_go(traffic: Traffic) -> None:

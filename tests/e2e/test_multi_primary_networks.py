@@ -142,11 +142,10 @@ def test_a_person_opens_the_page(existing: pathlib.Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def traffic(fleet: Fleet, existing: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+def traffic(fleet: Fleet, existing: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Traffic]:
     run = functools.partial(play, existing)
-    made = Traffic(fleet, run, tmp_path_factory.mktemp("traffic"), same_network=False)
-    made.open()
-    return made
+    with Traffic(fleet, run, tmp_path_factory.mktemp("traffic"), same_network=False).opened() as made:
+        yield made
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

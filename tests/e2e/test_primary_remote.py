@@ -24,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_domain import Dns, said_domains
 from tests.rendered import compare
 
+from .door import Door
 from .exported import check_exports
 from .local_fleet import Fleet
 from .mesh import SHARES, calls, measured
@@ -80,13 +81,26 @@ def test_the_primary_serves_the_remote(fleet: Fleet, tmp_path: pathlib.Path) -> 
     assert said_domains(Dns(node=node, kubelet=kubelet)) == [(f"kubelet of node {node}", ["cluster.local"])]
 
 
+def test_a_front_door_leads_to_the_remote_too(fleet: Fleet, tmp_path: pathlib.Path) -> None:
+    remote, door = inventory(tmp_path, east="west"), Door(fleet, tmp_path)
+    door.put_certificate()
+    said = fleet.play("front_door", *remote, *door.given)
+    assert "does not lead" not in said and "leads past" not in said
+    # One istiod configures both gateways, and each leads to pods of its own cluster.
+    for cluster in ("west", "east"):
+        assert {door.behind(cluster) for _call in range(10)} == {cluster}
+    assert changed(fleet.play("front_door", *remote, *door.given)) == 0
+    door.ask_for([])
+    fleet.play("front_door", *remote, *door.given)
+    door.remove_certificate()
+
+
 @pytest.fixture(scope="module")
-def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Traffic]:
     folder = tmp_path_factory.mktemp("traffic")
     run = functools.partial(with_remote, fleet, inventory(folder, east="west"))
-    made = Traffic(fleet, run, folder, same_network=False)
-    made.open()
-    return made
+    with Traffic(fleet, run, folder, same_network=False).opened() as made:
+        yield made
 
 
 def with_remote(fleet: Fleet, remote: tuple[str, str], playbook: str, *arguments: str) -> str:

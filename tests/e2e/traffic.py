@@ -9,6 +9,7 @@ a mesh call these checks on it.
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import math
 import pathlib
@@ -109,6 +110,17 @@ class Traffic:
         self.shop.open()
         self.apply(policies())
         assert changed(self.apply(policies())) == 0
+
+    @contextlib.contextmanager
+    def opened(self) -> t.Iterator[Traffic]:
+        """The same for a while: what a test that failed left of the shop goes, and no later test meets it."""
+        try:
+            self.open()
+            yield self
+        finally:
+            # The file's last test may have removed the clusters with all that is in them.
+            if self.shop.is_open and self.fleet.containers():
+                self.shop.close()
 
     def close(self) -> None:
         """Remove the policies, which leaves nothing of theirs, and the shop."""
