@@ -9,7 +9,7 @@ ARTIFACTS := $(XDG_CACHE_HOME)/mesh.fleet/artifacts
 OUTER_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(ARTIFACTS)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-STAGES := lint unit sanity artifacts api gcp molecule e2e
+STAGES := lint unit sanity artifacts api gcp molecule e2e long
 
 .DEFAULT_GOAL := help
 .PHONY: help setup site test bench mutants clean distclean $(STAGES)
@@ -24,7 +24,8 @@ help: ## print these targets
 	  api 'tests against a real kube-apiserver and etcd' \
 	  gcp 'the Google side against a stand-in for Google' \
 	  molecule 'every role on a fleet of its own' \
-	  e2e 'site.yml on a fleet of its own, then real calls'
+	  e2e 'site.yml on a fleet of its own, then real calls' \
+	  long 'a federation of three clusters; no part of make test'
 
 setup: ## make .venv from the pinned requirements
 	@PATH="$(OUTER_PATH)" $(PYTHON) tests/venv.py

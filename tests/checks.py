@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("lint", "unit", "sanity", "artifacts", "api", "gcp", "molecule", "e2e")
+NAMES_ON_REQUEST = ("long",)
+"""Stages that a run of all leaves out."""
 TEST_FLEET = "test"
 """`make test` makes and removes a fleet of this name; the one of `make site` is called `local`."""
 # Named, because molecule finds it by itself only where the checkout is a git repository.
@@ -27,6 +29,8 @@ EXPORTED = ROOT / "build" / "ansible_collections" / "mesh" / "fleet"
 COLLECTION = "collections/ansible_collections/mesh/fleet"
 MODELS_OF_A_MESH = ("test_multi_primary_flat.py", "test_multi_primary_networks.py", "test_primary_remote.py")
 """These end-to-end tests take as long as all others together."""
+BUILT = ("artifacts",)
+"""What stages with servers or clusters come after."""
 OTHER_PYTHON = "3.13"
 """Where the machine has this Python too, unit tests that depend on the Python run on it as well."""
 FOR_OTHER_PYTHON = tuple(
@@ -49,15 +53,16 @@ class Command:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Commands that run one after the other.
+    """Commands that run one after the other, once the stages that this one is ``after`` have passed.
 
-    An ``exclusive`` stage uses all cores and runs alone, others beside their neighbours that are not either;
-    ``live`` ones show their output as it comes.
+    One ``aside`` computes all the time. It fills what the others, who wait for servers and pods, leave of the
+    processor, and gives way to them. ``live`` ones show their output as it comes.
     """
 
     name: str
     commands: tuple[Command, ...]
-    exclusive: bool = False
+    after: tuple[str, ...] = ()
+    aside: bool = False
     live: bool = False
     env: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -92,7 +97,10 @@ def other_unit(out: Path) -> tuple[Command, ...]:
         return ()
     folder = f".cache/venv-{OTHER_PYTHON}"
     return (
-        Command(f"environment of Python {OTHER_PYTHON}", [python, "tests/venv.py", folder]),
+        # What these tests import gets compiled then; the rest, most of Ansible's own collections, never.
+        Command(
+            f"environment of Python {OTHER_PYTHON}", [python, "tests/venv.py", folder], env={"PIP_NO_COMPILE": "1"}
+        ),
         pytest(f"unit-{OTHER_PYTHON}", out, *FOR_OTHER_PYTHON, python=f"{folder}/bin/python"),
     )
 
@@ -149,6 +157,7 @@ def end_to_end(out: Path) -> tuple[Stage, ...]:
         Stage(
             name,
             (pytest(name, out, *(f"tests/e2e/{file}" for file in sorted(half)), "-v"),),
+            after=BUILT,
             live=True,
             env={"MESH_FLEET_NAME": TEST_FLEET, "MESH_FLEET_E2E": fleets},
         )
@@ -156,28 +165,37 @@ def end_to_end(out: Path) -> tuple[Stage, ...]:
     )
 
 
+def long(out: Path) -> Stage:
+    """End-to-end tests of more clusters than a run of all has time for."""
+    env = {"MESH_FLEET_NAME": TEST_FLEET, "MESH_FLEET_E2E": "long"}
+    return Stage("long", (pytest("long", out, "tests/e2e/long", "-v"),), after=BUILT, live=True, env=env)
+
+
 def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
     """The stages asked for, in the order in which they run."""
     wanted = set(names)
-    if wanted & {"api", "gcp", "molecule", "e2e"}:
+    if wanted & {"api", "gcp", "molecule", "e2e", "long"}:
         # What they need is built first; with everything there this takes a moment.
         wanted.add("artifacts")
     fleet = {"MESH_FLEET_NAME": TEST_FLEET}
     models, others = end_to_end(out)
-    # Of stages that run side by side the longest first, so that none is left over.
+    # Of stages of one kind the longest first, so that none is left over; but what fails soonest before all.
     known = [
-        ("unit", Stage("unit", (pytest("unit", out, "tests/unit"),))),
-        ("lint", Stage("lint", lint())),
-        ("sanity", Stage("sanity", sanity())),
-        ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else ())),
-        ("artifacts", Stage("artifacts", artifacts(), exclusive=True, live=True)),
+        ("artifacts", Stage("artifacts", artifacts(), live=True)),
+        ("lint", Stage("lint", lint(), aside=True)),
         # Each has fleets of its own. What has nodes is not beside its like, as far as two cores allow.
         ("e2e", models),
-        # AWX's stand-in, with jobs on API servers.
-        ("api", Stage("api", (pytest("api", out, "tests/api"), pytest("awx", out, "tests/awx")))),
+        ("long", long(out)),
+        ("api", Stage("api", (pytest("api", out, "tests/api"),), after=BUILT)),
         ("e2e", others),
-        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),))),
-        ("molecule", Stage("molecule", molecule(), live=True, env=fleet)),
+        ("molecule", Stage("molecule", molecule(), after=BUILT, live=True, env=fleet)),
+        # AWX's stand-in, with jobs on API servers.
+        ("api", Stage("awx", (pytest("awx", out, "tests/awx"),), after=BUILT)),
+        ("unit", Stage("unit", (pytest("unit", out, "tests/unit"),), aside=True)),
+        ("sanity", Stage("sanity", sanity(), aside=True)),
+        ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else (), aside=True)),
+        # Google's stand-in is in the process of the tests: nothing to wait for.
+        ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),), after=BUILT, aside=True)),
     ]
     return [stage for name, stage in known if name in wanted and stage.commands]
 

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Run every test, cheap ones first: ``tests/run.py``, or some stages of it: ``tests/run.py lint unit``.
+"""Run every test: ``tests/run.py``, or some stages of it: ``tests/run.py lint unit``.
+Stage ``long`` runs only when it is named.
 
-Stages run side by side as far as the cores allow; only artifacts are made alone. Each stage that makes fleets
-makes its own, and waits more than it works. The first stage that fails ends the run. Each stage's whole output lies
-in build/test/; that of stages with fleets is shown as it comes, each line with the stage's name before it.
+Stages run side by side. Each that makes fleets makes its own, and waits more than it works: one that computes all the
+time has what these leave of the processor. The first stage that fails ends the run. Each stage's whole output lies in
+build/test/; that of stages with fleets is shown as it comes, each line with the stage's name before it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -25,6 +25,8 @@ import checks
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "test"
+GIVE_WAY = 10
+"""How nice a stage is that runs aside: a tenth of the processor's time where others want all of it."""
 POLL_SECONDS = 0.1
 """How long to wait for any of several child processes at a time."""
 
@@ -65,6 +67,8 @@ class Running:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        if self.stage.aside:
+            give_way(self._process.pid)
 
     def poll(self) -> bool:
         """Go on as far as can be done without waiting; True when the stage is over."""
@@ -124,13 +128,32 @@ def say(stage: str, state: str, text: str) -> None:
     print(f"{stage:<9} {state:<7} {text}", flush=True)
 
 
+def give_way(process: int) -> None:
+    """Let all others have the processor before this process and what it starts."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process, max(GIVE_WAY, os.getpriority(os.PRIO_PROCESS, process)))
+        # Where Linux shares time among sessions first, being nice counts within one's own alone.
+        Path(f"/proc/{process}/autogroup").write_text(str(GIVE_WAY), encoding="ascii")
+
+
+def startable(waiting: list[checks.Stage], running: list[Running], at_once: int) -> checks.Stage | None:
+    """The next stage to start, if any: ``at_once`` that wait for others, and one that computes; or the other way."""
+    missing = {stage.name for stage in waiting} | {entry.stage.name for entry in running}
+    for stage in waiting if len(running) <= at_once else ():
+        alike = sum(entry.stage.aside == stage.aside for entry in running)
+        if alike < at_once and missing.isdisjoint(stage.after):
+            return stage
+    return None
+
+
 def run_together(stages: list[checks.Stage], at_once: int) -> tuple[list[Running], bool]:
-    """Run stages, at most ``at_once`` at a time, in order; stop all at the first failure."""
+    """Run stages side by side, as :func:`startable` says; stop all at the first failure."""
     waiting, running, over = list(stages), [], []
     try:
         while waiting or running:
-            while waiting and len(running) < at_once:
-                running.append(Running(waiting.pop(0)))
+            while stage := startable(waiting, running, at_once):
+                waiting.remove(stage)
+                running.append(Running(stage))
             for entry in [e for e in running if e.poll()]:
                 running.remove(entry)
                 entry.finish()
@@ -166,8 +189,10 @@ def count(over: t.Iterable[Running]) -> tuple[int, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = list(checks.NAMES)
-    parser.add_argument("stages", nargs="*", choices=[*names, []], metavar="stage", help=f"of {', '.join(names)}")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="stages side by side (default: cores)")
+    choices = [*names, *checks.NAMES_ON_REQUEST]
+    parser.add_argument("stages", nargs="*", choices=[*choices, []], metavar="stage", help=f"of {', '.join(choices)}")
+    jobs = "stages of a kind, with servers or without, side by side; one more of the other (default: cores)"
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help=jobs)
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.glob("*.xml"):
@@ -175,12 +200,7 @@ def main() -> int:
     began = time.monotonic()
     wanted = checks.stages(arguments.stages or names, OUT)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    over: list[Running] = []
-    good = True
-    for alone, group in itertools.groupby(wanted, key=lambda stage: stage.exclusive):
-        if good:
-            done, good = run_together(list(group), 1 if alone else max(1, arguments.jobs))
-            over += done
+    over, good = run_together(wanted, max(1, arguments.jobs))
     seen = {name for entry in over for name in (entry.stage.name, *entry.stopped)}
     left = [s.name for s in wanted if s.name not in seen]
     if left:

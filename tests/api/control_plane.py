@@ -107,7 +107,7 @@ class ControlPlane:
         """Start kube-controller-manager: namespaces get deleted, workloads get their pods."""
         if any("kube-controller-manager" in str(p.args) for p in self.processes):
             return
-        self._run(
+        self.run(
             program("kube-controller-manager"),
             f"--kubeconfig={self.kubeconfig}",
             "--leader-elect=false",
@@ -127,7 +127,8 @@ class ControlPlane:
         assert done.returncode == 0 or not ok, done.stderr
         return done.stdout
 
-    def _run(self, path: Path, *args: str) -> subprocess.Popen[bytes]:
+    def run(self, path: Path, *args: str, environment: t.Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a program that ends with the API server; what it prints is in ``<its name>.log``."""
         log = (self.directory / f"{path.name}.log").open("wb")
         with log:
             process = subprocess.Popen(
@@ -136,6 +137,7 @@ class ControlPlane:
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
+                env={**os.environ, **(environment or {})},
                 preexec_fn=_end_with_parent,
             )
         self.processes.append(process)
@@ -213,7 +215,7 @@ def start(directory: Path, *flags: str) -> ControlPlane:
     _kubeconfig(plane, authority.issue("admin", ["system:masters"]))
     etcd, server = program("etcd", "server"), program("kube-apiserver")
     try:
-        plane._run(
+        plane.run(
             etcd,
             f"--data-dir={directory / 'etcd'}",
             f"--listen-client-urls=http://127.0.0.1:{etcd_port.number}",
@@ -224,7 +226,7 @@ def start(directory: Path, *flags: str) -> ControlPlane:
             "--logger=zap",
             "--log-level=error",
         )
-        plane._run(
+        plane.run(
             server,
             f"--etcd-servers=http://127.0.0.1:{etcd_port.number}",
             "--bind-address=127.0.0.1",

@@ -168,10 +168,12 @@ async def test_an_unchanged_run_writes_nothing_and_lists_little(
     assert first.failures == {}
     assert len(first.changes) == 2 * 2 * 30
     asked: list[str] = []
+    limits: dict[str, str] = {}
     request = Transport.request
 
     async def counted(self: Transport, method: str, path: str, **more: t.Any) -> t.Any:
         asked.append(f"{method} {path}")
+        limits[path.rpartition("/")[2]] = (more.get("params") or {}).get("limit", "")
         return await request(self, method, path, **more)
 
     monkeypatch.setattr(Transport, "request", counted)
@@ -179,6 +181,8 @@ async def test_an_unchanged_run_writes_nothing_and_lists_little(
     assert again.changes == []
     assert {one.partition(" ")[0] for one in asked} == {"GET"}
     assert len(asked) <= 2 * 16, "as many for any number of policies"
+    kinds = ("serviceentries", "destinationrules", "virtualservices")
+    assert {limits[kind] for kind in kinds} == {"5000"}, "a second page costs an API server more than the first"
 
 
 @in_loop

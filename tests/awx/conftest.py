@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.api import control_plane
+
 from .standin import TOKEN, StandIn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,6 +46,14 @@ def apply(awx: StandIn, *arguments: str, settings: t.Sequence[str] = SETTINGS) -
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
     return Ran(done.returncode, output, output.count("changed: ["))
+
+
+@pytest.fixture(scope="session")
+def fra(no_proxy: None, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
+    """A cluster of the fleet, for jobs that change nothing and for the one that does."""
+    running = control_plane.start(tmp_path_factory.mktemp("fra"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture

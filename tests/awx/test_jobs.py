@@ -31,19 +31,11 @@ FLEET = {
 }
 
 
-@pytest.fixture(scope="module")
-def api(no_proxy: None, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
-    """A cluster of the fleet."""
-    running = control_plane.start(tmp_path_factory.mktemp("fra"))
-    yield running
-    running.stop()
-
-
-def job(api: control_plane.ControlPlane, where: Path, playbook: str, *options: str, **variables: t.Any) -> jobs.Job:
+def job(fra: control_plane.ControlPlane, where: Path, playbook: str, *options: str, **variables: t.Any) -> jobs.Job:
     where.mkdir()
     strangers = hostile.environment(where, artifacts_dir().parents[1])
     del strangers["ANSIBLE_INVENTORY"]  # ansible-runner names the job's own
-    environment = {**strangers, "MESH_FLEET_KUBECONFIG": str(api.kubeconfig)}
+    environment = {**strangers, "MESH_FLEET_KUBECONFIG": str(fra.kubeconfig)}
     script = jobs.inventory(HOSTS, FLEET)
     folder = jobs.folder(where / "job", ROOT / "collections", script, environment)
     password = where / "password"
@@ -54,13 +46,13 @@ def job(api: control_plane.ControlPlane, where: Path, playbook: str, *options: s
 
 
 @pytest.fixture(scope="module")
-def ran(api: control_plane.ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, jobs.Job]:
+def ran(fra: control_plane.ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> dict[str, jobs.Job]:
     """A job of each job template, in check mode and with a limit; several at a time, as AWX would."""
     where = tmp_path_factory.mktemp("jobs")
 
     def one(playbook: str) -> jobs.Job:
         own = {awx_data.CONFIRMED: "shop"} if playbook == "teardown" else {}
-        return job(api, where / playbook, playbook, "--check", "-l fra", **own)
+        return job(fra, where / playbook, playbook, "--check", "-l fra", **own)
 
     names = awx_data.playbooks()
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
@@ -79,9 +71,9 @@ def test_a_job_of_each_template_runs(playbook: str, ran: dict[str, jobs.Job]) ->
 
 
 def test_teardown_of_a_fleet_that_was_not_named_removes_nothing(
-    api: control_plane.ControlPlane, tmp_path: Path
+    fra: control_plane.ControlPlane, tmp_path: Path
 ) -> None:
-    done = job(api, tmp_path / "job", "teardown", "-l fra", **{awx_data.CONFIRMED: "other"})
+    done = job(fra, tmp_path / "job", "teardown", "-l fra", **{awx_data.CONFIRMED: "other"})
     assert done.code
     assert "this inventory is that of the fleet shop, and other was named: nothing was removed" in done.output
     tasks = {event["event_data"]["task"] for event in done.events if event["event"].startswith("runner_on")}

@@ -21,16 +21,11 @@ from .test_jobs import FLEET, HOSTS
 
 
 @pytest.fixture(scope="module")
-def planes(no_proxy: None, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[list[control_plane.ControlPlane]]:
-    """The fleet's API server, and a stranger's."""
-    started: list[control_plane.ControlPlane] = []
-    try:
-        for name in ("fra", "stranger"):
-            started.append(control_plane.start(tmp_path_factory.mktemp(name)))
-        yield started
-    finally:
-        for plane in started:
-            plane.stop()
+def stranger(no_proxy: None, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[control_plane.ControlPlane]:
+    """A cluster that is not of the fleet."""
+    running = control_plane.start(tmp_path_factory.mktemp("stranger"))
+    yield running
+    running.stop()
 
 
 def of_strangers(plane: control_plane.ControlPlane) -> dict[str, str]:
@@ -50,19 +45,20 @@ def of_strangers(plane: control_plane.ControlPlane) -> dict[str, str]:
     }
 
 
-def test_a_job_works_on_the_inventorys_clusters(planes: list[control_plane.ControlPlane], tmp_path: Path) -> None:
-    ours, strangers = planes
+def test_a_job_works_on_the_inventorys_clusters(
+    fra: control_plane.ControlPlane, stranger: control_plane.ControlPlane, tmp_path: Path
+) -> None:
     password = tmp_path / "password"
     password.touch(0o600)
     password.write_text("of a test")
-    environment = {**of_strangers(strangers), "MESH_FLEET_KUBECONFIG": str(ours.kubeconfig)}
+    environment = {**of_strangers(stranger), "MESH_FLEET_KUBECONFIG": str(fra.kubeconfig)}
     environment |= {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     folder = jobs.folder(tmp_path / "job", ROOT / "collections", jobs.inventory(HOSTS, FLEET), environment)
-    before = everything(strangers)
+    before = everything(stranger)
     # Istio does not run here: what needs no pods is made.
     stages = "trust,peering,apps,services,traffic"
     given = {"trust_vault_password_file": str(password), "apps_sample": {}}
     done = jobs.run(folder, "site.yml", given, f"--tags {stages}", "--skip-tags reachability")
     assert done.code == 0, done.output
-    assert "cacerts" in ours.kubectl("-n", "istio-system", "get", "secrets", "-o", "name")
-    assert everything(strangers) == before
+    assert "cacerts" in fra.kubectl("-n", "istio-system", "get", "secrets", "-o", "name")
+    assert everything(stranger) == before

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import typing as t
+import urllib.request
 
 import hypothesis
 import pytest
@@ -294,3 +296,27 @@ def test_names_in_bodies_match_patterns_of_the_documents() -> None:
     assert patterns
     for pattern in patterns:
         re.compile(pattern)
+
+
+class _OnceRead(threading.Event):
+    """Waits, when set, until the caller has the answer; then says in ``was_read`` whether that came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = threading.Event()
+        self.was_read: bool | None = None
+
+    def set(self) -> None:
+        self.was_read = self.read.wait(10)
+        super().set()
+
+
+def test_who_stops_the_standin_has_an_answer_first(google_cloud: StandIn) -> None:
+    over = google_cloud.over = _OnceRead()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asked = urllib.request.Request(f"{google_cloud.endpoint}/standin/stop", method="POST")
+    with direct.open(asked, timeout=30) as answer:
+        assert (answer.status, answer.read()) == (200, b"{}")
+    over.read.set()
+    assert over.wait(30)
+    assert over.was_read

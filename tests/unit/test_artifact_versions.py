@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import GATEWAY_API_VERSION
+
 MODULES = {
     "kubernetes": ("kubernetes", "k8s.io/kubernetes"),
     "etcd": ("etcd", "go.etcd.io/etcd/server/v3"),
@@ -18,6 +20,11 @@ MODULES = {
     "helm": ("helm", "helm.sh/helm/v3"),
     "istio_module": ("istio", "istio.io/istio"),
 }
+
+
+def test_the_gateway_api_of_messages_is_that_of_the_built_istio(root: Path) -> None:
+    text = (root / "roles/artifacts/files/go/istio/go.mod").read_text()
+    assert f"sigs.k8s.io/gateway-api {GATEWAY_API_VERSION} " in text
 
 
 @pytest.fixture(scope="module")

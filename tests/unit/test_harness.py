@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import itertools
 import os
 import signal
 import subprocess
@@ -90,14 +89,59 @@ def test_artifacts_come_before_stages_with_clusters(
 ) -> None:
     _run, checks = harness
     monkeypatch.setattr(checks, "other_python", lambda version: f"python{version}")
-    assert [s.name for s in checks.stages(["api"], tmp_path)] == ["artifacts", "api"]
-    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["unit", "lint", "unit-3.13"]
-    groups = itertools.groupby(checks.stages(checks.NAMES, tmp_path), key=lambda stage: stage.exclusive)
-    assert [(alone, [s.name for s in group]) for alone, group in groups] == [
-        (False, ["unit", "lint", "sanity", "unit-3.13"]),
-        (True, ["artifacts"]),
-        (False, ["e2e", "api", "e2e-more", "gcp", "molecule"]),
-    ]
+    assert [s.name for s in checks.stages(["api"], tmp_path)] == ["artifacts", "api", "awx"]
+    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["lint", "unit", "unit-3.13"]
+    stages = checks.stages(checks.NAMES, tmp_path)
+    need_nothing = [s.name for s in stages if not s.after]
+    assert need_nothing == ["artifacts", "lint", "unit", "sanity", "unit-3.13"]
+    assert {s.after for s in stages if s.name not in need_nothing} == {("artifacts",)}
+
+
+def test_a_stage_that_computes_runs_beside_those_that_wait(
+    harness: tuple[types.ModuleType, types.ModuleType], tmp_path: Path
+) -> None:
+    run, checks = harness
+    left = [checks.Stage("first", ()), *(checks.Stage(name, (), after=("first",)) for name in ("one", "two", "three"))]
+    left += [checks.Stage("some", (), aside=True), checks.Stage("more", (), aside=True)]
+
+    def started(running: list[str], at_once: int) -> str:
+        entries = [types.SimpleNamespace(stage=stage) for stage in left if stage.name in running]
+        waiting = [stage for stage in left if stage.name not in running]
+        stage = run.startable(waiting, entries, at_once)
+        return stage.name if stage else ""
+
+    assert started([], 2) == "first"
+    assert started(["first"], 2) == "some", "the others come after it"
+    assert started(["first", "some"], 2) == "more"
+    del left[0]
+    assert started(["some"], 2) == "one"
+    assert started(["one", "some"], 2) == "two"
+    assert started(["one", "two", "some"], 2) == "", "no more than there are places"
+    assert started(["one", "two"], 2) == "some", "a place for what computes"
+    assert started(["some", "more"], 2) == "one", "a place for what waits"
+    assert started([], 1) == "one"
+    assert started(["one"], 1) == "some"
+    assert started(["one", "some"], 1) == ""
+
+
+def test_what_computes_gives_way_to_what_waits(
+    harness: tuple[types.ModuleType, types.ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, checks = harness
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True) as process:
+        run.give_way(process.pid)
+        nice = os.getpriority(os.PRIO_PROCESS, process.pid)
+        group = Path(f"/proc/{process.pid}/autogroup")
+        words = group.read_text().split() if group.exists() else []
+    assert nice == max(os.nice(0), run.GIVE_WAY)
+    assert words[-1:] in ([], [str(run.GIVE_WAY)])
+
+    given = []
+    monkeypatch.setattr(run, "give_way", given.append)
+    assert run.run_together([python(checks, "waits", "")], 1)[1]
+    assert given == []
+    assert run.run_together([python(checks, "computes", "", aside=True)], 1)[1]
+    assert len(given) == 1
 
 
 def test_each_end_to_end_test_is_in_one_half(
@@ -158,6 +202,7 @@ def test_unit_tests_run_on_another_python_where_there_is_one(
     program(tmp_path / "python4.0", "echo /usr/bin/python4.0")
     environment, second = checks.other_unit(tmp_path)
     assert environment.argv == ["/usr/bin/python4.0", "tests/venv.py", ".cache/venv-4.0"]
+    assert environment.env == {"PIP_NO_COMPILE": "1"}
     assert second.argv[0] == ".cache/venv-4.0/bin/python"
     assert second.junit == tmp_path / "unit-4.0.xml"
 

@@ -121,6 +121,7 @@ def run(collections: Path, tmp_path: Path) -> t.Callable[..., Ran]:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         lines = done.stdout.partition("\n\n")[0]
+        assert "inventory" not in lines, "nothing is said of a play that refuses nothing"
         found = re.findall(r"^(\w+(?: \w+)?) +(skipped|ok|\d+ changed)(?: +\d.*)?$", lines, re.MULTILINE)
         path = tmp_path / "ran"
         return Ran(set(path.read_text(encoding="utf-8").split()) if path.exists() else set(), dict(found))

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 import socket
 import ssl
 import time
@@ -21,7 +20,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certific
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import Route
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
-from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
+from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call, sample_said
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.ingress_calls import (
     Entrance,
@@ -127,11 +126,7 @@ def call_once(call: IngressCall, timeout_ms: int) -> Reply:
         return Reply(error=str(error) or type(error).__name__, names=names)
     finally:
         stream.close()
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = None
-    cluster = str(said.get("cluster") or "") if isinstance(said, dict) else ""
+    cluster = str((sample_said(body) or {}).get("cluster") or "")
     latency = (time.monotonic() - began) * 1000
     location = answer.headers.get("Location") or ""
     return Reply(answer.status, latency, cluster, location, body[:200].strip(), names)

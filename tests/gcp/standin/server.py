@@ -49,6 +49,7 @@ _SOON = 1.0
 """Seconds; an operation that takes longer is answered at once, and its caller polls."""
 _ALWAYS_ON = ("serviceusage.googleapis.com",)
 LOGIN = "oauth2.googleapis.com"
+STOP = ("POST", "/standin/stop")
 
 
 class NoSuchPath(Exception):
@@ -237,8 +238,7 @@ class StandIn:
     def control(self, verb: str, path: str, raw: bytes) -> tuple[int, t.Any]:
         """Below ``/standin``: ``GET log``, ``GET resources``, ``POST fail`` (a Fault's fields), ``POST stop``,
         ``POST service-account`` (an email, and how long its tokens are good; the key comes back)."""
-        if (verb, path) == ("POST", "/standin/stop"):
-            self.over.set()
+        if (verb, path) == STOP:
             return 200, {}
         with self.cloud.lock:
             self.cloud.settle()
@@ -303,6 +303,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             first, _slash, rest = self.path.lstrip("/").partition("/")
             if first == "standin":
                 self._send(*self.standin.control(self.command, self.path, raw), {})
+                if (self.command, self.path) == STOP:
+                    # Not before: the process may end before this thread has written the answer.
+                    self.standin.over.set()
                 return
             host, target = first, "/" + rest
         self._send(*self.standin.answer(host, self.command, target, self.headers, raw, proxied=bool(self.host)))
