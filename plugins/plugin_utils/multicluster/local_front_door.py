@@ -85,6 +85,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door
     look,
     outside,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_unread import Unread, text_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.round_trips import Distances
 
 __all__ = ["LocalFrontDoor"]
@@ -136,14 +137,10 @@ class LocalFrontDoor:
         self.address = ""
         self.warnings: list[str] = []
         self.kubes: dict[str, Kube] = {}
-        self.unread: dict[str, str] = {}
-        """Clusters in which a step failed, or whose primary's did, and why. What Envoy has of them stays as it is."""
-        self.failures: dict[str, FleetError] = {}
+        self.unread = Unread()
+        """Clusters in which a step failed, or whose primary's did. What Envoy has of them stays as it is."""
+        self.failures = self.unread.failures
         """Those of the play for which that is no mere silence before anything was written."""
-        self._steps: dict[str, str] = {}
-        """What to do about each of them, where its error says it."""
-        self._written: set[str] = set()
-        """Those of them in which some of what was to be written may be."""
         self._read_warnings = 0
         """How many warnings are of reading: those of a plan go when another is made."""
         self._knowing: dict[tuple[str, str], set[str]] = {}
@@ -168,7 +165,7 @@ class LocalFrontDoor:
                 self._go_without(failed, seen)
                 gateways, objects = self._plan(seen)
             readable = {name: some for name, some in secrets.items() if name in seen}
-            pairs, told = find_pairs(self.door, readable, self.folder, self.unread)
+            pairs, told = find_pairs(self.door, readable, self.folder, self.unread.why)
             changes, failed = await self._apply(objects)
             if failed:
                 self._go_without(failed, seen, written=True)
@@ -287,25 +284,20 @@ class LocalFrontDoor:
             FleetError: no cluster is left.
         """
         gone = set(failed) & self.away
-        for name, error in failed.items():
+        for name in failed:
             seen.pop(name, None)
-            if name in gone:
-                continue
-            self.unread[name] = f"{error.what}{f' ({error.seen})' if error.seen else ''}"
-            self._steps[name] = error.next_step
-            if name in self.play and (written or not is_silent(error)):
-                self.failures[name] = error
+        there = {name: error for name, error in failed.items() if name not in gone}
+        self.unread.add(there, self.play, written=written)
         for name in list(seen):
             primary = self.fleet.clusters[name].primary
             if primary in failed:
                 del seen[name]
                 why = "does not answer" if is_silent(failed[primary]) else "failed"
                 why = "has no node on this machine" if primary in gone else why
-                self.unread[name] = f"its gateway is configured by {primary}, which {why}"
+                self.unread.why[name] = f"its gateway is configured by {primary}, which {why}"
         for error in [] if seen else failed.values():
             raise error
-        self.away |= set(self.unread)
-        self._written |= set(failed) if written else set()
+        self.away |= set(self.unread.why)
         self.kubes = {name: kube for name, kube in self.kubes.items() if name in seen}
 
     async def _without_node(self, clusters: t.Iterable[str]) -> set[str]:
@@ -332,7 +324,7 @@ class LocalFrontDoor:
                     seen="; ".join(
                         [
                             f"not in {', '.join(lacking or seen)}",
-                            *(f"{name}: {why}" for name, why in self.unread.items()),
+                            *self.unread.listed(),
                         ]
                     ),
                     next_step="deploy the service there, or correct clusters in front_door_routes; then run again",
@@ -359,14 +351,14 @@ class LocalFrontDoor:
     def _kept(self, service: str, route: Route) -> dict[str, Gateway]:
         """By unread cluster, where Envoy reaches a service there already."""
         written, found = self.folder.read(CLUSTERS), {}
-        if self.unread and not written and CLUSTERS in self.folder.names():
+        if self.unread.why and not written and CLUSTERS in self.folder.names():
             raise FleetError(
                 "a file of the front door cannot be read",
                 obj=str(self.folder.path / CLUSTERS),
-                means=f"it says where {', '.join(self.unread)} is reached, which cannot be read now",
+                means=f"it says where {', '.join(self.unread.why)} is reached, which cannot be read now",
                 next_step="run again when it can; to go on without it, remove that file",
             )
-        for name in self.unread:
+        for name in self.unread.why:
             way = gateway_of(written, service, name)
             if way is not None and (route.clusters is None or name in route.clusters):
                 found[name] = dataclasses.replace(way, region=self.fleet.clusters[name].region or name)
@@ -376,7 +368,7 @@ class LocalFrontDoor:
         """Where services are reached when some clusters did not take what their gateways need: there, as before."""
         found: dict[str, tuple[Gateway, ...]] = {}
         for service, route in self.door.services().items():
-            ways = {way.cluster: way for way in gateways[service] if way.cluster not in self.unread}
+            ways = {way.cluster: way for way in gateways[service] if way.cluster not in self.unread.why}
             ways |= self._kept(service, route)
             found[service] = tuple(ways[name] for name in self.clusters if name in ways)
             self.served[service] = [way.cluster for way in found[service]]
@@ -474,7 +466,7 @@ class LocalFrontDoor:
     def _of_unread_remotes(self, seen: t.Mapping[str, Seen]) -> dict[str, list[Live]]:
         """By primary, what the gateways of its remotes that are not read go on by."""
         found: dict[str, list[Live]] = {}
-        for name in self.unread:
+        for name in self.unread.why:
             home = self.fleet.clusters[name].primary
             if home in seen:
                 ours = (
@@ -535,7 +527,7 @@ class LocalFrontDoor:
                 name = gateway.cluster
                 if self._changes(name) or name in led or self._serves_already(name, route, seen, objects):
                     continue
-                lacking.setdefault(name, []).append(_text_of(route))
+                lacking.setdefault(name, []).append(text_of(route))
                 everyone = {one.cluster for one in gateways[route.service]}
                 self._knowing.setdefault((route.host, route.path), everyone).discard(name)
         for name in (name for name in lacking if name not in self.away):
@@ -543,15 +535,9 @@ class LocalFrontDoor:
                 f"{name} is not in this run, and its gateway does not know {', '.join(lacking[name])} yet: such calls "
                 "go past it until a run without --limit"
             )
-        for name, why in self.unread.items():
-            ways = [_text_of(route) for route in self.door.routes if name in self.led(route)]
-            stays = f"it goes on to lead there for {', '.join(ways)}" if ways else "it does not lead there"
-            later = f", and not yet for {', '.join(lacking[name])}" if name in lacking else ""
-            cause = f"{why}; {self._steps.get(name) or 'run again when it answers'}, or take it out of the inventory"
-            if name in self.failures:
-                cause = "see its error"
-            done = "not all was written there" if name in self._written else "the front door changes nothing there"
-            self.warnings.append(f"{name}: {done}, and {stays}{later}: {cause}")
+        for name in self.unread.why:
+            stays = [route for route in self.door.routes if name in self.led(route)]
+            self.warnings.append(self.unread.told(name, stays, lacking.get(name, ())))
 
     def led(self, route: Route) -> list[str]:
         """The clusters that a route leads to."""
@@ -742,10 +728,6 @@ class LocalFrontDoor:
                 next_step="set health of the route to a path that answers so; then run again",
             )
         self.warnings.append(f"the front door leads past some clusters: {left}: {means}")
-
-
-def _text_of(route: Route) -> str:
-    return f"{route.host or 'any host'}{route.path.rstrip('/')}"
 
 
 def _text(files: t.Mapping[str, t.Any]) -> str:

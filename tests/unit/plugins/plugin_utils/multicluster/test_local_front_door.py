@@ -162,7 +162,7 @@ def test_without_its_primary_a_remote_has_no_front_door() -> None:
 
 def test_who_is_silent_is_not_missed() -> None:
     run = run_of({**ROUTE, "clusters": ["west", "east"]})
-    run.unread, run.away = {"east": "the API server is not reachable"}, {"east"}
+    run.unread.why["east"], run.away = "the API server is not reachable", {"east"}
     assert [g.cluster for g in run._gateways({"west": seen(), "far": NOTHING})["web.shop"]] == ["west"]
     with pytest.raises(FleetError, match="not in west"):
         run._gateways({"west": NOTHING, "far": NOTHING})
@@ -201,7 +201,7 @@ def test_a_deleted_node_is_not_silent(
             await run._read(stack)
 
     asyncio.run(read())
-    assert (set(run.unread), run.away) == (silent, {"east"})
+    assert (set(run.unread.why), run.away) == (silent, {"east"})
     told = [] if silent else ["east has no node on this machine: the front door does not lead there"]
     assert run.warnings == told
 
