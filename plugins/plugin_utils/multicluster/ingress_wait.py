@@ -37,15 +37,25 @@ class IngressWait:
         door: what the user wants.
         owner: the labels of its objects.
         say: shows a line of progress.
+        without: links of clusters of which Google's refusals do not count; by default every cluster counts.
     """
 
-    def __init__(self, kube: Waiter, door: FrontDoor, owner: t.Mapping[str, str], say: t.Callable[[str], None]) -> None:
-        self.kube, self.door, self.owner, self.say = kube, door, owner, say
+    def __init__(
+        self,
+        kube: Waiter,
+        door: FrontDoor,
+        owner: t.Mapping[str, str],
+        say: t.Callable[[str], None],
+        without: t.Collection[str] = (),
+    ) -> None:
+        self.kube, self.door, self.owner, self.say, self.without = kube, door, owner, say, without
         self.ingress: Object | None = None
         self.others: list[Object] = []
         self.events: list[Object] = []
         self.known: tuple[WarningEvent, ...] = ()
         """Refusals from before the wait."""
+        self.apart: tuple[WarningEvent, ...] = ()
+        """Those that do not count, as they were last."""
         self.shown = ""
 
     async def read(self, address: str, *, fresh: bool) -> IngressStatus:
@@ -55,13 +65,18 @@ class IngressWait:
             *(self.kube.list(*kind, self.door.namespace, self.owner) for kind in KINDS if kind[1] != INGRESS),
         )
         self.ingress = ingress if isinstance(ingress, dict) else None
-        self.others = [obj for some in others if isinstance(some, list) for obj in some]
+        found = [obj for some in others if isinstance(some, list) for obj in some]
+        self.others = [obj for obj in found if not obj["metadata"].get("deletionTimestamp")]
         with contextlib.suppress(FleetError):  # without the permission for events, less is known
             self.events = await self.kube.list(*EVENT_KIND, self.door.namespace)
         return self._status(address, fresh)
 
     def _status(self, address: str, fresh: bool) -> IngressStatus:
-        return ingress_status(self.ingress, self.others, self.events, address=address, fresh=fresh)
+        status = ingress_status(
+            self.ingress, self.others, self.events, address=address, fresh=fresh, without=self.without
+        )
+        self.apart = status.apart
+        return status
 
     async def until_reconciled(self, address: str, *, fresh: bool, timeout: float) -> str:
         """Wait; return the address that serves what is wanted now.

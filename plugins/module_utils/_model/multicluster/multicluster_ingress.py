@@ -8,6 +8,7 @@ import json
 import typing as t
 
 from ...errors import FleetError
+from ...metadata import annotations_of
 from ..inventory.problems import Problem
 from .front_door import FrontDoor, Route
 
@@ -19,7 +20,9 @@ __all__ = [
     "STATIC_IP",
     "ingress_objects",
     "ingress_problems",
+    "leads_to",
     "service_differences",
+    "service_of",
 ]
 
 Object = dict[str, t.Any]
@@ -37,6 +40,8 @@ STATIC_IP = "networking.gke.io/static-ip"
 """Annotation: the reserved address, by IP or URL."""
 RESERVED_IP = "mesh.fleet/address"
 """Annotation of ours: the IP of a reserved address that STATIC_IP names by URL."""
+_PROTOCOLS = "networking.gke.io/app-protocols"
+"""Annotation: by name of a port, its protocol where that is not HTTP."""
 _MOST = 100
 """Google's limit of MultiClusterServices in one project."""
 
@@ -146,7 +151,7 @@ def _service(route: Route, service: t.Mapping[str, t.Any], port: Object, links: 
         notes["beta.cloud.google.com/backend-config"] = json.dumps({"ports": {str(port["port"]): route.name}})
     protocol = _protocol(port)
     if protocol != "HTTP":
-        notes["networking.gke.io/app-protocols"] = json.dumps({port["name"]: protocol})
+        notes[_PROTOCOLS] = json.dumps({port["name"]: protocol})
     if notes:
         meta["annotations"] = notes
     plain = {key: value for key, value in port.items() if key != "appProtocol"}
@@ -154,6 +159,20 @@ def _service(route: Route, service: t.Mapping[str, t.Any], port: Object, links: 
     if links:
         spec["clusters"] = [{"link": link} for link in links]
     return {"apiVersion": API, "kind": "MultiClusterService", "metadata": meta, "spec": spec}
+
+
+def service_of(live: t.Mapping[str, t.Any]) -> Object:
+    """The Service of which a MultiClusterService was made, as far as it tells: selector, and the port that serves."""
+    spec = live["spec"]["template"]["spec"]
+    said = json.loads(annotations_of(live).get(_PROTOCOLS) or "{}")
+    ports = [{**port, "appProtocol": str(said.get(port.get("name"), "")).lower()} for port in spec.get("ports") or []]
+    return {"spec": {"selector": spec.get("selector"), "ports": ports}}
+
+
+def leads_to(live: t.Mapping[str, t.Any], link: str) -> bool:
+    """Whether a MultiClusterService takes in a cluster, ``location/cluster``: without links it takes in all."""
+    links = [str(entry.get("link")) for entry in live["spec"].get("clusters") or []]
+    return not links or link in links
 
 
 def _protocol(port: Object) -> str:

@@ -78,6 +78,8 @@ class IngressStatus:
     """Warning events about the objects as they are now, the last one first."""
     changed: datetime.datetime | None = None
     """When the objects were changed last."""
+    apart: tuple[WarningEvent, ...] = ()
+    """Those about clusters that do not count, the last one first."""
 
     def is_final(self, known: t.Collection[WarningEvent], grace: datetime.timedelta | None = None) -> bool:
         """Whether waiting does not help: Google repeated a refusal, not among ``known``, long after the change."""
@@ -131,7 +133,13 @@ def warning_events(obj: Object, events: t.Iterable[Object]) -> list[WarningEvent
 
 
 def ingress_status(
-    ingress: Object | None, others: t.Sequence[Object], events: t.Sequence[Object], *, address: str, fresh: bool
+    ingress: Object | None,
+    others: t.Sequence[Object],
+    events: t.Sequence[Object],
+    *,
+    address: str,
+    fresh: bool,
+    without: t.Collection[str] = (),
 ) -> IngressStatus:
     """Whether Google serves the ingress as it is now.
 
@@ -142,6 +150,8 @@ def ingress_status(
         address: the IP that it must have; "" for any.
         fresh: whether something was changed just now. It counts only where the ingress lacks the annotation
             LAST_RECONCILE: then an event must show that Google saw the change.
+        without: links of clusters, ``location/cluster``: a Warning that names one of them is no refusal. By default
+            every cluster counts.
     """
     if ingress is None:
         return IngressStatus(False, "", "it does not exist")
@@ -157,6 +167,8 @@ def ingress_status(
         own, done = last_change(other), _ensured_at(other, events)
         refusals += [event for event in warning_events(other, events) if _is_current(event, own, done)]
     refusals.sort(key=lambda event: event.at, reverse=True)
+    apart = tuple(event for event in refusals if _names(event.message, without))
+    refusals = [event for event in refusals if event not in apart]
     vip = str((ingress.get("status") or {}).get("VIP") or "")
     missing = _missing(vip, address)
     if not missing and round_at is None:
@@ -168,7 +180,11 @@ def ingress_status(
         missing = f"changed at {_clock(changed)}, last reconciled by Google at {_clock(round_at)}"
     said = [f"{event.obj}: {event.text}" for event in refusals[:2]]
     seen = "; ".join(filter(None, [missing, *said]))
-    return IngressStatus(not missing and not refusals, vip, seen, tuple(refusals), changed)
+    return IngressStatus(not missing and not refusals, vip, seen, tuple(refusals), changed, apart)
+
+
+def _names(message: str, links: t.Collection[str]) -> bool:
+    return any(re.search(rf"(?<![\w/-]){re.escape(link)}(?![\w-])", message) for link in links)
 
 
 def _missing(vip: str, address: str) -> str:

@@ -14,7 +14,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
     ingress_objects,
+    leads_to,
     service_differences,
+    service_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
@@ -44,6 +46,19 @@ def test_ports_come_from_the_service() -> None:
         ingress_objects(door, {"web": {"spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}}, {}, "")
     with pytest.raises(FleetError, match="selects no pods"):
         ingress_objects(door, {"web": {"spec": {"ports": [{"port": 443}]}}}, {}, "")
+
+
+@pytest.mark.parametrize("protocol", ["", "https", "http2", "grpcs"])
+def test_a_service_is_known_again_from_what_it_became(protocol: str) -> None:
+    port = {"name": "web", "port": 443, "targetPort": 8443, "appProtocol": protocol}
+    door = front_door({"service": "web.shop", "health": "/ready"})
+    live = {"spec": {"selector": {"app": "web"}, "ports": [port]}}
+    made = ingress_objects(door, {"web": live}, {"web": ["us-west1-a/west"]}, "")
+    service = next(obj for obj in made if obj["kind"] == "MultiClusterService")
+    assert ingress_objects(door, {"web": service_of(service)}, {"web": ["us-west1-a/west"]}, "") == made
+    assert [leads_to(service, link) for link in ("us-west1-a/west", "us-west1-a/west-2")] == [True, False]
+    del service["spec"]["clusters"]
+    assert leads_to(service, "us-west1-a/west-2"), "without links it takes in all"
 
 
 def test_services_that_differ_between_clusters_are_named() -> None:

@@ -128,6 +128,25 @@ def test_the_address_must_be_the_one_that_is_wanted() -> None:
     assert status(ingress, address="203.0.113.7").reconciled is True
 
 
+@pytest.mark.parametrize(
+    ("message", "counts"),
+    [
+        ("failed to ensure Service in us-west1-a/north: i/o timeout", False),
+        ("cluster {us-west1-a/north north} does not answer", False),
+        ("failed to ensure Service in us-west1-a/north-2: i/o timeout", True),
+        ("failed to ensure Service in other-us-west1-a/north: i/o timeout", True),
+        (ERROR, True),
+    ],
+)
+def test_a_refusal_about_a_silent_cluster_is_set_apart(message: str, counts: bool) -> None:
+    ingress, web = managed("10:00:00", "10:01:00"), service("10:00:00")
+    refusal = event(web, "10:02:00", message)
+    found = status(ingress, refusal, others=[web], without=["us-west1-a/north"])
+    assert (found.reconciled, len(found.refusals), len(found.apart)) == (not counts, int(counts), int(not counts))
+    everybody = status(ingress, refusal, others=[web])
+    assert (everybody.reconciled, everybody.apart) == (False, ())
+
+
 def test_a_refused_change_is_seen_beside_the_old_address() -> None:
     ingress = managed("10:00:00", "09:30:00")
     late = status(ingress, event(ingress, "10:03:30", count=2))
