@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
 import typing as t
 
@@ -40,7 +41,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetErro
 from ansible_collections.mesh.fleet.plugins.module_utils.locks import locked
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change, as_planned, result
 from ansible_collections.mesh.fleet.plugins.plugin_utils.google.fleet import GOOGLE_OPTIONS, GoogleFleetAction, Scope
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import FrontDoorRun, needed_by_all
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.local_front_door import LocalFrontDoor
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.recorded_front_door import RecordedFrontDoor
 
@@ -105,17 +106,22 @@ class ActionModule(GoogleFleetAction):
         changes: list[Change] = []
         # A cluster that is gone has no front door left to remove.
         gone_ok = self.check_mode or not door.routes
-        async with Kube.connect(
-            scope.fleet.clusters[home].connection,
-            cluster=home,
-            absent_ok=gone_ok,
-            take_over=scope.fleet.clusters[home].take_over,
-        ) as kube:
+        async with contextlib.AsyncExitStack() as stack:
+            with needed_by_all(home, connecting=True):
+                client = Kube.connect(
+                    scope.fleet.clusters[home].connection,
+                    cluster=home,
+                    absent_ok=gone_ok,
+                    take_over=scope.fleet.clusters[home].take_over,
+                )
+                kube = await stack.enter_async_context(client)
+            stack.enter_context(needed_by_all(home))
             run = FrontDoorRun(
                 scope.fleet,
                 scope.everybody,
                 kube,
                 door,
+                play=scope.play,
                 dry_run=self.check_mode,
                 diff=self.diff_mode,
                 timeout=float(args["timeout"]),
@@ -125,9 +131,9 @@ class ActionModule(GoogleFleetAction):
             ip, reference = await self._address(args, scope, run, changes)
             changes += await run.place(reference, ip)
             vip = ""
-            if door.routes and args["wait"] and not self.check_mode:
+            if run.known.routes and args["wait"] and not self.check_mode:
                 vip = await run.await_reconciled(ip)
-            elif door.routes and not run.fresh:
+            elif run.known.routes and not run.fresh:
                 await run.warn_of_refusals()
             # The new front door serves by now, so what another config cluster holds of the old one is removed.
             changes += await run.clean_up(host for host in scope.play if host != home)
@@ -153,7 +159,7 @@ class ActionModule(GoogleFleetAction):
             routes=routes,
             not_served=not_served,
             warnings=run.warnings,
-            errors={},
+            errors=run.failures,
         )
 
     async def _own(
@@ -236,7 +242,7 @@ class ActionModule(GoogleFleetAction):
     ) -> tuple[str, str]:
         """The reserved IP, and how the objects name it; two empty texts for any address."""
         door = run.door
-        if not door.routes or not door.address or (recording() is not None and not is_ip(door.address)):
+        if not run.known.routes or not door.address or (recording() is not None and not is_ip(door.address)):
             return "", ""
         if is_ip(door.address):
             return door.address, door.address

@@ -22,6 +22,8 @@ description:
   - When Google refuses a change, it keeps the old address and routes and reports the refusal in Events only. The wait therefore ends
     when Google has processed the last change and no Warning about it is left. A refusal fails the task with Google's words, also if
     this run changed nothing.
+  - Goes on without clusters that do not answer, and keeps what it has for them. RV(warnings) names each. One of the play that answers, but
+    refuses the account or is not trusted, is one of RV(failures). On GKE the config cluster has to answer.
   - Runs once for the fleet (C(run_once)). Removes objects of earlier runs that O(routes) does not need any more.
 options:
   state:
@@ -155,7 +157,9 @@ address:
   type: str
   sample: 34.120.1.9
 routes:
-  description: Each route as C(host), C(path), C(service) and C(clusters), those that run the service.
+  description:
+    - Each route as C(host), C(path), C(service) and C(clusters), those that run the service. A cluster that could not be read is among them
+      if the front door goes on to lead there.
   returned: success
   type: list
   elements: dict
@@ -171,8 +175,8 @@ not_served:
   returned: success
   type: dict
 warnings:
-  description: Services that differ between clusters, clusters that could not be searched for objects of earlier runs, and what Google
-    refuses if O(wait) is false.
+  description: Services that differ between clusters, clusters that could not be read, or not be searched for objects of earlier runs, and
+    what Google refuses if O(wait) is false, or in a cluster that could not be read.
   returned: when there are any
   type: list
   elements: str

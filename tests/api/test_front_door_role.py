@@ -168,6 +168,39 @@ def test_a_front_door_is_made_kept_limited_and_removed(
     assert (code, changed(said)) == (0, 0), said
 
 
+def test_one_that_cannot_be_read_stops_no_other(
+    playbook: Playbook, planes: dict[str, control_plane.ControlPlane]
+) -> None:
+    code, said = playbook(front_door_routes=ROUTES)
+    assert code == 0, said
+    north, new = dict(playbook.hosts["north"]), [*ROUTES, {"host": "new.example", "service": "web.shop"}]
+    playbook.hosts["north"] |= {"cluster_api_url": "https://127.0.0.1:1"}
+    warning = "north: the front door changes nothing there, and it goes on to lead there for shop.example, new.example"
+    for check in (True, False):
+        code, said = playbook(*["--check"] * check, front_door_routes=new)
+        assert (code, changed(said)) == (0, 1), said
+        assert f"{warning}: the API server is not reachable" in " ".join(said.split())
+    # One that refuses the account fails alone; outside of the run it fails nothing.
+    playbook.hosts["north"] = {**north, "cluster_api_token": "of-nobody"}
+    for limit, fails in (("west", False), ("all", True)):
+        code, said = playbook("--limit", limit, front_door_routes=new)
+        assert ((code != 0), changed(said)) == (fails, 0), said
+        assert warning in " ".join(said.split())
+        recap = {line.split()[0]: line for line in said.splitlines() if " failed=" in line}
+        assert [name for name, line in recap.items() if "failed=0" not in line] == (["north"] if fails else [])
+    playbook.hosts["north"] = north
+    west = dict(playbook.hosts["west"])
+    playbook.hosts["west"] |= {"cluster_api_url": "https://127.0.0.1:1"}
+    for tasks in ("main", "absent"):
+        code, said = playbook(tasks_from=tasks, front_door_routes=new)
+        assert code != 0 and "west: the API server is not reachable" in said, said
+        assert "west is the front door's config cluster: without it, nothing" in " ".join(said.split())
+    playbook.hosts["west"] = west
+    assert asyncio.run(ingresses(planes["west"])) == ["front-door"]
+    code, said = playbook(tasks_from="absent")
+    assert code == 0, said
+
+
 def test_a_refusal_is_reported_until_it_is_corrected(playbook: Playbook) -> None:
     code, said = playbook(front_door_routes=ROUTES)
     assert code == 0, said

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import typing as t
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import ApiError, Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.conditions import crd_established
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     fleet_of,
@@ -28,7 +31,12 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
     RESERVED_IP,
     STATIC_IP,
     ingress_objects,
+    leads_to,
     service_differences,
+    service_of,
+)
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress_status import (
+    WarningEvent,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.google.members import Member
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -36,15 +44,36 @@ from ansible_collections.mesh.fleet.plugins.module_utils.metadata import annotat
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.events import recent_warnings
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_seen import Live, is_silent
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_unread import Unread, text_of
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.ingress_wait import IngressWait
 
-__all__ = ["FrontDoorRun"]
+__all__ = ["FrontDoorRun", "needed_by_all"]
 
 PART = "front_door"
 """Several fleets may share a config cluster: each has its own front door."""
 _CRD_KIND = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 _CRD_NAME = "multiclusteringresses.networking.gke.io"
 _CRD_SECONDS = 300.0
+
+
+@contextlib.contextmanager
+def needed_by_all(home: str, *, connecting: bool = False) -> t.Iterator[None]:
+    """Let the error of a config cluster that cannot be worked in say that no other cluster does instead.
+
+    Args:
+        home: the config cluster.
+        connecting: whether all that fails within is the way to it. Else only its silence counts, and its refusal of
+            the account.
+    """
+    try:
+        yield
+    except FleetError as error:
+        refused = isinstance(error, ApiError) and (error.forbidden or error.untrusted)
+        if error.cluster == home and (connecting or refused or is_silent(error)):
+            why = f"{home} is the front door's config cluster: without it, nothing of the front door can be changed"
+            error.means = "; ".join(filter(None, [error.means, why]))
+        raise
 
 
 class FrontDoorRun:
@@ -55,6 +84,7 @@ class FrontDoorRun:
         members: its GKE clusters.
         kube: client of the config cluster.
         door: what the user wants; without routes it is removed.
+        play: the members that are in this run, which fail if they refuse it; by default none.
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds until Google has reconciled it, or removed what is no longer wanted.
@@ -68,6 +98,7 @@ class FrontDoorRun:
         kube: Kube,
         door: FrontDoor,
         *,
+        play: t.Collection[str] = (),
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 900,
@@ -75,11 +106,19 @@ class FrontDoorRun:
     ) -> None:
         self.fleet, self.members, self.kube, self.door = fleet, members, kube, door
         self.dry_run, self.diff, self.timeout, self.say = dry_run, diff, timeout, say
+        self.play = play
         self.owner = owner_labels(PART, fleet.name)
+        self.known = door
+        """What of it can be written: without routes of which only clusters that could not be read know the service."""
         self.served: dict[str, list[str]] = {}
         """By backend, the clusters that have its Service."""
-        self.services: dict[str, t.Mapping[str, t.Any]] = {}
-        """The live Service of each backend."""
+        self.services: dict[str, Live] = {}
+        """The live Service of each backend that is known."""
+        self.unread = Unread()
+        """Members that could not be read. Google goes on to lead to them."""
+        self.failures = self.unread.failures
+        """Those of the play that refused to be read, or that cannot be reached for another reason than silence."""
+        self._prepared = False
         self.warnings: list[str] = []
         self.fresh = False
         """Whether this run changed something."""
@@ -87,10 +126,17 @@ class FrontDoorRun:
     async def prepare(self) -> None:
         """Check everything before anything is made or reserved: the services of routes, the kinds, and objects of
         others with the same names."""
-        if self.door.routes and not self.services:
+        if self.door.routes and not self._prepared:
             self.services = await self._services()
             await self._await_kinds()
-            await self._refuse_foreign(ingress_objects(self.door, self.services, self._links(), ""))
+            if not self.waits:
+                await self._refuse_foreign(ingress_objects(self.known, self.services, self._links(), ""))
+            self._prepared = True
+
+    @property
+    def waits(self) -> bool:
+        """Whether all its routes wait for clusters that could not be read: what is there stays as it is."""
+        return bool(self.door.routes) and not self.known.routes
 
     async def place(self, address: str, ip: str = "") -> list[Change]:
         """Apply what is wanted, and remove what is no longer wanted.
@@ -100,10 +146,12 @@ class FrontDoorRun:
             ip: its IP.
         """
         await self.prepare()
+        if self.waits:
+            return []
         objects: list[dict[str, t.Any]] = []
         changes: list[Change] = []
         if self.door.routes:
-            objects = ingress_objects(self.door, self.services, self._links(), address, ip)
+            objects = ingress_objects(self.known, self.services, self._links(), address, ip)
             if self.kube.record is not None:
                 objects = self._known(self.kube.record, objects)
             changes += await self.kube.apply(objects, labels=self.owner, dry_run=self.dry_run, diff=self.diff)
@@ -133,9 +181,11 @@ class FrontDoorRun:
 
     async def _prune(self, keep: t.Sequence[dict[str, t.Any]], kind: tuple[str, str]) -> list[Change]:
         """Remove what is no longer wanted of one kind, and wait until it is gone."""
+        # Google may not release what it made in a cluster that does not answer: that is no fault of the others.
+        wait = 0.0 if self.unread.why else self.timeout
         try:
             return await self.kube.prune(
-                keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=self.timeout
+                keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff, wait=wait
             )
         except ApiError:
             raise
@@ -167,15 +217,18 @@ class FrontDoorRun:
     async def clean_up(self, hosts: t.Iterable[str]) -> list[Change]:
         """Remove what an earlier run made in another config cluster, which Google no longer reads: nothing to wait for.
 
-        A cluster that does not answer is one of ``warnings``.
+        A cluster that does not answer is one of ``warnings``. One that could not be read is left to a later run, and
+        while all routes wait, so is each.
         """
+        if self.waits:
+            return []
 
         async def one(host: str) -> list[Change]:
             connection = self.fleet.clusters[host].connection
             async with Kube.connect(connection, cluster=host, absent_ok=True) as kube:
                 return await kube.prune([], labels=self.owner, kinds=KINDS, dry_run=self.dry_run, diff=self.diff)
 
-        removed, failed = await on_each(hosts, one)
+        removed, failed = await on_each((host for host in hosts if host not in self.unread.why), one)
         for host, error in failed.items():
             self.warnings.append(f"{host} may still hold objects of an earlier front door: {error.what}")
         return [change for some in removed.values() for change in some]
@@ -204,40 +257,85 @@ class FrontDoorRun:
         """Links, only where the user chose clusters: without any, new clusters are included by themselves."""
         return {
             name: [] if route.clusters is None else [self.members[c].link for c in route.clusters]
-            for name, route in self.door.backends().items()
+            for name, route in self.known.backends().items()
         }
 
     async def _services(self) -> dict[str, t.Mapping[str, t.Any]]:
-        """The live Service of each backend; every cluster that a route names must have it."""
+        """The live Service of each backend; every cluster that a route names must have it.
+
+        Those that cannot be read are gone without, but not all of them. Selector and ports stay as they are where the
+        first cluster with the service may be one of these.
+        """
         backends = self.door.backends()
         wanted = {name: list(route.clusters or self.members) for name, route in backends.items()}
         hosts = sorted({host for some in wanted.values() for host in some})
         answers, failed = await on_each(hosts, lambda host: self._read(host, backends, wanted))
-        for error in failed.values():
+        self.unread.add(failed, self.play)
+        # If the config cluster is silent, this ends the run: no other can stand in for it.
+        written = await self._written() if failed else {}
+        for error in failed.values() if set(failed) == set(self.members) else ():
             raise error
-        found: dict[str, t.Mapping[str, t.Any]] = {}
+        found: dict[str, Live] = {}
+        routes = self.door.routes
         for name, route in backends.items():
             has = [(host, live[name]) for host, live in answers.items() if live.get(name)]
-            self.served[name] = [host for host, _service in has]
-            lacking = [host for host in route.clusters or () if host not in self.served[name]]
-            if (lacking or not has) and not self.dry_run:
-                where = lacking or hosts
+            unread = [host for host in hosts if host in failed and host in wanted[name]]
+            kept = written.get(name) if unread else None
+            there = {host for host, _service in has}
+            led = {host for host in unread if kept and leads_to(kept, self.members[host].link)}
+            self.served[name] = [host for host in hosts if host in there | led]
+            lacking = [host for host in route.clusters or () if host not in there and host not in failed]
+            waits = set(unread) == set(wanted[name]) and not kept
+            if (lacking or not (has or kept or waits)) and not self.dry_run:
+                where = lacking or [host for host in hosts if host in answers]
                 raise FleetError(
                     "the service of a route does not exist",
                     cluster=where[0] if len(where) == 1 else "",
                     obj=f"Service {route.namespace}/{name}",
-                    seen=f"not in {', '.join(where)}",
+                    seen="; ".join([f"not in {', '.join(where)}", *self.unread.listed()]),
                     next_step="deploy the service there, or correct clusters in front_door_routes; then run again",
                 )
+            if waits:
+                routes = tuple(one for one in routes if one.name != name)
+                continue
             found[name] = has[0][1] if has else self._planned(route)
-            if not has:
+            if kept and not (has and has[0][0] < unread[0]):
+                found[name], routes = self._as_it_is(kept, found[name] if has else None, routes)
+            elif not has:
                 self.warnings.append(
                     f"Service {route.namespace}/{name} does not exist yet: the selector and ports that check mode "
                     "shows for it are not the ones that a run will write"
                 )
             difference = service_differences(route.service, dict(has))
             self.warnings += [difference] if difference else []
+        self.known = dataclasses.replace(self.door, routes=routes)
+        for host in self.unread.why:
+            mine = [route for route in self.door.routes if host in wanted[route.name]]
+            led_by = [route for route in mine if route.name in found and host in self.served[route.name]]
+            self.warnings.append(self.unread.told(host, led_by, [text_of(one) for one in mine if one not in led_by]))
         return found
+
+    async def _written(self) -> dict[str, Live]:
+        """By name, the live MultiClusterServices of this front door."""
+        found = await self.kube.list(*KINDS[1], self.door.namespace, self.owner)
+        return {one["metadata"]["name"]: one for one in found if not one["metadata"].get("deletionTimestamp")}
+
+    @staticmethod
+    def _as_it_is(kept: Live, other: Live | None, routes: tuple[Route, ...]) -> tuple[Live, tuple[Route, ...]]:
+        """The Service of a backend as it was when it was written, and the routes with the port that it has.
+
+        Args:
+            kept: the live MultiClusterService.
+            other: the Service of a cluster that was read, which counts if it alone has the port that a route says.
+            routes: of the front door.
+        """
+        name, service = kept["metadata"]["name"], service_of(kept)
+        ports = [port["port"] for port in service["spec"]["ports"]]
+        if all(route.port in (0, *ports) for route in routes if route.name == name):
+            return service, routes
+        if other is not None:
+            return other, routes
+        return service, tuple(dataclasses.replace(one, port=0) if one.name == name else one for one in routes)
 
     @staticmethod
     def _planned(route: Route) -> dict[str, t.Any]:
@@ -249,7 +347,10 @@ class FrontDoorRun:
     ) -> dict[str, t.Mapping[str, t.Any]]:
         connection = self.fleet.clusters[host].connection
         found: dict[str, t.Mapping[str, t.Any]] = {}
-        async with Kube.connect(connection, cluster=host, absent_ok=self.dry_run) as kube:
+        async with contextlib.AsyncExitStack() as stack:
+            kube = self.kube
+            if host != kube.cluster:
+                kube = await stack.enter_async_context(Kube.connect(connection, cluster=host, absent_ok=self.dry_run))
             for name, route in backends.items():
                 if host in wanted[name]:
                     service = await kube.get("v1", "Service", name, route.namespace)
@@ -262,7 +363,7 @@ class FrontDoorRun:
             return
         try:
             await self.kube.wait(*_CRD_KIND, _CRD_NAME, until=crd_established, timeout=_CRD_SECONDS)
-        except FleetError as error:
+        except NotInTime as error:
             raise FleetError(
                 "multi-cluster ingress is not installed",
                 cluster=self.kube.cluster,
@@ -283,10 +384,24 @@ class FrontDoorRun:
 
     async def await_reconciled(self, ip: str) -> str:
         """The address that serves all routes as they are now; see :class:`IngressWait`."""
-        wait = IngressWait(self.kube, self.door, self.owner, self.say)
-        return await wait.until_reconciled(ip, fresh=self.fresh, timeout=self.timeout)
+        wait = self._wait()
+        try:
+            vip = await wait.until_reconciled(ip, fresh=self.fresh, timeout=self.timeout)
+        except FleetError as error:
+            error.seen = "; ".join(filter(None, [error.seen, *self.unread.listed()]))
+            raise
+        self._tell(wait.apart)
+        return vip
 
     async def warn_of_refusals(self) -> None:
         """Without a wait, what Google refuses of the objects is a warning."""
-        status = await IngressWait(self.kube, self.door, self.owner, self.say).read("", fresh=False)
-        self.warnings += [f"{self.kube.cluster}: {e.obj}: Google refuses it: {e.text}" for e in status.refusals]
+        status = await self._wait().read("", fresh=False)
+        self._tell([*status.refusals, *status.apart])
+
+    def _wait(self) -> IngressWait:
+        # What Google cannot do in a cluster that does not answer us either is no fault of the others.
+        links = [self.members[host].link for host in self.unread.why]
+        return IngressWait(self.kube, self.door, self.owner, self.say, links)
+
+    def _tell(self, refusals: t.Iterable[WarningEvent]) -> None:
+        self.warnings += [f"{self.kube.cluster}: {e.obj}: Google refuses it: {e.text}" for e in refusals]
