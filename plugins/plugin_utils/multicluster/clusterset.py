@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.mesh.fleet.plugins.module_utils._kube.apply import FIELD_MANAGER
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import Recording, recording
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.waiting import NotInTime
@@ -70,6 +69,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset
     key_of,
     read,
 )
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_status import write_status
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 __all__ = ["PART", "ClustersetRun"]
@@ -770,12 +770,12 @@ class ClustersetRun:
                     continue
                 conditions = export_conditions(self._merged[export.service], name, held.exports.get(key_of(obj)), now)
                 if conditions:
-                    jobs.append(_status(kube, obj, {"conditions": conditions}))
+                    jobs.append(write_status(kube, obj, {"conditions": conditions}))
             else:
                 clusters = import_clusters(self._mine[export.service])
                 had = ((held.imports.get(key_of(obj)) or {}).get("status") or {}).get("clusters") or []
                 if sorted(str(one.get("cluster")) for one in had) != [one["cluster"] for one in clusters]:
-                    jobs.append(_status(kube, obj, {"clusters": clusters}))
+                    jobs.append(write_status(kube, obj, {"clusters": clusters}))
         await asyncio.gather(*jobs)
 
     async def _found(self, name: str) -> None:
@@ -905,22 +905,6 @@ def _is_same(live: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> bool
 def _some(services: t.Sequence[str]) -> str:
     more = len(services) - _FEW
     return ", ".join(services[:_FEW]) + (f" and {more} more" if more > 0 else "")
-
-
-async def _status(kube: Kube, obj: Object, status: Object) -> None:
-    """Write what is ours of an object's status; fields of other managers stay."""
-    resource = await kube.resource(obj["apiVersion"], obj["kind"])
-    space, name = key_of(obj)
-    body = {key: obj[key] for key in ("apiVersion", "kind")}
-    await kube.transport.request(
-        "PATCH",
-        resource.path(space, name, "status"),
-        params={"fieldManager": FIELD_MANAGER, "force": "true"},
-        body={**body, "metadata": {"name": name, "namespace": space}, "status": status},
-        content_type="application/apply-patch+yaml",
-        obj=f"{obj['kind']} {space}/{name}",
-        action="report on",
-    )
 
 
 def _without_namespace(cluster: str, exports: t.Sequence[Export]) -> FleetError:
