@@ -28,6 +28,8 @@ description:
   - A Service without pods of its own (ExternalName) is refused.
   - Runs once for the fleet (C(run_once)). An export that somebody else made stays as it is, and a service that another fleet
     exports or imports in the same cluster is refused there.
+  - Of a ServiceExport of C(multicluster.x-k8s.io) that a user made for a service of C(mesh_exports), it writes the conditions C(Valid)
+    and C(Conflict), unless another controller writes its status. It takes them back when nothing is exported by it any more.
 options:
   state:
     description:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-__all__ = ["MISSING", "Path", "assign", "entries", "leaves", "remove", "value_at"]
+__all__ = ["MISSING", "Path", "assign", "entries", "leaves", "remove", "status_managers", "value_at"]
 
 Path = tuple[str, ...]
 MISSING = object()
@@ -22,6 +22,12 @@ def entries(obj: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     """The records of an object's field managers; those of ``status`` are left out."""
     found = (obj.get("metadata") or {}).get("managedFields") or []
     return [entry for entry in found if entry.get("subresource") != "status"]
+
+
+def status_managers(obj: t.Mapping[str, t.Any]) -> set[str]:
+    """The field managers that wrote an object's C(status) by itself, as controllers do."""
+    found = (obj.get("metadata") or {}).get("managedFields") or []
+    return {str(entry.get("manager")) for entry in found if entry.get("subresource") == "status"}
 
 
 def leaves(entry: t.Mapping[str, t.Any]) -> t.Iterator[Path]:

@@ -58,7 +58,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.paths im
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import ports_of
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.metadata import labels_of
-from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
+from ansible_collections.mesh.fleet.plugins.module_utils.results import REMOVED, UNCHANGED, Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_dns import await_names, serve_names
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_seen import (
@@ -69,7 +69,10 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset
     key_of,
     read,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_status import write_status
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.clusterset_status import (
+    report_on_others,
+    write_status,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.traffic.addresses import Allocated, allocated, forgotten
 
 __all__ = ["PART", "ClustersetRun"]
@@ -203,6 +206,7 @@ class ClustersetRun:
             await self._each(self._remove)
             if not self.dry_run:
                 await self._each(self._report)
+            await self._each(self._report_on_others)
             if self.leaves:
                 await self._leave()
             await self._each(self._found)
@@ -778,6 +782,28 @@ class ClustersetRun:
                     jobs.append(write_status(kube, obj, {"clusters": clusters}))
         await asyncio.gather(*jobs)
 
+    async def _report_on_others(self, name: str) -> None:
+        """Conditions of exports that users made, of which all else is theirs."""
+        kube, held, plan = self._kubes[name], self._held[name], self._plans[name]
+        if kube.absent:
+            return
+        by_key = {(export.namespace, export.name): export for export in self.exports}
+        decided = {_identity(obj) for obj in [*plan.wanted, *plan.stays]}
+        theirs: list[tuple[Object, Merged | None]] = []
+        for key, live in sorted(held.exports.items()):
+            export = by_key.get(key)
+            if fleet_of(live) or _identity(live) in decided:
+                continue
+            if export is None or held.controller or name not in self.sources[export.service]:
+                theirs.append((live, None))
+            elif not self._is_part_unread(export, [name]):
+                theirs.append((live, self._merged.get(export.service)))
+        reported = await report_on_others(
+            kube, self.fleet.name, theirs, _now(kube), dry_run=self.dry_run, diff=self.diff
+        )
+        self.changes += reported.changes
+        self.warnings += reported.warnings
+
     async def _found(self, name: str) -> None:
         """What a cluster's callers have now; another controller's imports are awaited."""
         held = self._held[name]
@@ -864,7 +890,7 @@ class ClustersetRun:
         gone = {
             (change.kind, change.namespace, change.name)
             for change in self.changes
-            if change.cluster == name and change.action != UNCHANGED
+            if change.cluster == name and change.action == REMOVED
         }
         versions = self._held[name].versions[:1] or VERSIONS[:1]
         for kind in ("ServiceExport", "ServiceImport"):

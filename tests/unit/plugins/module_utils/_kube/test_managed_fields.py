@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.managed_fields im
     entries,
     leaves,
     remove,
+    status_managers,
     value_at,
 )
 
@@ -99,3 +100,13 @@ def test_the_status_is_nobodys() -> None:
     managed = [{"manager": "kubelet", "subresource": "status"}, {"manager": "helm"}]
     assert entries({"metadata": {"managedFields": managed}}) == [{"manager": "helm"}]
     assert entries({}) == entries({"metadata": {"managedFields": None}}) == []
+
+
+def test_status_is_of_those_who_wrote_it_by_itself() -> None:
+    written = [
+        {"manager": "kubectl", "operation": "Update"},
+        {"manager": "controller", "operation": "Update", "subresource": "status"},
+        {"manager": "autoscaler", "operation": "Update", "subresource": "scale"},
+    ]
+    assert status_managers({"metadata": {"managedFields": written}}) == {"controller"}
+    assert status_managers({"metadata": {"managedFields": None}}) == set()
