@@ -106,7 +106,7 @@ def _pairs(secrets: t.Mapping[str, Secrets], name: str, now: datetime.datetime) 
 
 
 def _kept(folder: FrontDoorFolder, name: str, now: datetime.datetime) -> Pair | None:
-    """The certificate that Envoy has; None where it has none, or one that has ended."""
+    """The certificate that Envoy has; None where it has none, or one that cannot be used."""
     for secret in folder.read(f"secret-{name}.yaml").get("resources") or ():
         chain = (secret.get("tls_certificate") or {}).get("certificate_chain") or {}
         data = folder.read_keys(pathlib.PurePosixPath(str(chain.get("filename") or "")).parent.name)

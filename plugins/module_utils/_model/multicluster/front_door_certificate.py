@@ -53,13 +53,14 @@ def read_pair(secret: t.Mapping[str, t.Any], cluster: str, now: datetime.datetim
     meta = secret["metadata"]
     where = f"Secret {meta['namespace']}/{meta['name']}"
 
-    def wrong(what: str, seen: str = "") -> FleetError:
-        return FleetError(what, cluster=cluster, obj=where, seen=seen, next_step=_STEP)
+    def wrong(what: str, seen: str = "", step: str = _STEP) -> FleetError:
+        return FleetError(what, cluster=cluster, obj=where, seen=seen, next_step=step)
 
     data = secret.get("data") or {}
     try:
-        pem = base64.b64decode(str(data["tls.crt"]), validate=True).decode("ascii")
-        key_pem = base64.b64decode(str(data["tls.key"]), validate=True).decode("ascii")
+        # Outside of its blocks PEM may hold any text, as openssl x509 -text writes it.
+        pem = base64.b64decode(str(data["tls.crt"]), validate=True).decode()
+        key_pem = base64.b64decode(str(data["tls.key"]), validate=True).decode()
     except (KeyError, ValueError, binascii.Error):
         raise wrong("it is no TLS secret", "it lacks tls.crt or tls.key, or they are no PEM") from None
     try:
@@ -72,7 +73,10 @@ def read_pair(secret: t.Mapping[str, t.Any], cluster: str, now: datetime.datetim
         raise wrong("its key cannot be read", "tls.key is no private key in PEM, or it is encrypted") from None
     if _public(key.public_key()) != _public(leaf.public_key()):
         raise wrong("its key is not that of its certificate")
-    end = leaf.not_valid_after_utc
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    if now < start:
+        step = f"see the clock of this machine, and who issued it; or {_STEP}"
+        raise wrong("its certificate is not valid yet", f"from {start:%Y-%m-%d %H:%M} UTC on", step)
     if end <= now:
         raise wrong("its certificate has ended", f"on {end:%Y-%m-%d}")
     return Pair(str(meta["name"]), pem, key_pem, _names(leaf), f"{end:%Y-%m-%d}" if end - now < _SOON else "")

@@ -25,12 +25,11 @@ NOW = datetime.datetime(2026, 7, 1, tzinfo=datetime.UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def pem(days: int = 90, *names: str) -> bytes:
+def pem(days: int = 90, *names: str, since: int = 100) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
     made = x509.CertificateBuilder(name, name, KEY.public_key(), x509.random_serial_number())
-    made = made.not_valid_before(NOW - datetime.timedelta(days=100)).not_valid_after(
-        NOW + datetime.timedelta(days=days)
-    )
+    made = made.not_valid_before(NOW - datetime.timedelta(days=since))
+    made = made.not_valid_after(NOW + datetime.timedelta(days=days))
     if names:
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
     return made.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -63,9 +62,11 @@ def test_one_that_ends_soon_is_told() -> None:
     ("made", "says"),
     [
         (secret(pem(-1), key_pem()), "has ended"),
+        (secret(pem(since=-5), key_pem()), r"not valid yet.*\n.*2026-07-06 00:00 UTC"),
         (secret(pem(), key_pem(ec.generate_private_key(ec.SECP256R1()))), "not that of its certificate"),
         (secret(b"-----BEGIN", key_pem()), "certificate cannot be read"),
         (secret(pem(), b"s3cr3t"), "key cannot be read"),
+        (secret(b"Z\xfcrich", key_pem()), "no TLS secret"),
         ({"metadata": {"name": "shop", "namespace": "web"}, "data": {"password": "eA=="}}, "no TLS secret"),
         ({"metadata": {"name": "shop", "namespace": "web"}, "data": {"tls.crt": "!", "tls.key": "!"}}, "no TLS secret"),
     ],
@@ -75,6 +76,12 @@ def test_one_that_cannot_be_used_is_refused(made: dict[str, t.Any], says: str) -
         read_pair(made, "west", NOW)
     assert "Secret web/shop" in str(wrong.value)
     assert "PRIVATE" not in str(wrong.value) and "s3cr3t" not in str(wrong.value)
+
+
+def test_text_around_its_blocks_may_be_any_language() -> None:
+    text = "subject=O = Zürich\n".encode()
+    pair = read_pair(secret(text + pem(90, "shop.example"), text + key_pem()), "west", NOW)
+    assert pair.names == ("shop.example",) and "Zürich" in pair.certificate
 
 
 def test_hosts_without_a_certificate_are_found() -> None:
