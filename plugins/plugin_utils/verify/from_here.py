@@ -19,7 +19,10 @@ _LONGEST = 64 * 1024
 
 
 class _Named(http.client.HTTPSConnection):
-    """HTTPS to an address, for a name: the certificate must be for it."""
+    """HTTPS to an address, for a name: the certificate must be for it.
+
+    Raises OSError, TypeError (it is not ASCII) or ValueError where ``trusted`` cannot be read.
+    """
 
     def __init__(self, where: str, name: str, trusted: str, timeout: float, *, public: bool) -> None:
         self._context = ssl.create_default_context(cadata=trusted)
@@ -48,7 +51,11 @@ def call_from_here(call: NameCall, timeout_ms: int, trusted: str = "", *, public
     seconds = timeout_ms / 1000
     connection: http.client.HTTPConnection
     if scheme == "https":
-        connection = _Named(where, call.host, trusted, seconds, public=public)
+        try:
+            connection = _Named(where, call.host, trusted, seconds, public=public)
+        except (OSError, TypeError, ValueError) as error:
+            what = f"the front door's certificates on this machine cannot be read: {error}"
+            return Answer(False, 0, 0.0, "", "", what)
     else:
         connection = http.client.HTTPConnection(where, timeout=seconds)
     try:

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import typing as t
 
@@ -31,6 +32,7 @@ _LABEL = "mesh.fleet/front-door"
 _INSIDE = "/etc/front-door"
 _ENVOY = 'exec "$(ls /kind/layers/*/usr/local/bin/envoy | head -n 1)" "$@"'
 _KEYS = "keys"
+_CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 _READ_SECONDS = 20
 _STEP = 0.2
 _CONNECTS = """
@@ -80,10 +82,10 @@ class FrontDoorFolder:
 
     def has_keys(self, folder: str, certificate: str, key: str) -> bool:
         try:
-            found = [(self.path / _KEYS / folder / name).read_text() for name in ("tls.crt", "tls.key")]
+            found = [(self.path / _KEYS / folder / name).read_bytes() for name in ("tls.crt", "tls.key")]
         except OSError:
             return False
-        return found == [certificate, key]
+        return found == [certificate.encode(), key.encode()]
 
     def read_keys(self, folder: str) -> dict[str, str] | None:
         """Certificate and key as the data of a Secret holds them; None where they are not there."""
@@ -107,8 +109,14 @@ class FrontDoorFolder:
         return f"{_INSIDE}/{_KEYS}/{folder}"
 
     def certificates(self) -> list[str]:
-        """The certificates that it has, as PEM: who calls it trusts these, whoever issued them."""
-        return [p.read_text() for p in sorted((self.path / _KEYS).glob("*/tls.crt"))]
+        """The certificates that it has, as PEM: who calls it trusts these, whoever issued them.
+
+        Each file is one text of its PEM blocks alone, which ends with a newline: the texts may be joined.
+        """
+        texts = [p.read_text(encoding="utf-8") for p in sorted((self.path / _KEYS).glob("*/tls.crt"))]
+        # Python takes ASCII alone for an SSL context, and around its blocks PEM may hold any text.
+        found = ["".join(f"{block[0]}\n" for block in _CERTIFICATE.finditer(text)) for text in texts]
+        return [text for text in found if text]
 
     def clear(self) -> None:
         if self.exists():

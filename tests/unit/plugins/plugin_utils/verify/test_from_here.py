@@ -9,6 +9,8 @@ import json
 import threading
 import typing as t
 
+import pytest
+
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import CONTROLLER, NameCall
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.from_here import call_from_here
 
@@ -42,3 +44,11 @@ def test_a_call_from_here_has_the_host_of_its_route() -> None:
     closed = call_from_here(NameCall("front door", CONTROLLER, url, "", "web.shop", ()), 500)
     assert (closed.ok, closed.status) == (False, 0)
     assert closed.what
+
+
+@pytest.mark.parametrize("trusted", ["no PEM", "Zürich", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"])
+def test_certificates_that_cannot_be_read_are_told(trusted: str) -> None:
+    call = NameCall("front door", CONTROLLER, "https://127.0.0.1:1/", "shop", "web.shop", (), "shop.example")
+    told = call_from_here(call, 500, trusted)
+    assert (told.ok, told.status) == (False, 0)
+    assert "the front door's certificates on this machine cannot be read: " in told.what

@@ -62,9 +62,19 @@ def test_keys_are_for_their_owner_alone_and_go_in_the_end(tmp_path: Path) -> Non
     assert folder.has_keys("shop-1", "CERT", "KEY") and not folder.has_keys("shop-1", "CERT", "OTHER")
     assert folder.names() == []
     assert folder.forget_keys(["shop-2"]) == ["shop-1"]
-    assert folder.certificates() == ["CERT2"]
     folder.clear()
     assert not folder.exists()
+
+
+def test_its_certificates_may_be_joined(tmp_path: Path) -> None:
+    one, two, three = (f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----" for text in "ABC")
+    folder = FrontDoorFolder(tmp_path)
+    text = f"subject=O = Zürich\r\n{one}\nissuer=O = Zürich\n{two}"
+    folder.write_keys("shop-1", text, "KEY")
+    folder.write_keys("shop-2", three, "KEY")
+    folder.write_keys("shop-3", "none", "KEY")
+    assert folder.has_keys("shop-1", text, "KEY"), "or each run would write it again"
+    assert folder.certificates() == [f"{one}\n{two}\n", f"{three}\n"]
 
 
 def test_a_file_that_was_cut_counts_as_none(tmp_path: Path) -> None:
