@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import datetime
 import email.utils
+import errno
 import json
 import os
 import typing as t
@@ -187,8 +188,8 @@ class Transport:
     ) -> t.Any:
         """Send one request and return the object that is the answer.
 
-        A server that asks to come back (429, 503 with Retry-After) and a kept connection that turns out
-        to be closed are retried a few times: every request made here may be repeated. What an admission webhook
+        A server that asks to come back (429, 503 with Retry-After) and a kept connection that turns out to be closed or
+        reset are retried a few times: every request made here may be repeated. What an admission webhook
         refused by silence is asked again for ``webhook_seconds``: a control plane that rolls answers a moment later.
 
         Args:
@@ -221,11 +222,9 @@ class Transport:
                 if last or error.retry_after is None or error.status not in (429, 503):
                     raise
                 await asyncio.sleep(min(error.retry_after, 10.0))  # as long as the server asked for
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-                if last:
-                    raise self.broken(error, obj=obj, action=action) from None
             except _BROKEN as error:
-                raise self.broken(error, obj=obj, action=action) from None
+                if last or not _was_cut(error):
+                    raise self.broken(error, obj=obj, action=action) from None
 
     async def _once(
         self,
@@ -376,6 +375,16 @@ class Transport:
         )
         self.endpoint.accepted(shown.name)
         return opened
+
+
+def _was_cut(error: BaseException) -> bool:
+    """Whether a connection that was there ended before an answer; not whether none came about."""
+    if isinstance(error, (aiohttp.ServerDisconnectedError, ConnectionResetError)):
+        return True
+    if not isinstance(error, aiohttp.ClientOSError) or isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    # aiohttp says so of a reset by its number, and of a body that was on its way by the cause.
+    return error.errno in (errno.ECONNRESET, errno.EPIPE) or isinstance(error.__cause__, ConnectionResetError)
 
 
 def _shortened(answer: t.Any) -> str:
