@@ -121,3 +121,8 @@ def test_an_ingress_gateway_serves_http_and_https(tmp_path: Path) -> None:
     assert ports == [15021, 80, 443]
     pods = objects["Deployment", wiring.INGRESS]["spec"]["template"]["metadata"]["labels"]
     assert pods["istio.io/rev"] == "canary"
+    known = wiring.ingress_labels(it, it.clusters["west"])
+    by_istiod = {key: known.pop(key) for key in list(known) if key.startswith("topology.istio.io/")}
+    assert known.items() <= pods.items(), "what selects these pods is found by these labels"
+    assert by_istiod == {"topology.istio.io/cluster": "west", "topology.istio.io/network": "west"}
+    assert sorted(pods.keys() - known) == ["app.kubernetes.io/version", "helm.sh/chart"]

@@ -22,7 +22,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects 
     CERT_MANAGER,
     GATEWAY_API_VERSION,
     GATEWAY_KINDS,
-    INGRESS_SELECTOR,
     Place,
     tls_secret,
 )
@@ -34,12 +33,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes i
     Site,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, ingress_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.claims import (
     HTTP_KINDS,
     claims,
     route_claims,
+    selects,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph import may_call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.traffic.seen import Port, ports_of
@@ -235,7 +235,7 @@ async def refuse_foreign(kube: Kube, objects: t.Sequence[Object], fleet: str) ->
     return errors
 
 
-async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: str) -> list[str]:
+async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: Fleet) -> list[str]:
     """Warnings of hosts that somebody else serves at the same gateway: by a Gateway, a VirtualService or an HTTPRoute.
 
     Istio merges all of them, and which of them answers is not for an inventory to say.
@@ -247,18 +247,20 @@ async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: 
     gateways, virtual, http_gateways, http_routes = [await kube.list(*kind) for kind in kinds]
 
     def theirs(some: t.Iterable[Object]) -> list[Object]:
-        return [one for one in some if not has_our_labels(one, fleet, "ingress")]
+        return [one for one in some if not has_our_labels(one, fleet.name, "ingress")]
 
+    # A primary's objects configure the gateways of its remotes too.
+    proxies = [ingress_labels(fleet, one) for one in fleet.clusters.values() if one.primary == kube.cluster]
     found: dict[str, set[str]] = {}
     for gateway in theirs(gateways):
         spec, meta = gateway.get("spec") or {}, gateway["metadata"]
-        if spec.get("selector") == INGRESS_SELECTOR:
+        if selects(gateway, proxies):
             named = {str(host).rpartition("/")[2] for server in spec.get("servers") or [] for host in server["hosts"]}
             for host in hosts & named:
                 found.setdefault(host, set()).add(f"Gateway {meta['namespace']}/{meta['name']}")
     told = set(found)
     for claim in (
-        *claims(gateways, theirs(virtual)),
+        *claims(gateways, theirs(virtual), proxies),
         *route_claims(http_gateways, theirs(http_routes), INGRESS, place.namespace),
     ):
         if claim.host in hosts - told:

@@ -133,7 +133,7 @@ class IngressRun:
                     self.failures.setdefault(name, []).extend(errors)
                     return
                 address = service_address(gateway).host
-                self.warnings += await also_served(kube, wanted, place, self.fleet.name)
+                self.warnings += await also_served(kube, wanted, place, self.fleet)
         # Two hosts may have one certificate.
         unique = {(obj["apiVersion"], described(obj)): obj for some in list(made.values()) for obj in some}
         objects = list(unique.values())

@@ -19,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.engine im
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.fleet import Foreign, KindFleet
 from ansible_collections.mesh.fleet.plugins.module_utils._local.kind.front_door import Container, FrontDoorFolder
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
-from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, ingress_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import (
     fleet_of,
     has_our_labels,
@@ -435,11 +435,15 @@ class LocalFrontDoor:
         for name, through in through_of.items():
             home = homes.get(name, name)
             has = seen[home]
-            others = [
+            theirs = [
                 [obj for obj in objects if not has_our_labels(obj, self.fleet.name, PART)]
                 for objects in (has.gateways, has.virtual)
             ]
-            served = [*claims(*others), *route_claims(has.http_gateways, has.http_routes, INGRESS, has.namespace)]
+            proxies = [ingress_labels(self.fleet, self.fleet.clusters[name])]
+            served = [
+                *claims(theirs[0], theirs[1], proxies),
+                *route_claims(has.http_gateways, has.http_routes, INGRESS, has.namespace),
+            ]
             against, same = rivals(self.door, served) if through else ([], set())
             problems += [
                 f"{name}: {c.host} by {c.object} (to {', '.join(c.services) or 'no service'})" for c in against

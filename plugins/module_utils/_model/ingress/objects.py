@@ -15,6 +15,7 @@ import dataclasses
 import typing as t
 
 from ..istio.helm_values import INGRESS
+from ..multicluster.claims import INGRESS_SELECTOR
 from .routes import GATEWAY_API, ISSUER, Route, Site
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "GATEWAY_API_VERSION",
     "GATEWAY_CLASS",
     "GATEWAY_KINDS",
-    "INGRESS_SELECTOR",
     "Place",
     "kinds",
     "redirect_name",
@@ -39,8 +39,6 @@ GATEWAY_API_VERSION = "v1.6.0"
 GATEWAY_KINDS = ((_GATEWAY, "Gateway"), (_GATEWAY, "HTTPRoute"))
 GATEWAY_CLASS = "istio"
 """The GatewayClass that istiod makes."""
-INGRESS_SELECTOR: t.Mapping[str, str] = {"istio": INGRESS.removeprefix("istio-")}
-"""The labels of the ingress gateway's pods."""
 _HTTP, _HTTPS = 80, 443
 """Ports of the ingress gateway's Service."""
 

@@ -29,6 +29,7 @@ __all__ = [
     "cni_release",
     "eastwest_wanted",
     "gateway_release",
+    "ingress_labels",
     "ingress_wanted",
     "istiod_name",
     "istiod_release",
@@ -368,3 +369,25 @@ def gateway_release(
         ports = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
         values["securityContext"] = {"seccompProfile": dict(_SECCOMP), "sysctls": [ports]}
     return Release(name, namespace or plane.gateways_namespace(), chart, merged(values, *user))
+
+
+def ingress_labels(fleet: Fleet, cluster: Cluster) -> dict[str, str]:
+    """The labels of a cluster's ingress gateway that Gateways may select it by, without those of Istio's version.
+
+    They are those that chart gateway gives its pods, and those that istiod adds for the place where they run.
+    """
+    revision = control_plane_of(fleet, cluster).revision
+    return {
+        **owner_labels("gateways", fleet.name),
+        "istio": INGRESS.removeprefix("istio-"),
+        "app": INGRESS,
+        "app.kubernetes.io/name": INGRESS,
+        "app.kubernetes.io/instance": INGRESS,
+        "app.kubernetes.io/managed-by": "Helm",
+        "app.kubernetes.io/part-of": "istio",
+        "istio.io/dataplane-mode": "none",
+        "sidecar.istio.io/inject": "true",
+        **({} if revision == "default" else {"istio.io/rev": revision}),
+        "topology.istio.io/cluster": cluster.name,
+        "topology.istio.io/network": cluster.network,
+    }

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import typing as t
 
-__all__ = ["HTTP_KINDS", "SELECTOR", "Claim", "claims", "route_claims"]
+__all__ = ["HTTP_KINDS", "INGRESS_SELECTOR", "Claim", "claims", "route_claims", "selects"]
 
-SELECTOR: t.Mapping[str, str] = {"istio": "ingressgateway"}
-"""The label that Istio's chart gives the pods of a gateway of this name."""
+INGRESS_SELECTOR: t.Mapping[str, str] = {"istio": "ingressgateway"}
+"""Of the labels of the ingress gateway's pods, the one by which objects of ours select them."""
 _GATEWAY_API = "gateway.networking.k8s.io"
 HTTP_KINDS = ((f"{_GATEWAY_API}/v1", "Gateway"), (f"{_GATEWAY_API}/v1", "HTTPRoute"))
 _ANY = "*"
@@ -33,18 +33,30 @@ class Claim(t.NamedTuple):
     """``name.namespace`` of those that it leads to."""
 
 
-def claims(gateways: t.Iterable[t.Mapping[str, t.Any]], virtual: t.Iterable[t.Mapping[str, t.Any]]) -> list[Claim]:
-    """Hosts that objects of others serve at the ingress gateway.
+def selects(gateway: Live, proxies: t.Iterable[t.Mapping[str, str]]) -> bool:
+    """Whether a Gateway of Istio is for one of some proxies, of which the labels are given; without a selector it is.
+
+    https://istio.io/latest/docs/reference/config/networking/gateway/#Gateway
+    """
+    selector = (gateway.get("spec") or {}).get("selector") or {}
+    return any(selector.items() <= labels.items() for labels in proxies)
+
+
+def claims(
+    gateways: t.Iterable[Live], virtual: t.Iterable[Live], proxies: t.Sequence[t.Mapping[str, str]]
+) -> list[Claim]:
+    """Hosts that objects of others serve at ingress gateways.
 
     Args:
         gateways: the Gateways that are not ours.
         virtual: the VirtualServices that are not ours.
+        proxies: the labels of each ingress gateway, as ``ingress_labels`` says them.
     """
-    served = set()
-    for gateway in gateways:
-        selector = (gateway.get("spec") or {}).get("selector") or {}
-        if all(SELECTOR.get(key) == value for key, value in selector.items()):
-            served.add((str(gateway["metadata"]["namespace"]), str(gateway["metadata"]["name"])))
+    served = {
+        (str(gateway["metadata"]["namespace"]), str(gateway["metadata"]["name"]))
+        for gateway in gateways
+        if selects(gateway, proxies)
+    }
     found = []
     for one in virtual:
         spec, meta = one.get("spec") or {}, one["metadata"]

@@ -13,7 +13,7 @@ import typing as t
 
 from ...errors import FleetError
 from ..inventory.problems import Problem
-from .claims import SELECTOR, Claim
+from .claims import INGRESS_SELECTOR, Claim
 from .front_door import HEALTH_HEADER, FrontDoor, Route, is_ip
 
 __all__ = ["KINDS", "gateway_objects", "local_name", "local_problems", "objects_of_remote", "port_of", "rivals"]
@@ -98,7 +98,7 @@ def gateway_objects(
     """
     base = _base_of_remote(door.name, cluster) if remote else door.name
     # To the labels of a proxy's pod istiod adds the cluster in which it runs.
-    selector = {**SELECTOR, **({_CLUSTER: cluster} if shared or remote else {})}
+    selector = {**INGRESS_SELECTOR, **({_CLUSTER: cluster} if shared or remote else {})}
     spaces: dict[str, dict[str, list[Route]]] = {}
     used: dict[str, Route] = {}
     for host, routes in door.hosts().items():

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import ingress_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.claims import claims
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import (
     FrontDoor,
@@ -20,6 +21,8 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
     rivals,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+
+from ..fleets import SERVED, fleet
 
 WEB = Route("web", "shop", host="shop.example", health=HealthCheck("/healthz"))
 PAY = Route("pay", "bank", host="shop.example", path="/pay")
@@ -122,11 +125,34 @@ def virtual(host: str, to: str, by: str) -> dict[str, t.Any]:
 
 
 GATEWAYS = [gateway("in", istio="ingressgateway"), gateway("other", istio="egress")]
+FLEET = fleet(SERVED, mesh_revision="canary")
+PROXIES = [ingress_labels(FLEET, FLEET.clusters["edge"])]
+
+
+@pytest.mark.parametrize(
+    ("selector", "found"),
+    [
+        ({"istio": "ingressgateway"}, True),
+        ({"app": "istio-ingressgateway"}, True),
+        ({"app": "istio-ingressgateway", "istio": "ingressgateway"}, True),
+        ({"app.kubernetes.io/name": "istio-ingressgateway"}, True),
+        ({"istio": "ingressgateway", "istio.io/rev": "canary"}, True),
+        ({"istio": "ingressgateway", "topology.istio.io/cluster": "edge"}, True),
+        ({}, True),
+        ({"istio": "ingressgateway", "app": "mine"}, False),
+        ({"app": "istio-eastwestgateway"}, False),
+        ({"istio": "ingressgateway", "istio.io/rev": "default"}, False),
+        ({"istio": "ingressgateway", "topology.istio.io/cluster": "fra"}, False),
+    ],
+)
+def test_by_any_label_of_the_gateway_others_serve_there(selector: dict[str, str], found: bool) -> None:
+    theirs = virtual("shop.example", "web.shop.svc.cluster.local", "in")
+    assert [claim.host for claim in claims([gateway("in", **selector)], [theirs], PROXIES)] == ["shop.example"] * found
 
 
 def test_two_front_doors_with_one_host_are_found() -> None:
     theirs = virtual("shop.example", "web-other-door-west.shop.svc.cluster.local", "in")
-    against, same = rivals(DOOR, claims(GATEWAYS, [theirs]))
+    against, same = rivals(DOOR, claims(GATEWAYS, [theirs], PROXIES))
     assert [(c.host, c.object) for c in against] == [("shop.example", "VirtualService apps/theirs")]
     assert same == set()
 
@@ -140,9 +166,9 @@ def test_two_front_doors_with_one_host_are_found() -> None:
     ],
 )
 def test_what_serves_another_host_or_elsewhere_is_no_rival(theirs: dict[str, t.Any]) -> None:
-    assert rivals(DOOR, claims(GATEWAYS, [theirs])) == ([], set())
+    assert rivals(DOOR, claims(GATEWAYS, [theirs], PROXIES)) == ([], set())
 
 
 def test_what_serves_a_host_as_the_door_would_is_known() -> None:
     door = FrontDoor("front-door", (Route("web", "apps"),))
-    assert rivals(door, claims(GATEWAYS, [virtual("*", "web", "apps/in")])) == ([], {"*"})
+    assert rivals(door, claims(GATEWAYS, [virtual("*", "web", "apps/in")], PROXIES)) == ([], {"*"})
