@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -126,3 +127,17 @@ def test_an_ingress_gateway_serves_http_and_https(tmp_path: Path) -> None:
     assert known.items() <= pods.items(), "what selects these pods is found by these labels"
     assert by_istiod == {"topology.istio.io/cluster": "west", "topology.istio.io/network": "west"}
     assert sorted(pods.keys() - known) == ["app.kubernetes.io/version", "helm.sh/chart"]
+
+
+def test_a_gateway_can_be_told_to_trust_a_front_door(tmp_path: Path) -> None:
+    """As docs/front-door.md says it."""
+    page = Path(__file__).parents[2] / "docs" / "front-door.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (values,) = [found for block in blocks if (found := yaml.safe_load(block).get("gateways_ingress_values"))]
+    it = fleet()
+    release = wiring.gateway_release(it, it.clusters["west"], chart("gateway"), wiring.INGRESS, user=(values,))
+    annotations = rendered(release, tmp_path)["Deployment", wiring.INGRESS]["spec"]["template"]["metadata"][
+        "annotations"
+    ]
+    assert yaml.safe_load(annotations["proxy.istio.io/config"]) == {"gatewayTopology": {"numTrustedProxies": 1}}
+    assert annotations["inject.istio.io/templates"] == "gateway", "the chart's own stay"

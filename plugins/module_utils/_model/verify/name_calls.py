@@ -312,6 +312,12 @@ def about_redirect(call: NameCall, answer: Answer) -> tuple[str, str, str] | Non
         f"look in the clusters for a Gateway with httpsRedirect for {call.host or 'any host'}, and for a redirect of "
         f"{call.service} itself, and take it away: front_door_https_redirect does the same; then verify again"
     )
+    if call.by_https and call.by in ("engine", "files"):
+        # Google's load balancer calls pods without a gateway.
+        step += (
+            f". If {call.service} goes by X-Forwarded-Proto, the ingress gateways told it http: let them trust the "
+            "front door (numTrustedProxies: 1 by gateways_ingress_values, see docs/front-door.md)"
+        )
     if to_https and call.by_https:
         return f"{answer.status} to {answer.location}, which is the same again: callers never arrive", means, step
     if to_https and not call.redirects and call.by == "engine" and not call.certified:

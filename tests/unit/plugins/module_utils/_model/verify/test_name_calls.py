@@ -317,6 +317,22 @@ def test_a_redirect_that_leads_nowhere_fails(call: NameCall, given: Answer, mean
 
 
 @pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (shop_call("https"), True),
+        (shop_call("https", by="files"), True),
+        (shop_call("https", by="google"), False),
+        (shop_call(redirects=False, certified=False), False),
+    ],
+)
+def test_a_circle_behind_gateways_may_be_by_a_header(call: NameCall, told: bool) -> None:
+    judged = judge_name(call, moved("https://shop.example/pay"))
+    assert not judged.ok
+    for words in ("X-Forwarded-Proto", "numTrustedProxies: 1"):
+        assert (words in judged.next_step) is told
+
+
+@pytest.mark.parametrize(
     ("call", "given"),
     [
         (shop_call("https"), moved("https://shop.example/login")),
