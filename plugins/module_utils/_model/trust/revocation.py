@@ -33,6 +33,7 @@ __all__ = [
     "authorities",
     "crl_days",
     "first_end",
+    "is_fit",
     "judge",
     "key_of",
     "may_sign",
@@ -121,6 +122,7 @@ def judge(
     *,
     peers: bool = False,
     signed_here: str = "",
+    silent: bool = False,
 ) -> Revocations:
     """Check CRLs before they are written. Of several of one CA the newest counts.
 
@@ -129,6 +131,7 @@ def judge(
         chains: by cluster, of the whole mesh.
         peers: whether the mesh calls other meshes, whose CAs are not in ``chains``.
         signed_here: the name in ``texts`` of what a run signed: what no CA of the mesh signed there is of a former one.
+        silent: whether clusters did not answer: then it may be of one of theirs.
 
     Raises:
         FleetError: istiod would not start with them, or proxies would refuse calls.
@@ -160,13 +163,12 @@ def judge(
             f"{what}: no CA of this mesh signed the CRL of {_named(crl.issuer)}, so its signature was not checked; "
             "leave it out, unless it is of an intermediate CA that was renewed in the last days"
         )
-    for what, crl in kept:
+    for key in sorted(newest, key=repr):
+        what, crl = newest[key]
         left = crl_days([crl], now)
         if left is not None and left < LEAST_DAYS:
-            warnings.append(
-                f"{what}: the CRL of {_named(crl.issuer)} ends in {left} days, and proxies then refuse every call "
-                "whose chain has that CA: have the CA issue a new one and run trust again"
-            )
+            former = key not in known and what == signed_here
+            warnings.append(f"{what}: the CRL of {_named(crl.issuer)} ends in {left} days, {_then(former, silent)}")
     text = "".join(crl.public_bytes(serialization.Encoding.PEM).decode() for _what, crl in kept)
     if len(text) > LARGEST:
         raise FleetError(
@@ -191,6 +193,25 @@ def _refuse_mistakable(what: str, crl: x509.CertificateRevocationList, known: Au
             means="proxies would take it for that CA's, and refuse every call whose chain has it",
             next_step="have that CA issue it again, or leave it out",
         )
+
+
+def _then(former: bool, silent: bool) -> str:
+    """What the end of a CRL means, and what to do about it."""
+    if former and not silent:
+        return "as expected: its CA was renewed, and what that signed before has ended by then"
+    refused = "and proxies then refuse every call whose chain has that CA: "
+    if former:
+        return f"{refused}if it is of a cluster that did not answer, make that reachable and run trust again"
+    return f"{refused}have the CA issue a new one and run trust again"
+
+
+def is_fit(crl: x509.CertificateRevocationList, now: datetime.datetime) -> bool:
+    """Whether proxies go by this CRL now: it is a whole one, has begun and has not ended."""
+    try:
+        _refuse_unfit("", crl, now)
+    except FleetError:
+        return False
+    return True
 
 
 def _refuse_unfit(what: str, crl: x509.CertificateRevocationList, now: datetime.datetime) -> None:

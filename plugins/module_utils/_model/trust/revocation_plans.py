@@ -11,7 +11,7 @@ import typing as t
 from ...errors import FleetError
 from .decisions import ClusterTrust
 from .own_lists import SIGNED_HERE
-from .revocation import Revocations, authorities, judge, key_of, parse_crls, uncovered
+from .revocation import Revocations, authorities, is_fit, judge, key_of, parse_crls, uncovered
 from .signing_chain import CRL, SigningChain
 
 if t.TYPE_CHECKING:
@@ -115,7 +115,7 @@ def plan_crls(
         else:
             present[name] = chain
     whole = {**present, **chains}
-    good = judge(given, whole, now, peers=peers, signed_here=SIGNED_HERE)
+    good = judge(given, whole, now, peers=peers, signed_here=SIGNED_HERE, silent=bool(unread))
     plan = CrlPlan(warnings=list(good.warnings), days=good.days)
     for name, found in live.items():
         if name not in whole or (name not in chains and found.data and found.data.get(CRL) == good.text):
@@ -126,7 +126,7 @@ def plan_crls(
         plan.writes[name] = dataclasses.replace(whole[name], crl=good.text)
         plan.listed.add(name)
     if unread:
-        plan.warnings += _beside_silent(good, live, plan.writes, unread)
+        plan.warnings += _beside_silent(good, live, plan.writes, unread, now)
     return plan
 
 
@@ -150,14 +150,18 @@ def _beside_silent(
     live: t.Mapping[str, ClusterTrust],
     writes: t.Iterable[str],
     unread: t.Mapping[str, FleetError],
+    now: datetime.datetime,
 ) -> list[str]:
-    """Write nothing that could part a cluster which did not answer from the others; return what is not known."""
+    """Write nothing that could part a cluster which did not answer from the others; return what is not known.
+
+    Without a list that has ended no call is lost: proxies refuse it beside that list too.
+    """
     silent = ", ".join(unread)
     after = {key_of(crl) for crl in parse_crls(good.text, what="trust_crl")}
     for name in writes:
         text = (live[name].data or {}).get(CRL, "").strip()
-        before = {key_of(crl) for crl in parse_crls(text, what=f"Secret cacerts of {name}")} if text else set()
-        if not before or before - after:
+        held = parse_crls(text, what=f"Secret cacerts of {name}") if text else []
+        if not held or {key_of(crl) for crl in held if is_fit(crl, now)} - after:
             raise FleetError(
                 "no other CRLs are written as long as a primary does not answer",
                 cluster=silent,

@@ -130,6 +130,18 @@ def test_a_renewed_ca_has_a_list_and_the_former_keeps_its_own() -> None:
     assert gone.count("BEGIN X509 CRL") == 3, "a list that has ended would have every call refused"
 
 
+def test_the_end_of_a_former_ones_list_is_expected() -> None:
+    renewed = {"west": decisions.issue("west", ROOT, POLICY), "east": EAST}
+    signers = [ROOT, issuer_of(renewed["west"]), issuer_of(EAST)]
+    later = NOW + 29 * DAY
+    both = lists(lists(), chains=renewed, signers=signers, later=29 * DAY)
+    (said,) = judge({SIGNED_HERE: both}, renewed, later, signed_here=SIGNED_HERE).warnings
+    assert "ends in 1 days, as expected" in said and "L=west" in said
+    (said,) = judge({SIGNED_HERE: both}, renewed, later, signed_here=SIGNED_HERE, silent=True).warnings
+    assert "if it is of a cluster that did not answer" in said
+    assert not any("expected" in one for one in judge({"/crl": both}, renewed, later).warnings), "perhaps a peer's"
+
+
 def test_without_a_key_a_list_that_is_there_is_kept() -> None:
     held = lists()
     assert lists(held, signers=[]).count("BEGIN X509 CRL") == 3

@@ -72,6 +72,15 @@ def test_beside_a_silent_primary_only_newer_ones_of_the_same_cas() -> None:
         planned(live("west", WEST, more), given=NEWER, unread=SILENT)
 
 
+def test_a_list_that_has_ended_stops_nothing_beside_silence() -> None:
+    """What its CA signed is refused already: the others' lists would end too."""
+    held = planned(live("west", WEST)).writes["west"].crl
+    ended = crl_of(OTHER, begins=NOW - 3 * DAY, ends=NOW - DAY)
+    plan = planned(live("west", WEST, held + ended), given=NEWER, unread=SILENT)
+    assert plan.listed == {"west"} and ended not in plan.writes["west"].crl
+    assert planned(live("west", WEST, ended), given=NEWER, unread=SILENT).listed == {"west"}, "it had some"
+
+
 def test_broken_certificates_count_as_silence() -> None:
     others = {"east": ClusterTrust("east", data={"ca-cert.pem": "rubbish"})}
     with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
