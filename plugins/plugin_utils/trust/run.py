@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions 
     ClusterTrust,
     Decision,
     decide,
+    same_time,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_roots import (
     LiveRoot,
@@ -35,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.fleet_root
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists import (
     GENERATED,
     SIGNED_HERE,
+    OwnLists,
     authority_of,
     own_lists,
 )
@@ -245,25 +247,47 @@ class TrustRun:
         if given or chains or own:
             others, unread = await self._read_others()
         silent = {**self.failures, **unread}
-        if own and (text := self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))):
-            given[SIGNED_HERE] = text
+        refused: set[str] = set()
+        if own:
+            lists = self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))
+            if lists.text:
+                given[SIGNED_HERE] = lists.text
+            if lists.signed:
+                refused = self._refuse_other_clocks()
         for name, error in waiting_chains(given, {**others, **self.live}, chains).items():
             del chains[name]
             decision = next(d for d in self.decisions if d.cluster == name)
             self.decisions.remove(decision)
             try:
                 kept = _keep_unrenewed(decision, error)
-            except FleetError as refused:
-                self.failures[name] = refused
+            except FleetError as urgent:
+                self.failures[name] = urgent
             else:
                 self.decisions.append(kept)
                 self.warnings.append(kept.warning)
         first = next(iter(self.fleet.clusters.values()), None)
         peers = bool(((first.variables.get("mesh_federation") if first else None) or {}).get("peers"))
-        plan = plan_crls(given, self.live, others, {**self.failures, **unread}, chains, self.policy.now, peers=peers)
+        # Who is refused gets nothing, but its CAs are known and need lists in the other clusters.
+        written = {name: found for name, found in self.live.items() if name not in refused}
+        read = {**others, **{name: self.live[name] for name in refused}}
+        silent = {name: error for name, error in {**self.failures, **unread}.items() if name not in refused}
+        plan = plan_crls(given, written, read, silent, chains, self.policy.now, peers=peers)
         self.warnings += plan.warnings
-        self.crl_days = plan.days
+        self.crl_days = plan.days if written else None
         return plan
+
+    def _refuse_other_clocks(self) -> set[str]:
+        """Refuse the clusters where a list that is signed now could be one that has not begun; return their names."""
+        refused = set()
+        for name, found in self.live.items():
+            try:
+                same_time(found)
+            except FleetError as error:
+                if name not in self.failures:
+                    self.failures[name] = error
+                    refused.add(name)
+        self.decisions = [d for d in self.decisions if d.cluster not in refused]
+        return refused
 
     def _own_lists(
         self,
@@ -273,7 +297,7 @@ class TrustRun:
         chains: t.Mapping[str, SigningChain],
         *,
         silent: bool,
-    ) -> str:
+    ) -> OwnLists:
         """Lists of the CAs whose keys this run holds: the root's, and those of what is this fleet's in clusters."""
         ours = [one.data for one in present.values() if not one.owner and not one.tls_form]
         found = [authority_of(data) for data in (*ours, *(chain.data for chain in chains.values()))]

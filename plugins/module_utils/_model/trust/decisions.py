@@ -39,6 +39,7 @@ __all__ = [
     "decide",
     "duration",
     "issue",
+    "same_time",
     "summary",
 ]
 
@@ -114,7 +115,7 @@ def decide(live: ClusterTrust, root: x509.Certificate, policy: Policy) -> Decisi
             if decision.action == RENEW and (live.tls_form or (live.owner and not live.take_over)):
                 decision = _not_ours_to_renew(live, decision)
         if decision.action != KEEP:
-            _same_time(live)
+            same_time(live)
         return decision
     except FleetError as error:
         error.cluster = live.cluster
@@ -152,14 +153,15 @@ def _not_ours_to_renew(live: ClusterTrust, due: Decision) -> Decision:
     return dataclasses.replace(due, action=KEEP, warning=warning)
 
 
-def _same_time(live: ClusterTrust) -> None:
-    """Refuse to sign where what is signed now would not be valid yet."""
+def same_time(live: ClusterTrust) -> None:
+    """Refuse to sign where what is signed now would not be valid yet. Raises FleetError naming the difference."""
     if abs(live.ahead) <= MAX_SKEW:
         return
     minutes = int(abs(live.ahead) / datetime.timedelta(minutes=1))
     behind = live.ahead < datetime.timedelta()
     raise FleetError(
         "its clock differs from the controller's",
+        cluster=live.cluster,
         obj="API server",
         seen=f"it is {minutes} minutes {'behind' if behind else 'ahead'}",
         means="what this controller signs now is not valid there yet: proxies would reject it"

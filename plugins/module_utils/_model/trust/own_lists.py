@@ -7,12 +7,13 @@ What a list has revoked stays revoked in every later one: nothing but a new CA t
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
 from ...errors import FleetError
 from .certificates import BACKDATE, Authority, key_from_pem, parse_certificates, public_bytes
-from .revocation import Authorities, key_of, may_sign, parse_crls, signed_by
+from .revocation import Authorities, is_fit, key_of, may_sign, parse_crls, signed_by
 from .signing_chain import CERT, KEY
 
 try:
@@ -21,13 +22,23 @@ try:
 except ImportError:  # ansible-core requires cryptography: it is absent only where a module would run remotely
     pass
 
-__all__ = ["GENERATED", "LIFETIME", "SIGNED_HERE", "authority_of", "own_lists"]
+__all__ = ["GENERATED", "LIFETIME", "SIGNED_HERE", "OwnLists", "authority_of", "own_lists"]
 
 GENERATED = "generated"
 """The word in ``trust_crl`` that asks for them."""
 SIGNED_HERE = "trust_crl: generated"
 """How errors and warnings call them."""
 LIFETIME = datetime.timedelta(days=30)
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnLists:
+    """What a run signs itself, and what it keeps of its lists."""
+
+    text: str
+    """PEM."""
+    signed: bool
+    """Whether one is signed now, by the controller's clock."""
 
 
 def authority_of(data: t.Mapping[str, str] | None) -> Authority | None:
@@ -48,8 +59,8 @@ def own_lists(
     now: datetime.datetime,
     *,
     silent: bool,
-) -> str:
-    """One list (PEM) of each CA of which none is given, as far as there is a key, or a list that lasts.
+) -> OwnLists:
+    """One list of each CA of which none is given, as far as there is a key, or a list that lasts.
 
     A list is kept until half of its life is over, so that a run which changes nothing writes nothing. Lists of a CA
     that was renewed are kept until they end: its workloads' certificates live on for a day.
@@ -62,12 +73,11 @@ def own_lists(
         silent: whether some clusters did not answer, whose CAs are not known: their lists are kept.
     """
     theirs = [crl for what, text in given.items() for crl in parse_crls(text, what=what)]
-    newest: dict[t.Hashable, x509.CertificateRevocationList] = {}
-    for crl in _readable(held):
-        before = newest.get(key_of(crl))
-        if before is None or before.last_update_utc < crl.last_update_utc:
-            newest[key_of(crl)] = crl
+    # The newest that proxies go by now. Another one has ended, or begins later: a clock was ahead.
+    ordered = sorted(_readable(held), key=lambda crl: (is_fit(crl, now), crl.last_update_utc))
+    newest: dict[t.Hashable, x509.CertificateRevocationList] = {key_of(crl): crl for crl in ordered}
     made: list[x509.CertificateRevocationList] = []
+    signed = False
     for signer in signers:
         ca = signer.certificate
         if any(signed_by(crl, ca) for crl in (*theirs, *made)) or not may_sign(ca):
@@ -75,15 +85,14 @@ def own_lists(
         present = next((crl for crl in newest.values() if signed_by(crl, ca)), None)
         if present is None or _due(present, now):
             made.append(_signed_now(signer, present, now))
+            signed = True
     names = {ca.subject for ca in known.values()}
     taken = {key_of(crl) for crl in (*theirs, *made)}
     # Also of a key that nobody has any more: the former one of a CA of this mesh, as long as its list lasts.
     made += [
-        crl
-        for key, crl in newest.items()
-        if key not in taken and (silent or crl.issuer in names) and not _ended(crl, now)
+        crl for key, crl in newest.items() if key not in taken and (silent or crl.issuer in names) and is_fit(crl, now)
     ]
-    return "".join(crl.public_bytes(serialization.Encoding.PEM).decode() for crl in made)
+    return OwnLists("".join(crl.public_bytes(serialization.Encoding.PEM).decode() for crl in made), signed)
 
 
 def _readable(texts: t.Iterable[str]) -> list[x509.CertificateRevocationList]:
@@ -97,11 +106,8 @@ def _readable(texts: t.Iterable[str]) -> list[x509.CertificateRevocationList]:
 
 
 def _due(crl: x509.CertificateRevocationList, now: datetime.datetime) -> bool:
-    return crl.next_update_utc is not None and crl.next_update_utc - now < LIFETIME / 2
-
-
-def _ended(crl: x509.CertificateRevocationList, now: datetime.datetime) -> bool:
-    return crl.next_update_utc is not None and crl.next_update_utc <= now
+    end = crl.next_update_utc
+    return not is_fit(crl, now) or (end is not None and end - now < LIFETIME / 2)
 
 
 def _signed_now(

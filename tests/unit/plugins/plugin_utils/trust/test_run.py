@@ -435,3 +435,28 @@ def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clust
     assert done.failures == {} and any("east: did not answer" in one for one in done.warnings)
     text = clusters.chains["west"].crl
     assert text.count("BEGIN X509 CRL") == 3, "east's proxies still need the list of its CA"
+
+
+def test_lists_are_signed_by_a_clock_that_agrees(clusters: Clusters) -> None:
+    key = certificates.new_key()
+    root = certificates.Authority(certificates.make_root(key, POLICY), key)
+    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    hour = datetime.timedelta(hours=1)
+    clusters.west = ClusterTrust("west", chains["west"].data, ahead=-hour)
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
+    args = {**pem, "root": "provided", "crl": ["generated"]}
+    done = clusters.run(args=args)
+    assert done.failures["west"].what == "its clock differs from the controller's" and list(done.failures) == ["west"]
+    assert [d.cluster for d in done.decisions] == ["east"] and list(clusters.written) == ["east"]
+    assert clusters.chains["east"].crl.count("BEGIN X509 CRL") == 3, "the CAs of who is refused count"
+    # What is signed already has begun there, or is signed anew.
+    clusters.east = ClusterTrust("east", clusters.chains["east"].data, ahead=-hour)
+    assert clusters.run(args=args).failures == {} and clusters.written.keys() == {"west", "east"}
+    # The clock of the controller is wrong.
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data, ahead=hour)
+    clusters.written.clear()
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=16))
+    done = clusters.run(args=args, policy=later)
+    assert done.failures.keys() == {"west", "east"} and clusters.written == {}
+    assert done.warnings == [] and done.crl_days is None

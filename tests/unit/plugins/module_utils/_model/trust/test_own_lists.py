@@ -57,7 +57,14 @@ def lists(
 ) -> str:
     signers = SIGNERS if signers is None else signers
     chains = CHAINS if chains is None else chains
-    return own_lists(given or {}, [held, held], signers, authorities(chains.values()), NOW + later, silent=silent)
+    made = own_lists(given or {}, [held, held], signers, authorities(chains.values()), NOW + later, silent=silent)
+    assert made.signed == any(pem not in held for pem in blocks(made.text)), "whoever signs looks at the clocks first"
+    return made.text
+
+
+def blocks(text: str) -> list[str]:
+    """Each list by itself."""
+    return [pem + "-----END" for pem in text.split("-----END")[:-1]]
 
 
 def serials(text: str) -> list[int]:
@@ -91,6 +98,17 @@ def test_of_several_that_clusters_hold_the_newest_counts() -> None:
         assert sorted(serials(lists(held, later=29 * DAY))) == [7, 8]
 
 
+def test_a_list_that_has_not_begun_is_signed_anew() -> None:
+    """A controller whose clock was ahead had signed it."""
+    ahead = lists(later=3 * DAY)
+    good = judge({SIGNED_HERE: lists(ahead)}, CHAINS, NOW, signed_here=SIGNED_HERE)
+    assert good.days == LIFETIME.days and not set(blocks(ahead)) & set(blocks(good.text))
+    first = lists(later=-DAY)
+    assert sorted(blocks(lists(first + ahead))) == sorted(blocks(first)), "of what is held, what is valid now counts"
+    west = {"west": WEST}
+    assert lists(ahead, chains=west, signers=[ROOT, issuer_of(WEST)], silent=True).count("BEGIN") == 2
+
+
 def test_a_ca_that_may_sign_no_list_gets_none() -> None:
     signer = issuer_of(WEST)
     old = certificates.Authority(plain(signer, crl_sign=False), signer.key)
@@ -111,8 +129,8 @@ def test_a_list_names_the_key_that_signed_it() -> None:
 
 def test_an_unreadable_one_hides_no_other() -> None:
     broken = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
-    text = own_lists({}, [broken, crl_of(ROOT, revoked=[7])], SIGNERS, authorities(CHAINS.values()), NOW, silent=False)
-    assert serials(text) == [7]
+    held = [broken, crl_of(ROOT, revoked=[7])]
+    assert serials(own_lists({}, held, SIGNERS, authorities(CHAINS.values()), NOW, silent=False).text) == [7]
 
 
 def test_what_is_given_counts_and_is_not_signed_beside() -> None:
