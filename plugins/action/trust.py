@@ -121,7 +121,7 @@ class ActionModule(FleetAction):
         root = None if run.root_is_planned else run.root
         line = summary(root, run.decisions, failed=len(run.failures), planned=self.check_mode)
         if run.crl_days is not None:
-            line += f"  revocation lists for {run.crl_days} days"
+            line += f"  revocation lists for {max(run.crl_days, 0)} days"
         changes, warnings = run.changes, run.warnings
         if state is not None:
             changes = state.moves + [dataclasses.replace(c, name=state.shown(c.name)) for c in changes]

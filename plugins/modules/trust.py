@@ -72,7 +72,7 @@ options:
         anew in the second half of these with all that they had revoked.
       - Refused before anything is written if one has ended, is not valid yet or was not signed by the CA that it names, or if a CA of the
         mesh has none, because proxies with any would refuse every call whose chain has that CA.
-      - Without any, those in a cluster stay as they are. A renewed chain waits, with a warning, until there is a list of its CA beside them.
+      - Without any, those in a cluster stay as they are, with a warning, since they end. A renewed chain waits, with a warning, until there is a list of its CA beside them.
     type: list
     elements: str
     default: []
@@ -159,7 +159,8 @@ root_days_left:
   returned: with O(state=present)
   type: int
 crl_days_left:
-  description: Whole days until the first of the given revocation lists ends; none without any, or if none ends.
+  description:
+    - Whole days until the first revocation list ends, of those that are given, else of those in the clusters of the play; none without any.
   returned: with O(state=present)
   type: int
 kept_in:

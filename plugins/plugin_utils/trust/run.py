@@ -94,7 +94,7 @@ class TrustRun:
     live: dict[str, ClusterTrust] = dataclasses.field(default_factory=dict)
     """What the clusters of the play hold, by name."""
     crl_days: int | None = None
-    """Until the first of the given revocation lists ends; None without any."""
+    """Until the first revocation list ends, of those given, else of those in the clusters; None without any."""
     _others: tuple[dict[str, ClusterTrust], dict[str, FleetError]] | None = None
 
     async def run(self) -> None:

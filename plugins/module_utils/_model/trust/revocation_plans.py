@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import typing as t
@@ -11,7 +12,7 @@ import typing as t
 from ...errors import FleetError
 from .decisions import ClusterTrust
 from .own_lists import SIGNED_HERE
-from .revocation import Revocations, authorities, is_fit, judge, key_of, parse_crls, uncovered
+from .revocation import Revocations, authorities, crl_days, is_fit, judge, key_of, parse_crls, uncovered
 from .signing_chain import CRL, SigningChain
 
 if t.TYPE_CHECKING:
@@ -28,7 +29,7 @@ class CrlPlan:
     """By cluster, what its Secret holds then; only where it differs, or its chain is new."""
     warnings: list[str] = dataclasses.field(default_factory=list)
     days: int | None = None
-    """Until the first CRL ends; None when none does."""
+    """Until the first CRL ends, of those that are given, else of those in the clusters; None when none does."""
     listed: set[str] = dataclasses.field(default_factory=set)
     """Clusters of ``writes`` whose CRLs are other ones than before."""
 
@@ -101,7 +102,7 @@ def plan_crls(
         FleetError: the CRLs are not fit, or a CA of the mesh has none.
     """
     if not given:
-        return CrlPlan({n: dataclasses.replace(c, crl=(live[n].data or {}).get(CRL, "")) for n, c in chains.items()})
+        return _what_is_there(live, chains, now)
     present: dict[str, SigningChain] = {}
     unread = dict(unread)
     for name, found in {**others, **live}.items():
@@ -127,6 +128,30 @@ def plan_crls(
         plan.listed.add(name)
     if unread:
         plan.warnings += _beside_silent(good, live, plan.writes, unread, now)
+    return plan
+
+
+def _what_is_there(
+    live: t.Mapping[str, ClusterTrust], chains: t.Mapping[str, SigningChain], now: datetime.datetime
+) -> CrlPlan:
+    """Without given CRLs those in the clusters stay, until they end: so that is told from the first day on."""
+    plan = CrlPlan({n: dataclasses.replace(c, crl=(live[n].data or {}).get(CRL, "")) for n, c in chains.items()})
+    ends: dict[str, int] = {}
+    for name, found in live.items():
+        text = "" if found.owner else (found.data or {}).get(CRL, "").strip()  # another owner's are not ours to renew
+        with contextlib.suppress(FleetError):  # istiod does not start with what cannot be read, and verify tells it
+            left = crl_days(parse_crls(text, what=CRL), now) if text else None
+            if left is not None:
+                ends[name] = left
+    if ends:
+        plan.days = min(ends.values())
+        end = f"ends in {plan.days} days" if plan.days >= 0 else f"ended {-plan.days} days ago"
+        plan.warnings.append(
+            f"cacerts of {', '.join(ends)}: no run renews its revocation lists, of which the first {end}, and proxies "
+            "refuse every call whose chain has a CA with one that has ended: name generated, or newer ones, in "
+            "trust_crl; or, to go without, take ca-crl.pem out of each cacerts and restart istiod (README.md of the "
+            "role trust)"
+        )
     return plan
 
 

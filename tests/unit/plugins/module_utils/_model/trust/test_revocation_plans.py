@@ -91,9 +91,23 @@ def test_broken_certificates_count_as_silence() -> None:
 def test_without_any_what_is_there_stays_also_with_a_new_chain() -> None:
     held = LISTS["/crl"]
     known = {"west": live("west", WEST, held)}
-    assert plan_crls({}, known, {}, SILENT, {}, NOW) == CrlPlan()
+    assert plan_crls({}, known, {}, SILENT, {}, NOW).writes == {}
     plan = plan_crls({}, known, {}, {}, {"west": WEST}, NOW)
     assert plan.writes == {"west": dataclasses.replace(WEST, crl=held)} and not plan.listed
+
+
+def test_lists_that_nobody_renews_are_warned_of() -> None:
+    sooner = crl_of(ROOT, ends=NOW + 3 * DAY)
+    known = {"west": live("west", WEST, LISTS["/crl"]), "east": live("east", EAST, sooner)}
+    known["north"] = live("north", WEST)
+    plan = plan_crls({}, known, {}, {}, {}, NOW)
+    (said,) = plan.warnings
+    assert plan.days == 3 and said.startswith("cacerts of west, east: ") and "the first ends in 3 days" in said
+    assert "name generated" in said and "take ca-crl.pem out" in said
+    later = plan_crls({}, known, {}, {}, {}, NOW + 5 * DAY)
+    assert later.days == -2 and "ended 2 days ago" in later.warnings[0]
+    theirs = {"west": live("west", WEST, LISTS["/crl"], owner="vault"), "east": live("east", EAST, "rubbish")}
+    assert plan_crls({}, theirs, {}, {}, {}, NOW) == CrlPlan()
 
 
 def test_a_new_chain_waits_for_its_list() -> None:
