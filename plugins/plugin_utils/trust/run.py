@@ -305,7 +305,8 @@ class TrustRun:
         if isinstance(issuer, OwnRoot):
             signers.append(issuer.authority)
         known: Authorities = {}
-        for data in (*(one.data for one in present.values()), *(chain.data for chain in chains.values())):
+        new = {name: chain.data for name, chain in chains.items()}
+        for data in {**{name: one.data for name, one in present.items()}, **new}.values():
             with contextlib.suppress(FleetError):  # what is wrong there is told of that cluster
                 known |= authorities([SigningChain.from_data(data or {})])
         held = [(one.data or {}).get(CRL, "") for one in present.values()]

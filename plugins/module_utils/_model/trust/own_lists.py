@@ -67,53 +67,67 @@ def own_lists(
 
     Args:
         given: the user's lists, PEM by the name that errors give them; who gives that of a CA renews it too.
-        held: what clusters hold, PEM.
-        signers: CAs with their keys.
+        held: what clusters hold, PEM. What any list of a CA has revoked is in the next one.
+        signers: CAs with their keys, also those that are renewed now.
         known: the CAs of the mesh.
         silent: whether some clusters did not answer, whose CAs are not known: their lists are kept.
     """
     theirs = [crl for what, text in given.items() for crl in parse_crls(text, what=what)]
-    # The newest that proxies go by now. Another one has ended, or begins later: a clock was ahead.
-    ordered = sorted(_readable(held), key=lambda crl: (is_fit(crl, now), crl.last_update_utc))
-    newest: dict[t.Hashable, x509.CertificateRevocationList] = {key_of(crl): crl for crl in ordered}
+    there = _readable(held)
+    keys = {_identity(one.certificate): one for one in signers}
+    cas = {**known, **{identity: one.certificate for identity, one in keys.items()}}
     made: list[x509.CertificateRevocationList] = []
     signed = False
-    for signer in signers:
-        ca = signer.certificate
-        if any(signed_by(crl, ca) for crl in (*theirs, *made)) or not may_sign(ca):
+    for identity, ca in cas.items():
+        if any(signed_by(crl, ca) for crl in theirs) or not may_sign(ca):
             continue
-        present = next((crl for crl in newest.values() if signed_by(crl, ca)), None)
-        if present is None or _due(present, now):
-            made.append(_signed_now(signer, present, now))
+        present = [crl for crl in there if signed_by(crl, ca)]
+        newest = next((crl for crl in reversed(present) if is_fit(crl, now)), None)
+        revoked = {one.serial_number: one for crl in present for one in crl}
+        if identity in keys and (newest is None or _due(newest, revoked, now)):
+            made.append(_signed_now(keys[identity], revoked.values(), now))
             signed = True
-    names = {ca.subject for ca in known.values()}
-    taken = {key_of(crl) for crl in (*theirs, *made)}
-    # Also of a key that nobody has any more: the former one of a CA of this mesh, as long as its list lasts.
-    made += [
-        crl for key, crl in newest.items() if key not in taken and (silent or crl.issuer in names) and is_fit(crl, now)
+        elif newest is not None:
+            made.append(newest)
+    # Of a key that nobody has any more: the former one of a CA of this mesh, as long as its list lasts.
+    taken, names = {key_of(crl) for crl in theirs}, {ca.subject for ca in known.values()}
+    former = [
+        crl
+        for crl in there
+        if (silent or crl.issuer in names) and key_of(crl) not in taken and is_fit(crl, now)
+        if not any(signed_by(crl, ca) for ca in cas.values())
     ]
+    made += {key_of(crl): crl for crl in former}.values()
     return OwnLists("".join(crl.public_bytes(serialization.Encoding.PEM).decode() for crl in made), signed)
 
 
 def _readable(texts: t.Iterable[str]) -> list[x509.CertificateRevocationList]:
-    found = []
+    """Each list once, the oldest first."""
+    found: dict[bytes, x509.CertificateRevocationList] = {}
     for text in dict.fromkeys(texts):
         try:
-            found += parse_crls(text, what="cacerts") if text.strip() else []
+            crls = parse_crls(text, what="cacerts") if text.strip() else []
         except FleetError:
             continue  # it is replaced by what can be read
-    return found
+        found |= {crl.public_bytes(serialization.Encoding.DER): crl for crl in crls}
+    return sorted(found.values(), key=lambda crl: crl.last_update_utc)
 
 
-def _due(crl: x509.CertificateRevocationList, now: datetime.datetime) -> bool:
+def _identity(ca: x509.Certificate) -> tuple[bytes, bytes]:
+    """As in :data:`Authorities`."""
+    return ca.subject.public_bytes(), public_bytes(ca)
+
+
+def _due(crl: x509.CertificateRevocationList, revoked: t.Iterable[int], now: datetime.datetime) -> bool:
+    """Whether a list that proxies go by is signed anew: it ends soon, or lacks one of these serial numbers."""
     end = crl.next_update_utc
-    return not is_fit(crl, now) or (end is not None and end - now < LIFETIME / 2)
+    soon = end is not None and end - now < LIFETIME / 2
+    return soon or not set(revoked) <= {one.serial_number for one in crl}
 
 
 def _signed_now(
-    signer: Authority, before: x509.CertificateRevocationList | None, now: datetime.datetime
+    signer: Authority, revoked: t.Iterable[x509.RevokedCertificate], now: datetime.datetime
 ) -> x509.CertificateRevocationList:
-    """A new list, with all that the one before has revoked."""
     ca = signer.certificate
     try:
         identifier = ca.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -128,6 +142,6 @@ def _signed_now(
         .add_extension(named, critical=False)
         .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
     )
-    for one in before if before is not None else ():
+    for one in revoked:
         builder = builder.add_revoked_certificate(one)
     return builder.sign(signer.key, hashes.SHA256())

@@ -64,7 +64,7 @@ def lists(
 
 def blocks(text: str) -> list[str]:
     """Each list by itself."""
-    return [pem + "-----END" for pem in text.split("-----END")[:-1]]
+    return ["-----BEGIN" + pem for pem in text.split("-----BEGIN")[1:]]
 
 
 def serials(text: str) -> list[int]:
@@ -107,6 +107,29 @@ def test_a_list_that_has_not_begun_is_signed_anew() -> None:
     assert sorted(blocks(lists(first + ahead))) == sorted(blocks(first)), "of what is held, what is valid now counts"
     west = {"west": WEST}
     assert lists(ahead, chains=west, signers=[ROOT, issuer_of(WEST)], silent=True).count("BEGIN") == 2
+
+
+@pytest.mark.parametrize("key_id", [True, False])
+def test_no_list_of_one_ca_hides_what_another_revoked(key_id: bool) -> None:
+    """A user's list that is not named any more, and one of ours: a run with --limit may have written only one."""
+    theirs = crl_of(ROOT, ends=NOW + 60 * DAY, revoked=[7, 8], key_id=key_id)
+    older, newer = lists(later=-2 * DAY), crl_of(ROOT, begins=NOW - DAY / 2, revoked=[8, 9])
+    for held in (older + theirs, theirs + older + newer, newer + theirs):
+        text = lists(held)
+        assert sorted(serials(text)) == sorted({7, 8} | ({9} if newer in held else set()))
+        assert text.count("BEGIN X509 CRL") == 3 and judge({SIGNED_HERE: text}, CHAINS, NOW).warnings == ()
+        assert sorted(blocks(lists(text + held))) == sorted(blocks(text)), "it has all of them"
+
+
+@pytest.mark.parametrize("key_id", [True, False])
+def test_no_held_list_beside_one_that_is_given(key_id: bool) -> None:
+    given = {"root.pem": crl_of(ROOT, begins=NOW - 9 * DAY, revoked=[7], key_id=key_id)}
+    others = lists(lists(), given=given)
+    assert others.count("BEGIN X509 CRL") == 2
+    good = judge({**given, SIGNED_HERE: others}, CHAINS, NOW, signed_here=SIGNED_HERE)
+    assert serials(good.text) == [7] and good.text.count("BEGIN X509 CRL") == 3
+    former = crl_of(issuer_of(decisions.issue("west", ROOT, POLICY)))
+    assert former in lists(former) and former not in lists(former, given={"/crl": former}), "also of a key that is gone"
 
 
 def test_a_ca_that_may_sign_no_list_gets_none() -> None:
