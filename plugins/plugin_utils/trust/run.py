@@ -250,6 +250,7 @@ class TrustRun:
         refused: set[str] = set()
         if own:
             lists = self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))
+            self.warnings += lists.warnings
             if lists.text:
                 given[SIGNED_HERE] = lists.text
             if lists.signed:

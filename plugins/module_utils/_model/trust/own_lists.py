@@ -13,7 +13,7 @@ import typing as t
 
 from ...errors import FleetError
 from .certificates import BACKDATE, Authority, key_from_pem, parse_certificates, public_bytes
-from .revocation import Authorities, is_fit, key_of, may_sign, parse_crls, signed_by
+from .revocation import Authorities, is_fit, key_of, may_sign, mistaken_for, names_no_key, parse_crls, signed_by
 from .signing_chain import CERT, KEY
 
 try:
@@ -39,6 +39,7 @@ class OwnLists:
     """PEM."""
     signed: bool
     """Whether one is signed now, by the controller's clock."""
+    warnings: tuple[str, ...] = ()
 
 
 def authority_of(data: t.Mapping[str, str] | None) -> Authority | None:
@@ -97,8 +98,10 @@ def own_lists(
         if (silent or crl.issuer in names) and key_of(crl) not in taken and is_fit(crl, now)
         if not any(signed_by(crl, ca) for ca in cas.values())
     ]
-    made += {key_of(crl): crl for crl in former}.values()
-    return OwnLists("".join(crl.public_bytes(serialization.Encoding.PEM).decode() for crl in made), signed)
+    dropped = [crl for crl in former if mistaken_for(crl, known)]
+    made += {key_of(crl): crl for crl in former if crl not in dropped}.values()
+    text = "".join(crl.public_bytes(serialization.Encoding.PEM).decode() for crl in made)
+    return OwnLists(text, signed, tuple(_not_kept(crl) for crl in dropped))
 
 
 def _readable(texts: t.Iterable[str]) -> list[x509.CertificateRevocationList]:
@@ -118,11 +121,22 @@ def _identity(ca: x509.Certificate) -> tuple[bytes, bytes]:
     return ca.subject.public_bytes(), public_bytes(ca)
 
 
+def _not_kept(crl: x509.CertificateRevocationList) -> str:
+    return (
+        f"cacerts: a CRL of {crl.issuer.rfc4514_string()}, of {crl.last_update_utc:%Y-%m-%d %H:%M} UTC, is not kept: "
+        "no CA of the mesh signed it, and proxies would take it for that of the present CA of this name. If that was "
+        "renewed in the last day, proxies refuse calls with certificates of the former one until these are renewed"
+    )
+
+
 def _due(crl: x509.CertificateRevocationList, revoked: t.Iterable[int], now: datetime.datetime) -> bool:
-    """Whether a list that proxies go by is signed anew: it ends soon, or lacks one of these serial numbers."""
+    """Whether a list that proxies go by is signed anew: it ends soon, or lacks one of these serial numbers.
+
+    Also one that names no key: beside a renewed CA of the same name, proxies would take it for that one's.
+    """
     end = crl.next_update_utc
     soon = end is not None and end - now < LIFETIME / 2
-    return soon or not set(revoked) <= {one.serial_number for one in crl}
+    return soon or names_no_key(crl) or not set(revoked) <= {one.serial_number for one in crl}
 
 
 def _signed_now(

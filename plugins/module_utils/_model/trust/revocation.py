@@ -37,6 +37,8 @@ __all__ = [
     "judge",
     "key_of",
     "may_sign",
+    "mistaken_for",
+    "names_no_key",
     "parse_crls",
     "signed_by",
     "uncovered",
@@ -182,10 +184,7 @@ def judge(
 
 
 def _refuse_mistakable(what: str, crl: x509.CertificateRevocationList, known: Authorities) -> None:
-    """Refuse a CRL that proxies would take for that of a CA whose it is not: they look for one by name and key ID."""
-    same = [ca for ca in known.values() if ca.subject == crl.issuer]
-    key = _key_id(crl)
-    if same and (key is None or key in {_own_key_id(ca) for ca in same}):
+    if same := mistaken_for(crl, known):
         raise FleetError(
             "a certificate revocation list is not signed by the CA that it names",
             obj=what,
@@ -193,6 +192,12 @@ def _refuse_mistakable(what: str, crl: x509.CertificateRevocationList, known: Au
             means="proxies would take it for that CA's, and refuse every call whose chain has it",
             next_step="have that CA issue it again, or leave it out",
         )
+
+
+def mistaken_for(crl: x509.CertificateRevocationList, known: Authorities) -> list[x509.Certificate]:
+    """For which CAs' list proxies take a CRL that none of them signed: they look for one by name and key ID."""
+    same = [ca for ca in known.values() if ca.subject == crl.issuer]
+    return same if names_no_key(crl) or _key_id(crl) in {_own_key_id(ca) for ca in same} else []
 
 
 def _then(former: bool, silent: bool) -> str:
@@ -283,6 +288,11 @@ def may_sign(ca: x509.Certificate) -> bool:
 def key_of(crl: x509.CertificateRevocationList) -> tuple[bytes, bytes | None]:
     """By which proxies find the CRL of a CA: its name, and the ID of its key."""
     return crl.issuer.public_bytes(), _key_id(crl)
+
+
+def names_no_key(crl: x509.CertificateRevocationList) -> bool:
+    """Whether it lacks the ID of the key that signed it."""
+    return _key_id(crl) is None
 
 
 def _key_id(crl: x509.CertificateRevocationList) -> bytes | None:

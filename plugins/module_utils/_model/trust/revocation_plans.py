@@ -12,7 +12,18 @@ import typing as t
 from ...errors import FleetError
 from .decisions import ClusterTrust
 from .own_lists import SIGNED_HERE
-from .revocation import Revocations, authorities, crl_days, is_fit, judge, key_of, parse_crls, uncovered
+from .revocation import (
+    Authorities,
+    Revocations,
+    authorities,
+    crl_days,
+    is_fit,
+    judge,
+    key_of,
+    parse_crls,
+    signed_by,
+    uncovered,
+)
 from .signing_chain import CRL, SigningChain
 
 if t.TYPE_CHECKING:
@@ -127,7 +138,8 @@ def plan_crls(
         plan.writes[name] = dataclasses.replace(whole[name], crl=good.text)
         plan.listed.add(name)
     if unread:
-        plan.warnings += _beside_silent(good, live, plan.writes, unread, now)
+        known = authorities([*present.values(), *chains.values()])
+        plan.warnings += _beside_silent(good, live, plan.writes, unread, known, now)
     return plan
 
 
@@ -175,18 +187,21 @@ def _beside_silent(
     live: t.Mapping[str, ClusterTrust],
     writes: t.Iterable[str],
     unread: t.Mapping[str, FleetError],
+    known: Authorities,
     now: datetime.datetime,
 ) -> list[str]:
     """Write nothing that could part a cluster which did not answer from the others; return what is not known.
 
-    Without a list that has ended no call is lost: proxies refuse it beside that list too.
+    A list of a CA that is not ``known`` may be of one of its CAs, and stays. Without one that has ended no call is
+    lost: proxies refuse it beside that list too.
     """
     silent = ", ".join(unread)
     after = {key_of(crl) for crl in parse_crls(good.text, what="trust_crl")}
     for name in writes:
         text = (live[name].data or {}).get(CRL, "").strip()
         held = parse_crls(text, what=f"Secret cacerts of {name}") if text else []
-        if not held or {key_of(crl) for crl in held if is_fit(crl, now)} - after:
+        unknown = [crl for crl in held if not any(signed_by(crl, ca) for ca in known.values())]
+        if not held or {key_of(crl) for crl in unknown if is_fit(crl, now)} - after:
             raise FleetError(
                 "no other CRLs are written as long as a primary does not answer",
                 cluster=silent,

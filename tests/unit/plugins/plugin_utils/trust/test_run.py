@@ -353,7 +353,7 @@ def test_no_root_is_made_while_a_place_of_one_is_silent(clusters: Clusters) -> N
     assert not (clusters.directory / "trust").exists()
 
 
-def crl_of(chain: SigningChain | certificates.Authority) -> str:
+def crl_of(chain: SigningChain | certificates.Authority, *, key_id: bool = True) -> str:
     """An empty revocation list of a chain's intermediate CA, or of a root."""
     if isinstance(chain, SigningChain):
         found = certificates.parse_certificates(chain.certificate)[0]
@@ -361,7 +361,9 @@ def crl_of(chain: SigningChain | certificates.Authority) -> str:
     named = x509.AuthorityKeyIdentifier.from_issuer_public_key(chain.certificate.public_key())  # type: ignore[arg-type]
     builder = x509.CertificateRevocationListBuilder().issuer_name(chain.certificate.subject)
     builder = builder.last_update(POLICY.now - datetime.timedelta(hours=1))
-    builder = builder.next_update(POLICY.now + datetime.timedelta(days=9000)).add_extension(named, critical=False)
+    builder = builder.next_update(POLICY.now + datetime.timedelta(days=9000))
+    if key_id:
+        builder = builder.add_extension(named, critical=False)
     return builder.sign(chain.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -403,14 +405,19 @@ def test_a_renewal_waits_for_its_revocation_list(clusters: Clusters) -> None:
         assert text.count("BEGIN X509 CRL") == 4 and renewed.crl_days == 30, "the former one's too"
 
 
-@pytest.mark.parametrize("theirs", [{"owner": "somebody else"}, {"tls_form": True}], ids=["owner", "cert-manager"])
-def test_no_list_is_signed_with_a_key_of_somebody_else(clusters: Clusters, theirs: dict[str, t.Any]) -> None:
+def signing_lists() -> tuple[certificates.Authority, dict[str, SigningChain], dict[str, t.Any]]:
+    """A root, the clusters' chains under it, and the arguments of a run that signs the lists."""
     key = certificates.new_key()
     root = certificates.Authority(certificates.make_root(key, POLICY), key)
     chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
-    clusters.east = ClusterTrust("east", chains["east"].data)
     pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
-    args = {**pem, "root": "provided", "crl": ["generated"]}
+    return root, chains, {**pem, "root": "provided", "crl": ["generated"]}
+
+
+@pytest.mark.parametrize("theirs", [{"owner": "somebody else"}, {"tls_form": True}], ids=["owner", "cert-manager"])
+def test_no_list_is_signed_with_a_key_of_somebody_else(clusters: Clusters, theirs: dict[str, t.Any]) -> None:
+    _root, chains, args = signing_lists()
+    clusters.east = ClusterTrust("east", chains["east"].data)
     clusters.west = ClusterTrust("west", chains["west"].data, **theirs)
     with pytest.raises(FleetError, match="has no certificate revocation list") as caught:
         clusters.run("west", "east", args=args)
@@ -421,12 +428,8 @@ def test_no_list_is_signed_with_a_key_of_somebody_else(clusters: Clusters, their
 
 
 def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clusters) -> None:
-    key = certificates.new_key()
-    root = certificates.Authority(certificates.make_root(key, POLICY), key)
-    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    _root, chains, args = signing_lists()
     clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())
-    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
-    args = {**pem, "root": "provided", "crl": ["generated"]}
     clusters.run("west", "east", args=args)
     clusters.west = ClusterTrust("west", clusters.chains["west"].data)
     clusters.failing["east"] = FleetError("it does not answer", cluster="east")
@@ -437,15 +440,20 @@ def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clust
     assert text.count("BEGIN X509 CRL") == 3, "east's proxies still need the list of its CA"
 
 
+def test_a_list_that_is_not_kept_is_warned_of(clusters: Clusters) -> None:
+    root, chains, args = signing_lists()
+    former = crl_of(decisions.issue("west", root, POLICY), key_id=False)
+    clusters.west = ClusterTrust("west", dataclasses.replace(chains["west"], crl=former).data)
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    (said,) = clusters.run(args=args).warnings
+    assert "L=west" in said and "is not kept" in said and former not in clusters.chains["west"].crl
+
+
 def test_lists_are_signed_by_a_clock_that_agrees(clusters: Clusters) -> None:
-    key = certificates.new_key()
-    root = certificates.Authority(certificates.make_root(key, POLICY), key)
-    chains = {name: decisions.issue(name, root, POLICY) for name in ("west", "east")}
+    _root, chains, args = signing_lists()
     hour = datetime.timedelta(hours=1)
     clusters.west = ClusterTrust("west", chains["west"].data, ahead=-hour)
     clusters.east = ClusterTrust("east", chains["east"].data)
-    pem = {"root_cert": certificates.certificate_pem(root.certificate), "root_key": certificates.key_pem(root.key)}
-    args = {**pem, "root": "provided", "crl": ["generated"]}
     done = clusters.run(args=args)
     assert done.failures["west"].what == "its clock differs from the controller's" and list(done.failures) == ["west"]
     assert [d.cluster for d in done.decisions] == ["east"] and list(clusters.written) == ["east"]

@@ -132,6 +132,23 @@ def test_no_held_list_beside_one_that_is_given(key_id: bool) -> None:
     assert former in lists(former) and former not in lists(former, given={"/crl": former}), "also of a key that is gone"
 
 
+def test_a_list_that_names_no_key_is_signed_anew() -> None:
+    """Beside a renewed CA of the same name it would be taken for that one's."""
+    held = lists(given={"/crl": crl_of(issuer_of(WEST))}) + crl_of(issuer_of(WEST), revoked=[7], key_id=False)
+    renewed = {"west": decisions.issue("west", ROOT, POLICY), "east": EAST}
+    new = [ROOT, issuer_of(renewed["west"]), issuer_of(EAST)]
+    text = lists(held, chains=renewed, signers=[*new, issuer_of(WEST)])
+    assert serials(text) == [7] and text.count("BEGIN X509 CRL") == 4
+    for later in (text, lists(lists(held), chains=renewed, signers=new)):
+        assert judge({SIGNED_HERE: later}, renewed, NOW, signed_here=SIGNED_HERE).warnings == ()
+    # Its key is gone.
+    made = own_lists({}, [held], new, authorities(renewed.values()), NOW, silent=False)
+    assert made.text.count("BEGIN X509 CRL") == 3 and serials(made.text) == []
+    (said,) = made.warnings
+    assert "L=west" in said and "is not kept" in said
+    judge({SIGNED_HERE: made.text}, renewed, NOW, signed_here=SIGNED_HERE)
+
+
 def test_a_ca_that_may_sign_no_list_gets_none() -> None:
     signer = issuer_of(WEST)
     old = certificates.Authority(plain(signer, crl_sign=False), signer.key)

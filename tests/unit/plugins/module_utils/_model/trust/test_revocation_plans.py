@@ -81,6 +81,11 @@ def test_a_list_that_has_ended_stops_nothing_beside_silence() -> None:
     assert planned(live("west", WEST, ended), given=NEWER, unread=SILENT).listed == {"west"}, "it had some"
 
 
+def test_beside_silence_a_list_may_name_its_key_at_last() -> None:
+    held = "".join(crl_of(one, key_id=False) for one in (ROOT, issuer_of(WEST), issuer_of(EAST)))
+    assert planned(live("west", WEST, held), unread=SILENT).listed == {"west"}, "it is of the same CAs"
+
+
 def test_broken_certificates_count_as_silence() -> None:
     others = {"east": ClusterTrust("east", data={"ca-cert.pem": "rubbish"})}
     with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
