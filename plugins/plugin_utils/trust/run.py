@@ -43,6 +43,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import Authorities, authorities
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
     CrlPlan,
+    limited_chains,
     plan_crls,
     waiting_chains,
 )
@@ -126,21 +127,24 @@ class TrustRun:
             # Before a chain is written: what a cluster trusts is known to every later run.
             await self.keep()
         self.root, self.root_is_planned = issuer.root, issuer.made_now and (self.check_mode or not chains)
-        written, failed = await on_each(
-            plan.writes,
-            lambda name: write_cacerts(
-                self.fleet,
-                clusters[name],
-                plan.writes[name],
-                renewed=name in chains and self.live[name].istiod and self.live[name].data is not None,
-                listed=name in plan.listed and self.live[name].istiod,
-                dry_run=self.check_mode,
-                timeout=self.args["timeout"],
-            ),
-        )
-        self.failures.update(failed)
-        self.decisions = [d for d in self.decisions if d.cluster not in failed]
-        self.changes = files.changes + [change for made in written.values() for change in made]
+        self.changes = list(files.changes)
+        # Lists before the chains that need them: without, proxies of the other clusters refuse calls.
+        for names in ([n for n in plan.writes if n not in chains], [n for n in plan.writes if n in chains]):
+            written, failed = await on_each(
+                names,
+                lambda name: write_cacerts(
+                    self.fleet,
+                    clusters[name],
+                    plan.writes[name],
+                    renewed=name in chains and self.live[name].istiod and self.live[name].data is not None,
+                    listed=name in plan.listed and self.live[name].istiod,
+                    dry_run=self.check_mode,
+                    timeout=self.args["timeout"],
+                ),
+            )
+            self.failures.update(failed)
+            self.decisions = [d for d in self.decisions if d.cluster not in failed]
+            self.changes += [change for made in written.values() for change in made]
 
     def _warn_of_a_folder_that_ends(self) -> None:
         """Before a key is written to it, and at once: whoever reads this may end the run."""
@@ -247,15 +251,30 @@ class TrustRun:
         if given or chains or own:
             others, unread = await self._read_others()
         silent = {**self.failures, **unread}
-        refused: set[str] = set()
+        if given or own:
+            # First: no list is signed of a CA that no cluster gets.
+            self._hold_back(limited_chains(others, [c.name for c in self.primaries], chains), chains)
         if own:
             lists = self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))
             self.warnings += lists.warnings
             if lists.text:
                 given[SIGNED_HERE] = lists.text
             if lists.signed:
-                refused = self._refuse_other_clocks()
-        for name, error in waiting_chains(given, {**others, **self.live}, chains).items():
+                self._refuse_other_clocks()
+        self._hold_back(waiting_chains(given, {**others, **self.live}, chains), chains)
+        first = next(iter(self.fleet.clusters.values()), None)
+        peers = bool(((first.variables.get("mesh_federation") if first else None) or {}).get("peers"))
+        # Who is refused here gets nothing, but its CAs are known and need lists in the other clusters.
+        refused = {name: found for name, found in self.live.items() if name in self.failures and name not in silent}
+        written = {name: found for name, found in self.live.items() if name not in refused}
+        plan = plan_crls(given, written, {**others, **refused}, silent, chains, self.policy.now, peers=peers)
+        self.warnings += plan.warnings
+        self.crl_days = plan.days if written else None
+        return plan
+
+    def _hold_back(self, why: t.Mapping[str, FleetError], chains: dict[str, SigningChain]) -> None:
+        """Take these out of ``chains``: a warning while the present intermediate CA is valid, else a failure."""
+        for name, error in why.items():
             del chains[name]
             decision = next(d for d in self.decisions if d.cluster == name)
             self.decisions.remove(decision)
@@ -266,29 +285,15 @@ class TrustRun:
             else:
                 self.decisions.append(kept)
                 self.warnings.append(kept.warning)
-        first = next(iter(self.fleet.clusters.values()), None)
-        peers = bool(((first.variables.get("mesh_federation") if first else None) or {}).get("peers"))
-        # Who is refused gets nothing, but its CAs are known and need lists in the other clusters.
-        written = {name: found for name, found in self.live.items() if name not in refused}
-        read = {**others, **{name: self.live[name] for name in refused}}
-        silent = {name: error for name, error in {**self.failures, **unread}.items() if name not in refused}
-        plan = plan_crls(given, written, read, silent, chains, self.policy.now, peers=peers)
-        self.warnings += plan.warnings
-        self.crl_days = plan.days if written else None
-        return plan
 
-    def _refuse_other_clocks(self) -> set[str]:
-        """Refuse the clusters where a list that is signed now could be one that has not begun; return their names."""
-        refused = set()
+    def _refuse_other_clocks(self) -> None:
+        """Refuse the clusters where a list that is signed now could be one that has not begun."""
         for name, found in self.live.items():
             try:
                 same_time(found)
             except FleetError as error:
-                if name not in self.failures:
-                    self.failures[name] = error
-                    refused.add(name)
-        self.decisions = [d for d in self.decisions if d.cluster not in refused]
-        return refused
+                self.failures.setdefault(name, error)
+        self.decisions = [d for d in self.decisions if d.cluster not in self.failures]
 
     def _own_lists(
         self,

@@ -29,7 +29,7 @@ from .signing_chain import CRL, SigningChain
 if t.TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["CrlPlan", "plan_crls", "waiting_chains"]
+__all__ = ["CrlPlan", "limited_chains", "plan_crls", "waiting_chains"]
 
 
 @dataclasses.dataclass
@@ -87,6 +87,37 @@ def waiting_chains(
                     "sign an empty one with the key beside the request and add it to trust_crl (roles/trust/README.md)",
                 )
                 break
+    return waiting
+
+
+def limited_chains(
+    others: t.Mapping[str, ClusterTrust], play: t.Iterable[str], chains: t.Mapping[str, SigningChain]
+) -> dict[str, FleetError]:
+    """By cluster, why a chain that was signed now is not written: other clusters' CRLs, not written now, lack its CA.
+
+    Args:
+        others: the primaries outside the play.
+        play: the clusters of the play, which get the list of a new CA.
+        chains: by cluster, what was signed now.
+    """
+    lists: dict[str, list[x509.CertificateRevocationList]] = {}
+    for name, found in others.items() if chains else ():
+        if text := (found.data or {}).get(CRL, "").strip():
+            with contextlib.suppress(FleetError):  # no istiod hands out what cannot be read
+                lists[name] = parse_crls(text, what=name)
+    waiting = {}
+    for name, chain in chains.items():
+        known = authorities([chain])
+        if lacking := [other for other, crls in lists.items() if uncovered(crls, known)]:
+            waiting[name] = FleetError(
+                "clusters outside the play have no certificate revocation list of its new intermediate CA",
+                cluster=name,
+                obj="--limit",
+                seen=f"cacerts of {', '.join(lacking)} has lists, and none of that CA",
+                means="their proxies would refuse every call whose chain has it",
+                next_step=f"run again without --limit, or with --limit {','.join([*play, *lacking])}: the run then "
+                "writes the list to each",
+            )
     return waiting
 
 

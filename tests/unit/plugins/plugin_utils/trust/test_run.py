@@ -25,6 +25,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import Vaul
 
 ARGS = {"root": "generated", "root_cert": "", "root_key": "", "timeout": 1.0}
 POLICY = certificates.Policy("shop.example", "istio-system", "default", datetime.datetime.now(datetime.UTC))
+SHORT = dataclasses.replace(POLICY, lifetime=datetime.timedelta(days=35))
 
 
 @dataclasses.dataclass
@@ -468,3 +469,32 @@ def test_lists_are_signed_by_a_clock_that_agrees(clusters: Clusters) -> None:
     done = clusters.run(args=args, policy=later)
     assert done.failures.keys() == {"west", "east"} and clusters.written == {}
     assert done.warnings == [] and done.crl_days is None
+
+
+def test_with_limit_a_new_chain_waits_for_the_other_clusters(clusters: Clusters) -> None:
+    root, chains, args = signing_lists()
+    clusters.west = ClusterTrust("west", decisions.issue("west", root, SHORT).data)
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    clusters.run(args=args)
+    for name in ("west", "east"):
+        setattr(clusters, name, ClusterTrust(name, clusters.chains[name].data))
+    clusters.happened.clear()
+    due = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=10))
+    kept = clusters.run(play=["west"], policy=due, args=args)
+    assert [d.action for d in kept.decisions] == ["keep"] and clusters.happened == [], "nor is a list of it written"
+    (said,) = kept.warnings
+    assert "could not be renewed: clusters outside the play" in said and "--limit west,east" in said
+    before, clusters.west = clusters.west, ClusterTrust("west")
+    refused = clusters.run(play=["west"], policy=due, args=args)
+    assert list(refused.failures) == ["west"] and clusters.happened == [] and refused.warnings == []
+    # In a whole run every cluster has the list before a chain is written that needs it.
+    clusters.west = before
+    assert [d.action for d in clusters.run(policy=due, args=args).decisions] == ["renew", "keep"]
+    assert clusters.happened == ["east signed", "west signed"]
+    assert clusters.chains["east"].crl == clusters.chains["west"].crl
+
+
+def test_without_lists_a_chain_waits_for_nobody(clusters: Clusters) -> None:
+    _root, chains, args = signing_lists()
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    assert clusters.run(play=["west"], args={**args, "crl": []}).failures == {} and clusters.happened == ["west signed"]

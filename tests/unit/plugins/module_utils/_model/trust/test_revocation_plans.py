@@ -12,6 +12,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import dec
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import ClusterTrust
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
     CrlPlan,
+    limited_chains,
     plan_crls,
     waiting_chains,
 )
@@ -128,6 +129,22 @@ def test_a_new_chain_waits_for_its_list() -> None:
     assert "Secret cacerts of west" in waiting_chains({}, other, {"north": north})["north"].obj
     assert waiting_chains({}, {"east": known["east"]}, {"north": north}) == {}, "nobody has any"
     assert waiting_chains(LISTS, known, {}) == {}
+
+
+def test_a_new_chain_waits_for_clusters_outside_the_play() -> None:
+    renewed = decisions.issue("west", ROOT, POLICY)
+    has = LISTS["/crl"] + crl_of(issuer_of(renewed))
+    others = {
+        "east": live("east", EAST, LISTS["/crl"]),
+        "north": live("north", EAST, has),
+        "south": live("south", EAST),
+    }
+    (error,) = limited_chains(others, ["west"], {"west": renewed}).values()
+    assert error.cluster == "west" and "of east has" in error.seen and "--limit west,east:" in error.next_step
+    del others["east"]
+    assert limited_chains(others, ["west"], {"west": renewed}) == {}, "what has no lists refuses nothing"
+    broken = {"east": live("east", EAST, "rubbish")}
+    assert limited_chains(broken, ["west"], {"west": renewed}) == {}
 
 
 def test_lists_that_cannot_be_read() -> None:
