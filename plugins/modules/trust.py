@@ -69,7 +69,9 @@ options:
         of the inventory are added. They are written as C(ca-crl.pem) to the Secret of every cluster, and a running istiod hands them to the
         proxies before the task ends.
       - The word V(generated) has the run sign those of CAs whose keys it has and of which none is given. They are good for 30 days, and signed
-        anew in the second half of these with all that they had revoked.
+        anew in the second half of these with all that any list of the CA in a cluster had revoked. A cluster whose clock differs is refused
+        then.
+      - With C(--limit), a new chain waits while a primary outside the play has lists and none of its CA. That is a warning for a renewal.
       - Refused before anything is written if one has ended, is not valid yet or was not signed by the CA that it names, or if a CA of the
         mesh has none, because proxies with any would refuse every call whose chain has that CA.
       - Without any, those in a cluster stay as they are, with a warning, since they end. A renewed chain waits, with a warning, until there is a list of its CA beside them.
