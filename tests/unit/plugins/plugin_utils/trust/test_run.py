@@ -498,3 +498,19 @@ def test_without_lists_a_chain_waits_for_nobody(clusters: Clusters) -> None:
     _root, chains, args = signing_lists()
     clusters.east = ClusterTrust("east", chains["east"].data)
     assert clusters.run(play=["west"], args={**args, "crl": []}).failures == {} and clusters.happened == ["west signed"]
+    # Where no run writes lists, another --limit would not help.
+    clusters.east = ClusterTrust("east", dataclasses.replace(chains["east"], crl=crl_of(chains["east"])).data)
+    failed = clusters.run(play=["west"], args={**args, "crl": []}).failures["west"]
+    assert "name generated in trust_crl" in failed.next_step
+
+
+def test_a_replaced_ca_of_another_owner_is_a_former_one(clusters: Clusters) -> None:
+    """Its key signs nothing here, so its list without a key ID would stop every run."""
+    root, chains, args = signing_lists()
+    theirs = decisions.issue("west", root, SHORT)
+    held = dataclasses.replace(theirs, crl=crl_of(theirs, key_id=False)).data
+    clusters.west = ClusterTrust("west", held, owner="vault", take_over=True)
+    clusters.east = ClusterTrust("east", chains["east"].data)
+    due = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=10))
+    done = clusters.run(policy=due, args=args)
+    assert [d.action for d in done.decisions] == ["renew", "keep"] and "is not kept" in done.warnings[0]
