@@ -70,6 +70,8 @@ class ActionModule(GoogleFleetAction):
     async def execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         scope = self.scope(args, task_vars)
         present = args["state"] == "present"
+        providers = {name: provider_of(c) for name, c in scope.fleet.clusters.items()}
+        kind = front_door_kind(provider.front_door for provider in providers.values())
         door, problems = read_front_door(
             args["name"],
             args["routes"] if present else [],
@@ -80,10 +82,9 @@ class ActionModule(GoogleFleetAction):
             regions=args["regions"] if present else {},
             region_header=args["region_header"] if present else "",
             trusted=args["region_header_from"] if present else [],
-            addresses=args["addresses"] if present else [],
+            # A removal from some of the clusters asks the machines whether they still lead there.
+            addresses=args["addresses"] if present or kind == "files" else [],
         )
-        providers = {name: provider_of(c) for name, c in scope.fleet.clusters.items()}
-        kind = front_door_kind(provider.front_door for provider in providers.values())
         local = [] if scope.everybody else [name for name, p in providers.items() if kind and p.front_door == kind]
         others = {name: p.name for name, p in providers.items() if name not in scope.everybody and name not in local}
         own = ingress_problems if scope.everybody else local_problems

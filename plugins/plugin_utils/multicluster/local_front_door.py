@@ -4,7 +4,8 @@
 
 Before clusters of this machine Envoy is a container. Before others the files are for machines of the user's.
 
-In the order in which no call is lost: a route comes to the gateways before it comes to Envoy, and goes after it.
+In the order in which no call is lost: a route comes to the gateways before it comes to Envoy, and goes after it. Files
+for machines are copied by somebody, so there a route goes in a later run.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
     port_of,
     rivals,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_kept import Kept, keep
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_upstreams import (
     Gateway,
 )
@@ -74,6 +76,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils.results import (
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import connect_each, on_each
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door import PART
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import (
+    both,
+    earlier_files,
+    still_needed,
+)
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_pairs import (
     find_pairs,
     read_secrets,
@@ -149,6 +156,10 @@ class LocalFrontDoor:
         """By cluster, hosts that somebody else serves there as the routes say."""
         self.away: set[str] = set()
         """They, and those of this machine that were deleted."""
+        self._live: dict[str, list[Live]] = {}
+        """By cluster, the front door's own objects; asked before machines of the user's alone."""
+        self._earlier: list[str] = []
+        """Why machines of the user's may still have files of an earlier run; nothing where what these need may go."""
         self._without_pods: dict[str, list[str]] = {}
         """By service, the clusters that have no ready pod of it: nobody waits for them."""
 
@@ -166,15 +177,37 @@ class LocalFrontDoor:
                 gateways, objects = self._plan(seen)
             readable = {name: some for name, some in secrets.items() if name in seen}
             pairs, told = find_pairs(self.door, readable, self.folder, self.unread.why)
-            changes, failed = await self._apply(objects)
+            kept = self._keep(objects, seen)
+            changes, failed = await self._apply({name: some.wanted for name, some in kept.items()})
             if failed:
                 self._go_without(failed, seen, written=True)
                 gateways = self._gateways_left(gateways)
             self._find_unknown(seen, objects, gateways)
             self.warnings += told
-            changes.append(await self._serve(gateways, pairs))
-            changes += await self._prune(objects, seen)
+            more = any(some.more for name, some in kept.items() if name in self.kubes)
+            served = await self._serve(gateways, pairs, more=more)
+            stay: t.Mapping[str, t.Sequence[Live]] = objects
+            if self._earlier:
+                self.warnings.append(still_needed(self.folder, self._earlier))
+                stay = {name: [*some.wanted, *some.left] for name, some in kept.items()}
+            elif more:
+                rest = {name: [one for one in objects[name] if one not in some.wanted] for name, some in kept.items()}
+                later, failed = await self._apply({name: some for name, some in rest.items() if name in self.kubes})
+                self.failures |= failed
+                changes = both(changes, later, planned=self.dry_run)
+            changes = [*changes, served, *await self._prune(stay, seen)]
         return changes
+
+    def _keep(self, objects: t.Mapping[str, list[dict[str, t.Any]]], seen: t.Mapping[str, Seen]) -> dict[str, Kept]:
+        """By cluster, what its gateway needs by the routes, and by files that machines of the user's may still have."""
+        unread = self._of_unread_remotes(seen)
+        found = {}
+        for name, some in objects.items():
+            # What stays for another reason is no rest of an earlier run.
+            others = {one["metadata"]["uid"] for one in unread.get(name, ())}
+            live = [one for one in self._live.get(name, ()) if one["metadata"]["uid"] not in others]
+            found[name] = keep(some, live)
+        return found
 
     def _plan(
         self, seen: t.Mapping[str, Seen]
@@ -188,7 +221,8 @@ class LocalFrontDoor:
     async def absent(self) -> list[Change]:
         """Remove the container, its files, and what it needed in the clusters, whoever made it and wherever from.
 
-        With clusters that are not in the play it stays for these, and leads no longer to those of the play.
+        With clusters that are not in the play it stays for these, and leads no longer to those of the play. What
+        machines of the user's may still lead to there goes in a later run.
         """
         if self.container and not self.dry_run:
             await self.container.remove_left()
@@ -211,7 +245,16 @@ class LocalFrontDoor:
         async with contextlib.AsyncExitStack() as stack:
             known = (self.fleet.clusters[name] for name in self.play)
             self.kubes, failed = await connect_each(stack, known, absent_ok=True)
-            removed, unseen = await on_each(self.kubes, lambda name: self._prune_one(name, []))
+            removed: dict[str, list[Change]] = {}
+            unseen: dict[str, FleetError] = {}
+            if self.container is None and self.stays:
+                left, unseen = await on_each(self.kubes, lambda name: self._prune_one(name, [], dry_run=True))
+                if any(left.values()):
+                    self._earlier = await earlier_files(self.folder, self.door.addresses, changed=bool(changes))
+            if self._earlier:
+                self.warnings.append(still_needed(self.folder, self._earlier))
+            else:
+                removed, unseen = await on_each(self.kubes, lambda name: self._prune_one(name, []))
         failed |= unseen
         changes += [change for some in removed.values() for change in some]
         self.warnings += [f"{host} may still hold objects of the front door: {e.what}" for host, e in failed.items()]
@@ -496,6 +539,8 @@ class LocalFrontDoor:
                     fleet = fleet_of(live)
                     of = f" of fleet {fleet}" if fleet else ""
                     foreign.append(f"{obj['kind']} {meta['namespace']}/{meta['name']}{of} in {name}")
+            if self.container is None and name in self.play:
+                self._live[name] = [one for kind in KINDS for one in await kube.list(*kind, labels=self.owner)]
             return foreign
 
         found, failed = await on_each(objects, look)
@@ -562,14 +607,16 @@ class LocalFrontDoor:
         if name != home:
             return False
         live = [one for one in seen[home].virtual if has_our_labels(one, self.fleet.name, PART)]
-        specs = {(one["metadata"]["namespace"], one["metadata"]["name"]): one.get("spec") for one in live}
+        there = {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in live}
         wanted = [
             one
             for one in objects[home]
             if one["kind"] == "VirtualService"
             and (one["spec"]["hosts"], one["spec"]["gateways"]) == ([route.host or "*"], [self.door.name])
         ]
-        return all(specs.get((one["metadata"]["namespace"], one["metadata"]["name"])) == one["spec"] for one in wanted)
+        # It may keep what is needed by files of an earlier run besides.
+        now = [(one, there.get((one["metadata"]["namespace"], one["metadata"]["name"]))) for one in wanted]
+        return all(has and keep([one], [has]).wanted[0]["spec"] == has.get("spec") for one, has in now)
 
     async def _apply(self, objects: t.Mapping[str, t.Sequence[Live]]) -> tuple[list[Change], dict[str, FleetError]]:
         """Write them; by cluster, what failed."""
@@ -591,18 +638,26 @@ class LocalFrontDoor:
         self.failures |= failed
         return [change for some in done.values() for change in some]
 
-    async def _prune_one(self, name: str, keep: t.Sequence[Live]) -> list[Change]:
+    async def _prune_one(self, name: str, stay: t.Sequence[Live], *, dry_run: bool = False) -> list[Change]:
         changes = []
         for kind in KINDS:
             changes += await self.kubes[name].prune(
-                keep, labels=self.owner, kinds=[kind], dry_run=self.dry_run, diff=self.diff
+                stay, labels=self.owner, kinds=[kind], dry_run=dry_run or self.dry_run, diff=self.diff
             )
         return changes
 
     # -- Envoy ---------------------------------------------------------------------------------
 
-    async def _serve(self, gateways: t.Mapping[str, tuple[Gateway, ...]], pairs: t.Sequence[Pair]) -> Change:
-        """Give Envoy its configuration, start it where it does not live, and wait until it has loaded it."""
+    async def _serve(
+        self, gateways: t.Mapping[str, tuple[Gateway, ...]], pairs: t.Sequence[Pair], *, more: bool = False
+    ) -> Change:
+        """Give Envoy its configuration, start it where it does not live, and wait until it has loaded it.
+
+        Args:
+            gateways: by service, where it is reached.
+            pairs: the certificates.
+            more: whether gateways have more than what the routes need.
+        """
         certificates = tuple(Certificate(p.name, self.folder.keys_inside(p.folder)) for p in pairs)
         known = callers(self.door, await self._known_callers())
 
@@ -623,6 +678,8 @@ class LocalFrontDoor:
             await self.distances.measure(gateways)
             files = drawn()
         stale = sorted(set(before) - set(files))
+        if container is None:
+            files = await self._with_earlier(files, before, changed=bool(stale or keys), more=more)
         changed = [name for name in files if before.get(name) != files[name]]
         action = CREATED if not before else UNCHANGED if lives and not (changed or stale or keys) else CHANGED
         if not self.dry_run:
@@ -649,6 +706,20 @@ class LocalFrontDoor:
             [_text(some) if some else "" for some in (before, files)] if action != UNCHANGED and self.diff else ["", ""]
         )
         return Change("", "FrontDoor", self.door.name, action, before=texts[0], after=texts[1])
+
+    async def _with_earlier(
+        self, files: dict[str, dict[str, t.Any]], before: t.Mapping[str, Live], *, changed: bool, more: bool
+    ) -> dict[str, dict[str, t.Any]]:
+        """The files, with the clusters that routes of an earlier run name, as long as a machine may have these.
+
+        Clusters are copied first, and routes name them until theirs follow. The version says nothing of them.
+        """
+        clusters = union_of_clusters(files[CLUSTERS], before.get(CLUSTERS) or {})
+        kept = {**files, CLUSTERS: clusters}
+        if more or clusters != files[CLUSTERS]:
+            differs = changed or kept != before
+            self._earlier = await earlier_files(self.folder, self.door.addresses, changed=differs)
+        return kept if self._earlier else files
 
     async def _known_callers(self) -> dict[str, list[str]]:
         """Pods call from the address of their node."""

@@ -16,7 +16,6 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door import FrontDoor
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_certificate import covered
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_version import (
-    VERSION_HOST,
     version_in,
     version_said,
 )
@@ -40,6 +39,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_call
     redirected,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import HTTP_PORT, ask_version
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.asking import Asked, ask_probes
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.from_here import call_from_here
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.front_door_https import is_ready
@@ -48,7 +48,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.repeated import 
 __all__ = ["call_machines"]
 
 _RETRY_SECONDS = 1.0
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": HTTP_PORT, "https": 443}
 """At which Envoy listens there."""
 
 
@@ -139,9 +139,7 @@ class _Machines:
 
     async def _with_version(self, machine: Machine) -> Machine:
         """The machine, with what is known of its files."""
-        at = f"[{machine.address}]" if ":" in machine.address else machine.address
-        call = NameCall(FRONT_DOOR, CONTROLLER, f"http://{at}/", VERSION_HOST, "", (), VERSION_HOST, by="files")
-        answer = await asyncio.to_thread(call_from_here, call, self.timeout_ms)
+        answer = await asyncio.to_thread(ask_version, machine.address, self.timeout_ms / 1000, PORTS["http"])
         wanted = version_in(self.folder.read("routes-http-any.yaml"))
         self.checks.append(version_check(machine, wanted, answer))
         has = version_said(answer.said)

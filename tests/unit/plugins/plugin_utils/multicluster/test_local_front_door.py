@@ -24,6 +24,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
     render,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_upstreams import Gateway
+from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_version import version_in
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_written import clusters_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -356,3 +357,43 @@ def test_its_container_lives_as_long_as_a_cluster_has_it(tmp_path: Path) -> None
     assert absent("west").stays == ["east"] and container.there
     assert absent("east").stays == []
     assert not container.there and not folder.exists()
+
+
+def named_by(files: dict[str, t.Any]) -> set[str]:
+    """The clusters that Envoy's routes name."""
+    routes = [one for name, file in files.items() if name.startswith("routes-") for one in file["resources"]]
+    return {
+        entry["route"]["cluster"]
+        for one in routes
+        for host in one["virtual_hosts"]
+        for entry in host["routes"]
+        if "route" in entry
+    }
+
+
+def test_copied_clusters_serve_earlier_routes_too(tmp_path: Path) -> None:
+    """Clusters are copied first: what the routes of before name must be among them until these are others."""
+    folder = FrontDoorFolder(tmp_path)
+
+    def serve(service: str, *, more: bool = False) -> tuple[str, dict[str, t.Any], list[str]]:
+        door, problems = read_front_door("front-door", [{**ROUTE, "service": service}], HOSTS)
+        assert problems == []
+        run = LocalFrontDoor(FLEET, list(HOSTS), list(HOSTS), folder, None, door)
+        change = asyncio.run(run._serve({service: (Gateway("west", ("10.0.0.9",)),)}, (), more=more))
+        return change.action, {name: folder.read(name) for name in folder.names()}, run._earlier
+
+    def clusters(files: dict[str, t.Any]) -> set[str]:
+        return {one["name"] for one in files[CLUSTERS]["resources"]}
+
+    _action, old, earlier = serve("web.shop")
+    assert earlier == [] and serve("web.shop")[0] == "unchanged"
+    action, new, earlier = serve("pay.shop")
+    assert (action, earlier) == ("changed", ["this run changes them"])
+    assert clusters(new) == named_by(old) | named_by(new) == {"web.shop|any", "pay.shop|any"}
+    action, last, earlier = serve("pay.shop")
+    assert (action, earlier, clusters(last)) == ("changed", [], named_by(new))
+    assert version_in(last["routes-http-any.yaml"]) == version_in(new["routes-http-any.yaml"]), "or verify would fail"
+    assert serve("pay.shop") == ("unchanged", last, [])
+    # Machines may have the files of any run since.
+    serve("one.shop")
+    assert clusters(serve("two.shop")[1]) == {"pay.shop|any", "one.shop|any", "two.shop|any"}
