@@ -64,6 +64,7 @@ options:
     description:
       - Of Envoy on machines of the user's, their names or IPs, or those of what stands before them. RV(stage_line) names them when files
         have changed. M(mesh.fleet.verify) calls them.
+      - With an IPv6 address among them Envoy listens by IPv6 too, which each machine must have then.
       - What files of an earlier run need stays in the clusters and in the files until each of them has the current ones. Without addresses it
         stays until a run that changes no file. A warning says so.
     type: list

@@ -55,7 +55,7 @@ pytestmark = pytest.mark.skipif(not ENVOYS, reason="artifacts of this machine ha
 
 SHOP, PAY = Route("web", "shop", host="shop.example"), Route("pay", "shop", host="shop.example", path="/pay")
 EU, US, CDN, STRANGER = "127.0.1.1", "127.0.2.1", "127.0.3.1", "127.0.4.1"
-REGIONS = {"eu": ("127.0.1.0/24",), "us": ("127.0.2.0/24",)}
+REGIONS = {"eu": ("127.0.1.0/24", "::1/128"), "us": ("127.0.2.0/24",)}
 DOOR = FrontDoor("front-door", (SHOP,), region_header="x-region", trusted=("127.0.3.0/24",))
 
 
@@ -150,6 +150,7 @@ class Running:
             https_port=free_port(),
             admin_port=free_port(),
             bind="127.0.0.1",
+            bind_ipv6="::1",
         )
         self.put(door)
         words = [str(ENVOYS[-1]), "-c", str(self.folder.path / BOOTSTRAP), "--concurrency", "1", "-l", "error"]
@@ -220,6 +221,26 @@ def test_envoy_itself_takes_the_configuration(door: Running, tmp_path: Path) -> 
         words = [str(ENVOYS[-1]), "--mode", "validate", "-c", str(tmp_path / "all.json"), "-l", "error"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         assert (done.returncode == 0) is good, done.stderr
+
+
+def test_callers_by_ipv6_are_led_to_their_region(tmp_path: Path) -> None:
+    reached = dataclasses.replace(DOOR, addresses=("2001:db8::1",))
+    running = Running(tmp_path, reached, {"named.shop": (Gateway("west", ("gateway.invalid",)),)})
+    try:
+        named = dataclasses.replace(reached, routes=(SHOP, Route("named", "shop", host="named.example")))
+        static = as_static(with_version(DOOR.name, render(named, running.envoy)))
+        (tmp_path / "all.json").write_text(json.dumps(static))
+        words = [str(ENVOYS[-1]), "--mode", "validate", "-c", str(tmp_path / "all.json"), "-l", "error"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        running.until_loaded(with_version(DOOR.name, render(reached, running.envoy)))
+        until(lambda: running.who(EU) == "west" and running.who(US) == "east", "healthy gateways", timeout=30)
+        connection = http.client.HTTPConnection("::1", running.envoy.http_port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/", headers={"Host": "shop.example"})
+            assert connection.getresponse().read().decode().startswith("west")
+    finally:
+        running.stop()
 
 
 def test_callers_are_led_to_their_region(door: Running) -> None:

@@ -76,6 +76,8 @@ class EnvoyDoor:
     https_port: int = 443
     admin_port: int = ADMIN_PORT
     bind: str = "0.0.0.0"
+    bind_ipv6: str = "::"
+    """Besides, where one of the front door's addresses is of IPv6: Envoy starts nowhere that has none."""
     patience: str = "3s"
     """How long a call that may be repeated waits for one cluster alone, before the next one is asked too."""
     longest: str = "30s"
@@ -249,6 +251,7 @@ def _names(envoy: EnvoyDoor) -> tuple[str, ...]:
 
 def _listeners(door: FrontDoor, envoy: EnvoyDoor, chains: t.Sequence[_Chain]) -> list[Object]:
     found = []
+    ipv6 = any(":" in one for one in door.addresses)
     for name in _names(envoy):
         made = [_filter_chain(name, chain, envoy) for chain in chains]
         port = envoy.https_port if name == "https" else envoy.http_port
@@ -257,6 +260,8 @@ def _listeners(door: FrontDoor, envoy: EnvoyDoor, chains: t.Sequence[_Chain]) ->
                 "@type": f"{_TYPE}config.listener.v3.Listener",
                 "name": name,
                 "address": address(envoy.bind, port),
+                # Apart from it: to an address that took both, callers by IPv4 would be in no range of IPv4.
+                **({"additional_addresses": [{"address": address(envoy.bind_ipv6, port)}]} if ipv6 else {}),
                 "per_connection_buffer_limit_bytes": 32768,
                 "filter_chains": made[:-1],
                 "default_filter_chain": made[-1],

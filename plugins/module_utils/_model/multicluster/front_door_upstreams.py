@@ -93,10 +93,13 @@ def cluster_of(route: Route, region: str, gateways: t.Sequence[Gateway], *, apar
         if all(g.health_port in (0, g.port) for g in gateways):
             # By itself a check speaks HTTP/1.1, whatever the cluster does. A port of its own is one for HTTP/1.1.
             check["http_health_check"]["codec_client_type"] = "HTTP2"
+    # Of a name that has both, Envoy would take the addresses of IPv6 alone, which a machine may not reach.
+    by_name = {"type": "STRICT_DNS", "dns_lookup_family": "ALL"}
+    endpoints = sum(1 if is_ip(ip) else 2 for g in gateways for ip in g.addresses)
     return {
         "@type": f"{_TYPE}config.cluster.v3.Cluster",
         "name": name,
-        "type": "STATIC" if all(is_ip(ip) for g in gateways for ip in g.addresses) else "STRICT_DNS",
+        **({"type": "STATIC"} if all(is_ip(ip) for g in gateways for ip in g.addresses) else by_name),
         "connect_timeout": "1s",
         # Where health checks fail in every cluster, they may be what is wrong: calls go on. A healthy one gets all.
         "common_lb_config": {"healthy_panic_threshold": {"value": 1}},
@@ -113,7 +116,7 @@ def cluster_of(route: Route, region: str, gateways: t.Sequence[Gateway], *, apar
         "load_assignment": {
             "cluster_name": name,
             # Only when all of a priority are gone does the next one get calls.
-            "policy": {"overprovisioning_factor": 100 * max(2, sum(len(g.addresses) for g in gateways))},
+            "policy": {"overprovisioning_factor": 100 * max(2, endpoints)},
             "endpoints": [
                 {
                     "priority": priority,

@@ -168,3 +168,19 @@ def test_one_file_for_envoys_validation_names_no_other() -> None:
     assert "path_config_source" not in str(static)
     assert {listener["name"] for listener in static["static_resources"]["listeners"]} == {"http", "https"}
     assert "'shop.example'" in str(static)
+
+
+def test_it_listens_by_ipv6_where_it_has_such_an_address() -> None:
+    regions = {"eu": ("2001:db8:9::/48", "10.9.0.0/16")}
+    envoy = EnvoyDoor(GATEWAYS, (Certificate("shop", "/keys/shop"),), regions)
+    (plain, _https) = files_of(envoy, addresses=("192.0.2.4", "door.example"))["listeners.yaml"]["resources"]
+    assert "additional_addresses" not in plain, "Envoy would not start where there is no IPv6"
+    found = files_of(envoy, addresses=("192.0.2.4", "2001:db8::1"))["listeners.yaml"]["resources"]
+    for listener, port in zip(found, (80, 443), strict=True):
+        sockets = [listener["address"], *(one["address"] for one in listener["additional_addresses"])]
+        assert [one["socket_address"] for one in sockets] == [
+            {"address": "0.0.0.0", "port_value": port},
+            {"address": "::", "port_value": port},
+        ]
+    ranges = found[0]["filter_chains"][0]["filter_chain_match"]["source_prefix_ranges"]
+    assert {"address_prefix": "2001:db8:9::", "prefix_len": 48} in ranges
