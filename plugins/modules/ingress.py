@@ -51,6 +51,7 @@ options:
   timeout:
     description:
       - Seconds in which cert-manager must have issued every certificate, and istiod taken every Gateway and HTTPRoute. V(0) waits for neither.
+      - A host gets its Gateway, redirect and routes once its certificate is there. Until then it is served as before.
     type: int
     default: 180
 extends_documentation_fragment:

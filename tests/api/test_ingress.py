@@ -299,22 +299,31 @@ async def test_the_gateway_api_and_cert_manager_are_asked_for_and_used(fleet: Fl
     assert "cert-manager is not installed" in missing
     assert await held(fleet) == []
     await put(fleet, "west", *crds_of_others.gateway_api(), *crds_of_others.cert_manager())
+    assert (await ran(fleet, route)).failures == {}
+    assert await held(fleet) == [f"Certificate {NAME}"], "nothing shows a certificate that is not there"
+    await put(fleet, "west", issued(NAME, "shop.example"))
     run = await ran(fleet, route)
     assert run.failures == {}
-    wanted = [f"Certificate {NAME}", f"Gateway {NAME}", f"HTTPRoute {NAME}", f"HTTPRoute {NAME}-redirect"]
-    assert await held(fleet) == wanted
+    assert await held(fleet) == [
+        f"Certificate {NAME}",
+        f"Gateway {NAME}",
+        f"HTTPRoute {NAME}",
+        f"HTTPRoute {NAME}-redirect",
+        f"Secret {NAME}-tls",
+    ]
     again = await ran(fleet, route)
     assert actions(again.changes) == [], "nothing that the API server fills in counts as a difference"
-    # What cert-manager would make of it.
-    secret = tls(f"{NAME}-tls", "shop.example")
-    secret["metadata"]["labels"] = {"mesh.fleet/part-of": "ingress", "mesh.fleet/fleet": "ing"}
-    async with on(fleet, "west") as kube:
-        await kube.apply([secret], manager="cert-manager")
-    assert actions((await ran(fleet, route)).changes) == [], "its Secret stays while the route does"
     # The same host by the other API: no object of the former one is left.
     moved = await ran(fleet, {**SHOP, "certificate_issuer": issuer})
     assert moved.failures == {}
     assert await held(fleet) == sorted([f"Certificate {NAME}", *BOTH, f"Secret {NAME}-tls"])
+
+
+def issued(name: str, host: str) -> Values:
+    """What cert-manager makes of a Certificate."""
+    secret = tls(f"{name}-tls", host)
+    secret["metadata"]["labels"] = {"mesh.fleet/part-of": "ingress", "mesh.fleet/fleet": "ing"}
+    return secret
 
 
 def http_route_of_others(namespace: str) -> list[Values]:
@@ -363,6 +372,7 @@ async def test_the_examples_of_the_pages_become_objects(fleet: Fleet, page: str)
     for block in blocks:
         # The lookups read files of the reader's.
         given = {name: dataclasses.asdict(pair(f"{name}.example")) for name in block.get("ingress_certificates") or {}}
+        await put(fleet, "west", issued("ingress-c-example-3e3cc36e", "c.example"))
         run = await ran(fleet, *block["ingress_routes"], certificates=given)
         assert run.failures == {}
         assert len(run.served["west"]) == len({route["host"] for route in block["ingress_routes"]})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import datetime
 import json
 import subprocess
@@ -20,12 +21,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.run import IngressRun
 from tests import crds_of_others
+from tests.unit.plugins.module_utils._model.ingress.test_certificates import pair
 
 from . import cert_manager, control_plane, istiod
 from .gke_clusters import actions, on, put
 from .loop import in_loop
 from .manifests import namespace_of
-from .test_ingress import GATEWAYS, HTTP, NAME, SHOP, held, host_of, istio_crds, service, texts
+from .test_ingress import GATEWAYS, HTTP, KINDS, NAME, SHOP, held, host_of, istio_crds, service, texts
 from .test_ingress import ran as ran_for
 
 Values = dict[str, t.Any]
@@ -228,6 +230,70 @@ async def test_an_issuer_that_is_missing_is_named_and_awaited(fleet: Fleet, issu
     later = asyncio.create_task(ran(fleet, by("late")))
     await put(fleet, "west", issuer("late", selfSigned={}))
     assert (await later).failures == {}, "it is awaited, however late its issuer comes"
+
+
+async def specs(fleet: Fleet) -> dict[str, Values]:
+    """What makes the gateway serve shop.example, and its Secrets."""
+    async with on(fleet, "west") as kube:
+        found = [one for kind in KINDS for one in await kube.list(*kind) if NAME in one["metadata"]["name"]]
+        found += await kube.list("v1", "Secret", GATEWAYS, labels={"mesh.fleet/part-of": "ingress"})
+    return {f"{one['kind']} {one['metadata']['name']}": one.get("spec") or one["data"] for one in found}
+
+
+@pytest.mark.parametrize("api", ["istio", "gateway"])
+@in_loop
+async def test_a_live_host_is_served_as_before_without_its_issuer(
+    plane: control_plane.ControlPlane, fleet: Fleet, issuing: object, api: str
+) -> None:
+    given = {"old": dataclasses.asdict(pair("shop.example"))}
+    before = {**SHOP, "api": api, "certificate": "old"}
+    assert (await ran(fleet, before, timeout=0, certificates=given)).failures == {}
+    served = await specs(fleet)
+    assert "Secret ingress-certificate-old" in served
+    wanted = {**by("to-come"), "api": api, "https_redirect": True}
+    other = {**SHOP, "host": "b.example"}
+    run = await ran(fleet, wanted, other, timeout=1, certificates=given)
+    assert f"there is no Issuer {GATEWAYS}/to-come" in texts(run)
+    assert run.served == {"west": ["b.example at 198.51.100.4"]}, "who needs no certificate waits for nobody"
+    assert await specs(fleet) == served
+    # As after a kill in the wait: the issuer comes later, and so does the run.
+    await put(fleet, "west", issuer("to-come", selfSigned={}))
+    await judged(fleet, "Certificate", NAME)
+    async with on(fleet, "west") as kube:
+
+        def there(secret: t.Mapping[str, t.Any] | None) -> tuple[bool, str]:
+            return secret is not None, "no Secret"
+
+        await kube.wait("v1", "Secret", SECRET, GATEWAYS, until=there, timeout=300)
+    assert await specs(fleet) != served, "cert-manager's Secret"
+    await ran(fleet, wanted, other, timeout=0)
+    now = await specs(fleet)
+    assert f"Secret {SECRET}" in now and "Secret ingress-certificate-old" not in now
+    assert now[f"Gateway {NAME}"] != served[f"Gateway {NAME}"]
+    again = await ran(fleet, wanted, other, timeout=0)
+    assert (actions(again.changes), again.warnings) == ([], [])
+
+
+@in_loop
+async def test_a_new_host_is_served_in_the_run_that_gets_it(fleet: Fleet, issuing: object) -> None:
+    run = asyncio.create_task(ran(fleet, {**by("soon"), "https_redirect": True}))
+    await judged(fleet, "Certificate", NAME)
+    assert await specs(fleet) == {}, "a challenge by HTTP is met by nothing of ours"
+    await put(fleet, "west", issuer("soon", selfSigned={}))
+    done = await run
+    assert (done.failures, done.served) == ({}, {"west": ["shop.example at 198.51.100.4"]})
+    assert set(await specs(fleet)) == {f"Gateway {NAME}", f"VirtualService {NAME}", f"Secret {SECRET}"}
+    assert len([one for one in actions(done.changes) if one.endswith("created")]) == 3
+
+
+@in_loop
+async def test_who_waits_for_nobody_is_told_what_is_left(fleet: Fleet) -> None:
+    run = await ran(fleet, by("none"), timeout=0)
+    assert (run.failures, run.served) == ({}, {"west": []})
+    assert run.warnings == [
+        f"west: cert-manager has not issued the certificate of shop.example yet (Certificate {GATEWAYS}/{NAME}), and "
+        "nobody waited: what was served of the host is served as before. Run the ingress stage again once it has"
+    ]
 
 
 @in_loop

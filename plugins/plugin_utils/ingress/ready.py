@@ -53,7 +53,7 @@ class Readiness:
         kube: client of the cluster.
         place: where its objects are.
         istiod: the namespace of its istiod.
-        timeout: seconds for all hosts together; they are waited for at once.
+        timeout: seconds for all hosts together, from now on; they are waited for at once.
     """
 
     kube: Kube
@@ -62,25 +62,40 @@ class Readiness:
     timeout: float
     warnings: list[str] = dataclasses.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.deadline = asyncio.get_running_loop().time() + self.timeout
+
+    async def issued(self, site: Site, objects: t.Sequence[Object]) -> None:
+        """Until cert-manager has issued the certificate of a host, if it is to.
+
+        Args:
+            objects: the host's.
+
+        Raises FleetError: it did not in time, or gave it up, or what it issued is not good.
+        """
+        for obj in objects:
+            if (obj["apiVersion"], obj["kind"]) == CERT_MANAGER and site.certificate:
+                await self._certificate(obj, site, site.certificate)
+
     async def errors(self, site: Site, objects: t.Sequence[Object]) -> list[FleetError]:
-        """Why a host is not served after ``timeout`` seconds; none as soon as it is.
+        """Why a host is not served; none as soon as it is.
 
         Args:
             objects: those that were applied for the host.
         """
-        deadline = asyncio.get_running_loop().time() + self.timeout
-        for obj in objects:
-            if (obj["apiVersion"], obj["kind"]) == CERT_MANAGER and site.certificate:
-                try:
-                    await self._certificate(obj, site, site.certificate)
-                except FleetError as error:
-                    # Its gateway lacks the Secret then: that would be the same fault once more.
-                    return [error]
-        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        try:
+            await self.issued(site, objects)
+        except FleetError as error:
+            # Its gateway lacks the Secret then: that would be the same fault once more.
+            return [error]
         mine = [obj for obj in objects if (obj["apiVersion"], obj["kind"]) in GATEWAY_KINDS]
-        waits = [self._taken(obj, site, left) for obj in mine]
+        waits = [self._taken(obj, site) for obj in mine]
         found = await asyncio.gather(*waits)
         return [error for error in found if error is not None]
+
+    def _left(self) -> float:
+        """Seconds until the time is up."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
     # -- cert-manager's ------------------------------------------------------------------------
 
@@ -94,7 +109,7 @@ class Readiness:
             return done or bool(failed), failed or seen
 
         try:
-            live = await self.kube.wait(*CERT_MANAGER, name, space, until=settled, timeout=self.timeout)
+            live = await self.kube.wait(*CERT_MANAGER, name, space, until=settled, timeout=self._left())
         except NotInTime as error:
             live = await self.kube.get(*CERT_MANAGER, name, space)
             raise await self._not_issued(obj, site, issuer, certificate_ready(live)[1]) from error
@@ -181,13 +196,13 @@ class Readiness:
 
     # -- istiod's --------------------------------------------------------------------------------
 
-    async def _taken(self, obj: Object, site: Site, seconds: float) -> FleetError | None:
+    async def _taken(self, obj: Object, site: Site) -> FleetError | None:
         """Until istiod has taken a Gateway or an HTTPRoute."""
         kind = (obj["apiVersion"], obj["kind"])
         ready = gateway_ready if kind == _GATEWAY_KIND else route_ready
         name, space = obj["metadata"]["name"], obj["metadata"]["namespace"]
         try:
-            await self.kube.wait(*kind, name, space, until=ready, timeout=seconds)
+            await self.kube.wait(*kind, name, space, until=ready, timeout=self._left())
         except NotInTime as error:
             error.what = f"istiod does not serve {site.host or 'any host'} after {self.timeout:g} s"
             error.next_step = f"kubectl -n {space} describe {kind[1].lower()}.gateway.networking.k8s.io {name}"

@@ -16,7 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.service_address import service_address
 from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.registry import control_plane_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import Place, kinds, site_objects
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import ISSUER, Route, Site, sites
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import Route, Site, sites
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import (
     INGRESS,
@@ -35,6 +35,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import (
     refuse_foreign,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.ready import Readiness
+from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.writing import Writing
 
 __all__ = ["PART", "IngressRun"]
 
@@ -55,7 +56,8 @@ class IngressRun:
         certificates: by name those that the inventory gives.
         namespace: of the gateways, as the role ``gateways`` has it; "" for the default.
         gateways: which clusters get an ingress gateway, as the role ``gateways`` has it.
-        timeout: seconds for cert-manager and istiod to do their part; 0 waits for neither.
+        timeout: seconds for cert-manager and istiod to do their part; 0 waits for neither, so a host without its
+            certificate is left as it is.
         dry_run: plan only.
         diff: whether changes show what they change.
     """
@@ -134,32 +136,49 @@ class IngressRun:
                     return
                 address = service_address(gateway).host
                 self.warnings += await also_served(kube, wanted, place, self.fleet)
-        # Two hosts may have one certificate.
-        unique = {(obj["apiVersion"], described(obj)): obj for some in list(made.values()) for obj in some}
-        objects = list(unique.values())
-        secrets = [obj for obj in objects if obj["kind"] == "Secret"]
-        others = [obj for obj in objects if obj["kind"] != "Secret"]
-        # A gateway whose Secret is not there serves nothing on its port.
-        for some in (secrets, others):
-            self.changes += await kube.apply(some, **options)
-        issued = [site for site in made if site.certificate and site.certificate.source == ISSUER]
-        keep = [*objects, *(_stub(site.secret, place) for site in issued if place)]
-        self.changes += await kube.prune(keep, kinds=kinds(plane.istio_api()), **options)
-        bad: list[Site] = []
-        if place and self.timeout and not self._planned(kube):
-            bad = await self._not_served(name, made, Readiness(kube, place, plane.namespace, self.timeout))
+        namespace = place.namespace if place else ""
+        writing = Writing(kube, made, namespace, kinds(plane.istio_api()), options, self.changes)
+        planned = self._planned(kube)
+        await writing.certificates()
+        held = [] if planned else await writing.without_certificate()
+        await writing.hosts(site for site in made if site not in held)
+        await writing.prune(held)
+        bad: list[Site] = held
+        if place and self.timeout and not planned:
+            bad = await self._not_served(name, writing, held, Readiness(kube, place, plane.namespace, self.timeout))
+        elif held:
+            self.warnings += [_not_awaited(name, site, namespace) for site in held]
         if made:
             hosts = [site.host or "*" for site in made if site not in bad]
             self.served[name] = [f"{host} at {address}" if address else host for host in hosts]
 
-    async def _not_served(self, name: str, made: t.Mapping[Site, list[Object]], ready: Readiness) -> list[Site]:
-        """Wait for those who do the rest; the hosts that they do not serve, each a failure of the cluster."""
-        found = await asyncio.gather(*(ready.errors(site, objects) for site, objects in made.items()))
+    async def _not_served(self, name: str, writing: Writing, held: t.Sequence[Site], ready: Readiness) -> list[Site]:
+        """Wait for those who do the rest; the hosts that they do not serve, each a failure of the cluster.
+
+        Args:
+            held: hosts that get their objects as soon as they have their certificate.
+        """
+        found: dict[Site, list[FleetError]] = {}
+
+        async def finish(site: Site) -> None:
+            try:
+                await ready.issued(site, writing.made[site])
+                await writing.hosts([site])
+            except FleetError as error:
+                found[site] = [error]
+
+        await asyncio.gather(*(finish(site) for site in held))
+        if held:
+            await writing.prune([site for site in held if site in found])
+        rest = [site for site in writing.made if site not in found]
+        found |= zip(
+            rest, await asyncio.gather(*(ready.errors(site, writing.made[site]) for site in rest)), strict=True
+        )
         self.warnings += ready.warnings
-        errors = [error for some in found for error in some]
+        errors = [error for site in writing.made for error in found[site]]
         if errors:
             self.failures.setdefault(name, []).extend(errors)
-        return [site for site, some in zip(made, found, strict=True) if some]
+        return [site for site, some in found.items() if some]
 
     async def _gateway(self, name: str, wanted: t.Sequence[Site]) -> Object | None:
         """The Service of the ingress gateway that a cluster's objects configure: its own, or a remote's."""
@@ -262,6 +281,10 @@ class IngressRun:
         return [*secret, *objects], []
 
 
-def _stub(name: str, place: Place) -> Object:
-    """What says that a Secret is wanted which somebody else makes."""
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": place.namespace}}
+def _not_awaited(cluster: str, site: Site, namespace: str) -> str:
+    """A host whose certificate is not there, in a run that waits for nobody."""
+    return (
+        f"{cluster}: cert-manager has not issued the certificate of {site.host} yet (Certificate "
+        f"{namespace}/{site.name}), and nobody waited: what was served of the host is served as before. Run the "
+        "ingress stage again once it has"
+    )
