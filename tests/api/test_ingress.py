@@ -326,6 +326,24 @@ def issued(name: str, host: str) -> Values:
     return secret
 
 
+@in_loop
+async def test_hosts_that_browsers_mix_up_are_told(fleet: Fleet) -> None:
+    await put(fleet, "west", tls("shop-tls", "*.shop.example"))
+    given = {"c": dataclasses.asdict(pair("c.shop.example"))}
+    routes = [
+        {**SHOP, "host": "a.shop.example", "certificate_secret": "shop-tls"},
+        {**SHOP, "host": "c.shop.example", "certificate": "c"},
+    ]
+    run = await ran(fleet, *routes, certificates=given)
+    assert run.failures == {}
+    assert run.warnings == [
+        f"west: the certificate in Secret {GATEWAYS}/shop-tls is good for a.shop.example, c.shop.example: browsers "
+        "send calls of one on a connection to another, where Istio answers 404. Give each of these hosts a certificate "
+        "for its own name alone, for example by certificate_issuer"
+    ]
+    assert (await ran(fleet, *routes[1:2], certificates=given)).warnings == []
+
+
 def http_route_of_others(namespace: str) -> list[Values]:
     """A Gateway of the Gateway API at the ingress gateway, and an HTTPRoute for shop.example by it."""
     address = {"type": "Hostname", "value": f"istio-ingressgateway.{GATEWAYS}.svc.cluster.local"}

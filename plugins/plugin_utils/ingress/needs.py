@@ -16,6 +16,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certificates import (
     check_pair,
     given_pair,
+    names_in,
     pair_of_secret,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import (
@@ -32,6 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes i
     Route,
     Site,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.sharing import mixed_up
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.helm_values import INGRESS, ingress_labels
 from ansible_collections.mesh.fleet.plugins.module_utils._model.istio.ownership import has_our_labels
@@ -73,6 +75,8 @@ class Needs:
     place: Place
     now: datetime.datetime
     warnings: list[str] = dataclasses.field(default_factory=list)
+    names: dict[Site, list[str]] = dataclasses.field(default_factory=dict)
+    """By host the DNS names in its certificate, as far as it was seen."""
 
     @property
     def kube(self) -> Kube:
@@ -144,11 +148,15 @@ class Needs:
     async def certificate(self, site: Site) -> list[Object]:
         """The Secret to apply for a host: none where it has no HTTPS, or somebody else keeps the Secret."""
         found = site.certificate
-        if found is None or found.source == ISSUER:
+        if found is None:
+            return []
+        if found.source == ISSUER:
+            self.names[site] = [site.host]
             return []
         if found.source == GIVEN:
             pair = given_pair(self.certificates, found.name)
             check_pair(pair, site.host, self.now, what=f"ingress_certificates.{found.name}")
+            self.names[site] = names_in(pair)
             return [tls_secret(site.secret, self.place.namespace, pair.certificate, pair.key)]
         if recording() is not None:
             return []
@@ -173,7 +181,17 @@ class Needs:
                 next_step="give it tls.crt and tls.key, as kubectl create secret tls does",
             )
         check_pair(held, site.host, self.now, what=what)
+        self.names[site] = names_in(held)
         return []
+
+    def mixed_up(self) -> list[str]:
+        """Warnings of hosts whose calls browsers send on each other's connections, where Istio answers 404."""
+        return [
+            f"{self.cluster}: the certificate in Secret {self.place.namespace}/{secret} is good for {_listed(hosts)}: "
+            "browsers send calls of one on a connection to another, where Istio answers 404. Give each of these hosts "
+            "a certificate for its own name alone, for example by certificate_issuer"
+            for secret, hosts in mixed_up(self.names)
+        ]
 
     async def kinds_of_others(self, site: Site) -> list[FleetError]:
         """Kinds that a host needs and neither Kubernetes nor Istio has: of the Gateway API, and of cert-manager."""
@@ -273,5 +291,5 @@ async def also_served(kube: Kube, sites: t.Sequence[Site], place: Place, fleet: 
 
 
 def _listed(names: t.Sequence[str]) -> str:
-    """The first three of many clusters."""
+    """The first three of many names."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -240,7 +240,7 @@ class IngressRun:
         for site in wanted:
             made[site], wrong = await self._of_site(needs, site)
             errors += wrong
-        self.warnings += needs.warnings
+        self.warnings += [*needs.warnings, *needs.mixed_up()]
         objects = [obj for some in list(made.values()) for obj in some]
         errors += await refuse_foreign(self.kubes[name], objects, self.fleet.name)
         return made, list({str(error): error for error in errors}.values())

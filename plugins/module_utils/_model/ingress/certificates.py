@@ -21,7 +21,7 @@ from ...errors import FleetError
 from ..trust.certificates import parse_certificates
 from .routes import CERTIFICATES
 
-__all__ = ["Pair", "check_pair", "covers", "given_pair", "names_of", "pair_of_secret"]
+__all__ = ["Pair", "check_pair", "covers", "given_pair", "names_in", "names_of", "pair_of_secret"]
 
 _KEYS = ("certificate", "key")
 
@@ -108,6 +108,11 @@ def check_pair(pair: Pair, host: str, now: datetime.datetime, *, what: str) -> N
             means="every browser would refuse it",
             next_step=f"get one with the name {host}, or correct the route's host",
         )
+
+
+def names_in(pair: Pair) -> list[str]:
+    """The DNS names that the certificate of a readable pair is for."""
+    return names_of(parse_certificates(pair.certificate, what="a certificate")[0])
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:
