@@ -13,7 +13,7 @@ from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL
 from ..multicluster.exports import read_port, split_service, unknown_clusters
-from ..multicluster.front_door import is_ip
+from ..multicluster.front_door import read_host
 
 __all__ = [
     "APIS",
@@ -40,7 +40,6 @@ SECRET, GIVEN, ISSUER = "certificate_secret", "certificate", "certificate_issuer
 
 _KEYS = ("host", "path", "service", "port", "clusters", "api", GIVEN, SECRET, ISSUER, "https_redirect")
 _ISSUER_KEYS = ("name", "kind", "group")
-_HOST = re.compile(r"(?=.{1,253}\Z)(\*\.)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*")
 _READABLE = 40
 """Characters of a host in the name of its objects."""
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -211,10 +210,7 @@ def _route(
             hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
             problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
     name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
-    host = str(entry.get("host") or "").lower().rstrip(".")
-    if host and (is_ip(host) or not _HOST.fullmatch(host)):
-        hint = "a name without scheme, port and path, for example shop.example or *.shop.example"
-        problems.append(Problem("", f"{where}.host", shown(host), "is no host name", hint))
+    host = read_host(entry.get("host"), f"{where}.host", problems)
     path = str(entry.get("path") or "/")
     if not path.startswith("/") or "//" in path or any(sign in path for sign in "*?#% "):
         hint = "it begins with / and holds no *, ?, #, % or //; paths below it are included"
@@ -228,7 +224,7 @@ def _route(
     port = read_port(entry.get("port"), f"{where}.port", problems, "a port of the Service, from 1 to 65535")
     certificate = _certificate(entry, where, certificates, problems)
     redirect = _redirect(entry.get("https_redirect"), f"{where}.https_redirect", certificate, problems)
-    if not name:
+    if not name or host is None:
         return None
     path = path if path == "/" else path.rstrip("/")
     return Route(name, namespace, host, path, port, wanted, str(api), certificate, redirect)
@@ -274,7 +270,7 @@ def _certificate(
         return None
     key = named[0]
     if key == ISSUER:
-        return _issuer(entry[key], f"{where}.{key}", str(entry.get("host") or ""), problems)
+        return _issuer(entry[key], f"{where}.{key}", entry.get("host") is None, problems)
     name = entry[key]
     form = LABEL if key == GIVEN else _NAME
     if not isinstance(name, str) or not form.fullmatch(name):
@@ -290,14 +286,14 @@ def _certificate(
     return Certificate(key, name)
 
 
-def _issuer(given: t.Any, where: str, host: str, problems: list[Problem]) -> Certificate | None:
+def _issuer(given: t.Any, where: str, any_host: bool, problems: list[Problem]) -> Certificate | None:
     found = {"name": given} if isinstance(given, str) else given
     sound = isinstance(found, t.Mapping) and found.get("name") and not set(found) - set(_ISSUER_KEYS)
     if not sound or not all(isinstance(value, str) and value for value in found.values()):
         hint = "{name: letsencrypt, kind: ClusterIssuer}; kind is Issuer where it is left out"
         problems.append(Problem("", where, shown(given), "is no issuer", hint))
         return None
-    if not host:
+    if any_host:
         message = "is given without a host: cert-manager must know for which name the certificate is"
         problems.append(Problem("", where, "", message, "give the route a host"))
         return None

@@ -22,6 +22,7 @@ __all__ = [
     "Route",
     "is_ip",
     "read_front_door",
+    "read_host",
     "without_machines",
 ]
 
@@ -57,6 +58,8 @@ class Route:
     port: int = 0
     clusters: tuple[str, ...] | None = None
     health: HealthCheck | None = None
+    number: int = dataclasses.field(default=0, compare=False)
+    """Its place in ``front_door_routes``, from 0; for messages alone."""
 
     @property
     def service(self) -> str:
@@ -126,6 +129,30 @@ def is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def read_host(given: t.Any, variable: str, problems: list[Problem]) -> str | None:
+    """The host of a route, in lower case and without a dot at its end.
+
+    Args:
+        given: what the route says; None where it names no host.
+        variable: the variable, for messages.
+        problems: gets what is wrong.
+
+    Returns:
+        "" for any host, and None where the host is wrong.
+    """
+    if given is None:
+        return ""
+    host = given.lower().rstrip(".") if isinstance(given, str) else ""
+    if not is_ip(host) and _HOST.fullmatch(host):
+        return host
+    # An empty text may come of a template whose variable is empty, and any host is more than somebody meant.
+    message = "is no host name" if given else "names no host"
+    hint = "a name without scheme, port and path, for example shop.example or *.shop.example"
+    hint += "" if host.strip("* ") else "; for any host leave host out"
+    problems.append(Problem("", variable, shown(given), message, hint))
+    return None
 
 
 def without_machines(door: FrontDoor, kind: str) -> list[Problem]:
@@ -317,10 +344,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
             hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_ROUTE_KEYS)}"
             problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
     name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
-    host = str(entry.get("host") or "").lower().rstrip(".")
-    if host and (is_ip(host) or not _HOST.fullmatch(host)):
-        hint = "a name without scheme, port and path, for example shop.example or *.shop.example"
-        problems.append(Problem("", f"{where}.host", shown(host), "is no host name", hint))
+    host = read_host(entry.get("host"), f"{where}.host", problems)
     path = str(entry.get("path") or "/")
     if not path.startswith("/") or any(sign in path for sign in "*?# "):
         hint = "it begins with / and holds no *, ? or #; paths below it are included"
@@ -337,7 +361,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
             problems += unknown_clusters(wanted, f"{where}.clusters", clusters)
     port = read_port(entry.get("port"), f"{where}.port", problems)
     health = _health(entry.get("health"), f"{where}.health", problems)
-    if not name:
+    if not name or host is None:
         return None
     return Route(
         name,
@@ -347,6 +371,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
         port=port,
         clusters=None if wanted is None else tuple(str(c) for c in wanted),
         health=health,
+        number=number,
     )
 
 

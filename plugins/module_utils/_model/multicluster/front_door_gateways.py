@@ -36,11 +36,11 @@ def local_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Prob
     problems: list[Problem] = []
     if not door.routes:
         return problems
-    for number, route in enumerate(door.routes):
+    for route in door.routes:
         for name in route.clusters or ():
             if name in elsewhere:
                 message = f"names {name}, of provider {elsewhere[name]}: a front door has clusters of one provider"
-                where = f"front_door_routes[{number}].clusters"
+                where = f"front_door_routes[{route.number}].clusters"
                 problems.append(Problem("", where, "", message, "leave the cluster out of that route"))
     if door.address and not is_ip(door.address):
         message = "is a name, which only Google knows"

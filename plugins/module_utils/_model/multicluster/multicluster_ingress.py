@@ -65,10 +65,10 @@ def ingress_problems(door: FrontDoor, elsewhere: t.Mapping[str, str]) -> list[Pr
         if value:
             message = "is set, but Google's load balancer knows by itself where callers are"
             problems.append(Problem("", name, "", message, "leave it out on GKE"))
-    for number, route in enumerate(door.routes):
+    for route in door.routes:
         for name in route.clusters or ():
             if name in elsewhere:
-                where = f"front_door_routes[{number}].clusters"
+                where = f"front_door_routes[{route.number}].clusters"
                 message = f"names {name}, of provider {elsewhere[name]}: on GKE a front door reaches GKE clusters"
                 problems.append(Problem("", where, "", message, "leave the cluster out of that route"))
     if door.certificates and not door.address:

@@ -122,6 +122,15 @@ def test_a_host_has_one_of_each() -> None:
     ]
 
 
+@pytest.mark.parametrize("host", ["", ".", " ", "*", "192.0.2.1", "a_b.example", False, 7, ["a.example"]])
+def test_no_host_is_any_host_by_mistake(host: t.Any) -> None:
+    """An empty text is what a template gives whose variable is empty."""
+    routes, (problem,) = read_routes([{"host": host, "service": "web.shop", "certificate_issuer": "ca"}], CLUSTERS)
+    assert routes == []
+    assert problem.variable == "ingress_routes[0].host"
+    assert ("for any host leave host out" in problem.hint) is (host not in ("192.0.2.1", "a_b.example"))
+
+
 def test_sites_have_the_longest_path_first() -> None:
     given = [{**ONE, "path": "/"}, {**ONE, "path": "/pay/now"}, {**ONE, "path": "/pay"}, {"service": "a.b"}]
     found = sites(read_routes(given, CLUSTERS)[0], "west")
@@ -131,7 +140,7 @@ def test_sites_have_the_longest_path_first() -> None:
 
 def test_no_two_hosts_share_the_name_of_their_objects() -> None:
     long = "a" * 50
-    hosts = ("", "*.shop.example", "any.shop.example", "shop.example", "shop-example", f"{long}.b", f"{long}.c")
+    hosts = (None, "*.shop.example", "any.shop.example", "shop.example", "shop-example", f"{long}.b", f"{long}.c")
     routes, _wrong = read_routes([{"host": host, "service": "web.shop"} for host in hosts], CLUSTERS)
     names = [site.name for site in sites(routes, "west")]
     assert len(set(names)) == len(hosts), names

@@ -65,6 +65,14 @@ def test_a_host_is_one_however_it_is_written() -> None:
     assert "goes to web.shop already" in str(read_front_door("front-door", given, CLUSTERS)[1])
 
 
+@pytest.mark.parametrize("host", ["", ".", "*", False])
+def test_no_host_is_any_host_by_mistake(host: t.Any) -> None:
+    door, (problem,) = read_front_door("front-door", [{"host": host, "service": "web.shop"}], CLUSTERS)
+    assert door.routes == ()
+    assert problem.variable == "front_door_routes[0].host"
+    assert "for any host leave host out" in problem.hint
+
+
 def test_addresses_of_machines_are_for_machines_alone() -> None:
     door, problems = read_front_door("front-door", [], CLUSTERS, addresses=["192.0.2.4", "2001:db8::4", "a.example"])
     assert (problems, without_machines(door, "files")) == ([], [])

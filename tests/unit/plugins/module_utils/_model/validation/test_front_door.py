@@ -102,6 +102,14 @@ def test_before_clusters_of_this_machine_others_are_refused() -> None:
     assert "names fra, of provider kubeconfig: a front door has clusters of one provider" in found
 
 
+@pytest.mark.parametrize("west", [WEST, GKE])
+def test_a_route_has_its_place_of_the_inventory(west: dict[str, t.Any]) -> None:
+    """Also when one before it cannot be read."""
+    routes = [{"host": "", "service": "a.x"}, {"service": "b.x", "clusters": ["fra"]}]
+    found = problems_with({"west": west, "fra": FRA}, front_door_routes=routes)
+    assert ["[0].host" in found[0], "[1].clusters names fra" in found[1]] == [True, True], found
+
+
 def test_a_front_door_that_differs_between_clusters() -> None:
     hosts = {"west": {**WEST, "front_door_name": "a"}, "east": {**WEST, "front_door_name": "b"}}
     (found,) = problems_with(hosts)
