@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
 from ..inventory.values import LABEL, dns_name
 
@@ -75,71 +76,104 @@ def read_peers(given: t.Any, trust_domain: str) -> tuple[list[Peer], list[Proble
         hint = "mesh_trust_domain: a name of your own, such as west.example, before the mesh is made"
         return [], [_problem(given, f"needs a trust domain that no other mesh has, not {_NO_DOMAIN}", hint)]
     peers: list[Peer] = []
-    for one in given.get("peers") or []:
-        peer = _read_peer(one, problems)
+    for number, one in enumerate(given.get("peers") or []):
+        where = f"{VARIABLE}.peers[{number}]"
+        peer = _read_peer(one, where, problems)
         if peer is None:
             continue
+        shared = next((other for other in peers if other.trust_domain == peer.trust_domain), None)
         if peer.trust_domain == trust_domain:
-            problems.append(
-                _problem(one, "is our own trust domain", "name the peer's: a domain belongs to one mesh alone")
+            hint = "name the peer's: a domain belongs to one mesh alone"
+            problems.append(_problem(trust_domain, "is our own trust domain", hint, f"{where}.trust_domain"))
+        elif shared:
+            hint = (
+                "one entry for each: of two meshes with one domain each could speak for the other, so one of them must "
+                "change its own"
             )
-        elif peer.trust_domain in {other.trust_domain for other in peers}:
-            problems.append(
-                _problem(
-                    one,
-                    "names a trust domain that another peer has",
-                    "one entry for each: of two meshes with "
-                    "one domain each could speak for the other, so one of them must change its own",
-                )
-            )
+            message = "is a trust domain that an earlier peer has"
+            problems.append(_problem(peer.trust_domain, message, hint, f"{where}.trust_domain"))
         else:
             peers.append(peer)
     return peers, problems
 
 
-def _read_peer(one: t.Any, problems: list[Problem]) -> Peer | None:
-    if not isinstance(one, t.Mapping) or not one.get("trust_domain") or set(one) - set(_PEER_KEYS):
-        problems.append(_problem(one, "is not a peer", f"a dictionary with trust_domain; {', '.join(_PEER_KEYS)}"))
+def _read_peer(one: t.Any, where: str, problems: list[Problem]) -> Peer | None:
+    if not _has_keys(one, _PEER_KEYS, "trust_domain", "{trust_domain: east.example}", where, problems):
         return None
     domain = str(one["trust_domain"])
     if fault := dns_name(domain):
-        problems.append(_problem(domain, f"as trust_domain {fault.message}", fault.hint))
+        problems.append(_problem(domain, fault.message, fault.hint, f"{where}.trust_domain"))
         return None
     names = one.get("names") or GLOBAL
     if names not in (GLOBAL, OWN):
-        problems.append(_problem(names, "as names is none of its choices", f"{GLOBAL} or {OWN}"))
+        problems.append(_problem(names, "is none of its choices", f"{GLOBAL} or {OWN}", f"{where}.names"))
         return None
     if names == OWN and ("." not in domain or domain.endswith((".local", ".svc"))):
         # Else what a peer offers could be called till.shop.svc, and more that is our clusters' or everybody's.
-        message = "is no trust domain for names of its own: those of clusters and of others could end in it"
-        problems.append(_problem(domain, message, f"names: {GLOBAL}, or a peer with a domain such as east.example"))
+        message = f"is not for the trust domain {domain}: names of clusters and of others could end in it"
+        hint = f"names: {GLOBAL}, or a peer with a domain such as east.example"
+        problems.append(_problem(names, message, hint, f"{where}.names"))
+        return None
+    bundle = one.get("bundle") or ""
+    if not isinstance(bundle, str):
+        problems.append(_problem(bundle, "is no file", "the path of one, relative to the inventory", f"{where}.bundle"))
         return None
     exports: list[Export] = []
     given = one.get("exports") or []
-    for entry in given if isinstance(given, list) else [given]:
-        export = _read_export(entry)
+    if not isinstance(given, list):
+        hint = "[{service: name.namespace, callers: [namespace/account]}]"
+        problems.append(_problem(given, "is no list of exports", hint, f"{where}.exports"))
+        return None
+    for number, entry in enumerate(given):
+        place = f"{where}.exports[{number}]"
+        export = _read_export(entry, place, problems)
         if export is None:
-            problems.append(
-                _problem(entry, "is not an export", "{service: name.namespace, callers: [namespace/account]}")
-            )
-        elif export.host in {other.host for other in exports}:
-            problems.append(_problem(entry, f"is exported to {domain} twice", "put all callers into one entry"))
+            continue
+        if export.host in {other.host for other in exports}:
+            message = f"is exported to {domain} twice"
+            problems.append(_problem(entry["service"], message, "put all callers into one entry", f"{place}.service"))
         else:
             exports.append(export)
-    return Peer(domain, str(one.get("bundle") or ""), tuple(exports), str(names))
+    return Peer(domain, bundle, tuple(exports), str(names))
 
 
-def _read_export(entry: t.Any) -> Export | None:
-    if not isinstance(entry, t.Mapping) or set(entry) - set(_EXPORT_KEYS):
+def _read_export(entry: t.Any, where: str, problems: list[Problem]) -> Export | None:
+    example = "{service: name.namespace, callers: [namespace/account]}"
+    if not _has_keys(entry, _EXPORT_KEYS, "service", example, where, problems):
         return None
-    name, _dot, namespace = str(entry.get("service") or "").partition(".")
+    name, _dot, namespace = str(entry["service"]).partition(".")
+    if not (LABEL.fullmatch(name) and LABEL.fullmatch(namespace)):
+        hint = "for example shop.store"
+        problems.append(_problem(entry["service"], "is not name.namespace", hint, f"{where}.service"))
+        return None
     callers = entry.get("callers") or []
-    if not (LABEL.fullmatch(name) and LABEL.fullmatch(namespace) and isinstance(callers, list)):
+    hint = "the peer's accounts, as namespace/account; leave callers out for all of them"
+    if not isinstance(callers, list):
+        problems.append(_problem(callers, "is no list of callers", hint, f"{where}.callers"))
         return None
-    if not all(_CALLER.fullmatch(str(one)) for one in callers):
-        return None
-    return Export(name, namespace, tuple(sorted({str(one) for one in callers})))
+    wrong = [number for number, one in enumerate(callers) if not _CALLER.fullmatch(str(one))]
+    for number in wrong:
+        problems.append(_problem(callers[number], "is not namespace/account", hint, f"{where}.callers[{number}]"))
+    return None if wrong else Export(name, namespace, tuple(sorted({str(one) for one in callers})))
 
 
-def _problem(value: t.Any, message: str, hint: str) -> Problem:
-    return Problem("", VARIABLE, shown(value), message, hint)
+def _has_keys(
+    given: t.Any, keys: t.Sequence[str], needed: str, example: str, where: str, problems: list[Problem]
+) -> bool:
+    """Whether it is a dictionary of these keys alone that sets the needed one."""
+    before = len(problems)
+    if not isinstance(given, t.Mapping):
+        problems.append(_problem(given, "is not a dictionary", example, where))
+        return False
+    for key in given:
+        if key not in keys:
+            guess = Nearest(keys).find(str(key))
+            hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(keys)}"
+            problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+    if not given.get(needed) and len(problems) == before:
+        problems.append(Problem("", f"{where}.{needed}", "", "is missing", example))
+    return len(problems) == before
+
+
+def _problem(value: t.Any, message: str, hint: str, where: str = VARIABLE) -> Problem:
+    return Problem("", where, shown(value), message, hint)

@@ -38,7 +38,8 @@ def test_a_peer_takes_no_names_of_clusters(domain: str) -> None:
     given = {**EAST, "trust_domain": domain}
     assert read_peers({"peers": [given]}, "west.mesh")[1] == []
     (problem,) = read_peers({"peers": [{**given, "names": "own"}]}, "west.mesh")[1]
-    assert "is no trust domain for names of its own" in problem.message
+    assert problem.variable == "mesh_federation.peers[0].names"
+    assert f"is not for the trust domain {domain}" in problem.message
     assert "names: global" in problem.hint
 
 
@@ -51,24 +52,50 @@ def test_a_mesh_may_be_prepared_for_peers() -> None:
 @pytest.mark.parametrize(
     ("given", "own", "message"),
     [
-        ([EAST], "west.mesh", "not a dictionary"),
-        ({"peer": []}, "west.mesh", "not a dictionary"),
+        ([EAST], "west.mesh", "is not a dictionary"),
+        ({"peer": []}, "west.mesh", "is not a dictionary"),
         ({"peers": [EAST]}, "cluster.local", "needs a trust domain"),
-        ({"peers": [EAST]}, "east.mesh", "our own trust domain"),
-        ({"peers": [EAST, EAST]}, "west.mesh", "that another peer has"),
-        ({"peers": ["east.mesh"]}, "west.mesh", "is not a peer"),
-        ({"peers": [{**EAST, "export": []}]}, "west.mesh", "is not a peer"),
-        ({"peers": [{"trust_domain": "*"}]}, "west.mesh", "DNS name"),
-        ({"peers": [{**EAST, "names": "mine"}]}, "west.mesh", "none of its choices"),
-        ({"peers": [{**EAST, "names": ["own"]}]}, "west.mesh", "none of its choices"),
-        ({"peers": [{**EAST, "exports": ["till.shop"]}]}, "west.mesh", "is not an export"),
-        ({"peers": [{**EAST, "exports": [{"service": "till"}]}]}, "west.mesh", "is not an export"),
-        ({"peers": [{**EAST, "exports": [{"service": "till.shop", "callers": ["*"]}]}]}, "west.mesh", "not an export"),
-        ({"peers": [{**EAST, "exports": [{"service": "till.shop"}] * 2}]}, "west.mesh", "twice"),
     ],
 )
-def test_what_is_wrong_is_said_once(given: t.Any, own: str, message: str) -> None:
-    _peers, problems = read_peers(given, own)
-    assert len(problems) == 1
-    assert message in problems[0].message
-    assert problems[0].hint
+def test_what_is_wrong_with_the_whole_is_said_once(given: t.Any, own: str, message: str) -> None:
+    _peers, (problem,) = read_peers(given, own)
+    assert problem.variable == "mesh_federation"
+    assert message in problem.message
+    assert problem.hint
+
+
+NORTH = {"trust_domain": "north.mesh"}
+TILL = {"service": "till.shop"}
+
+
+def exporting(*exports: t.Any) -> dict[str, t.Any]:
+    return {**EAST, "exports": list(exports)}
+
+
+@pytest.mark.parametrize(
+    ("peer", "where", "message"),
+    [
+        ({**EAST, "trust_domain": "west.mesh"}, "[1].trust_domain", "is our own trust domain"),
+        (NORTH, "[1].trust_domain", "is a trust domain that an earlier peer has"),
+        ("east.mesh", "[1]", "is not a dictionary"),
+        ({}, "[1].trust_domain", "is missing"),
+        ({**EAST, "export": []}, "[1].export", "is unknown"),
+        ({"trust_domain": "*"}, "[1].trust_domain", "DNS name"),
+        ({**EAST, "bundle": ["a.json"]}, "[1].bundle", "is no file"),
+        ({**EAST, "names": "mine"}, "[1].names", "is none of its choices"),
+        ({**EAST, "names": ["own"]}, "[1].names", "is none of its choices"),
+        ({**EAST, "exports": TILL}, "[1].exports", "is no list of exports"),
+        (exporting(TILL, "cash.shop"), "[1].exports[1]", "is not a dictionary"),
+        (exporting(TILL, {"callers": []}), "[1].exports[1].service", "is missing"),
+        (exporting(TILL, {"service": "cash"}), "[1].exports[1].service", "is not name.namespace"),
+        (exporting({**TILL, "caller": []}), "[1].exports[0].caller", "is unknown"),
+        (exporting({**TILL, "callers": "a/b"}), "[1].exports[0].callers", "is no list of callers"),
+        (exporting({**TILL, "callers": ["a/b", "*"]}), "[1].exports[0].callers[1]", "is not namespace/account"),
+        (exporting(TILL, TILL), "[1].exports[1].service", "is exported to east.mesh twice"),
+    ],
+)
+def test_what_is_wrong_with_a_peer_names_its_place(peer: t.Any, where: str, message: str) -> None:
+    _peers, (problem,) = read_peers({"peers": [NORTH, peer]}, "west.mesh")
+    assert problem.variable == f"mesh_federation.peers{where}"
+    assert message in problem.message
+    assert problem.hint
