@@ -42,7 +42,7 @@ FACTS = frozenset(
     }
 )
 """Facts that the role ``artifacts`` sets: they are variables of each host when preflight runs again."""
-_ONE_FOR_ALL = ("artifacts_", "ingress_", "peering_", "services_", "trust_", "verify_")
+_ONE_FOR_ALL = ("artifacts_", "federation_", "ingress_", "peering_", "services_", "trust_", "verify_")
 """Prefixes of roles that run once for the fleet: the value of one host counts, and that of another is ignored."""
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 2**32
 """Seconds: Kubernetes refuses a TokenRequest for less or more."""
@@ -177,6 +177,7 @@ def _rules(given: Values, fleet: Fleet | None, hosts: t.Sequence[str], known: Ro
     return [
         *_trust(given, value),
         *_peering(given, value),
+        *_federation(given),
         *(_forget(given, fleet) if fleet else []),
         *(_apps(given, fleet) if fleet else []),
         *(_gateways(given, fleet, hosts) if fleet else []),
@@ -234,6 +235,17 @@ def _peering(given: Values, value: t.Callable[[str], t.Any]) -> list[Problem]:
         return [
             Problem("", schedule, shown(value(schedule)), message, "run peering more often, or ask for a longer life")
         ]
+    return []
+
+
+def _federation(given: Values) -> list[Problem]:
+    name = "federation_lifetime"
+    if given.get(name) is None:
+        return []
+    try:
+        duration(str(given[name]), name=name)
+    except FleetError as error:
+        return [Problem("", name, shown(given[name]), error.what.removeprefix(f"{name} "), error.next_step)]
     return []
 
 

@@ -42,6 +42,9 @@ def of_fleet(**variables: t.Any) -> list[str]:
         ({"trust_signer_command": ["x"]}, 'trust_signer_command ["x"] is not used with trust_root: generated | set'),
         ({"trust_root": "none", "trust_crl": ["x"]}, 'trust_crl ["x"] is not used with trust_root: none'),
         ({"trust_lifetime": "4000d"}, 'trust_lifetime "4000d" is longer than trust_root_lifetime, 3650d'),
+        ({"federation_lifetime": "90 days"}, 'federation_lifetime "90 days" is not a length of time | write it as 30d'),
+        ({"federation_lifetime": 90}, "federation_lifetime 90 is not a length of time"),
+        ({"federation_lifetime": "0d"}, 'federation_lifetime "0d" is not a length of time'),
         ({"trust_lifetime": "20d"}, 'trust_lifetime "20d" is not longer than trust_renew_before, 30d'),
         ({"trust_renew_before": "800d"}, 'trust_lifetime "730d" is not longer than trust_renew_before, 800d'),
         ({"trust_renew_before": "1 month"}, 'trust_renew_before "1 month" is not a length of time'),
@@ -113,6 +116,12 @@ def test_a_value_of_one_cluster_that_the_role_would_ignore() -> None:
         "one value for the whole fleet: set it in the vars of the group"
     ]
     assert problems_of({"west": PLACE, "east": {**PLACE, "gateways_replicas": 2}}, roles=ROLES) == []
+
+
+def test_the_bundles_of_a_fleet_have_one_lifetime() -> None:
+    hosts = {"west": PLACE, "north": PLACE, "east": {**PLACE, "federation_lifetime": "30d"}}
+    (found,) = problems_of(hosts, roles=ROLES)
+    assert found.startswith('east federation_lifetime "30d" differs from west\'s "90d": the role runs once')
 
 
 def test_a_mistake_of_one_cluster_is_reported_there() -> None:
