@@ -12,6 +12,7 @@ from ansible import constants
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.errors import ApiError
+from ansible_collections.mesh.fleet.plugins.module_utils._kube.masking import scrub
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.recording import recording
 from ansible_collections.mesh.fleet.plugins.module_utils._local.engine.capacity import capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.awx.slices import sliced_job
@@ -35,6 +36,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation impor
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.shared import together
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.standing import Standing, check_standing
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.module_utils.results import failed_result, result
@@ -133,12 +135,13 @@ class ActionModule(FleetAction):
             bad = {(one.host, one.variable) for one in unreadable}
             problems = [p for p in problems if (p.host, p.variable) not in bad]
             # What renders connects to no cluster, so it may lack the credentials.
-            needed = [u for u in unreadable if recording() is None or not is_access(u.variable)]
-            problems += [Problem(u.host, u.variable, "", "cannot be read", u.message) for u in needed]
+            told = [u for u in unreadable if recording() is None or not is_access(u.variable)]
+            problems += [Problem(u.host, u.variable, "", "cannot be read", scrub(u.message)) for u in told]
             place = {host: i for i, host in enumerate(hosts)}
             problems.sort(key=lambda problem: place.get(problem.host, -1))
         if problems:
-            return _failed(problems)
+            shared = together(problems, len(hosts)) if len(hosts) > 1 else problems
+            return _failed(sorted(shared, key=lambda problem: bool(problem.host)))
         try:
             fleet = read_fleet(hosts, environment(hostvars=task_vars["hostvars"]))
         except ValueError as error:

@@ -26,6 +26,7 @@ from ..trust.decisions import duration
 from ..workloads.apps_reading import problems_of_apps, problems_of_sample
 from .front_door import DOOR_PREFIX
 from .renamed import RENAMED
+from .shared import together
 
 __all__ = ["FACTS", "RoleVariables", "check"]
 
@@ -96,7 +97,7 @@ def check(hosts: Hosts, fleet: Fleet | None, known: RoleVariables) -> list[Probl
     for key, own in distinct.items():
         for problem in _rules(own, fleet, hosts_of[key], known):
             problems += [dataclasses.replace(problem, host=host) for host in hosts_of[key]]
-    return _together(problems, len(hosts))
+    return together(problems, len(hosts))
 
 
 def _values(given: Hosts, known: RoleVariables) -> tuple[list[Problem], set[str]]:
@@ -290,11 +291,3 @@ def _gateways(given: Values, fleet: Fleet, hosts: t.Sequence[str]) -> list[Probl
             hint = "auto; or mesh_network: flat, if pods of all clusters reach each other"
             problems.append(Problem("", "gateways_eastwest", quoted("never"), message, hint))
     return problems
-
-
-def _together(problems: list[Problem], hosts: int) -> list[Problem]:
-    """What every cluster has is said once, of the fleet."""
-    having = collections.Counter(dataclasses.replace(problem, host="") for problem in dict.fromkeys(problems))
-    whole = {problem for problem, count in having.items() if count == hosts}
-    found = [p if (fleet := dataclasses.replace(p, host="")) not in whole else fleet for p in problems]
-    return list(dict.fromkeys(found))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import typing as t
 
 from ..inventory.problems import Problem, quoted, shown
@@ -12,7 +13,7 @@ from ..inventory.variable import FAULTY, FLEET, Variable
 from ..providers.base import Hosts, Values
 from ..providers.registry import VARIABLES, provider_of_host, value
 
-__all__ = ["check", "distinct"]
+__all__ = ["check", "distinct", "together"]
 
 _MANY = 5
 """At most so many different values of one variable are compared."""
@@ -94,3 +95,16 @@ def distinct(hosts: Hosts, name: str) -> list[tuple[str, t.Any]]:
         if len(unlike) < _MANY and all(found != other for _host, other in unlike):
             unlike.append((host, found))
     return [("", unlike[0][1])] if len(unlike) == 1 else unlike
+
+
+def together(problems: t.Sequence[Problem], hosts: int) -> list[Problem]:
+    """The problems, each once; what every cluster has is said of the fleet.
+
+    Args:
+        problems: in the order in which they are told.
+        hosts: how many clusters the fleet has.
+    """
+    having = collections.Counter(dataclasses.replace(p, host="") for p in dict.fromkeys(problems) if p.host)
+    whole = {problem for problem, count in having.items() if count == hosts}
+    found = [p if (fleet := dataclasses.replace(p, host="")) not in whole else fleet for p in problems]
+    return list(dict.fromkeys(found))

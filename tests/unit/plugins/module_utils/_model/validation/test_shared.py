@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.shared import together
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import PLACE, problems_of
 
 
@@ -15,3 +17,12 @@ def test_variables_that_differ_are_reported_where_they_differ() -> None:
     ]
     assert problems_of({h: {**PLACE, "mesh_exports": [{"service": "a.b"}]} for h in ("a", "b")}) == []
     assert problems_of({"a": {**PLACE, "mesh_revision": "default"}, "b": PLACE}) == []
+
+
+def test_what_every_cluster_has_is_said_once() -> None:
+    def of(host: str, value: str) -> Problem:
+        return Problem(host, "mesh_hub", value, "is wrong")
+
+    assert together([of("a", "x"), of("b", "x"), of("a", "x")], 2) == [of("", "x")]
+    assert together([of("a", "x"), of("b", "y"), of("b", "y")], 2) == [of("a", "x"), of("b", "y")]
+    assert together([of("", "x"), of("a", "x")], 2) == [of("", "x"), of("a", "x")]
