@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.control_planes.r
     control_plane_of,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.federation.settings import VARIABLE
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import CERTIFICATES
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.fleet import Cluster, Fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import (
     Problem,
@@ -119,6 +120,9 @@ class ActionModule(FleetAction):
         # Values of roles are templated by their task, which knows more than the variables of its host.
         context = {name: task_vars[name] for name in _OF_TASKS if name in task_vars}
         context |= {name: one["default"] for name, one in known.options.items() if "default" in one}
+        # The stage takes the certificates of the first host of the play, which is this task's too: once is enough.
+        first = str(task_vars.get("inventory_hostname"))
+        reads = _comes_to("ingress", task_vars) or "preflight" in (task_vars.get("ansible_run_tags") or ())
         hosts, unreadable = read_variables(
             task_vars["hostvars"],
             task_vars["groups"].get(args["group"], []),
@@ -126,6 +130,7 @@ class ActionModule(FleetAction):
             (*known.prefixes, *RENAMED),
             unread=known.unread,
             context=context,
+            needed={(first, CERTIFICATES)} if reads else (),
         )
         problems = check(hosts, plain(task_vars["groups"]), environment(hostvars=task_vars["hostvars"]), known)
         if not constants.config.get_config_value("INVENTORY_ANY_UNPARSED_IS_FAILED"):
@@ -195,7 +200,7 @@ class ActionModule(FleetAction):
         if not ours or args["root"] in ("provided", NO_ROOT):
             return result()
         box = VaultBox.of_trust(fleet, args["vault_password_file"], args["vault_password_create"], check_mode=True)
-        if fleet.state_cluster and _with_trust(task_vars):
+        if fleet.state_cluster and _comes_to("trust", task_vars):
             insist_on_known_cluster(fleet)
         if fleet.state_cluster:
             box.insist_on_shared()
@@ -284,7 +289,8 @@ def _failed(problems: list[Problem]) -> dict[str, t.Any]:
     return failed_result(errors, msg=table(problems), stage_line=headline(problems))
 
 
-def _with_trust(task_vars: t.Mapping[str, t.Any]) -> bool:
-    """Whether the run comes to the trust stage. A slice does not, and may lack the state cluster."""
+def _comes_to(stage: str, task_vars: t.Mapping[str, t.Any]) -> bool:
+    """Whether the run comes to a stage that needs the whole fleet. A slice does not, and may lack what it needs."""
     tags = set(task_vars.get("ansible_run_tags") or ["all"])
-    return bool(tags & {"all", "tagged", "trust"}) and not sliced_job(task_vars)
+    skipped = stage in (task_vars.get("ansible_skip_tags") or ())
+    return bool(tags & {"all", "tagged", stage}) and not skipped and not sliced_job(task_vars)

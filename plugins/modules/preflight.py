@@ -12,7 +12,8 @@ author: The mesh.fleet authors (@mesh-fleet)
 description:
   - O(part=data) checks the variables of every cluster of the inventory and reports all problems together, each with
     cluster, variable, value, what is wrong and what would be right. It connects to nothing. It checks the whole inventory, whatever
-    C(--limit) selects, with the contents of C(mesh_exports) and C(front_door_routes). Run it once (C(run_once)). Ten thousand
+    C(--limit) selects, with the contents of C(mesh_exports), C(mesh_federation), C(front_door_routes) and C(ingress_routes); the certificates
+    that these use (C(ingress_certificates)) are checked if the run comes to the stage C(ingress). Run it once (C(run_once)). Ten thousand
     clusters take seconds. It also refuses a configuration of Ansible that ignores an inventory source which fails
     (C(INVENTORY_ANY_UNPARSED_IS_FAILED) must be true).
   - O(part=machine) checks that this machine has memory, disk and limits for those local clusters of the play that do

@@ -21,14 +21,13 @@ import typing as t
 from ansible.errors import AnsibleError
 from ansible.template import Templar
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variable import UNREAD
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import prefixes
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.run_values import MARKS, RunValues
 
-__all__ = ["UNREAD", "Unreadable", "plain", "read_later", "read_variables"]
+__all__ = ["Unreadable", "plain", "read_later", "read_variables"]
 
-UNREAD = "(not read)"
-"""Stands for a value that is there and was not asked for."""
 _TEMPLATE = object()
 """Stands for a value that was not templated yet."""
 
@@ -101,19 +100,21 @@ def read_variables(
     beginnings: tuple[str, ...] = (),
     unread: t.Container[str] = (),
     context: t.Mapping[str, t.Any] | None = None,
+    needed: t.Container[tuple[str, str]] = (),
 ) -> tuple[dict[str, dict[str, t.Any]], list[Unreadable]]:
     """The variables of each host that belong to this collection, plain and templated.
 
-    Values that cannot be read are left out, and listed in the second part of the answer. Hosts of one group share its
-    values: do not change them.
+    Values that cannot be read are left out, and those of ``unread`` stay UNREAD; the second part of the answer lists
+    them. Hosts of one group share its values: do not change them.
 
     Args:
         hostvars: Ansible's; anything else that is a mapping is read by key.
         hosts: names of the hosts to read.
         templar: any templar; a copy of it is used.
         beginnings: of the names of further variables to read.
-        unread: variables whose templates and vaulted texts are not read: their value is then :data:`UNREAD`.
+        unread: variables whose templates and vaulted texts are not read: their value is then UNREAD.
         context: what templates may use besides the variables of their host.
+        needed: pairs of host and variable that are read although the variable is one of ``unread``.
     """
     memo, wanted, known = _Memo(), (*prefixes(), *beginnings), RunValues()
     own = templar.copy_with_new_env()
@@ -130,7 +131,8 @@ def read_variables(
             if not isinstance(key, str) or not key.startswith(wanted):
                 continue
             is_template, value = memo.read(raw[key])
-            if is_template and key in unread:
+            kept = is_template and key in unread
+            if kept and (host, key) not in needed:
                 value = UNREAD
             elif is_template:
                 if context and not whole:
@@ -140,7 +142,9 @@ def read_variables(
                     value = known.get(host, _key(key), raw, context or {}, evaluate)
                 except AnsibleError as error:
                     unreadable.append(Unreadable(host, _key(key), " ".join(str(error).split())))
-                    continue
+                    if not kept:
+                        continue
+                    value = UNREAD
             values[_key(key)] = value
         found[host] = values
     return found, unreadable

@@ -15,6 +15,7 @@ import datetime
 import typing as t
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from ...errors import FleetError
@@ -80,7 +81,7 @@ def check_pair(pair: Pair, host: str, now: datetime.datetime, *, what: str) -> N
     first = parse_certificates(pair.certificate, what=f"the certificate of {what}")[0]
     try:
         key = serialization.load_pem_private_key(pair.key.encode(), password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise FleetError(
             "the private key cannot be read", obj=what, next_step="give it as PEM, without a passphrase"
         ) from None

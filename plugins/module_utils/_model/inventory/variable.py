@@ -8,7 +8,7 @@ import dataclasses
 import json
 import typing as t
 
-__all__ = ["CLUSTER", "FAULTY", "FLEET", "Fault", "Form", "Reader", "Variable"]
+__all__ = ["CLUSTER", "FAULTY", "FLEET", "UNREAD", "Fault", "Form", "Reader", "Variable"]
 
 FLEET = "fleet"
 """Scope of a variable that must be equal on every cluster of the fleet."""
@@ -16,6 +16,8 @@ CLUSTER = "cluster"
 """Scope of a variable that each cluster may set for itself."""
 FAULTY = "?"
 """Replaces, within the checks, a value that is set and invalid."""
+UNREAD = "(not read)"
+"""Stands for a value that is set and was not read."""
 
 
 class Fault(t.NamedTuple):

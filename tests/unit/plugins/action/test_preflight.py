@@ -16,6 +16,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.mesh.fleet.plugins.action.preflight import _failed
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.problems import Problem
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.ingress.test_certificates import pair
 
 BAD = """
 mesh_clusters:
@@ -56,6 +57,7 @@ class Runner:
         (self.folder / "play.yml").write_text(
             "- name: Preflight\n  hosts: mesh_clusters\n  gather_facts: false\n  tasks:\n"
             f"    - name: Check\n      mesh.fleet.preflight: {arguments}\n      run_once: {str(once).lower()}\n"
+            "      tags: [always, preflight]\n"
         )
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.folder / "hosts.yml"), str(self.folder / "play.yml"), *more],
@@ -157,6 +159,71 @@ def test_variables_of_roles_are_checked_as_their_tasks_know(play: Runner) -> Non
     assert "(fleet) gateways_replica is not a variable of this collection did you mean gateways_replicas?" in flat
     assert '(fleet) apps_sample.caller "eastt" is not a cluster of this fleet, did you mean "east"?' in flat
     assert '(fleet) verify_timeout "-5" is below 0' in flat
+
+
+def test_what_all_clusters_have_is_reported_once(play: Runner) -> None:
+    variables = """
+    mesh_istio_version: latest
+    mesh_hub: "{{ nonesuch }}"
+    mesh_federation: {peers: [{trust_domain: a.example}, {trust_domian: b.example}]}
+    mesh_trust_domain: own.example
+    federation_lifetime: 90 days
+"""
+    code, text = play(GOOD.replace("  vars: {", f"  vars:{variables}    x: {{"))
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "4 problems, nothing was touched" in flat
+    assert '(fleet) mesh_istio_version "latest" is not a version x.y.z' in flat
+    assert "(fleet) mesh_hub cannot be read" in flat
+    assert "(fleet) mesh_federation.peers[1].trust_domian is unknown did you mean trust_domain?" in flat
+    assert '(fleet) federation_lifetime "90 days" is not a length of time' in flat
+
+
+CERTIFIED = """
+    ingress_routes: [{host: a.example, service: web.shop, certificate: shop}]
+    ingress_certificates:
+      shop:
+        certificate: "{{ lookup('ansible.builtin.file', 'a.crt') }}"
+        key: "{{ lookup('ansible.builtin.unvault', 'a.key') }}"
+"""
+
+
+def test_certificates_of_routes_are_read_where_they_are_used(play: Runner) -> None:
+    """Paths are relative to the playbook, and keys vaulted, as docs/ingress.md has them."""
+    inventory = GOOD.replace("  vars: {", f"  vars:{CERTIFIED}    x: {{")
+    code, text = play(inventory)
+    assert code != 0
+    flat = " ".join(text.split())
+    assert "1 problem, nothing was touched" in flat
+    assert "west ingress_certificates cannot be read" in flat
+    assert "'a.crt': File not found" in flat
+    # A run that does not come to the stage needs no key.
+    for tags in (("--tags", "peering"), ("--skip-tags", "ingress")):
+        code, text = play(inventory, *tags)
+        assert (code, "2 clusters, 2 directed peers" in text) == (0, True), text
+    assert "cannot be read" in play(inventory, "--tags", "preflight")[1]
+
+    good, other = pair("a.example"), pair("a.example")
+    (play.folder / "a.crt").write_text(good.certificate)
+    (play.folder / "password").write_text("open")
+    vault = ("--vault-password-file", str(play.folder / "password"))
+    for key, wanted in ((good.key, 0), (other.key, 2)):
+        (play.folder / "a.key").write_bytes(VaultLib([("default", VaultSecret(b"open"))]).encrypt(key))
+        code, text = play(inventory, "-vvv", *vault)
+        assert code == wanted, text
+        assert not [line for line in key.splitlines()[1:-1] if line in text]
+    flat = " ".join(text.split())
+    assert "(fleet) ingress_certificates.shop is refused: the private key is not that of the certificate" in flat
+
+
+def test_a_key_in_an_error_is_not_shown(play: Runner) -> None:
+    key = pair("a.example").key
+    (play.folder / "a.crt").write_text(key)
+    wrong = "\n    ingress_certificates: \"{{ lookup('file', lookup('file', 'a.crt')) }}\"\n"
+    code, text = play(GOOD.replace("  vars: {", f"  vars:{wrong}    x: {{"))
+    assert code != 0
+    assert "ingress_certificates cannot be read" in " ".join(text.split())
+    assert not [line for line in key.splitlines()[1:-1] if line in text]
 
 
 def test_a_machine_that_is_too_small_is_reported(play: Runner) -> None:

@@ -13,6 +13,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variable import UNREAD
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.hostvars import (
     Unreadable,
@@ -99,6 +100,17 @@ def test_what_cannot_be_read_is_reported_and_the_rest_is_read(read: t.Callable[.
     assert isinstance(unreadable[0], Unreadable)
     assert "nonesuch" in unreadable[0].message
     assert "mesh_hub" not in found["east"]
+
+
+def test_a_secret_is_read_of_the_host_that_needs_it(inventory: tuple[HostVars, list[str], Templar]) -> None:
+    names = ("cluster_context", "mesh_hub")
+    needed = {("west", "cluster_context"), ("east", "mesh_hub")}
+    found, unreadable = read_variables(*inventory, unread=names, needed=needed)
+    contexts = {host: values["cluster_context"] for host, values in found.items()}
+    assert contexts == {"west": "west-admin", "east": UNREAD, "own": UNREAD}
+    assert found["east"]["mesh_hub"] == UNREAD, "it is set, and cannot be read"
+    assert [(one.host, one.variable) for one in unreadable] == [("east", "mesh_hub")]
+    assert read_variables(*inventory, unread=names)[1] == []
 
 
 def test_only_our_variables_are_read(read: t.Callable[..., t.Any]) -> None:

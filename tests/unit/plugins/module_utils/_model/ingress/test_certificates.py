@@ -62,7 +62,10 @@ def test_a_key_of_another_certificate_is_refused_and_not_shown() -> None:
     error = refusal(Pair(one.certificate, other.key))
     assert error.what == "the private key is not that of the certificate"
     assert other.key.splitlines()[1] not in str(error)
-    assert refusal(Pair(one.certificate, "no key")).what == "the private key cannot be read"
+    # PKCS #8 of an algorithm that nobody has: 1.2.3.4.
+    unknown = "-----BEGIN PRIVATE KEY-----\nMAwCAQAwBQYDKgMEBAA=\n-----END PRIVATE KEY-----\n"
+    for text in ("no key", unknown):
+        assert refusal(Pair(one.certificate, text)).what == "the private key cannot be read"
     assert "holds no certificate" in refusal(Pair("no certificate", one.key)).what
     assert other.key not in repr(other)
 

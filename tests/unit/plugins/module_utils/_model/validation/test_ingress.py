@@ -4,11 +4,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
-from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import GKE, problems_with
+from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variable import UNREAD
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.ingress.test_certificates import (
+    DAY,
+    NOW,
+    pair,
+)
+from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.validation.hosts import (
+    GKE,
+    OWN,
+    PEM,
+    problems_of,
+    problems_with,
+)
 
 WEST = {"cluster_region": "us-west1"}
 
@@ -64,3 +77,114 @@ def test_googles_front_door_calls_no_gateway() -> None:
     door = [{"service": "web.shop", "host": "a.example"}]
     found = problems_with({"prod": GKE}, ingress_routes=[route], front_door_routes=door)
     assert not [one for one in found if "https_redirect" in one]
+
+
+ROUTE = {"host": "a.example", "service": "web.shop", "certificate": "shop"}
+
+
+def certificate_problems(certificates: t.Any, *routes: dict[str, t.Any]) -> list[str]:
+    return problems_with(
+        {"west": WEST, "east": WEST}, ingress_routes=list(routes or [ROUTE]), ingress_certificates=certificates
+    )
+
+
+def test_a_good_certificate_passes() -> None:
+    good = dataclasses.asdict(pair("a.example"))
+    assert certificate_problems({"shop": good}) == []
+    assert certificate_problems({"shop": good, "other": "nobody uses it"}) == []
+    assert certificate_problems({"shop": good}, {**ROUTE, "host": None}) == []
+
+
+GOOD, OTHER = pair("a.example"), pair("a.example")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({}, "ingress_certificates.shop is not given | ingress_certificates: {shop: {certificate: PEM, key: PEM}}"),
+        ({"certificate": GOOD.certificate}, "ingress_certificates.shop is no certificate with its key"),
+        (dataclasses.asdict(GOOD) | {"key": OTHER.key}, "the private key is not that of the certificate"),
+        (dataclasses.asdict(GOOD) | {"key": "none"}, "the private key cannot be read | give it as PEM"),
+        (dataclasses.asdict(GOOD) | {"certificate": GOOD.key}, "holds no certificate"),
+        (dataclasses.asdict(GOOD) | {"certificate": PEM}, "cannot be read (ValueError"),
+        (dataclasses.asdict(pair("b.example")), "the certificate is not for a.example (it is for b.example)"),
+        (dataclasses.asdict(pair("a.example", ends=NOW - DAY / 2)), "the certificate has ended"),
+    ],
+)
+def test_a_certificate_that_the_stage_refuses(entry: dict[str, str], said: str) -> None:
+    (found,) = certificate_problems({"shop": entry}, ROUTE, {**ROUTE, "path": "/pay"})
+    assert found.startswith("(fleet) ingress_certificates.shop ")
+    assert said in found
+    assert not found.endswith("| ")
+    keys = [line for key in (GOOD.key, OTHER.key) for line in key.splitlines()[1:-1]]
+    assert not [line for line in keys if line in found]
+
+
+def test_a_certificate_that_no_one_gives() -> None:
+    given = {"shp": dataclasses.asdict(GOOD)}
+    (found,) = certificate_problems(given)
+    assert found == '(fleet) ingress_routes[0].certificate "shop" is not in ingress_certificates | did you mean shp?'
+    (found,) = certificate_problems({})
+    assert "is not in ingress_certificates | add it" in found
+    (found,) = certificate_problems(GOOD.key)
+    assert found.startswith("(fleet) ingress_certificates is no dictionary of certificates by name |")
+
+
+def test_certificates_that_nobody_read_are_left_to_the_stage() -> None:
+    assert certificate_problems(UNREAD) == []
+    given = {"shop": dataclasses.asdict(pair("b.example"))}
+    hosts = {"west": {**WEST, "ingress_certificates": UNREAD}, "east": {**WEST, "ingress_certificates": given}}
+    (found,) = problems_of({host: {**own, "ingress_routes": [ROUTE]} for host, own in hosts.items()})
+    assert "is not for a.example" in found, "one cluster's was read"
+
+
+@pytest.mark.parametrize(
+    ("door", "route", "said"),
+    [
+        (
+            {"host": "a.example"},
+            {"host": "a.example"},
+            "of a.example lead to pay.bank, and front_door_routes to web.shop",
+        ),
+        ({}, {}, "of any host lead to pay.bank, and front_door_routes to web.shop"),
+        ({"host": "a.example"}, {"host": "A.example."}, "of a.example lead to pay.bank"),
+        ({"host": "a.example"}, {"host": "a.example", "service": "web.shop"}, ""),
+        ({"host": "a.example"}, {"host": "b.example"}, ""),
+        ({"host": "a.example"}, {"host": "*.example"}, ""),
+        ({"host": "a.example", "clusters": ["west"]}, {"host": "a.example", "clusters": ["east"]}, ""),
+        ({"host": "a.example", "service": "istio-ingressgateway.istio-system"}, {"host": "a.example"}, ""),
+    ],
+)
+def test_two_ways_of_a_host_lead_to_one_service(door: dict[str, t.Any], route: dict[str, t.Any], said: str) -> None:
+    """Both would be at the same gateways, and the stage front_door refuses it, after all others have run."""
+    found = problems_with(
+        {"west": OWN, "east": OWN},
+        front_door_routes=[{"service": "web.shop", **door}],
+        ingress_routes=[{"service": "pay.bank", **route}],
+    )
+    assert len(found) == bool(said), found
+    assert not said or (said in found[0] and "the ingress gateway of west would have both" in found[0])
+
+
+def test_what_is_for_all_hosts_counts_for_a_host_too() -> None:
+    """A front door takes what no route of the host is for to the one without host and path."""
+    door = [{"host": "a.example", "path": "/pay", "service": "pay.bank"}, {"service": "web.shop"}]
+    route = {"host": "a.example", "path": "/pay", "service": "pay.bank"}
+    (found,) = problems_with({"west": WEST}, front_door_routes=door, ingress_routes=[route])
+    assert "lead to pay.bank, and front_door_routes to pay.bank, web.shop" in found
+    both = [route, {"host": "a.example", "service": "web.shop"}]
+    assert problems_with({"west": WEST}, front_door_routes=door, ingress_routes=both) == []
+
+
+def test_the_routes_of_a_remote_are_its_primarys() -> None:
+    hosts = {"west": OWN, "edge": {**OWN, "mesh_role": "remote", "mesh_primary": "west"}}
+    door = [{"host": "a.example", "service": "web.shop", "clusters": ["edge"]}]
+    route = {"host": "a.example", "service": "pay.bank", "clusters": ["west"]}
+    (found,) = problems_with(hosts, front_door_routes=door, ingress_routes=[route])
+    assert "the ingress gateway of edge would have both" in found
+
+
+def test_googles_front_door_shares_no_gateway() -> None:
+    door = [{"service": "web.shop", "host": "a.example"}]
+    route = {"service": "pay.bank", "host": "a.example"}
+    assert problems_with({"prod": GKE}, ingress_routes=[route], front_door_routes=door) == []
