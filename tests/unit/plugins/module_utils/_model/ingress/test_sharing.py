@@ -11,8 +11,11 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.sharing 
 
 
 def found(given: t.Mapping[tuple[str, str], list[str]]) -> list[tuple[str, list[str]]]:
-    """By host and Secret, the names in its certificate."""
-    routes = [{"host": host, "service": "web.shop", "certificate_secret": secret} for host, secret in given]
+    """By host and Secret, the names in its certificate; "" is any host."""
+    routes = [
+        {**({"host": host} if host else {}), "service": "web.shop", "certificate_secret": secret}
+        for host, secret in given
+    ]
     read, wrong = read_routes(routes, {"west": "west"})
     assert wrong == []
     names: dict[Site, list[str]] = {site: given[site.host, site.secret] for site in sites(read, "west")}
