@@ -74,7 +74,8 @@ options:
       - With C(--limit), a new chain waits while a primary outside the play has lists and none of its CA. That is a warning for a renewal.
       - Refused before anything is written if one has ended, is not valid yet or was not signed by the CA that it names, or if a CA of the
         mesh has none, because proxies with any would refuse every call whose chain has that CA.
-      - Without any, those in a cluster stay as they are, with a warning, since they end. A renewed chain waits, with a warning, until there is a list of its CA beside them.
+      - Without any, those in a cluster stay as they are, with a warning, since they end. A renewed chain waits, with a warning, until there
+        is a list of its CA beside them.
     type: list
     elements: str
     default: []

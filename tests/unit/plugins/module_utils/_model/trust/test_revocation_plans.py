@@ -139,7 +139,7 @@ def test_a_new_chain_waits_for_clusters_outside_the_play() -> None:
         "north": live("north", EAST, has),
         "south": live("south", EAST),
     }
-    (error,) = limited_chains(others, ["west"], {"west": renewed}).values()
+    error = limited_chains(others, ["west"], {"west": renewed})["west"]
     assert error.cluster == "west" and "of east has" in error.seen and "--limit west,east:" in error.next_step
     del others["east"]
     assert limited_chains(others, ["west"], {"west": renewed}) == {}, "what has no lists refuses nothing"
