@@ -8,8 +8,8 @@ import dataclasses
 import re
 import typing as t
 
-from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
+from ..inventory.unknown_keys import unknown_keys
 from ..inventory.values import LABEL, dns_name
 
 __all__ = ["GLOBAL", "OWN", "VARIABLE", "Export", "Peer", "is_federated", "read_peers"]
@@ -165,11 +165,7 @@ def _has_keys(
     if not isinstance(given, t.Mapping):
         problems.append(_problem(given, "is not a dictionary", example, where))
         return False
-    for key in given:
-        if key not in keys:
-            guess = Nearest(keys).find(str(key))
-            hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(keys)}"
-            problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+    problems += unknown_keys(given, keys, where)
     if not given.get(needed) and len(problems) == before:
         problems.append(Problem("", f"{where}.{needed}", "", "is missing", example))
     return len(problems) == before

@@ -11,6 +11,7 @@ import typing as t
 
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
+from ..inventory.unknown_keys import unknown_keys
 from ..inventory.values import LABEL
 from ..multicluster.exports import read_port, split_service, unknown_clusters
 from ..multicluster.front_door import read_host
@@ -204,11 +205,7 @@ def _route(
         hint = "{host: shop.example, service: web.shop}"
         problems.append(Problem("", where, shown(entry), "is not a dictionary", hint))
         return None
-    for key in entry:
-        if key not in _KEYS:
-            guess = Nearest(_KEYS).find(str(key))
-            hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
-            problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+    problems += unknown_keys(entry, _KEYS, where)
     name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
     host = read_host(entry.get("host"), f"{where}.host", problems)
     path = str(entry.get("path") or "/")

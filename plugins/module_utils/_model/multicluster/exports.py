@@ -10,6 +10,7 @@ import typing as t
 from ...errors import FleetError
 from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, quoted, shown
+from ..inventory.unknown_keys import unknown_keys
 from ..inventory.values import LABEL
 
 __all__ = [
@@ -132,11 +133,7 @@ def read_exports(given: t.Any, clusters: t.Collection[str]) -> tuple[list[Export
             hint = "{service: orders.shop, to: all}"
             problems.append(Problem("", where, shown(entry), "is not a dictionary", hint))
             continue
-        for key in entry:
-            if key not in _KEYS:
-                guess = Nearest(_KEYS).find(str(key))
-                hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_KEYS)}"
-                problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+        problems += unknown_keys(entry, _KEYS, where)
         name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
         to = _to(entry.get("to", "all"), f"{where}.to", clusters, problems)
         mtls = entry.get("mtls", False)

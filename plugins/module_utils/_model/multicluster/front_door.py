@@ -9,8 +9,8 @@ import ipaddress
 import re
 import typing as t
 
-from ..inventory.nearest import Nearest
 from ..inventory.problems import Problem, shown
+from ..inventory.unknown_keys import unknown_keys
 from ..inventory.values import LABEL
 from .exports import read_port, split_service, unknown_clusters
 
@@ -338,11 +338,7 @@ def _route(entry: t.Any, number: int, clusters: t.Collection[str], problems: lis
     if not isinstance(entry, t.Mapping):
         problems.append(Problem("", where, shown(entry), "is not a dictionary", "{service: web.shop, path: /}"))
         return None
-    for key in entry:
-        if key not in _ROUTE_KEYS:
-            guess = Nearest(_ROUTE_KEYS).find(str(key))
-            hint = f"did you mean {guess}?" if guess else f"one of: {', '.join(_ROUTE_KEYS)}"
-            problems.append(Problem("", f"{where}.{key}", "", "is unknown", hint))
+    problems += unknown_keys(entry, _ROUTE_KEYS, where)
     name, namespace = split_service(entry.get("service"), f"{where}.service", problems)
     host = read_host(entry.get("host"), f"{where}.host", problems)
     path = str(entry.get("path") or "/")
