@@ -9,14 +9,14 @@ ARTIFACTS := $(XDG_CACHE_HOME)/mesh.fleet/artifacts
 OUTER_PATH := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(ARTIFACTS)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
-STAGES := lint unit sanity artifacts api gcp molecule e2e long
+STAGES := lint unit sanity artifacts api gcp molecule e2e long other-python
 
 .DEFAULT_GOAL := help
 .PHONY: help setup site test bench mutants clean distclean $(STAGES)
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z$$()A-Z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '  make %-10s %s\n' \
+	@awk -F ':.*## ' '/^[a-z$$()A-Z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '  make %-12s %s\n' \
 	  lint 'ruff, mypy, ansible-lint, changelog, playbook syntax' \
 	  unit 'tests that need neither cluster nor API server' \
 	  sanity 'ansible-test sanity' \
@@ -25,7 +25,8 @@ help: ## print these targets
 	  gcp 'the Google side against a stand-in for Google' \
 	  molecule 'every role on a fleet of its own' \
 	  e2e 'site.yml on a fleet of its own, then real calls' \
-	  long 'a federation of three clusters; no part of make test'
+	  long 'three clusters: a federation, changed roles; no part of make test' \
+	  other-python 'unit tests on Python 3.13; no part of make test'
 
 setup: ## make .venv from the pinned requirements
 	@PATH="$(OUTER_PATH)" $(PYTHON) tests/venv.py

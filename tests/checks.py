@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("lint", "unit", "sanity", "artifacts", "api", "gcp", "molecule", "e2e")
-NAMES_ON_REQUEST = ("long",)
+NAMES_ON_REQUEST = ("long", "other-python")
 """Stages that a run of all leaves out."""
 TEST_FLEET = "test"
 """`make test` makes and removes a fleet of this name; the one of `make site` is called `local`."""
@@ -32,7 +32,7 @@ MODELS_OF_A_MESH = ("test_multi_primary_flat.py", "test_multi_primary_networks.p
 BUILT = ("artifacts",)
 """What stages with servers or clusters come after."""
 OTHER_PYTHON = "3.13"
-"""Where the machine has this Python too, unit tests that depend on the Python run on it as well."""
+"""Unit tests that depend on the Python run on this one by request."""
 FOR_OTHER_PYTHON = tuple(
     f"tests/unit/{folder}" for folder in ("plugins/module_utils", "plugins/plugin_utils", "plugins/action", "roles")
 )
@@ -91,10 +91,11 @@ def other_python(version: str) -> str:
 
 
 def other_unit(out: Path) -> tuple[Command, ...]:
-    """Unit tests on the other Python; nothing where the machine has none."""
+    """Unit tests on the other Python; a command that says so where the machine has none."""
     python = other_python(OTHER_PYTHON)
     if not python:
-        return ()
+        said = f"no Python {OTHER_PYTHON} with ensurepip and venv on PATH or of pyenv: install one"
+        return (Command(f"Python {OTHER_PYTHON}", [sys.executable, "-c", f"raise SystemExit({said!r})"]),)
     folder = f".cache/venv-{OTHER_PYTHON}"
     return (
         # What these tests import gets compiled then; the rest, most of Ansible's own collections, never.
@@ -193,7 +194,10 @@ def stages(names: t.Iterable[str], out: Path) -> list[Stage]:
         ("api", Stage("awx", (pytest("awx", out, "tests/awx"),), after=BUILT)),
         ("unit", Stage("unit", (pytest("unit", out, "tests/unit"),), aside=True)),
         ("sanity", Stage("sanity", sanity(), aside=True)),
-        ("unit", Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "unit" in wanted else (), aside=True)),
+        (
+            "other-python",
+            Stage(f"unit-{OTHER_PYTHON}", other_unit(out) if "other-python" in wanted else (), aside=True),
+        ),
         # Google's stand-in is in the process of the tests: nothing to wait for.
         ("gcp", Stage("gcp", (pytest("gcp", out, "tests/gcp"),), after=BUILT, aside=True)),
     ]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One istiod for two clusters, each on its own network: east is a remote of west.
 
-Then east has an istiod of its own, and a third cluster, north, is served by one of the two and then by the other.
 Istio's CNI agent sets up the network of pods with a sidecar, in namespaces of PodSecurity level ``restricted``.
 
-The tests run in their order: the mesh is made by site.yml, then goes together with its clusters.
+The tests run in their order: the mesh is made by site.yml, then goes together with its clusters. How clusters change
+their roles: long/test_changed_roles.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import pathlib
 import typing as t
 
 import pytest
-import yaml
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
@@ -29,20 +28,11 @@ from .exported import check_exports
 from .local_fleet import Fleet
 from .mesh import SHARES, calls, measured
 from .playbooks import changed
+from .remotes import address_of, inventory
 from .traffic import CHECKS, Traffic
 
 RESTRICTED = ("mesh-verify", "istio-apps")
 """The namespaces of the probe and of the sample, both with sidecars."""
-
-
-def inventory(folder: pathlib.Path, **primary_of: str) -> tuple[str, str]:
-    """An inventory with Istio's CNI agent, and these remotes with their primaries."""
-    path = folder / f"{'-'.join(f'{remote}-of-{primary}' for remote, primary in primary_of.items())}.yml"
-    hosts = {remote: {"mesh_role": "remote", "mesh_primary": primary} for remote, primary in primary_of.items()}
-    if "north" in hosts:
-        hosts["north"] |= {"cluster_region": "europe-north1", "cluster_zone": "europe-north1-b"}
-    path.write_text(yaml.safe_dump({"mesh_clusters": {"hosts": hosts, "vars": {"mesh_cni": True}}}))
-    return "-i", str(path)
 
 
 def privileged(fleet: Fleet, cluster: str, namespace: str) -> list[str]:
@@ -120,16 +110,6 @@ def test_policies_go(traffic: Traffic) -> None:
     traffic.close()
 
 
-def test_the_walk_through_shows_it_with_a_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    said = fleet.play("demo", *inventory(tmp_path, east="west"))
-    assert said.count("✓ as expected") == 5 and "✗" not in said
-
-
-def address_of(fleet: Fleet, primary: str) -> str:
-    gateway = ("-n", "istio-system", "get", "service", "istio-eastwestgateway")
-    return fleet.kubectl(primary, *gateway, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
-
-
 def test_rendered_files_are_what_was_applied(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     remote, folder = inventory(tmp_path, east="west"), tmp_path / "rendered"
     given = {"render_dir": str(folder), "control_plane_primary_address": address_of(fleet, "west")}
@@ -146,64 +126,6 @@ async def compared(fleet: Fleet, cluster: str, folder: pathlib.Path, left_out: s
     connection = Connection(kubeconfig=str(fleet.state / "kubeconfigs" / f"{cluster}.yaml"))
     async with Kube.connect(connection, cluster=cluster) as kube:
         await compare(kube, folder, left_out, existed=RESTRICTED)
-
-
-def served_by(fleet: Fleet, remote: str) -> tuple[str, set[str]]:
-    """Who serves a remote: the primary that its namespace names, and the addresses of its Service istiod.
-
-    The webhooks of the remote call that Service.
-    """
-    space = json.loads(fleet.kubectl(remote, "get", "namespace", "istio-system", "-o", "json"))
-    slices = ("-n", "istio-system", "get", "endpointslices", "-l", "kubernetes.io/service-name=istiod", "-o", "json")
-    found = json.loads(fleet.kubectl(remote, *slices))["items"]
-    addresses = {one for each in found for end in each["endpoints"] for one in end["addresses"]}
-    hooks = ("get", "mutatingwebhookconfiguration", "istio-sidecar-injector", "-o", "json")
-    called = {hook["clientConfig"]["service"]["name"] for hook in json.loads(fleet.kubectl(remote, *hooks))["webhooks"]}
-    assert called == {"istiod"}
-    return space["metadata"]["annotations"]["topology.istio.io/controlPlaneClusters"], addresses
-
-
-def joins(fleet: Fleet, remote: str, primary: str) -> None:
-    """A new pod of the remote gets its sidecar, certificate and configuration of that primary."""
-    space = ("-n", "mesh-verify")
-    fleet.kubectl(remote, *space, "rollout", "restart", "deployment/probe")
-    fleet.kubectl(remote, *space, "rollout", "status", "deployment/probe", "--timeout=300s")
-    newest = ("get", "pods", "-l", "app=probe", "--sort-by=.metadata.creationTimestamp")
-    pod = fleet.kubectl(remote, *space, *newest, "-o", "jsonpath={.items[-1:].metadata.name}")
-    assert pod in fleet.istioctl(primary, "proxy-status")
-
-
-def test_a_remote_becomes_a_primary_and_another_moves_to_it(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    """verify, at the end of site.yml, proves the calls; no workload is restarted for them."""
-    system = ("-n", "istio-system", "get")
-    fleet.play("site", *inventory(tmp_path, north="west"))
-    assert "cacerts" in fleet.kubectl("east", *system, "secrets", "-o", "name")
-    assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name")
-    assert served_by(fleet, "north") == ("west", {address_of(fleet, "west")})
-    moved = inventory(tmp_path, north="east")
-    fleet.play("site", *moved)
-    assert served_by(fleet, "north") == ("east", {address_of(fleet, "east")})
-    assert fleet.kubectl("west", *system, "gateways.networking.istio.io", "istiod-gateway", "--ignore-not-found") == ""
-    joins(fleet, "north", "east")
-    assert changed(fleet.play("site", *moved)) == 0
-
-
-def test_a_primary_becomes_a_remote_and_its_remote_moves(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    system = ("-n", "istio-system", "get")
-    remote = inventory(tmp_path, east="west", north="west")
-    fleet.play("site", *remote)
-    left = fleet.kubectl("east", *system, "secrets", "-o", "name").split()
-    assert "secret/cacerts" not in left, "the key of an intermediate CA that nobody needs"
-    assert fleet.kubectl("east", *system, "secrets", "-l", "istio/multiCluster=true", "-o", "name") == ""
-    assert fleet.kubectl("east", *system, "deployments", "-l", "app=istiod", "-o", "name") == ""
-    # Its primary leads there: without that, pods of a new namespace wait for the root for ever.
-    fleet.kubectl("east", "create", "namespace", "later")
-    root = ("wait", "--for=create", "configmap/istio-ca-root-cert", "--timeout=120s")
-    fleet.kubectl("east", "-n", "later", *root)
-    for cluster in ("east", "north"):
-        assert served_by(fleet, cluster) == ("west", {address_of(fleet, "west")})
-    joins(fleet, "north", "west")
-    assert changed(fleet.play("site", *remote)) == 0
 
 
 def test_the_clusters_go(fleet: Fleet) -> None:

@@ -90,10 +90,11 @@ def test_artifacts_come_before_stages_with_clusters(
     _run, checks = harness
     monkeypatch.setattr(checks, "other_python", lambda version: f"python{version}")
     assert [s.name for s in checks.stages(["api"], tmp_path)] == ["artifacts", "api", "awx"]
-    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["lint", "unit", "unit-3.13"]
+    assert [s.name for s in checks.stages(["unit", "lint"], tmp_path)] == ["lint", "unit"]
+    assert [s.name for s in checks.stages(["other-python"], tmp_path)] == ["unit-3.13"]
     stages = checks.stages(checks.NAMES, tmp_path)
     need_nothing = [s.name for s in stages if not s.after]
-    assert need_nothing == ["artifacts", "lint", "unit", "sanity", "unit-3.13"]
+    assert need_nothing == ["artifacts", "lint", "unit", "sanity"]
     assert {s.after for s in stages if s.name not in need_nothing} == {("artifacts",)}
 
 
@@ -198,7 +199,9 @@ def test_unit_tests_run_on_another_python_where_there_is_one(
     _run, checks = harness
     monkeypatch.setattr(checks, "OTHER_PYTHON", "4.0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert [stage.name for stage in checks.stages(["unit"], tmp_path)] == ["unit"]
+    (missing,) = checks.other_unit(tmp_path)
+    told = subprocess.run(missing.argv, capture_output=True, text=True, check=False)
+    assert (told.returncode, "no Python 4.0 with" in told.stderr) == (1, True)
     program(tmp_path / "python4.0", "echo /usr/bin/python4.0")
     environment, second = checks.other_unit(tmp_path)
     assert environment.argv == ["/usr/bin/python4.0", "tests/venv.py", ".cache/venv-4.0"]
