@@ -25,7 +25,7 @@ help: ## print these targets
 	  gcp 'the Google side against a stand-in for Google' \
 	  molecule 'every role on a fleet of its own' \
 	  e2e 'site.yml on a fleet of its own, then real calls' \
-	  long 'three clusters: a federation, changed roles; no part of make test' \
+	  long 'end to end: remotes, federated clusters, AWX jobs in pods; no part of make test' \
 	  other-python 'unit tests on Python 3.13; no part of make test'
 
 setup: ## make .venv from the pinned requirements

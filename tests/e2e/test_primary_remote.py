@@ -4,19 +4,15 @@
 
 Istio's CNI agent sets up the network of pods with a sidecar, in namespaces of PodSecurity level ``restricted``.
 
-The tests run in their order: the mesh is made by site.yml, then goes together with its clusters. How clusters change
-their roles: long/test_changed_roles.py.
+The tests run in their order: the mesh is made by site.yml, then goes together with its clusters. What takes longer
+is in long/test_remotes.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import pathlib
-import typing as t
-
-import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.connection import Connection
@@ -24,12 +20,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.dns_d
 from tests.rendered import compare
 
 from .door import Door
-from .exported import check_exports
 from .local_fleet import Fleet
 from .mesh import SHARES, calls, measured
 from .playbooks import changed
 from .remotes import address_of, inventory
-from .traffic import CHECKS, Traffic
 
 RESTRICTED = ("mesh-verify", "istio-apps")
 """The namespaces of the probe and of the sample, both with sidecars."""
@@ -85,36 +79,9 @@ def test_a_front_door_leads_to_the_remote_too(fleet: Fleet, tmp_path: pathlib.Pa
     door.remove_certificate()
 
 
-@pytest.fixture(scope="module")
-def traffic(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Traffic]:
-    folder = tmp_path_factory.mktemp("traffic")
-    run = functools.partial(with_remote, fleet, inventory(folder, east="west"))
-    with Traffic(fleet, run, folder, same_network=False).opened() as made:
-        yield made
-
-
-def with_remote(fleet: Fleet, remote: tuple[str, str], playbook: str, *arguments: str) -> str:
-    return fleet.play(playbook, *remote, *arguments)
-
-
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
-    check(traffic)
-
-
-def test_exported_services_have_a_name(traffic: Traffic, fleet: Fleet) -> None:
-    check_exports(traffic, fleet.name, confined=False)
-
-
-def test_policies_go(traffic: Traffic) -> None:
-    traffic.close()
-
-
 def test_rendered_files_are_what_was_applied(fleet: Fleet, tmp_path: pathlib.Path) -> None:
     remote, folder = inventory(tmp_path, east="west"), tmp_path / "rendered"
     given = {"render_dir": str(folder), "control_plane_primary_address": address_of(fleet, "west")}
-    # The inventory's own policies, which those of the tests before this one had replaced.
-    fleet.play("traffic", *remote)
     fleet.play("render", *remote, "-e", json.dumps(given))
     left_out = {"Secret istio-system/cacerts", "Secret istio-system/istio-remote-secrets"}
     for cluster, missing in {"west": left_out, "east": set[str]()}.items():

@@ -15,12 +15,12 @@ import typing as t
 
 import pytest
 
-from . import execution_environment
-from .awx_jobs import Ended, Job, sliced
-from .container_group import ContainerGroup
-from .local_fleet import Fleet
-from .mesh import Objects, differences, objects
-from .waiting import until_equal
+from .. import execution_environment
+from ..awx_jobs import Ended, Job, sliced
+from ..container_group import ContainerGroup
+from ..local_fleet import Fleet
+from ..mesh import Objects, differences, objects
+from ..waiting import until_equal
 
 KUBECONFIG = "{{ lookup('ansible.builtin.env', 'K8S_AUTH_KUBECONFIG') }}"
 HOSTS = {

@@ -1,21 +1,25 @@
 # Copyright: (c) 2026, the mesh.fleet authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Primaries become remotes, remotes primaries, and a remote moves from one primary to another.
+"""A remote, as far as test_primary_remote.py has no time for it; then clusters change their roles.
 
-First east is a remote of west. Then east has an istiod of its own, and a third cluster, north, is served by one of the
-two and then by the other. The tests run in their order.
+First east is a remote of west: calls are as policies say, exported services have a name, the walk-through shows it.
+Then east has an istiod of its own, and a third cluster, north, is served by one of the two and then by the other. The
+tests run in their order.
 """
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import typing as t
 
 import pytest
 
+from ..exported import check_exports
 from ..local_fleet import Fleet
 from ..playbooks import changed
 from ..remotes import address_of, inventory, joins, served_by
+from ..traffic import CHECKS, Traffic
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +29,40 @@ def fleet(new_fleet: t.Callable[[str], Fleet]) -> Fleet:
     return fleet
 
 
-def test_the_walk_through_shows_it_with_a_remote(fleet: Fleet, tmp_path: pathlib.Path) -> None:
-    remote = inventory(tmp_path, east="west")
-    fleet.play("site", *remote)
+@pytest.fixture(scope="module")
+def remote(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The mesh of west and its remote, made by site.yml."""
+    given = inventory(tmp_path_factory.mktemp("remote"), east="west")
+    fleet.play("site", *given)
+    return given
+
+
+@pytest.fixture(scope="module")
+def traffic(fleet: Fleet, remote: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Traffic]:
+    folder = tmp_path_factory.mktemp("traffic")
+    run = functools.partial(with_remote, fleet, remote)
+    with Traffic(fleet, run, folder, same_network=False).opened() as made:
+        yield made
+
+
+def with_remote(fleet: Fleet, remote: tuple[str, str], playbook: str, *arguments: str) -> str:
+    return fleet.play(playbook, *remote, *arguments)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_calls_are_as_the_policies_say(traffic: Traffic, check: t.Callable[[Traffic], None]) -> None:
+    check(traffic)
+
+
+def test_exported_services_have_a_name(traffic: Traffic, fleet: Fleet) -> None:
+    check_exports(traffic, fleet.name, confined=False)
+
+
+def test_policies_go(traffic: Traffic) -> None:
+    traffic.close()
+
+
+def test_the_walk_through_shows_it_with_a_remote(fleet: Fleet, remote: tuple[str, str]) -> None:
     said = fleet.play("demo", *remote)
     assert said.count("✓ as expected") == 5 and "✗" not in said
 
