@@ -267,7 +267,20 @@ class TrustRun:
         # Who is refused here gets nothing, but its CAs are known and need lists in the other clusters.
         refused = {name: found for name, found in self.live.items() if name in self.failures and name not in silent}
         written = {name: found for name, found in self.live.items() if name not in refused}
-        plan = plan_crls(given, written, {**others, **refused}, silent, chains, self.policy.now, peers=peers)
+
+        def planned() -> CrlPlan:
+            return plan_crls(given, written, {**others, **refused}, silent, chains, self.policy.now, peers=peers)
+
+        plan = planned()
+        apart = plan.refused
+        if dropped := apart.keys() & chains.keys():
+            for name in dropped:
+                del chains[name]
+            plan = planned()  # the lists have to cover the CA that such a cluster keeps
+            apart = {**apart, **plan.refused}
+            plan.writes = {name: chain for name, chain in plan.writes.items() if name not in apart}
+        self.failures.update(apart)
+        self.decisions = [d for d in self.decisions if d.cluster not in apart]
         self.warnings += plan.warnings
         self.crl_days = plan.days if written else None
         return plan

@@ -43,6 +43,8 @@ class CrlPlan:
     """Until the first CRL ends, of those that are given, else of those in the clusters; None when none does."""
     listed: set[str] = dataclasses.field(default_factory=set)
     """Clusters of ``writes`` whose CRLs are other ones than before."""
+    refused: dict[str, FleetError] = dataclasses.field(default_factory=dict)
+    """Clusters that get nothing, and why. The others do: their lists would end else."""
 
 
 def waiting_chains(
@@ -141,7 +143,8 @@ def plan_crls(
         peers: whether the mesh calls other meshes.
 
     Raises:
-        FleetError: the CRLs are not fit, or a CA of the mesh has none.
+        FleetError: the CRLs are not fit, or a CA of the mesh has none. What is wrong with one cluster is in
+            ``refused``.
     """
     if not given:
         return _what_is_there(live, chains, now)
@@ -170,7 +173,13 @@ def plan_crls(
         plan.listed.add(name)
     if unread:
         known = authorities([*present.values(), *chains.values()])
-        plan.warnings += _beside_silent(good, live, plan.writes, unread, known, now)
+        plan.refused |= _beside_silent(good, live, plan.writes, unread, known, now)
+        silent = ", ".join(unread)
+        plan.warnings.append(
+            f"{silent}: did not answer, so it is not known whether each of its CAs has a CRL in trust_crl"
+        )
+    plan.writes = {name: chain for name, chain in plan.writes.items() if name not in plan.refused}
+    plan.listed &= plan.writes.keys()
     return plan
 
 
@@ -220,26 +229,33 @@ def _beside_silent(
     unread: t.Mapping[str, FleetError],
     known: Authorities,
     now: datetime.datetime,
-) -> list[str]:
-    """Write nothing that could part a cluster which did not answer from the others; return what is not known.
+) -> dict[str, FleetError]:
+    """By cluster, why nothing is written to it: that could part a cluster which did not answer from it.
 
     A list of a CA that is not ``known`` may be of one of its CAs, and stays. Without one that has ended no call is
     lost: proxies refuse it beside that list too.
     """
-    silent = ", ".join(unread)
+    refused = {}
     after = {key_of(crl) for crl in parse_crls(good.text, what="trust_crl")}
     for name in writes:
         text = (live[name].data or {}).get(CRL, "").strip()
-        held = parse_crls(text, what=f"Secret cacerts of {name}") if text else []
+        held: list[x509.CertificateRevocationList] = []
+        with contextlib.suppress(FleetError):  # what cannot be read no istiod hands out
+            held = parse_crls(text, what=CRL) if text else []
         unknown = [crl for crl in held if not any(signed_by(crl, ca) for ca in known.values())]
         if not held or {key_of(crl) for crl in unknown if is_fit(crl, now)} - after:
-            raise FleetError(
-                "no other CRLs are written as long as a primary does not answer",
-                cluster=silent,
-                obj="trust_crl",
-                seen="; ".join(f"{cluster}: {error.what}" for cluster, error in unread.items()),
-                means="its CAs are not known, and proxies with CRLs refuse every call whose chain has a CA without one",
-                next_step="make every primary of the inventory reachable and run again; newer CRLs of the same CAs are "
-                "written in any case",
-            )
-    return [f"{silent}: did not answer, so it is not known whether each of its CAs has a CRL in trust_crl"]
+            refused[name] = _apart_from(unread, name, first=not held)
+    return refused
+
+
+def _apart_from(unread: t.Mapping[str, FleetError], cluster: str, *, first: bool) -> FleetError:
+    return FleetError(
+        f"no {'first' if first else 'other'} CRLs are written to it as long as a primary does not answer",
+        cluster=cluster,
+        obj="trust_crl",
+        seen="; ".join(f"{name}: {error.what}" for name, error in unread.items()),
+        means="the CAs of that primary are not known, and proxies with CRLs refuse every call whose chain has a CA "
+        "without one",
+        next_step="make every primary of the inventory reachable and run again; clusters that have lists get newer "
+        "ones of the same CAs in any case",
+    )

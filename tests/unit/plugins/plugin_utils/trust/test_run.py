@@ -441,6 +441,23 @@ def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clust
     assert text.count("BEGIN X509 CRL") == 3, "east's proxies still need the list of its CA"
 
 
+def test_who_has_no_lists_beside_silence_fails_alone(clusters: Clusters) -> None:
+    _root, chains, args = signing_lists()
+    clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())
+    clusters.run(args=args)
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    hosts = {name: {"cluster_region": "here"} for name in ("west", "east", "north")}
+    clusters.failing["north"] = FleetError("it does not answer", cluster="north")
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=16))
+    # East has none: neither a chain of its own nor one that would be its first.
+    for clusters.east in (ClusterTrust("east", chains["east"].data), ClusterTrust("east")):
+        clusters.written.clear()
+        done = clusters.run(play=["west", "east"], policy=later, args=args, hosts=hosts)
+        assert done.failures["east"].what == "no first CRLs are written to it as long as a primary does not answer"
+        assert list(done.failures) == ["east"] and list(clusters.written) == ["west"]
+        assert [d.cluster for d in done.decisions] == ["west"]
+
+
 def test_a_list_that_is_not_kept_is_warned_of(clusters: Clusters) -> None:
     root, chains, args = signing_lists()
     former = crl_of(decisions.issue("west", root, POLICY), key_id=False)

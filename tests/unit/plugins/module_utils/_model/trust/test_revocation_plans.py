@@ -62,15 +62,26 @@ def test_what_istiod_does_not_read_or_is_somebody_elses_is_left() -> None:
 
 def test_beside_a_silent_primary_only_newer_ones_of_the_same_cas() -> None:
     """Its CAs are not known: with a first list, its calls would be refused from then on."""
-    with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
-        planned(live("west", WEST), unread=SILENT)
-    assert caught.value.cluster == "north"
+    first = planned(live("west", WEST), unread=SILENT)
+    error = first.refused["west"]
+    assert first.writes == {} and first.listed == set() and error.cluster == "west"
+    assert error.what == "no first CRLs are written to it as long as a primary does not answer"
+    assert error.seen == "north: does not answer"
     held = planned(live("west", WEST)).writes["west"].crl
     plan = planned(live("west", WEST, held), given=NEWER, unread=SILENT)
-    assert plan.listed == {"west"} and "north: did not answer" in plan.warnings[-1]
+    assert plan.listed == {"west"} and "north: did not answer" in plan.warnings[-1] and plan.refused == {}
     more = held + crl_of(OTHER)
-    with pytest.raises(FleetError, match="as long as a primary does not answer"):
-        planned(live("west", WEST, more), given=NEWER, unread=SILENT)
+    error = planned(live("west", WEST, more), given=NEWER, unread=SILENT).refused["west"]
+    assert error.what == "no other CRLs are written to it as long as a primary does not answer"
+
+
+@pytest.mark.parametrize("held", ["", "rubbish"])
+def test_who_has_no_lists_beside_silence_stops_no_others(held: str) -> None:
+    """Else theirs would end, and all calls be refused."""
+    has = planned(live("west", WEST)).writes["west"].crl
+    clusters = {"west": live("west", WEST, has), "east": live("east", EAST, held)}
+    plan = plan_crls(NEWER, clusters, {}, SILENT, {}, NOW)
+    assert plan.writes.keys() == plan.listed == {"west"} and plan.refused.keys() == {"east"}
 
 
 def test_a_list_that_has_ended_stops_nothing_beside_silence() -> None:
@@ -89,9 +100,8 @@ def test_beside_silence_a_list_may_name_its_key_at_last() -> None:
 
 def test_broken_certificates_count_as_silence() -> None:
     others = {"east": ClusterTrust("east", data={"ca-cert.pem": "rubbish"})}
-    with pytest.raises(FleetError, match="as long as a primary does not answer") as caught:
-        plan_crls(LISTS, {"west": live("west", WEST)}, others, {}, {}, NOW)
-    assert "east: cacerts is incomplete" in caught.value.seen
+    plan = plan_crls(LISTS, {"west": live("west", WEST)}, others, {}, {}, NOW)
+    assert "east: cacerts is incomplete" in plan.refused["west"].seen
 
 
 def test_without_any_what_is_there_stays_also_with_a_new_chain() -> None:
