@@ -31,6 +31,9 @@ if t.TYPE_CHECKING:
 
 __all__ = ["CrlPlan", "limited_chains", "plan_crls", "waiting_chains"]
 
+UNTIL_READ = datetime.timedelta(minutes=1)
+"""Until the kubelet has brought a list to proxies, and more than what the answer's whole seconds hide of a clock."""
+
 
 @dataclasses.dataclass
 class CrlPlan:
@@ -171,6 +174,7 @@ def plan_crls(
             continue
         plan.writes[name] = dataclasses.replace(whole[name], crl=good.text)
         plan.listed.add(name)
+    plan.refused |= _not_begun(good, live, plan.writes, now)
     if unread:
         known = authorities([*present.values(), *chains.values()])
         plan.refused |= _beside_silent(good, live, plan.writes, unread, known, now)
@@ -220,6 +224,29 @@ def _left_alone(found: ClusterTrust) -> str:
             f"there, or run once with mesh_take_over: true for {found.cluster}"
         )
     return ""
+
+
+def _not_begun(
+    good: Revocations, live: t.Mapping[str, ClusterTrust], writes: t.Iterable[str], now: datetime.datetime
+) -> dict[str, FleetError]:
+    """By cluster, why nothing is written to it: by its clock a list has not begun, and its proxies would refuse calls.
+
+    An earlier run may have signed that list, and refused the cluster.
+    """
+    begins = max((crl.last_update_utc for crl in parse_crls(good.text, what="trust_crl")), default=now)
+    refused = {}
+    for name in writes:
+        there = now + live[name].ahead
+        if begins > there + UNTIL_READ:
+            refused[name] = FleetError(
+                "by its clock a certificate revocation list is not valid yet",
+                cluster=name,
+                obj="API server",
+                seen=f"its clock says {there:%Y-%m-%d %H:%M} UTC; the list begins at {begins:%Y-%m-%d %H:%M}",
+                means="its proxies would refuse every call whose chain has the CA of that list",
+                next_step="set the clock of its nodes by NTP, and that of the CA if it is ahead; then run again",
+            )
+    return refused
 
 
 def _beside_silent(

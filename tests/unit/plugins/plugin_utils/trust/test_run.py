@@ -476,9 +476,19 @@ def test_lists_are_signed_by_a_clock_that_agrees(clusters: Clusters) -> None:
     assert done.failures["west"].what == "its clock differs from the controller's" and list(done.failures) == ["west"]
     assert [d.cluster for d in done.decisions] == ["east"] and list(clusters.written) == ["east"]
     assert clusters.chains["east"].crl.count("BEGIN X509 CRL") == 3, "the CAs of who is refused count"
-    # What is signed already has begun there, or is signed anew.
+    # What is signed already has not begun there either, whoever signed it.
+    clusters.east = ClusterTrust("east", clusters.chains["east"].data)
+    clusters.written.clear()
+    soon = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(minutes=2))
+    done = clusters.run(args=args, policy=soon)
+    assert done.failures["west"].what == "by its clock a certificate revocation list is not valid yet"
+    assert (
+        list(done.failures) == ["west"] and clusters.written == {} and [d.cluster for d in done.decisions] == ["east"]
+    )
+    # A cluster that has the lists is left as it is, and an hour later they have begun everywhere.
     clusters.east = ClusterTrust("east", clusters.chains["east"].data, ahead=-hour)
-    assert clusters.run(args=args).failures == {} and clusters.written.keys() == {"west", "east"}
+    assert clusters.run(args=args, policy=dataclasses.replace(POLICY, now=POLICY.now + hour)).failures == {}
+    assert list(clusters.written) == ["west"]
     # The clock of the controller is wrong.
     clusters.west = ClusterTrust("west", clusters.chains["west"].data, ahead=hour)
     clusters.written.clear()

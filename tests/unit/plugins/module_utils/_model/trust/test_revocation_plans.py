@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 import pytest
 
@@ -44,6 +45,17 @@ def test_they_are_written_once_and_again_when_they_differ() -> None:
     assert plan.writes["west"] == dataclasses.replace(WEST, crl=held) and plan.days == 30
     assert planned(live("west", WEST, held)).writes == {}
     assert planned(live("west", WEST, held), given=NEWER).listed == {"west"}
+
+
+@pytest.mark.parametrize(("minutes", "refused"), [(12 * 60, False), (12 * 60 + 1, False), (12 * 60 + 2, True)])
+def test_no_list_is_written_that_has_not_begun_there(minutes: int, refused: bool) -> None:
+    behind = dataclasses.replace(live("west", WEST), ahead=-datetime.timedelta(minutes=minutes))
+    clusters = {"west": behind, "east": live("east", EAST)}
+    plan = plan_crls(NEWER, clusters, {}, {}, {}, NOW)
+    assert set(plan.refused) == ({"west"} if refused else set())
+    assert plan.writes.keys() == plan.listed == {"east"} | ({"west"} - set(plan.refused))
+    if refused:
+        assert "2026-05-31 23:58 UTC; the list begins at 2026-06-01 00:00" in plan.refused["west"].seen
 
 
 def test_the_cas_of_clusters_outside_the_play_count() -> None:
