@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import typing as t
@@ -326,8 +325,10 @@ class TrustRun:
         known: Authorities = {}
         new = {name: chain.data for name, chain in chains.items()}
         for data in {**{name: one.data for name, one in present.items()}, **new}.values():
-            with contextlib.suppress(FleetError):  # what is wrong there is told of that cluster
-                known |= authorities([SigningChain.from_data(data or {})])
+            try:
+                known |= authorities([SigningChain.from_data(data)] if data is not None else [])
+            except FleetError:  # what is wrong there is told of that cluster, and its CAs are not known
+                silent = True
         held = [(one.data or {}).get(CRL, "") for one in present.values()]
         return own_lists(given, held, signers, known, self.policy.now, silent=silent)
 

@@ -13,7 +13,18 @@ import typing as t
 
 from ...errors import FleetError
 from .certificates import BACKDATE, Authority, key_from_pem, parse_certificates, public_bytes
-from .revocation import Authorities, is_fit, key_of, may_sign, mistaken_for, names_no_key, parse_crls, signed_by
+from .revocation import (
+    LEAST_DAYS,
+    Authorities,
+    crl_days,
+    is_fit,
+    key_of,
+    may_sign,
+    mistaken_for,
+    names_no_key,
+    parse_crls,
+    signed_by,
+)
 from .signing_chain import CERT, KEY
 
 try:
@@ -29,6 +40,13 @@ GENERATED = "generated"
 SIGNED_HERE = "trust_crl: generated"
 """How errors and warnings call them."""
 LIFETIME = datetime.timedelta(days=30)
+FORMER_DAYS = LEAST_DAYS + 7
+"""With fewer left, the list of a former CA goes: before verify warns of it, also where a run comes once a week.
+
+When a run renews a CA its list has half of LIFETIME left, and what it has signed lives a day.
+"""
+LEAF_LIFE = datetime.timedelta(days=2)
+"""More than a day, as istiod signs certificates of workloads. So old is the CA after one that was deleted by hand."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +82,7 @@ def own_lists(
     """One list of each CA of which none is given, as far as there is a key, or a list that lasts.
 
     A list is kept until half of its life is over, so that a run which changes nothing writes nothing. Lists of a CA
-    that was renewed are kept until they end: its workloads' certificates live on for a day.
+    that was renewed are kept while they last (:data:`FORMER_DAYS`): its workloads' certificates live on for a day.
 
     Args:
         given: the user's lists, PEM by the name that errors give them; who gives that of a CA renews it too.
@@ -90,12 +108,14 @@ def own_lists(
             signed = True
         elif newest is not None:
             made.append(newest)
-    # Of a key that nobody has any more: the former one of a CA of this mesh, as long as its list lasts.
+    # Of a key that nobody has any more: the former one of a CA of this mesh, also if that had another name.
     taken, names = {key_of(crl) for crl in theirs}, {ca.subject for ca in known.values()}
+    just_made = any(now - ca.not_valid_before_utc < LEAF_LIFE for ca in known.values())
     former = [
         crl
         for crl in there
-        if (silent or crl.issuer in names) and key_of(crl) not in taken and is_fit(crl, now)
+        if silent or (just_made or not _is_over(crl, now) if _is_ours(crl) else crl.issuer in names)
+        if key_of(crl) not in taken and is_fit(crl, now)
         if not any(signed_by(crl, ca) for ca in cas.values())
     ]
     dropped = [crl for crl in former if mistaken_for(crl, known)]
@@ -119,6 +139,21 @@ def _readable(texts: t.Iterable[str]) -> list[x509.CertificateRevocationList]:
 def _identity(ca: x509.Certificate) -> tuple[bytes, bytes]:
     """As in :data:`Authorities`."""
     return ca.subject.public_bytes(), public_bytes(ca)
+
+
+def _is_ours(crl: x509.CertificateRevocationList) -> bool:
+    """Whether it has the form that :func:`_signed_now` gives: a renewed CA may have had another name."""
+    try:
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except x509.ExtensionNotFound:
+        return False
+    return number == int((crl.last_update_utc + BACKDATE).timestamp())
+
+
+def _is_over(crl: x509.CertificateRevocationList, now: datetime.datetime) -> bool:
+    """Whether what a former CA has signed has ended for long."""
+    left = crl_days([crl], now)
+    return left is not None and left < FORMER_DAYS
 
 
 def _not_kept(crl: x509.CertificateRevocationList) -> str:

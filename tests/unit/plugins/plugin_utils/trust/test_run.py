@@ -441,6 +441,18 @@ def test_lists_of_a_silent_primary_last_while_others_are_renewed(clusters: Clust
     assert text.count("BEGIN X509 CRL") == 3, "east's proxies still need the list of its CA"
 
 
+def test_lists_of_a_primary_that_cannot_be_read_last(clusters: Clusters) -> None:
+    """Also in the days in which that of a former CA would go."""
+    _root, chains, args = signing_lists()
+    clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())
+    clusters.run(args=args)
+    clusters.west = ClusterTrust("west", clusters.chains["west"].data)
+    clusters.east = ClusterTrust("east", {"ca-cert.pem": "rubbish"})
+    later = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=22))
+    done = clusters.run(play=["west"], policy=later, args=args)
+    assert done.failures == {} and clusters.chains["west"].crl.count("BEGIN X509 CRL") == 3
+
+
 def test_who_has_no_lists_beside_silence_fails_alone(clusters: Clusters) -> None:
     _root, chains, args = signing_lists()
     clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
@@ -13,12 +14,20 @@ from cryptography.hazmat.primitives import hashes
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust import certificates, decisions
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists import (
+    FORMER_DAYS,
     LIFETIME,
     SIGNED_HERE,
     authority_of,
     own_lists,
 )
-from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import authorities, judge, parse_crls
+from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import (
+    LEAST_DAYS,
+    authorities,
+    crl_days,
+    judge,
+    parse_crls,
+    uncovered,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import SigningChain
 
 from .authorities import DAY, NOW, POLICY, ROOT, WEST, crl_of, issuer_of
@@ -43,6 +52,7 @@ def plain(ca: certificates.Authority, *, crl_sign: bool) -> x509.Certificate:
 
 EAST = decisions.issue("east", ROOT, POLICY)
 CHAINS = {"west": WEST, "east": EAST}
+WEST_NAME = issuer_of(WEST).certificate.subject
 SIGNERS = [ROOT, issuer_of(WEST), issuer_of(EAST)]
 
 
@@ -188,11 +198,56 @@ def test_a_renewed_ca_has_a_list_and_the_former_keeps_its_own() -> None:
     assert gone.count("BEGIN X509 CRL") == 3, "a list that has ended would have every call refused"
 
 
+def test_a_former_one_may_have_had_another_name() -> None:
+    """trust_organization was changed, or a corporate CA gave another subject: its certificates live on for a day."""
+    policy = dataclasses.replace(POLICY, organization="Other")
+    renewed = {"west": decisions.issue("west", ROOT, policy), "east": EAST}
+    signers = [ROOT, issuer_of(renewed["west"]), issuer_of(EAST)]
+    text = lists(chains=renewed, signers=[*signers, issuer_of(WEST)])
+    later = lists(text, chains=renewed, signers=signers, later=DAY)
+    assert sorted(blocks(later)) == sorted(blocks(text)) and text.count("BEGIN X509 CRL") == 4
+    assert judge({SIGNED_HERE: later}, renewed, NOW + DAY, signed_here=SIGNED_HERE).warnings == ()
+
+
+@pytest.mark.parametrize("organization", ["Istio", "Other"])
+@pytest.mark.parametrize("age", [0, 8, 14, 15])
+def test_a_former_one_goes_before_verify_fails(age: int, organization: str) -> None:
+    """With a run each week, but never while what its CA signed is valid. It cannot be signed anew: its key is gone."""
+    held, at = lists(later=-age * DAY), datetime.timedelta()
+    policy = dataclasses.replace(POLICY, organization=organization)
+    renewed = {"west": decisions.issue("west", ROOT, policy), "east": decisions.issue("east", ROOT, policy)}
+    signers = [ROOT, issuer_of(renewed["west"]), issuer_of(renewed["east"])]
+    before = lists(held, chains=renewed, signers=[*signers, issuer_of(WEST), issuer_of(EAST)])
+    gone = []
+    for day in range(36):
+        at = day * DAY
+        text = lists(before, chains=renewed, signers=signers, later=at) if day % 7 == 0 else before
+        if before.count("BEGIN") == 5 and text.count("BEGIN") == 3:
+            gone.append(day)
+        before = text
+        left = crl_days(parse_crls(text, what="it"), NOW + at)
+        assert left is not None and left >= LEAST_DAYS
+        assert uncovered(parse_crls(text, what="it"), authorities(renewed.values())) == []
+    assert len(gone) == 1 and gone[0] > 1
+
+
+@pytest.mark.parametrize("left", [FORMER_DAYS - 1, FORMER_DAYS])
+def test_a_former_one_stays_while_a_ca_is_new(left: int) -> None:
+    """Somebody deleted cacerts, so that its list was not signed anew before; certificates of it live on for a day."""
+    held = lists(later=-(LIFETIME - left * DAY))
+    renewed = {"west": decisions.issue("west", ROOT, POLICY), "east": EAST}
+    signers = [ROOT, issuer_of(renewed["west"]), issuer_of(EAST)]
+    (former,) = [pem for pem in blocks(held) if parse_crls(pem, what="it")[0].issuer == WEST_NAME]
+    assert former in lists(held, chains=renewed, signers=signers)
+    assert former in lists(held, chains=renewed, signers=signers, later=DAY)
+    assert former not in lists(held, chains=renewed, signers=signers, later=2 * DAY)
+
+
 def test_the_end_of_a_former_ones_list_is_expected() -> None:
     renewed = {"west": decisions.issue("west", ROOT, POLICY), "east": EAST}
     signers = [ROOT, issuer_of(renewed["west"]), issuer_of(EAST)]
     later = NOW + 29 * DAY
-    both = lists(lists(), chains=renewed, signers=signers, later=29 * DAY)
+    both = lists(crl_of(issuer_of(WEST)), chains=renewed, signers=signers, later=29 * DAY)
     (said,) = judge({SIGNED_HERE: both}, renewed, later, signed_here=SIGNED_HERE).warnings
     assert "ends in 1 days, as expected" in said and "L=west" in said
     (said,) = judge({SIGNED_HERE: both}, renewed, later, signed_here=SIGNED_HERE, silent=True).warnings
@@ -208,8 +263,13 @@ def test_without_a_key_a_list_that_is_there_is_kept() -> None:
 
 @pytest.mark.parametrize(("silent", "count"), [(True, 3), (False, 2)])
 def test_lists_of_a_cluster_that_does_not_answer_are_kept(silent: bool, count: int) -> None:
-    west = {"west": WEST}
-    assert lists(lists(), chains=west, signers=[ROOT, issuer_of(WEST)], silent=silent).count("BEGIN") == count
+    west, of = {"west": WEST}, [ROOT, issuer_of(WEST)]
+    theirs = crl_of(issuer_of(EAST))
+    assert lists(theirs, chains=west, signers=of, silent=silent).count("BEGIN") == count
+    # One that a run signed goes in its last days: it may be of a former CA of another name.
+    assert lists(lists(), chains=west, signers=of, silent=silent).count("BEGIN") == 3
+    late = LIFETIME - LEAST_DAYS * DAY
+    assert lists(lists(), chains=west, signers=of, silent=silent, later=late).count("BEGIN") == count
 
 
 def test_a_list_that_cannot_be_read_is_replaced() -> None:
