@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.certificat
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.decisions import (
     ISSUE,
     KEEP,
+    RENEW,
     ClusterTrust,
     Decision,
     decide,
@@ -41,10 +42,15 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.own_lists 
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation import Authorities, authorities
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation_plans import (
+    URGENT_DAYS,
     CrlPlan,
+    apart_from,
+    left_alone,
     limited_chains,
     plan_crls,
+    unreached_chains,
     waiting_chains,
+    with_lists,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import CRL, SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -104,7 +110,6 @@ class TrustRun:
             FleetError: the root is missing or unfit, a new one could be a second one, or new intermediate CAs wait for
                 a corporate CA's signature.
         """
-        clusters = self.fleet.clusters
         self.live, self.failures = await self._read(self.primaries, self.check_mode, to_sign=True)
         if self.primaries and not self.live:
             return  # nothing is signed, and what each of them says counts, not that a root could not be made
@@ -128,22 +133,72 @@ class TrustRun:
         self.root, self.root_is_planned = issuer.root, issuer.made_now and (self.check_mode or not chains)
         self.changes = list(files.changes)
         # Lists before the chains that need them: without, proxies of the other clusters refuse calls.
-        for names in ([n for n in plan.writes if n not in chains], [n for n in plan.writes if n in chains]):
-            written, failed = await on_each(
-                names,
-                lambda name: write_cacerts(
-                    self.fleet,
-                    clusters[name],
-                    plan.writes[name],
-                    renewed=name in chains and self.live[name].istiod and self.live[name].data is not None,
-                    listed=name in plan.listed and self.live[name].istiod,
-                    dry_run=self.check_mode,
-                    timeout=self.args["timeout"],
-                ),
+        await self._write(self._lists_first(plan, chains), plan)
+        for name in chains.keys() & self.failures.keys():
+            del chains[name]
+        await self._wait_for_lists(chains)
+        await self._write({n: chain for n, chain in plan.writes.items() if n in chains}, plan, renewed=True)
+
+    def _lists_first(self, plan: CrlPlan, chains: t.Mapping[str, SigningChain]) -> dict[str, SigningChain]:
+        """What is written before any new chain: lists, also to clusters whose own new chain is written after it."""
+        first = {}
+        for name, chain in plan.writes.items():
+            if name not in chains:
+                first[name] = chain
+            elif self.check_mode or name not in plan.listed or not self._can_wait(name):
+                continue
+            elif present := with_lists(self.live[name], chain.crl):
+                first[name] = present
+        return first
+
+    async def _write(self, chains: t.Mapping[str, SigningChain], plan: CrlPlan, *, renewed: bool = False) -> None:
+        """Write ``cacerts``. A cluster that fails was not decided about."""
+        written, failed = await on_each(
+            chains,
+            lambda name: write_cacerts(
+                self.fleet,
+                self.fleet.clusters[name],
+                chains[name],
+                renewed=renewed and self.live[name].istiod and self.live[name].data is not None,
+                listed=name in plan.listed and self.live[name].istiod,
+                dry_run=self.check_mode,
+                timeout=self.args["timeout"],
+            ),
+        )
+        self.failures.update(failed)
+        self.decisions = [d for d in self.decisions if d.cluster not in failed]
+        self.changes += [change for made in written.values() for change in made]
+
+    def _can_wait(self, name: str) -> bool:
+        """Whether a cluster's new chain is a renewal that another run may do as well."""
+        return any(d.cluster == name and d.action == RENEW and (d.days or 0) >= URGENT_DAYS for d in self.decisions)
+
+    async def _wait_for_lists(self, chains: dict[str, SigningChain], *, signs: bool = False) -> None:
+        """Take renewals out of ``chains`` that clusters without the new CA's list would refuse, while there is time.
+
+        Args:
+            signs: whether this is asked before lists are signed: what cannot wait is warned of afterwards.
+        """
+        if not chains or not self.args.get("crl"):
+            return
+        others, unread = await self._read_others()
+        unreached = {name: error.what for name, error in {**unread, **self.failures}.items()}
+        for name, found in self.live.items():
+            if reason := left_alone(found):
+                unreached.setdefault(name, reason)
+            elif signs and GENERATED in self.args["crl"]:
+                try:
+                    same_time(found)
+                except FleetError as error:
+                    unreached.setdefault(name, error.what)
+        why = unreached_chains(unreached, {**others, **self.live}, chains)
+        self._hold_back({name: error for name, error in why.items() if self._can_wait(name)}, chains)
+        for name in () if signs else [one for one in why if one in chains]:
+            told = why[name]
+            self.warnings.append(
+                f"{name}: its new intermediate CA cannot wait, and is written although {told.what}: {told.seen}; "
+                f"{told.means}; {told.next_step}"
             )
-            self.failures.update(failed)
-            self.decisions = [d for d in self.decisions if d.cluster not in failed]
-            self.changes += [change for made in written.values() for change in made]
 
     def _warn_of_a_folder_that_ends(self) -> None:
         """Before a key is written to it, and at once: whoever reads this may end the run."""
@@ -249,10 +304,16 @@ class TrustRun:
         own = GENERATED in (self.args.get("crl") or ())
         if given or chains or own:
             others, unread = await self._read_others()
-        silent = {**self.failures, **unread}
+        # Who holds nothing yet has no CA that is not known.
+        empty = {name for name, found in self.live.items() if found.data is None}
+        silent = {name: error for name, error in {**self.failures, **unread}.items() if name not in empty}
         if given or own:
             # First: no list is signed of a CA that no cluster gets.
             self._hold_back(limited_chains(others, [c.name for c in self.primaries], chains), chains)
+            await self._wait_for_lists(chains, signs=True)
+            # Nor of a cluster that gets no first one.
+            new = [name for name in chains if silent and name in empty]
+            self._refuse({name: apart_from(silent, name, first=True) for name in new}, chains)
         if own:
             lists = self._own_lists(issuer, given, {**others, **self.live}, chains, silent=bool(silent))
             self.warnings += lists.warnings
@@ -271,15 +332,9 @@ class TrustRun:
             return plan_crls(given, written, {**others, **refused}, silent, chains, self.policy.now, peers=peers)
 
         plan = planned()
-        apart = plan.refused
-        if dropped := apart.keys() & chains.keys():
-            for name in dropped:
-                del chains[name]
+        while self._refuse(plan.refused, chains):
             plan = planned()  # the lists have to cover the CA that such a cluster keeps
-            apart = {**apart, **plan.refused}
-            plan.writes = {name: chain for name, chain in plan.writes.items() if name not in apart}
-        self.failures.update(apart)
-        self.decisions = [d for d in self.decisions if d.cluster not in apart]
+        plan.writes = {name: chain for name, chain in plan.writes.items() if name not in self.failures}
         self.warnings += plan.warnings
         self.crl_days = plan.days if written else None
         return plan
@@ -297,6 +352,15 @@ class TrustRun:
             else:
                 self.decisions.append(kept)
                 self.warnings.append(kept.warning)
+
+    def _refuse(self, why: t.Mapping[str, FleetError], chains: dict[str, SigningChain]) -> bool:
+        """Let these clusters fail; return whether one of them was to get a new chain."""
+        self.failures.update(why)
+        self.decisions = [d for d in self.decisions if d.cluster not in why]
+        dropped = chains.keys() & why.keys()
+        for name in dropped:
+            del chains[name]
+        return bool(dropped)
 
     def _refuse_other_clocks(self) -> None:
         """Refuse the clusters where a list that is signed now could be one that has not begun."""

@@ -29,7 +29,21 @@ from .signing_chain import CRL, SigningChain
 if t.TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["CrlPlan", "limited_chains", "plan_crls", "waiting_chains"]
+__all__ = [
+    "URGENT_DAYS",
+    "CrlPlan",
+    "apart_from",
+    "held_lists",
+    "left_alone",
+    "limited_chains",
+    "plan_crls",
+    "unreached_chains",
+    "waiting_chains",
+    "with_lists",
+]
+
+URGENT_DAYS = 14
+"""With fewer left, a renewal waits for no cluster that cannot be written: its own calls would fail soon."""
 
 UNTIL_READ = datetime.timedelta(minutes=1)
 """Until the kubelet has brought a list to proxies, and more than what the answer's whole seconds hide of a clock."""
@@ -105,15 +119,11 @@ def limited_chains(
         play: the clusters of the play, which get the list of a new CA.
         chains: by cluster, what was signed now.
     """
-    lists: dict[str, list[x509.CertificateRevocationList]] = {}
-    for name, found in others.items() if chains else ():
-        if text := (found.data or {}).get(CRL, "").strip():
-            with contextlib.suppress(FleetError):  # no istiod hands out what cannot be read
-                lists[name] = parse_crls(text, what=name)
+    lists = {name: held_lists(found) for name, found in others.items()} if chains else {}
     waiting = {}
     for name, chain in chains.items():
         known = authorities([chain])
-        if lacking := [other for other, crls in lists.items() if uncovered(crls, known)]:
+        if lacking := [other for other, crls in lists.items() if crls and uncovered(crls, known)]:
             waiting[name] = FleetError(
                 "clusters outside the play have no certificate revocation list of its new intermediate CA",
                 cluster=name,
@@ -124,6 +134,56 @@ def limited_chains(
                 "writes the list to each",
             )
     return waiting
+
+
+def unreached_chains(
+    unreached: t.Mapping[str, str], known: t.Mapping[str, ClusterTrust], chains: t.Mapping[str, SigningChain]
+) -> dict[str, FleetError]:
+    """By cluster, why a chain that was signed now had better wait: other clusters that get no lists lack its CA.
+
+    Args:
+        unreached: by cluster, why it gets no lists.
+        known: what clusters hold now; who is not there did not answer, and may have lists.
+        chains: by cluster, what was signed now.
+    """
+    waiting = {}
+    for name, chain in chains.items():
+        cas = authorities([chain])
+        lacking = [
+            f"{other}: {why}"
+            for other, why in unreached.items()
+            if other != name
+            if other not in known or ((crls := held_lists(known[other])) and uncovered(crls, cas))
+        ]
+        if lacking:
+            waiting[name] = FleetError(
+                "clusters that have revocation lists, or may have, do not get that of its new intermediate CA",
+                cluster=name,
+                obj="trust_crl",
+                seen="; ".join(lacking),
+                means="their proxies would refuse every call whose chain has it",
+                next_step="mend what is said of these clusters and run again; what has fewer than "
+                f"{URGENT_DAYS} days left is renewed in any case",
+            )
+    return waiting
+
+
+def held_lists(found: ClusterTrust) -> list[x509.CertificateRevocationList]:
+    """The lists that a cluster's istiod hands out: none of what cannot be read."""
+    text = (found.data or {}).get(CRL, "").strip()
+    with contextlib.suppress(FleetError):
+        return parse_crls(text, what=CRL) if text else []
+    return []
+
+
+def with_lists(found: ClusterTrust, crl: str) -> SigningChain | None:
+    """What a cluster holds, with other lists; None where it holds no chain, or these lack one of its CAs."""
+    try:
+        chain = SigningChain.from_data(found.data or {})
+        missing = uncovered(parse_crls(crl, what=CRL), authorities([chain]))
+    except FleetError:
+        return None
+    return None if missing else dataclasses.replace(chain, crl=crl)
 
 
 def plan_crls(
@@ -169,7 +229,7 @@ def plan_crls(
     for name, found in live.items():
         if name not in whole or (name not in chains and found.data and found.data.get(CRL) == good.text):
             continue
-        if reason := _left_alone(found):
+        if reason := left_alone(found):
             plan.warnings.append(f"{name}: {reason}")
             continue
         plan.writes[name] = dataclasses.replace(whole[name], crl=good.text)
@@ -177,7 +237,14 @@ def plan_crls(
     plan.refused |= _not_begun(good, live, plan.writes, now)
     if unread:
         known = authorities([*present.values(), *chains.values()])
-        plan.refused |= _beside_silent(good, live, plan.writes, unread, known, now)
+        for name, apart in _beside_silent(good, live, plan.writes, unread, known, now).items():
+            if name in chains and live[name].data is not None and not held_lists(live[name]):
+                # Its CA would end, and without lists its proxies refuse nobody.
+                plan.writes[name] = dataclasses.replace(chains[name], crl="")
+                plan.listed.discard(name)
+                plan.warnings.append(f"{name}: {apart.what}; {apart.seen}; {apart.next_step}")
+            else:
+                plan.refused.setdefault(name, apart)
         silent = ", ".join(unread)
         plan.warnings.append(
             f"{silent}: did not answer, so it is not known whether each of its CAs has a CRL in trust_crl"
@@ -211,7 +278,7 @@ def _what_is_there(
     return plan
 
 
-def _left_alone(found: ClusterTrust) -> str:
+def left_alone(found: ClusterTrust) -> str:
     """Why CRLs are not written to a cluster; "" when they are."""
     if found.tls_form:
         return (
@@ -265,17 +332,15 @@ def _beside_silent(
     refused = {}
     after = {key_of(crl) for crl in parse_crls(good.text, what="trust_crl")}
     for name in writes:
-        text = (live[name].data or {}).get(CRL, "").strip()
-        held: list[x509.CertificateRevocationList] = []
-        with contextlib.suppress(FleetError):  # what cannot be read no istiod hands out
-            held = parse_crls(text, what=CRL) if text else []
+        held = held_lists(live[name])
         unknown = [crl for crl in held if not any(signed_by(crl, ca) for ca in known.values())]
         if not held or {key_of(crl) for crl in unknown if is_fit(crl, now)} - after:
-            refused[name] = _apart_from(unread, name, first=not held)
+            refused[name] = apart_from(unread, name, first=not held)
     return refused
 
 
-def _apart_from(unread: t.Mapping[str, FleetError], cluster: str, *, first: bool) -> FleetError:
+def apart_from(unread: t.Mapping[str, FleetError], cluster: str, *, first: bool) -> FleetError:
+    """Why a cluster gets no lists beside primaries that did not answer; ``first``: it has none yet."""
     return FleetError(
         f"no {'first' if first else 'other'} CRLs are written to it as long as a primary does not answer",
         cluster=cluster,

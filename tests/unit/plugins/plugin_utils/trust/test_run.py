@@ -21,6 +21,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_ch
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.environment import environment
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust import run
+from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.issuers import OwnRoot
 from ansible_collections.mesh.fleet.plugins.plugin_utils.trust.vault import VaultBox
 
 ARGS = {"root": "generated", "root_cert": "", "root_key": "", "timeout": 1.0}
@@ -354,14 +355,16 @@ def test_no_root_is_made_while_a_place_of_one_is_silent(clusters: Clusters) -> N
     assert not (clusters.directory / "trust").exists()
 
 
-def crl_of(chain: SigningChain | certificates.Authority, *, key_id: bool = True) -> str:
+def crl_of(
+    chain: SigningChain | certificates.Authority, *, key_id: bool = True, begins: datetime.datetime | None = None
+) -> str:
     """An empty revocation list of a chain's intermediate CA, or of a root."""
     if isinstance(chain, SigningChain):
         found = certificates.parse_certificates(chain.certificate)[0]
         chain = certificates.Authority(found, certificates.key_from_pem(chain.key))
     named = x509.AuthorityKeyIdentifier.from_issuer_public_key(chain.certificate.public_key())  # type: ignore[arg-type]
     builder = x509.CertificateRevocationListBuilder().issuer_name(chain.certificate.subject)
-    builder = builder.last_update(POLICY.now - datetime.timedelta(hours=1))
+    builder = builder.last_update(begins or POLICY.now - datetime.timedelta(hours=1))
     builder = builder.next_update(POLICY.now + datetime.timedelta(days=9000))
     if key_id:
         builder = builder.add_extension(named, critical=False)
@@ -468,6 +471,7 @@ def test_who_has_no_lists_beside_silence_fails_alone(clusters: Clusters) -> None
         assert done.failures["east"].what == "no first CRLs are written to it as long as a primary does not answer"
         assert list(done.failures) == ["east"] and list(clusters.written) == ["west"]
         assert [d.cluster for d in done.decisions] == ["west"]
+        assert clusters.chains["west"].crl.count("BEGIN X509 CRL") == 3, "none is signed of a CA that nobody gets"
 
 
 def test_a_list_that_is_not_kept_is_warned_of(clusters: Clusters) -> None:
@@ -529,8 +533,160 @@ def test_with_limit_a_new_chain_waits_for_the_other_clusters(clusters: Clusters)
     # In a whole run every cluster has the list before a chain is written that needs it.
     clusters.west = before
     assert [d.action for d in clusters.run(policy=due, args=args).decisions] == ["renew", "keep"]
-    assert clusters.happened == ["east signed", "west signed"]
+    assert clusters.happened == ["west signed", "east signed", "west signed"], "its own proxies have it first too"
     assert clusters.chains["east"].crl == clusters.chains["west"].crl
+
+
+@dataclasses.dataclass
+class Due:
+    """West's intermediate CA is due, east's is not, and both have lists."""
+
+    clusters: Clusters
+    args: dict[str, t.Any]
+    old: SigningChain
+
+    def run(self, *, days: int = 10, **more: t.Any) -> run.TrustRun:
+        """``days`` of 35 later."""
+        self.clusters.happened.clear()
+        policy = dataclasses.replace(POLICY, now=POLICY.now + datetime.timedelta(days=days))
+        return self.clusters.run(policy=policy, args=self.args, **more)
+
+    @property
+    def renewed(self) -> bool:
+        return "west signed" in self.clusters.happened and self.clusters.chains["west"].key != self.old.key
+
+
+def issuing(args: t.Mapping[str, t.Any]) -> certificates.Authority:
+    """The root of these arguments."""
+    found = certificates.parse_certificates(args["root_cert"])[0]
+    return certificates.Authority(found, certificates.key_from_pem(args["root_key"]))
+
+
+@pytest.fixture
+def due(clusters: Clusters) -> Due:
+    root, chains, args = signing_lists()
+    chains["west"] = decisions.issue("west", root, SHORT)
+    clusters.west, clusters.east = (ClusterTrust(name, chain.data) for name, chain in chains.items())
+    clusters.run(args=args)
+    clusters.west, clusters.east = (ClusterTrust(name, clusters.chains[name].data) for name in ("west", "east"))
+    return Due(clusters, args, chains["west"])
+
+
+def unwritten_east(clusters: Clusters) -> None:
+    clusters.unwritten["east"] = FleetError("no space", cluster="east")
+
+
+def silent_east(clusters: Clusters) -> None:
+    clusters.failing["east"] = FleetError("no answer", cluster="east")
+
+
+def late_east(clusters: Clusters) -> None:
+    clusters.east = dataclasses.replace(clusters.east, ahead=-datetime.timedelta(hours=1))
+
+
+def foreign_east(clusters: Clusters) -> None:
+    clusters.east = dataclasses.replace(clusters.east, owner="vault")
+
+
+@pytest.mark.parametrize(
+    ("east", "says"),
+    [
+        (unwritten_east, "east: no space"),
+        (silent_east, "east: no answer"),
+        (late_east, "east: its clock differs"),
+        (foreign_east, "of vault: write key ca-crl.pem there"),
+    ],
+)
+def test_a_renewal_waits_for_who_gets_no_list(due: Due, east: t.Callable[[Clusters], None], says: str) -> None:
+    """East's proxies would refuse every call of pods with the new chain; but not until the present one ends."""
+    east(due.clusters)
+    done = due.run()
+    assert not due.renewed and [d.action for d in done.decisions if d.cluster == "west"] == ["keep"]
+    (said,) = [one for one in done.warnings if "could not be renewed" in one]
+    assert said.startswith("west: its intermediate CA ends in 24 days") and says in said and "run again" in said
+    signed = due.clusters.chains["west"].crl.count("BEGIN X509 CRL")
+    assert signed == (4 if east is unwritten_east else 3), "where it is known before, no list is signed of it"
+    done = due.run(days=22)
+    assert due.renewed and [d.action for d in done.decisions if d.cluster == "west"] == ["renew"]
+    (said,) = [one for one in done.warnings if "cannot wait" in one]
+    assert said.startswith("west: its new intermediate CA") and says in said
+
+
+def test_what_waits_gets_its_lists(due: Due) -> None:
+    """A cluster that cannot be written for weeks would have the others' lists end."""
+    unwritten_east(due.clusters)
+    due.run()
+    chain = due.clusters.chains["west"]
+    assert due.clusters.happened == ["west signed"] and chain.key == due.old.key
+    assert chain.crl.count("BEGIN X509 CRL") == 4 and due.clusters.written["west"]["listed"] is False
+    due.run(check_mode=True)
+    assert due.clusters.happened == [], "what is planned is told once"
+
+
+def test_of_two_that_are_due_none_is_first(due: Due) -> None:
+    """Each has the other's list before one of them has a new chain."""
+    due.clusters.east = ClusterTrust("east", decisions.issue("east", issuing(due.args), SHORT).data)
+    due.clusters.run(args=due.args)
+    for name in ("west", "east"):
+        setattr(due.clusters, name, ClusterTrust(name, due.clusters.chains[name].data))
+    done = due.run()
+    assert sorted(due.clusters.happened[:2]) == sorted(due.clusters.happened[2:]) == ["east signed", "west signed"]
+    assert [d.action for d in done.decisions] == ["renew", "renew"]
+    unwritten_east(due.clusters)
+    done = due.run()
+    assert due.clusters.happened == ["west signed"] and [d.action for d in done.decisions] == ["keep"]
+
+
+def test_who_fails_with_its_lists_gets_no_chain(due: Due) -> None:
+    class Once(dict[str, FleetError]):
+        def __getitem__(self, name: str) -> FleetError:
+            return self.pop(name)
+
+    due.clusters.unwritten = Once(west=FleetError("no space", cluster="west"))
+    done = due.run()
+    assert due.clusters.happened == ["east signed"] and list(done.failures) == ["west"]
+    assert due.clusters.unwritten == {} and not any(d.cluster == "west" for d in done.decisions)
+
+
+def test_lists_cover_the_ca_of_who_is_refused(due: Due, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its present chain stays in use: with lists for the new one alone, the others would refuse its calls."""
+    renewed = decisions.issue("west", issuing(due.args), POLICY)
+    monkeypatch.setattr(OwnRoot, "chain", lambda *_args: renewed)
+    now, minute = POLICY.now + datetime.timedelta(days=10), datetime.timedelta(minutes=1)
+    due.clusters.west = dataclasses.replace(due.clusters.west, ahead=-4 * minute)
+    east = SigningChain.from_data(due.clusters.east.data or {})
+    due.args["crl"] = [crl_of(issuing(due.args), begins=now - minute), crl_of(renewed), crl_of(east)]
+    with pytest.raises(FleetError, match="has no certificate revocation list") as caught:
+        due.run()
+    assert "L=west" in caught.value.seen and due.clusters.happened == []
+    due.args["crl"].append(crl_of(SigningChain.from_data(due.clusters.west.data or {})))
+    done = due.run()
+    assert due.clusters.happened == ["east signed"] and list(done.failures) == ["west"]
+    assert done.failures["west"].what == "by its clock a certificate revocation list is not valid yet"
+
+
+def test_a_first_chain_waits_for_no_list(due: Due) -> None:
+    """It has no calls yet that could be lost."""
+    due.clusters.west = ClusterTrust("west")
+    unwritten_east(due.clusters)
+    done = due.run()
+    assert due.renewed and [(d.cluster, d.action) for d in done.decisions] == [("west", "issue")]
+    assert any("west: its new intermediate CA cannot wait" in one for one in done.warnings)
+    # Nor does a mesh that begins for a cluster that is refused.
+    due.clusters.east = ClusterTrust("east", ahead=-datetime.timedelta(hours=1))
+    done = due.run()
+    assert list(done.failures) == ["east"] and due.renewed and done.warnings == []
+
+
+def test_no_renewal_waits_for_lists_that_it_cannot_have(due: Due) -> None:
+    """Without any, and beside a silent primary, it gets no first ones; its CA would end."""
+    due.clusters.west = ClusterTrust("west", due.old.data)
+    silent_east(due.clusters)
+    assert not due.run().decisions and not due.renewed
+    done = due.run(days=22)
+    assert due.renewed and due.clusters.chains["west"].crl == "" and list(done.failures) == ["east"]
+    assert [d.action for d in done.decisions] == ["renew"]
+    assert any(one.startswith("west: no first CRLs are written to it") for one in done.warnings)
 
 
 def test_without_lists_a_chain_waits_for_nobody(clusters: Clusters) -> None:

@@ -15,7 +15,9 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.revocation
     CrlPlan,
     limited_chains,
     plan_crls,
+    unreached_chains,
     waiting_chains,
+    with_lists,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.signing_chain import CRL, SigningChain
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
@@ -167,6 +169,29 @@ def test_a_new_chain_waits_for_clusters_outside_the_play() -> None:
     assert limited_chains(others, ["west"], {"west": renewed}) == {}, "what has no lists refuses nothing"
     broken = {"east": live("east", EAST, "rubbish")}
     assert limited_chains(broken, ["west"], {"west": renewed}) == {}
+
+
+def test_a_new_chain_waits_for_who_gets_no_lists() -> None:
+    renewed = decisions.issue("west", ROOT, POLICY)
+    known = {
+        "west": live("west", WEST, LISTS["/crl"]),
+        "east": live("east", EAST, LISTS["/crl"]),
+        "north": live("north", EAST, LISTS["/crl"] + crl_of(issuer_of(renewed))),
+        "south": live("south", EAST),
+        "broken": live("broken", EAST, "rubbish"),
+    }
+    assert unreached_chains({}, known, {"west": renewed}) == {}
+    assert unreached_chains({"west": "no space"}, known, {"west": renewed}) == {}, "it has its list with its chain"
+    others = dict.fromkeys(("north", "south", "broken"), "no space")
+    assert unreached_chains(others, known, {"west": renewed}) == {}, "these refuse nothing"
+    error = unreached_chains({**others, "east": "no space", "silent": "no answer"}, known, {"west": renewed})["west"]
+    assert error.seen == "east: no space; silent: no answer" and error.cluster == "west"
+
+
+def test_a_present_chain_takes_lists_that_cover_it() -> None:
+    assert with_lists(live("west", WEST), LISTS["/crl"]) == dataclasses.replace(WEST, crl=LISTS["/crl"])
+    assert with_lists(live("west", WEST), crl_of(ROOT)) is None
+    assert with_lists(ClusterTrust("west"), LISTS["/crl"]) is None
 
 
 def test_lists_that_cannot_be_read() -> None:
