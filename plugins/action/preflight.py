@@ -33,7 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.peering.graph im
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.registry import is_access, provider_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.trust.other_signers import NO_ROOT
-from ansible_collections.mesh.fleet.plugins.module_utils._model.validation import traffic
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation import ingress, traffic
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.capacity import Needs, check_capacity
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.checks import check
 from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.renamed import RENAMED
@@ -166,7 +166,7 @@ class ActionModule(FleetAction):
             problems.append(Problem("", VARIABLE, e.obj, message, e.next_step))
         if problems:
             return _failed(problems)
-        warnings = [as_line(one) for one in traffic.warnings(fleet)]
+        warnings = [as_line(one) for one in (*traffic.warnings(fleet), *ingress.warnings(hosts, fleet))]
         return result(summary=summary(fleet), warnings=[*warnings, *peers.warnings])
 
     def _machine(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

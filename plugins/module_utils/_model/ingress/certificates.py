@@ -67,13 +67,13 @@ def pair_of_secret(secret: t.Mapping[str, t.Any]) -> Pair | None:
     return None
 
 
-def check_pair(pair: Pair, host: str, now: datetime.datetime, *, what: str) -> None:
+def check_pair(pair: Pair, host: str, now: datetime.datetime | None, *, what: str) -> None:
     """Whether a caller of ``host`` may take the certificate.
 
     Args:
         pair: the certificate and its key.
         host: as a route names it; "" for any, which no certificate can be refused for.
-        now: with its zone.
+        now: with its zone; None leaves the time out.
         what: the object, as ``Kind namespace/name`` or a variable.
 
     Raises FleetError: unreadable, a key of another certificate, for other hosts, not yet valid or no more.
@@ -92,7 +92,7 @@ def check_pair(pair: Pair, host: str, now: datetime.datetime, *, what: str) -> N
             seen="the first certificate has another public key",
             next_step="give the host's certificate first, those that issued it after it, and its own key",
         )
-    if not first.not_valid_before_utc <= now <= first.not_valid_after_utc:
+    if now is not None and not first.not_valid_before_utc <= now <= first.not_valid_after_utc:
         over = now > first.not_valid_after_utc
         raise FleetError(
             "the certificate has ended" if over else "the certificate is not valid yet",

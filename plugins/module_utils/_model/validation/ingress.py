@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import typing as t
 
@@ -22,10 +23,10 @@ from ..providers.base import Hosts
 from ..providers.registry import front_door_kind, provider_of
 from ..traffic.hosts import fits
 
-__all__ = ["check"]
+__all__ = ["check", "warnings"]
 
 
-def check(hosts: Hosts, fleet: Fleet | None, now: datetime.datetime | None = None) -> list[Problem]:
+def check(hosts: Hosts, fleet: Fleet | None) -> list[Problem]:
     """What is wrong with ``ingress_routes`` and ``ingress_certificates``, which run once for the fleet.
 
     That hosts differ in the routes is told with the variables of other roles.
@@ -33,15 +34,10 @@ def check(hosts: Hosts, fleet: Fleet | None, now: datetime.datetime | None = Non
     Args:
         hosts: all variables of each cluster, with those of roles; UNREAD stands for a value that was not read.
         fleet: the fleet of these hosts; None if they describe none.
-        now: the time, with its zone; None for that of this machine.
     """
-    given = next((values[ROUTES] for values in hosts.values() if values.get(ROUTES)), None)
-    if fleet is None or not given:
+    if fleet is None:
         return []
-    certificates, problems = _certificates(hosts)
-    primaries = {name: cluster.primary for name, cluster in fleet.clusters.items()}
-    routes, wrong = read_routes(given, primaries, certificates)
-    problems += wrong
+    routes, certificates, problems = _read(hosts, fleet)
     # Google makes Gateways of that API load balancers of its own.
     theirs = [name for name, cluster in fleet.clusters.items() if not control_plane_of(fleet, cluster).ours]
     for route in routes:
@@ -50,9 +46,38 @@ def check(hosts: Hosts, fleet: Fleet | None, now: datetime.datetime | None = Non
             message = f"of {route.called} has api: gateway in {refused[0]}, whose control plane is not ours"
             hint = "api: istio; or name the other clusters in clusters"
             problems.append(Problem("", ROUTES, "", message, hint))
-    if certificates is not None:
-        problems += _pairs(routes, certificates, now or datetime.datetime.now(datetime.UTC))
-    return [*problems, *_shared_hosts(hosts, fleet, routes)]
+    problems += _pairs(routes, certificates)
+    door, behind = _front_door(hosts, fleet)
+    return [*problems, *_endless(door, behind, routes)] if door else problems
+
+
+def warnings(hosts: Hosts, fleet: Fleet, now: datetime.datetime | None = None) -> list[Problem]:
+    """What a stage may refuse, of an inventory without problems, that must not stop the stages before it.
+
+    Time alone ends a certificate: a run that renews the mesh's own ones goes on. Whether a front door's service is at
+    the ingress gateway depends on its type, which only the cluster knows.
+
+    Args:
+        hosts, fleet: as of :func:`check`.
+        now: the time, with its zone; None for that of this machine.
+    """
+    routes, certificates, _problems = _read(hosts, fleet)
+    found = [
+        dataclasses.replace(one, message=f"{one.message}: the stage ingress will refuse it")
+        for one in _pairs(routes, certificates, now or datetime.datetime.now(datetime.UTC))
+    ]
+    door, behind = _front_door(hosts, fleet)
+    return [*found, *_served_twice(door, behind, fleet, routes)] if door else found
+
+
+def _read(hosts: Hosts, fleet: Fleet) -> tuple[list[Route], t.Mapping[str, t.Any] | None, list[Problem]]:
+    """The routes that can be read, the certificates (None where nobody has read them), and what is wrong with both."""
+    given = next((values[ROUTES] for values in hosts.values() if values.get(ROUTES)), None)
+    if not given:
+        return [], None, []
+    certificates, problems = _certificates(hosts)
+    routes, wrong = read_routes(given, {name: one.primary for name, one in fleet.clusters.items()}, certificates)
+    return list(routes), certificates, [*problems, *wrong]
 
 
 def _certificates(hosts: Hosts) -> tuple[t.Mapping[str, t.Any] | None, list[Problem]]:
@@ -69,9 +94,11 @@ def _certificates(hosts: Hosts) -> tuple[t.Mapping[str, t.Any] | None, list[Prob
 
 
 def _pairs(
-    routes: t.Iterable[Route], certificates: t.Mapping[str, t.Any], now: datetime.datetime
+    routes: t.Iterable[Route], certificates: t.Mapping[str, t.Any] | None, now: datetime.datetime | None = None
 ) -> t.Iterable[Problem]:
-    """Certificates that the stage would refuse, each cause once."""
+    """Certificates that the stage would refuse, each cause once; at any time where ``now`` is None."""
+    if certificates is None:
+        return ()
     used = {(one.name, route.host): None for route in routes if (one := route.certificate) and one.source == GIVEN}
     found: dict[Problem, None] = {}
     for name, host in used:
@@ -86,16 +113,15 @@ def _pairs(
     return found
 
 
-def _shared_hosts(hosts: Hosts, fleet: Fleet, routes: t.Sequence[Route]) -> list[Problem]:
-    """What is wrong with hosts that are a front door's too; Google's calls no ingress gateway of ours."""
+def _front_door(hosts: Hosts, fleet: Fleet) -> tuple[FrontDoor | None, list[str]]:
+    """The fleet's front door and the clusters behind it; None where it calls no ingress gateway, as Google's."""
     kinds = {name: provider_of(cluster).front_door for name, cluster in fleet.clusters.items()}
     kind = front_door_kind(kinds.values())
     given = next((values["front_door_routes"] for values in hosts.values() if values.get("front_door_routes")), None)
     if not given or kind == "google":
-        return []
-    behind = [name for name, one in kinds.items() if one == kind]
+        return None, []
     door, _problems = read_front_door("front-door", given, hosts)
-    return [*_endless(door, behind, routes), *_served_twice(door, behind, fleet, routes)]
+    return door, [name for name, one in kinds.items() if one == kind]
 
 
 def _endless(door: FrontDoor, behind: t.Sequence[str], routes: t.Sequence[Route]) -> list[Problem]:
@@ -113,7 +139,10 @@ def _endless(door: FrontDoor, behind: t.Sequence[str], routes: t.Sequence[Route]
 def _served_twice(
     door: FrontDoor, behind: t.Sequence[str], fleet: Fleet, routes: t.Sequence[Route]
 ) -> t.Iterable[Problem]:
-    """Hosts that a front door and routes lead to different services, as the stage ``front_door`` would refuse them."""
+    """Hosts that a front door and routes lead to different services, as the stage ``front_door`` would refuse them.
+
+    It does not where the front door's service has an address of its own, as one of type LoadBalancer.
+    """
     led = door.hosts()
     # A gateway that is itself the service of a route is called at its own address: nothing is added to it.
     own = {host or "*" for host, some in led.items() if any(route.name == INGRESS for route in some)}
@@ -132,9 +161,9 @@ def _served_twice(
             theirs = ", ".join(sorted({route.service for route in led[host]}))
             message = (
                 f"of {host or 'any host'} lead to {', '.join(claim.services)}, and front_door_routes to {theirs}: "
-                f"the ingress gateway of {name} would have both"
+                f"if the ingress gateway of {name} is to have both, the stage front_door will refuse it"
             )
-            hint = "lead the host to the same services in both, or take it out of one of them"
+            hint = "lead the host to the same services in both; or let the front door's be of type LoadBalancer"
             found.setdefault(claim.host, Problem("", ROUTES, "", message, hint))
     return found.values()
 

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 import pytest
 
 from ansible_collections.mesh.fleet.plugins.module_utils._model.inventory.variable import UNREAD
+from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
+from ansible_collections.mesh.fleet.plugins.module_utils._model.validation.ingress import warnings
 from ansible_collections.mesh.fleet.tests.unit.plugins.module_utils._model.ingress.test_certificates import (
     DAY,
     NOW,
@@ -108,7 +111,6 @@ GOOD, OTHER = pair("a.example"), pair("a.example")
         (dataclasses.asdict(GOOD) | {"certificate": GOOD.key}, "holds no certificate"),
         (dataclasses.asdict(GOOD) | {"certificate": PEM}, "cannot be read (ValueError"),
         (dataclasses.asdict(pair("b.example")), "the certificate is not for a.example (it is for b.example)"),
-        (dataclasses.asdict(pair("a.example", ends=NOW - DAY / 2)), "the certificate has ended"),
     ],
 )
 def test_a_certificate_that_the_stage_refuses(entry: dict[str, str], said: str) -> None:
@@ -118,6 +120,31 @@ def test_a_certificate_that_the_stage_refuses(entry: dict[str, str], said: str) 
     assert not found.endswith("| ")
     keys = [line for key in (GOOD.key, OTHER.key) for line in key.splitlines()[1:-1]]
     assert not [line for line in keys if line in found]
+
+
+def warnings_with(
+    hosts: t.Mapping[str, t.Mapping[str, t.Any]], now: datetime.datetime | None = None, **shared: t.Any
+) -> list[str]:
+    """What preflight warns of, of an inventory that it accepts."""
+    given = {host: {**variables, **shared} for host, variables in hosts.items()}
+    assert problems_of(given) == []
+    return [f"{p.host or '(fleet)'} {p.statement} | {p.hint}" for p in warnings(given, read_fleet(given), now)]
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (NOW, ""),
+        (NOW + 1000 * DAY, "is refused: the certificate has ended (good from"),
+        (NOW - 1000 * DAY, "is refused: the certificate is not valid yet (good from"),
+    ],
+)
+def test_time_alone_stops_no_other_stage(now: datetime.datetime, said: str) -> None:
+    """A run each night renews the mesh's own certificates also after one of a route has ended."""
+    certificates = {"shop": dataclasses.asdict(GOOD)}
+    found = warnings_with({"west": WEST, "east": WEST}, now, ingress_routes=[ROUTE], ingress_certificates=certificates)
+    assert len(found) == bool(said), found
+    assert not said or (said in found[0] and "): the stage ingress will refuse it | " in found[0])
 
 
 def test_a_certificate_that_no_one_gives() -> None:
@@ -156,35 +183,38 @@ def test_certificates_that_nobody_read_are_left_to_the_stage() -> None:
     ],
 )
 def test_two_ways_of_a_host_lead_to_one_service(door: dict[str, t.Any], route: dict[str, t.Any], said: str) -> None:
-    """Both would be at the same gateways, and the stage front_door refuses it, after all others have run."""
-    found = problems_with(
+    """Both would be at the same gateways, and the stage front_door refuses it, unless the service has its own address.
+
+    That is known to the cluster alone.
+    """
+    found = warnings_with(
         {"west": OWN, "east": OWN},
         front_door_routes=[{"service": "web.shop", **door}],
         ingress_routes=[{"service": "pay.bank", **route}],
     )
     assert len(found) == bool(said), found
-    assert not said or (said in found[0] and "the ingress gateway of west would have both" in found[0])
+    assert not said or (said in found[0] and "if the ingress gateway of west is to have both" in found[0])
 
 
 def test_what_is_for_all_hosts_counts_for_a_host_too() -> None:
     """A front door takes what no route of the host is for to the one without host and path."""
     door = [{"host": "a.example", "path": "/pay", "service": "pay.bank"}, {"service": "web.shop"}]
     route = {"host": "a.example", "path": "/pay", "service": "pay.bank"}
-    (found,) = problems_with({"west": WEST}, front_door_routes=door, ingress_routes=[route])
+    (found,) = warnings_with({"west": WEST}, front_door_routes=door, ingress_routes=[route])
     assert "lead to pay.bank, and front_door_routes to pay.bank, web.shop" in found
     both = [route, {"host": "a.example", "service": "web.shop"}]
-    assert problems_with({"west": WEST}, front_door_routes=door, ingress_routes=both) == []
+    assert warnings_with({"west": WEST}, front_door_routes=door, ingress_routes=both) == []
 
 
 def test_the_routes_of_a_remote_are_its_primarys() -> None:
     hosts = {"west": OWN, "edge": {**OWN, "mesh_role": "remote", "mesh_primary": "west"}}
     door = [{"host": "a.example", "service": "web.shop", "clusters": ["edge"]}]
     route = {"host": "a.example", "service": "pay.bank", "clusters": ["west"]}
-    (found,) = problems_with(hosts, front_door_routes=door, ingress_routes=[route])
-    assert "the ingress gateway of edge would have both" in found
+    (found,) = warnings_with(hosts, front_door_routes=door, ingress_routes=[route])
+    assert "if the ingress gateway of edge is to have both" in found
 
 
 def test_googles_front_door_shares_no_gateway() -> None:
     door = [{"service": "web.shop", "host": "a.example"}]
     route = {"service": "pay.bank", "host": "a.example"}
-    assert problems_with({"prod": GKE}, ingress_routes=[route], front_door_routes=door) == []
+    assert warnings_with({"prod": GKE}, ingress_routes=[route], front_door_routes=door) == []
