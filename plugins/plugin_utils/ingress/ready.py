@@ -30,6 +30,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.status i
     request_says,
     route_ready,
 )
+from ansible_collections.mesh.fleet.plugins.module_utils.clocks import AHEAD
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
 __all__ = ["Readiness"]
@@ -40,8 +41,6 @@ _GATEWAY_KIND, _ROUTE_KIND = GATEWAY_KINDS
 _REQUEST = "CertificateRequest"
 _GROUP = "cert-manager.io"
 _ISSUERS = ("Issuer", "ClusterIssuer")
-_AHEAD = datetime.timedelta(minutes=5)
-"""A clock of the cluster may be so far ahead, and a certificate of this moment not valid yet by ours."""
 _OF_CERT_MANAGER = "kubectl get pods -A -l app.kubernetes.io/instance=cert-manager"
 
 
@@ -133,7 +132,7 @@ class Readiness:
                 next_step=f"kubectl -n {space} describe {CERT_MANAGER[1].lower()} {name}; then run the ingress stage",
             )
         try:
-            check_pair(held, site.host, datetime.datetime.now(datetime.UTC) + _AHEAD, what=what)
+            check_pair(held, site.host, datetime.datetime.now(datetime.UTC) + AHEAD, what=what)
         except FleetError as error:
             error.cluster = self.kube.cluster
             error.next_step = f"see what the issuer {issuer.name} signs: {error.next_step}"

@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import typing as t
 
+from ...clocks import AHEAD
 from ...errors import FleetError
 
 try:
@@ -45,7 +46,7 @@ class Pair:
 
 
 def read_pair(secret: t.Mapping[str, t.Any], cluster: str, now: datetime.datetime) -> Pair:
-    """The certificate and key of a live Secret.
+    """The certificate and key of a live Secret. One that an issuer with a faster clock made just now is good.
 
     Raises:
         FleetError: it cannot be used; without a word of what it holds.
@@ -74,7 +75,7 @@ def read_pair(secret: t.Mapping[str, t.Any], cluster: str, now: datetime.datetim
     if _public(key.public_key()) != _public(leaf.public_key()):
         raise wrong("its key is not that of its certificate")
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    if now < start:
+    if now + AHEAD < start:
         step = f"see the clock of this machine, and who issued it; or {_STEP}"
         raise wrong("its certificate is not valid yet", f"from {start:%Y-%m-%d %H:%M} UTC on", step)
     if end <= now:

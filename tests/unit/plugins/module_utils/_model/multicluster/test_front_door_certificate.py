@@ -25,7 +25,7 @@ NOW = datetime.datetime(2026, 7, 1, tzinfo=datetime.UTC)
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def pem(days: int = 90, *names: str, since: int = 100) -> bytes:
+def pem(days: int = 90, *names: str, since: float = 100) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "shop")])
     made = x509.CertificateBuilder(name, name, KEY.public_key(), x509.random_serial_number())
     made = made.not_valid_before(NOW - datetime.timedelta(days=since))
@@ -58,9 +58,17 @@ def test_one_that_ends_soon_is_told() -> None:
     assert read_pair(secret(pem(5), key_pem()), "west", NOW).ends_soon == "2026-07-06"
 
 
+MINUTE = 1 / 24 / 60
+
+
+def test_one_of_this_moment_is_good_where_our_clock_is_slow() -> None:
+    read_pair(secret(pem(since=-5 * MINUTE), key_pem()), "west", NOW)
+
+
 @pytest.mark.parametrize(
     ("made", "says"),
     [
+        (secret(pem(since=-6 * MINUTE), key_pem()), r"not valid yet.*\n.*2026-07-01 00:06 UTC"),
         (secret(pem(-1), key_pem()), "has ended"),
         (secret(pem(since=-5), key_pem()), r"not valid yet.*\n.*2026-07-06 00:00 UTC"),
         (secret(pem(), key_pem(ec.generate_private_key(ec.SECP256R1()))), "not that of its certificate"),
