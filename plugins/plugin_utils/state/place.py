@@ -237,7 +237,12 @@ class State:
         if self.in_cluster:
             await self._delete(place)
             self.moves.append(Change(place, "Secret", secret_name(self.fleet.name), REMOVED, namespace=NAMESPACE))
-        elif not await replace_exactly(self._kubes[place], self._secret(files, former="controller"), found):
+            return
+        kube = self._kubes[place]
+        if await replace_exactly(kube, self._secret(files, former="controller"), found):
+            return
+        # The server may have done it, and lost the connection: then it refuses the request when it is repeated.
+        if from_secret(await self._read(kube), place) != Copy(place, files, former=True):
             raise self._conflict(place)
 
     def _secret(self, files: t.Mapping[str, str], former: str = "") -> Object:
@@ -289,11 +294,12 @@ class State:
         self._broken = False
 
     async def _delete(self, place: str) -> None:
-        found = self._secrets.get(place)
-        if found is not None and not await delete_exactly(self._kubes[place], found):
+        found, kube = self._secrets.get(place), self._kubes[place]
+        # What is gone may be by the first of two requests, whose connection was lost: a repeated one is refused.
+        if found is not None and not await delete_exactly(kube, found) and await self._read(kube) is not None:
             raise self._conflict(place)
         self._secrets[place] = None
-        await self._leave_namespace(self._kubes[place])
+        await self._leave_namespace(kube)
 
     async def _leave_namespace(self, kube: Kube) -> None:
         """Remove the namespace with the last Secret, if a run made it, nothing else is in it and the account may."""
