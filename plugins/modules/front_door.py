@@ -67,6 +67,7 @@ options:
       - With an IPv6 address among them Envoy listens by IPv6 too, which each machine must have then.
       - What files of an earlier run need stays in the clusters and in the files until each of them has the current ones. Without addresses it
         stays until a run that changes no file. A warning says so.
+      - Behind a name each IP is asked. A load balancer is one sample of the machines behind it, so list these themselves, or beside it.
     type: list
     elements: str
     default: []

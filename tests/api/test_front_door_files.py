@@ -475,6 +475,7 @@ async def test_routes_go_once_machines_have_the_new_files(
         return Said(True, 200, 1.0, "", "", "", said=said)
 
     monkeypatch.setattr(front_door_machines, "ask_version", ask)
+    monkeypatch.setattr(front_door_machines, "addresses_of", lambda name, _port: [name])
     old = [SHOP, {**SHOP, "path": "/old"}, {**SHOP, "host": "old.example"}]
     how: Values = {"addresses": list(served)}
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 import time
 import typing as t
 
@@ -18,7 +19,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 
-__all__ = ["HTTP_PORT", "ask_version", "both", "earlier_files", "still_needed"]
+__all__ = ["HTTP_PORT", "addresses_of", "ask_version", "ask_versions", "both", "earlier_files", "still_needed"]
 
 HTTP_PORT = 80
 """At which Envoy listens there."""
@@ -50,11 +51,43 @@ def ask_version(address: str, seconds: float, port: int = HTTP_PORT) -> Answer:
     return Answer(answer.status < 400, answer.status, (time.monotonic() - began) * 1000, "", "", what, said=said)
 
 
+def addresses_of(name: str, port: int = HTTP_PORT) -> list[str]:
+    """Every IP behind a name, of which each may be a machine; the name itself where none is found.
+
+    Those to which this machine has no route are left out where it has one to others: most are a machine's IPv6
+    address, seen from a network without IPv6.
+    """
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return [name]  # who asks there gets the reason
+    all_of_it = dict.fromkeys((family, address) for family, *_, address in found)
+    return [str(address[0]) for _family, address in [one for one in all_of_it if _has_route(*one)] or all_of_it]
+
+
+def _has_route(family: int, address: t.Any) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sends_nothing:
+            sends_nothing.connect(address)
+    except OSError:
+        return False
+    return True
+
+
+async def ask_versions(name: str, seconds: float, port: int = HTTP_PORT) -> dict[str, Answer]:
+    """What answers at each IP behind a name, as :func:`ask_version` gives it, by what a message calls it."""
+    found = await asyncio.to_thread(addresses_of, name, port)
+    answers = await asyncio.gather(*(asyncio.to_thread(ask_version, one, seconds, port) for one in found))
+    shown = (name if one == name else f"{name} ({one})" for one in found)
+    return dict(zip(shown, answers, strict=True))
+
+
 async def earlier_files(folder: FrontDoorFolder, addresses: t.Sequence[str], *, changed: bool) -> list[str]:
     """Why a machine may still have files of an earlier run; nothing where none has.
 
     Without addresses, a run that changes no file is taken for one after they were copied. So is an address that
-    answers without a version, as what stands before machines may do.
+    answers without a version, as what stands before machines may do. Behind a name each IP is asked: one machine that
+    has the current files says nothing of the others.
 
     Args:
         folder: the files on this machine.
@@ -64,9 +97,9 @@ async def earlier_files(folder: FrontDoorFolder, addresses: t.Sequence[str], *, 
     if changed:
         return [_CHANGED]
     wanted = version_in(folder.read("routes-http-any.yaml"))
-    answers = await asyncio.gather(*(asyncio.to_thread(ask_version, one, _SECONDS, HTTP_PORT) for one in addresses))
+    asked = await asyncio.gather(*(ask_versions(one, _SECONDS, HTTP_PORT) for one in dict.fromkeys(addresses)))
     found = []
-    for address, answer in zip(addresses, answers, strict=True):
+    for address, answer in ((address, answer) for answers in asked for address, answer in answers.items()):
         has = version_said(answer.said)
         if has and has != wanted:
             found.append(f"{address} serves version {has}, the files are {wanted}")
@@ -85,7 +118,7 @@ def still_needed(folder: FrontDoorFolder, earlier: t.Sequence[str]) -> str:
     return (
         f"machines may still have files of an earlier run ({'; '.join(earlier)}): what these lead to stays at the "
         f"gateways and in clusters.yaml until a later run. Copy {folder.path} to each machine, clusters.yaml first, "
-        "then run again; take a machine that is gone out of front_door_addresses"
+        "then run again; take a machine that is gone out of front_door_addresses, or out of its name's addresses"
     )
 
 

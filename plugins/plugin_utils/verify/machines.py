@@ -39,7 +39,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_call
     redirected,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.base.fan_out import on_each
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import HTTP_PORT, ask_version
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import HTTP_PORT, ask_versions
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.asking import Asked, ask_probes
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.from_here import call_from_here
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify.front_door_https import is_ready
@@ -138,12 +138,12 @@ class _Machines:
         return found
 
     async def _with_version(self, machine: Machine) -> Machine:
-        """The machine, with what is known of its files."""
-        answer = await asyncio.to_thread(ask_version, machine.address, self.timeout_ms / 1000, PORTS["http"])
+        """The machine, with what is known of its files; behind a name, of those of each."""
+        answers = await ask_versions(machine.address, self.timeout_ms / 1000, PORTS["http"])
         wanted = version_in(self.folder.read("routes-http-any.yaml"))
-        self.checks.append(version_check(machine, wanted, answer))
-        has = version_said(answer.said)
-        return dataclasses.replace(machine, stale=bool(has and wanted and has != wanted))
+        self.checks += [version_check(dataclasses.replace(machine, address=n), wanted, a) for n, a in answers.items()]
+        has = {version_said(answer.said) for answer in answers.values()} - {"", wanted}
+        return dataclasses.replace(machine, stale=bool(has and wanted))
 
     async def _offered(self) -> dict[str, Offered]:
         """Where each service has a ready pod."""

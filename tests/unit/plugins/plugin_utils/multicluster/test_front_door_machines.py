@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import socket
 import threading
 import typing as t
 from pathlib import Path
@@ -22,9 +23,13 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 )
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door_machines
-from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import both, earlier_files
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import (
+    addresses_of,
+    both,
+    earlier_files,
+)
 
-HERE = "127.0.0.1"
+HERE, BESIDE = "127.0.0.1", "127.0.0.2"
 
 
 class Said(http.server.BaseHTTPRequestHandler):
@@ -77,6 +82,46 @@ def test_machines_say_whether_they_have_earlier_files(envoy: t.Any, tmp_path: Pa
     envoy.server_close()
     (gone,) = earlier(200, "")
     assert gone.startswith(f"{HERE} does not say which it has: ") and "refused" in gone
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Give door.example these addresses."""
+    known = socket.getaddrinfo
+
+    def look_up(host: t.Any, *args: t.Any, **how: t.Any) -> list[t.Any]:
+        hosts = addresses if host == "door.example" else (host,)
+        return [one for some in hosts for one in known(some, *args, **how)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+
+def test_each_machine_behind_a_name_is_asked(envoy: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = FrontDoorFolder(tmp_path)
+    version = written(folder)
+    says = "mesh.fleet front door front-door {}\n"
+    named(monkeypatch, HERE, BESIDE)
+    with http.server.ThreadingHTTPServer((BESIDE, envoy.server_port), Said) as server:
+        second = t.cast("t.Any", server)
+        threading.Thread(target=second.serve_forever, args=(0.01,), daemon=True).start()
+        envoy.status = second.status = 200
+        envoy.body, second.body = says.format(version), says.format("0123456789ab")
+        (earlier,) = asyncio.run(earlier_files(folder, ["door.example"], changed=False))
+        assert earlier == f"door.example ({BESIDE}) serves version 0123456789ab, the files are {version}"
+        second.body = envoy.body
+        assert asyncio.run(earlier_files(folder, ["door.example"], changed=False)) == []
+        second.shutdown()
+
+
+def test_an_address_without_a_route_is_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name has an IPv6 address too, and this machine no IPv6; of one that it cannot reach at all it says so."""
+    named(monkeypatch, HERE, BESIDE)
+    routes = {HERE}
+    monkeypatch.setattr(front_door_machines, "_has_route", lambda _family, address: address[0] in routes)
+    assert addresses_of("door.example") == [HERE]
+    routes.clear()
+    assert addresses_of("door.example") == [HERE, BESIDE]
+    named(monkeypatch)
+    assert addresses_of("no-such-name.invalid") == ["no-such-name.invalid"]
 
 
 def test_a_run_that_changes_no_file_follows_the_copying(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.readin
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Call
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.facts import Check, Facts
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.name_calls import CONTROLLER
+from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door_machines
 from ansible_collections.mesh.fleet.plugins.plugin_utils.verify import machines
 
 ROUTE = {"host": "shop.example", "service": "web.shop"}
@@ -145,6 +146,13 @@ def test_files_of_another_version_fail_the_run(envoy: t.Any, monkeypatch: pytest
     assert not call.ok and "files of an earlier run" in call.means
     envoy.version = version_in(files["routes-http-any.yaml"])
     assert called(fleet, HERE)[1][0].state == "ok"
+
+
+def test_each_machine_behind_a_name_has_a_check(envoy: t.Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_port(monkeypatch)
+    monkeypatch.setattr(front_door_machines, "addresses_of", lambda _name, _port: [HERE, "127.0.0.2"])
+    _calls, checks = called(fleet_in(tmp_path), "localhost")
+    assert [check.name for check in checks[:2]] == [f"files of localhost ({one})" for one in (HERE, "127.0.0.2")]
 
 
 def test_a_machine_that_does_not_answer_is_an_error(envoy: t.Any, tmp_path: Path) -> None:
