@@ -58,6 +58,7 @@ class ActionModule(GoogleFleetAction):
         "address": {"type": "str", "default": ""},
         "addresses": {"type": "list", "elements": "str", "default": []},
         "release_address": {"type": "bool", "default": False},
+        "gateways_stay": {"type": "bool", "default": True},
         "https_redirect": {"type": "bool", "default": False},
         "regions": {"type": "dict", "default": {}},
         "region_header": {"type": "str", "default": ""},
@@ -209,6 +210,7 @@ class ActionModule(GoogleFleetAction):
             dry_run=self.check_mode,
             diff=self.diff_mode,
             timeout=min(float(args["timeout"]), LOCAL_SECONDS) if args["wait"] else 0.0,
+            gateways_stay=args["gateways_stay"],
         )
         if door.routes or folder.exists():
             # Two runs must not write the files of one Envoy; the lock is beside the folder, which may go.

@@ -94,6 +94,13 @@ options:
     description: With O(state=absent), also release O(address) if this action reserved it.
     type: bool
     default: false
+  gateways_stay:
+    description:
+      - With O(state=absent), whether the ingress gateways of the play's clusters go on running. While machines of the user's may have files of
+        an earlier run, what these lead to stays in the clusters, and a warning says so. Where the gateways go as well, it serves nobody, and nothing
+        is kept.
+    type: bool
+    default: true
   https_redirect:
     description: Whether HTTP requests are redirected to HTTPS. Requires O(certificates).
     type: bool

@@ -7,6 +7,7 @@ Only the actions are others: each writes down that it ran.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,7 @@ INVENTORY = {
     }
 }
 ACTION = """
+import json
 import os
 from ansible.plugins.action import ActionBase
 
@@ -48,8 +50,11 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
+        name = self._task.action.rpartition(".")[2]
         with open(os.environ["RAN"], "a") as file:
-            print(self._task.action.rpartition(".")[2], file=file)
+            print(name, file=file)
+        with open(os.environ["RAN"] + "." + name, "w") as file:
+            json.dump(self._task.args, file)
         return {**super().run(tmp, task_vars), **EMPTY, "egress": {}, "changed": False}
 """
 # The actions of each stage.
@@ -228,6 +233,26 @@ REMOVED = {
 @pytest.mark.parametrize("stage", REMOVED)
 def test_teardown_removes_a_stage_by_its_tag(stage: str, run: t.Callable[..., Ran]) -> None:
     assert run("teardown", "--tags", stage).actions == REMOVED[stage]
+
+
+@pytest.mark.parametrize(
+    ("tags", "stay"),
+    [
+        ("", False),
+        ("--tags=front_door,gateways", False),
+        ("--tags=front_door,control_plane", False),
+        ("--skip-tags=gateways", False),
+        ("--tags=front_door", True),
+        ("--skip-tags=gateways,control_plane", True),
+    ],
+)
+def test_a_front_door_knows_whether_gateways_stay(
+    tags: str, stay: bool, run: t.Callable[..., Ran], tmp_path: Path
+) -> None:
+    """What machines with files of before lead to is kept for gateways that serve it, and goes with them."""
+    run("teardown", "--limit", "own", *filter(None, [tags]))
+    given = json.loads((tmp_path / "ran.front_door").read_text(encoding="utf-8"))
+    assert (given["state"], given["gateways_stay"]) == ("absent", stay)
 
 
 def test_a_local_cluster_is_deleted_as_a_whole(run: t.Callable[..., Ran]) -> None:

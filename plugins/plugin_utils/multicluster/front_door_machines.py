@@ -19,7 +19,16 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 from ansible_collections.mesh.fleet.plugins.module_utils._model.verify.calls import Answer
 from ansible_collections.mesh.fleet.plugins.module_utils.results import UNCHANGED, Change
 
-__all__ = ["HTTP_PORT", "addresses_of", "ask_version", "ask_versions", "both", "earlier_files", "still_needed"]
+__all__ = [
+    "HTTP_PORT",
+    "addresses_of",
+    "ask_version",
+    "ask_versions",
+    "both",
+    "earlier_files",
+    "needed_no_more",
+    "still_needed",
+]
 
 HTTP_PORT = 80
 """At which Envoy listens there."""
@@ -119,6 +128,19 @@ def still_needed(folder: FrontDoorFolder, earlier: t.Sequence[str]) -> str:
         f"machines may still have files of an earlier run ({'; '.join(earlier)}): what these lead to stays at the "
         f"gateways and in clusters.yaml until a later run. Copy {folder.path} to each machine, clusters.yaml first, "
         "then run again; take a machine that is gone out of front_door_addresses, or out of its name's addresses"
+    )
+
+
+def needed_no_more(folder: FrontDoorFolder, earlier: t.Sequence[str]) -> str:
+    """The warning of a run that removes what files of an earlier run need, since the gateways that serve it go as well.
+
+    Args:
+        folder: the files on this machine.
+        earlier: as :func:`earlier_files` gave it.
+    """
+    return (
+        f"machines may still have files of an earlier run ({'; '.join(earlier)}), which lead to gateways that go: "
+        f"calls there fail until health checks do. Copy {folder.path} to each machine, clusters.yaml first"
     )
 
 

@@ -79,6 +79,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_machines import (
     both,
     earlier_files,
+    needed_no_more,
     still_needed,
 )
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.front_door_pairs import (
@@ -115,6 +116,8 @@ class LocalFrontDoor:
         dry_run: plan only.
         diff: whether changes show what they change.
         timeout: seconds until every route must be healthy; 0 does not wait.
+        gateways_stay: for a removal, whether the ingress gateways of the play go on running, and can serve the callers
+            of machines that have files of an earlier run.
     """
 
     def __init__(
@@ -129,10 +132,11 @@ class LocalFrontDoor:
         dry_run: bool = False,
         diff: bool = True,
         timeout: float = 120,
+        gateways_stay: bool = True,
     ) -> None:
         self.fleet, self.clusters, self.door, self.local = fleet, clusters, door, local
         self.play = [name for name in clusters if name in play]
-        self.dry_run, self.diff, self.timeout = dry_run, diff, timeout
+        self.dry_run, self.diff, self.timeout, self.gateways_stay = dry_run, diff, timeout, gateways_stay
         self.folder = folder
         self.container = Container(local, folder) if local else None
         self.distances = Distances(self.container, folder, clusters)
@@ -222,7 +226,8 @@ class LocalFrontDoor:
         """Remove the container, its files, and what it needed in the clusters, whoever made it and wherever from.
 
         With clusters that are not in the play it stays for these, and leads no longer to those of the play. What
-        machines of the user's may still lead to there goes in a later run.
+        machines of the user's may still lead to there goes in a later run; at once where the gateways go as well, which
+        serve nobody by it, while the custom resource definitions would stay with it.
         """
         if self.container and not self.dry_run:
             await self.container.remove_left()
@@ -252,8 +257,9 @@ class LocalFrontDoor:
                 if any(left.values()):
                     self._earlier = await earlier_files(self.folder, self.door.addresses, changed=bool(changes))
             if self._earlier:
-                self.warnings.append(still_needed(self.folder, self._earlier))
-            else:
+                said = still_needed if self.gateways_stay else needed_no_more
+                self.warnings.append(said(self.folder, self._earlier))
+            if not self._earlier or not self.gateways_stay:
                 removed, unseen = await on_each(self.kubes, lambda name: self._prune_one(name, []))
         failed |= unseen
         changes += [change for some in removed.values() for change in some]

@@ -28,6 +28,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.front_door_written import clusters_of
 from ansible_collections.mesh.fleet.plugins.module_utils._model.providers.reading import read_fleet
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
+from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster import front_door_seen, local_front_door
 from ansible_collections.mesh.fleet.plugins.plugin_utils.multicluster.local_front_door import LocalFrontDoor
 
@@ -397,3 +398,38 @@ def test_copied_clusters_serve_earlier_routes_too(tmp_path: Path) -> None:
     # Machines may have the files of any run since.
     serve("one.shop")
     assert clusters(serve("two.shop")[1]) == {"pay.shop|any", "one.shop|any", "two.shop|any"}
+
+
+class Holds:
+    """A cluster with one object of the front door."""
+
+    def __init__(self) -> None:
+        self.there = 1
+
+    async def prune(self, _stay: t.Any, *, dry_run: bool, **_: t.Any) -> list[Change]:
+        gone = [Change("west", "Gateway", "front-door", "removed", "shop")] * self.there
+        self.there = self.there if dry_run else 0
+        return gone
+
+
+@pytest.mark.parametrize("stay", [True, False])
+def test_what_gateways_need_goes_with_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stay: bool) -> None:
+    """Machines with files of before lead to west: objects serve their callers only while the gateways of west run."""
+    west, folder = Holds(), FrontDoorFolder(tmp_path)
+
+    async def connected(*_of: t.Any, absent_ok: bool) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+        return {"west": west}, {}
+
+    monkeypatch.setattr(local_front_door, "connect_each", connected)
+    door, _problems = read_front_door("front-door", [ROUTE], HOSTS)
+    ways = (Gateway("west", ("10.0.0.1",)), Gateway("east", ("10.0.0.2",)))
+    for name, content in render(door, EnvoyDoor({"web.shop": ways})).items():
+        folder.write(name, content)
+    removal, _problems = read_front_door("front-door", [], HOSTS)
+    run = LocalFrontDoor(FLEET, list(HOSTS), ["west"], folder, None, removal, gateways_stay=stay)
+    changes = asyncio.run(run.absent())
+    assert clusters_of(folder.read(CLUSTERS)) == run.stays == ["east"]
+    assert (len(changes), west.there) == ((1, 1) if stay else (2, 0))
+    (warning,) = run.warnings
+    assert ("stays at the gateways" in warning, "lead to gateways that go" in warning) == (stay, not stay)
+    assert f"Copy {folder.path} to each machine" in warning
