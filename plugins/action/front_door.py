@@ -152,7 +152,7 @@ class ActionModule(GoogleFleetAction):
             {"host": r.host, "path": r.path, "service": r.service, "clusters": run.served[r.name]} for r in door.routes
         ]
         count = f"{len(routes)} route{'' if len(routes) == 1 else 's'}"
-        said = f"{vip or ip or 'address to come'}: {count}" if routes else "no routes"
+        said = f"{vip or ip or ('it waits' if run.waits else 'address to come')}: {count}" if routes else "no routes"
         return result(
             changes,
             summary=said + as_planned(changes, check=self.check_mode),

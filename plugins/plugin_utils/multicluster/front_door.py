@@ -30,8 +30,10 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.mul
     KINDS,
     RESERVED_IP,
     STATIC_IP,
+    backend_at,
     ingress_objects,
     leads_to,
+    links_of,
     service_differences,
     service_of,
 )
@@ -109,11 +111,14 @@ class FrontDoorRun:
         self.play = play
         self.owner = owner_labels(PART, fleet.name)
         self.known = door
-        """What of it can be written: without routes of which only clusters that could not be read know the service."""
+        """What of it can be written: without routes of which only clusters that could not be read know the service, and
+        nothing where callers of these would get another service meanwhile."""
         self.served: dict[str, list[str]] = {}
         """By backend, the clusters that have its Service."""
         self.services: dict[str, Live] = {}
         """The live Service of each backend that is known."""
+        self._kept_links: dict[str, list[str]] = {}
+        """By backend, its links as they are, where only clusters that could not be read may stand in for them."""
         self.unread = Unread()
         """Members that could not be read. Google goes on to lead to them."""
         self.failures = self.unread.failures
@@ -135,7 +140,7 @@ class FrontDoorRun:
 
     @property
     def waits(self) -> bool:
-        """Whether all its routes wait for clusters that could not be read: what is there stays as it is."""
+        """Whether all of it waits for clusters that could not be read: what is there stays as it is."""
         return bool(self.door.routes) and not self.known.routes
 
     async def place(self, address: str, ip: str = "") -> list[Change]:
@@ -218,7 +223,7 @@ class FrontDoorRun:
         """Remove what an earlier run made in another config cluster, which Google no longer reads: nothing to wait for.
 
         A cluster that does not answer is one of ``warnings``. One that could not be read is left to a later run, and
-        while all routes wait, so is each.
+        while the front door waits, so is each.
         """
         if self.waits:
             return []
@@ -255,10 +260,11 @@ class FrontDoorRun:
 
     def _links(self) -> dict[str, list[str]]:
         """Links, only where the user chose clusters: without any, new clusters are included by themselves."""
-        return {
+        wanted = {
             name: [] if route.clusters is None else [self.members[c].link for c in route.clusters]
             for name, route in self.known.backends().items()
         }
+        return {name: self._kept_links.get(name, links) for name, links in wanted.items()}
 
     async def _services(self) -> dict[str, t.Mapping[str, t.Any]]:
         """The live Service of each backend; every cluster that a route names must have it.
@@ -283,9 +289,11 @@ class FrontDoorRun:
             kept = written.get(name) if unread else None
             there = {host for host, _service in has}
             led = {host for host in unread if kept and leads_to(kept, self.members[host].link)}
-            self.served[name] = [host for host in hosts if host in there | led]
+            all_unread = set(unread) == set(wanted[name])
+            stay = self._keep_links(route, kept) if kept and all_unread else set()
+            self.served[name] = sorted(there | led | stay)
             lacking = [host for host in route.clusters or () if host not in there and host not in failed]
-            waits = set(unread) == set(wanted[name]) and not kept
+            waits = all_unread and not kept
             if (lacking or not (has or kept or waits)) and not self.dry_run:
                 where = lacking or [host for host in hosts if host in answers]
                 raise FleetError(
@@ -309,11 +317,78 @@ class FrontDoorRun:
             difference = service_differences(route.service, dict(has))
             self.warnings += [difference] if difference else []
         self.known = dataclasses.replace(self.door, routes=routes)
+        waiting = [route for route in self.door.routes if route.name not in found]
+        if waiting:
+            await self._wait_if_others_notice(waiting, found, written)
         for host in self.unread.why:
             mine = [route for route in self.door.routes if host in wanted[route.name]]
             led_by = [route for route in mine if route.name in found and host in self.served[route.name]]
             self.warnings.append(self.unread.told(host, led_by, [text_of(one) for one in mine if one not in led_by]))
         return found
+
+    def _keep_links(self, route: Route, kept: Live) -> set[str]:
+        """Keep the links of a backend if it would lose one, and none of its new clusters could be read.
+
+        Nobody knows whether the service is there, so Google would drop what serves for what may not.
+
+        Returns the clusters that the links name, if they are kept.
+        """
+        live = links_of(kept)
+        if live and set(live) <= {self.members[host].link for host in route.clusters or self.members}:
+            return set()
+        self._kept_links[route.name] = live
+        names = {member.link: name for name, member in self.members.items()}
+        now = ", ".join(names.get(link, link) for link in live) or "all clusters that have it"
+        new = ", ".join(route.clusters or ())
+        self.warnings.append(
+            f"Google goes on to lead to {now} for {route.service}, though clusters in front_door_routes is {new}: it "
+            f"could not be read whether the service is in {new}. Run again when it can be, or name a cluster that "
+            "answers and has it as well"
+        )
+        return {names[link] for link in live if link in names}
+
+    async def _wait_if_others_notice(
+        self, waiting: t.Sequence[Route], found: t.Mapping[str, Live], written: t.Mapping[str, Live]
+    ) -> None:
+        """Let all of it wait where the rest, written without these routes, would give their callers another service.
+
+        Without its rule a host's calls go to the default backend; without its route this is another route's.
+
+        Args:
+            waiting: routes that cannot be written.
+            found: the Services of the others.
+            written: the live MultiClusterServices.
+        """
+        notice: list[str] = []
+        if self.known.routes:
+            made = ingress_objects(self.known, found, self._links(), "")
+            new = next(obj for obj in made if obj["kind"] == INGRESS)
+            # Also those of another name or namespace: they would be removed.
+            live = await self.kube.list(API, INGRESS, labels=self.owner)
+            live = [one for one in live if not one["metadata"].get("deletionTimestamp")]
+            places = {(route.host, route.path): text_of(route) for route in waiting}
+            if self.door.catch_all in waiting:
+                places["", "/"] = "any host"
+            for (host, path), text in places.items():
+                now, then = {backend_at(one, host, path) for one in live}, backend_at(new, host, path)
+                if now - {then}:
+                    notice.append(f"callers of {text} would get {then} instead of {', '.join(sorted(now - {then}))}")
+                elif not live and (host, path) == ("", "/"):
+                    notice.append(f"callers of {text} would get {then}")
+            if not notice:
+                return
+        self.known = dataclasses.replace(self.door, routes=())
+        for name, hosts in self.served.items():
+            at = written.get(name)
+            self.served[name] = [host for host in hosts if at and leads_to(at, self.members[host].link)]
+        services = ", ".join(dict.fromkeys(route.service for route in waiting))
+        hosts = sorted({host for route in waiting for host in route.clusters or self.members})
+        why = f"; without that, {' and '.join(notice)}" if notice else ""
+        self.warnings.append(
+            f"nothing of the front door is made or changed: whether {services} exists could not be read in "
+            f"{', '.join(hosts)}{why}. Run again when it can be, or add a cluster that answers and has the service to "
+            "clusters of that route; until then, leave what serves now in front_door_routes to change other routes"
+        )
 
     async def _written(self) -> dict[str, Live]:
         """By name, the live MultiClusterServices of this front door."""

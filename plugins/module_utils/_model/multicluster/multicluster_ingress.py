@@ -18,9 +18,11 @@ __all__ = [
     "KINDS",
     "RESERVED_IP",
     "STATIC_IP",
+    "backend_at",
     "ingress_objects",
     "ingress_problems",
     "leads_to",
+    "links_of",
     "service_differences",
     "service_of",
 ]
@@ -171,8 +173,13 @@ def service_of(live: t.Mapping[str, t.Any]) -> Object:
 
 def leads_to(live: t.Mapping[str, t.Any], link: str) -> bool:
     """Whether a MultiClusterService takes in a cluster, ``location/cluster``: without links it takes in all."""
-    links = [str(entry.get("link")) for entry in live["spec"].get("clusters") or []]
+    links = links_of(live)
     return not links or link in links
+
+
+def links_of(live: t.Mapping[str, t.Any]) -> list[str]:
+    """The clusters that a MultiClusterService names, ``location/cluster``; none where it takes in all."""
+    return [str(entry.get("link")) for entry in live["spec"].get("clusters") or []]
 
 
 def _protocol(port: Object) -> str:
@@ -255,6 +262,24 @@ def _ingress(door: FrontDoor, ports: t.Mapping[str, int], address: str, ip: str)
         "metadata": meta,
         "spec": {"template": {"spec": spec}},
     }
+
+
+def backend_at(ingress: t.Mapping[str, t.Any], host: str, path: str) -> str:
+    """The service to which an ingress leads a host's path, by Google's rules: the nearest host, then the longest path.
+
+    Args:
+        ingress: the MultiClusterIngress.
+        host: as in a route; "" for one that no rule names.
+        path: as in a route.
+    """
+    spec = ingress["spec"]["template"]["spec"]
+    rules = {str(rule.get("host") or ""): rule["http"]["paths"] for rule in spec.get("rules") or []}
+    fitting = [one for one in rules if one in ("", host) or (one.startswith("*.") and host.endswith(one[1:]))]
+    nearest = max(fitting, key=lambda one: (one == host, len(one)), default="")
+    there = {str(entry["path"]): str(entry["backend"]["serviceName"]) for entry in rules.get(nearest, [])}
+    parts = path.rstrip("/").split("/")
+    tried = [path, *("/".join([*parts[:count], "*"]) for count in range(len(parts), 0, -1))]
+    return next((there[one] for one in tried if one in there), str(spec["backend"]["serviceName"]))
 
 
 def _paths(path: str) -> list[str]:

@@ -325,3 +325,94 @@ def test_a_cluster_that_a_route_leaves_out_is_not_led_to(servers: Servers) -> No
     run = place(servers, WEB)
     assert run.served == {"web": ["north", "west"]}
     assert "it does not lead there, and not yet for shop.example: " in run.warnings[0]
+
+
+@pytest.mark.parametrize("before", [["west"], ["west", "east"], None], ids=["west", "both", "all"])
+def test_a_service_is_not_moved_to_where_nobody_looked(servers: Servers, before: Names | None) -> None:
+    servers["west"].put(service("pay"))
+    place(servers, WEB, {**PAY, "clusters": before})
+    west, new = servers["west"], {"host": "new.example", "service": "web.shop"}
+    links = west.objects["MultiClusterService", "pay"]["spec"].get("clusters")
+    servers["east"].error = SILENT
+    run = place(servers, WEB, PAY, new)
+    assert west.objects["MultiClusterService", "pay"]["spec"].get("clusters") == links
+    assert west.hosts() == ["shop.example", "pay.example", "new.example"], "the others get their change"
+    led = before or ["east"]
+    assert run.served["pay"] == sorted(led)
+    kept, told = run.warnings
+    where = ", ".join(before or ()) or "all clusters that have it"
+    assert kept == (
+        f"Google goes on to lead to {where} for pay.shop, though clusters in front_door_routes is east: it could not "
+        "be read whether the service is in east. Run again when it can be, or name a cluster that answers and has it "
+        "as well"
+    )
+    assert ("and not yet for pay.example: " in told) is ("east" not in led)
+    servers["east"].error = None
+    assert place(servers, WEB, PAY, new).warnings == []
+    assert west.objects["MultiClusterService", "pay"]["spec"]["clusters"] == [{"link": "us-east1/east"}]
+
+
+def test_links_that_lose_no_cluster_are_written(servers: Servers) -> None:
+    place(servers, WEB, PAY)
+    servers["east"].error = servers["north"].error = SILENT
+    run = place(servers, WEB, {**PAY, "clusters": ["east", "north"]})
+    links = [one["link"] for one in servers["west"].objects["MultiClusterService", "pay"]["spec"]["clusters"]]
+    assert links == ["us-east1/east", "europe-north1/north"]
+    assert len(run.warnings) == 2 and run.served["pay"] == ["east"]
+
+
+ANY: dict[str, t.Any] = {"service": "web.shop"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "notice"),
+    [
+        ([ANY, PAY], [{"service": "new.shop", "clusters": ["east"]}, PAY], "any host would get pay instead of web"),
+        ([WEB, PAY], [{"service": "new.shop", "clusters": ["east"]}, PAY], "any host would get pay instead of web"),
+        (
+            [PAY, WEB],
+            [PAY, {**WEB, "service": "new.shop", "clusters": ["east"]}],
+            "shop.example would get pay instead of web",
+        ),
+        (
+            [PAY, WEB],
+            [PAY, {**WEB, "path": "/a", "service": "new.shop", "clusters": ["east"]}],
+            "shop.example/a would get pay instead of web",
+        ),
+        ([], [{"service": "new.shop", "clusters": ["east"]}, {**PAY, "clusters": ["north"]}], "any host would get pay"),
+    ],
+    ids=["default", "first", "host", "path", "new"],
+)
+def test_nobody_gets_another_service_while_one_waits(
+    servers: Servers, before: Objects, after: Objects, notice: str
+) -> None:
+    """Without a rule of its own, a call goes to the default backend: another route's service."""
+    servers["north"].put(service("pay"))
+    servers["east"].put(service("new"))
+    west = servers["west"]
+    if before:
+        place(servers, *before)
+    live = copy.deepcopy(west.objects)
+    servers["east"].error = SILENT
+    for dry_run in (True, False):
+        run = place(servers, *after, dry_run=dry_run)
+        assert run.waits and west.objects == live
+        assert run.warnings[0] == (
+            "nothing of the front door is made or changed: whether new.shop exists could not be read in east; without "
+            f"that, callers of {notice}. Run again when it can be, or add a cluster that answers and has the service "
+            "to clusters of that route; until then, leave what serves now in front_door_routes to change other routes"
+        )
+        assert run.warnings[1].startswith("east: the front door changes nothing there, and it ")
+        assert run.served == {"new": [], "pay": ["east"] if before else []}
+    servers["east"].error = None
+    assert place(servers, *after).warnings == []
+    assert "MultiClusterService new" in west.made
+
+
+def test_a_front_door_being_removed_serves_nobody(servers: Servers) -> None:
+    place(servers, WEB)
+    west = servers["west"]
+    west.objects[INGRESS, "front-door"]["metadata"]["deletionTimestamp"] = "2026-11-21T10:00:00Z"
+    servers["east"].error = SILENT
+    assert place(servers, PAY, WEB).waits, "a new one's default backend is the first route's"
+    assert not place(servers, WEB, PAY).waits

@@ -13,6 +13,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.fro
     read_front_door,
 )
 from ansible_collections.mesh.fleet.plugins.module_utils._model.multicluster.multicluster_ingress import (
+    backend_at,
     ingress_objects,
     leads_to,
     service_differences,
@@ -66,3 +67,34 @@ def test_services_that_differ_between_clusters_are_named() -> None:
     other = {"spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 9090}]}}
     assert service_differences("web.shop", {"west": one, "north": dict(one)}) == ""
     assert "in north than in west" in service_differences("web.shop", {"west": one, "north": other})
+
+
+def test_calls_go_by_the_nearest_host_and_longest_path() -> None:
+    routes = {
+        "*.shop.example": "any",
+        "a.shop.example": "a",
+        "b.shop.example/in": "in",
+        "b.shop.example/in/side": "side",
+        "/help": "help",
+    }
+    split = {name: where.partition("/") for where, name in routes.items()}
+    made = [{"host": host, "path": f"/{path}", "service": f"{n}.shop"} for n, (host, _, path) in split.items()]
+    made = [{key: value for key, value in one.items() if value} for one in made]
+    door = front_door({"service": "rest.shop"}, *made)
+    live = {"spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}
+    *_services, ingress = ingress_objects(door, dict.fromkeys(["rest", *routes.values()], live), {}, "")
+    for where, name in {
+        **routes,
+        "": "rest",
+        "c.shop.example": "any",
+        "*.c.shop.example": "any",
+        "a.shop.example/in": "a",
+        "b.shop.example": "rest",
+        "b.shop.example/in/x": "in",
+        "b.shop.example/in/side/x": "side",
+        "b.shop.example/inside": "rest",
+        "shop.example/help": "help",
+        "shop.example": "rest",
+    }.items():
+        host, _slash, path = where.partition("/")
+        assert backend_at(ingress, host, f"/{path}") == name, where
