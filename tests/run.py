@@ -137,11 +137,15 @@ def give_way(process: int) -> None:
 
 
 def startable(waiting: list[checks.Stage], running: list[Running], at_once: int) -> checks.Stage | None:
-    """The next stage to start, if any: ``at_once`` that wait for others, and one that computes; or the other way."""
+    """The next stage to start, if any: up to ``at_once`` that wait for others, and one that computes beside these.
+
+    While few wait, up to ``at_once`` compute. They give way, so they keep none that waits from starting.
+    """
     missing = {stage.name for stage in waiting} | {entry.stage.name for entry in running}
-    for stage in waiting if len(running) <= at_once else ():
+    for stage in waiting:
         alike = sum(entry.stage.aside == stage.aside for entry in running)
-        if alike < at_once and missing.isdisjoint(stage.after):
+        free = alike < at_once and (not stage.aside or len(running) <= at_once)
+        if free and missing.isdisjoint(stage.after):
             return stage
     return None
 

@@ -120,6 +120,7 @@ def test_a_stage_that_computes_runs_beside_those_that_wait(
     assert started(["one", "two", "some"], 2) == "", "no more than there are places"
     assert started(["one", "two"], 2) == "some", "a place for what computes"
     assert started(["some", "more"], 2) == "one", "a place for what waits"
+    assert started(["some", "more", "one"], 2) == "two", "what computes gives way"
     assert started([], 1) == "one"
     assert started(["one"], 1) == "some"
     assert started(["one", "some"], 1) == ""
