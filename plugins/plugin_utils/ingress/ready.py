@@ -33,7 +33,7 @@ from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.status i
 from ansible_collections.mesh.fleet.plugins.module_utils.clocks import AHEAD
 from ansible_collections.mesh.fleet.plugins.module_utils.errors import FleetError
 
-__all__ = ["Readiness"]
+__all__ = ["LETS_THROUGH", "Readiness"]
 
 Object = dict[str, t.Any]
 
@@ -41,6 +41,10 @@ _GATEWAY_KIND, _ROUTE_KIND = GATEWAY_KINDS
 _REQUEST = "CertificateRequest"
 _GROUP = "cert-manager.io"
 _ISSUERS = ("Issuer", "ClusterIssuer")
+LETS_THROUGH = (
+    "if its challenge is HTTP-01, the host's redirect sends it on to HTTPS: https_redirect: false and a run of the "
+    "ingress stage let it through"
+)
 _OF_CERT_MANAGER = "kubectl get pods -A -l app.kubernetes.io/instance=cert-manager"
 
 
@@ -53,12 +57,14 @@ class Readiness:
         place: where its objects are.
         istiod: the namespace of its istiod.
         timeout: seconds for all hosts together, from now on; they are waited for at once.
+        behind: hosts whose calls by HTTP are redirected now, those of a challenge too.
     """
 
     kube: Kube
     place: Place
     istiod: str
     timeout: float
+    behind: t.Collection[Site] = ()
     warnings: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -146,6 +152,7 @@ class Readiness:
         request = await self._request(name, space)
         said = f"{_REQUEST} {request['metadata']['name']}: {request_says(request)}" if request else ""
         means, step = await self._issuer(issuer, space)
+        hint = f"; {LETS_THROUGH}" if site in self.behind and not means else ""
         if given_up:
             means = means or "the issuer refused; cert-manager tries again in an hour, and later each time"
             look = f"kubectl -n {space} describe certificaterequests" if request else f"kubectl -n {space} get events"
@@ -164,7 +171,8 @@ class Readiness:
             obj=described(obj),
             seen="; ".join(part for part in (seen, said) if part),
             means=means,
-            next_step=step or f"kubectl -n {space} describe certificate {name}; then run the ingress stage again",
+            next_step=(step or f"kubectl -n {space} describe certificate {name}; then run the ingress stage again")
+            + hint,
         )
 
     async def _request(self, certificate: str, namespace: str) -> t.Mapping[str, t.Any] | None:

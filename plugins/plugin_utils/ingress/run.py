@@ -34,7 +34,7 @@ from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.needs import (
     also_served,
     refuse_foreign,
 )
-from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.ready import Readiness
+from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.ready import LETS_THROUGH, Readiness
 from ansible_collections.mesh.fleet.plugins.plugin_utils.ingress.writing import Writing
 
 __all__ = ["PART", "IngressRun"]
@@ -142,12 +142,15 @@ class IngressRun:
         await writing.certificates()
         held = [] if planned else await writing.without_certificate()
         await writing.hosts(site for site in made if site not in held)
+        behind = await writing.lift_redirects(held) if held else []
         await writing.prune(held)
         bad: list[Site] = held
         if place and self.timeout and not planned:
-            bad = await self._not_served(name, writing, held, Readiness(kube, place, plane.namespace, self.timeout))
+            behind += [site for site in made if site.https_redirect and site not in held]
+            ready = Readiness(kube, place, plane.namespace, self.timeout, behind)
+            bad = await self._not_served(name, writing, held, ready)
         elif held:
-            self.warnings += [_not_awaited(name, site, namespace) for site in held]
+            self.warnings += [_not_awaited(name, site, namespace, behind) for site in held]
         if made:
             hosts = [site.host or "*" for site in made if site not in bad]
             self.served[name] = [f"{host} at {address}" if address else host for host in hosts]
@@ -281,10 +284,10 @@ class IngressRun:
         return [*secret, *objects], []
 
 
-def _not_awaited(cluster: str, site: Site, namespace: str) -> str:
+def _not_awaited(cluster: str, site: Site, namespace: str, behind: t.Container[Site]) -> str:
     """A host whose certificate is not there, in a run that waits for nobody."""
     return (
         f"{cluster}: cert-manager has not issued the certificate of {site.host} yet (Certificate "
         f"{namespace}/{site.name}), and nobody waited: what was served of the host is served as before. Run the "
-        "ingress stage again once it has"
+        f"ingress stage again once it has{f'; {LETS_THROUGH}' if site in behind else ''}"
     )

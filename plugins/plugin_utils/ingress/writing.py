@@ -15,7 +15,11 @@ import typing as t
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.client import Kube
 from ansible_collections.mesh.fleet.plugins.module_utils._kube.diffs import described
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.certificates import pair_of_secret
-from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import CERT_MANAGER, redirect_name
+from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.objects import (
+    CERT_MANAGER,
+    redirect_name,
+    without_redirect,
+)
 from ansible_collections.mesh.fleet.plugins.module_utils._model.ingress.routes import ISSUER, Site
 from ansible_collections.mesh.fleet.plugins.module_utils.results import Change
 
@@ -59,25 +63,53 @@ class Writing:
         found = await asyncio.gather(*(self.kube.get(*_SECRET, site.secret, self.namespace) for site in issued))
         return [site for site, secret in zip(issued, found, strict=True) if not secret or not pair_of_secret(secret)]
 
+    async def lift_redirects(self, held: t.Collection[Site]) -> list[Site]:
+        """Serve held hosts by HTTP too where the inventory has no redirect for them; the hosts whose live one stays.
+
+        A challenge by HTTP does not get past a redirect, and the certificate that it is for would be awaited for ever.
+        The HTTPRoute that redirects goes with what is not wanted any more.
+        """
+        there = await self._live(held)
+        redirects = {redirect_name(site) for site in held}
+        behind = {one["metadata"]["name"] for one in there} & redirects
+        lifted = []
+        for obj in there:
+            plain = without_redirect(obj)
+            if plain["spec"] != obj["spec"]:
+                behind.add(obj["metadata"]["name"])
+                lifted.append(plain)
+        off = {site.name for site in held if not site.https_redirect}
+        await self._apply(obj for obj in lifted if obj["metadata"]["name"] in off)
+        return [site for site in held if site.https_redirect and behind & {site.name, redirect_name(site)}]
+
     async def prune(self, held: t.Collection[Site] = ()) -> None:
         """Remove what is not wanted any more.
 
         Args:
-            held: hosts that are served as before, so all that is there of them stays.
+            held: hosts that are served as before, so all that is there of them stays, but for a redirect that the
+                inventory does not have.
         """
         wanted = [obj for some in list(self.made.values()) for obj in some]
         wanted += [_stub(_SECRET, site.secret, self.namespace) for site in self._issued()]
         kinds = list(self.kinds)
         if held:
             kinds.remove(_SECRET)  # nobody is served by a Secret alone, and theirs may have any name
-            names = {name for site in held for name in (site.name, redirect_name(site))}
-            labels = self.options["labels"]
-            for kind, found in zip(
-                kinds, await asyncio.gather(*(self.kube.list(*kind, labels=labels) for kind in kinds)), strict=True
-            ):
-                metas = [one["metadata"] for one in found]
-                wanted += [_stub(kind, meta["name"], meta["namespace"]) for meta in metas if meta["name"] in names]
+            off = {redirect_name(site) for site in held if not site.https_redirect}
+            wanted += [obj for obj in await self._live(held) if obj["metadata"]["name"] not in off]
         self.changes += await self.kube.prune(wanted, kinds=kinds, **self.options)
+
+    async def _live(self, held: t.Collection[Site]) -> list[Object]:
+        """What is there of hosts, but for Secrets."""
+        names = {name for site in held for name in (site.name, redirect_name(site))}
+        kinds = [kind for kind in self.kinds if kind != _SECRET]
+        lists = (self.kube.list(*kind, labels=self.options["labels"]) for kind in kinds)
+        found = zip(kinds, await asyncio.gather(*lists), strict=True)
+        return [
+            {**one, "apiVersion": kind[0], "kind": kind[1]}
+            for kind, some in found
+            for one in some
+            if one["metadata"]["name"] in names
+        ]
 
     def _issued(self) -> list[Site]:
         return [site for site in self.made if site.certificate and site.certificate.source == ISSUER]

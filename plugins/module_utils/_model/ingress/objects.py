@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing as t
 
@@ -28,6 +29,7 @@ __all__ = [
     "redirect_name",
     "site_objects",
     "tls_secret",
+    "without_redirect",
 ]
 
 Manifest = dict[str, t.Any]
@@ -39,6 +41,7 @@ GATEWAY_API_VERSION = "v1.6.0"
 GATEWAY_KINDS = ((_GATEWAY, "Gateway"), (_GATEWAY, "HTTPRoute"))
 GATEWAY_CLASS = "istio"
 """The GatewayClass that istiod makes."""
+_REVISION = "istio.io/rev"
 _HTTP, _HTTPS = 80, 443
 """Ports of the ingress gateway's Service."""
 
@@ -163,6 +166,20 @@ def redirect_name(site: Site) -> str:
     return f"{site.name}-redirect"
 
 
+def without_redirect(live: t.Mapping[str, t.Any]) -> Manifest:
+    """An object of a host as it is, but served by HTTP as by HTTPS; the HTTPRoute that redirects is another one."""
+    meta = {key: live["metadata"][key] for key in ("name", "namespace")}
+    revision = (live["metadata"].get("labels") or {}).get(_REVISION)
+    labels = {"labels": {_REVISION: revision}} if revision else {}
+    spec = copy.deepcopy(dict(live["spec"]))
+    for server in spec.get("servers") or []:
+        if (server.get("tls") or {}).pop("httpsRedirect", None) is not None and not server["tls"]:
+            del server["tls"]
+    for parent in spec.get("parentRefs") or []:
+        parent.pop("sectionName", None)
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": {**meta, **labels}, "spec": spec}
+
+
 def _gateway_api(site: Site, ports: t.Mapping[Route, int], place: Place) -> list[Manifest]:
     spaces = sorted({route.namespace for route in site.routes} | {place.namespace})
     allowed = {
@@ -184,7 +201,7 @@ def _gateway_api(site: Site, ports: t.Mapping[Route, int], place: Place) -> list
         )
     meta: Manifest = {"name": site.name, "namespace": place.namespace}
     if place.revision != "default":
-        meta["labels"] = {"istio.io/rev": place.revision}
+        meta["labels"] = {_REVISION: place.revision}
     address = f"{INGRESS}.{place.namespace}.svc.cluster.local"
     gateway = {
         "apiVersion": _GATEWAY,

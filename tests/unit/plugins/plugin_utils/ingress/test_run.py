@@ -37,6 +37,7 @@ class Kept:
         self.signs = signs
         self.secrets: dict[str, Object] = {}
         self.happened: list[str] = []
+        self.live: dict[tuple[str, str], list[Object]] = {}
 
     async def apply(self, objects: t.Iterable[Object], **_options: t.Any) -> list[t.Any]:
         self.happened += [f"apply {obj['kind']} {obj['metadata']['name']}" for obj in objects]
@@ -50,10 +51,12 @@ class Kept:
     async def get(self, _api: str, kind: str, name: str, _namespace: str = "") -> Object | None:
         if kind == "Service":
             return {"metadata": {"name": name}, "spec": {"ports": [{"port": 80, "name": "http"}]}}
+        if kind == "Issuer":
+            return {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
         return self.secrets.get(name) if kind == "Secret" else None
 
-    async def list(self, *_kind: str, **_options: t.Any) -> list[Object]:
-        return []
+    async def list(self, api: str, kind: str, *_space: str, **_options: t.Any) -> list[Object]:
+        return self.live.get((api, kind), [])
 
     async def resource(self, *_kind: str) -> None:
         return None
@@ -83,7 +86,8 @@ async def ran(kube: Kept, monkeypatch: pytest.MonkeyPatch, **more: t.Any) -> Ing
 
     monkeypatch.setattr(runs, "connect_each", connected)
     monkeypatch.setattr(runs, "find_gateways", gateways)
-    read, wrong = read_routes([ISSUED, OTHER], {"west": "west"})
+    routes = [{**ISSUED, "https_redirect": more.pop("https_redirect", True)}, OTHER]
+    read, wrong = read_routes(routes, {"west": "west"})
     assert wrong == []
     run = IngressRun(FLEET, ["west"], read, {}, **more)
     await run.run()
@@ -140,3 +144,35 @@ def test_check_mode_plans_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     run = asyncio.run(ran(kube, monkeypatch, dry_run=True))
     assert kube.happened == [*FIRST, *ROUTED, "prune all"]
     assert (run.failures, run.warnings) == ({}, [])
+
+
+def redirecting() -> dict[tuple[str, str], list[Object]]:
+    """What serves the host before: a Gateway with a redirect."""
+    servers = [{"port": {"number": 80}, "hosts": ["shop.example"], "tls": {"httpsRedirect": True}}]
+    meta = {"name": NAME, "namespace": "istio-system"}
+    spec = {"selector": {"istio": "ingressgateway"}, "servers": servers}
+    return {("networking.istio.io/v1", "Gateway"): [{"metadata": meta, "spec": spec}]}
+
+
+def test_a_redirect_that_is_off_goes_before_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube = Kept(signs=True)
+    kube.live = redirecting()
+    run = asyncio.run(ran(kube, monkeypatch, https_redirect=False))
+    lifted = [f"apply Gateway {NAME}", "prune without Secrets", f"wait Certificate {NAME}"]
+    assert kube.happened[:8] == [*FIRST, *lifted, *ROUTED]
+    assert run.failures == {}
+
+
+@pytest.mark.parametrize("timeout", [0, 180])
+def test_a_live_redirect_before_a_certificate_is_named(monkeypatch: pytest.MonkeyPatch, timeout: int) -> None:
+    hint = (
+        "; if its challenge is HTTP-01, the host's redirect sends it on to HTTPS: https_redirect: false and a run of "
+        "the ingress stage let it through"
+    )
+    for live in (redirecting(), {}):
+        kube = Kept(signs=False)
+        kube.live = live
+        run = asyncio.run(ran(kube, monkeypatch, timeout=timeout))
+        issuer = [error.next_step for error in run.failures.get("west", [])]
+        said = "".join([*issuer, *run.warnings])
+        assert (hint in said) is bool(live), "a new host has no redirect in its way"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import typing as t
 
 import pytest
@@ -83,6 +84,8 @@ async def written(kube: Kept, *routes: Object) -> list[str]:
     await write.certificates()
     held = await write.without_certificate()
     await write.hosts(site for site in write.made if site not in held)
+    if held:
+        await write.lift_redirects(held)
     await write.prune(held)
     return [site.host for site in held]
 
@@ -135,3 +138,39 @@ def test_a_secret_without_both_is_no_certificate(data: dict[str, str]) -> None:
     kube = Kept()
     issue(kube, **data)
     assert asyncio.run(written(kube, ISSUED)) == ["shop.example"]
+
+
+@pytest.mark.parametrize("api", ["istio", "gateway"])
+@pytest.mark.parametrize("moves", [False, True], ids=["", "to the other api"])
+def test_a_held_host_loses_a_redirect_that_is_off(api: str, moves: bool) -> None:
+    """A challenge by HTTP (HTTP-01) would not get past it, so no certificate would ever come."""
+    kube, served = Kept(), Kept()
+    before = {**SHOP, "api": api, "certificate": "old", "https_redirect": True}
+    asyncio.run(written(kube, before))
+    asyncio.run(written(served, {**before, "https_redirect": False}))
+    live = copy.deepcopy(kube.objects)
+    asyncio.run(written(kube, {**ISSUED, "api": api}))
+    assert live.items() <= kube.objects.items(), "one that is asked for stays"
+    wanted = {**ISSUED, "api": {"istio": "gateway", "gateway": "istio"}[api] if moves else api, "https_redirect": False}
+    for _run in range(2):
+        assert asyncio.run(written(kube, wanted)) == ["shop.example"]
+        now = {key: obj for key, obj in kube.objects.items() if key[1] != "Certificate"}
+        assert now == served.objects, "the rest is as before, and by HTTP too"
+    issue(kube, **{"tls.crt": "CRT", "tls.key": "KEY"})
+    asyncio.run(written(kube, {**ISSUED, "api": api}))
+    assert set(ROUTED[api]) < set(kube.held()), "it comes back with the certificate"
+
+
+@pytest.mark.parametrize("api", ["istio", "gateway"])
+def test_hosts_whose_redirect_stays_are_named(api: str) -> None:
+    async def behind(kube: Kept, **more: t.Any) -> list[str]:
+        write = writing(kube, {**ISSUED, "api": api, **more})
+        return [site.host for site in await write.lift_redirects(await write.without_certificate())]
+
+    kube = Kept()
+    assert asyncio.run(behind(kube)) == [], "a new host has none"
+    asyncio.run(written(kube, {**SHOP, "api": api, "certificate": "old"}))
+    assert asyncio.run(behind(kube)) == []
+    asyncio.run(written(kube, {**SHOP, "api": api, "certificate": "old", "https_redirect": True}))
+    assert asyncio.run(behind(kube)) == ["shop.example"]
+    assert asyncio.run(behind(kube, https_redirect=False)) == []
