@@ -70,7 +70,7 @@ def addresses_of(name: str, port: int = HTTP_PORT) -> list[str]:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return [name]  # who asks there gets the reason
-    all_of_it = dict.fromkeys((family, address) for family, *_, address in found)
+    all_of_it = dict.fromkeys((family, address) for family, *_rest, address in found)
     return [str(address[0]) for _family, address in [one for one in all_of_it if _has_route(*one)] or all_of_it]
 
 

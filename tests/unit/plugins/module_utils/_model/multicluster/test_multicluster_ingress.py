@@ -78,7 +78,7 @@ def test_calls_go_by_the_nearest_host_and_longest_path() -> None:
         "/help": "help",
     }
     split = {name: where.partition("/") for where, name in routes.items()}
-    made = [{"host": host, "path": f"/{path}", "service": f"{n}.shop"} for n, (host, _, path) in split.items()]
+    made = [{"host": host, "path": f"/{path}", "service": f"{n}.shop"} for n, (host, _slash, path) in split.items()]
     made = [{key: value for key, value in one.items() if value} for one in made]
     door = front_door({"service": "rest.shop"}, *made)
     live = {"spec": {"selector": {"app": "x"}, "ports": [{"port": 80}]}}
