@@ -146,14 +146,14 @@ def unreached_chains(
         known: what clusters hold now; who is not there did not answer, and may have lists.
         chains: by cluster, what was signed now.
     """
+    lists = {name: held_lists(known[name]) for name in unreached if name in known} if chains else {}
     waiting = {}
     for name, chain in chains.items():
         cas = authorities([chain])
         lacking = [
             f"{other}: {why}"
             for other, why in unreached.items()
-            if other != name
-            if other not in known or ((crls := held_lists(known[other])) and uncovered(crls, cas))
+            if other != name and (other not in lists or (lists[other] and uncovered(lists[other], cas)))
         ]
         if lacking:
             waiting[name] = FleetError(
